@@ -1,0 +1,81 @@
+package zap
+
+import (
+	"encoding/binary"
+	"errors"
+	"strings"
+)
+
+// Property is one name and value of a [Metadata].
+type Property struct {
+	Name  string // 1 to 255 octets, compared without regard to case
+	Value string // any octets
+}
+
+// Metadata is a list of properties in the form that 23/ZMTP and 27/ZAP share:
+//
+//	metadata = *property
+//	property = name-size(1) name value-size(4, network order) value
+//
+// The order is kept, so that what was parsed marshals to the same octets.
+type Metadata []Property
+
+// MaxProperties is how many properties a metadata may hold.
+const MaxProperties = 64
+
+var errMetadata = errors.New("zap: malformed metadata")
+
+// Get returns the value of the first property called name, and "" if there is none.
+func (m Metadata) Get(name string) string {
+	v, _ := m.Lookup(name)
+	return v
+}
+
+// Lookup returns the value of the first property called name and whether there is one.
+func (m Metadata) Lookup(name string) (string, bool) {
+	for _, p := range m {
+		if strings.EqualFold(p.Name, name) {
+			return p.Value, true
+		}
+	}
+	return "", false
+}
+
+// Append appends the wire form of m to dst. It panics on a name that is empty or longer
+// than 255 octets: names are ours, or were parsed.
+func (m Metadata) Append(dst []byte) []byte {
+	for _, p := range m {
+		if len(p.Name) == 0 || len(p.Name) > 255 {
+			panic("zap: metadata name of a length that cannot be written: " + p.Name)
+		}
+		dst = append(dst, byte(len(p.Name)))
+		dst = append(dst, p.Name...)
+		dst = binary.BigEndian.AppendUint32(dst, uint32(len(p.Value)))
+		dst = append(dst, p.Value...)
+	}
+	return dst
+}
+
+// ParseMetadata reads the wire form. Nothing is allocated for a size that the input does
+// not hold.
+func ParseMetadata(b []byte) (Metadata, error) {
+	var m Metadata
+	for len(b) > 0 {
+		if len(m) == MaxProperties {
+			return nil, errMetadata
+		}
+		n := int(b[0])
+		if n == 0 || len(b) < 1+n+4 {
+			return nil, errMetadata
+		}
+		name, rest := string(b[1:1+n]), b[1+n:]
+		size := binary.BigEndian.Uint32(rest)
+		rest = rest[4:]
+		if uint64(size) > uint64(len(rest)) {
+			return nil, errMetadata
+		}
+		m = append(m, Property{name, string(rest[:size])})
+		b = rest[size:]
+	}
+	return m, nil
+}

@@ -1,0 +1,53 @@
+package zmtp
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// Command is a parsed command: 23/ZMTP, command-body = command-name command-data.
+type Command struct {
+	Name string // 1 to 255 octets
+	Data []byte
+}
+
+// The commands of 23/ZMTP, 24/ZMTP-PLAIN, 26/CURVEZMQ and 37/ZMTP.
+const (
+	cmdHello     = "HELLO"
+	cmdWelcome   = "WELCOME"
+	cmdInitiate  = "INITIATE"
+	cmdReady     = "READY"
+	cmdError     = "ERROR"
+	cmdMessage   = "MESSAGE"
+	cmdSubscribe = "SUBSCRIBE"
+	cmdCancel    = "CANCEL"
+	cmdPing      = "PING"
+	cmdPong      = "PONG"
+)
+
+// libzmqError is how libzmq since 4.3.0 begins its PLAIN error: a C escape in
+// "\x05ERROR" swallowed the E, so that 5E ("^") stands where the size should.
+var libzmqError = []byte("^RROR")
+
+// ParseCommand reads the body of a command frame. Data aliases body. The malformed ERROR
+// of libzmq's PLAIN server is taken for what it means.
+func ParseCommand(body []byte) (Command, error) {
+	if bytes.HasPrefix(body, libzmqError) {
+		return Command{cmdError, body[len(libzmqError):]}, nil
+	}
+	if len(body) == 0 || body[0] == 0 || len(body) < 1+int(body[0]) {
+		return Command{}, fmt.Errorf("%w: command of %d octets without a whole name", ErrProtocol, len(body))
+	}
+	n := 1 + int(body[0])
+	return Command{string(body[1:n]), body[n:]}, nil
+}
+
+// Append appends the body of the command's frame to dst.
+func (c Command) Append(dst []byte) []byte {
+	if len(c.Name) == 0 || len(c.Name) > 255 {
+		panic("zmtp: command name of a length that cannot be written: " + c.Name)
+	}
+	dst = append(dst, byte(len(c.Name)))
+	dst = append(dst, c.Name...)
+	return append(dst, c.Data...)
+}
