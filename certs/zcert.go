@@ -1,0 +1,193 @@
+package certs
+
+import (
+	"crypto/ecdh"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Limits of a certificate.
+const (
+	// MaxCertificate is the size in octets above which a certificate file is refused.
+	MaxCertificate = 64 << 10
+	// MaxProperties is how many properties its metadata may hold.
+	MaxProperties = 64
+)
+
+// SecretSuffix is what the name of a secret file has behind that of its public file.
+const SecretSuffix = "_secret"
+
+// Property is one name and value of a certificate's metadata.
+type Property struct {
+	Name  string // letters, digits and $-_@.&+
+	Value string // one line
+}
+
+// Certificate is a CURVE key pair, or the public half of one, with metadata, as czmq's
+// zcert class keeps it in files.
+type Certificate struct {
+	Public [KeySize]byte
+	// Secret is meaningful only if HasSecret is set.
+	Secret    [KeySize]byte
+	HasSecret bool
+	// Metadata is in the order of the file. The name `user-id` is the one that the
+	// bridge asks for.
+	Metadata []Property
+}
+
+var (
+	// ErrCertificate is wrapped by every error about what a certificate file holds.
+	ErrCertificate = errors.New("not a CURVE certificate")
+	// ErrMismatch: a secret key that does not belong to the public key beside it.
+	ErrMismatch = errors.New("the secret key does not belong to the public key")
+)
+
+// New makes a certificate with a new key pair and no metadata.
+func New() (*Certificate, error) {
+	key, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("certs: new key: %w", err)
+	}
+	return &Certificate{
+		Public:    [KeySize]byte(key.PublicKey().Bytes()),
+		Secret:    [KeySize]byte(key.Bytes()),
+		HasSecret: true,
+	}, nil
+}
+
+// Meta returns the value of the first property called name, and "" if there is none.
+func (c *Certificate) Meta(name string) string {
+	for _, p := range c.Metadata {
+		if p.Name == name {
+			return p.Value
+		}
+	}
+	return ""
+}
+
+// SetMeta sets the property called name, in its old place if there is one.
+func (c *Certificate) SetMeta(name, value string) {
+	for i, p := range c.Metadata {
+		if p.Name == name {
+			c.Metadata[i].Value = value
+			return
+		}
+	}
+	c.Metadata = append(c.Metadata, Property{name, value})
+}
+
+// Parse reads the text of a public or a secret file. A secret key is checked against the
+// public key beside it ([ErrMismatch]). Other errors wrap [ErrCertificate] and tell the
+// line. Sections and keys that the format does not know are skipped, as czmq does; a key
+// that is there twice is an error.
+func Parse(text []byte) (*Certificate, error) {
+	if len(text) > MaxCertificate {
+		return nil, fmt.Errorf("%w: %d octets, more than %d", ErrCertificate, len(text), MaxCertificate)
+	}
+	items, err := parseZPL(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCertificate, err)
+	}
+	c := new(Certificate)
+	seen := make(map[string]bool) // by path
+	section := ""
+	for _, item := range items {
+		switch item.level {
+		case 0:
+			section = item.name
+		case 1:
+			path := section + "/" + item.name
+			if seen[path] {
+				return nil, fmt.Errorf("%w: line %d: %s is there twice", ErrCertificate, item.line, path)
+			}
+			seen[path] = true
+			if err := c.set(section, item); err != nil {
+				return nil, fmt.Errorf("%w: line %d: %s: %w", ErrCertificate, item.line, path, err)
+			}
+		}
+	}
+	if !seen["curve/public-key"] {
+		return nil, fmt.Errorf("%w: no public-key in a section curve", ErrCertificate)
+	}
+	if c.HasSecret {
+		return c, c.checkPair()
+	}
+	return c, nil
+}
+
+// set takes one item of a section.
+func (c *Certificate) set(section string, item zplItem) (err error) {
+	switch {
+	case section == "metadata":
+		if len(c.Metadata) == MaxProperties {
+			return fmt.Errorf("more than %d properties", MaxProperties)
+		}
+		c.Metadata = append(c.Metadata, Property{item.name, item.value})
+	case section == "curve" && item.name == "public-key":
+		c.Public, err = DecodeKey(item.value)
+	case section == "curve" && item.name == "secret-key":
+		c.Secret, err = DecodeKey(item.value)
+		c.HasSecret = true
+	}
+	return err
+}
+
+// checkPair returns ErrMismatch if Secret is not the secret half of Public.
+func (c *Certificate) checkPair() error {
+	key, err := ecdh.X25519().NewPrivateKey(c.Secret[:])
+	if err != nil {
+		return fmt.Errorf("certs: secret key: %w", err)
+	}
+	if [KeySize]byte(key.PublicKey().Bytes()) != c.Public {
+		return ErrMismatch
+	}
+	return nil
+}
+
+// PublicText returns what the public file holds. The error tells of metadata that the
+// format cannot write: a bad name, or a value of several lines or with both quotes.
+func (c *Certificate) PublicText() ([]byte, error) {
+	return c.text(publicBanner, false)
+}
+
+// SecretText returns what the secret file holds, as [Certificate.PublicText] with the
+// secret key. A certificate without one is an error.
+func (c *Certificate) SecretText() ([]byte, error) {
+	if !c.HasSecret {
+		return nil, errors.New("certs: the certificate has no secret key")
+	}
+	return c.text(secretBanner, true)
+}
+
+const (
+	publicBanner = `#   ****  Generated by zwsbridge  ****
+#   ZeroMQ CURVE public certificate
+#   Hand it to peers over a channel where nobody can exchange it.
+
+`
+	secretBanner = `#   ****  Generated by zwsbridge  ****
+#   ZeroMQ CURVE SECRET certificate
+#   Hand it to nobody, and leave its permissions as they are.
+
+`
+)
+
+func (c *Certificate) text(banner string, secret bool) ([]byte, error) {
+	var b strings.Builder
+	b.WriteString(banner)
+	b.WriteString("metadata\n")
+	for _, p := range c.Metadata {
+		value, ok := quoteZPL(p.Value)
+		if !ok || !validZPLName(p.Name) {
+			return nil, fmt.Errorf("certs: metadata %q cannot be written: the name may hold letters, digits and $-_@.&+, the value is one line without both kinds of quotes", p.Name)
+		}
+		fmt.Fprintf(&b, "    %s = %s\n", p.Name, value)
+	}
+	fmt.Fprintf(&b, "curve\n    public-key = \"%s\"\n", EncodeKey(c.Public))
+	if secret {
+		fmt.Fprintf(&b, "    secret-key = \"%s\"\n", EncodeKey(c.Secret))
+	}
+	return []byte(b.String()), nil
+}

@@ -1,0 +1,84 @@
+package certs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// ReadPublic reads a public certificate. A secret key in the file is an error: it does
+// not belong where everybody may read it. Errors name the file.
+func ReadPublic(file string) (*Certificate, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := readLimited(f, file, MaxCertificate)
+	if err != nil {
+		return nil, err
+	}
+	c, err := Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if c.HasSecret {
+		return nil, fmt.Errorf("%s: a secret key in a public certificate: give the file without %s", file, SecretSuffix)
+	}
+	return c, nil
+}
+
+// ReadSecret reads the certificate called name with its secret key, from the file
+// NAME_secret. It refuses a file that others may reach (*[PermissionError]), a secret key
+// that does not belong to its public key, and one that does not belong to the public file
+// NAME, if there is one ([ErrMismatch]). Errors name the file.
+func ReadSecret(name string) (*Certificate, error) {
+	file := name + SecretSuffix
+	text, err := ReadPrivate(file, MaxCertificate)
+	if err != nil {
+		return nil, err
+	}
+	c, err := Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if !c.HasSecret {
+		return nil, fmt.Errorf("%s: %w: no secret-key in the section curve", file, ErrCertificate)
+	}
+	public, err := ReadPublic(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return c, nil
+	case err != nil:
+		return nil, err
+	case public.Public != c.Public:
+		return nil, fmt.Errorf("%s: %w in %s", file, ErrMismatch, name)
+	}
+	return c, nil
+}
+
+// Write writes the public file NAME (mode 0644) and, if c has a secret key, the file
+// NAME_secret (mode 0600). It replaces no file: if either exists, the error wraps
+// fs.ErrExist and nothing is written.
+func (c *Certificate) Write(name string) error {
+	public, err := c.PublicText()
+	if err != nil {
+		return err
+	}
+	if !c.HasSecret {
+		return writeNew(name, public, 0o644)
+	}
+	secret, err := c.SecretText()
+	if err != nil {
+		return err
+	}
+	if err := writeNew(name+SecretSuffix, secret, 0o600); err != nil {
+		return err
+	}
+	if err := writeNew(name, public, 0o644); err != nil {
+		os.Remove(name + SecretSuffix)
+		return err
+	}
+	return nil
+}
