@@ -25,15 +25,16 @@ const (
 	cmdPong      = "PONG"
 )
 
-// libzmqError is how libzmq since 4.3.0 begins its PLAIN error: a C escape in
-// "\x05ERROR" swallowed the E, so that 5E ("^") stands where the size should.
-var libzmqError = []byte("^RROR")
+// cmdLibzmqError stands for ERROR as libzmq since 4.3.0 sends it in PLAIN: a C escape in
+// "\x05ERROR" swallowed the E, so that 5E ("^") stands where the size of the name should.
+// It cannot be the name of another command: only letters are allowed.
+const cmdLibzmqError = "^RROR"
 
 // ParseCommand reads the body of a command frame. Data aliases body. The malformed ERROR
 // of libzmq's PLAIN server is taken for what it means.
 func ParseCommand(body []byte) (Command, error) {
-	if bytes.HasPrefix(body, libzmqError) {
-		return Command{cmdError, body[len(libzmqError):]}, nil
+	if data, ok := bytes.CutPrefix(body, []byte(cmdLibzmqError)); ok {
+		return Command{cmdError, data}, nil
 	}
 	if len(body) == 0 || body[0] == 0 || len(body) < 1+int(body[0]) {
 		return Command{}, fmt.Errorf("%w: command of %d octets without a whole name", ErrProtocol, len(body))
@@ -42,12 +43,15 @@ func ParseCommand(body []byte) (Command, error) {
 	return Command{string(body[1:n]), body[n:]}, nil
 }
 
-// Append appends the body of the command's frame to dst.
+// Append appends the body of the command's frame to dst. It panics on a name that is
+// empty or longer than 255 octets: names are ours, or were parsed.
 func (c Command) Append(dst []byte) []byte {
 	if len(c.Name) == 0 || len(c.Name) > 255 {
 		panic("zmtp: command name of a length that cannot be written: " + c.Name)
 	}
-	dst = append(dst, byte(len(c.Name)))
+	if c.Name != cmdLibzmqError {
+		dst = append(dst, byte(len(c.Name)))
+	}
 	dst = append(dst, c.Name...)
 	return append(dst, c.Data...)
 }

@@ -1,0 +1,164 @@
+package zmtp
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+)
+
+// The PLAIN mechanism (24/ZMTP-PLAIN):
+//
+//	plain    = C:hello ( S:welcome | S:error ) C:initiate ( S:ready | S:error )
+//	hello    = command-size %d5 "HELLO" username password
+//	username = OCTET *VCHAR
+//	password = OCTET *VCHAR
+//	welcome  = command-size %d7 "WELCOME"
+//	initiate = command-size %d8 "INITIATE" metadata
+//	ready    = command-size %d5 "READY" metadata
+
+// maxPlain is how long a user name and a password may be: their size is one octet.
+const maxPlain = 255
+
+// Name is PLAIN.
+func (Plain) Name() zap.Mechanism { return zap.PLAIN }
+
+// NewClient makes the client side of PLAIN. It fails on a user name or a password of more
+// than 255 octets, and on metadata that cannot be written.
+func (p Plain) NewClient(local zap.Metadata) (Mechanism, error) {
+	if len(p.User) > maxPlain {
+		return nil, fmt.Errorf("zmtp: PLAIN user name of %d octets, allowed are %d", len(p.User), maxPlain)
+	}
+	if len(p.Password) > maxPlain {
+		return nil, fmt.Errorf("zmtp: PLAIN password of %d octets, allowed are %d", len(p.Password), maxPlain)
+	}
+	return newPlainClient(zap.PLAIN, appendPlain(nil, p.User, p.Password), local)
+}
+
+// plainClient is the client side of PLAIN and of BEARER, which differ in what HELLO
+// carries.
+type plainClient struct {
+	handshake
+	hello []byte
+	local zap.Metadata
+}
+
+func newPlainClient(m zap.Mechanism, hello []byte, local zap.Metadata) (*plainClient, error) {
+	if err := checkLocal(local); err != nil {
+		return nil, err
+	}
+	c := &plainClient{handshake: handshake{mechanism: m}, hello: hello, local: local}
+	c.open = c.sendHello
+	return c, nil
+}
+
+func (c *plainClient) sendHello() (*Command, error) {
+	hello := c.hello
+	c.hello = nil // a secret; it has no further use here
+	c.step = c.receiveWelcome
+	return &Command{Name: cmdHello, Data: hello}, nil
+}
+
+func (c *plainClient) receiveWelcome(_ context.Context, in *Command) (*Command, error) {
+	if err := c.expectOrError(in, cmdWelcome); err != nil {
+		return nil, err
+	}
+	if len(in.Data) != 0 {
+		return nil, c.malformed(cmdWelcome, "it has data")
+	}
+	c.step = c.receiveReady
+	return &Command{Name: cmdInitiate, Data: c.local.Append(nil)}, nil
+}
+
+func (c *plainClient) receiveReady(_ context.Context, in *Command) (*Command, error) {
+	if err := c.expectOrError(in, cmdReady); err != nil {
+		return nil, err
+	}
+	metadata, err := c.parsePeer(cmdReady, in.Data)
+	if err != nil {
+		return nil, err
+	}
+	c.peer = &Peer{Mechanism: c.mechanism, Metadata: metadata}
+	c.finish()
+	return nil, nil
+}
+
+// plainServer is the server side of PLAIN and of BEARER. WELCOME follows the ZAP
+// handler's 200, READY follows Admit.
+type plainServer struct {
+	server
+	// parseHello reads the credentials out of HELLO's data, as copies; nil if malformed.
+	parseHello func(data []byte) [][]byte
+}
+
+func newPlainServer(s ServerSecurity) *plainServer {
+	p := &plainServer{server: newServer(zap.PLAIN, s), parseHello: parsePlain}
+	if s.LibzmqError {
+		p.errorName = cmdLibzmqError
+	}
+	p.step = p.receiveHello
+	return p
+}
+
+func (s *plainServer) receiveHello(ctx context.Context, in *Command) (*Command, error) {
+	if err := s.expect(in, cmdHello); err != nil {
+		return nil, err
+	}
+	credentials := s.parseHello(in.Data)
+	if credentials == nil {
+		return nil, s.malformed(cmdHello, "want a user name and a password, each after its size, and nothing more")
+	}
+	if out, err := s.authenticate(ctx, nil, credentials...); err != nil {
+		return out, err
+	}
+	s.step = s.receiveInitiate
+	return &Command{Name: cmdWelcome}, nil
+}
+
+func (s *plainServer) receiveInitiate(ctx context.Context, in *Command) (*Command, error) {
+	if err := s.expect(in, cmdInitiate); err != nil {
+		return nil, err
+	}
+	metadata, err := s.parsePeer(cmdInitiate, in.Data)
+	if err != nil {
+		return nil, err
+	}
+	s.peer.Metadata = metadata
+	if out, err := s.admit(ctx); err != nil {
+		return out, err
+	}
+	s.finish()
+	return &Command{Name: cmdReady, Data: s.security.Local.Append(nil)}, nil
+}
+
+// appendPlain appends the data of a PLAIN HELLO; both are of at most maxPlain octets.
+func appendPlain(dst []byte, user, password string) []byte {
+	dst = append(dst, byte(len(user)))
+	dst = append(dst, user...)
+	dst = append(dst, byte(len(password)))
+	return append(dst, password...)
+}
+
+// parsePlain reads the data of a PLAIN HELLO: user name and password, as copies. Nil
+// means that it is malformed.
+func parsePlain(data []byte) [][]byte {
+	user, rest, ok := cutSized(data)
+	if !ok {
+		return nil
+	}
+	password, rest, ok := cutSized(rest)
+	if !ok || len(rest) != 0 {
+		return nil
+	}
+	return [][]byte{bytes.Clone(user), bytes.Clone(password)}
+}
+
+// cutSized cuts off a string that stands after its size in one octet.
+func cutSized(b []byte) (s, rest []byte, ok bool) {
+	if len(b) == 0 || len(b) < 1+int(b[0]) {
+		return nil, nil, false
+	}
+	n := 1 + int(b[0])
+	return b[1:n], b[n:], true
+}
