@@ -26,6 +26,8 @@ var (
 	// ErrUnreachable is wrapped by errors of Dial that mean that nobody answered:
 	// refused connection, no route, unknown name, no answer in time.
 	ErrUnreachable = errors.New("unreachable")
+	// ErrSilent: nothing arrived from the peer for longer than the heartbeat allows.
+	ErrSilent = errors.New("the peer has fallen silent")
 )
 
 // RefusedError is a refused login: on a client side the ERROR command of the server, on a
@@ -37,7 +39,12 @@ type RefusedError struct {
 	// Reason is the peer's own text if it was no status code, or on a server side what
 	// the log should know. At most 255 octets.
 	Reason string
+	// Err, on a server side, is the Cause of the ZAP reply, if it had one.
+	Err error
 }
+
+// Unwrap returns Err.
+func (e *RefusedError) Unwrap() error { return e.Err }
 
 func (e *RefusedError) Error() string {
 	switch {
