@@ -77,6 +77,9 @@ type Reply struct {
 	// Metadata is what the handler tells about the user. The bridge reads Subscribe,
 	// Send, Expires and Tags from it.
 	Metadata Metadata
+	// Cause, if not nil, says why in a form that a caller in the same process may act
+	// on, for instance too many attempts. It has no wire form.
+	Cause error
 }
 
 // Handler decides on requests. Implementations are safe for concurrent use.
@@ -127,9 +130,9 @@ func Decide(ctx context.Context, h Handler, req *Request) (reply *Reply) {
 	reply, err := h.Authenticate(ctx, req)
 	switch {
 	case errors.Is(err, ErrPass):
-		return &Reply{Status: Refused, Text: err.Error()}
+		return &Reply{Status: Refused, Text: err.Error(), Cause: err}
 	case err != nil:
-		return &Reply{Status: Temporary, Text: err.Error()}
+		return &Reply{Status: Temporary, Text: err.Error(), Cause: err}
 	case ctx.Err() != nil:
 		return &Reply{Status: Temporary, Text: "ZAP handler answered too late"}
 	case reply == nil:
