@@ -1,0 +1,205 @@
+package bridge
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// Config is a configuration file, decoded strictly, with its defaults filled in, its
+// environment variables expanded and its relative paths made relative to the file.
+// [Load] makes one. It is read by many goroutines and changed by none.
+type Config struct {
+	// File is where it was read from.
+	File string `toml:"-"`
+
+	Server ServerConfig          `toml:"server"`
+	Admin  AdminConfig           `toml:"admin"`
+	Zap    ZapConfig             `toml:"zap"`
+	Auth   map[string]AuthConfig `toml:"auth"` // by the name that zap.chain uses
+	Routes []RouteConfig         `toml:"route"`
+}
+
+// Path is the name of a file or folder; empty for none. [Load] makes it absolute.
+type Path string
+
+// ServerConfig is the table [server]: the listener that browsers reach, and its limits.
+type ServerConfig struct {
+	Listen string `toml:"listen"` // host:port
+
+	TLS       string   `toml:"tls"` // TLSSelfSigned, TLSFiles, TLSACME or TLSOff
+	Cert      Path     `toml:"cert"`
+	Key       Path     `toml:"key"`
+	Hosts     []string `toml:"hosts"`
+	ACMECache Path     `toml:"acme_cache"`
+	ACMEURL   string   `toml:"acme_url"` // directory; empty for Let's Encrypt's
+	ClientCA  Path     `toml:"client_ca"`
+
+	CurveCert Path `toml:"curve_cert"` // zcert name; CURVE is offered only if it exists
+
+	Origins           []string       `toml:"origins"`
+	Static            Path           `toml:"static"`
+	TrustedProxies    []netip.Prefix `toml:"trusted_proxies"`
+	ProxyProtocol     bool           `toml:"proxy_protocol"`
+	InsecurePlaintext bool           `toml:"insecure_plaintext"`
+	QueryToken        bool           `toml:"query_token"`
+
+	HandshakeTimeout time.Duration `toml:"handshake_timeout"`
+	PingInterval     time.Duration `toml:"ping_interval"` // 0 = no pings
+	WriteTimeout     time.Duration `toml:"write_timeout"`
+	Drain            time.Duration `toml:"drain"`
+
+	MaxHandshake        Size `toml:"max_handshake"`
+	MaxMessage          Size `toml:"max_message"`
+	MaxFrames           int  `toml:"max_frames"`
+	MaxSubscriptions    int  `toml:"max_subscriptions"`
+	MaxTopic            Size `toml:"max_topic"`
+	MaxConnections      int  `toml:"max_connections"`
+	MaxConnectionsPerIP int  `toml:"max_connections_per_ip"` // 0 = no limit
+	MaxFailures         int  `toml:"max_failures"`           // a minute, per address and per user; 0 = no limit
+}
+
+// The values of server.tls.
+const (
+	TLSSelfSigned = "self-signed"
+	TLSFiles      = "files"
+	TLSACME       = "acme"
+	TLSOff        = "off"
+)
+
+// AdminConfig is the table [admin]. Without the table there is no such listener.
+type AdminConfig struct {
+	Listen    string   `toml:"listen"` // empty = none
+	Hosts     []string `toml:"hosts"`
+	TokenFile Path     `toml:"token_file"`
+}
+
+// ZapConfig is the table [zap]: who decides on logins, and in which order.
+type ZapConfig struct {
+	Domain  string        `toml:"domain"`
+	Timeout time.Duration `toml:"timeout"`
+	Cache   time.Duration `toml:"cache"`   // 0 = answers are not reused
+	Listen  []string      `toml:"listen"`  // endpoints
+	Clients Path          `toml:"clients"` // folder of zcert files: who may ask over CURVE
+	Chain   []ChainEntry  `toml:"chain"`
+}
+
+// ChainEntry is one entry of zap.chain.
+type ChainEntry struct {
+	Authn string   `toml:"authn"` // a name in Auth
+	Authz []string `toml:"authz"` // names in Auth; all must agree
+	// Domains are the ZAP domains that the entry answers for. Empty means every domain
+	// but the bind_domain of a route: who dials in there is named here or refused.
+	Domains []string `toml:"domains"`
+}
+
+// RouteConfig is one [[route]].
+type RouteConfig struct {
+	Path   string          `toml:"path"`
+	Socket zmtp.SocketType `toml:"socket"` // the socket that the bridge opens
+
+	Connect          []EndpointConfig `toml:"connect"`
+	EndpointsAllowed []string         `toml:"endpoints_allowed"` // for endpoints that hold a placeholder
+	Bind             []string         `toml:"bind"`
+	BindDomain       string           `toml:"bind_domain"`
+	InsecureNull     bool             `toml:"insecure_null"`
+
+	Mechanism         zap.Mechanism `toml:"mechanism"`   // towards the backends: NULL, PLAIN or CURVE
+	Credentials       string        `toml:"credentials"` // CredentialsStatic or CredentialsClient
+	Username          string        `toml:"username"`
+	PasswordFile      Path          `toml:"password_file"`
+	ServerKey         CurveKey      `toml:"server_key"`
+	Cert              Path          `toml:"cert"`
+	InsecurePlaintext bool          `toml:"insecure_plaintext"`
+
+	Domain           string          `toml:"domain"` // ZAP domain of the clients; never empty
+	ClientMechanisms []zap.Mechanism `toml:"client_mechanisms"`
+
+	Ready          string        `toml:"ready"` // ReadyAny, ReadyAll or ReadyNone
+	ConnectTimeout time.Duration `toml:"connect_timeout"`
+
+	HighWaterMark  int           `toml:"high_water_mark"`
+	HighWaterBytes Size          `toml:"high_water_bytes"`
+	OnFull         string        `toml:"on_full"` // OnFullDropOldest …
+	Flush          time.Duration `toml:"flush"`
+	Share          string        `toml:"share"` // "" or ShareRequests
+
+	RoutingID string      `toml:"routing_id"` // "" or RoutingIDClient
+	Stamp     string      `toml:"stamp"`      // "", StampFrame or StampRoutingID
+	Allow     []AllowRule `toml:"allow"`      // nil = no rules: all that the socket type can
+	Separator string      `toml:"separator"`  // between the levels of a topic, one octet
+	OnWide    string      `toml:"on_wide"`    // OnWideRefuse or OnWideNarrow
+}
+
+// The values of the words in a route.
+const (
+	CredentialsStatic = "static"
+	CredentialsClient = "client"
+
+	ReadyAny  = "any"
+	ReadyAll  = "all"
+	ReadyNone = "none"
+
+	OnFullDropOldest = "drop-oldest"
+	OnFullDropNewest = "drop-newest"
+	OnFullConflate   = "conflate"
+	OnFullDisconnect = "disconnect"
+	OnFullBlock      = "block"
+
+	ShareRequests   = "requests"
+	RoutingIDClient = "client"
+
+	StampFrame     = "frame"
+	StampRoutingID = "routing-id"
+
+	OnWideRefuse = "refuse"
+	OnWideNarrow = "narrow"
+)
+
+// EndpointConfig is one of a route's backends: in the file a plain string, or a table
+// where it has a server key of its own.
+type EndpointConfig struct {
+	Endpoint  string   `toml:"endpoint"`
+	ServerKey CurveKey `toml:"server_key"` // Load fills in the route's where it has none of its own
+}
+
+// AllowRule grants rights on a route; the patterns are those of package rights.
+type AllowRule struct {
+	User      string   `toml:"user"` // "*" = everybody, the anonymous included
+	Subscribe []string `toml:"subscribe"`
+	Send      []string `toml:"send"`
+}
+
+// Shared tells whether all clients of the route may share one upstream: a SUB or XSUB
+// whose login does not depend on who the client is, or requests that are told apart by an
+// envelope.
+func (r *RouteConfig) Shared() bool {
+	if r.Credentials != CredentialsStatic || r.perUser() {
+		return false
+	}
+	return r.Socket == zmtp.SUB || r.Socket == zmtp.XSUB || r.Share == ShareRequests
+}
+
+// perUser tells whether the upstream of the route depends on who the client is.
+func (r *RouteConfig) perUser() bool {
+	for _, e := range r.Connect {
+		if hasPlaceholder(e.Endpoint) {
+			return true
+		}
+	}
+	return hasPlaceholder(r.Username) || hasPlaceholder(string(r.PasswordFile)) || hasPlaceholder(string(r.Cert))
+}
+
+// BindDomains are the ZAP domains of those who dial in: a chain entry that names no
+// domains does not answer for them.
+func (c *Config) BindDomains() []string {
+	var domains []string
+	for i := range c.Routes {
+		if d := c.Routes[i].BindDomain; d != "" {
+			domains = append(domains, d)
+		}
+	}
+	return domains
+}
