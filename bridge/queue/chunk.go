@@ -1,0 +1,163 @@
+package queue
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// Codec encodes messages for all sessions that share it (zws.Codec).
+type Codec interface {
+	// AppendMessage appends the encoded message to dst.
+	AppendMessage(dst []byte, m zmtp.Message) []byte
+}
+
+// Chunk is a run of encoded messages. It is filled by one goroutine and not changed any
+// more once a queue holds it; then any number of goroutines may read it. It is counted:
+// who makes one holds a reference and ends it with Release, and every queue adds its own.
+type Chunk struct {
+	codec  Codec
+	refs   atomic.Int32
+	octets []byte
+	marks  []mark
+}
+
+// mark is one message of a chunk.
+type mark struct {
+	end   int    // where its octets end
+	topic uint64 // topicKey of its first frame
+}
+
+// classes are the sizes of buffers that are kept for reuse. A queue that holds one
+// message must not keep a buffer for hundreds alive, so a chunk takes the smallest that
+// fits. Larger ones are left to the garbage collector.
+var classes = [...]int{256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10}
+
+var pools [len(classes)]sync.Pool
+
+// NewChunk returns an empty chunk with one reference and room for about size octets.
+// Messages are encoded by codec; with nil they are kept as frames, and each session
+// encodes them when it writes (CURVE: every session has its own key).
+func NewChunk(codec Codec, size int) *Chunk {
+	if codec == nil {
+		codec = frames{}
+	}
+	class := 0
+	for class < len(classes)-1 && classes[class] < size {
+		class++
+	}
+	c, _ := pools[class].Get().(*Chunk)
+	if c == nil {
+		c = &Chunk{octets: make([]byte, 0, max(size, classes[class]))}
+	}
+	c.codec = codec
+	c.refs.Store(1)
+	return c
+}
+
+// Append encodes m and appends it. m is not kept.
+func (c *Chunk) Append(m zmtp.Message) {
+	var topic uint64
+	if len(m) > 0 {
+		topic = topicKey(m[0])
+	}
+	c.octets = c.codec.AppendMessage(c.octets, m)
+	c.marks = append(c.marks, mark{len(c.octets), topic})
+}
+
+// AppendRange appends the messages from, from+1, … to-1 of src, which must have the same
+// codec.
+func (c *Chunk) AppendRange(src *Chunk, from, to int) {
+	shift := len(c.octets) - src.start(from)
+	c.octets = append(c.octets, src.slice(from, to)...)
+	for _, m := range src.marks[from:to] {
+		c.marks = append(c.marks, mark{m.end + shift, m.topic})
+	}
+}
+
+// Messages is the number of messages.
+func (c *Chunk) Messages() int { return len(c.marks) }
+
+// Octets is the number of octets that the messages from, from+1, … to-1 take.
+func (c *Chunk) Octets(from, to int) int {
+	return c.start(to) - c.start(from)
+}
+
+// Size is the number of octets of all messages.
+func (c *Chunk) Size() int { return len(c.octets) }
+
+// Release gives back one reference. Who gave it back must not use the chunk any more.
+func (c *Chunk) Release() {
+	if c.refs.Add(-1) > 0 {
+		return
+	}
+	c.octets, c.marks = c.octets[:0], c.marks[:0]
+	if cap(c.octets) > 2*classes[len(classes)-1] {
+		return
+	}
+	class := len(classes) - 1
+	for class > 0 && classes[class] > cap(c.octets) {
+		class--
+	}
+	pools[class].Put(c)
+}
+
+func (c *Chunk) retain() { c.refs.Add(1) }
+
+// start is where message i begins.
+func (c *Chunk) start(i int) int {
+	if i == 0 {
+		return 0
+	}
+	return c.marks[i-1].end
+}
+
+func (c *Chunk) slice(from, to int) []byte {
+	return c.octets[c.start(from):c.start(to):c.start(to)]
+}
+
+// shared tells that the octets are what goes to the client.
+func (c *Chunk) shared() bool {
+	_, own := c.codec.(frames)
+	return !own
+}
+
+// message appends the frames of message i, which alias the chunk, to dst. Only for a
+// chunk that is not shared.
+func (c *Chunk) message(dst zmtp.Message, i int) zmtp.Message {
+	return frames{}.parse(dst, c.slice(i, i+1))
+}
+
+// frames is the codec of chunks that every session encodes for itself: each frame with
+// its length in 8 octets before it.
+type frames struct{}
+
+// AppendMessage implements Codec.
+func (frames) AppendMessage(dst []byte, m zmtp.Message) []byte {
+	for _, f := range m {
+		dst = binary.BigEndian.AppendUint64(dst, uint64(len(f)))
+		dst = append(dst, f...)
+	}
+	return dst
+}
+
+// parse appends to dst the frames that p, made by AppendMessage, holds.
+func (frames) parse(dst zmtp.Message, p []byte) zmtp.Message {
+	for len(p) > 0 {
+		n := 8 + int(binary.BigEndian.Uint64(p))
+		dst = append(dst, p[8:n:n])
+		p = p[n:]
+	}
+	return dst
+}
+
+// seed makes topic keys unpredictable, so that no publisher can choose topics that
+// collide.
+var seed = maphash.MakeSeed()
+
+// topicKey stands for a topic where messages are conflated. That two topics share a key
+// is possible (2^-64 a pair) and would cost a message as a full queue does.
+func topicKey(topic []byte) uint64 { return maphash.Bytes(seed, topic) }

@@ -1,0 +1,74 @@
+package queue
+
+import "sync"
+
+// item is the messages from, from+1, … to-1 of a chunk. An item with from == to has been
+// conflated away.
+type item struct {
+	chunk    *Chunk
+	from, to int32
+}
+
+func (it *item) messages() int { return int(it.to - it.from) }
+
+func (it *item) octets() int64 { return int64(it.chunk.Octets(int(it.from), int(it.to))) }
+
+// fifo is a list of items in blocks from a pool. Empty it holds nothing. A pointer to an
+// item stays good until the item is popped.
+type fifo struct {
+	head, tail *block
+	first, end int // of the first item in head, and behind the last in tail
+}
+
+type block struct {
+	items [15]item
+	next  *block
+}
+
+var blocks = sync.Pool{New: func() any { return new(block) }}
+
+func (f *fifo) empty() bool { return f.head == nil }
+
+// push appends it and returns its place.
+func (f *fifo) push(it item) *item {
+	switch {
+	case f.head == nil:
+		f.head = blocks.Get().(*block)
+		f.tail, f.first, f.end = f.head, 0, 0
+	case f.end == len(f.tail.items):
+		f.tail.next = blocks.Get().(*block)
+		f.tail, f.end = f.tail.next, 0
+	}
+	p := &f.tail.items[f.end]
+	*p = it
+	f.end++
+	return p
+}
+
+// front is the first item of a fifo that is not empty.
+func (f *fifo) front() *item { return &f.head.items[f.first] }
+
+// pop takes the first item away.
+func (f *fifo) pop() item {
+	it := *f.front()
+	f.head.items[f.first] = item{}
+	f.first++
+	switch b := f.head; {
+	case b == f.tail && f.first == f.end:
+		f.head, f.tail = nil, nil
+		blocks.Put(b)
+	case f.first == len(b.items):
+		f.head, f.first = b.next, 0
+		b.next = nil
+		blocks.Put(b)
+	}
+	return it
+}
+
+// release empties the fifo and gives back what its items refer to.
+func (f *fifo) release() {
+	for !f.empty() {
+		it := f.pop()
+		it.chunk.Release()
+	}
+}
