@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Version is the protocol version that every request and reply carries (27/ZAP).
@@ -58,6 +59,17 @@ type Request struct {
 	Credentials [][]byte
 }
 
+// clone returns a deep copy.
+func (r *Request) clone() *Request {
+	c := *r
+	c.RoutingID = slices.Clone(r.RoutingID)
+	c.Credentials = make([][]byte, len(r.Credentials))
+	for i, frame := range r.Credentials {
+		c.Credentials[i] = slices.Clone(frame)
+	}
+	return &c
+}
+
 // Plain returns the user name and the password of a PLAIN request; ok is false if the
 // request is of another mechanism or malformed.
 func (r *Request) Plain() (user, password string, ok bool) {
@@ -80,6 +92,12 @@ type Reply struct {
 	// Cause, if not nil, says why in a form that a caller in the same process may act
 	// on, for instance too many attempts. It has no wire form.
 	Cause error
+	// Authenticator is the name of the [Chain]'s entry that decided; empty if none did.
+	// It has no wire form.
+	Authenticator string
+	// Grant is what whoever decided wants to see again when it is asked whether the login
+	// still stands, see [Revoker]. It belongs to that handler and has no wire form.
+	Grant any
 }
 
 // Handler decides on requests. Implementations are safe for concurrent use.
@@ -87,7 +105,9 @@ type Reply struct {
 // A returned reply is the decision. [ErrPass] says that these credentials are not this
 // handler's to judge: another kind, an unknown user, another domain; a chain then asks
 // its next entry. Any other error says that no decision could be made, which counts as
-// status 300. A handler gives up when ctx is done.
+// status 300. A handler gives up when ctx is done. Replies may be shared by several
+// logins: nobody changes one that was returned. The octets of a request belong to its
+// maker again once Authenticate has returned.
 type Handler interface {
 	Authenticate(ctx context.Context, req *Request) (*Reply, error)
 }
@@ -115,30 +135,78 @@ var (
 	ErrDenied = errors.New("zap: denied")
 )
 
+// PassError is an [ErrPass] with a reason, and with work that hides it.
+type PassError struct {
+	// Reason is for the log. It holds nothing that the peer sent: what is not a known
+	// user's name may be a password in the wrong field.
+	Reason string
+	// Work, if not nil, takes as long as a refusal of this handler takes. Whoever makes a
+	// refusal of the pass does it first, so that the time does not tell an unknown user
+	// from a wrong password, and does it once, however many handlers passed.
+	Work func(ctx context.Context) error
+}
+
+func (e *PassError) Error() string { return "not for this handler to decide: " + e.Reason }
+
+// Is makes a PassError an [ErrPass].
+func (e *PassError) Is(target error) bool { return target == ErrPass }
+
+// Pass returns a [PassError] without work.
+func Pass(format string, args ...any) error {
+	return &PassError{Reason: fmt.Sprintf(format, args...)}
+}
+
 // Decide asks h and always returns a reply that can be acted on. It fails closed: no
 // handler and a panic count as 500, ErrPass counts as 400, any other error, no reply and
 // a context that ended count as 300, and so does a reply whose status 27/ZAP does not know.
-func Decide(ctx context.Context, h Handler, req *Request) (reply *Reply) {
+func Decide(ctx context.Context, h Handler, req *Request) *Reply {
+	reply, err := ask(ctx, h, req)
+	if errors.Is(err, ErrPass) {
+		return refuse(ctx, err)
+	}
+	if err != nil {
+		return undecided(err)
+	}
+	return reply
+}
+
+// undecided is the reply that an error stands for.
+func undecided(err error) *Reply {
+	return &Reply{Status: Temporary, Text: err.Error(), Cause: err}
+}
+
+// ask calls h. What it returns is an error, or a reply with a status of 27/ZAP that came
+// in time.
+func ask(ctx context.Context, h Handler, req *Request) (reply *Reply, err error) {
 	if h == nil {
-		return &Reply{Status: Internal, Text: "no ZAP handler"}
+		return &Reply{Status: Internal, Text: "no ZAP handler"}, nil
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			reply = &Reply{Status: Internal, Text: fmt.Sprintf("ZAP handler panicked: %v", p)}
+			reply, err = &Reply{Status: Internal, Text: fmt.Sprintf("ZAP handler panicked: %v", p)}, nil
 		}
 	}()
-	reply, err := h.Authenticate(ctx, req)
+	reply, err = h.Authenticate(ctx, req)
 	switch {
-	case errors.Is(err, ErrPass):
-		return &Reply{Status: Refused, Text: err.Error(), Cause: err}
 	case err != nil:
-		return &Reply{Status: Temporary, Text: err.Error(), Cause: err}
+		return nil, err
 	case ctx.Err() != nil:
-		return &Reply{Status: Temporary, Text: "ZAP handler answered too late"}
+		return nil, fmt.Errorf("ZAP handler answered too late: %w", context.Cause(ctx))
 	case reply == nil:
-		return &Reply{Status: Temporary, Text: "ZAP handler gave no reply"}
+		return nil, errors.New("ZAP handler gave no reply")
 	case !reply.Status.Valid():
-		return &Reply{Status: Temporary, Text: fmt.Sprintf("ZAP handler answered %d, which is not 200, 300, 400 or 500", reply.Status)}
+		return nil, fmt.Errorf("ZAP handler answered %d, which is not 200, 300, 400 or 500", reply.Status)
 	}
-	return reply
+	return reply, nil
+}
+
+// refuse makes a refusal of a pass, after the work that it asks for.
+func refuse(ctx context.Context, pass error) *Reply {
+	var p *PassError
+	if errors.As(pass, &p) && p.Work != nil {
+		if err := p.Work(ctx); err != nil {
+			return undecided(err)
+		}
+	}
+	return &Reply{Status: Refused, Text: pass.Error()}
 }

@@ -1,0 +1,295 @@
+package zap
+
+import (
+	"cmp"
+	"container/list"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// The defaults of [CacheOptions].
+const (
+	DefaultRefusedTTL   = 5 * time.Second
+	DefaultCacheEntries = 10000
+)
+
+// CacheOptions describe a [Cache].
+type CacheOptions struct {
+	// TTL is how long a 200 may be reused, and never past the Expires of its metadata.
+	// Required by [NewCache]; in [ChainOptions] 0 means no cache.
+	TTL time.Duration
+	// RefusedTTL is how long a 400 may be reused; 0 means [DefaultRefusedTTL], or TTL if
+	// that is less. It may not be more than TTL.
+	RefusedTTL time.Duration
+	// Entries is how many accepted, and how many refused requests are remembered; 0 means
+	// [DefaultCacheEntries]. The least recently used makes room; a flood of refusals
+	// pushes out none of the accepted.
+	Entries int
+	// AnyAddress has an answer given to one address count for all. It is set only where
+	// no handler looks at the address.
+	AnyAddress bool
+}
+
+// Cache is a [Handler] that asks another and reuses its answers. Only 200, 400 and
+// [ErrPass] are kept: a 300, a 500 and an error say nothing about the next time. Requests
+// with the same credentials that come while one is being judged share its answer.
+//
+// Keys are keyed hashes (SHA-256 with a key drawn at random for each Cache), so that no
+// secret stays in memory. A Cache is safe for concurrent use.
+type Cache struct {
+	handler    Handler
+	ttl        time.Duration
+	refusedTTL time.Duration
+	anyAddress bool
+	secret     [32]byte
+
+	mu         sync.Mutex
+	accepted   *recent
+	refused    *recent
+	flights    map[key]*flight
+	generation int // counts Clear, so that an answer from before it is not kept
+	running    sync.WaitGroup
+}
+
+type key [sha256.Size]byte
+
+// answer is what a handler returned: a reply, or an error.
+type answer struct {
+	reply *Reply
+	err   error
+}
+
+// flight is one question that is under way, and how many wait for its answer.
+type flight struct {
+	waiting int // guarded by Cache.mu
+	cancel  context.CancelFunc
+	done    chan struct{} // closed once answer is set
+	answer  answer
+}
+
+// NewCache makes a cache in front of h. The caller closes it.
+func NewCache(h Handler, o CacheOptions) (*Cache, error) {
+	entries, refused := cmp.Or(o.Entries, DefaultCacheEntries), cmp.Or(o.RefusedTTL, min(DefaultRefusedTTL, o.TTL))
+	switch {
+	case h == nil:
+		return nil, errors.New("zap: cache without a handler")
+	case o.TTL <= 0:
+		return nil, fmt.Errorf("zap: cache TTL %v: it must be positive", o.TTL)
+	case refused < 0 || refused > o.TTL:
+		return nil, fmt.Errorf("zap: cache TTL of refusals %v: it must be between 0 and the TTL, %v", refused, o.TTL)
+	case entries < 0:
+		return nil, fmt.Errorf("zap: cache of %d entries: it must hold at least one", entries)
+	}
+	c := &Cache{
+		handler:    h,
+		ttl:        o.TTL,
+		refusedTTL: refused,
+		anyAddress: o.AnyAddress,
+		accepted:   newRecent(entries),
+		refused:    newRecent(entries),
+		flights:    make(map[key]*flight),
+	}
+	rand.Read(c.secret[:])
+	return c, nil
+}
+
+// Authenticate returns a remembered answer, or joins or asks the question.
+func (c *Cache) Authenticate(ctx context.Context, req *Request) (*Reply, error) {
+	k := c.key(req)
+	c.mu.Lock()
+	now := time.Now()
+	for _, r := range []*recent{c.accepted, c.refused} {
+		if a, ok := r.get(k, now); ok {
+			c.mu.Unlock()
+			return a.reply, a.err
+		}
+	}
+	f := c.flights[k]
+	if f == nil {
+		f = c.start(ctx, k, req)
+	}
+	f.waiting++
+	c.mu.Unlock()
+
+	select {
+	case <-f.done:
+		return f.answer.reply, f.answer.err
+	case <-ctx.Done():
+		c.leave(k, f)
+		return nil, context.Cause(ctx)
+	}
+}
+
+// start asks the handler in a goroutine. The question outlives the request that caused it
+// as long as another waits for the answer. Lock held on entry.
+func (c *Cache) start(ctx context.Context, k key, req *Request) *flight {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	f := &flight{cancel: cancel, done: make(chan struct{})}
+	c.flights[k] = f
+	generation := c.generation
+	req = req.clone() // its owner may leave before the handler does
+	c.running.Go(func() {
+		defer cancel()
+		reply, err := ask(ctx, c.handler, req)
+		var pass *PassError
+		if errors.As(err, &pass) && pass.Work != nil {
+			// What is remembered must not cost more than a remembered refusal.
+			if failed := pass.Work(ctx); failed != nil {
+				err = failed
+			} else {
+				err = &PassError{Reason: pass.Reason}
+			}
+		}
+		f.answer = answer{reply, err}
+		c.land(k, f, generation)
+	})
+	return f
+}
+
+// land remembers the answer of a flight and gives it to those who wait.
+func (c *Cache) land(k key, f *flight, generation int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer close(f.done)
+	if c.flights[k] == f {
+		delete(c.flights, k)
+	}
+	if generation != c.generation {
+		return
+	}
+	now := time.Now()
+	switch reply, err := f.answer.reply, f.answer.err; {
+	case errors.Is(err, ErrPass), err == nil && reply.Status == Refused:
+		c.refused.put(k, f.answer, now.Add(c.refusedTTL))
+	case err == nil && reply.Status == OK:
+		if until, ok := expiry(reply, now.Add(c.ttl)); ok {
+			c.accepted.put(k, f.answer, until)
+		}
+	}
+}
+
+// leave gives up waiting. The last to leave ends the question, and nobody joins it then.
+func (c *Cache) leave(k key, f *flight) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f.waiting--; f.waiting > 0 {
+		return
+	}
+	f.cancel()
+	if c.flights[k] == f {
+		delete(c.flights, k)
+	}
+}
+
+// expiry is the end of the TTL or the reply's own, whichever is first. A reply whose
+// Expires cannot be read is not ok to keep.
+func expiry(reply *Reply, until time.Time) (time.Time, bool) {
+	text, ok := reply.Metadata.Lookup("Expires")
+	if !ok {
+		return until, true
+	}
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return time.Time{}, false
+	}
+	if end := time.Unix(seconds, 0); end.Before(until) {
+		return end, true
+	}
+	return until, true
+}
+
+// key hashes everything that a handler may look at: each field behind its length, so that
+// no two requests run into one.
+func (c *Cache) key(req *Request) key {
+	var room [1024]byte
+	b := append(room[:0], c.secret[:]...)
+	address := req.Address
+	if c.anyAddress {
+		address = ""
+	}
+	for _, s := range [...]string{req.Domain, address, string(req.Mechanism)} {
+		b = binary.AppendUvarint(b, uint64(len(s)))
+		b = append(b, s...)
+	}
+	b = binary.AppendUvarint(b, uint64(len(req.RoutingID)))
+	b = append(b, req.RoutingID...)
+	for _, frame := range req.Credentials {
+		b = binary.AppendUvarint(b, uint64(len(frame)))
+		b = append(b, frame...)
+	}
+	k := sha256.Sum256(b)
+	clear(b)
+	return k
+}
+
+// Clear forgets every answer, those to questions now under way included.
+func (c *Cache) Clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.generation++
+	clear(c.flights) // who comes now asks anew; those who wait still get their answer
+	c.accepted.clear()
+	c.refused.clear()
+}
+
+// Close waits for the questions that are under way. The handler must not need the cache's
+// caller to return.
+func (c *Cache) Close() { c.running.Wait() }
+
+// recent is a bounded map of answers that forgets the least recently used.
+type recent struct {
+	limit int
+	order *list.List // of *remembered, the latest used in front
+	byKey map[key]*list.Element
+}
+
+type remembered struct {
+	key    key
+	answer answer
+	until  time.Time
+}
+
+func newRecent(limit int) *recent {
+	return &recent{limit: limit, order: list.New(), byKey: make(map[key]*list.Element)}
+}
+
+func (r *recent) get(k key, now time.Time) (answer, bool) {
+	e := r.byKey[k]
+	if e == nil {
+		return answer{}, false
+	}
+	m := e.Value.(*remembered)
+	if !now.Before(m.until) {
+		r.remove(e)
+		return answer{}, false
+	}
+	r.order.MoveToFront(e)
+	return m.answer, true
+}
+
+func (r *recent) put(k key, a answer, until time.Time) {
+	if e := r.byKey[k]; e != nil {
+		r.remove(e)
+	}
+	for r.order.Len() >= r.limit {
+		r.remove(r.order.Back())
+	}
+	r.byKey[k] = r.order.PushFront(&remembered{k, a, until})
+}
+
+func (r *recent) remove(e *list.Element) {
+	delete(r.byKey, e.Value.(*remembered).key)
+	r.order.Remove(e)
+}
+
+func (r *recent) clear() {
+	r.order.Init()
+	clear(r.byKey)
+}
