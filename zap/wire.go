@@ -1,0 +1,253 @@
+package zap
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+)
+
+// The limits of 27/ZAP, and ours where it sets none.
+const (
+	// MaxString is how many octets a string field holds: "All string fields are at most
+	// 255 characters and are ASCII only". The identity has the same limit.
+	MaxString = 255
+	// MaxRequestID is how long a request id may be. 27/ZAP sets no limit.
+	MaxRequestID = 255
+	// MaxCredentials is how many credential frames a request of a mechanism that we do not
+	// know may have. 27/ZAP sets no limit.
+	MaxCredentials = 16
+	// MaxEnvelope is how many frames may stand before the delimiter. 27/ZAP sets no limit.
+	MaxEnvelope = 16
+
+	requestFrames = 6 // before the credentials
+	replyFrames   = 6
+)
+
+var (
+	// ErrMalformed is wrapped by every error about frames that 27/ZAP does not allow.
+	ErrMalformed = errors.New("zap: malformed")
+	// ErrNotExpressible is wrapped by every error about a request or a reply that has no
+	// wire form, for instance a user id that is not ASCII.
+	ErrNotExpressible = errors.New("zap: 27/ZAP has no form for this")
+)
+
+// SplitEnvelope cuts a message of 27/ZAP behind its first empty frame, the delimiter.
+// envelope holds the delimiter and the routing ids before it and is sent back as it is;
+// body is what [ParseRequest] and [ParseReply] read.
+func SplitEnvelope(frames [][]byte) (envelope, body [][]byte, err error) {
+	for i, f := range frames {
+		if len(f) == 0 {
+			return frames[:i+1], frames[i+1:], nil
+		}
+		if i == MaxEnvelope {
+			break
+		}
+	}
+	return nil, nil, fmt.Errorf("%w: no delimiter within %d frames", ErrMalformed, MaxEnvelope+1)
+}
+
+// Frames returns the request's frames, without the delimiter: 27/ZAP, "The request
+// message SHALL consist of the following message frames". The frames alias the request's.
+// The error wraps [ErrNotExpressible].
+func (r *Request) Frames() ([][]byte, error) {
+	if err := r.check(ErrNotExpressible); err != nil {
+		return nil, err
+	}
+	frames := [][]byte{
+		[]byte(Version), []byte(r.ID), []byte(r.Domain), []byte(r.Address), r.RoutingID, []byte(r.Mechanism),
+	}
+	return append(frames, r.Credentials...), nil
+}
+
+// ParseRequest reads the frames of a request, without the delimiter. What it returns
+// aliases them. The error wraps [ErrMalformed].
+func ParseRequest(frames [][]byte) (*Request, error) {
+	if len(frames) < requestFrames {
+		return nil, fmt.Errorf("%w request: %d frames, want at least %d", ErrMalformed, len(frames), requestFrames)
+	}
+	if string(frames[0]) != Version {
+		return nil, fmt.Errorf("%w request: version %s, want %s", ErrMalformed, quote(frames[0]), Version)
+	}
+	r := &Request{
+		ID:          string(frames[1]),
+		Domain:      string(frames[2]),
+		Address:     string(frames[3]),
+		RoutingID:   frames[4],
+		Mechanism:   Mechanism(frames[5]),
+		Credentials: frames[requestFrames:],
+	}
+	if err := r.check(ErrMalformed); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// credentialFrames is how many credential frames each mechanism has.
+var credentialFrames = map[Mechanism]int{NULL: 0, PLAIN: 2, CURVE: 1, BEARER: 1, TLS: 1}
+
+// check holds the request against 27/ZAP. The address may be any string: native servers
+// name an ipc peer by what their system tells of it.
+func (r *Request) check(kind error) error {
+	switch {
+	case len(r.ID) > MaxRequestID:
+		return fmt.Errorf("%w request: id of %d octets, at most %d", kind, len(r.ID), MaxRequestID)
+	case r.Domain == "":
+		return fmt.Errorf("%w request: empty domain", kind)
+	case r.Mechanism == "":
+		return fmt.Errorf("%w request: empty mechanism", kind)
+	case len(r.RoutingID) > MaxString:
+		return fmt.Errorf("%w request: identity of %d octets, at most %d", kind, len(r.RoutingID), MaxString)
+	case len(r.Credentials) > MaxCredentials:
+		return fmt.Errorf("%w request: %d credential frames, at most %d", kind, len(r.Credentials), MaxCredentials)
+	}
+	for _, f := range [...]struct{ name, value string }{
+		{"domain", r.Domain}, {"address", r.Address}, {"mechanism", string(r.Mechanism)},
+	} {
+		if err := checkString(f.value); err != nil {
+			return fmt.Errorf("%w request: %s %w", kind, f.name, err)
+		}
+	}
+	if want, known := credentialFrames[r.Mechanism]; known && len(r.Credentials) != want {
+		return fmt.Errorf("%w request: %d credential frames, %s has %d", kind, len(r.Credentials), r.Mechanism, want)
+	}
+	if r.Mechanism == CURVE && len(r.Credentials[0]) != 32 {
+		return fmt.Errorf("%w request: CURVE key of %d octets, want 32", kind, len(r.Credentials[0]))
+	}
+	return nil
+}
+
+// IP returns the peer's address, IPv4-mapped ones as IPv4 and without a zone; ok is false
+// if there is none, as on ipc, or what there is cannot be read.
+func (r *Request) IP() (ip netip.Addr, ok bool) {
+	ip, err := netip.ParseAddr(r.Address)
+	return ip.Unmap().WithZone(""), err == nil
+}
+
+// Frames returns the frames, without the delimiter, of the reply to the request with the
+// given id: 27/ZAP, "The reply message SHALL consist of the following message frames".
+// User id and metadata go out with a 200 only. A text that 27/ZAP does not allow is made
+// to fit; for a user id or metadata that it does not allow the error wraps
+// [ErrNotExpressible].
+func (r *Reply) Frames(id string) ([][]byte, error) {
+	if !r.Status.Valid() {
+		return nil, fmt.Errorf("%w: status %d", ErrNotExpressible, r.Status)
+	}
+	if len(id) > MaxRequestID {
+		return nil, fmt.Errorf("%w: request id of %d octets, at most %d", ErrNotExpressible, len(id), MaxRequestID)
+	}
+	frames := [][]byte{
+		[]byte(Version), []byte(id), strconv.AppendInt(nil, int64(r.Status), 10), []byte(printable(r.Text)), {}, {},
+	}
+	if r.Status != OK {
+		return frames, nil
+	}
+	if err := checkString(r.UserID); err != nil {
+		return nil, fmt.Errorf("%w: user id %w", ErrNotExpressible, err)
+	}
+	if err := checkNames(r.Metadata); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotExpressible, err)
+	}
+	frames[4] = []byte(r.UserID)
+	frames[5] = r.Metadata.Append(nil)
+	return frames, nil
+}
+
+// ParseReply reads the frames, without the delimiter, of the reply to the request with the
+// given id. The user id and the metadata of anything but a 200 are dropped, since some
+// handlers (czmq's zauth) send the user that they have refused. The error wraps
+// [ErrMalformed].
+func ParseReply(frames [][]byte, id string) (*Reply, error) {
+	if len(frames) != replyFrames {
+		return nil, fmt.Errorf("%w reply: %d frames, want %d", ErrMalformed, len(frames), replyFrames)
+	}
+	if string(frames[0]) != Version {
+		return nil, fmt.Errorf("%w reply: version %s, want %s", ErrMalformed, quote(frames[0]), Version)
+	}
+	if string(frames[1]) != id {
+		return nil, fmt.Errorf("%w reply: request id %s, want %q", ErrMalformed, quote(frames[1]), id)
+	}
+	r := &Reply{Text: string(frames[3])}
+	switch string(frames[2]) {
+	case "200":
+		r.Status = OK
+	case "300":
+		r.Status = Temporary
+	case "400":
+		r.Status = Refused
+	case "500":
+		r.Status = Internal
+	default:
+		return nil, fmt.Errorf("%w reply: status %s, want 200, 300, 400 or 500", ErrMalformed, quote(frames[2]))
+	}
+	if err := checkString(r.Text); err != nil {
+		return nil, fmt.Errorf("%w reply: status text %w", ErrMalformed, err)
+	}
+	if r.Status != OK {
+		return r, nil
+	}
+	r.UserID = string(frames[4])
+	if err := checkString(r.UserID); err != nil {
+		return nil, fmt.Errorf("%w reply: user id %w", ErrMalformed, err)
+	}
+	var err error
+	if r.Metadata, err = ParseMetadata(frames[5]); err != nil {
+		return nil, fmt.Errorf("%w reply: %w", ErrMalformed, err)
+	}
+	if err := checkNames(r.Metadata); err != nil {
+		return nil, fmt.Errorf("%w reply: %w", ErrMalformed, err)
+	}
+	return r, nil
+}
+
+// checkString holds a string field against "at most 255 characters and ASCII only". The
+// error does not repeat the string.
+func checkString(s string) error {
+	if len(s) > MaxString {
+		return fmt.Errorf("of %d octets, at most %d", len(s), MaxString)
+	}
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return fmt.Errorf("with octet %#02x at %d, want printable ASCII", s[i], i)
+		}
+	}
+	return nil
+}
+
+// printable makes a text fit a string field.
+func printable(s string) string {
+	b := []byte(s[:min(len(s), MaxString)])
+	for i, c := range b {
+		if c < ' ' || c > '~' {
+			b[i] = '?'
+		}
+	}
+	return string(b)
+}
+
+// checkNames holds the names of metadata against 27/ZAP:
+// name-char = ALPHA | DIGIT | "-" | "_" | "." | "+".
+func checkNames(m Metadata) error {
+	for _, p := range m {
+		if len(p.Name) == 0 || len(p.Name) > 255 {
+			return fmt.Errorf("metadata name of %d octets, want 1 to 255", len(p.Name))
+		}
+		for _, c := range []byte(p.Name) {
+			switch {
+			case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.', c == '+':
+			default:
+				return fmt.Errorf("metadata name %s: want letters, digits, '-', '_', '.' and '+'", quote([]byte(p.Name)))
+			}
+		}
+	}
+	return nil
+}
+
+// quote shows the start of a peer's octets.
+func quote(b []byte) string {
+	const most = 16
+	if len(b) > most {
+		return strconv.Quote(string(b[:most])) + "…"
+	}
+	return strconv.Quote(string(b))
+}
