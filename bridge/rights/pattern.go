@@ -1,0 +1,209 @@
+package rights
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// The wildcards of a pattern: each stands for itself unless it fills a level.
+const (
+	oneLevel = "+"
+	theRest  = "#"
+	// wildcards are the octets that no value of a placeholder may hold. The star is one
+	// in the scopes of tokens.
+	wildcards = "+#*"
+)
+
+// maxLevels bounds the work that one pattern makes for one topic.
+const maxLevels = 64
+
+// PatternError says why a pattern cannot be read.
+type PatternError struct {
+	Pattern string
+	Reason  string
+}
+
+func (e *PatternError) Error() string { return fmt.Sprintf("pattern %q: %s", e.Pattern, e.Reason) }
+
+// Pattern is a parsed pattern, in which placeholders wait for their values.
+type Pattern struct {
+	text      string
+	separator string
+	// literals and placeholders alternate, a literal first and last.
+	literals     []string
+	placeholders []string // "user", "claim.NAME" or "meta.NAME"
+}
+
+// Parse reads a pattern of topics whose levels are separated by separator: one ASCII
+// character, or empty where topics have no levels. The error is a *[PatternError].
+func Parse(text, separator string) (*Pattern, error) {
+	p := &Pattern{text: text, separator: separator}
+	if len(separator) > 1 || separator != "" && (separator[0] >= 0x80 || strings.Contains("{}"+wildcards, separator)) {
+		return nil, p.fault("the separator %q is not one ASCII character other than { } + # *", separator)
+	}
+	rest := text
+	for separator != "" {
+		literal, after, found := strings.Cut(rest, "{")
+		if !found {
+			break
+		}
+		name, after, found := strings.Cut(after, "}")
+		if !found {
+			return nil, p.fault("{ without }")
+		}
+		if !validPlaceholder(name) {
+			return nil, p.fault("unknown placeholder {%s}: want {user}, {claim.NAME} or {meta.NAME}", name)
+		}
+		p.literals = append(p.literals, literal)
+		p.placeholders = append(p.placeholders, name)
+		rest = after
+	}
+	if separator == "" && strings.Contains(text, "{") {
+		return nil, p.fault("placeholders need a separator")
+	}
+	p.literals = append(p.literals, rest)
+	// A value is as harmless as a letter: what can be read with one can be with any.
+	if _, err := p.fill(func(string) string { return "x" }); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Pattern) fault(format string, args ...any) error {
+	return &PatternError{p.text, fmt.Sprintf(format, args...)}
+}
+
+// String is the pattern as it was written.
+func (p *Pattern) String() string { return p.text }
+
+func validPlaceholder(name string) bool {
+	if name == "user" {
+		return true
+	}
+	kind, key, _ := strings.Cut(name, ".")
+	return (kind == "claim" || kind == "meta") && key != ""
+}
+
+// validValue tells whether a value may take a placeholder's place: it must stay within
+// its level and mean nothing but itself.
+func validValue(value, separator string) bool {
+	return value != "" && !strings.Contains(value, separator) && !strings.ContainsAny(value, wildcards+"\x00")
+}
+
+// values are what a placeholder stands for.
+func (s Subject) values(placeholder string) []string {
+	kind, key, _ := strings.Cut(placeholder, ".")
+	switch kind {
+	case "user":
+		return []string{s.User}
+	case "claim":
+		return s.Claims[key]
+	}
+	var values []string
+	for _, p := range s.Meta {
+		if strings.EqualFold(p.Name, key) {
+			values = append(values, p.Value)
+		}
+	}
+	return values
+}
+
+// expand appends the topics that the pattern allows to s, one entry for each combination
+// of values, and stops soon after [MaxPatterns].
+func (p *Pattern) expand(dst []topics, s Subject) []topics {
+	var names []string // each placeholder once: it has one value throughout the pattern
+	for _, name := range p.placeholders {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	chosen := make(map[string]string, len(names))
+	var choose func(i int)
+	choose = func(i int) {
+		if len(dst) > MaxPatterns {
+			return
+		}
+		if i == len(names) {
+			t, err := p.fill(func(name string) string { return chosen[name] })
+			if err == nil {
+				dst = append(dst, t...)
+			}
+			return
+		}
+		for _, v := range s.values(names[i]) {
+			if validValue(v, p.separator) {
+				chosen[names[i]] = v
+				choose(i + 1)
+			}
+		}
+	}
+	choose(0)
+	return dst
+}
+
+// fill reads the pattern with values in the places of its placeholders.
+func (p *Pattern) fill(value func(name string) string) ([]topics, error) {
+	var b strings.Builder
+	for i, literal := range p.literals {
+		b.WriteString(literal)
+		if i < len(p.placeholders) {
+			b.WriteString(value(p.placeholders[i]))
+		}
+	}
+	endsInValue := len(p.placeholders) > 0 && p.literals[len(p.literals)-1] == ""
+	t, err := newTopics(b.String(), p.separator, endsInValue)
+	if err != nil {
+		return nil, p.fault("%v", err)
+	}
+	return t, nil
+}
+
+// topics is a set of topics: all that begin with a prefix, or all that have the levels.
+type topics struct {
+	prefix string
+	levels []string // nil for a prefix; oneLevel stands for any
+	rest   bool     // whether further levels may, and at least one separator must, follow
+}
+
+// newTopics reads a pattern without placeholders. wholeLevel says that it ends with its
+// last level even if it holds no wildcard.
+func newTopics(text, separator string, wholeLevel bool) ([]topics, error) {
+	if separator == "" {
+		return []topics{{prefix: text}}, nil
+	}
+	levels := strings.Split(text, separator)
+	if len(levels) > maxLevels {
+		return nil, fmt.Errorf("%d levels, at most %d are allowed", len(levels), maxLevels)
+	}
+	last := len(levels) - 1
+	plus := false
+	for i, level := range levels {
+		switch {
+		case level == oneLevel:
+			plus = true
+		case level == theRest && i < last:
+			return nil, fmt.Errorf("# must be the last level")
+		case level != theRest && strings.ContainsAny(level, oneLevel+theRest):
+			return nil, fmt.Errorf("+ and # must fill a whole level between two %q", separator)
+		}
+	}
+	rest := levels[last] == theRest
+	switch {
+	case plus && rest:
+		return []topics{{prefix: literal(levels, separator), levels: levels[:last], rest: true}}, nil
+	case plus:
+		return []topics{{prefix: literal(levels, separator), levels: levels}}, nil
+	case rest:
+		return []topics{{prefix: strings.TrimSuffix(text, theRest)}}, nil
+	case wholeLevel:
+		return []topics{{prefix: text, levels: levels}, {prefix: text + separator}}, nil
+	}
+	return []topics{{prefix: text}}, nil
+}
+
+// literal is what stands before the first wildcard.
+func literal(levels []string, separator string) string {
+	i := slices.Index(levels, oneLevel)
+	return strings.Join(append(slices.Clone(levels[:i]), ""), separator)
+}
