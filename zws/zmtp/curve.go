@@ -6,35 +6,40 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 
 	"golang.org/x/crypto/curve25519"
-	"golang.org/x/crypto/nacl/box"
+	"golang.org/x/crypto/nacl/secretbox"
 	"golang.org/x/crypto/salsa20/salsa"
 )
 
-// The CURVE mechanism (25/ZMTP-CURVE, which takes its commands from 26/CURVEZMQ). Names
-// of keys are those of the specification: C and S are the long-term public keys of client
-// and server, C' and S' the transient ones; the secret keys are c, s, c' and s'.
+// The CURVE mechanism (25/ZMTP-CURVE, whose commands are those of 26/CURVEZMQ). Keys have
+// the names of the specification: C and S are the long-term public keys of client and
+// server, C' and S' the transient ones, and c, s, c', s' the secret keys to them.
+// "Box [X](C->S)" is X in a box that only C can have made and only S can open.
 
-// The sizes of the commands' data, that is without the name.
+type key = [32]byte
+
+// The sizes of the commands' data: of the command without its name.
 const (
-	keySize       = 32
-	longNonceSize = 16
-	shortNonce    = 8
-	cookieSize    = longNonceSize + box.Overhead + 2*keySize // 96
-	vouchSize     = longNonceSize + box.Overhead + 2*keySize // 96
-	helloZeros    = 64                                       // what the signature box holds
-	helloPadding  = 72                                       // against amplification
+	keySize        = len(key{})
+	longNonceSize  = 16
+	shortNonceSize = 8
+	boxOverhead    = secretbox.Overhead
 
-	curveHelloSize       = 2 + helloPadding + keySize + shortNonce + box.Overhead + helloZeros      // 194
-	curveWelcomeSize     = longNonceSize + box.Overhead + keySize + cookieSize                      // 160
-	curveInitiateMinimum = cookieSize + shortNonce + box.Overhead + keySize + vouchSize             // 248
-	curveReadyMinimum    = shortNonce + box.Overhead                                                // 24
-	curveMessageOverhead = 1 + len(cmdMessage) + shortNonce + box.Overhead + 1                      // 33
+	helloPadding = 72                                                 // against amplification
+	helloZeros   = 64                                                 // what the signature box holds
+	cookieSize   = longNonceSize + boxOverhead + 2*keySize            // 96
+	vouchSize    = longNonceSize + boxOverhead + 2*keySize            // 96
+	helloSize    = 2 + helloPadding + keySize + signatureSize         // 194
+	welcomeSize  = longNonceSize + boxOverhead + keySize + cookieSize // 160
+
+	signatureSize = shortNonceSize + boxOverhead + helloZeros // 88
+
+	minInitiate = cookieSize + shortNonceSize + boxOverhead + keySize + vouchSize // 248
+	minReady    = shortNonceSize + boxOverhead                                    // 24
 )
 
-// What stands before a nonce on the wire to make it one of 24 octets.
+// What a nonce is preceded by, but not on the wire, to make 24 octets.
 const (
 	prefixHello         = "CurveZMQHELLO---"
 	prefixWelcome       = "WELCOME-"
@@ -46,50 +51,7 @@ const (
 	prefixMessageServer = "CurveZMQMESSAGES"
 )
 
-// The flags inside a MESSAGE box. 26/CURVEZMQ knows MORE only; COMMAND is libzmq's.
-const (
-	boxMore    = 0x01
-	boxCommand = 0x02
-)
-
-type key = [keySize]byte
-
-// errWeakKey: a public key with which every secret key agrees on the same, known secret.
-var errWeakKey = errors.New("public key of low order")
-
-// newKeyPair reads a secret key from random and works out its public key.
-func newKeyPair(random io.Reader) (public, secret key, err error) {
-	if _, err := io.ReadFull(random, secret[:]); err != nil {
-		return key{}, key{}, fmt.Errorf("zmtp: transient key: %w", err)
-	}
-	return publicKey(secret), secret, nil
-}
-
-func publicKey(secret key) (public key) {
-	curve25519.ScalarBaseMult(&public, &secret)
-	return public
-}
-
-// agree works out the key that both ends of a box share: box.Precompute, which however
-// accepts public keys of low order, and with them anyone's forgery.
-func agree(public, secret key) (shared key, err error) {
-	p, err := curve25519.X25519(secret[:], public[:])
-	if err != nil {
-		return key{}, errWeakKey
-	}
-	shared = key(p)
-	salsa.HSalsa20(&shared, &[16]byte{}, &shared, &salsa.Sigma)
-	return shared, nil
-}
-
-// checkKeyPair tells whether secret is the secret key of public.
-func checkKeyPair(public, secret key) error {
-	if secret == (key{}) || publicKey(secret) != public {
-		return errors.New("zmtp: CURVE secret key does not belong to the public key")
-	}
-	return nil
-}
-
+// randomOr returns r, and crypto/rand for nil.
 func randomOr(r io.Reader) io.Reader {
 	if r == nil {
 		return rand.Reader
@@ -97,18 +59,67 @@ func randomOr(r io.Reader) io.Reader {
 	return r
 }
 
-// seal appends to dst the nonce as it goes over the wire and the box of message. prefix
-// and nonce together are 24 octets.
-func seal(dst, message []byte, prefix string, nonce []byte, shared *key) []byte {
-	full := fullNonce(prefix, nonce)
-	return box.SealAfterPrecomputation(append(dst, nonce...), message, &full, shared)
+// newKeyPair draws a transient key pair.
+func newKeyPair(random io.Reader) (public, secret key, err error) {
+	if _, err := io.ReadFull(random, secret[:]); err != nil {
+		return key{}, key{}, fmt.Errorf("zmtp: transient key: %w", err)
+	}
+	curve25519.ScalarBaseMult(&public, &secret)
+	return public, secret, nil
 }
 
-// open opens what seal has made.
-func open(sealed []byte, prefix string, shared *key) (message []byte, ok bool) {
+// newLongNonce draws a nonce that no other box under the same key has had.
+func newLongNonce(random io.Reader) ([]byte, error) {
+	nonce := make([]byte, longNonceSize)
+	if _, err := io.ReadFull(random, nonce); err != nil {
+		return nil, fmt.Errorf("zmtp: nonce: %w", err)
+	}
+	return nonce, nil
+}
+
+// newShortNonce is the wire form of a counter.
+func newShortNonce(n uint64) []byte {
+	return binary.BigEndian.AppendUint64(nil, n)
+}
+
+// checkKeyPair tells whether a long-term key pair belongs together.
+func checkKeyPair(public, secret key) error {
+	var want key
+	curve25519.ScalarBaseMult(&want, &secret)
+	if secret == (key{}) || want != public {
+		return errors.New("zmtp: the CURVE secret key does not belong to the public key")
+	}
+	return nil
+}
+
+// errWeakKey: with a public key of low order every secret key agrees on the same shared
+// key, so that anyone could make the box.
+var errWeakKey = errors.New("public key of low order")
+
+// agree works out the key of the boxes between two key pairs. It is box.Precompute of
+// x/crypto/nacl but for errWeakKey.
+func agree(public, secret *key) (shared key, err error) {
+	product, err := curve25519.X25519(secret[:], public[:])
+	if err != nil {
+		return key{}, errWeakKey
+	}
+	var zero [16]byte
+	product32 := key(product)
+	salsa.HSalsa20(&shared, &zero, &product32, &salsa.Sigma)
+	return shared, nil
+}
+
+// seal appends nonce and the box of message to dst, as every command has them.
+func seal(dst, message []byte, prefix string, nonce []byte, shared *key) []byte {
+	full := fullNonce(prefix, nonce)
+	return secretbox.Seal(append(dst, nonce...), message, &full, shared)
+}
+
+// unseal appends to dst what is in a box that stands after its nonce.
+func unseal(dst, sealed []byte, prefix string, shared *key) (message []byte, ok bool) {
 	n := 24 - len(prefix)
 	full := fullNonce(prefix, sealed[:n])
-	return box.OpenAfterPrecomputation(nil, sealed[n:], &full, shared)
+	return secretbox.Open(dst, sealed[n:], &full, shared)
 }
 
 func fullNonce(prefix string, nonce []byte) (full [24]byte) {
@@ -116,42 +127,5 @@ func fullNonce(prefix string, nonce []byte) (full [24]byte) {
 	return full
 }
 
-func shortNonceOctets(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
-
-// curveTraffic is the codec of MESSAGE, which is all that is left of CURVE once the
-// handshake is done. One direction each uses sent and received: two goroutines may.
-type curveTraffic struct {
-	shared   key // of c' and S', or s' and C'
-	sent     curveStream
-	received curveStream
-}
-
-// curveStream is one direction. The buffer holds the last result.
-type curveStream struct {
-	prefix string
-	nonce  uint64 // the last one used
-	buffer []byte
-}
-
-// keptBuffer is how large a buffer may be to be kept for the next frame: a connection
-// that once carried a large one would else hold it for the rest of its life.
-const keptBuffer = 64 << 10
-
-// next returns the next nonce to send. It fails rather than use one twice.
-func (s *curveStream) next() (uint64, error) {
-	if s.nonce == math.MaxUint64 {
-		return 0, errors.New("zmtp: CURVE nonces used up")
-	}
-	s.nonce++
-	return s.nonce, nil
-}
-
-// check takes the nonce of a command that has arrived: "SHALL disconnect clients that
-// reuse a short nonce" (26/CURVEZMQ).
-func (s *curveStream) check(nonce uint64) bool {
-	if nonce <= s.nonce {
-		return false
-	}
-	s.nonce = nonce
-	return true
-}
+// cut splits b after n octets.
+func cut(b []byte, n int) (head, rest []byte) { return b[:n], b[n:] }

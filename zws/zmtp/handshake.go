@@ -16,14 +16,44 @@ type handshake struct {
 	open func() (*Command, error)
 	// step takes the peer's next command; nil when no further one is due.
 	step func(ctx context.Context, in *Command) (*Command, error)
-	done bool
 	peer *Peer
-	err  error // why it failed; kept, so that a failed handshake stays failed
+	// traffic is the codec of what follows the handshake; nil until it is complete.
+	traffic codec
+	err     error // why it failed; kept, so that a failed handshake stays failed
 }
 
+// codec is the part of a [Mechanism] that is left once the handshake is complete.
+type codec interface {
+	Encode(f Frame) (Frame, error)
+	Decode(f Frame) (Frame, error)
+}
+
+// cleartext is the traffic of NULL, PLAIN and BEARER: frames as they are.
+type cleartext struct{}
+
+func (cleartext) Encode(f Frame) (Frame, error) { return f, nil }
+func (cleartext) Decode(f Frame) (Frame, error) { return f, nil }
+
+// errEarly is a fault of the caller.
+var errEarly = errors.New("zmtp: traffic before the handshake is complete")
+
 func (h *handshake) Name() zap.Mechanism { return h.mechanism }
-func (h *handshake) Done() bool          { return h.done }
+func (h *handshake) Done() bool          { return h.traffic != nil }
 func (h *handshake) Peer() *Peer         { return h.peer }
+
+func (h *handshake) Encode(f Frame) (Frame, error) {
+	if h.traffic == nil {
+		return Frame{}, errEarly
+	}
+	return h.traffic.Encode(f)
+}
+
+func (h *handshake) Decode(f Frame) (Frame, error) {
+	if h.traffic == nil {
+		return Frame{}, errEarly
+	}
+	return h.traffic.Decode(f)
+}
 
 func (h *handshake) Next(ctx context.Context, in *Command) (*Command, error) {
 	if h.err != nil {
@@ -51,8 +81,8 @@ func (h *handshake) advance(ctx context.Context, in *Command) (*Command, error) 
 }
 
 // finish ends the handshake with success.
-func (h *handshake) finish() {
-	h.step, h.done = nil, true
+func (h *handshake) finish(traffic codec) {
+	h.step, h.traffic = nil, traffic
 }
 
 // expect tells whether in is the command that is due.
@@ -101,21 +131,6 @@ func parseError(data []byte) error {
 	default:
 		return &RefusedError{Reason: reason}
 	}
-}
-
-// errEarly: Encode or Decode before the handshake is complete. A fault of the caller.
-var errEarly = errors.New("zmtp: traffic before the handshake is complete")
-
-// clear text is the traffic of NULL, PLAIN and BEARER: frames as they are.
-
-func (h *handshake) Encode(f Frame) (Frame, error) { return h.cleartext(f) }
-func (h *handshake) Decode(f Frame) (Frame, error) { return h.cleartext(f) }
-
-func (h *handshake) cleartext(f Frame) (Frame, error) {
-	if !h.done {
-		return Frame{}, errEarly
-	}
-	return f, nil
 }
 
 // checkLocal tells whether m can be written as our metadata.

@@ -44,7 +44,7 @@ func (c *nullClient) receiveReady(_ context.Context, in *Command) (*Command, err
 		return nil, err
 	}
 	c.peer = &Peer{Mechanism: zap.NULL, Metadata: metadata}
-	c.finish()
+	c.finish(cleartext{})
 	return nil, nil
 }
 
@@ -74,6 +74,6 @@ func (s *nullServer) receiveReady(ctx context.Context, in *Command) (*Command, e
 	if out, err := s.admit(ctx); err != nil {
 		return out, err
 	}
-	s.finish()
+	s.finish(cleartext{})
 	return &Command{Name: cmdReady, Data: s.security.Local.Append(nil)}, nil
 }

@@ -44,7 +44,7 @@ type plainClient struct {
 	local zap.Metadata
 }
 
-func newPlainClient(m zap.Mechanism, hello []byte, local zap.Metadata) (*plainClient, error) {
+func newPlainClient(m zap.Mechanism, hello []byte, local zap.Metadata) (Mechanism, error) {
 	if err := checkLocal(local); err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func (c *plainClient) receiveReady(_ context.Context, in *Command) (*Command, er
 		return nil, err
 	}
 	c.peer = &Peer{Mechanism: c.mechanism, Metadata: metadata}
-	c.finish()
+	c.finish(cleartext{})
 	return nil, nil
 }
 
@@ -128,7 +128,7 @@ func (s *plainServer) receiveInitiate(ctx context.Context, in *Command) (*Comman
 	if out, err := s.admit(ctx); err != nil {
 		return out, err
 	}
-	s.finish()
+	s.finish(cleartext{})
 	return &Command{Name: cmdReady, Data: s.security.Local.Append(nil)}, nil
 }
 

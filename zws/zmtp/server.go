@@ -64,7 +64,7 @@ func (s *server) authenticate(ctx context.Context, metadata zap.Metadata, creden
 		Credentials: credentials,
 	})
 	if reply.Status != zap.OK {
-		refusal := &RefusedError{Status: reply.Status, Reason: truncate(reply.Text, 255)}
+		refusal := &RefusedError{Status: reply.Status, Reason: truncate(reply.Text, 255), Err: reply.Cause}
 		if reply.Status == zap.Temporary {
 			return nil, refusal
 		}

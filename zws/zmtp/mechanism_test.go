@@ -1,0 +1,498 @@
+package zmtp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+)
+
+const (
+	testUser     = "anna"
+	testPassword = "geheim-7!"
+	testToken    = "header.payload.signature"
+	testAddress  = "192.0.2.7"
+	testDomain   = "house"
+)
+
+var (
+	dealer = zap.Metadata{{Name: "Socket-Type", Value: "DEALER"}, {Name: "Identity", Value: "panel-1"}}
+	router = zap.Metadata{{Name: "Socket-Type", Value: "ROUTER"}}
+)
+
+// testKeys draws a long-term key pair.
+func testKeys(t testing.TB) (public, secret [32]byte) {
+	t.Helper()
+	public, secret, err := newKeyPair(randomOr(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return public, secret
+}
+
+// accept is a ZAP handler that lets everybody in.
+func accept(context.Context, *zap.Request) (*zap.Reply, error) {
+	return &zap.Reply{Status: zap.OK, UserID: "anna"}, nil
+}
+
+// pair is what both sides of a mechanism need to succeed; tests change what they test.
+type pair struct {
+	client ClientSecurity
+	server ServerSecurity
+}
+
+func newPair(t testing.TB, m zap.Mechanism) *pair {
+	t.Helper()
+	p := &pair{server: ServerSecurity{
+		Handler: zap.HandlerFunc(accept), Domain: testDomain, Address: testAddress, Local: router,
+	}}
+	switch m {
+	case zap.NULL:
+		p.client = Null{}
+	case zap.PLAIN:
+		p.client = Plain{User: testUser, Password: testPassword}
+	case zap.BEARER:
+		p.client = Bearer{Token: testToken}
+	case zap.CURVE:
+		var c Curve
+		c.Public, c.Secret = testKeys(t)
+		p.server.CurvePublic, p.server.CurveSecret = testKeys(t)
+		c.ServerKey = p.server.CurvePublic
+		p.client = c
+	}
+	return p
+}
+
+// sides makes both sides for one connection.
+func (p *pair) sides(t testing.TB) (client, server Mechanism) {
+	t.Helper()
+	client, err := p.client.NewClient(dealer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err = NewServer(p.client.Name(), p.server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, server
+}
+
+// outcome is how a handshake between two sides ended.
+type outcome struct {
+	commands             []string // the names in the order they were sent, as "C:HELLO"
+	clientErr, serverErr error
+}
+
+// shake carries commands between the two sides, as octets, until neither has more to say.
+func shake(t testing.TB, client, server Mechanism) (o outcome) {
+	t.Helper()
+	out, err := client.Next(t.Context(), nil)
+	if err != nil {
+		t.Fatalf("client's first command: %v", err)
+	}
+	toServer := true
+	for out != nil {
+		octets := out.Append(nil)
+		in, err := ParseCommand(octets)
+		if err != nil {
+			t.Fatalf("%s does not parse: %v", out.Name, err)
+		}
+		if toServer {
+			o.commands = append(o.commands, "C:"+out.Name)
+			out, err = server.Next(t.Context(), &in)
+			o.serverErr = err
+		} else {
+			o.commands = append(o.commands, "S:"+out.Name)
+			out, err = client.Next(t.Context(), &in)
+			o.clientErr = err
+		}
+		for i := range octets {
+			octets[i] = 0xAA // what Next was given may not be kept
+		}
+		toServer = !toServer
+	}
+	return o
+}
+
+var flows = map[zap.Mechanism][]string{
+	zap.NULL:   {"C:READY", "S:READY"},
+	zap.PLAIN:  {"C:HELLO", "S:WELCOME", "C:INITIATE", "S:READY"},
+	zap.BEARER: {"C:HELLO", "S:WELCOME", "C:INITIATE", "S:READY"},
+	zap.CURVE:  {"C:HELLO", "S:WELCOME", "C:INITIATE", "S:READY"},
+}
+
+var mechanisms = []zap.Mechanism{zap.NULL, zap.PLAIN, zap.BEARER, zap.CURVE}
+
+func forEachMechanism(t *testing.T, f func(t *testing.T, m zap.Mechanism)) {
+	for _, m := range mechanisms {
+		t.Run(string(m), func(t *testing.T) { f(t, m) })
+	}
+}
+
+func TestHandshake(t *testing.T) {
+	forEachMechanism(t, func(t *testing.T, m zap.Mechanism) {
+		p := newPair(t, m)
+		var asked []*zap.Request
+		p.server.Handler = zap.HandlerFunc(func(_ context.Context, r *zap.Request) (*zap.Reply, error) {
+			asked = append(asked, r)
+			return &zap.Reply{Status: zap.OK, UserID: "anna", Text: "welcome"}, nil
+		})
+		client, server := p.sides(t)
+		if out, err := server.Next(t.Context(), nil); out != nil || err != nil {
+			t.Fatalf("a server that was not spoken to: %v, %v", out, err)
+		}
+		if client.Peer() != nil || server.Peer() != nil {
+			t.Error("a peer is known before the handshake")
+		}
+		got := shake(t, client, server)
+		if diff := cmp.Diff(flows[m], got.commands); diff != "" {
+			t.Errorf("commands: %s", diff)
+		}
+		if got.clientErr != nil || got.serverErr != nil || !client.Done() || !server.Done() {
+			t.Fatalf("client: %v, done %v; server: %v, done %v", got.clientErr, client.Done(), got.serverErr, server.Done())
+		}
+
+		credentials := credentialsOf(p.client)
+		routingID := []byte("panel-1")
+		if m == zap.PLAIN || m == zap.BEARER {
+			routingID = []byte{} // HELLO precedes the metadata
+		}
+		want := []*zap.Request{{Domain: testDomain, Address: testAddress, RoutingID: routingID, Mechanism: m, Credentials: credentials}}
+		if diff := cmp.Diff(want, asked); diff != "" {
+			t.Errorf("ZAP requests: %s", diff)
+		}
+		if diff := cmp.Diff(&Peer{Mechanism: m, Metadata: router}, client.Peer()); diff != "" {
+			t.Errorf("what the client knows: %s", diff)
+		}
+		wantPeer := &Peer{Mechanism: m, Metadata: dealer, Credentials: credentials,
+			Reply: &zap.Reply{Status: zap.OK, UserID: "anna", Text: "welcome"}}
+		if diff := cmp.Diff(wantPeer, server.Peer()); diff != "" {
+			t.Errorf("what the server knows: %s", diff)
+		}
+		if client.Name() != m || server.Name() != m {
+			t.Errorf("names %s and %s", client.Name(), server.Name())
+		}
+	})
+}
+
+func credentialsOf(c ClientSecurity) [][]byte {
+	switch c := c.(type) {
+	case Plain:
+		return [][]byte{[]byte(c.User), []byte(c.Password)}
+	case Bearer:
+		return [][]byte{[]byte(c.Token)}
+	case Curve:
+		return [][]byte{c.Public[:]}
+	}
+	return nil
+}
+
+func TestTraffic(t *testing.T) {
+	frames := []Frame{
+		{Body: []byte{}},
+		{Body: []byte("x")},
+		{More: true, Body: []byte("house/anna/kitchen")},
+		{Command: true, Body: []byte("\x04PING\x00\x0a")},
+		{Body: bytes.Repeat([]byte("0123456789abcdef"), keptBuffer/16)},
+		{Body: []byte("after a frame whose buffer is not kept")},
+	}
+	forEachMechanism(t, func(t *testing.T, m zap.Mechanism) {
+		client, server := newPair(t, m).sides(t)
+		for _, side := range []Mechanism{client, server} {
+			if _, err := side.Encode(frames[1]); err == nil {
+				t.Error("Encode before the handshake is complete")
+			}
+			if _, err := side.Decode(frames[1]); err == nil {
+				t.Error("Decode before the handshake is complete")
+			}
+		}
+		shake(t, client, server)
+		for _, way := range []struct{ from, to Mechanism }{{client, server}, {server, client}} {
+			for i, want := range frames {
+				sent, err := way.from.Encode(want)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if m == zap.CURVE && (sent.More || sent.Command) {
+					t.Errorf("frame %d: a MESSAGE goes with flags 00, not %+v", i, sent)
+				}
+				got, err := way.to.Decode(sent)
+				if err != nil {
+					t.Fatalf("frame %d: %v", i, err)
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("frame %d: %s", i, diff)
+				}
+			}
+		}
+	})
+}
+
+// Every answer a ZAP handler can give, and what becomes of it.
+func TestRefused(t *testing.T) {
+	reply := func(s zap.Status) zap.HandlerFunc {
+		return func(context.Context, *zap.Request) (*zap.Reply, error) {
+			return &zap.Reply{Status: s, Text: "because"}, nil
+		}
+	}
+	cases := []struct {
+		name    string
+		handler zap.HandlerFunc
+		want    zap.Status
+		told    bool
+	}{
+		{"300", reply(300), 300, false},
+		{"400", reply(400), 400, true},
+		{"500", reply(500), 500, true},
+		{"unknown status", reply(201), 300, false},
+		{"no status", reply(0), 300, false},
+		{"pass", func(context.Context, *zap.Request) (*zap.Reply, error) { return nil, zap.ErrPass }, 400, true},
+		{"error", func(context.Context, *zap.Request) (*zap.Reply, error) { return nil, errors.New("down") }, 300, false},
+		{"nil", func(context.Context, *zap.Request) (*zap.Reply, error) { return nil, nil }, 300, false},
+		{"panic", func(context.Context, *zap.Request) (*zap.Reply, error) { panic("broken") }, 500, true},
+	}
+	forEachMechanism(t, func(t *testing.T, m zap.Mechanism) {
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				p := newPair(t, m)
+				p.server.Handler = c.handler
+				p.server.Admit = func(context.Context, *Peer) error {
+					t.Error("Admit is asked about a peer that was refused")
+					return nil
+				}
+				client, server := p.sides(t)
+				got := shake(t, client, server)
+				checkRefusal(t, got.serverErr, c.want)
+				if server.Done() || client.Done() || server.Peer() != nil {
+					t.Error("the handshake is done, or the server knows a peer")
+				}
+				last := got.commands[len(got.commands)-1]
+				if !c.told {
+					if strings.HasPrefix(last, "S:ERROR") || got.clientErr != nil {
+						t.Errorf("the client was told: %v, %v", got.commands, got.clientErr)
+					}
+					return
+				}
+				if last != "S:ERROR" {
+					t.Errorf("commands %v, want an ERROR at the end", got.commands)
+				}
+				checkRefusal(t, got.clientErr, c.want)
+			})
+		}
+	})
+}
+
+func checkRefusal(t *testing.T, err error, want zap.Status) {
+	t.Helper()
+	refusal, ok := errors.AsType[*RefusedError](err)
+	if !ok || refusal.Status != want {
+		t.Errorf("got %v, want a RefusedError with status %d", err, want)
+	}
+}
+
+// READY waits for Admit, and an ERROR takes its place.
+func TestAdmit(t *testing.T) {
+	other := errors.New("the backend is away")
+	cases := []struct {
+		name string
+		err  error
+		told string // the reason of ERROR; empty: none is sent
+	}{
+		{"nil", nil, ""},
+		{"other error", other, ""},
+		{"400", &RefusedError{Status: 400}, "400"},
+		{"500", &RefusedError{Status: 500}, "500"},
+		{"300", &RefusedError{Status: 300}, "300"},
+		{"wrapped", fmt.Errorf("backend 2: %w", &RefusedError{Status: 500, Reason: "x"}), "500"},
+		{"a reason that is no status", &RefusedError{Reason: "go away"}, "400"},
+		{"a status that is none", &RefusedError{Status: 204}, "400"},
+		{"200", &RefusedError{Status: 200}, "400"},
+	}
+	forEachMechanism(t, func(t *testing.T, m zap.Mechanism) {
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				p := newPair(t, m)
+				asked := 0
+				p.server.Admit = func(ctx context.Context, peer *Peer) error {
+					asked++
+					if peer.Reply == nil || peer.SocketType() != DEALER || string(peer.RoutingID()) != "panel-1" {
+						t.Errorf("Admit does not know the peer: %+v", peer)
+					}
+					if ctx != t.Context() {
+						t.Error("Admit has another context than Next")
+					}
+					return c.err
+				}
+				client, server := p.sides(t)
+				got := shake(t, client, server)
+				if asked != 1 {
+					t.Errorf("Admit was asked %d times", asked)
+				}
+				if got.serverErr != c.err || server.Done() != (c.err == nil) || client.Done() != (c.err == nil) {
+					t.Errorf("server: %v, want %v", got.serverErr, c.err)
+				}
+				var told string
+				if refusal, ok := errors.AsType[*RefusedError](got.clientErr); ok {
+					told = fmt.Sprint(int(refusal.Status))
+				}
+				if told != c.told {
+					t.Errorf("the client was told %q (%v), want %q", told, got.clientErr, c.told)
+				}
+			})
+		}
+	})
+}
+
+// A PLAIN server sends its ERROR in libzmq's form only if it is asked to, and the other
+// mechanisms never.
+func TestLibzmqError(t *testing.T) {
+	forEachMechanism(t, func(t *testing.T, m zap.Mechanism) {
+		for _, libzmq := range []bool{false, true} {
+			p := newPair(t, m)
+			p.server.LibzmqError = libzmq
+			p.server.Admit = func(context.Context, *Peer) error { return &RefusedError{Status: 400} }
+			client, server := p.sides(t)
+			got := shake(t, client, server)
+			want := "S:ERROR"
+			if libzmq && m == zap.PLAIN {
+				want = "S:^RROR"
+			}
+			if last := got.commands[len(got.commands)-1]; last != want {
+				t.Errorf("libzmq %v: %s, want %s", libzmq, last, want)
+			}
+			checkRefusal(t, got.clientErr, 400)
+		}
+	})
+}
+
+// A handshake that has failed stays failed, and one that is complete takes no command.
+func TestNextAfterTheEnd(t *testing.T) {
+	forEachMechanism(t, func(t *testing.T, m zap.Mechanism) {
+		client, server := newPair(t, m).sides(t)
+		shake(t, client, server)
+		for _, side := range []Mechanism{client, server} {
+			if out, err := side.Next(t.Context(), nil); out != nil || err != nil {
+				t.Errorf("Next(nil) after the end: %v, %v", out, err)
+			}
+			out, err := side.Next(t.Context(), &Command{Name: cmdReady})
+			if out != nil || !errors.Is(err, ErrProtocol) {
+				t.Errorf("READY after the end: %v, %v", out, err)
+			}
+		}
+
+		_, server = newPair(t, m).sides(t)
+		_, first := server.Next(t.Context(), &Command{Name: "NONSENSE"})
+		if !errors.Is(first, ErrProtocol) {
+			t.Errorf("NONSENSE: %v", first)
+		}
+		for _, in := range []*Command{nil, {Name: cmdHello}, {Name: cmdReady}} {
+			if out, err := server.Next(t.Context(), in); out != nil || err != first || server.Done() {
+				t.Errorf("after a failure: %v, %v", out, err)
+			}
+		}
+	})
+}
+
+// Admit sees a context that is over no differently: the ZAP handler's answer came too late.
+func TestHandlerTooLate(t *testing.T) {
+	forEachMechanism(t, func(t *testing.T, m zap.Mechanism) {
+		p := newPair(t, m)
+		ctx, cancel := context.WithCancel(t.Context())
+		p.server.Handler = zap.HandlerFunc(func(context.Context, *zap.Request) (*zap.Reply, error) {
+			cancel()
+			return &zap.Reply{Status: zap.OK}, nil
+		})
+		client, server := p.sides(t)
+		out, err := client.Next(ctx, nil)
+		for err == nil && out != nil {
+			if out, err = server.Next(ctx, out); err == nil && out != nil {
+				out, err = client.Next(ctx, out)
+			}
+		}
+		checkRefusal(t, err, zap.Temporary)
+		if out != nil {
+			t.Errorf("%s is sent", out.Name)
+		}
+	})
+}
+
+func TestNewServerRefusesToBeIncomplete(t *testing.T) {
+	handler := zap.HandlerFunc(accept)
+	public, secret := testKeys(t)
+	other, _ := testKeys(t)
+	long := zap.Metadata{{Name: strings.Repeat("x", 256)}}
+	cases := []struct {
+		name string
+		m    zap.Mechanism
+		s    ServerSecurity
+		want string
+	}{
+		{"no handler", zap.NULL, ServerSecurity{Domain: "d"}, "without a ZAP handler"},
+		{"no domain", zap.PLAIN, ServerSecurity{Handler: handler}, "without a ZAP domain"},
+		{"no mechanism", "", ServerSecurity{Handler: handler, Domain: "d"}, "no mechanism"},
+		{"TLS", zap.TLS, ServerSecurity{Handler: handler, Domain: "d"}, "no mechanism"},
+		{"lower case", "plain", ServerSecurity{Handler: handler, Domain: "d"}, "no mechanism"},
+		{"CURVE without keys", zap.CURVE, ServerSecurity{Handler: handler, Domain: "d"}, "does not belong"},
+		{"CURVE with another's key", zap.CURVE, ServerSecurity{Handler: handler, Domain: "d", CurvePublic: other, CurveSecret: secret}, "does not belong"},
+		{"metadata name", zap.CURVE, ServerSecurity{Handler: handler, Domain: "d", CurvePublic: public, CurveSecret: secret, Local: long}, "256 octets"},
+		{"too many properties", zap.NULL, ServerSecurity{Handler: handler, Domain: "d", Local: make(zap.Metadata, zap.MaxProperties+1)}, "65"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := NewServer(c.m, c.s)
+			if got != nil || err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, %v, want an error with %q", got, err, c.want)
+			}
+		})
+	}
+}
+
+func TestNewClientRefusesWhatCannotBeSent(t *testing.T) {
+	public, secret := testKeys(t)
+	other, _ := testKeys(t)
+	cases := []struct {
+		name  string
+		c     ClientSecurity
+		local zap.Metadata
+		want  string // empty: it can
+	}{
+		{"user name of 255", Plain{User: strings.Repeat("u", 255)}, nil, ""},
+		{"user name of 256", Plain{User: strings.Repeat("u", 256)}, nil, "user name of 256 octets"},
+		{"password of 255", Plain{Password: strings.Repeat("p", 255)}, nil, ""},
+		{"password of 256", Plain{Password: strings.Repeat("p", 256)}, nil, "password of 256 octets"},
+		{"empty token", Bearer{}, nil, "without a token"},
+		{"long token", Bearer{Token: strings.Repeat("t", 10000)}, nil, ""},
+		{"no keys", Curve{ServerKey: other}, nil, "does not belong"},
+		{"another's public key", Curve{Public: other, Secret: secret, ServerKey: other}, nil, "does not belong"},
+		{"no server key", Curve{Public: public, Secret: secret}, nil, "without a usable server key"},
+		{"server key of low order", Curve{Public: public, Secret: secret, ServerKey: [32]byte{1}}, nil, "without a usable server key"},
+		{"no randomness", Curve{Public: public, Secret: secret, ServerKey: other, Rand: strings.NewReader("short")}, nil, "transient key"},
+		{"empty metadata name", Null{}, zap.Metadata{{Value: "x"}}, "name"},
+		{"metadata name of 255", Null{}, zap.Metadata{{Name: strings.Repeat("n", 255)}}, ""},
+		{"metadata name of 256", Plain{}, zap.Metadata{{Name: strings.Repeat("n", 256)}}, "256 octets"},
+		{"CURVE metadata name", Curve{Public: public, Secret: secret, ServerKey: other}, zap.Metadata{{}}, "0 octets"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := c.c.NewClient(c.local)
+			if c.want == "" {
+				if got == nil || err != nil {
+					t.Errorf("got %v, %v", got, err)
+				}
+				return
+			}
+			if got != nil || err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, %v, want an error with %q", got, err, c.want)
+			}
+			if strings.Contains(err.Error(), "uuuu") || strings.Contains(err.Error(), "pppp") {
+				t.Errorf("the error tells the credentials: %v", err)
+			}
+		})
+	}
+}
