@@ -188,4 +188,3 @@ func (s *Set) Send(_ context.Context, topic []byte) error {
 	}
 	return nil
 }
-
