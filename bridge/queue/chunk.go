@@ -125,9 +125,9 @@ func (c *Chunk) shared() bool {
 	return !own
 }
 
-// message appends the frames of message i, which alias the chunk, to dst. Only for a
-// chunk that is not shared.
-func (c *Chunk) message(dst zmtp.Message, i int) zmtp.Message {
+// Frames appends the frames of message i, which alias the chunk, to dst. Only for a chunk
+// that was made without a codec.
+func (c *Chunk) Frames(dst zmtp.Message, i int) zmtp.Message {
 	return frames{}.parse(dst, c.slice(i, i+1))
 }
 

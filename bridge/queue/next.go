@@ -13,8 +13,8 @@ type batch interface {
 	Full() bool
 }
 
-// next fills b with what waits. The octets that the batch before it took were written by
-// now and are given back.
+// next fills b with what waits. The writer calls it after every write until nothing is
+// appended, so what the batch before took is written by now and is given back.
 func (q *Queue) next(b batch) {
 	q.written.release()
 	for !b.Full() {
@@ -22,10 +22,12 @@ func (q *Queue) next(b batch) {
 			return
 		}
 		if q.current.chunk.shared() {
-			q.give(b)
-		} else {
-			q.encode(b)
+			b.Octets(q.current.chunk.slice(int(q.current.from), int(q.current.to)))
+		} else if !q.encode(b) {
+			return
 		}
+		q.written.push(q.current)
+		q.current = item{}
 	}
 }
 
@@ -45,39 +47,21 @@ func (q *Queue) take() bool {
 	return true
 }
 
-// give hands b the octets of the current item, which stay untouched until the next call
-// of next.
-func (q *Queue) give(b batch) {
-	it := q.current
-	b.Octets(it.chunk.slice(int(it.from), int(it.to)))
-	q.written.push(it)
-	q.current = item{}
-}
-
 var messages = sync.Pool{New: func() any { return new(zmtp.Message) }}
 
-// encode has b encode the messages of the current item while it has room. This is done
-// without the lock, since sealing for CURVE takes time and producers must not wait for it.
-func (q *Queue) encode(b batch) {
+// encode has b encode the messages of the current item, and tells whether it had room for
+// all of them. This is done without the lock, since sealing for CURVE takes time and
+// producers must not wait for it.
+func (q *Queue) encode(b batch) (all bool) {
 	m := messages.Get().(*zmtp.Message)
 	it := &q.current
-	for ; it.messages() > 0 && !b.Full(); it.from++ {
-		*m = it.chunk.message((*m)[:0], int(it.from))
+	for it.messages() > 0 && !b.Full() {
+		*m = it.chunk.Frames((*m)[:0], int(it.from))
+		it.from++
 		// A batch that cannot encode fails the session, which closes this queue.
 		_ = b.Message(*m)
 	}
-	clear(*m)
+	clear((*m)[:cap(*m)]) // keep no chunk alive
 	messages.Put(m)
-	if it.messages() == 0 {
-		it.chunk.Release()
-		q.current = item{}
-	}
-}
-
-// lost is how many messages were dropped since it was last asked.
-func (q *Queue) lost() uint64 {
-	dropped := q.Dropped()
-	n := dropped - q.told
-	q.told = dropped
-	return n
+	return it.messages() == 0
 }

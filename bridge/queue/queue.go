@@ -35,6 +35,9 @@ type Options struct {
 	// Wake is called, without a lock, after something was put into an empty queue. It
 	// must not block. Nil: nobody is told.
 	Wake func()
+	// Lost is called, without a lock, after messages were dropped, with their number since
+	// the call before (the LOST notice). It must not block. Nil: nobody is told.
+	Lost func(n uint64)
 	// Overflow is called once, without a lock, when a full queue has closed itself
 	// (Disconnect). It must not block. Nil: nobody is told.
 	Overflow func()
@@ -57,7 +60,6 @@ type Queue struct {
 	// The writer's, without the lock:
 	current item // taken, and not yet all given to a batch
 	written fifo // given to the batch that is being written
-	told    uint64
 }
 
 // New returns an empty queue.
@@ -82,16 +84,23 @@ func (q *Queue) Put(m zmtp.Message) error {
 	return q.PutChunk(c)
 }
 
-// PutChunk queues all messages of c, which must be made with the queue's Codec. It adds
-// the queue's own references. Results as of Put.
-func (q *Queue) PutChunk(c *Chunk) error {
-	if c.Messages() == 0 {
+// PutChunk queues all messages of c. It implements [Sink]; otherwise as PutRange.
+func (q *Queue) PutChunk(c *Chunk) error { return q.PutRange(c, 0, c.Messages()) }
+
+// PutRange queues the messages from, from+1, … to-1 of c, which must be made with the
+// queue's Codec. The queue adds its own reference. Results as of Put.
+func (q *Queue) PutRange(c *Chunk, from, to int) error {
+	if from >= to {
 		return nil
 	}
-	it := item{c, 0, int32(c.Messages())}
 	q.mu.Lock()
-	wake, err := q.put(it)
+	before := q.dropped
+	wake, err := q.put(item{c, int32(from), int32(to)})
+	lost := q.dropped - before
 	q.mu.Unlock()
+	if lost > 0 && q.o.Lost != nil {
+		q.o.Lost(lost)
+	}
 	if wake && q.o.Wake != nil {
 		q.o.Wake()
 	}

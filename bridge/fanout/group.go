@@ -1,0 +1,173 @@
+package fanout
+
+import (
+	"hash/maphash"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/bridge/queue"
+)
+
+// subscription is one topic that the hub is, or was until a moment ago, subscribed to
+// upstream. Its references are counted across groups: the groups themselves.
+type subscription struct {
+	topic  []byte
+	hash   setHash
+	node   *node
+	groups []*group
+
+	sent      bool      // upstream has been told 01
+	dirty     bool      // stands in Hub.dirty
+	lingering bool      // stands in Hub.lingering
+	idle      time.Time // since when nobody wants it
+}
+
+// setHash stands for a set of topics: the sum of two hashes of each under random seeds, so
+// that a topic is added and taken away in one step, nobody can choose sets that collide,
+// and by chance they do so with a probability of 2^-128 a pair.
+type setHash [2]uint64
+
+var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+
+func hashTopic(topic []byte) setHash {
+	return setHash{maphash.Bytes(seeds[0], topic), maphash.Bytes(seeds[1], topic)}
+}
+
+func (h setHash) plus(o setHash) setHash  { return setHash{h[0] + o[0], h[1] + o[1]} }
+func (h setHash) minus(o setHash) setHash { return setHash{h[0] - o[0], h[1] - o[1]} }
+
+// groupKey is what the members of a group have in common.
+type groupKey struct {
+	lane   *lane
+	filter Filter
+	topics setHash
+}
+
+// group is the members that get exactly the same octets.
+type group struct {
+	groupKey
+	members []*Member
+	// subscriptions tells for each where the group stands in its list of groups.
+	subscriptions map[*subscription]int
+	spans         []span // of the lane's batch, what waits to be delivered
+}
+
+// span is the messages from, from+1, … to-1 of a batch.
+type span struct{ from, to int }
+
+func newGroup(key groupKey) *group {
+	return &group{groupKey: key, subscriptions: make(map[*subscription]int)}
+}
+
+// subscribe adds s to the group's set.
+func (g *group) subscribe(s *subscription) {
+	g.subscriptions[s] = len(s.groups)
+	s.groups = append(s.groups, g)
+}
+
+// cancel takes s out of the group's set.
+func (g *group) cancel(s *subscription) {
+	at, last := g.subscriptions[s], len(s.groups)-1
+	s.groups[at] = s.groups[last]
+	s.groups[at].subscriptions[s] = at
+	s.groups[last] = nil
+	s.groups = s.groups[:last]
+	delete(g.subscriptions, s)
+}
+
+func (g *group) join(m *Member) {
+	m.group, m.at = g, len(g.members)
+	g.members = append(g.members, m)
+}
+
+func (g *group) leave(m *Member) {
+	last := len(g.members) - 1
+	g.members[m.at] = g.members[last]
+	g.members[m.at].at = m.at
+	g.members[last] = nil
+	g.members = g.members[:last]
+	m.group = nil
+}
+
+// lane is everything that is encoded by one codec.
+type lane struct {
+	codec  queue.Codec
+	groups int // that use it
+	batch  *queue.Chunk
+	size   int      // of the batch before
+	number uint64   // of the message that was encoded last
+	wanted []*group // that have spans of the batch
+}
+
+// add notes that g wants the message that is being matched, which is encoded now if no
+// other group of the lane wanted it before.
+func (l *lane) add(g *group, in *incoming) {
+	if l.batch == nil {
+		l.batch = queue.NewChunk(l.codec, max(l.size, in.size()))
+	}
+	if l.number != in.number {
+		l.number = in.number
+		in.encode(l)
+	}
+	end := l.batch.Messages()
+	switch n := len(g.spans); {
+	case n == 0:
+		l.wanted = append(l.wanted, g)
+		g.spans = append(g.spans, span{end - 1, end})
+	case g.spans[n-1].to == end-1:
+		g.spans[n-1].to = end
+	case g.spans[n-1].to < end-1:
+		g.spans = append(g.spans, span{end - 1, end})
+	}
+}
+
+// deliver gives every group's members what waits, and returns the number of deliveries.
+func (l *lane) deliver() (deliveries uint64) {
+	if l.batch == nil {
+		return 0
+	}
+	for i, g := range l.wanted {
+		deliveries += g.deliver(l.batch)
+		l.wanted[i] = nil
+	}
+	l.wanted = l.wanted[:0]
+	l.size = l.batch.Size()
+	l.batch.Release()
+	l.batch = nil
+	return deliveries
+}
+
+// sharedSpans is how many pieces of a batch a group may take as they are.
+const sharedSpans = 4
+
+// deliver puts what the group wants of batch into its members' queues: as references to
+// the batch where that is a few large pieces of it, else to a copy, so that a slow client
+// keeps no more memory alive than its queue is bounded to.
+func (g *group) deliver(batch *queue.Chunk) (deliveries uint64) {
+	octets := 0
+	for _, s := range g.spans {
+		octets += batch.Octets(s.from, s.to)
+	}
+	if len(g.spans) > sharedSpans || 2*octets < batch.Size() {
+		own := queue.NewChunk(g.lane.codec, octets)
+		for _, s := range g.spans {
+			own.AppendRange(batch, s.from, s.to)
+		}
+		deliveries = g.put(own, span{0, own.Messages()})
+		own.Release()
+	} else {
+		for _, s := range g.spans {
+			deliveries += g.put(batch, s)
+		}
+	}
+	g.spans = g.spans[:0]
+	return deliveries
+}
+
+func (g *group) put(c *queue.Chunk, s span) (deliveries uint64) {
+	for _, m := range g.members {
+		// A queue that is closed, or closes now because it is full, tells its own
+		// session; its member leaves with that.
+		_ = m.queue.PutRange(c, s.from, s.to)
+	}
+	return uint64(len(g.members)) * uint64(s.to-s.from)
+}

@@ -1,0 +1,166 @@
+package fanout
+
+import (
+	"sync"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/bridge/queue"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// Options are how a hub treats its upstream and its time.
+type Options struct {
+	// Linger is how long a subscription that no member wants any more is kept upstream,
+	// so that a page that is loaded again costs nothing there. 0 means 5 s; less than 0,
+	// that it is cancelled at once.
+	Linger time.Duration
+	// Flush is how long messages may wait for others to be delivered with. 0 means that
+	// they do not: what one read of the upstream brings is delivered at once.
+	Flush time.Duration
+}
+
+const defaultLinger = 5 * time.Second
+
+// How much is encoded before it is delivered, whatever Flush says.
+const (
+	batchOctets   = 64 << 10
+	batchMessages = 1000
+)
+
+// Hub is a shared upstream and its members. All methods may be called concurrently.
+type Hub struct {
+	linger, flush time.Duration
+
+	mu      sync.Mutex
+	trie    trie
+	lanes   map[queue.Codec]*lane
+	groups  map[groupKey]*group
+	members int
+
+	dirty     []*subscription // upstream has to be told
+	lingering []*subscription // nobody wants them, the longest idle first
+	changed   chan struct{}   // there is something dirty, or something lingers
+
+	in      incoming
+	matched []*subscription
+	timer   *time.Timer // delivers once Flush is over
+	armed   bool
+	stats   Stats
+}
+
+// Stats are what a hub has and has done.
+type Stats struct {
+	Members, Groups, Topics int
+	Messages                uint64 // that came from upstream
+	Deliveries              uint64 // that were queued for members
+}
+
+// incoming is the message that is being matched.
+type incoming struct {
+	chunk  *queue.Chunk
+	index  int
+	frames zmtp.Message
+	number uint64
+}
+
+func (in *incoming) size() int { return in.chunk.Octets(in.index, in.index+1) }
+
+func (in *incoming) encode(l *lane) {
+	if l.codec == nil {
+		l.batch.AppendRange(in.chunk, in.index, in.index+1)
+		return
+	}
+	l.batch.Append(in.frames)
+}
+
+// New returns a hub without members. It reads what [Hub.Receiver] is given and tells
+// upstream what it wants while [Hub.Run] runs.
+func New(o Options) *Hub {
+	if o.Linger == 0 {
+		o.Linger = defaultLinger
+	}
+	return &Hub{
+		linger:  max(o.Linger, 0),
+		flush:   o.Flush,
+		lanes:   make(map[queue.Codec]*lane),
+		groups:  make(map[groupKey]*group),
+		changed: make(chan struct{}, 1),
+	}
+}
+
+// Receiver returns what one connection of the upstream delivers its frames to. Messages of
+// one connection keep their order.
+func (h *Hub) Receiver() *queue.Collector { return queue.Collect(h, nil) }
+
+// PutChunk implements queue.Sink: it matches, encodes and delivers the messages of c, a
+// chunk of frames (codec nil).
+func (h *Hub) PutChunk(c *queue.Chunk) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.in.chunk = c
+	for i := range c.Messages() {
+		h.in.index = i
+		h.match()
+	}
+	h.in.chunk = nil
+	clear(h.in.frames)
+	if h.flush <= 0 {
+		h.deliver()
+	} else if !h.armed {
+		h.arm()
+	}
+	return nil
+}
+
+// match finds the groups that want the incoming message.
+func (h *Hub) match() {
+	h.stats.Messages++
+	h.in.number++
+	h.in.frames = h.in.chunk.Frames(h.in.frames[:0], h.in.index)
+	topic := h.in.frames[0]
+	h.matched = h.trie.match(h.matched[:0], topic)
+	full := false
+	for _, s := range h.matched {
+		for _, g := range s.groups {
+			if g.filter != nil && !g.filter.Allows(topic) {
+				continue
+			}
+			g.lane.add(g, &h.in)
+			full = full || g.lane.batch.Size() >= batchOctets || g.lane.batch.Messages() >= batchMessages
+		}
+	}
+	if full {
+		h.deliver()
+	}
+}
+
+// deliver empties all lanes. Lock held.
+func (h *Hub) deliver() {
+	for _, l := range h.lanes {
+		h.stats.Deliveries += l.deliver()
+	}
+}
+
+// arm has what waits delivered once Flush is over. Lock held.
+func (h *Hub) arm() {
+	h.armed = true
+	if h.timer != nil {
+		h.timer.Reset(h.flush)
+		return
+	}
+	h.timer = time.AfterFunc(h.flush, func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.armed = false
+		h.deliver()
+	})
+}
+
+// Stats tells what the hub has and has done so far.
+func (h *Hub) Stats() Stats {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.stats
+	s.Members, s.Groups, s.Topics = h.members, len(h.groups), h.trie.size
+	return s
+}

@@ -1,0 +1,200 @@
+package fanout
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/zwsbridge/zwsbridge/bridge/queue"
+)
+
+var (
+	// ErrTooMany is wrapped by the error about a subscription over MaxSubscriptions.
+	ErrTooMany = errors.New("too many subscriptions")
+	// ErrLeft: the member has left the hub.
+	ErrLeft = errors.New("the client has left")
+)
+
+// DefaultSubscriptions bounds the subscriptions of a member that names no other bound.
+const DefaultSubscriptions = 1000
+
+// Filter tells whether a member may have a message that its subscriptions match. It is
+// needed only where a right is narrower than the prefix that was subscribed to. Members
+// whose Filter is the same (==) may share a group, so the values of a Filter's type must
+// be comparable.
+type Filter interface {
+	// Allows must be quick, must not block, and must answer the same for the same topic.
+	Allows(topic []byte) bool
+}
+
+// MemberOptions say what a member gets, and how much it may ask for.
+type MemberOptions struct {
+	// Codec is the one that the queue was made with.
+	Codec queue.Codec
+	// Filter narrows what the subscriptions match; nil lets all of it pass.
+	Filter Filter
+	// MaxSubscriptions bounds the topics; 0 means DefaultSubscriptions.
+	MaxSubscriptions int
+}
+
+// Member is a client of a hub. All methods may be called concurrently.
+type Member struct {
+	hub   *Hub
+	queue *queue.Queue
+	max   int
+
+	group *group // nil once it has left. Guarded by hub.mu, as is at
+	at    int    // its place in group.members
+}
+
+// Join makes a member that wants nothing yet. Its messages go to q. The caller ends it with
+// Leave.
+func (h *Hub) Join(q *queue.Queue, o MemberOptions) *Member {
+	if o.MaxSubscriptions == 0 {
+		o.MaxSubscriptions = DefaultSubscriptions
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	m := &Member{hub: h, queue: q, max: o.MaxSubscriptions}
+	h.members++
+	h.enter(m, groupKey{lane: h.lane(o.Codec), filter: o.Filter}, nil)
+	return m
+}
+
+// Subscribe adds topic to the member's set; one that is there already changes nothing. From
+// its return on, every message that comes from upstream and begins with topic is delivered.
+func (m *Member) Subscribe(topic []byte) error {
+	h := m.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if m.group == nil {
+		return ErrLeft
+	}
+	s := h.trie.get(topic)
+	if s != nil {
+		if _, there := m.group.subscriptions[s]; there {
+			return nil
+		}
+	}
+	if len(m.group.subscriptions) >= m.max {
+		return fmt.Errorf("%w: at most %d", ErrTooMany, m.max)
+	}
+	h.deliver()
+	if s == nil {
+		s = h.newSubscription(topic)
+	}
+	h.move(m, s, true)
+	h.wants(s)
+	return nil
+}
+
+// Cancel takes topic out of the member's set; one that is not there changes nothing. No
+// message that matched only this subscription is delivered after its return.
+func (m *Member) Cancel(topic []byte) {
+	h := m.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.trie.get(topic)
+	if s == nil || m.group == nil {
+		return
+	}
+	if _, there := m.group.subscriptions[s]; !there {
+		return
+	}
+	h.deliver()
+	h.move(m, s, false)
+	h.unwanted(s)
+}
+
+// Leave ends the member. Nothing is put into its queue after its return.
+func (m *Member) Leave() {
+	h := m.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if m.group == nil {
+		return
+	}
+	h.deliver()
+	h.members--
+	h.quit(m)
+}
+
+// move puts m into the group whose set is that of m's with s, or without it. Alone in its
+// group, and the first with such a set, it changes the group instead.
+func (h *Hub) move(m *Member, s *subscription, with bool) {
+	old := m.group
+	key := old.groupKey
+	if with {
+		key.topics = key.topics.plus(s.hash)
+	} else {
+		key.topics = key.topics.minus(s.hash)
+	}
+	if h.groups[key] == nil && len(old.members) == 1 {
+		h.change(old, key, s, with)
+		return
+	}
+	var set map[*subscription]int
+	if h.groups[key] == nil {
+		set = maps.Clone(old.subscriptions)
+		delete(set, s)
+		if with {
+			set[s] = 0
+		}
+	}
+	h.quit(m)
+	h.enter(m, key, set)
+}
+
+// change gives a group of one member another key, for s has come or gone.
+func (h *Hub) change(g *group, key groupKey, s *subscription, with bool) {
+	delete(h.groups, g.groupKey)
+	g.groupKey = key
+	h.groups[key] = g
+	if with {
+		g.subscribe(s)
+	} else {
+		g.cancel(s)
+	}
+}
+
+// enter puts m into the group of that key, which is made with this set if there is none.
+func (h *Hub) enter(m *Member, key groupKey, set map[*subscription]int) {
+	g := h.groups[key]
+	if g == nil {
+		g = newGroup(key)
+		h.groups[key] = g
+		h.lanes[key.lane.codec] = key.lane
+		key.lane.groups++
+		for s := range set {
+			g.subscribe(s)
+		}
+	}
+	g.join(m)
+}
+
+// quit takes m out of its group, and ends the group with its last member.
+func (h *Hub) quit(m *Member) {
+	g := m.group
+	g.leave(m)
+	if len(g.members) > 0 {
+		return
+	}
+	for s := range g.subscriptions {
+		g.cancel(s)
+		h.unwanted(s)
+	}
+	delete(h.groups, g.groupKey)
+	if g.lane.groups--; g.lane.groups == 0 {
+		delete(h.lanes, g.lane.codec)
+	}
+}
+
+// lane is the one of codec, made if it is the first.
+func (h *Hub) lane(codec queue.Codec) *lane {
+	l := h.lanes[codec]
+	if l == nil {
+		l = &lane{codec: codec}
+		h.lanes[codec] = l
+	}
+	return l
+}

@@ -1,0 +1,140 @@
+package fanout
+
+import (
+	"context"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// maxLingering bounds the subscriptions that are kept though nobody wants them: beyond it
+// the longest idle is cancelled before its time.
+const maxLingering = 10000
+
+// Upstream is a SUB or XSUB socket. It keeps what it was told across reconnects.
+type Upstream interface {
+	// Send takes 01 + topic to subscribe and 00 + topic to cancel (29/PUBSUB).
+	Send(ctx context.Context, m zmtp.Message) error
+}
+
+// Run tells up what the members want until ctx ends or a send fails, and returns why.
+func (h *Hub) Run(ctx context.Context, up Upstream) error {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		wait := h.expire(time.Now())
+		for {
+			m := h.next()
+			if m == nil {
+				break
+			}
+			if err := up.Send(ctx, m); err != nil {
+				return err
+			}
+		}
+		timer.Reset(wait)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-h.changed:
+		case <-timer.C:
+		}
+	}
+}
+
+// next takes the next thing that upstream has to be told; nil if there is none.
+func (h *Hub) next() zmtp.Message {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for len(h.dirty) > 0 {
+		s := h.dirty[0]
+		h.dirty[0] = nil
+		h.dirty = h.dirty[1:]
+		s.dirty = false
+		wanted := len(s.groups) > 0 || s.lingering
+		if !wanted {
+			h.trie.remove(s)
+		}
+		if wanted == s.sent {
+			continue
+		}
+		s.sent = wanted
+		if wanted {
+			return zmtp.Message{append([]byte{1}, s.topic...)}
+		}
+		return zmtp.Message{append([]byte{0}, s.topic...)}
+	}
+	return nil
+}
+
+// newSubscription makes one that nobody wants yet. Lock held, as below.
+func (h *Hub) newSubscription(topic []byte) *subscription {
+	s := &subscription{topic: append([]byte(nil), topic...), hash: hashTopic(topic)}
+	h.trie.put(s)
+	return s
+}
+
+// wants notes that a group has subscribed to s.
+func (h *Hub) wants(s *subscription) {
+	if !s.sent {
+		h.mark(s)
+	}
+}
+
+// unwanted notes that a group has cancelled s.
+func (h *Hub) unwanted(s *subscription) {
+	if len(s.groups) > 0 {
+		return
+	}
+	s.idle = time.Now()
+	if s.lingering {
+		return
+	}
+	s.lingering = true
+	h.lingering = append(h.lingering, s)
+	if len(h.lingering) > maxLingering {
+		h.cancelOldest()
+	}
+	h.tell()
+}
+
+// expire cancels what has lingered long enough, and returns when to look again.
+func (h *Hub) expire(now time.Time) time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for len(h.lingering) > 0 {
+		s := h.lingering[0]
+		if rest := s.idle.Add(h.linger).Sub(now); len(s.groups) == 0 && rest > 0 {
+			return rest
+		}
+		h.cancelOldest()
+	}
+	return time.Hour
+}
+
+// cancelOldest takes the first of lingering out, and has it cancelled if nobody wants it.
+func (h *Hub) cancelOldest() {
+	s := h.lingering[0]
+	h.lingering[0] = nil
+	h.lingering = h.lingering[1:]
+	s.lingering = false
+	if len(s.groups) == 0 {
+		h.mark(s)
+	}
+}
+
+// mark has Run look at s.
+func (h *Hub) mark(s *subscription) {
+	if !s.dirty {
+		s.dirty = true
+		h.dirty = append(h.dirty, s)
+	}
+	h.tell()
+}
+
+func (h *Hub) tell() {
+	select {
+	case h.changed <- struct{}{}:
+	default:
+	}
+}
