@@ -225,22 +225,27 @@ func printable(s string) string {
 	return string(b)
 }
 
-// checkNames holds the names of metadata against 27/ZAP:
-// name-char = ALPHA | DIGIT | "-" | "_" | "." | "+".
+// checkNames holds the names of metadata against 27/ZAP.
 func checkNames(m Metadata) error {
 	for _, p := range m {
-		if len(p.Name) == 0 || len(p.Name) > 255 {
-			return fmt.Errorf("metadata name of %d octets, want 1 to 255", len(p.Name))
-		}
-		for _, c := range []byte(p.Name) {
-			switch {
-			case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.', c == '+':
-			default:
-				return fmt.Errorf("metadata name %s: want letters, digits, '-', '_', '.' and '+'", quote([]byte(p.Name)))
-			}
+		if !ValidName(p.Name) {
+			return fmt.Errorf("metadata name %s: want 1 to 255 letters, digits, '-', '_', '.' and '+'", quote([]byte(p.Name)))
 		}
 	}
 	return nil
+}
+
+// ValidName tells whether a property may be called so in 27/ZAP and 23/ZMTP: 1 to 255
+// name-char, name-char = ALPHA | DIGIT | "-" | "_" | "." | "+".
+func ValidName(name string) bool {
+	for _, c := range []byte(name) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.', c == '+':
+		default:
+			return false
+		}
+	}
+	return 0 < len(name) && len(name) <= 255
 }
 
 // quote shows the start of a peer's octets.

@@ -1,0 +1,166 @@
+// Package ip decides by the peer's IP address: as a ZAP authenticator on peers without
+// credentials, as an authorizer on any login.
+package ip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+)
+
+// Options name ranges of addresses in CIDR notation, or single addresses.
+//
+// All ranges are ranges of the 128 bits of an IPv6 address, of which IPv4 is the part
+// ::ffff:0:0/96: 10.0.0.0/8 and ::ffff:10.0.0.0/104 are the same and match a peer whether
+// its socket calls it 10.1.2.3 or ::ffff:10.1.2.3, and ::/0 matches every address. As in
+// RabbitMQ's ip_range, 172.22.0.0/112 is another way to write 172.22.0.0/16. Bits behind
+// the prefix do not count.
+type Options struct {
+	// Allow are the ranges that may come in; none means every address that Deny does not
+	// name.
+	Allow []string
+	// Deny are ranges that may not, even where Allow names them.
+	Deny []string
+	// TagMasks says for a user with a tag (the Tags of the reply's metadata, separated by
+	// spaces) from where he may come in, beside Allow and Deny. With several such tags one
+	// of them has to match.
+	TagMasks map[string][]string
+	// DefaultMasks says the same for users with none of the tags in TagMasks. If TagMasks
+	// has tags and DefaultMasks has no range, those users do not come in.
+	DefaultMasks []string
+}
+
+// Rules are a [zap.Handler] and a [zap.Authorizer]. They never change and are safe for
+// concurrent use.
+//
+// A peer without an address (ipc), or with one that cannot be read, matches no range and is
+// refused.
+type Rules struct {
+	allow, deny []netip.Prefix
+	tagged      map[string][]netip.Prefix
+	untagged    []netip.Prefix
+	masks       bool // tagged and untagged count
+}
+
+// New reads the ranges. Options without any range are an error.
+func New(o Options) (*Rules, error) {
+	r := &Rules{tagged: make(map[string][]netip.Prefix)}
+	var err error
+	if r.allow, err = parseAll(o.Allow); err != nil {
+		return nil, fmt.Errorf("ip: allow: %w", err)
+	}
+	if r.deny, err = parseAll(o.Deny); err != nil {
+		return nil, fmt.Errorf("ip: deny: %w", err)
+	}
+	for tag, masks := range o.TagMasks {
+		if r.tagged[tag], err = parseAll(masks); err != nil {
+			return nil, fmt.Errorf("ip: masks of tag %q: %w", tag, err)
+		}
+	}
+	if r.untagged, err = parseAll(o.DefaultMasks); err != nil {
+		return nil, fmt.Errorf("ip: default masks: %w", err)
+	}
+	r.masks = len(o.TagMasks) > 0 || len(o.DefaultMasks) > 0
+	if len(o.Allow) == 0 && len(o.Deny) == 0 && !r.masks {
+		return nil, errors.New("ip: neither allow nor deny nor masks: name a range, 0.0.0.0/0 for any IPv4 address")
+	}
+	return r, nil
+}
+
+// Authenticate answers NULL: 200 with an empty user, or 400. It passes everything else.
+func (r *Rules) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
+	if req.Mechanism != zap.NULL {
+		return nil, zap.Pass("%s is not for addresses to decide", req.Mechanism)
+	}
+	reply := &zap.Reply{Status: zap.OK, Text: "OK"}
+	if err := r.Authorize(ctx, req, reply); err != nil {
+		return &zap.Reply{Status: zap.Refused, Text: err.Error()}, nil
+	}
+	return reply, nil
+}
+
+// Authorize refuses with [zap.ErrDenied] a login from where the rules do not allow it.
+func (r *Rules) Authorize(_ context.Context, req *zap.Request, reply *zap.Reply) error {
+	ip, ok := req.IP()
+	if !ok {
+		return fmt.Errorf("%w: no address to judge by", zap.ErrDenied)
+	}
+	ip = netip.AddrFrom16(ip.As16())
+	switch {
+	case contains(r.deny, ip):
+		return fmt.Errorf("%w: address %s is in deny", zap.ErrDenied, ip.Unmap())
+	case len(r.allow) > 0 && !contains(r.allow, ip):
+		return fmt.Errorf("%w: address %s is not in allow", zap.ErrDenied, ip.Unmap())
+	case r.masks && !contains(r.masksFor(reply), ip):
+		return fmt.Errorf("%w: address %s is not in the masks of the user's tags", zap.ErrDenied, ip.Unmap())
+	}
+	return nil
+}
+
+// masksFor collects the masks of the user's tags.
+func (r *Rules) masksFor(reply *zap.Reply) []netip.Prefix {
+	var masks []netip.Prefix
+	tagged := false
+	for tag := range strings.FieldsSeq(reply.Metadata.Get("Tags")) {
+		if of, ok := r.tagged[tag]; ok {
+			tagged = true
+			masks = append(masks, of...)
+		}
+	}
+	if !tagged {
+		return r.untagged
+	}
+	return masks
+}
+
+func contains(ranges []netip.Prefix, ip netip.Addr) bool {
+	return slices.ContainsFunc(ranges, func(p netip.Prefix) bool { return p.Contains(ip) })
+}
+
+func parseAll(ranges []string) ([]netip.Prefix, error) {
+	var parsed []netip.Prefix
+	for _, s := range ranges {
+		p, err := parse(s)
+		if err != nil {
+			return nil, err
+		}
+		parsed = append(parsed, p)
+	}
+	return parsed, nil
+}
+
+// parse reads one range as one of 128 bits.
+func parse(s string) (netip.Prefix, error) {
+	bad := func(why string) (netip.Prefix, error) {
+		return netip.Prefix{}, fmt.Errorf("range %q: %s, want an address or CIDR such as 10.0.0.0/8 or fd00::/8", s, why)
+	}
+	address, length, ranged := strings.Cut(s, "/")
+	ip, err := netip.ParseAddr(address)
+	switch {
+	case err != nil:
+		return bad("no IP address")
+	case ip.Zone() != "":
+		return bad("an address with a zone")
+	}
+	bits := 128
+	if ranged {
+		n, err := strconv.ParseUint(length, 10, 8)
+		if err != nil {
+			return bad("no prefix length")
+		}
+		bits = int(n)
+		if ip.Is4() && bits <= 32 {
+			bits += 96
+		}
+		if bits > 128 || ip.Is4() && bits < 96 {
+			return bad("prefix length out of range")
+		}
+	}
+	return netip.PrefixFrom(netip.AddrFrom16(ip.As16()), bits).Masked(), nil
+}
