@@ -1,0 +1,100 @@
+package zmtp
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+)
+
+// connect runs the handshake of two sides without the octets of commands in between.
+func connect(b *testing.B, client, server Mechanism) {
+	ctx := context.Background()
+	out, err := client.Next(ctx, nil)
+	for err == nil && out != nil {
+		if out, err = server.Next(ctx, out); err == nil && out != nil {
+			out, err = client.Next(ctx, out)
+		}
+	}
+	if err != nil || !client.Done() || !server.Done() {
+		b.Fatal("the handshake failed: ", err)
+	}
+}
+
+// BenchmarkHandshake is both sides of one handshake, in-process, with a handler that
+// accepts at once.
+func BenchmarkHandshake(b *testing.B) {
+	for _, m := range mechanisms {
+		b.Run(string(m), func(b *testing.B) {
+			p := newPair(b, m)
+			b.ReportAllocs()
+			for b.Loop() {
+				client, server := p.sides(b)
+				connect(b, client, server)
+			}
+		})
+	}
+}
+
+var benchmarkSizes = []int{16, 256, 4 << 10, 16 << 10}
+
+func BenchmarkCurveEncode(b *testing.B) {
+	for _, size := range benchmarkSizes {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			client, server := newPair(b, zap.CURVE).sides(b)
+			connect(b, client, server)
+			f := Frame{Body: make([]byte, size)}
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := client.Encode(f); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkCurveDecode opens the same MESSAGE again and again, which only a decoder that
+// forgets its last nonce does.
+func BenchmarkCurveDecode(b *testing.B) {
+	for _, size := range benchmarkSizes {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			client, server := newPair(b, zap.CURVE).sides(b)
+			connect(b, client, server)
+			f, err := client.Encode(Frame{Body: make([]byte, size)})
+			if err != nil {
+				b.Fatal(err)
+			}
+			received := &server.(*curveServer).traffic.(*curveTraffic).received
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for b.Loop() {
+				received.nonce = 0
+				if _, err := server.Decode(f); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// The path of a frame may not allocate, whatever the benchmarks are run for.
+func TestCurveTrafficAllocatesNothing(t *testing.T) {
+	client, server := newPair(t, zap.CURVE).sides(t)
+	shake(t, client, server)
+	f := Frame{Body: make([]byte, keptBuffer/2-messageOverhead)}
+	n := testing.AllocsPerRun(100, func() {
+		sealed, err := client.Encode(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := server.Decode(sealed); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if n != 0 {
+		t.Errorf("%v allocations a frame", n)
+	}
+}
