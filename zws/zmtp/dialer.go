@@ -3,6 +3,11 @@ package zmtp
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"strconv"
+	"strings"
 )
 
 // Dial connects to a ZeroMQ endpoint and completes the handshake:
@@ -19,13 +24,83 @@ import (
 //   - [*MechanismError], [*SocketTypeError], [ErrNotZMTP], [ErrVersion]: not our kind of peer
 //   - [ErrProtocol], [ErrTooLarge]: octets that are not allowed
 //
-// Any other error is about the arguments or, once ctx is cancelled, wraps its cause.
+// Any other error is about the arguments or, once ctx is cancelled, is its cause.
 func Dial(ctx context.Context, endpoint string, sec ClientSecurity, o Options) (*Conn, error) {
-	return nil, errors.New("zmtp: not connected")
+	network, address, err := ParseEndpoint(endpoint)
+	if err != nil {
+		return nil, err
+	}
+	if network == "tcp" && (strings.HasPrefix(address, ":") || strings.HasSuffix(address, ":0")) {
+		return nil, fmt.Errorf("zmtp: endpoint %q: names no peer, it can only be listened on", endpoint)
+	}
+	o, err = o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.HandshakeTimeout)
+	defer cancel()
+	nc, err := new(net.Dialer).DialContext(ctx, network, address)
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		if err == nil {
+			nc.Close()
+		}
+		return nil, fmt.Errorf("zmtp: %s: %w", endpoint, context.Cause(ctx))
+	case err != nil:
+		return nil, fmt.Errorf("zmtp: %s: %w: %w", endpoint, ErrUnreachable, err)
+	}
+	c, err := Client(ctx, nc, sec, o)
+	if err != nil {
+		return nil, fmt.Errorf("zmtp: %s: %w", endpoint, err)
+	}
+	return c, nil
 }
 
 // ParseEndpoint splits a ZeroMQ endpoint into the network and the address that package
-// net uses: "tcp" and "host:port", or "unix" and a path or "@name".
+// net uses: "tcp" and "host:port", or "unix" and a path or "@name". The port is a number.
+// The host of an endpoint to listen on may be *, its port * or 0.
 func ParseEndpoint(endpoint string) (network, address string, err error) {
-	return "", "", errors.New("zmtp: no endpoint")
+	scheme, rest, _ := strings.Cut(endpoint, "://")
+	switch scheme {
+	case "tcp":
+		return parseTCP(endpoint, rest)
+	case "ipc":
+		return parseIPC(endpoint, rest)
+	}
+	return "", "", fmt.Errorf("zmtp: endpoint %q: want tcp://host:port, ipc:///path or ipc://@name", endpoint)
+}
+
+func parseTCP(endpoint, address string) (string, string, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || host == "" {
+		return "", "", fmt.Errorf("zmtp: endpoint %q: want tcp://host:port, an IPv6 address in brackets", endpoint)
+	}
+	if host == "*" {
+		host = ""
+	}
+	if port == "*" {
+		port = "0"
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "", "", fmt.Errorf("zmtp: endpoint %q: port %q is no number from 0 to 65535", endpoint, port)
+	}
+	return "tcp", net.JoinHostPort(host, port), nil
+}
+
+// maxIPCPath is what fits into Linux' sockaddr_un before the zero octet that ends a path;
+// other systems have less and say so themselves.
+const maxIPCPath = 107
+
+func parseIPC(endpoint, path string) (string, string, error) {
+	switch {
+	case path == "" || path == "@":
+		return "", "", fmt.Errorf("zmtp: endpoint %q: want ipc:///path or ipc://@name", endpoint)
+	case path[0] == '@' && runtime.GOOS != "linux":
+		return "", "", fmt.Errorf("zmtp: endpoint %q: only Linux has abstract sockets", endpoint)
+	case len(path) > maxIPCPath:
+		return "", "", fmt.Errorf("zmtp: endpoint %q: path of %d octets, at most %d are allowed", endpoint, len(path), maxIPCPath)
+	case strings.ContainsRune(path, 0):
+		return "", "", fmt.Errorf("zmtp: endpoint %q: path with a zero octet", endpoint)
+	}
+	return "unix", path, nil
 }

@@ -20,6 +20,9 @@ const (
 	DefaultHandshakes       = 1000
 )
 
+// maxRoutingID is 23/ZMTP's limit: identity = 0*255OCTET.
+const maxRoutingID = 255
+
 // Limits bound what a peer may send. Each is checked against what a header announces,
 // before memory is taken; a peer that goes beyond one is disconnected with an error that
 // wraps [ErrTooLarge].
@@ -67,8 +70,8 @@ func (o Options) withDefaults() (Options, error) {
 	if !o.SocketType.Valid() {
 		return o, fmt.Errorf("zmtp: socket type %q is none of the eleven of 23/ZMTP", o.SocketType)
 	}
-	if len(o.RoutingID) > 255 {
-		return o, fmt.Errorf("zmtp: routing id of %d octets: at most 255 are allowed", len(o.RoutingID))
+	if len(o.RoutingID) > maxRoutingID {
+		return o, fmt.Errorf("zmtp: routing id of %d octets: at most %d are allowed", len(o.RoutingID), maxRoutingID)
 	}
 	setDefault(&o.Limits.Frame, DefaultFrame)
 	setDefault(&o.Limits.Message, DefaultMessage)

@@ -1,0 +1,190 @@
+package zmtp
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+)
+
+// incoming is what the reading goroutine keeps between two frames.
+type incoming struct {
+	frames int   // of the message that is being read, those that have been read
+	size   int64 // of those frames
+	err    error // final
+	// read tells that Buffered has read the next frame already.
+	read bool
+	next Frame
+}
+
+// ReadFrame returns the next frame of a message. Its body is valid until the next call of
+// ReadFrame, ReadMessage or Buffered, and may be overwritten until then. Commands never
+// come out: PING is answered, SUBSCRIBE and CANCEL are turned into the message frames
+// 01+topic and 00+topic that ZMTP 3.0 has for them, unknown ones are ignored.
+//
+// Errors are final and close the connection. io.EOF means that the peer closed it between
+// two messages, net.ErrClosed that we did; ErrTooLarge, ErrProtocol and ErrSilent are
+// wrapped; a *RefusedError is an ERROR command of the peer.
+func (c *Conn) ReadFrame() (Frame, error) {
+	in := &c.incoming
+	if in.read {
+		in.read = false
+		return in.next, nil
+	}
+	for {
+		f, ok, err := c.readNext()
+		if err != nil {
+			return Frame{}, err
+		}
+		if ok {
+			return f, nil
+		}
+	}
+}
+
+// ReadMessage returns the next message, which the caller owns. Errors are those of
+// ReadFrame.
+func (c *Conn) ReadMessage() (Message, error) {
+	var m Message
+	for {
+		f, err := c.ReadFrame()
+		if err != nil {
+			return nil, err
+		}
+		m = append(m, bytes.Clone(f.Body))
+		if !f.More {
+			return m, nil
+		}
+	}
+}
+
+// Buffered tells that the next ReadFrame will not wait for the network: a whole frame of
+// a message, or an error, is at hand. Commands that stand before it are dealt with.
+func (c *Conn) Buffered() bool {
+	in := &c.incoming
+	for !in.read && in.err == nil && c.in.whole() {
+		f, ok, err := c.readNext()
+		if err != nil {
+			return true
+		}
+		in.next, in.read = f, ok
+	}
+	return in.read || in.err != nil
+}
+
+// readNext reads one frame; ok is false if it was a command, which has been dealt with.
+func (c *Conn) readNext() (f Frame, ok bool, err error) {
+	in := &c.incoming
+	if in.err != nil {
+		return Frame{}, false, in.err
+	}
+	f, err = c.readTraffic()
+	if err == nil && f.Command {
+		f, ok, err = c.receiveCommand(f)
+	} else if err == nil {
+		ok, err = true, c.count(f)
+	}
+	if err != nil {
+		in.err = c.lost(err)
+		return Frame{}, false, in.err
+	}
+	return f, ok, nil
+}
+
+// readTraffic reads one frame and takes it out of its wrapping.
+func (c *Conn) readTraffic() (Frame, error) {
+	h, err := c.in.header()
+	if err != nil {
+		return Frame{}, err
+	}
+	if err := c.checkSize(h); err != nil {
+		return Frame{}, err
+	}
+	body, err := c.in.body(h)
+	if err != nil {
+		return Frame{}, err
+	}
+	return c.mechanism.Decode(Frame{More: h.more, Command: h.command, Body: body})
+}
+
+// checkSize holds what a header announces against the limits, before any memory is taken
+// for it.
+func (c *Conn) checkSize(h header) error {
+	limits, size := &c.o.Limits, h.size
+	if c.mechanism.Name() == zap.CURVE {
+		size = max(0, size-int64(messageOverhead))
+	}
+	if size > limits.Frame {
+		return fmt.Errorf("frame of %d octets, at most %d are allowed: %w", size, limits.Frame, ErrTooLarge)
+	}
+	if !h.command && size > limits.Message-c.incoming.size {
+		return fmt.Errorf("message of %d octets and more, at most %d are allowed: %w", c.incoming.size+size, limits.Message, ErrTooLarge)
+	}
+	return nil
+}
+
+// count follows the message that f is a part of.
+func (c *Conn) count(f Frame) error {
+	in := &c.incoming
+	in.frames++
+	in.size += int64(len(f.Body))
+	if in.frames > c.o.Limits.Frames {
+		return fmt.Errorf("message of more than %d frames: %w", c.o.Limits.Frames, ErrTooLarge)
+	}
+	if !f.More {
+		in.frames, in.size = 0, 0
+	}
+	return nil
+}
+
+// receiveCommand deals with a command between frames; ok is true if a frame for the
+// application has become of it.
+func (c *Conn) receiveCommand(f Frame) (message Frame, ok bool, err error) {
+	command, err := ParseCommand(f.Body)
+	if err != nil {
+		return Frame{}, false, err
+	}
+	switch command.Name {
+	case cmdPing:
+		return Frame{}, false, c.answerPing(command.Data)
+	case cmdError:
+		return Frame{}, false, parseError(command.Data)
+	case cmdSubscribe, cmdCancel:
+		return c.receiveSubscription(f, command)
+	}
+	return Frame{}, false, nil
+}
+
+// receiveSubscription makes of SUBSCRIBE and CANCEL what ZMTP 3.0 has in their place. The
+// octet before the topic, the last of the name, becomes its 01 or 00.
+func (c *Conn) receiveSubscription(f Frame, command Command) (message Frame, ok bool, err error) {
+	switch {
+	case c.o.SocketType != PUB && c.o.SocketType != XPUB:
+		return Frame{}, false, nil
+	case c.incoming.frames > 0:
+		return Frame{}, false, fmt.Errorf("%w: %s inside a message", ErrProtocol, command.Name)
+	}
+	body := f.Body[len(f.Body)-len(command.Data)-1:]
+	body[0] = 0
+	if command.Name == cmdSubscribe {
+		body[0] = 1
+	}
+	return Frame{Body: body}, true, nil
+}
+
+// lost closes the connection and says what err means for the reader.
+func (c *Conn) lost(err error) error {
+	if transport, ok := errors.AsType[*transportError](err); ok {
+		switch err = transport.err; {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			err = fmt.Errorf("%w: nothing for %v", ErrSilent, c.in.patience)
+		case err == io.EOF && c.incoming.frames > 0:
+			err = io.ErrUnexpectedEOF
+		}
+	}
+	c.shut(err)
+	return *c.cause.Load()
+}

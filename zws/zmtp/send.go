@@ -1,0 +1,175 @@
+package zmtp
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+var errNoFrame = errors.New("zmtp: message without a frame")
+
+// Write sends messages, all of them in one system call. It may be called by several
+// goroutines; the messages of one call stay together. What msgs hold is not kept. A
+// message without a frame is refused before anything is sent. After any other error the
+// connection is closed, and nobody knows which of the messages the peer has got.
+func (c *Conn) Write(msgs ...Message) error {
+	for _, m := range msgs {
+		if len(m) == 0 {
+			return errNoFrame
+		}
+	}
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	b := newBatch()
+	defer b.free()
+	for _, m := range msgs {
+		for i, body := range m {
+			if err := c.encode(b, Frame{More: i < len(m)-1, Body: body}); err != nil {
+				return err
+			}
+		}
+	}
+	return c.flush(b)
+}
+
+// Subscribe asks a PUB or XPUB peer for messages whose first frame begins with one of
+// topics, in the form that the peer's version understands. Errors are those of Write.
+func (c *Conn) Subscribe(topics ...[]byte) error {
+	return c.writeSubscriptions(cmdSubscribe, 1, topics)
+}
+
+// Cancel takes subscriptions back. Errors are those of Write.
+func (c *Conn) Cancel(topics ...[]byte) error {
+	return c.writeSubscriptions(cmdCancel, 0, topics)
+}
+
+// writeSubscriptions sends the command to a 3.1 peer, the message that ZMTP 3.0 has in its
+// place to an older one.
+func (c *Conn) writeSubscriptions(command string, first byte, topics [][]byte) error {
+	frames := make([]Frame, len(topics))
+	for i, topic := range topics {
+		if c.commandSubscriptions {
+			frames[i] = Frame{Command: true, Body: Command{command, topic}.Append(nil)}
+		} else {
+			frames[i] = Frame{Body: append([]byte{first}, topic...)}
+		}
+	}
+	return c.writeFrames(frames...)
+}
+
+// writeFrames sends frames that are no part of a message of the application.
+func (c *Conn) writeFrames(frames ...Frame) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	b := newBatch()
+	defer b.free()
+	for _, f := range frames {
+		if err := c.encode(b, f); err != nil {
+			return err
+		}
+	}
+	return c.flush(b)
+}
+
+// encode adds to b what the mechanism makes of f. The lock is held on entry.
+func (c *Conn) encode(b *batch, f Frame) error {
+	sealed, err := c.mechanism.Encode(f)
+	if err != nil {
+		c.shut(err)
+		return err
+	}
+	b.add(sealed, aliases(sealed.Body, f.Body))
+	return nil
+}
+
+// flush writes b. The lock is held on entry.
+func (c *Conn) flush(b *batch) error {
+	err := c.nc.SetWriteDeadline(time.Now().Add(c.o.WriteTimeout))
+	if err == nil {
+		err = b.writeTo(c.nc)
+	}
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = fmt.Errorf("zmtp: the peer did not take it within %v: %w", c.o.WriteTimeout, os.ErrDeadlineExceeded)
+	}
+	c.shut(err)
+	return *c.cause.Load()
+}
+
+// writeRaw writes octets of the handshake, whose deadline closes the connection.
+func (c *Conn) writeRaw(p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	if _, err := c.nc.Write(p); err != nil {
+		return &transportError{err: err}
+	}
+	return nil
+}
+
+const (
+	// copiedBody is up to which size a body is copied behind its header rather than
+	// handed to the system by reference: below it the copy is cheaper.
+	copiedBody = 4 << 10
+	// keptBatch is how large a batch may have become and still be used again.
+	keptBatch = 64 << 10
+)
+
+// batch collects the octets of one write.
+type batch struct {
+	buf  []byte
+	done int      // up to here buf is in vec
+	vec  [][]byte // what comes before buf[done:]
+	left net.Buffers
+}
+
+var batches = sync.Pool{New: func() any { return new(batch) }}
+
+func newBatch() *batch { return batches.Get().(*batch) }
+
+// free gives b back.
+func (b *batch) free() {
+	clear(b.vec)
+	b.buf, b.vec, b.done, b.left = b.buf[:0], b.vec[:0], 0, nil
+	if cap(b.buf) <= keptBatch {
+		batches.Put(b)
+	}
+}
+
+// add appends f. Its body is referred to only if it is large and lasts until the write.
+func (b *batch) add(f Frame, lasts bool) {
+	b.buf = appendHeader(b.buf, f)
+	if lasts && len(f.Body) > copiedBody {
+		b.vec = append(b.vec, b.buf[b.done:], f.Body)
+		b.done = len(b.buf)
+		return
+	}
+	b.buf = append(b.buf, f.Body...)
+}
+
+// writeTo writes everything, to a socket of the system in one call.
+func (b *batch) writeTo(nc net.Conn) error {
+	if len(b.vec) == 0 {
+		if len(b.buf) == 0 {
+			return nil
+		}
+		_, err := nc.Write(b.buf)
+		return err
+	}
+	if b.done < len(b.buf) {
+		b.vec = append(b.vec, b.buf[b.done:])
+	}
+	b.left = b.vec
+	_, err := b.left.WriteTo(nc)
+	return err
+}
+
+// aliases tells whether a is b and not a copy of it.
+func aliases(a, b []byte) bool {
+	return len(a) == len(b) && len(a) > 0 && &a[0] == &b[0]
+}
