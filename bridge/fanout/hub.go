@@ -73,8 +73,8 @@ func (in *incoming) encode(l *lane) {
 	l.batch.Append(in.frames)
 }
 
-// New returns a hub without members. It reads what [Hub.Receiver] is given and tells
-// upstream what it wants while [Hub.Run] runs.
+// New returns a hub without members. It delivers what its [Hub.Receiver] takes, and tells
+// upstream what its members want while [Hub.Run] runs.
 func New(o Options) *Hub {
 	if o.Linger == 0 {
 		o.Linger = defaultLinger
@@ -88,8 +88,8 @@ func New(o Options) *Hub {
 	}
 }
 
-// Receiver returns what one connection of the upstream delivers its frames to. Messages of
-// one connection keep their order.
+// Receiver returns what takes the messages of one upstream socket (backend.Receiver). The
+// order in which it is called is the order in which every member gets what it wants.
 func (h *Hub) Receiver() *queue.Collector { return queue.Collect(h, nil) }
 
 // PutChunk implements queue.Sink: it matches, encodes and delivers the messages of c, a

@@ -14,7 +14,7 @@ const maxLingering = 10000
 // Upstream is a SUB or XSUB socket. It keeps what it was told across reconnects.
 type Upstream interface {
 	// Send takes 01 + topic to subscribe and 00 + topic to cancel (29/PUBSUB).
-	Send(ctx context.Context, m zmtp.Message) error
+	Send(ctx context.Context, msgs ...zmtp.Message) error
 }
 
 // Run tells up what the members want until ctx ends or a send fails, and returns why.
@@ -23,12 +23,8 @@ func (h *Hub) Run(ctx context.Context, up Upstream) error {
 	defer timer.Stop()
 	for {
 		wait := h.expire(time.Now())
-		for {
-			m := h.next()
-			if m == nil {
-				break
-			}
-			if err := up.Send(ctx, m); err != nil {
+		if changes := h.changes(); len(changes) > 0 {
+			if err := up.Send(ctx, changes...); err != nil {
 				return err
 			}
 		}
@@ -42,14 +38,12 @@ func (h *Hub) Run(ctx context.Context, up Upstream) error {
 	}
 }
 
-// next takes the next thing that upstream has to be told; nil if there is none.
-func (h *Hub) next() zmtp.Message {
+// changes takes what upstream has to be told.
+func (h *Hub) changes() []zmtp.Message {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for len(h.dirty) > 0 {
-		s := h.dirty[0]
-		h.dirty[0] = nil
-		h.dirty = h.dirty[1:]
+	var msgs []zmtp.Message
+	for _, s := range h.dirty {
 		s.dirty = false
 		wanted := len(s.groups) > 0 || s.lingering
 		if !wanted {
@@ -59,12 +53,14 @@ func (h *Hub) next() zmtp.Message {
 			continue
 		}
 		s.sent = wanted
+		first := byte(0)
 		if wanted {
-			return zmtp.Message{append([]byte{1}, s.topic...)}
+			first = 1
 		}
-		return zmtp.Message{append([]byte{0}, s.topic...)}
+		msgs = append(msgs, zmtp.Message{append([]byte{first}, s.topic...)})
 	}
-	return nil
+	h.dirty = nil
+	return msgs
 }
 
 // newSubscription makes one that nobody wants yet. Lock held, as below.

@@ -78,7 +78,7 @@ func New(o Options) *Queue {
 // Put encodes m, which is not kept, and queues it. It returns ErrClosed, ErrFull, or nil,
 // also where the policy dropped a message. With Block it waits for room or Close.
 func (q *Queue) Put(m zmtp.Message) error {
-	c := NewChunk(q.o.Codec, m.Size()+16*len(m))
+	c := NewChunk(q.o.Codec, encodedSize(m))
 	defer c.Release()
 	c.Append(m)
 	return q.PutChunk(c)

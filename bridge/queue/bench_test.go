@@ -1,0 +1,46 @@
+package queue
+
+import (
+	"testing"
+
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// sink is a batch that does nothing with what it is given.
+type sink struct{ size int }
+
+func (s *sink) Message(m zmtp.Message) error { s.size += m.Size(); return nil }
+func (s *sink) Octets(o []byte)              { s.size += len(o) }
+func (s *sink) Full() bool                   { return false }
+
+// BenchmarkDelivery is one chunk of so many messages through one queue; ns/op is a message.
+func BenchmarkDelivery(b *testing.B) {
+	for name, n := range map[string]int{"1": 1, "100": 100} {
+		b.Run(name, func(b *testing.B) {
+			c := NewChunk(lines{}, 0)
+			for range n {
+				c.Append(message("topic", "payload"))
+			}
+			q := New(Options{Codec: lines{}})
+			var s sink
+			b.ReportAllocs()
+			for i := 0; i < b.N; i += n {
+				q.PutChunk(c)
+				q.next(&s)
+				q.next(&s)
+			}
+		})
+	}
+}
+
+// BenchmarkPut is a message that is encoded for one client alone.
+func BenchmarkPut(b *testing.B) {
+	q := New(Options{Codec: lines{}})
+	m := message("topic", "payload of a hundred octets or so")
+	var s sink
+	b.ReportAllocs()
+	for b.Loop() {
+		q.Put(m)
+		q.next(&s)
+	}
+}

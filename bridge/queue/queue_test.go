@@ -1,0 +1,426 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// lines is a codec that a person can read: frames joined by commas, a line a message.
+type lines struct{}
+
+func (lines) AppendMessage(dst []byte, m zmtp.Message) []byte {
+	for i, f := range m {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, f...)
+	}
+	return append(dst, '\n')
+}
+
+// page is a batch that is full after so many octets; 0 means never.
+type page struct {
+	limit int
+	text  []byte
+}
+
+func (p *page) Message(m zmtp.Message) error {
+	p.text = lines{}.AppendMessage(p.text, m)
+	return nil
+}
+
+func (p *page) Octets(o []byte) { p.text = append(p.text, o...) }
+
+func (p *page) Full() bool { return p.limit > 0 && len(p.text) >= p.limit }
+
+func (p *page) lines() []string { return strings.Fields(string(p.text)) }
+
+// read takes everything that q holds.
+func read(q *Queue) []string {
+	var p page
+	q.next(&p)
+	q.next(&p) // gives back what was taken
+	return p.lines()
+}
+
+func message(frames ...string) zmtp.Message {
+	var m zmtp.Message
+	for _, f := range frames {
+		m = append(m, []byte(f))
+	}
+	return m
+}
+
+// chunk makes one of messages written as "topic,rest".
+func chunk(codec Codec, msgs ...string) *Chunk {
+	c := NewChunk(codec, 0)
+	for _, m := range msgs {
+		c.Append(message(strings.Split(m, ",")...))
+	}
+	return c
+}
+
+// TestPolicies fills queues of three messages.
+func TestPolicies(t *testing.T) {
+	tests := []struct {
+		name    string
+		o       Options
+		put     [][]string // chunks
+		want    []string
+		dropped uint64
+	}{
+		{"room for all", Options{Messages: 3}, [][]string{{"a,1", "b,2"}, {"c,3"}}, []string{"a,1", "b,2", "c,3"}, 0},
+		{"oldest", Options{Messages: 3}, [][]string{{"a,1", "b,2"}, {"c,3", "d,4"}}, []string{"b,2", "c,3", "d,4"}, 1},
+		{"oldest, whole item", Options{Messages: 3}, [][]string{{"a,1"}, {"b,2"}, {"c,3"}, {"d,4", "e,5"}}, []string{"c,3", "d,4", "e,5"}, 2},
+		{"oldest, chunk longer than the queue", Options{Messages: 3}, [][]string{{"a,1"}, {"b,2", "c,3", "d,4", "e,5"}}, []string{"c,3", "d,4", "e,5"}, 2},
+		{"oldest, octets at the bound", Options{Octets: 12}, [][]string{{"a,1", "b,2"}, {"c,3"}}, []string{"a,1", "b,2", "c,3"}, 0},
+		{"oldest, octets over the bound", Options{Octets: 11}, [][]string{{"a,1", "b,2"}, {"c,3"}}, []string{"b,2", "c,3"}, 1},
+		{"oldest, one longer than the bound", Options{Octets: 2}, [][]string{{"a,1"}}, []string{"a,1"}, 0},
+		{"oldest, the newest longer than the bound", Options{Octets: 5}, [][]string{{"a,1"}, {"b,22222"}}, []string{"b,22222"}, 1},
+		{"newest", Options{Messages: 3, OnFull: DropNewest}, [][]string{{"a,1", "b,2"}, {"c,3", "d,4"}}, []string{"a,1", "b,2", "c,3"}, 1},
+		{"newest, octets", Options{Octets: 11, OnFull: DropNewest}, [][]string{{"a,1", "b,2", "c,3"}}, []string{"a,1", "b,2"}, 1},
+		{"newest, one longer than the bound", Options{Octets: 2, OnFull: DropNewest}, [][]string{{"a,1", "b,2"}}, []string{"a,1"}, 1},
+		{"conflate with room", Options{Messages: 3, OnFull: Conflate}, [][]string{{"a,1", "a,2"}, {"a,3"}}, []string{"a,1", "a,2", "a,3"}, 0},
+		{"conflate", Options{Messages: 3, OnFull: Conflate}, [][]string{{"a,1", "b,2"}, {"c,3", "a,4"}}, []string{"a,4", "b,2", "c,3"}, 1},
+		{"conflate what waits", Options{Messages: 3, OnFull: Conflate}, [][]string{{"a,1", "b,2", "a,3"}, {"c,4"}}, []string{"a,3", "b,2", "c,4"}, 1},
+		{"conflate, all topics differ", Options{Messages: 3, OnFull: Conflate}, [][]string{{"a,1", "b,2"}, {"c,3", "d,4"}}, []string{"b,2", "c,3", "d,4"}, 1},
+		{"conflate, one topic again and again", Options{Messages: 1, OnFull: Conflate}, [][]string{{"a,1"}, {"a,2"}, {"b,3"}, {"a,4"}, {"a,5"}}, []string{"a,5"}, 4},
+	}
+	for _, codec := range []Codec{nil, lines{}} {
+		for _, tt := range tests {
+			t.Run(fmt.Sprintf("%s/%v", tt.name, codec != nil), func(t *testing.T) {
+				if codec == nil && tt.o.Octets > 0 {
+					t.Skip("counts octets as they are encoded")
+				}
+				var lost uint64
+				tt.o.Codec = codec
+				tt.o.Lost = func(n uint64) { lost += n }
+				q := New(tt.o)
+				for _, msgs := range tt.put {
+					c := chunk(codec, msgs...)
+					if err := q.PutChunk(c); err != nil {
+						t.Fatal(err)
+					}
+					c.Release()
+				}
+				if diff := cmp.Diff(tt.want, read(q)); diff != "" {
+					t.Error(diff)
+				}
+				if q.Dropped() != tt.dropped || lost != tt.dropped {
+					t.Errorf("dropped %d, told %d, want %d", q.Dropped(), lost, tt.dropped)
+				}
+			})
+		}
+	}
+}
+
+// model is what a queue does, written to be obvious.
+type model struct {
+	max     int
+	policy  Policy
+	waiting []string
+	dropped uint64
+	keeps   bool // conflating since it was full
+}
+
+func (m *model) put(msgs []string) {
+	if len(m.waiting) == 0 {
+		m.keeps = false
+	}
+	if !m.keeps && len(m.waiting)+len(msgs) <= m.max {
+		m.waiting = append(m.waiting, msgs...)
+		return
+	}
+	switch m.policy {
+	case DropNewest:
+		n := m.max - len(m.waiting)
+		m.waiting = append(m.waiting, msgs[:n]...)
+		m.dropped += uint64(len(msgs) - n)
+		return
+	case Conflate:
+		m.keeps = true
+		all := append(m.waiting, msgs...)
+		m.waiting = nil
+		for _, msg := range all {
+			same := func(old string) bool { return old[:2] == msg[:2] }
+			if i := slices.IndexFunc(m.waiting, same); i >= 0 {
+				m.waiting[i] = msg
+				m.dropped++
+			} else {
+				m.waiting = append(m.waiting, msg)
+			}
+		}
+	default:
+		m.waiting = append(m.waiting, msgs...)
+	}
+	if over := len(m.waiting) - m.max; over > 0 {
+		m.waiting = m.waiting[over:]
+		m.dropped += uint64(over)
+	}
+}
+
+// TestModel does random things to a queue and to the model and compares them.
+func TestModel(t *testing.T) {
+	for _, policy := range []Policy{DropOldest, DropNewest, Conflate} {
+		for seed := range uint64(100) {
+			r := rand.New(rand.NewPCG(seed, uint64(policy)))
+			m := &model{max: 1 + r.IntN(60), policy: policy}
+			codec := []Codec{nil, lines{}}[r.IntN(2)]
+			q := New(Options{Messages: m.max, OnFull: policy, Codec: codec})
+			for step := range 200 {
+				if r.IntN(5) == 0 {
+					if got := read(q); !slices.Equal(m.waiting, got) {
+						t.Fatalf("%v, seed %d, step %d: %s", policy, seed, step, cmp.Diff(m.waiting, got))
+					}
+					m.waiting = nil
+					continue
+				}
+				var msgs []string
+				for i := range 1 + r.IntN(20) {
+					msgs = append(msgs, fmt.Sprintf("%c,%d.%d", 'a'+r.IntN(8), step, i))
+				}
+				// A range out of the middle, as a group's piece of a batch is.
+				c := chunk(codec, slices.Concat([]string{"x"}, msgs, []string{"y"})...)
+				if err := q.PutRange(c, 1, 1+len(msgs)); err != nil {
+					t.Fatal(err)
+				}
+				c.Release()
+				m.put(msgs)
+				if n, _ := q.Len(); n != len(m.waiting) || q.Dropped() != m.dropped {
+					t.Fatalf("%v, seed %d, step %d: %d wait, %d dropped; want %d, %d", policy, seed, step, n, q.Dropped(), len(m.waiting), m.dropped)
+				}
+			}
+		}
+	}
+}
+
+func TestDisconnect(t *testing.T) {
+	overflows := 0
+	q := New(Options{Messages: 2, OnFull: Disconnect, Codec: lines{}, Overflow: func() { overflows++ }})
+	two := chunk(lines{}, "a,1", "a,2")
+	if err := q.PutChunk(two); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Put(message("a", "3")); !errors.Is(err, ErrFull) {
+		t.Errorf("put into a full queue: %v, want ErrFull", err)
+	}
+	if err := q.Put(message("a", "4")); !errors.Is(err, ErrClosed) {
+		t.Errorf("put into a closed queue: %v, want ErrClosed", err)
+	}
+	if got := read(q); len(got) != 0 || overflows != 1 {
+		t.Errorf("a closed queue gave %q, overflows %d", got, overflows)
+	}
+	if n := two.refs.Load(); n != 1 {
+		t.Errorf("the chunk has %d references, want the maker's", n)
+	}
+}
+
+// TestBlock shows that producers wait for room, and lose nothing.
+func TestBlock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New(Options{Messages: 3, OnFull: Block, Codec: lines{}})
+		var producers sync.WaitGroup
+		for _, topic := range []string{"a", "b"} {
+			producers.Go(func() {
+				c := NewChunk(lines{}, 0)
+				defer c.Release()
+				for i := range 50 {
+					c.Append(message(topic, fmt.Sprint(i)))
+				}
+				if err := q.PutChunk(c); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		got := map[string][]string{}
+		for range 200 {
+			synctest.Wait()
+			if n, _ := q.Len(); n > 3 {
+				t.Fatalf("%d messages wait, the bound is 3", n)
+			}
+			p := page{limit: 1}
+			q.next(&p)
+			for _, l := range p.lines() {
+				got[l[:1]] = append(got[l[:1]], l[2:])
+			}
+		}
+		producers.Wait()
+		for topic, seq := range got {
+			for i, s := range seq {
+				if s != fmt.Sprint(i) || len(seq) != 50 {
+					t.Fatalf("%s: got %q", topic, seq)
+				}
+			}
+		}
+	})
+}
+
+func TestCloseWakesProducer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New(Options{Messages: 1, OnFull: Block})
+		done := make(chan error, 1)
+		go func() {
+			q.Put(message("a"))
+			done <- q.Put(message("b"))
+		}()
+		synctest.Wait()
+		q.Close()
+		if err := <-done; !errors.Is(err, ErrClosed) {
+			t.Errorf("blocked put: %v, want ErrClosed", err)
+		}
+	})
+}
+
+// TestWake shows that the writer is told once for everything that it has not seen, and
+// before a producer waits for it.
+func TestWake(t *testing.T) {
+	wakes := 0
+	var q *Queue
+	o := Options{Messages: 2, OnFull: Block, Codec: lines{}}
+	o.Wake = func() { wakes++ }
+	q = New(o)
+	q.Put(message("a"))
+	q.Put(message("b"))
+	if wakes != 1 {
+		t.Errorf("%d wakes for two messages, want 1", wakes)
+	}
+	read(q)
+	woken := make(chan struct{}, 10)
+	o.Wake = func() { woken <- struct{}{} }
+	q = New(o)
+	var got []string
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		for len(got) < 5 {
+			<-woken
+			got = append(got, read(q)...)
+		}
+	})
+	c := chunk(lines{}, "a", "b", "c", "d", "e")
+	if err := q.PutChunk(c); err != nil {
+		t.Fatal(err)
+	}
+	writer.Wait()
+	if diff := cmp.Diff([]string{"a", "b", "c", "d", "e"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestTaken shows that what a batch took stays untouched until the next call, and that a
+// queue in which nothing waits holds nothing.
+func TestTaken(t *testing.T) {
+	q := New(Options{Codec: lines{}})
+	c := chunk(lines{}, "a,1", "a,2")
+	q.PutChunk(c)
+	c.Release()
+	var p page
+	q.next(&p)
+	if c.refs.Load() != 1 {
+		t.Errorf("%d references to a chunk that is being written, want 1", c.refs.Load())
+	}
+	q.Close()
+	if c.refs.Load() != 1 {
+		t.Error("Close gave back what is being written")
+	}
+	q.next(&p)
+	if c.refs.Load() != 0 || q.items.head != nil || q.written.head != nil {
+		t.Errorf("an idle queue holds memory: %d references", c.refs.Load())
+	}
+}
+
+// TestFullBatch shows that messages that a session encodes itself are given one by one.
+func TestFullBatch(t *testing.T) {
+	q := New(Options{})
+	c := chunk(nil, "a,1", "a,2", "a,3")
+	q.PutChunk(c)
+	c.Release()
+	for _, want := range []string{"a,1", "a,2", "a,3"} {
+		p := page{limit: 1}
+		q.next(&p)
+		if diff := cmp.Diff([]string{want}, p.lines()); diff != "" {
+			t.Error(diff)
+		}
+	}
+	if got := read(q); len(got) > 0 {
+		t.Errorf("got %q twice", got)
+	}
+}
+
+// TestFrames shows that frames of all lengths come out as they went in.
+func TestFrames(t *testing.T) {
+	want := zmtp.Message{{}, []byte("topic"), {0}, make([]byte, 70000), {}}
+	c := NewChunk(nil, 0)
+	c.Append(message("before"))
+	c.Append(want)
+	if diff := cmp.Diff(want, c.Frames(nil, 1)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestParsePolicy(t *testing.T) {
+	for p := DropOldest; p <= Block; p++ {
+		if got, err := ParsePolicy(p.String()); err != nil || got != p {
+			t.Errorf("%v: got %v, %v", p, got, err)
+		}
+	}
+	for _, bad := range []string{"", "drop", "Block", Policy(9).String()} {
+		if _, err := ParsePolicy(bad); err == nil {
+			t.Errorf("%q is taken for a policy", bad)
+		}
+	}
+}
+
+// TestConcurrent has producers, a writer and a reader of figures at work at the same time.
+func TestConcurrent(t *testing.T) {
+	for _, policy := range []Policy{DropOldest, DropNewest, Conflate, Block} {
+		q := New(Options{Messages: 50, OnFull: policy, Codec: lines{}})
+		const producers, each = 4, 2000
+		var working sync.WaitGroup
+		for p := range producers {
+			working.Go(func() {
+				collect := Collect(q, lines{})
+				for i := range each {
+					collect.Message(message(fmt.Sprint(p), fmt.Sprint(i)))
+					if i%7 == 0 {
+						collect.Flush()
+					}
+				}
+				collect.Flush()
+			})
+		}
+		finished := make(chan struct{})
+		go func() { working.Wait(); close(finished) }()
+		last := map[string]int{}
+		got := 0
+		for over := false; !over; {
+			select {
+			case <-finished:
+				over = true
+			default:
+			}
+			for _, l := range read(q) {
+				var n int
+				topic, rest, _ := strings.Cut(l, ",")
+				fmt.Sscan(rest, &n)
+				if before, ok := last[topic]; ok && n <= before {
+					t.Fatalf("%v: topic %s: %d after %d", policy, topic, n, before)
+				}
+				last[topic] = n
+				got++
+			}
+		}
+		if want := producers*each - int(q.Dropped()); got != want {
+			t.Errorf("%v: got %d messages, want %d", policy, got, want)
+		}
+	}
+}
