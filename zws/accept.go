@@ -1,0 +1,232 @@
+package zws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// ErrOrigin is returned by Accept for a page whose origin may not connect; the client was
+// answered HTTP 403.
+var ErrOrigin = errors.New("zws: the page's origin may not connect")
+
+// Accept upgrades the request, logs the client in and holds READY until Options.Open has
+// returned. It returns a session that is logged in, which the caller ends with Close; or
+// an error after the client has been told, and then the connection is closed. That error
+// is a *CloseError, except for Options that are not complete, ErrOrigin, and a request
+// that is no WebSocket handshake. If Open had returned nil, the caller closes what it had
+// opened.
+//
+// ctx ends the login and what it waits for; it has no meaning for the session. The
+// request's own context will not do where a server is to be shut down.
+//
+// Accept hijacks the connection, so the http.Handler that calls it may return afterwards
+// and should, since every goroutine costs memory.
+func Accept(ctx context.Context, w http.ResponseWriter, r *http.Request, o Options) (*Session, error) {
+	options, err := o.withDefaults()
+	if err != nil {
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return nil, err
+	}
+	if !originAllowed(r, options) {
+		http.Error(w, "this origin may not connect", http.StatusForbidden)
+		return nil, fmt.Errorf("%w: %.200q", ErrOrigin, r.Header.Values("Origin"))
+	}
+	h, refusal := choose(r, options)
+	if refusal != nil {
+		return nil, refuse(w, r, options, refusal)
+	}
+	return h.accept(ctx, w, r)
+}
+
+// Refuse upgrades the request only to tell the client cause, as Cause has it: with the
+// first subprotocol that it offers, an ERROR if cause has one for it, and a close frame. A
+// page sees nothing but 1006 otherwise. It returns when the connection is closed, within
+// Options.WriteTimeout and two seconds. Of o it uses Origins, Secure and WriteTimeout. The
+// error is what the client was told, or why it could not be.
+func Refuse(w http.ResponseWriter, r *http.Request, o Options, cause error) error {
+	setDefault(&o.WriteTimeout, DefaultWriteTimeout)
+	if !originAllowed(r, &o) {
+		http.Error(w, "this origin may not connect", http.StatusForbidden)
+		return fmt.Errorf("%w: %.200q", ErrOrigin, r.Header.Values("Origin"))
+	}
+	return refuse(w, r, &o, Cause(cause))
+}
+
+func refuse(w http.ResponseWriter, r *http.Request, o *Options, cause *CloseError) error {
+	first := offer{dialect: new(dialect)} // offers nothing: can be told nothing but a close
+	if list := offers(r); len(list) > 0 {
+		first.name = list[0].name
+		if list[0].dialect != nil {
+			first.dialect = list[0].dialect
+		}
+	}
+	s, err := newSession(w, r, first, o)
+	if err != nil {
+		return err
+	}
+	h := &handshake{session: s, libzmq: isLibzmq(r)}
+	h.fail(cause)
+	return cause
+}
+
+// newSession upgrades the request. If it cannot, the client has been told by an HTTP
+// status.
+func newSession(w http.ResponseWriter, r *http.Request, chosen offer, o *Options) (*Session, error) {
+	ws, wire, err := upgrade(w, r, chosen.name)
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{dialect: chosen.dialect, options: o, ws: ws, wire: wire}
+	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	s.channel.session = s
+	s.out.open(s, wire.Conn, o.WriteTimeout)
+	ws.SetPingHandler(s.answerPing)
+	ws.SetPongHandler(s.liveness.pong)
+	ws.SetCloseHandler(func(int, string) error { return nil }) // Close answers it
+	return s, nil
+}
+
+// handshake is what a login needs beside its session, from the upgrade to READY.
+type handshake struct {
+	session     *Session
+	options     *Options
+	chosen      offer
+	credentials credentials // of the HTTP request
+	login       Login
+	libzmq      bool
+	told        bool          // an ERROR was sent
+	left        time.Duration // of the time that the client has
+}
+
+// choose takes the first subprotocol, in the client's order, to which the route has no
+// objection; or gives the objection to the first one that is known.
+func choose(r *http.Request, o *Options) (*handshake, *CloseError) {
+	var refusal *CloseError
+	for _, offered := range offers(r) {
+		if offered.dialect == nil {
+			continue
+		}
+		h := &handshake{options: o, chosen: offered, libzmq: isLibzmq(r), left: o.HandshakeTimeout}
+		err := h.consider(r)
+		if err == nil {
+			return h, nil
+		}
+		if refusal == nil {
+			refusal = Cause(err)
+		}
+	}
+	if refusal == nil {
+		refusal = Cause(notTaken("no subprotocol that is spoken here, as ZWS2.0+PLAIN, was offered"))
+	}
+	return nil, refusal
+}
+
+// consider tells what speaks against the chosen subprotocol as far as the request shows.
+func (h *handshake) consider(r *http.Request) error {
+	o, d := h.options, h.chosen.dialect
+	h.login = Login{Dialect: h.chosen.name, Mechanism: d.mechanism, Address: o.Address, SocketType: o.Untyped}
+	if d.name != "" {
+		h.login.Dialect = d.name
+	}
+	setDefault(&h.login.Address, peerAddress(r))
+
+	h.credentials = credentials{mechanism: zap.NULL}
+	if d.mechanism == "" || d.mechanism == zap.NULL {
+		var err error
+		if h.credentials, err = httpCredentials(r, o); err != nil {
+			return err
+		}
+		h.login.Mechanism = h.credentials.mechanism
+	}
+	if err := mechanismTaken(h.login.Mechanism, o); err != nil {
+		return err
+	}
+	if d.query != nil {
+		if err := d.query(r.URL.Query(), &h.login); err != nil {
+			return err
+		}
+	}
+	return h.typeTaken()
+}
+
+// mechanismTaken tells whether the route takes a login by m.
+func mechanismTaken(m zap.Mechanism, o *Options) error {
+	switch {
+	case m == zap.NULL && !slices.Contains(o.Mechanisms, m):
+		return &CloseError{Code: CodeRefused, Status: zap.Refused, Reason: "a login is wanted here"}
+	case !slices.Contains(o.Mechanisms, m):
+		return notTaken(fmt.Sprintf("%s is not taken here", m))
+	case (m == zap.PLAIN || m == zap.BEARER) && !o.Secure && !o.PlaintextAllowed:
+		return &CloseError{Code: CodeForbidden, Status: zap.Refused, Reason: fmt.Sprintf("%s is not taken without TLS", m)}
+	}
+	return nil
+}
+
+// typeTaken tells whether the route takes the client's socket type.
+func (h *handshake) typeTaken() error {
+	if slices.Contains(h.options.ClientTypes, h.login.SocketType) {
+		return nil
+	}
+	return notTaken(fmt.Sprintf("a %.16s socket cannot be served here", h.login.SocketType))
+}
+
+// isLibzmq tells the PLAIN client of libzmq, which takes an ERROR in the specified form
+// for a fault: it sends neither Origin nor User-Agent and offers this alone.
+func isLibzmq(r *http.Request) bool {
+	offered := r.Header.Values("Sec-Websocket-Protocol")
+	return len(offered) == 1 && offered[0] == "ZWS2.0/PLAIN" &&
+		len(r.Header.Values("Origin")) == 0 && len(r.Header.Values("User-Agent")) == 0
+}
+
+// accept runs the login: upgrade, first-message rule, and the session is there.
+func (h *handshake) accept(ctx context.Context, w http.ResponseWriter, r *http.Request) (*Session, error) {
+	s, err := newSession(w, r, h.chosen, h.options)
+	if err != nil {
+		return nil, err
+	}
+	h.session = s
+	stop := context.AfterFunc(ctx, func() { s.Close(context.Cause(ctx)) })
+	defer stop()
+
+	s.reading.Lock()
+	err = h.chosen.dialect.login(h, s.ctx)
+	s.reading.Unlock()
+	if err != nil {
+		return nil, h.fail(err)
+	}
+	if s.ctx.Err() != nil {
+		return nil, h.fail(s.Cause())
+	}
+	s.wire.SetReadDeadline(time.Time{})
+	s.liveness.start(s, h.options.PingInterval)
+	return s, nil
+}
+
+// fail tells the client why and closes the connection. The ERROR takes the place of the
+// WELCOME or READY that is due.
+func (h *handshake) fail(err error) *CloseError {
+	s := h.session
+	cause := Cause(err)
+	if cause.Status != 0 && !h.told && s.dialect.commands && s.ctx.Err() == nil {
+		s.send(h.errorCommand(cause.Status))
+	}
+	s.Close(cause)
+	s.Wait()
+	return s.Cause()
+}
+
+// errorCommand makes an ERROR outside of a mechanism's state machine.
+func (h *handshake) errorCommand(status zap.Status) zmtp.Command {
+	name := "ERROR"
+	if h.libzmq {
+		name = "^RROR" // see zmtp.ServerSecurity.LibzmqError
+	}
+	return zmtp.Command{Name: name, Data: fmt.Appendf([]byte{3}, "%d", status)}
+}

@@ -1,0 +1,193 @@
+package zws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// Code is a WebSocket close code: one of RFC 6455, section 7.4.1, or one of ours.
+type Code int
+
+// The close codes that sessions end with.
+const (
+	CodeNormal         Code = 1000 // the client is done
+	CodeGoingAway      Code = 1001 // we shut down
+	CodeProtocol       Code = 1002 // the client broke the protocol
+	CodeTextFrame      Code = 1003 // the client sent text where octets are due
+	CodeNoStatus       Code = 1005 // the client closed without a code; never sent
+	CodeAbnormal       Code = 1006 // the connection broke; never sent
+	CodeTooLarge       Code = 1009 // a message or command over its limit
+	CodeInternal       Code = 1011 // a fault of ours
+	CodeTemporary      Code = 4300 // the ZAP handler answered 300, failed or was too late
+	CodeRefused        Code = 4400 // the ZAP handler answered 400, or a login is missing
+	CodeExpired        Code = 4401 // credentials expired, renewal refused, or kicked
+	CodeForbidden      Code = 4403 // not allowed: route, topic, direction, plaintext
+	CodeNoRoute        Code = 4404 // no such route
+	CodeNotTaken       Code = 4406 // socket type, mechanism or subprotocol not taken here
+	CodeTimeout        Code = 4408 // the client did not answer in time: handshake or pings
+	CodeTooMany        Code = 4429 // too many connections or attempts
+	CodeHandlerBroken  Code = 4500 // the ZAP handler answered 500
+	CodeBackendRefused Code = 4502 // a backend refused us
+	CodeBackendLost    Code = 4503 // no backend can be reached
+	CodeBackendTimeout Code = 4504 // a backend did not end its handshake in time
+	CodeTooSlow        Code = 4508 // the client does not read fast enough
+)
+
+// maxReason is how many octets of reason a close frame holds (RFC 6455, sections 5.5 and
+// 7.1.6).
+const maxReason = 123
+
+// ErrPeerClosed is wrapped by the cause of a session that the client ended, with a close
+// frame or by dropping the connection.
+var ErrPeerClosed = errors.New("closed by the client")
+
+// CloseError is why a session ended and what the other side is told: an ERROR command if
+// Status is set and READY or WELCOME is still due, then a close frame.
+type CloseError struct {
+	Code Code
+	// Status is what an ERROR command carries: 400 or 500; 0 means that none is sent,
+	// because the client may try again.
+	Status zap.Status
+	// Reason is sent in the close frame, cut to 123 octets of UTF-8. It is for a person
+	// at the other end and holds no secret and no address.
+	Reason string
+	// Err is what happened, for the log; nil if Reason says it all.
+	Err error
+}
+
+func (e *CloseError) Error() string {
+	text := strconv.Itoa(int(e.Code))
+	if e.Reason != "" {
+		text += " " + e.Reason
+	}
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Unwrap returns Err.
+func (e *CloseError) Unwrap() error { return e.Err }
+
+// Final tells whether a client has no use in trying again with the same credentials.
+func (c Code) Final() bool {
+	switch c {
+	case CodeProtocol, CodeTextFrame, CodeTooLarge, CodeRefused, CodeExpired, CodeForbidden, CodeNoRoute,
+		CodeNotTaken, CodeHandlerBroken, CodeBackendRefused:
+		return true
+	}
+	return false
+}
+
+// BackendError is what went wrong with one of a route's backends.
+type BackendError struct {
+	// Position of the backend in its route, from 1: the client is told this and no
+	// address. 0 if it is about none in particular.
+	Position int
+	Err      error
+}
+
+func (e *BackendError) Error() string { return e.name() + ": " + e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *BackendError) Unwrap() error { return e.Err }
+
+func (e *BackendError) name() string {
+	if e.Position == 0 {
+		return "backend"
+	}
+	return "backend " + strconv.Itoa(e.Position)
+}
+
+// Cause makes of any error what a client is told. A *CloseError inside err is the answer;
+// then a *BackendError, then errors of packages zmtp and zap. What it does not know is
+// internal, 1011, and not told. nil means a normal end.
+func Cause(err error) *CloseError {
+	if err == nil {
+		return &CloseError{Code: CodeNormal}
+	}
+	if cause, ok := errors.AsType[*CloseError](err); ok {
+		return cause
+	}
+	if backend, ok := errors.AsType[*BackendError](err); ok {
+		return backendCause(backend)
+	}
+	if refused, ok := errors.AsType[*zmtp.RefusedError](err); ok {
+		return refusedCause(refused.Status, err)
+	}
+	if wrong, ok := errors.AsType[*zmtp.SocketTypeError](err); ok {
+		return &CloseError{CodeNotTaken, zap.Refused, fmt.Sprintf("a %s socket cannot be served here", wrong.Peer), err}
+	}
+	switch {
+	case errors.Is(err, zmtp.ErrTooLarge):
+		return &CloseError{Code: CodeTooLarge, Reason: "too large", Err: err}
+	case errors.Is(err, zmtp.ErrProtocol):
+		return &CloseError{Code: CodeProtocol, Reason: "protocol error", Err: err}
+	case errors.Is(err, zmtp.ErrHandshakeTimeout):
+		return &CloseError{Code: CodeTimeout, Reason: "the handshake did not end in time", Err: err}
+	case errors.Is(err, context.Canceled):
+		return &CloseError{Code: CodeGoingAway, Reason: "shutting down", Err: err}
+	}
+	return &CloseError{Code: CodeInternal, Reason: "internal error", Err: err}
+}
+
+// refusedCause is what a client is told when our ZAP handler did not let it in. The
+// handler's own text goes to the log only.
+func refusedCause(status zap.Status, err error) *CloseError {
+	switch status {
+	case zap.Temporary:
+		return &CloseError{CodeTemporary, 0, "the login cannot be checked at present, try again later", err}
+	case zap.Internal:
+		return &CloseError{CodeHandlerBroken, zap.Internal, "logins are not possible: the server's login check is broken", err}
+	}
+	return &CloseError{CodeRefused, zap.Refused, "login refused", err}
+}
+
+// backendCause is what a client is told about a backend.
+func backendCause(e *BackendError) *CloseError {
+	if refused, ok := errors.AsType[*zmtp.RefusedError](e.Err); ok {
+		status := refused.Status
+		if status == zap.OK || !status.Valid() {
+			status = zap.Refused
+		}
+		return &CloseError{CodeBackendRefused, status, fmt.Sprintf("%s refused the login (%d)", e.name(), status), e}
+	}
+	if wrong, ok := errors.AsType[*zmtp.MechanismError](e.Err); ok {
+		return &CloseError{CodeBackendRefused, zap.Refused, e.name() + ": " + wrong.Error(), e}
+	}
+	if wrong, ok := errors.AsType[*zmtp.SocketTypeError](e.Err); ok {
+		return &CloseError{CodeBackendRefused, zap.Refused, e.name() + ": " + wrong.Error(), e}
+	}
+	switch {
+	case errors.Is(e.Err, zmtp.ErrUnreachable):
+		return &CloseError{CodeBackendLost, 0, e.name() + " cannot be reached", e}
+	case errors.Is(e.Err, zmtp.ErrHandshakeTimeout), errors.Is(e.Err, context.DeadlineExceeded):
+		return &CloseError{CodeBackendTimeout, 0, e.name() + " did not answer the login in time", e}
+	case errors.Is(e.Err, context.Canceled):
+		return &CloseError{CodeGoingAway, 0, "shutting down", e}
+	}
+	for _, known := range []error{zmtp.ErrClosedBeforeWelcome, zmtp.ErrClosedDuringLogin, zmtp.ErrNotZMTP, zmtp.ErrVersion} {
+		if errors.Is(e.Err, known) {
+			return &CloseError{CodeBackendRefused, zap.Refused, e.name() + ": " + known.Error(), e}
+		}
+	}
+	return &CloseError{CodeBackendRefused, zap.Refused, e.name() + " did not take the login", e}
+}
+
+// cutReason makes of s what a close frame can hold: at most 123 octets of valid UTF-8.
+func cutReason(s string) string {
+	cut := make([]byte, 0, maxReason)
+	for _, r := range s { // an octet that is not UTF-8 comes as U+FFFD
+		if len(cut)+utf8.RuneLen(r) > maxReason {
+			break
+		}
+		cut = utf8.AppendRune(cut, r)
+	}
+	return string(cut)
+}

@@ -1,0 +1,157 @@
+package zws
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+)
+
+// maxPlain is how long a user name and a password may be, as in 24/ZMTP-PLAIN: a login by
+// HTTP is to be one that a backend can be given.
+const maxPlain = 255
+
+// tokenCookie and tokenParameter carry a BEARER token.
+const (
+	tokenCookie    = "zws_token"
+	tokenParameter = "access_token"
+)
+
+// credentials are what an HTTP request carries for dialects without a mechanism.
+type credentials struct {
+	mechanism zap.Mechanism // NULL if there are none
+	frames    [][]byte
+}
+
+// handler puts c in the place of the credentials that a NULL handshake has, none, and
+// asks h.
+func (c credentials) handler(h zap.Handler) zap.Handler {
+	if c.mechanism == zap.NULL {
+		return h
+	}
+	return zap.HandlerFunc(func(ctx context.Context, r *zap.Request) (*zap.Reply, error) {
+		with := *r
+		with.Mechanism, with.Credentials = c.mechanism, c.frames
+		return h.Authenticate(ctx, &with)
+	})
+}
+
+// httpCredentials reads the credentials of r. More than one kind, and what cannot be read,
+// is an error, 4400: a login that was meant must not turn into one without credentials.
+//
+// A browser sends cookies, Basic and client certificates by itself, whichever page asks:
+// these count only where the page is of the same origin or of one listed by name.
+func httpCredentials(r *http.Request, o *Options) (credentials, error) {
+	var found []credentials
+	ambient := originNamed(r, o)
+	header, err := authorization(r, ambient)
+	if err != nil {
+		return credentials{}, err
+	}
+	found = append(found, header...)
+	if ambient {
+		if cookie := cookieTokens(r); len(cookie) > 0 {
+			found = append(found, cookie...)
+		}
+		if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 && slices.Contains(o.Mechanisms, zap.TLS) {
+			found = append(found, credentials{zap.TLS, [][]byte{r.TLS.PeerCertificates[0].Raw}})
+		}
+	}
+	if o.QueryToken {
+		for _, token := range r.URL.Query()[tokenParameter] {
+			found = append(found, bearer(token))
+		}
+	}
+	switch len(found) {
+	case 0:
+		return credentials{mechanism: zap.NULL}, nil
+	case 1:
+		return found[0], nil
+	}
+	return credentials{}, badCredentials("more than one kind of credentials in the request")
+}
+
+func bearer(token string) credentials {
+	return credentials{zap.BEARER, [][]byte{[]byte(token)}}
+}
+
+func badCredentials(reason string) error {
+	return &CloseError{Code: CodeRefused, Status: zap.Refused, Reason: reason}
+}
+
+// authorization reads the Authorization header: Bearer, and Basic if basic is set.
+func authorization(r *http.Request, basic bool) ([]credentials, error) {
+	var found []credentials
+	for _, value := range r.Header.Values("Authorization") {
+		scheme, rest, _ := strings.Cut(value, " ")
+		switch rest = strings.TrimSpace(rest); {
+		case strings.EqualFold(scheme, "Bearer"):
+			if rest == "" {
+				return nil, badCredentials("Authorization: Bearer without a token")
+			}
+			found = append(found, bearer(rest))
+		case !strings.EqualFold(scheme, "Basic"):
+			return nil, badCredentials("Authorization is neither Basic nor Bearer")
+		case basic:
+			user, password, ok := (&http.Request{Header: http.Header{"Authorization": {value}}}).BasicAuth()
+			if !ok || len(user) > maxPlain || len(password) > maxPlain {
+				return nil, badCredentials("Authorization: Basic is malformed, or longer than 255 octets")
+			}
+			found = append(found, credentials{zap.PLAIN, [][]byte{[]byte(user), []byte(password)}})
+		}
+	}
+	return found, nil
+}
+
+// cookieTokens are the tokens in cookies; an empty one is what a logout leaves behind.
+func cookieTokens(r *http.Request) []credentials {
+	var found []credentials
+	for _, c := range r.CookiesNamed(tokenCookie) {
+		if c.Value != "" {
+			found = append(found, bearer(c.Value))
+		}
+	}
+	return found
+}
+
+// originAllowed tells whether r may be upgraded: it comes from no page, or from one of the
+// same origin or of o.Origins.
+func originAllowed(r *http.Request, o *Options) bool {
+	return originNamed(r, o) || slices.Contains(o.Origins, "*")
+}
+
+// originNamed is originAllowed without the "*".
+func originNamed(r *http.Request, o *Options) bool {
+	values := r.Header.Values("Origin")
+	if len(values) == 0 {
+		return true
+	}
+	if len(values) > 1 {
+		return false
+	}
+	for _, named := range o.Origins {
+		if named != "*" && strings.EqualFold(named, values[0]) {
+			return true
+		}
+	}
+	origin, err := url.Parse(values[0])
+	if err != nil || origin.Host == "" || !strings.EqualFold(origin.Host, r.Host) {
+		return false
+	}
+	// A page that came in the clear may be anybody's work, whatever its host says.
+	return origin.Scheme == "https" || origin.Scheme == "http" && !o.Secure
+}
+
+// peerAddress is the IP address of the TCP connection, without a zone.
+func peerAddress(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	host, _, _ = strings.Cut(host, "%")
+	return host
+}

@@ -1,0 +1,196 @@
+package zws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// runMechanism is the first-message rule of 45/ZWS with a mechanism: the handshake of the
+// mechanism, one command a frame, and no greeting.
+//
+//	handshake = 1*command
+func (h *handshake) runMechanism(ctx context.Context) error {
+	var opened error
+	mechanism, err := zmtp.NewServer(h.chosen.dialect.mechanism, zmtp.ServerSecurity{
+		Handler:     h.credentials.handler(h.options.Handler),
+		Domain:      h.options.Domain,
+		Address:     h.login.Address,
+		Local:       h.local(),
+		CurvePublic: h.options.CurvePublic,
+		CurveSecret: h.options.CurveSecret,
+		LibzmqError: h.libzmq,
+		Admit: func(ctx context.Context, peer *zmtp.Peer) error {
+			opened = h.admit(ctx, peer)
+			return refusal(opened)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	var in *zmtp.Command // nil: a side that waits is started so
+	for {
+		out, err := mechanism.Next(ctx, in)
+		if out != nil {
+			h.session.send(*out)
+		}
+		switch {
+		case err != nil:
+			h.told = out != nil // it was an ERROR
+			return errors.Join(opened, err)
+		case mechanism.Done():
+			h.session.mechanism = mechanism
+			return nil
+		}
+		if in, err = h.receiveCommand(); err != nil {
+			return err
+		}
+	}
+}
+
+// local is what we tell of ourselves in READY.
+func (h *handshake) local() zap.Metadata {
+	m := zap.Metadata{{Name: "Socket-Type", Value: string(h.options.Announce)}}
+	if len(h.options.RoutingID) > 0 {
+		m = append(m, zap.Property{Name: "Identity", Value: string(h.options.RoutingID)})
+	}
+	return m
+}
+
+// refusal gives a mechanism what it needs to send an ERROR in READY's place.
+func refusal(err error) error {
+	if err == nil {
+		return nil
+	}
+	if cause := Cause(err); cause.Status != 0 {
+		return &zmtp.RefusedError{Status: cause.Status, Reason: cause.Reason}
+	}
+	return err
+}
+
+// admit takes over what the mechanism has learnt and opens what the client came for.
+func (h *handshake) admit(ctx context.Context, peer *zmtp.Peer) error {
+	l := &h.login
+	l.Reply, l.Metadata = peer.Reply, peer.Metadata
+	l.Credentials = h.credentials.frames
+	if len(l.Credentials) == 0 {
+		l.Credentials = peer.Credentials
+	}
+	if t := peer.SocketType(); t != "" {
+		l.SocketType = t
+	}
+	if err := h.typeTaken(); err != nil {
+		return err
+	}
+	l.RoutingID = peer.RoutingID()
+	if len(l.RoutingID) > MaxRoutingID {
+		return routingIDTooLong(len(l.RoutingID))
+	}
+	return h.open(ctx)
+}
+
+// open ends the login: the session has an owner, and the caller's Open decides whether
+// READY follows.
+func (h *handshake) open(ctx context.Context) error {
+	s := h.session
+	l := h.login
+	s.login.Store(&l)
+	for _, topic := range l.Subscribe {
+		s.channel.first = append(s.channel.first, subscription(1, topic))
+	}
+	if h.options.Open == nil {
+		return nil
+	}
+	return h.options.Open(ctx, &l)
+}
+
+// exchangeRoutingIDs is the first-message rule of bare ZWS2.0 and of 39/ZWS: the first
+// message of each side is its routing id. Ours stands for READY, and jszmq takes whatever
+// comes first for it.
+//
+//	connection = identity *message
+func (h *handshake) exchangeRoutingIDs(ctx context.Context) error {
+	f, err := h.receive()
+	if err != nil {
+		return err
+	}
+	h.login.RoutingID = append([]byte{}, f.Body...)
+	more := f.More
+	f.free()
+	switch {
+	case more:
+		return &CloseError{Code: CodeProtocol, Reason: "the first message, the routing id, has more than one frame"}
+	case len(h.login.RoutingID) > MaxRoutingID:
+		return routingIDTooLong(len(h.login.RoutingID))
+	}
+	if err := h.authenticate(ctx); err != nil {
+		return err
+	}
+	if err := h.open(ctx); err != nil {
+		return err
+	}
+	id := h.options.RoutingID
+	frame := appendHeader(nil, h.chosen.dialect.frames.last, len(id))
+	h.session.enqueue(append(frame, id...))
+	return nil
+}
+
+// sayNothing is the first-message rule of dialects that begin with messages.
+func (h *handshake) sayNothing(ctx context.Context) error {
+	if err := h.authenticate(ctx); err != nil {
+		return err
+	}
+	return h.open(ctx)
+}
+
+// authenticate asks the ZAP handler about the credentials of the HTTP request.
+func (h *handshake) authenticate(ctx context.Context) error {
+	l := &h.login
+	l.Credentials = h.credentials.frames
+	l.Reply = zap.Decide(ctx, h.options.Handler, &zap.Request{
+		Domain:      h.options.Domain,
+		Address:     l.Address,
+		RoutingID:   l.RoutingID,
+		Mechanism:   l.Mechanism,
+		Credentials: l.Credentials,
+	})
+	if l.Reply.Status != zap.OK {
+		return &zmtp.RefusedError{Status: l.Reply.Status, Reason: l.Reply.Text, Err: l.Reply.Cause}
+	}
+	return nil
+}
+
+// receive reads one frame of the handshake, in what is left of the client's time.
+func (h *handshake) receive() (rawFrame, error) {
+	start := time.Now()
+	h.session.wire.SetReadDeadline(start.Add(h.left))
+	f, err := h.session.readFrame(h.options.MaxHandshake + 1)
+	h.left -= time.Since(start)
+	return f, err
+}
+
+// receiveCommand is receive where only a command may come.
+func (h *handshake) receiveCommand() (*zmtp.Command, error) {
+	f, err := h.receive()
+	if err != nil {
+		return nil, err
+	}
+	defer f.free()
+	if !f.Command {
+		return nil, &CloseError{Code: CodeProtocol, Reason: "a message where a command of the handshake is due"}
+	}
+	c, err := zmtp.ParseCommand(f.Body)
+	if err != nil {
+		return nil, err
+	}
+	c.Data = append([]byte(nil), c.Data...) // outlives the pooled buffer
+	return &c, nil
+}
+
+func routingIDTooLong(n int) error {
+	return &CloseError{Code: CodeProtocol, Reason: fmt.Sprintf("routing id of %d octets, allowed are %d", n, MaxRoutingID)}
+}

@@ -1,0 +1,43 @@
+package zws
+
+import (
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// Login is who a session belongs to and what the client told of itself. It is not changed
+// once it is made; a renewal makes another.
+type Login struct {
+	// Dialect is the subprotocol as it was offered and answered; "webtalk" for
+	// webtalk's form of ZWS1.0.
+	Dialect string
+	// Mechanism tells what Credentials holds: the mechanism of the subprotocol, or for
+	// HTTP credentials PLAIN, BEARER or TLS.
+	Mechanism zap.Mechanism
+	// Credentials are the frames that the ZAP handler judged. They are secrets.
+	Credentials [][]byte
+	// Reply is the ZAP handler's 200.
+	Reply *zap.Reply
+	// Address is the client's IP address.
+	Address string
+	// SocketType is the client's; Options.Untyped if it named none.
+	SocketType zmtp.SocketType
+	// RoutingID is what the client calls itself; empty if it gave nothing. At most 255
+	// octets.
+	RoutingID []byte
+	// Metadata is what the client told of itself in READY or INITIATE; nil on dialects
+	// without a mechanism.
+	Metadata zap.Metadata
+	// Connect and Bind are the endpoints that a webtalk client asked for in its URL.
+	// They are its wish only, for the bridge to judge.
+	Connect, Bind []string
+	// Subscribe are the topics that a webtalk client named in its URL. The channel gives
+	// them out as its first messages.
+	Subscribe [][]byte
+}
+
+// User is the user that the ZAP handler named; empty for an anonymous one.
+func (l *Login) User() string { return l.Reply.UserID }
+
+// Notices tells whether the client asked for notices: metadata "Notices: 1".
+func (l *Login) Notices() bool { return l.Metadata.Get("Notices") == "1" }

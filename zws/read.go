@@ -1,0 +1,208 @@
+package zws
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// frameOverhead is how much longer than its body a frame may be on the wire: the flag
+// octet, the name of a SUBSCRIBE, the rest of a CURVE MESSAGE (33 octets).
+const frameOverhead = 64
+
+// ReadMessage reads the client's next message, which is the caller's. Subscriptions have
+// the form 01|00 + topic, in whatever form they came. After any error the session is over
+// and the error is its cause, a *CloseError. One goroutine reads at a time; after Close it
+// returns within two seconds.
+func (c *Channel) ReadMessage() (zmtp.Message, error) {
+	s := c.session
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	if len(c.first) > 0 {
+		m := c.first[0]
+		c.first = c.first[1:]
+		return m, nil
+	}
+	s.liveness.listening.Store(true)
+	defer s.liveness.listening.Store(false)
+	for {
+		m, err := c.read()
+		if err != nil {
+			s.Close(err)
+		}
+		if s.ctx.Err() != nil {
+			return nil, s.Cause()
+		}
+		if m != nil {
+			return m, nil
+		}
+	}
+}
+
+// read reads one frame; it gives the message that the frame completes, if it does.
+func (c *Channel) read() (zmtp.Message, error) {
+	f, err := c.session.readFrame(c.session.frameLimit(c))
+	if err != nil {
+		return nil, err
+	}
+	defer f.free()
+	c.session.liveness.heard.Store(true)
+	return c.take(f.Frame)
+}
+
+// frameLimit is how long the next WebSocket message may be.
+func (s *Session) frameLimit(c *Channel) int64 {
+	limit := s.options.MaxMessage - c.size
+	if len(c.frames) == 0 {
+		limit = max(limit, s.options.MaxHandshake) // of a renewal
+	}
+	return limit + frameOverhead
+}
+
+// take adds a frame to the message that is being read, and returns it when it is whole.
+func (c *Channel) take(f zmtp.Frame) (zmtp.Message, error) {
+	s := c.session
+	if s.mechanism != nil {
+		var err error
+		if f, err = s.mechanism.Decode(f); err != nil {
+			return nil, err
+		}
+	}
+	if f.Command {
+		if len(c.frames) > 0 {
+			return nil, &CloseError{Code: CodeProtocol, Reason: "a command inside a message"}
+		}
+		return s.command(f.Body)
+	}
+	c.size += int64(len(f.Body))
+	switch {
+	case c.size > s.options.MaxMessage:
+		return nil, &CloseError{Code: CodeTooLarge, Reason: fmt.Sprintf("message longer than %d octets", s.options.MaxMessage)}
+	case len(c.frames) == s.options.MaxFrames:
+		return nil, &CloseError{Code: CodeTooLarge, Reason: fmt.Sprintf("message of more than %d frames", s.options.MaxFrames)}
+	}
+	c.frames = append(c.frames, append(make([]byte, 0, len(f.Body)), f.Body...))
+	if f.More {
+		return nil, nil
+	}
+	m := zmtp.Message(c.frames)
+	c.frames, c.size = nil, 0
+	if s.dialect.normalise != nil {
+		s.dialect.normalise(s.Login(), m)
+	}
+	return m, nil
+}
+
+// command acts on a command of the client after READY. Those that are not known are
+// ignored, as 23/ZMTP has it; PING and PONG have no use beside WebSocket's own.
+func (s *Session) command(body []byte) (zmtp.Message, error) {
+	c, err := zmtp.ParseCommand(body)
+	if err != nil {
+		return nil, err
+	}
+	switch c.Name {
+	case "SUBSCRIBE":
+		return subscription(1, c.Data), nil
+	case "CANCEL":
+		return subscription(0, c.Data), nil
+	case "HELLO":
+		return nil, s.renew(c.Data)
+	}
+	return nil, nil
+}
+
+func subscription(first byte, topic []byte) zmtp.Message {
+	return zmtp.Message{append([]byte{first}, topic...)}
+}
+
+// rawFrame is a frame whose body lies in a pooled buffer.
+type rawFrame struct {
+	zmtp.Frame
+	buffer *[]byte
+}
+
+const (
+	scratchSize = 4 << 10
+	keptScratch = 64 << 10
+)
+
+var scratch = sync.Pool{New: func() any {
+	b := make([]byte, 0, scratchSize)
+	return &b
+}}
+
+func (f rawFrame) free() {
+	if cap(*f.buffer) <= keptScratch {
+		scratch.Put(f.buffer)
+	}
+}
+
+// readFrame reads one WebSocket message of at most limit octets. No buffer is taken
+// before something has arrived, and none grows ahead of what has.
+func (s *Session) readFrame(limit int64) (rawFrame, error) {
+	s.ws.SetReadLimit(limit)
+	kind, r, err := s.ws.NextReader()
+	if err != nil {
+		return rawFrame{}, s.readError(err)
+	}
+	f := rawFrame{buffer: scratch.Get().(*[]byte)}
+	p, err := appendAll((*f.buffer)[:0], r)
+	*f.buffer = p[:0]
+	if err != nil {
+		f.free()
+		return rawFrame{}, s.readError(err)
+	}
+	if kind != websocket.BinaryMessage {
+		f.free()
+		return rawFrame{}, &CloseError{Code: CodeTextFrame, Reason: "text frame: this protocol is binary"}
+	}
+	if f.Frame, err = s.dialect.frames.parse(p, s.dialect.commands); err != nil {
+		f.free()
+		return rawFrame{}, err
+	}
+	return f, nil
+}
+
+// appendAll appends what r holds to dst.
+func appendAll(dst []byte, r io.Reader) ([]byte, error) {
+	for {
+		if len(dst) == cap(dst) {
+			dst = append(dst, 0)[:len(dst)]
+		}
+		n, err := r.Read(dst[len(dst):cap(dst)])
+		dst = dst[:len(dst)+n]
+		if err == io.EOF {
+			return dst, nil
+		}
+		if err != nil {
+			return dst, err
+		}
+	}
+}
+
+// readError makes a cause of an error of the WebSocket library, all of which are final.
+func (s *Session) readError(err error) error {
+	if v := s.wire.verdict; v != nil {
+		if v.Code == CodeTooLarge {
+			v.Reason = "larger than this server takes"
+		}
+		return v
+	}
+	if errors.Is(err, websocket.ErrReadLimit) {
+		return &CloseError{Code: CodeTooLarge, Reason: "larger than this server takes"}
+	}
+	s.readEnded = true
+	if peer, ok := errors.AsType[*websocket.CloseError](err); ok {
+		return &CloseError{Code: Code(peer.Code), Reason: peer.Text, Err: ErrPeerClosed}
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return fmt.Errorf("%w: %w", zmtp.ErrHandshakeTimeout, err)
+	}
+	return &CloseError{Code: CodeAbnormal, Err: fmt.Errorf("%w: %w", ErrPeerClosed, err)}
+}

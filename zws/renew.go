@@ -1,0 +1,57 @@
+package zws
+
+import (
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// renewalInterval is how often a client may renew its login.
+const renewalInterval = time.Second
+
+// renew judges another token that a client sends on a live session, as a HELLO of BEARER.
+// The same user gets a WELCOME; a refusal or another user ends the session with 4401; if
+// no decision could be made (300) the login stays what it was until it expires. It is
+// called by the reader, which reads nothing meanwhile.
+func (s *Session) renew(token []byte) error {
+	if s.dialect.mechanism != zap.BEARER {
+		return &CloseError{Code: CodeProtocol, Reason: "HELLO after READY: only a BEARER login can be renewed"}
+	}
+	if int64(len(token)) > s.options.MaxHandshake {
+		return &CloseError{Code: CodeTooLarge, Reason: "token longer than this server takes"}
+	}
+	now := time.Now()
+	if now.Sub(s.renewed) < renewalInterval {
+		return &CloseError{Code: CodeTooMany, Reason: "a login can be renewed once a second at most"}
+	}
+	s.renewed = now
+
+	old := s.Login()
+	l := *old
+	l.Credentials = [][]byte{append([]byte{}, token...)}
+	l.Reply = zap.Decide(s.ctx, s.options.Handler, &zap.Request{
+		Domain:      s.options.Domain,
+		Address:     l.Address,
+		RoutingID:   l.RoutingID,
+		Mechanism:   zap.BEARER,
+		Credentials: l.Credentials,
+	})
+	switch {
+	case l.Reply.Status == zap.Temporary:
+		return nil
+	case l.Reply.Status != zap.OK:
+		err := &zmtp.RefusedError{Status: l.Reply.Status, Reason: l.Reply.Text, Err: l.Reply.Cause}
+		return &CloseError{Code: CodeExpired, Reason: "renewal refused", Err: err}
+	case l.Reply.UserID != old.Reply.UserID:
+		return &CloseError{Code: CodeExpired, Reason: "renewal refused: the token is another user's"}
+	}
+	if s.options.Renew != nil {
+		if err := s.options.Renew(s.ctx, &l); err != nil {
+			return err
+		}
+	}
+	s.login.Store(&l)
+	s.send(zmtp.Command{Name: "WELCOME"})
+	return nil
+}

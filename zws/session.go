@@ -1,0 +1,215 @@
+package zws
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// Session is a login on one WebSocket. It is made by Accept and ended by Close, by the
+// client, or by a fault. All methods may be called by any goroutine.
+type Session struct {
+	dialect   *dialect
+	options   *Options
+	ws        *websocket.Conn // reads; see wire
+	wire      *wire
+	mechanism zmtp.Mechanism // nil on dialects without one
+	login     atomic.Pointer[Login]
+	channel   Channel
+
+	// ctx ends with the session; its cause is the session's.
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	// reading is held by whoever reads. readEnded, under it, tells that the client will
+	// send no more.
+	reading   sync.Mutex
+	readEnded bool
+
+	out      writer
+	liveness liveness
+	renewed  time.Time // when the client last asked for a renewal; the reader's
+}
+
+// Login is who the session belongs to, since the last renewal.
+func (s *Session) Login() *Login { return s.login.Load() }
+
+// Channel is the one channel of a plain ZWS connection.
+func (s *Session) Channel() *Channel { return &s.channel }
+
+// Done is closed when the session is over: no message is read or written any more. The
+// connection may still be closing; Wait waits for that.
+func (s *Session) Done() <-chan struct{} { return s.ctx.Done() }
+
+// Cause is why the session is over; nil while it is not.
+func (s *Session) Cause() *CloseError {
+	if s.ctx.Err() == nil {
+		return nil
+	}
+	return Cause(context.Cause(s.ctx))
+}
+
+// Close ends the session and tells the client the close code and reason that Cause makes
+// of cause; nil is a normal end. The first cause counts, later calls do nothing. What the
+// source still holds is not written. Close does not block: the close frame is written and
+// the connection closed by the writer, within Options.WriteTimeout and two seconds; Wait
+// waits for it.
+func (s *Session) Close(cause error) {
+	s.cancel(Cause(cause)) // keeps the first
+	s.out.mu.Lock()
+	if s.out.last == nil {
+		s.out.last = closeFrame(s.Cause())
+	}
+	s.out.mu.Unlock()
+	s.liveness.stop()
+	s.out.wake()
+}
+
+// Wait returns when the connection is closed. It does not close it.
+func (s *Session) Wait() { <-s.out.ended }
+
+// Lost tells a client that asked for notices that n more messages were dropped for it
+// (LOST). Calls before the notice is written add up. It does not block.
+func (s *Session) Lost(n uint64) {
+	if n == 0 || !s.notices() {
+		return
+	}
+	s.out.mu.Lock()
+	s.out.lost += n
+	s.out.mu.Unlock()
+	s.out.wake()
+}
+
+// Expiring tells a client that asked for notices that its login ends in d, in whole
+// seconds (EXPIRING). It does not block.
+func (s *Session) Expiring(d time.Duration) {
+	if !s.notices() {
+		return
+	}
+	seconds := uint32(min(max(d/time.Second, 0), 1<<32-1))
+	s.out.mu.Lock()
+	s.out.expiring = &seconds
+	s.out.mu.Unlock()
+	s.out.wake()
+}
+
+func (s *Session) notices() bool { return s.dialect.commands && s.Login().Notices() }
+
+// Channel is one socket on a session: what a route opens its backends for.
+type Channel struct {
+	session *Session
+	frames  [][]byte // of the message that is being read
+	size    int64
+	first   []zmtp.Message // what the URL asked for, to be read before anything else
+}
+
+// Session is the session that the channel is on.
+func (c *Channel) Session() *Session { return c.session }
+
+// Codec is how messages of this channel are encoded, if it shares that with others: what
+// it gives may be written with Batch.Octets. ok is false where each session has keys of
+// its own; then only Batch.Message will do.
+func (c *Channel) Codec() (codec Codec, ok bool) {
+	if c.session.dialect.sealed {
+		return nil, false
+	}
+	return c.session.dialect.frames, true
+}
+
+// Attach sets where the channel's output comes from. Call it before the first Wake.
+func (c *Channel) Attach(src Source) {
+	w := &c.session.out
+	w.mu.Lock()
+	w.source = src
+	w.mu.Unlock()
+	w.wake()
+}
+
+// Wake tells that the source has something: a writer is started if none runs. It does not
+// block and costs next to nothing if a writer runs already.
+func (c *Channel) Wake() { c.session.out.wake() }
+
+// encode and flag make a frame of traffic ready for the transport.
+func (s *Session) encode(f zmtp.Frame) (zmtp.Frame, error) {
+	if s.mechanism == nil {
+		return f, nil
+	}
+	return s.mechanism.Encode(f)
+}
+
+func (s *Session) flag(f zmtp.Frame) byte {
+	if f.Command {
+		return flagCommand
+	}
+	return s.dialect.frames.flag(f.More)
+}
+
+// send queues a command of the handshake or of a renewal, which is never sealed.
+func (s *Session) send(c zmtp.Command) {
+	body := c.Append(nil)
+	s.enqueue(append(appendHeader(nil, flagCommand, len(body)), body...))
+}
+
+// enqueue queues octets for the writer, before data.
+func (s *Session) enqueue(p []byte) {
+	s.out.mu.Lock()
+	s.out.queue = append(s.out.queue, p)
+	s.out.mu.Unlock()
+	s.out.wake()
+}
+
+// answerPing queues a pong; only the latest ping needs one (RFC 6455, section 5.5.3).
+func (s *Session) answerPing(payload string) error {
+	s.out.mu.Lock()
+	s.out.pong = appendControl(nil, wsPong, []byte(payload))
+	s.out.mu.Unlock()
+	s.out.wake()
+	return nil
+}
+
+// lingerTime is how long a client may take to close its side after our close frame.
+const lingerTime = 2 * time.Second
+
+// linger closes the connection after the close frame. Closing it while the client still
+// sends would reset it, and the close frame with its reason would be lost: so our side is
+// closed first, and what still comes is read and dropped for a while.
+func (s *Session) linger() {
+	defer s.wire.Conn.Close()
+	if half, ok := s.wire.Conn.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite()
+	}
+	s.wire.SetReadDeadline(time.Now().Add(lingerTime)) // ends the read that may be going on
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	if !s.readEnded {
+		io.Copy(io.Discard, s.wire.Conn)
+	}
+}
+
+// lostNotice and expiringNotice are commands for clients that asked for notices.
+func lostNotice(n uint64) zmtp.Frame {
+	c := zmtp.Command{Name: "LOST", Data: binary.BigEndian.AppendUint64(nil, n)}
+	return zmtp.Frame{Command: true, Body: c.Append(nil)}
+}
+
+func expiringNotice(seconds uint32) zmtp.Frame {
+	c := zmtp.Command{Name: "EXPIRING", Data: binary.BigEndian.AppendUint32(nil, seconds)}
+	return zmtp.Frame{Command: true, Body: c.Append(nil)}
+}
+
+// writeError tells a client that does not read from a connection that broke.
+func writeError(err error) error {
+	if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+		return &CloseError{Code: CodeTooSlow, Reason: "the client reads too slowly", Err: err}
+	}
+	return &CloseError{Code: CodeAbnormal, Err: fmt.Errorf("%w: %w", ErrPeerClosed, err)}
+}

@@ -1,0 +1,104 @@
+package zws
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// dialect is all that differs between the protocols that are spoken here. No other file
+// asks which of them it has.
+type dialect struct {
+	// name is what Login.Dialect says if it is not the subprotocol's name.
+	name string
+	// mechanism is the one that the handshake speaks; empty if it speaks none and the
+	// login is what the HTTP request carries.
+	mechanism zap.Mechanism
+	// login is the first-message rule: it returns when READY, or what stands for it, is
+	// queued.
+	login func(h *handshake, ctx context.Context) error
+	// frames is the frame codec.
+	frames zwsFrames
+	// commands tells that a frame may be a command, so that the client can be told
+	// ERROR, WELCOME and notices.
+	commands bool
+	// sealed tells that each session encodes with keys of its own.
+	sealed bool
+	// query, if not nil, reads what the URL tells of the client into l.
+	query func(q url.Values, l *Login) error
+	// normalise, if not nil, gives a message of the client the form that it has in the
+	// other dialects.
+	normalise func(l *Login, m zmtp.Message)
+}
+
+// dialects are the subprotocols by the names that clients offer. A "+" stands for the "/"
+// that a browser cannot offer (it is no token character): the very same octets follow.
+var dialects = map[string]*dialect{
+	// 45/ZWS. CURVE is libzmq's addition.
+	"ZWS2.0":        {login: (*handshake).exchangeRoutingIDs, frames: octetFlags},
+	"ZWS2.0/NULL":   withMechanism(zap.NULL),
+	"ZWS2.0/PLAIN":  withMechanism(zap.PLAIN),
+	"ZWS2.0/BEARER": withMechanism(zap.BEARER),
+	"ZWS2.0/CURVE":  withMechanism(zap.CURVE),
+	"ZWS2.0+NULL":   withMechanism(zap.NULL),
+	"ZWS2.0+PLAIN":  withMechanism(zap.PLAIN),
+	"ZWS2.0+BEARER": withMechanism(zap.BEARER),
+	"ZWS2.0+CURVE":  withMechanism(zap.CURVE),
+	// 39/ZWS
+	"ZWS1.0": {login: (*handshake).exchangeRoutingIDs, frames: octetFlags, query: typeQuery},
+	// JSMQ and NetMQ.WebSockets: neither side says who it is.
+	"WSNetMQ": {login: (*handshake).sayNothing, frames: octetFlags},
+}
+
+// webtalk's dialect has the subprotocol of 39/ZWS and tells itself by its URL.
+var webtalk = &dialect{
+	name:      "webtalk",
+	login:     (*handshake).sayNothing,
+	frames:    asciiFlags,
+	query:     webtalkQuery,
+	normalise: webtalkSubscription,
+}
+
+func withMechanism(m zap.Mechanism) *dialect {
+	return &dialect{
+		mechanism: m,
+		login:     (*handshake).runMechanism,
+		frames:    octetFlags,
+		commands:  true,
+		sealed:    m == zap.CURVE,
+	}
+}
+
+// offer is one subprotocol that a client offers.
+type offer struct {
+	name    string
+	dialect *dialect // nil if it is not known here
+}
+
+// maxOffers is how many subprotocols of one request are looked at.
+const maxOffers = 32
+
+// offers reads what r offers, in the client's order (RFC 6455, section 4.1).
+func offers(r *http.Request) []offer {
+	query := r.URL.Query()
+	var list []offer
+	for _, line := range r.Header.Values("Sec-Websocket-Protocol") {
+		for name := range strings.SplitSeq(line, ",") {
+			if name = strings.TrimSpace(name); name != "" && len(list) < maxOffers {
+				list = append(list, offer{name, dialectFor(name, query)})
+			}
+		}
+	}
+	return list
+}
+
+func dialectFor(name string, query url.Values) *dialect {
+	if name == "ZWS1.0" && isWebtalk(query) {
+		return webtalk
+	}
+	return dialects[name]
+}

@@ -1,0 +1,143 @@
+package zws
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// writer is the one goroutine that writes a connection: data, commands and control
+// frames. It runs only while something is to be written, so that an idle session has
+// neither its stack nor a buffer.
+type writer struct {
+	session  *Session
+	conn     net.Conn
+	vectored bool
+	timeout  time.Duration
+	state    atomic.Int32 // idle, writing, again or ended
+	ended    chan struct{}
+
+	mu     sync.Mutex
+	queue  [][]byte // commands and pings, encoded, in order
+	pong   []byte   // the answer to the latest ping
+	last   []byte   // the close frame: nothing follows it
+	source Source
+	// What notices are to tell; sealed, if at all, in the order of writing.
+	lost     uint64
+	expiring *uint32
+}
+
+const (
+	idle    = iota // no goroutine
+	writing        // a goroutine that may find nothing more
+	again          // a goroutine that will look again
+	ended          // the connection is closed
+)
+
+func (w *writer) open(s *Session, conn net.Conn, timeout time.Duration) {
+	w.session, w.conn, w.timeout = s, conn, timeout
+	w.ended = make(chan struct{})
+	switch conn.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		w.vectored = true // others, TLS above all, would make one write of each piece
+	}
+}
+
+// wake makes sure that what was queued before the call is written. Any goroutine may call
+// it; it does not block.
+func (w *writer) wake() {
+	for {
+		switch w.state.Load() {
+		case idle:
+			if w.state.CompareAndSwap(idle, writing) {
+				go w.run()
+				return
+			}
+		case writing:
+			if w.state.CompareAndSwap(writing, again) {
+				return
+			}
+		default:
+			return
+		}
+	}
+}
+
+// run writes until nothing is left or the connection has ended.
+func (w *writer) run() {
+	for {
+		w.state.Store(writing)
+		if !w.flush() {
+			w.state.Store(ended)
+			close(w.ended)
+			return
+		}
+		if w.state.CompareAndSwap(writing, idle) {
+			return
+		}
+	}
+}
+
+// flush writes what is queued. False means that the connection is closed.
+func (w *writer) flush() bool {
+	b := newBatch(w.session, w.vectored)
+	defer b.free()
+	for {
+		b.reset()
+		source, last := w.collect(b)
+		if source != nil && b.err == nil {
+			source.Next(b)
+		}
+		if b.err != nil {
+			w.session.Close(b.err)
+			continue // collect gives the close frame now
+		}
+		if b.size == 0 {
+			return true
+		}
+		full := b.Full()
+		w.conn.SetWriteDeadline(time.Now().Add(w.timeout))
+		if err := b.writeTo(w.conn); err != nil {
+			w.session.Close(writeError(err))
+			w.conn.Close()
+			return false
+		}
+		if last != nil {
+			w.session.linger()
+			return false
+		}
+		if !full {
+			return true
+		}
+	}
+}
+
+// collect takes what goes before data into b: commands, notices and control frames; and
+// at the end of the session the close frame, after which nothing may come.
+func (w *writer) collect(b *Batch) (source Source, last []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, p := range w.queue {
+		b.Octets(p)
+	}
+	w.queue = nil
+	if w.pong != nil {
+		b.Octets(w.pong)
+		w.pong = nil
+	}
+	if w.last != nil {
+		b.err = nil
+		b.Octets(w.last)
+		return nil, w.last
+	}
+	if w.expiring != nil {
+		b.err = b.frame(expiringNotice(*w.expiring))
+		w.expiring = nil
+	}
+	if w.lost > 0 && b.err == nil {
+		b.err = b.frame(lostNotice(w.lost))
+		w.lost = 0
+	}
+	return w.source, nil
+}
