@@ -1,0 +1,303 @@
+package backend
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// pattern is what a socket type does with messages. Except for receive, relay and write,
+// which run without it, its methods are called with core.mu held.
+type pattern interface {
+	// send takes as many of msgs as there is room for and returns how many. An error is
+	// about the message at that index.
+	send(x *session, msgs []zmtp.Message) (int, error)
+	// receive handles a whole message of p on p's reader. An error disconnects p.
+	receive(p *peer, m zmtp.Message) error
+	// write writes messages to a connection and tells how many were written whole.
+	write(conn *zmtp.Conn, msgs []zmtp.Message) (int, error)
+	// joined: p is ready and in core.peers.
+	joined(p *peer)
+	// left: p is gone and no longer in core.peers; p.queue is what it had not been given.
+	left(p *peer)
+	// roomy: p has written something and may have room again.
+	roomy(p *peer)
+	// attached and detached: x was added to core.sessions, or removed.
+	attached(x *session)
+	detached(x *session)
+	// relay delivers what the methods under the lock have left for the sessions.
+	relay(p *peer)
+	// waiting is how many messages wait for a peer to be ready.
+	waiting() int
+}
+
+// core is what all sockets are made of: peers on one side, sessions on the other, and
+// between them the pattern of the socket's type.
+//
+// Locks: session.turn before core.mu. No lock is held while a connection is read or
+// written; only session.turn is held while a Receiver runs.
+type core struct {
+	o       Options
+	pattern pattern
+	direct  bool // whoever calls Send writes, if no writer runs
+
+	ctx     context.Context // ends with the socket
+	cancel  context.CancelFunc
+	running sync.WaitGroup // endpoints, acceptors, readers, writers
+
+	mu       sync.Mutex
+	peers    []*peer    // in the order in which they became ready
+	sessions []*session // in the order in which they were attached
+	numbers  map[string]*session
+	inline   bool // Send is in pattern.send: it will run writer itself
+	writer   *peer
+	room     chan struct{} // closed when a Send that waits shall try again
+	changed  *sync.Cond    // peers, sessions, writers or closing changed
+	closing  bool
+	err      error // why nothing can be sent any more; nil while it can
+	stats    Stats
+}
+
+func newCore(o Options, shared bool) *core {
+	c := &core{o: o, numbers: make(map[string]*session)}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.changed = sync.NewCond(&c.mu)
+	c.pattern = newPattern(c, shared)
+	return c
+}
+
+// newPattern chooses by socket type.
+func newPattern(c *core, shared bool) pattern {
+	switch c.o.SocketType {
+	case zmtp.DEALER:
+		return &dealer{balancer{core: c, shared: shared}}
+	case zmtp.REQ:
+		return &req{balancer{core: c, shared: shared}}
+	case zmtp.REP:
+		return &rep{none{c}, nil}
+	case zmtp.ROUTER:
+		return newRouter(c)
+	case zmtp.PUSH:
+		return &push{balancer{core: c}}
+	case zmtp.PULL:
+		return &pull{none{c}, 0}
+	case zmtp.PUB, zmtp.XPUB:
+		return newPublisher(c)
+	case zmtp.SUB, zmtp.XSUB:
+		return newSubscriber(c)
+	}
+	return &pair{balancer{core: c}}
+}
+
+// send is Socket.Send for session x.
+func (c *core) send(ctx context.Context, x *session, msgs []zmtp.Message) error {
+	for {
+		c.mu.Lock()
+		if c.err != nil || x.closed {
+			defer c.mu.Unlock()
+			if c.err != nil {
+				return c.err
+			}
+			return ErrClosed
+		}
+		c.inline = c.direct
+		n, err := c.pattern.send(x, msgs)
+		c.inline = false
+		msgs = msgs[n:]
+		var room chan struct{}
+		if err == nil && len(msgs) > 0 {
+			if c.room == nil {
+				c.room = make(chan struct{})
+			}
+			room = c.room
+		}
+		writer := c.writer
+		c.writer = nil
+		c.mu.Unlock()
+		if writer != nil {
+			writer.write()
+		}
+		if room == nil {
+			return err
+		}
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// wakeSenders makes every Send that waits try again: lock held.
+func (c *core) wakeSenders() {
+	if c.room != nil {
+		close(c.room)
+		c.room = nil
+	}
+}
+
+// serve runs a ready connection until it ends and tells why it did.
+func (c *core) serve(conn *zmtp.Conn, status Status) error {
+	p := &peer{core: c, conn: conn, status: status}
+	if !c.join(p) {
+		_ = conn.Close()
+		return ErrClosed
+	}
+	err := p.read()
+	p.flush()
+	_ = conn.Close()
+	c.leave(p)
+	return err
+}
+
+func (c *core) join(p *peer) bool {
+	c.mu.Lock()
+	if c.closing {
+		c.mu.Unlock()
+		return false
+	}
+	c.peers = append(c.peers, p)
+	c.pattern.joined(p)
+	c.wakeSenders()
+	c.changed.Broadcast()
+	c.mu.Unlock()
+	return true
+}
+
+// leave takes p out, once its writer is done with it, and gives what it had not been
+// given back to the pattern.
+func (c *core) leave(p *peer) {
+	c.mu.Lock()
+	p.broken = true
+	for p.writing {
+		c.changed.Wait()
+	}
+	c.peers = slices.DeleteFunc(c.peers, func(q *peer) bool { return q == p })
+	c.pattern.left(p)
+	c.wakeSenders()
+	c.changed.Broadcast()
+	c.mu.Unlock()
+	c.pattern.relay(p)
+	p.flush()
+}
+
+// attach adds a session.
+func (c *core) attach(r Receiver, number string) (*session, error) {
+	x := &session{core: c, number: number, receiver: r}
+	c.mu.Lock()
+	if c.closing {
+		c.mu.Unlock()
+		return nil, ErrClosed
+	}
+	c.sessions = append(c.sessions, x)
+	c.numbers[number] = x
+	c.pattern.attached(x)
+	c.changed.Broadcast()
+	c.mu.Unlock()
+	c.pattern.relay(nil)
+	return x, nil
+}
+
+// detach removes a session; no call to its receiver is running afterwards.
+func (c *core) detach(x *session) {
+	c.mu.Lock()
+	if !x.closed {
+		x.closed = true
+		c.sessions = slices.DeleteFunc(c.sessions, func(y *session) bool { return y == x })
+		delete(c.numbers, x.number)
+		c.pattern.detached(x)
+		c.wakeSenders()
+		c.changed.Broadcast()
+	}
+	c.mu.Unlock()
+	x.turn.Lock() // a delivery under way
+	x.deaf = true
+	x.turn.Unlock()
+}
+
+// fail makes every Send return err.
+func (c *core) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.err = err
+	}
+	c.wakeSenders()
+	c.changed.Broadcast()
+}
+
+// close ends everything: what is unwritten gets its time to linger, then all connections
+// are closed and all goroutines waited for.
+func (c *core) close() {
+	c.fail(ErrClosed)
+	c.linger()
+	c.mu.Lock()
+	c.closing = true
+	for _, p := range c.peers {
+		_ = p.conn.Close()
+	}
+	c.changed.Broadcast()
+	sessions := slices.Clone(c.sessions)
+	c.mu.Unlock()
+	c.cancel()
+	for _, x := range sessions {
+		c.detach(x)
+	}
+	c.running.Wait()
+}
+
+// linger waits until everything is written, Options.Linger is over, or there is no hope.
+func (c *core) linger() {
+	if c.o.Linger < 0 || c.o.SocketType == zmtp.SUB {
+		return
+	}
+	over := false
+	timer := time.AfterFunc(c.o.Linger, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		over = true
+		c.changed.Broadcast()
+	})
+	defer timer.Stop()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !over && !c.closing && c.queued() > 0 {
+		c.changed.Wait()
+	}
+}
+
+// queued is how many messages are not written yet: lock held.
+func (c *core) queued() int {
+	n := c.pattern.waiting()
+	for _, p := range c.peers {
+		n += len(p.queue) + len(p.batch)
+	}
+	return n
+}
+
+// counts returns the socket's Stats.
+func (c *core) counts() Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.stats
+	s.Queued = c.queued()
+	return s
+}
+
+// none does nothing: patterns embed it for what does not concern them.
+type none struct{ core *core }
+
+func (none) joined(*peer)      {}
+func (none) left(*peer)        {}
+func (none) roomy(*peer)       {}
+func (none) attached(*session) {}
+func (none) detached(*session) {}
+func (none) relay(*peer)       {}
+func (none) waiting() int      { return 0 }
+
+func (none) send(*session, []zmtp.Message) (int, error) { return 0, ErrCannotSend }
+
+func (none) write(conn *zmtp.Conn, msgs []zmtp.Message) (int, error) { return writeAll(conn, msgs) }

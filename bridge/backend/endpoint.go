@@ -1,0 +1,142 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// maxHangUps is how many times in a row an endpoint may hang up during the login until
+// that counts as a refusal, the very first attempt apart, where once is enough: what is
+// on its way out, or a forwarder in front of what is being restarted, hangs up too.
+const maxHangUps = 3
+
+// endpoint keeps one of a socket's connections up.
+type endpoint struct {
+	Endpoint
+	d      *dialler
+	status Status // guarded by core.mu
+}
+
+// run connects, serves and connects again until the socket is closed or the endpoint has
+// refused us.
+func (e *endpoint) run() {
+	wait := backoff{first: e.d.o.Backoff, most: e.d.o.MaxBackoff, rand: e.d.o.Rand}
+	hangUps := 0
+	for attempt := 1; ; attempt++ {
+		conn, took, err := e.connect()
+		switch {
+		case err == nil:
+			hangUps = 0
+			e.d.attempted(attempt == 1, nil)
+			wait.lasted(e.serve(conn, took, attempt > 1))
+		case e.d.core.ctx.Err() != nil:
+		case attempt > 1 && hungUp(err) && hangUps+1 < maxHangUps:
+			hangUps++
+			e.change(Waiting, err)
+		case refused(err):
+			e.change(Refused, err)
+			e.d.attempted(attempt == 1, err)
+			e.d.refused(err)
+			return
+		default:
+			hangUps = 0
+			e.change(Waiting, err)
+			e.d.attempted(attempt == 1, err)
+		}
+		if !wait.sleep(e.d.core.ctx) {
+			e.change(Gone, nil)
+			return
+		}
+		e.change(Connecting, nil)
+	}
+}
+
+// connect makes one attempt and tells how long it took.
+func (e *endpoint) connect() (*zmtp.Conn, time.Duration, *zws.BackendError) {
+	d := e.d
+	started := time.Now()
+	conn, err := d.o.dial(d.core.ctx, e.Address, e.Security, d.o.connection(d.o.ConnectTimeout))
+	if err != nil {
+		return nil, 0, &zws.BackendError{Position: e.status.Position, Err: err}
+	}
+	return conn, time.Since(started), nil
+}
+
+// serve runs a connection until it is lost and returns how long it lasted.
+func (e *endpoint) serve(conn *zmtp.Conn, took time.Duration, again bool) time.Duration {
+	c := e.d.core
+	c.mu.Lock()
+	e.status.Handshake = took
+	if again {
+		e.status.Reconnects++
+	}
+	c.mu.Unlock()
+	e.change(Connected, nil)
+	started := time.Now()
+	err := c.serve(conn, e.status)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	if c.ctx.Err() == nil {
+		e.change(Waiting, err)
+	}
+	return time.Since(started)
+}
+
+// change notes a new state and tells it.
+func (e *endpoint) change(s State, err error) {
+	c := e.d.core
+	c.mu.Lock()
+	e.status.State, e.status.Since = s, time.Now()
+	if s != Connecting {
+		e.status.Err = err // while connecting: still why the last attempt failed
+	}
+	status := e.status
+	c.mu.Unlock()
+	if c.o.Event != nil {
+		c.o.Event(status)
+	}
+}
+
+// hungUp tells that the peer closed the connection where an answer was due, which may
+// mean anything.
+func hungUp(err error) bool {
+	return errors.Is(err, zmtp.ErrClosedBeforeWelcome) || errors.Is(err, zmtp.ErrClosedDuringLogin)
+}
+
+// backoff is the wait between attempts.
+type backoff struct {
+	first, most time.Duration
+	rand        func() float64
+	next        time.Duration
+}
+
+// lasted starts anew after a connection that has lasted: one that is lost at once, again
+// and again, is not to be tried at the shortest interval for ever.
+func (b *backoff) lasted(d time.Duration) {
+	if d >= b.most {
+		b.next = 0
+	}
+}
+
+// sleep waits and tells whether ctx is still alive.
+func (b *backoff) sleep(ctx context.Context) bool {
+	if b.next == 0 {
+		b.next = b.first
+	}
+	wait := b.next - time.Duration(b.rand()*float64(b.next)/2)
+	b.next = min(2*b.next, b.most)
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,271 @@
+package backend
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// The first octet of a subscription as a message (23/ZMTP).
+const (
+	cancel    = 0
+	subscribe = 1
+)
+
+// subscription reads a message as a subscription or its end.
+func subscription(m zmtp.Message) (topic []byte, on, ok bool) {
+	if len(m) != 1 || len(m[0]) == 0 || m[0][0] > subscribe {
+		return nil, false, false
+	}
+	return m[0][1:], m[0][0] == subscribe, true
+}
+
+func subscriptionMessage(op byte, topic string) zmtp.Message {
+	return zmtp.Message{append([]byte{op}, topic...)}
+}
+
+// subscriber is a SUB or XSUB socket (29/PUBSUB).
+type subscriber struct {
+	none
+	union topics[*session]
+}
+
+func newSubscriber(c *core) *subscriber { return &subscriber{none: none{c}} }
+
+// send takes subscriptions; an XSUB's other messages go to all peers, and are dropped
+// where one's queue is full.
+func (s *subscriber) send(x *session, msgs []zmtp.Message) (int, error) {
+	c := s.core
+	for i, m := range msgs {
+		topic, on, ok := subscription(m)
+		switch {
+		case ok && on:
+			if first, _ := s.union.add(string(topic), x); first {
+				s.tell(m)
+			}
+		case ok:
+			if s.union.remove(string(topic), x) {
+				s.tell(m)
+			}
+		case c.o.SocketType == zmtp.SUB:
+			return i, ErrCannotSend
+		case len(m) == 0:
+			return i, ErrEnvelope
+		default:
+			for _, p := range c.peers {
+				if p.full() {
+					c.stats.Overflow++
+				} else {
+					p.push(item{m, x})
+				}
+			}
+		}
+	}
+	return len(msgs), nil
+}
+
+// maxUntold is how many subscriptions and cancellations may wait for a peer beyond what
+// it is told at first. One that leaves more unread is taken for lost; after a reconnect
+// it is told what holds then.
+const maxUntold = 100_000
+
+// tell tells all peers of a subscription.
+func (s *subscriber) tell(m zmtp.Message) {
+	for _, p := range s.core.peers {
+		if len(p.queue) >= len(s.union.holders)+maxUntold {
+			p.broken = true
+			_ = p.conn.Close()
+			continue
+		}
+		p.push(item{m, nil})
+	}
+}
+
+// joined tells p everything that holds.
+func (s *subscriber) joined(p *peer) {
+	for topic := range s.union.holders {
+		p.push(item{subscriptionMessage(subscribe, topic), nil})
+	}
+}
+
+func (s *subscriber) detached(x *session) {
+	for _, topic := range s.union.removeAll(x) {
+		s.tell(subscriptionMessage(cancel, topic))
+	}
+}
+
+// write writes runs of subscriptions, cancellations and other messages, each in one call.
+func (s *subscriber) write(conn *zmtp.Conn, msgs []zmtp.Message) (int, error) {
+	kind := func(m zmtp.Message) int {
+		if _, on, ok := subscription(m); !ok {
+			return 2
+		} else if on {
+			return subscribe
+		}
+		return cancel
+	}
+	var run [][]byte
+	for n := 0; n < len(msgs); {
+		k, from := kind(msgs[n]), n
+		run = run[:0]
+		for ; n < len(msgs) && kind(msgs[n]) == k; n++ {
+			run = append(run, msgs[n][0][min(1, len(msgs[n][0])):])
+		}
+		var err error
+		switch k {
+		case subscribe:
+			err = conn.Subscribe(run...)
+		case cancel:
+			err = conn.Cancel(run...)
+		default:
+			_, err = writeAll(conn, msgs[from:n])
+		}
+		if err != nil {
+			return from, err
+		}
+	}
+	return len(msgs), nil
+}
+
+// receive gives m to the sessions whose subscriptions match, and whatever comes to the
+// only session.
+func (s *subscriber) receive(p *peer, m zmtp.Message) error {
+	c := s.core
+	c.mu.Lock()
+	c.stats.Received++
+	if len(c.sessions) == 1 {
+		p.targets = append(p.targets[:0], c.sessions[0])
+	} else {
+		p.targets = s.union.match(p.targets[:0], m[0])
+	}
+	c.mu.Unlock()
+	for _, x := range p.targets {
+		p.deliver(x, m)
+	}
+	return nil
+}
+
+// publisher is a PUB or XPUB socket (29/PUBSUB).
+type publisher struct {
+	none
+	union topics[*peer]
+
+	news  []news     // guarded by core.mu: not told to the sessions yet
+	order sync.Mutex // held while news are told; before session.turn
+}
+
+// news is a subscription that a session is to hear of.
+type news struct {
+	m zmtp.Message
+	x *session // nil: all
+}
+
+func newPublisher(c *core) *publisher { return &publisher{none: none{c}} }
+
+// send gives each message to the peers that want it: "SHALL silently drop the message if
+// the queue for a subscriber is full. SHALL NOT block on sending."
+func (s *publisher) send(x *session, msgs []zmtp.Message) (int, error) {
+	var room [8]*peer
+	targets := room[:0]
+	for i, m := range msgs {
+		if len(m) == 0 {
+			return i, ErrEnvelope
+		}
+		targets = s.union.match(targets[:0], m[0])
+		for _, p := range targets {
+			if p.full() {
+				s.core.stats.Overflow++
+			} else {
+				p.push(item{m, x})
+			}
+		}
+	}
+	return len(msgs), nil
+}
+
+// receive takes a peer's subscriptions. An XPUB hands on other messages too; a PUB
+// "SHALL silently discard any messages that subscribers send it".
+func (s *publisher) receive(p *peer, m zmtp.Message) error {
+	c := s.core
+	topic, on, ok := subscription(m)
+	if !ok {
+		return s.other(p, m)
+	}
+	c.mu.Lock()
+	c.stats.Received++
+	var err error
+	switch {
+	case !on:
+		if s.union.remove(string(topic), p) {
+			s.news = append(s.news, news{subscriptionMessage(cancel, string(topic)), nil})
+		}
+	case len(topic) > c.o.MaxTopic:
+		err = fmt.Errorf("%w: subscription to a topic of %d octets, at most %d are allowed", zmtp.ErrTooLarge, len(topic), c.o.MaxTopic)
+	case len(p.topics) >= c.o.MaxSubscriptions:
+		err = fmt.Errorf("%w: more than %d subscriptions", zmtp.ErrTooLarge, c.o.MaxSubscriptions)
+	default:
+		if first, _ := s.union.add(string(topic), p); first {
+			s.news = append(s.news, news{subscriptionMessage(subscribe, string(topic)), nil})
+		}
+	}
+	c.mu.Unlock()
+	s.relay(p)
+	return err
+}
+
+// other handles a message that is no subscription.
+func (s *publisher) other(p *peer, m zmtp.Message) error {
+	c := s.core
+	if c.o.SocketType == zmtp.PUB {
+		c.count(&c.stats.Unasked)
+		return nil
+	}
+	c.mu.Lock()
+	c.stats.Received++
+	p.targets = append(p.targets[:0], c.sessions...)
+	c.mu.Unlock()
+	for _, x := range p.targets {
+		p.deliver(x, m)
+	}
+	return nil
+}
+
+// left ends p's subscriptions: "SHALL, if the subscriber peer disconnects prematurely,
+// generate a suitable unsubscribe request for the calling application."
+func (s *publisher) left(p *peer) {
+	for _, topic := range s.union.removeAll(p) {
+		s.news = append(s.news, news{subscriptionMessage(cancel, topic), nil})
+	}
+}
+
+// attached tells x what the peers want at present.
+func (s *publisher) attached(x *session) {
+	for topic := range s.union.holders {
+		s.news = append(s.news, news{subscriptionMessage(subscribe, topic), x})
+	}
+}
+
+// relay tells the sessions the news, in the order in which they happened.
+func (s *publisher) relay(*peer) {
+	c := s.core
+	s.order.Lock()
+	defer s.order.Unlock()
+	c.mu.Lock()
+	list := s.news
+	s.news = nil
+	sessions := append([]*session(nil), c.sessions...)
+	c.mu.Unlock()
+	for _, n := range list {
+		for _, x := range sessions {
+			if n.x == nil || n.x == x {
+				x.message(n.m)
+			}
+		}
+	}
+	if len(list) > 0 {
+		for _, x := range sessions {
+			x.flush()
+		}
+	}
+}
