@@ -145,7 +145,7 @@ const sharedSpans = 4
 func (g *group) deliver(batch *queue.Chunk) (deliveries uint64) {
 	octets := 0
 	for _, s := range g.spans {
-		octets += batch.Octets(s.from, s.to)
+		octets += len(batch.Octets(s.from, s.to))
 	}
 	if len(g.spans) > sharedSpans || 2*octets < batch.Size() {
 		own := queue.NewChunk(g.lane.codec, octets)

@@ -63,7 +63,7 @@ type incoming struct {
 	number uint64
 }
 
-func (in *incoming) size() int { return in.chunk.Octets(in.index, in.index+1) }
+func (in *incoming) size() int { return len(in.chunk.Octets(in.index, in.index+1)) }
 
 func (in *incoming) encode(l *lane) {
 	if l.codec == nil {

@@ -27,6 +27,12 @@ type Filter interface {
 	Allows(topic []byte) bool
 }
 
+// Queue is what a member's messages are put into: a *queue.Queue.
+type Queue interface {
+	// PutRange queues messages of c. It does not block.
+	PutRange(c *queue.Chunk, from, to int) error
+}
+
 // MemberOptions say what a member gets, and how much it may ask for.
 type MemberOptions struct {
 	// Codec is the one that the queue was made with.
@@ -40,7 +46,7 @@ type MemberOptions struct {
 // Member is a client of a hub. All methods may be called concurrently.
 type Member struct {
 	hub   *Hub
-	queue *queue.Queue
+	queue Queue
 	max   int
 
 	group *group // nil once it has left. Guarded by hub.mu, as is at
@@ -49,7 +55,7 @@ type Member struct {
 
 // Join makes a member that wants nothing yet. Its messages go to q. The caller ends it with
 // Leave.
-func (h *Hub) Join(q *queue.Queue, o MemberOptions) *Member {
+func (h *Hub) Join(q Queue, o MemberOptions) *Member {
 	if o.MaxSubscriptions == 0 {
 		o.MaxSubscriptions = DefaultSubscriptions
 	}

@@ -72,7 +72,7 @@ func (c *Chunk) Append(m zmtp.Message) {
 // codec.
 func (c *Chunk) AppendRange(src *Chunk, from, to int) {
 	shift := len(c.octets) - src.start(from)
-	c.octets = append(c.octets, src.slice(from, to)...)
+	c.octets = append(c.octets, src.Octets(from, to)...)
 	for _, m := range src.marks[from:to] {
 		c.marks = append(c.marks, mark{m.end + shift, m.topic})
 	}
@@ -81,9 +81,10 @@ func (c *Chunk) AppendRange(src *Chunk, from, to int) {
 // Messages is the number of messages.
 func (c *Chunk) Messages() int { return len(c.marks) }
 
-// Octets is the number of octets that the messages from, from+1, … to-1 take.
-func (c *Chunk) Octets(from, to int) int {
-	return c.start(to) - c.start(from)
+// Octets is the messages from, from+1, … to-1 as they are encoded. They must not be
+// changed.
+func (c *Chunk) Octets(from, to int) []byte {
+	return c.octets[c.start(from):c.start(to):c.start(to)]
 }
 
 // Size is the number of octets of all messages.
@@ -115,10 +116,6 @@ func (c *Chunk) start(i int) int {
 	return c.marks[i-1].end
 }
 
-func (c *Chunk) slice(from, to int) []byte {
-	return c.octets[c.start(from):c.start(to):c.start(to)]
-}
-
 // shared tells that the octets are what goes to the client.
 func (c *Chunk) shared() bool {
 	_, own := c.codec.(frames)
@@ -128,7 +125,7 @@ func (c *Chunk) shared() bool {
 // Frames appends the frames of message i, which alias the chunk, to dst. Only for a chunk
 // that was made without a codec.
 func (c *Chunk) Frames(dst zmtp.Message, i int) zmtp.Message {
-	return frames{}.parse(dst, c.slice(i, i+1))
+	return frames{}.parse(dst, c.Octets(i, i+1))
 }
 
 // frames is the codec of chunks that every session encodes for itself: each frame with

@@ -11,7 +11,9 @@ type item struct {
 
 func (it *item) messages() int { return int(it.to - it.from) }
 
-func (it *item) octets() int64 { return int64(it.chunk.Octets(int(it.from), int(it.to))) }
+func (it *item) octets() int64 {
+	return int64(it.chunk.start(int(it.to)) - it.chunk.start(int(it.from)))
+}
 
 // fifo is a list of items in blocks from a pool. Empty it holds nothing. A pointer to an
 // item stays good until the item is popped.

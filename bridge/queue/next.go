@@ -22,7 +22,7 @@ func (q *Queue) next(b batch) {
 			return
 		}
 		if q.current.chunk.shared() {
-			b.Octets(q.current.chunk.slice(int(q.current.from), int(q.current.to)))
+			b.Octets(q.current.chunk.Octets(int(q.current.from), int(q.current.to)))
 		} else if !q.encode(b) {
 			return
 		}
