@@ -1,0 +1,135 @@
+package zws_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// clients are one client for each mechanism and bare ZWS2.0; name is what statuses
+// answers.
+func clients(o *zws.Options, name string) map[string]zws.DialOptions {
+	public, secret := keyPair()
+	curve := zmtp.Curve{Public: public, Secret: secret, ServerKey: o.CurvePublic}
+	base := zws.DialOptions{SocketType: zmtp.DEALER, RoutingID: []byte(name)}
+	with := func(s zmtp.ClientSecurity, alias bool) zws.DialOptions {
+		d := base
+		d.Security, d.Alias = s, alias
+		return d
+	}
+	return map[string]zws.DialOptions{
+		"ZWS2.0":        with(nil, false),
+		"ZWS2.0/NULL":   with(zmtp.Null{}, false),
+		"ZWS2.0/PLAIN":  with(zmtp.Plain{User: name, Password: "secret"}, false),
+		"ZWS2.0/BEARER": with(zmtp.Bearer{Token: name}, false),
+		"ZWS2.0/CURVE":  with(curve, false),
+		"ZWS2.0+NULL":   with(zmtp.Null{}, true),
+		"ZWS2.0+PLAIN":  with(zmtp.Plain{User: name, Password: "secret"}, true),
+		"ZWS2.0+BEARER": with(zmtp.Bearer{Token: name}, true),
+		"ZWS2.0+CURVE":  with(curve, true),
+	}
+}
+
+func TestAcceptEveryMechanism(t *testing.T) {
+	for _, transport := range []struct {
+		name  string
+		start func(*httptest.Server)
+	}{{"ws", plain}, {"wss", tls}} {
+		o := options()
+		s := serve(t, o, transport.start)
+		for name, d := range clients(&o, "somebody") {
+			t.Run(transport.name+" "+name, func(t *testing.T) {
+				d.TLS = s.Client().Transport.(*http.Transport).TLSClientConfig
+				c, err := zws.Dial(t.Context(), s.url(), d)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				for _, sent := range []zmtp.Message{
+					message("one"), message("", "two", strings.Repeat("x", 70_000)), message(""), message(strings.Repeat("y", 200)),
+				} {
+					if err := c.Send(sent); err != nil {
+						t.Fatal(err)
+					}
+					got, err := c.Recv()
+					if err != nil {
+						t.Fatal(err)
+					}
+					if diff := cmp.Diff(sent, got); diff != "" {
+						t.Errorf("the echo differs:\n%s", diff)
+					}
+				}
+				l := (<-s.accepted).session.Login()
+				if l.Dialect != name || string(l.RoutingID) != "somebody" || l.SocketType != zmtp.DEALER || l.Address != "127.0.0.1" {
+					t.Errorf("login %+v", l)
+				}
+			})
+		}
+	}
+}
+
+// TestAcceptOutcomes: what every client is told, by what the ZAP handler and the backends
+// answer.
+func TestAcceptOutcomes(t *testing.T) {
+	backend := func(err error) error { return &zws.BackendError{Position: 2, Err: err} }
+	outcomes := []struct {
+		name   string
+		zap    string // what the handler answers
+		open   error
+		code   zws.Code
+		status zap.Status
+		reason string
+	}{
+		{"ZAP 300", "300", nil, 4300, 0, "the login cannot be checked at present, try again later"},
+		{"ZAP 400", "400", nil, 4400, 400, "login refused"},
+		{"ZAP 500", "500", nil, 4500, 500, "logins are not possible: the server's login check is broken"},
+		{"refused with 400", "x", backend(&zmtp.RefusedError{Status: 400}), 4502, 400, "backend 2 refused the login (400)"},
+		{"refused with 500", "x", backend(&zmtp.RefusedError{Status: 500}), 4502, 500, "backend 2 refused the login (500)"},
+		{"refused with a text", "x", backend(&zmtp.RefusedError{Reason: "no"}), 4502, 400, "backend 2 refused the login (400)"},
+		{"wrong server key", "x", backend(zmtp.ErrClosedBeforeWelcome), 4502, 400, "backend 2: closed before WELCOME: probably the wrong server key"},
+		{"closed", "x", backend(zmtp.ErrClosedDuringLogin), 4502, 400, "backend 2: the peer closed the connection during the login"},
+		{"another mechanism", "x", backend(&zmtp.MechanismError{Want: zap.CURVE, Got: zap.NULL}), 4502, 400, "backend 2: want CURVE, peer speaks NULL"},
+		{"not ZMTP", "x", backend(zmtp.ErrNotZMTP), 4502, 400, "backend 2: the peer does not speak ZMTP"},
+		{"socket type", "x", backend(&zmtp.SocketTypeError{Ours: "SUB", Peer: "REP"}), 4502, 400, "backend 2: a SUB socket may not talk to the peer's REP"},
+		{"token too long", "x", backend(errors.New("PLAIN password of 300 octets")), 4502, 400, "backend 2 did not take the login"},
+		{"nobody there", "x", backend(fmt.Errorf("10.0.0.7: %w", zmtp.ErrUnreachable)), 4503, 0, "backend 2 cannot be reached"},
+		{"mute", "x", backend(zmtp.ErrHandshakeTimeout), 4504, 0, "backend 2 did not answer the login in time"},
+		{"forbidden", "x", &zws.CloseError{Code: 4403, Status: 400, Reason: "not for you"}, 4403, 400, "not for you"},
+		{"a fault of ours", "x", errors.New("nil map"), 1011, 0, "internal error"},
+	}
+	for _, want := range outcomes {
+		o := options()
+		o.Open = func(context.Context, *zws.Login) error { return want.open }
+		s := serve(t, o, plain)
+		for name, d := range clients(&o, want.zap) {
+			t.Run(want.name+"/"+name, func(t *testing.T) {
+				_, err := zws.Dial(t.Context(), s.url(), d)
+				var got *zws.CloseError
+				if !errors.As(err, &got) {
+					t.Fatalf("Dial: %v, want a CloseError", err)
+				}
+				status := want.status
+				if name == "ZWS2.0" {
+					status = 0 // has no commands
+				}
+				if got.Code != want.code || got.Status != status || got.Reason != want.reason {
+					t.Errorf("told %d %q status %d, want %d %q status %d", got.Code, got.Reason, got.Status, want.code, want.reason, status)
+				}
+				a := <-s.accepted
+				if a.session != nil || zws.Cause(a.err).Code != want.code {
+					t.Errorf("Accept: %v, %v", a.session, a.err)
+				}
+			})
+		}
+	}
+}

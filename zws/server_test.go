@@ -1,0 +1,158 @@
+package zws_test
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+	"golang.org/x/crypto/curve25519"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// all are the mechanisms that a server of these tests takes unless a test says otherwise.
+var all = []zap.Mechanism{zap.NULL, zap.PLAIN, zap.BEARER, zap.CURVE, zap.TLS}
+
+// statuses is a ZAP handler that answers what the user name, the token or, for CURVE and
+// NULL, the routing id says: "200", "300", "400" or "500"; and 200 to anything else that
+// is not empty.
+func statuses(_ context.Context, r *zap.Request) (*zap.Reply, error) {
+	name := string(r.RoutingID)
+	if len(r.Credentials) > 0 && r.Mechanism != zap.CURVE {
+		name = string(r.Credentials[0])
+	}
+	reply := &zap.Reply{Status: zap.OK, UserID: name}
+	switch name {
+	case "300":
+		reply.Status = zap.Temporary
+	case "400":
+		reply.Status = zap.Refused
+	case "500":
+		reply.Status = zap.Internal
+	}
+	return reply, nil
+}
+
+// options are those of a DEALER route that lets everybody in.
+func options() zws.Options {
+	public, secret := keyPair()
+	return zws.Options{
+		Handler:          zap.HandlerFunc(statuses),
+		Domain:           "test",
+		Mechanisms:       all,
+		Announce:         zmtp.ROUTER,
+		ClientTypes:      []zmtp.SocketType{zmtp.DEALER, zmtp.REQ},
+		Untyped:          zmtp.DEALER,
+		RoutingID:        []byte("us"),
+		PlaintextAllowed: true,
+		CurvePublic:      public,
+		CurveSecret:      secret,
+	}
+}
+
+func keyPair() (public, secret [32]byte) {
+	rand.Read(secret[:])
+	p, err := curve25519.X25519(secret[:], curve25519.Basepoint)
+	if err != nil {
+		panic(err)
+	}
+	return [32]byte(p), secret
+}
+
+// queue is a Source of messages.
+type queue struct {
+	channel *zws.Channel
+	mu      sync.Mutex
+	items   []zmtp.Message
+}
+
+func (q *queue) put(m zmtp.Message) {
+	q.mu.Lock()
+	q.items = append(q.items, m)
+	q.mu.Unlock()
+	q.channel.Wake()
+}
+
+func (q *queue) Next(b *zws.Batch) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.items) > 0 && !b.Full() {
+		b.Message(q.items[0])
+		q.items = q.items[1:]
+	}
+}
+
+// server accepts with the same options and echoes what it reads, until the test ends.
+type server struct {
+	*httptest.Server
+	accepted chan accepted // filled if somebody asks for it
+	sessions sync.WaitGroup
+	cancel   context.CancelFunc
+}
+
+type accepted struct {
+	session *zws.Session
+	err     error
+}
+
+func serve(t testing.TB, o zws.Options, start func(*httptest.Server)) *server {
+	ctx, cancel := context.WithCancel(t.Context())
+	s := &server{accepted: make(chan accepted, 1000), cancel: cancel}
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		session, err := zws.Accept(ctx, w, r, o)
+		s.accepted <- accepted{session, err}
+		if err == nil {
+			s.sessions.Go(func() { echo(session) })
+		}
+	}))
+	start(s.Server)
+	t.Cleanup(func() {
+		cancel()
+		close(s.accepted)
+		for a := range s.accepted {
+			if a.session != nil {
+				a.session.Close(nil)
+			}
+		}
+		s.sessions.Wait()
+		s.Close()
+	})
+	return s
+}
+
+// echo gives back what the client sends until the session is over.
+func echo(session *zws.Session) {
+	q := &queue{channel: session.Channel()}
+	session.Channel().Attach(q)
+	for {
+		m, err := session.Channel().ReadMessage()
+		if err != nil {
+			session.Wait()
+			return
+		}
+		q.put(m)
+	}
+}
+
+func plain(s *httptest.Server) { s.Start() }
+func tls(s *httptest.Server)   { s.StartTLS() }
+
+// url is where the server listens, for a WebSocket.
+func (s *server) url() string { return "ws" + strings.TrimPrefix(s.URL, "http") }
+
+func message(frames ...string) zmtp.Message {
+	var m zmtp.Message
+	for _, f := range frames {
+		m = append(m, []byte(f))
+	}
+	return m
+}
