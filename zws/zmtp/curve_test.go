@@ -1,0 +1,539 @@
+package zmtp
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/crypto/nacl/box"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+)
+
+// boxOpen opens a box with x/crypto/nacl/box alone, so that what curve.go makes of it is
+// checked against something else than itself.
+func boxOpen(t *testing.T, sealed []byte, prefix string, nonce []byte, from, to [32]byte) []byte {
+	t.Helper()
+	var full [24]byte
+	if n := copy(full[:], prefix); copy(full[n:], nonce) != 24-n {
+		t.Fatalf("nonce of %d octets after %q", len(nonce), prefix)
+	}
+	message, ok := box.Open(nil, sealed, &full, &from, &to)
+	if !ok {
+		t.Fatalf("the box with %q does not open", prefix)
+	}
+	return message
+}
+
+// The commands of 26/CURVEZMQ taken apart, field by field, at the offsets of its grammar.
+func TestCurveOctets(t *testing.T) {
+	p := newPair(t, zap.CURVE)
+	keys := p.client.(Curve)
+	client, server := p.sides(t)
+	next := func(side Mechanism, in []byte) []byte {
+		t.Helper()
+		var c *Command
+		if in != nil {
+			parsed, err := ParseCommand(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c = &parsed
+		}
+		out, err := side.Next(t.Context(), c)
+		if err != nil || out == nil {
+			t.Fatalf("%v, %v", out, err)
+		}
+		return out.Append(nil)
+	}
+	equal := func(what string, got, want []byte) {
+		t.Helper()
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s is\n%x, want\n%x", what, got, want)
+		}
+	}
+	counter := func(n byte) []byte { return []byte{0, 0, 0, 0, 0, 0, 0, n} }
+
+	// hello = %d5 "HELLO" version padding hello-client hello-nonce hello-box
+	hello := next(client, nil)
+	if len(hello) != 200 {
+		t.Fatalf("HELLO of %d octets", len(hello))
+	}
+	equal("HELLO up to C'", hello[:80], append([]byte("\x05HELLO\x01\x00"), make([]byte, 72)...))
+	transientClient := [32]byte(hello[80:112])
+	equal("HELLO's nonce", hello[112:120], counter(1))
+	equal("HELLO's box", boxOpen(t, hello[120:], "CurveZMQHELLO---", hello[112:120], transientClient, p.server.CurveSecret), make([]byte, 64))
+
+	// welcome = %d7 "WELCOME" welcome-nonce welcome-box
+	welcome := next(server, hello)
+	if len(welcome) != 168 {
+		t.Fatalf("WELCOME of %d octets", len(welcome))
+	}
+	equal("WELCOME's name", welcome[:8], []byte("\x07WELCOME"))
+	secretClient := client.(*curveClient).secret
+	inWelcome := boxOpen(t, welcome[24:], "WELCOME-", welcome[8:24], p.server.CurvePublic, secretClient)
+	transientServer, cookie := [32]byte(inWelcome[:32]), inWelcome[32:]
+	if len(cookie) != 96 {
+		t.Fatalf("cookie of %d octets", len(cookie))
+	}
+
+	// initiate = %d8 "INITIATE" cookie initiate-nonce initiate-box
+	initiate := next(client, welcome)
+	equal("INITIATE up to its nonce", initiate[:105], append([]byte("\x08INITIATE"), cookie...))
+	equal("INITIATE's nonce", initiate[105:113], counter(2))
+	inInitiate := boxOpen(t, initiate[113:], "CurveZMQINITIATE", initiate[105:113], transientServer, secretClient)
+	equal("C", inInitiate[:32], keys.Public[:])
+	vouch := boxOpen(t, inInitiate[48:128], "VOUCH---", inInitiate[32:48], transientServer, keys.Secret)
+	equal("vouch", vouch, append(transientClient[:], p.server.CurvePublic[:]...))
+	equal("INITIATE's metadata", inInitiate[128:], dealer.Append(nil))
+
+	// ready = %d5 "READY" ready-nonce ready-box
+	ready := next(server, initiate)
+	equal("READY up to its box", ready[:14], append([]byte("\x05READY"), counter(1)...))
+	inReady := boxOpen(t, ready[14:], "CurveZMQREADY---", ready[6:14], transientServer, secretClient)
+	equal("READY's metadata", inReady, router.Append(nil))
+	if in, err := ParseCommand(ready); err != nil {
+		t.Fatal(err)
+	} else if out, err := client.Next(t.Context(), &in); out != nil || err != nil {
+		t.Fatal(out, err)
+	}
+
+	// message = %d7 "MESSAGE" message-nonce message-box
+	for _, c := range []struct {
+		from   Mechanism
+		nonce  byte
+		prefix string
+	}{{client, 3, "CurveZMQMESSAGEC"}, {client, 4, "CurveZMQMESSAGEC"}, {server, 2, "CurveZMQMESSAGES"}} {
+		for _, f := range []struct {
+			frame Frame
+			flags string
+		}{{Frame{More: true, Body: []byte("a")}, "\x01a"}, {Frame{}, "\x00"}, {Frame{Command: true, Body: []byte("\x04PING")}, "\x02\x04PING"}} {
+			message, err := c.from.Encode(f.frame)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(message.Body) != 33+len(f.frame.Body) {
+				t.Errorf("MESSAGE of %d octets for %d", len(message.Body), len(f.frame.Body))
+			}
+			equal("MESSAGE's name", message.Body[:8], []byte("\x07MESSAGE"))
+			inMessage := boxOpen(t, message.Body[16:], c.prefix, message.Body[8:16], transientServer, secretClient)
+			equal("MESSAGE's payload", inMessage, []byte(f.flags))
+		}
+	}
+}
+
+// The short nonces of both sides count commands one by one.
+func TestCurveNonces(t *testing.T) {
+	client, server := newPair(t, zap.CURVE).sides(t)
+	shake(t, client, server)
+	for _, c := range []struct {
+		side  Mechanism
+		first uint64
+	}{{client, 3}, {server, 2}} {
+		for want := c.first; want < c.first+3; want++ {
+			f, err := c.side.Encode(Frame{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := binary.BigEndian.Uint64(f.Body[8:]); got != want {
+				t.Errorf("MESSAGE with nonce %d, want %d", got, want)
+			}
+		}
+	}
+}
+
+// No field of a handshake can be changed without notice: the first and the last octet of
+// each.
+func TestCurveTamperedHandshake(t *testing.T) {
+	p := newPair(t, zap.CURVE)
+	for at, octets := range [][]int{
+		{0, 1, 2, 73, 74, 105, 106, 113, 114, 193}, // version, padding, C', nonce, box
+		{0, 15, 16, 159}, // nonce, box
+		{0, 15, 16, 95, 96, 103, 104, 247, 248, 248 + 30}, // cookie's nonce and box, nonce, box
+		{0, 7, 8, 23, 24}, // nonce, box
+	} {
+		for _, i := range octets {
+			t.Run(fmt.Sprint(flows[zap.CURVE][at], i), func(t *testing.T) {
+				misbehave(t, p, defect{at: at, spoil: func(in Command) *Command {
+					in.Data[i] ^= 0x01
+					return &in
+				}})
+			})
+		}
+	}
+	good(t, p)
+}
+
+// X25519 does not look at the top bit of a public key, so that a HELLO whose C' has it
+// changed still opens. The vouch, which names C' as it was, does not fit.
+func TestCurveTopBitOfTransientKey(t *testing.T) {
+	client, server := newPair(t, zap.CURVE).sides(t)
+	hello, _ := client.Next(t.Context(), nil)
+	hello.Data[2+helloPadding+31] ^= 0x80
+	welcome, err := server.Next(t.Context(), hello)
+	if err != nil {
+		t.Fatal(err)
+	}
+	initiate, err := client.Next(t.Context(), welcome)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.Next(t.Context(), initiate); !errors.Is(err, ErrProtocol) {
+		t.Errorf("a vouch for another transient key: %v", err)
+	}
+}
+
+func TestCurveMalformedCommand(t *testing.T) {
+	p := newPair(t, zap.CURVE)
+	set := func(i int, o byte) func(Command) *Command {
+		return func(in Command) *Command { in.Data[i] = o; return &in }
+	}
+	lowOrder := func(i int) func(Command) *Command {
+		return func(in Command) *Command { clear(in.Data[i : i+32]); return &in }
+	}
+	size := func(n int) func(Command) *Command {
+		return func(in Command) *Command { return &Command{in.Name, append(in.Data, make([]byte, n)...)[:n]} }
+	}
+	for _, d := range []defect{
+		{"HELLO version 2.0", 0, set(0, 2)},
+		{"HELLO version 0.0", 0, set(0, 0)},
+		{"HELLO version 1.1", 0, set(1, 1)},
+		{"HELLO padding, first octet", 0, set(2, 1)},
+		{"HELLO padding, last octet", 0, set(73, 1)},
+		{"HELLO C' of low order", 0, lowOrder(74)},
+		{"HELLO empty", 0, size(0)},
+		{"HELLO of 193", 0, size(193)},
+		{"HELLO of 195", 0, size(195)},
+		{"HELLO of PLAIN", 0, data("\x04anna\x00")},
+		{"WELCOME empty", 1, size(0)},
+		{"WELCOME of 159", 1, size(159)},
+		{"WELCOME of 161", 1, size(161)},
+		{"INITIATE empty", 2, size(0)},
+		{"INITIATE of 247", 2, size(247)},
+		{"INITIATE of 248", 2, size(248)},
+		{"INITIATE of 1 MiB", 2, size(1 << 20)},
+		{"READY empty", 3, size(0)},
+		{"READY of 23", 3, size(23)},
+		{"READY of 24", 3, size(24)},
+	} {
+		t.Run(d.name, func(t *testing.T) { misbehave(t, p, d) })
+	}
+	good(t, p)
+}
+
+// A client with another server key gets no WELCOME, and a server with another key than the
+// client's makes none that opens.
+func TestCurveWrongServerKey(t *testing.T) {
+	p := newPair(t, zap.CURVE)
+	c := p.client.(Curve)
+	c.ServerKey, _ = testKeys(t)
+	p.client = c
+	client, server := p.sides(t)
+	if got := shake(t, client, server); !errors.Is(got.serverErr, ErrProtocol) || len(got.commands) != 1 {
+		t.Errorf("%v, %v", got.commands, got.serverErr)
+	}
+
+	other := newPair(t, zap.CURVE)
+	client, _ = p.sides(t)
+	if _, err := client.Next(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	rightful, server := other.sides(t)
+	hello, _ := rightful.Next(t.Context(), nil)
+	welcome, err := server.Next(t.Context(), hello)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Next(t.Context(), welcome); !errors.Is(err, ErrProtocol) {
+		t.Errorf("WELCOME of another server: %v", err)
+	}
+}
+
+// A cookie serves one connection, once.
+func TestCurveCookie(t *testing.T) {
+	p := newPair(t, zap.CURVE)
+	client, server := p.sides(t)
+	hello, _ := client.Next(t.Context(), nil)
+	welcome, _ := server.Next(t.Context(), hello)
+	initiate, err := client.Next(t.Context(), welcome)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	_, other := p.sides(t)
+	if _, err := other.Next(t.Context(), hello); err != nil {
+		t.Fatal("a HELLO sent again has no impact: ", err)
+	}
+	if _, err := other.Next(t.Context(), initiate); !errors.Is(err, ErrProtocol) {
+		t.Errorf("INITIATE on another connection: %v", err)
+	}
+	_, fresh := p.sides(t)
+	if _, err := fresh.Next(t.Context(), initiate); !errors.Is(err, ErrProtocol) {
+		t.Errorf("INITIATE without a HELLO: %v", err)
+	}
+	if _, err := server.Next(t.Context(), initiate); err != nil || !server.Done() {
+		t.Errorf("INITIATE where it belongs: %v", err)
+	}
+	if s := server.(*curveServer); s.cookieKey != (key{}) {
+		t.Error("the cookie key outlives INITIATE")
+	}
+}
+
+// initiation is an INITIATE whose every part a test can choose.
+type initiation struct {
+	nonce               uint64
+	public, secret      [32]byte // C and c
+	vouchedC, vouchedTo [32]byte // what the vouch names: C' and S
+	metadata            []byte
+}
+
+func TestCurveInitiate(t *testing.T) {
+	cases := []struct {
+		name  string
+		spoil func(i *initiation)
+		ok    bool
+	}{
+		{"good", func(*initiation) {}, true},
+		{"no metadata", func(i *initiation) { i.metadata = nil }, true},
+		{"nonces may jump", func(i *initiation) { i.nonce = math.MaxUint64 }, true},
+		{"nonce of HELLO again", func(i *initiation) { i.nonce = nonceHello }, false},
+		{"nonce before HELLO's", func(i *initiation) { i.nonce = 0 }, false},
+		{"another's public key", func(i *initiation) { i.public, _ = testKeys(t) }, false},
+		{"public key of low order", func(i *initiation) { i.public = [32]byte{} }, false},
+		{"vouch by another key", func(i *initiation) { _, i.secret = testKeys(t) }, false},
+		{"vouch for another transient key", func(i *initiation) { i.vouchedC, _ = testKeys(t) }, false},
+		{"vouch for another server", func(i *initiation) { i.vouchedTo, _ = testKeys(t) }, false},
+		{"malformed metadata", func(i *initiation) { i.metadata = []byte("\x0bSocket-Type") }, false},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			p := newPair(t, zap.CURVE)
+			made, server := p.sides(t)
+			client := made.(*curveClient)
+			hello, _ := client.Next(t.Context(), nil)
+			welcome, err := server.Next(t.Context(), hello)
+			if err != nil {
+				t.Fatal(err)
+			}
+			inWelcome, ok := unseal(nil, welcome.Data, prefixWelcome, &client.shared)
+			if !ok {
+				t.Fatal("WELCOME does not open")
+			}
+			transient, cookie := key(inWelcome[:32]), inWelcome[32:]
+			i := initiation{nonceInitiate, client.long.Public, client.long.Secret, client.public, client.long.ServerKey, dealer.Append(nil)}
+			c.spoil(&i)
+
+			toTransient, _ := agree(&transient, &i.secret)
+			vouch := seal(nil, append(i.vouchedC[:], i.vouchedTo[:]...), prefixVouch, make([]byte, longNonceSize), &toTransient)
+			message := append(append(i.public[:], vouch...), i.metadata...)
+			shared, _ := agree(&transient, &client.secret)
+			initiate := Command{cmdInitiate, seal(cookie, message, prefixInitiate, newShortNonce(i.nonce), &shared)}
+
+			out, err := server.Next(t.Context(), &initiate)
+			if c.ok {
+				if err != nil || out == nil || out.Name != cmdReady || !server.Done() {
+					t.Errorf("%v, %v", out, err)
+				}
+				return
+			}
+			if !errors.Is(err, ErrProtocol) || out != nil || server.Done() || server.Peer() != nil {
+				t.Errorf("%v, %v; want a protocol error and nothing sent", out, err)
+			}
+		})
+	}
+}
+
+// A HELLO whose box opens but does not hold zeros.
+func TestCurveHelloWithoutZeros(t *testing.T) {
+	made, server := newPair(t, zap.CURVE).sides(t)
+	client := made.(*curveClient)
+	hello, _ := client.Next(t.Context(), nil)
+	ones := bytes.Repeat([]byte{1}, helloZeros)
+	hello.Data = seal(hello.Data[:helloSize-signatureSize], ones, prefixHello, newShortNonce(nonceHello), &client.shared)
+	if out, err := server.Next(t.Context(), hello); !errors.Is(err, ErrProtocol) || out != nil {
+		t.Errorf("%v, %v", out, err)
+	}
+}
+
+// A server that knows the long-term key but misbehaves afterwards.
+func TestCurveMisbehavingServer(t *testing.T) {
+	p := newPair(t, zap.CURVE)
+	start := func() (*curveClient, [32]byte) {
+		made, _ := p.sides(t)
+		if _, err := made.Next(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		client := made.(*curveClient)
+		shared, err := agree(&client.public, &p.server.CurveSecret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return client, shared
+	}
+	welcome := func(client *curveClient, shared, transient [32]byte) (*Command, error) {
+		inside := append(transient[:], make([]byte, cookieSize)...)
+		return client.Next(t.Context(), &Command{cmdWelcome, seal(nil, inside, prefixWelcome, make([]byte, longNonceSize), &shared)})
+	}
+
+	client, shared := start()
+	if out, err := welcome(client, shared, [32]byte{}); !errors.Is(err, ErrProtocol) || out != nil {
+		t.Errorf("S' of low order: %v, %v", out, err)
+	}
+	for name, metadata := range map[string]string{"good": "", "malformed metadata": "\x00"} {
+		client, shared := start()
+		public, secret := testKeys(t)
+		if _, err := welcome(client, shared, public); err != nil {
+			t.Fatal(err)
+		}
+		session, _ := agree(&client.public, &secret)
+		_, err := client.Next(t.Context(), &Command{cmdReady, seal(nil, []byte(metadata), prefixReady, newShortNonce(1), &session)})
+		if client.Done() != (name == "good") || !client.Done() && !errors.Is(err, ErrProtocol) {
+			t.Errorf("READY, %s: %v", name, err)
+		}
+	}
+}
+
+func TestCurveReplay(t *testing.T) {
+	client, server := newPair(t, zap.CURVE).sides(t)
+	shake(t, client, server)
+	messages := make([]Frame, 4)
+	for i := range messages {
+		f, err := client.Encode(Frame{Body: []byte{byte('0' + i)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		messages[i] = Frame{Body: bytes.Clone(f.Body)}
+	}
+	for _, c := range []struct {
+		send int
+		ok   bool
+	}{{0, true}, {0, false}, {2, true}, {1, false}, {2, false}, {3, true}, {0, false}} {
+		got, err := server.Decode(messages[c.send])
+		if c.ok != (err == nil) || c.ok && string(got.Body) != fmt.Sprint(c.send) || !c.ok && !errors.Is(err, ErrProtocol) {
+			t.Errorf("message %d: %q, %v", c.send, got.Body, err)
+		}
+	}
+	if _, err := client.Decode(messages[3]); !errors.Is(err, ErrProtocol) {
+		t.Errorf("a message sent back to its sender: %v", err)
+	}
+	_, other := newPair(t, zap.CURVE).sides(t)
+	if _, err := other.Decode(messages[3]); err == nil {
+		t.Error("a message on a connection that has no keys yet")
+	}
+}
+
+func TestCurveMalformedMessage(t *testing.T) {
+	client, server := newPair(t, zap.CURVE).sides(t)
+	shake(t, client, server)
+	traffic := client.(*curveClient).session
+	// message seals a payload with the next nonce, flags and all.
+	message := func(payload string) []byte {
+		traffic.sent.nonce++
+		return seal([]byte(messageName), []byte(payload), prefixMessageClient, newShortNonce(traffic.sent.nonce), &traffic.shared)
+	}
+	cases := []struct {
+		name  string
+		frame func() Frame
+		want  *Frame // nil: a protocol error
+	}{
+		{"good", func() Frame { return Frame{Body: message("\x01part")} }, &Frame{More: true, Body: []byte("part")}},
+		{"as a command frame", func() Frame { return Frame{Command: true, Body: message("\x00all")} }, &Frame{Body: []byte("all")}},
+		{"command inside", func() Frame { return Frame{Body: message("\x02\x04PING")} }, &Frame{Command: true, Body: []byte("\x04PING")}},
+		{"MORE outside", func() Frame { return Frame{More: true, Body: message("\x00all")} }, nil},
+		{"MORE and COMMAND", func() Frame { return Frame{Body: message("\x03x")} }, nil},
+		{"COMMAND as ZMTP has it", func() Frame { return Frame{Body: message("\x04x")} }, nil},
+		{"reserved flag", func() Frame { return Frame{Body: message("\x80x")} }, nil},
+		{"no flags", func() Frame { return Frame{Body: message("")} }, nil},
+		{"empty", func() Frame { return Frame{} }, nil},
+		{"32 octets", func() Frame { return Frame{Body: message("\x00")[:32]} }, nil},
+		{"one octet too few", func() Frame { m := message("\x00ab"); return Frame{Body: m[:len(m)-1]} }, nil},
+		{"one octet too many", func() Frame { return Frame{Body: append(message("\x00ab"), 0)} }, nil},
+		{"clear text", func() Frame { return Frame{Body: []byte("a frame that nobody has put into any box")} }, nil},
+		{"PING in clear text", func() Frame {
+			return Frame{Command: true, Body: []byte("\x04PING\x00\x0a0123456789012345678901234567890")}
+		}, nil},
+		{"nonce 0", func() Frame { m := message("\x00x"); clear(m[8:16]); return Frame{Body: m} }, nil},
+		{"nonce in the future", func() Frame { m := message("\x00x"); m[8] = 1; return Frame{Body: m} }, nil},
+		{"good after all this", func() Frame { return Frame{Body: message("\x00end")} }, &Frame{Body: []byte("end")}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := server.Decode(c.frame())
+			if c.want == nil {
+				if !errors.Is(err, ErrProtocol) {
+					t.Errorf("%+v, %v", got, err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(*c.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	for i := range message("\x00tampered") {
+		m := message("\x00tampered")
+		m[i] ^= 0x20
+		if got, err := server.Decode(Frame{Body: m}); !errors.Is(err, ErrProtocol) {
+			t.Errorf("octet %d changed: %+v, %v", i, got, err)
+		}
+	}
+}
+
+// "SHALL NOT send more than 2^64-1 commands in one connection."
+func TestCurveNoncesUsedUp(t *testing.T) {
+	client, server := newPair(t, zap.CURVE).sides(t)
+	shake(t, client, server)
+	client.(*curveClient).session.sent.nonce = math.MaxUint64 - 1
+	last, err := client.Encode(Frame{Body: []byte("last")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.Decode(last); err != nil {
+		t.Errorf("the last nonce: %v", err)
+	}
+	if f, err := client.Encode(Frame{}); err == nil {
+		t.Errorf("a nonce is used twice: %x", f.Body)
+	}
+}
+
+// A large frame does not leave its room behind.
+func TestCurveBufferIsNotKept(t *testing.T) {
+	client, server := newPair(t, zap.CURVE).sides(t)
+	shake(t, client, server)
+	for _, size := range []int{1, 1000, 40 << 10, 1 << 20, 5} {
+		body := bytes.Repeat([]byte{7}, size)
+		sent, err := client.Encode(Frame{Body: body})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := server.Decode(sent)
+		if err != nil || !bytes.Equal(got.Body, body) {
+			t.Fatalf("frame of %d: %v", size, err)
+		}
+		for _, kept := range []int{cap(client.(*curveClient).session.sent.buffer), cap(server.(*curveServer).traffic.(*curveTraffic).received.buffer)} {
+			if kept > keptBuffer {
+				t.Errorf("after a frame of %d octets %d are kept", size, kept)
+			}
+		}
+	}
+}
+
+// The server side cannot be made to fail open by a source of randomness that fails.
+func TestCurveServerWithoutRandomness(t *testing.T) {
+	for _, have := range []int{0, 31, 32, 63, 79, 95} {
+		p := newPair(t, zap.CURVE)
+		p.server.Rand = bytes.NewReader(make([]byte, have))
+		client, server := p.sides(t)
+		got := shake(t, client, server)
+		if got.serverErr == nil || server.Done() || len(got.commands) != 1 {
+			t.Errorf("%d random octets: %v, %v", have, got.commands, got.serverErr)
+		}
+	}
+}

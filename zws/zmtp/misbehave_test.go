@@ -1,0 +1,179 @@
+package zmtp
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+)
+
+// A defect is one thing that a peer gets wrong in a handshake that is right otherwise.
+type defect struct {
+	name string
+	at   int // which command of the flow, from 0
+	// spoil returns the command in place of in; nil if this command cannot have the defect.
+	spoil func(in Command) *Command
+}
+
+func rename(name string) func(Command) *Command {
+	return func(in Command) *Command {
+		if in.Name == name {
+			return nil
+		}
+		return &Command{name, in.Data}
+	}
+}
+
+func data(d string) func(Command) *Command {
+	return func(in Command) *Command { return &Command{in.Name, []byte(d)} }
+}
+
+// misbehave runs the handshake of p with one defect and wants the side that meets it to
+// end with a protocol error, silently and without a secret in its text.
+func misbehave(t *testing.T, p *pair, d defect) {
+	t.Helper()
+	client, server := p.sides(t)
+	sides := []Mechanism{server, client}
+	out, err := client.Next(t.Context(), nil)
+	for i := 0; i < d.at; i++ {
+		if err != nil || out == nil {
+			t.Fatalf("the handshake does not get as far as command %d: %v", d.at, err)
+		}
+		out, err = sides[i%2].Next(t.Context(), out)
+	}
+	in := d.spoil(Command{out.Name, bytes.Clone(out.Data)})
+	if in == nil {
+		return
+	}
+	victim := sides[d.at%2]
+	out, err = victim.Next(t.Context(), in)
+	if !errors.Is(err, ErrProtocol) || out != nil || victim.Done() {
+		t.Errorf("%v, %v, done %v; want a protocol error and nothing sent", out, err, victim.Done())
+	}
+	checkNoSecret(t, err)
+}
+
+func checkNoSecret(t *testing.T, err error) {
+	t.Helper()
+	if err == nil {
+		return
+	}
+	for _, secret := range []string{testPassword, testToken} {
+		if strings.Contains(err.Error(), secret) {
+			t.Errorf("the error tells a secret: %v", err)
+		}
+	}
+}
+
+// good wants p to serve a peer that behaves.
+func good(t *testing.T, p *pair) {
+	t.Helper()
+	client, server := p.sides(t)
+	got := shake(t, client, server)
+	if !client.Done() || !server.Done() {
+		t.Errorf("a good peer is not served: %v, %v", got.clientErr, got.serverErr)
+	}
+}
+
+// Every command of every mechanism: the wrong one, in the wrong order, too short, too long.
+func TestMisbehavingPeer(t *testing.T) {
+	everywhere := []defect{
+		{name: "unknown command", spoil: rename("NONSENSE")},
+		{name: "lower case", spoil: func(in Command) *Command { return &Command{strings.ToLower(in.Name), in.Data} }},
+		{name: "HELLO", spoil: rename(cmdHello)},
+		{name: "WELCOME", spoil: rename(cmdWelcome)},
+		{name: "INITIATE", spoil: rename(cmdInitiate)},
+		{name: "READY", spoil: rename(cmdReady)},
+		{name: "MESSAGE", spoil: rename(cmdMessage)},
+		{name: "PING", spoil: rename(cmdPing)},
+		{name: "SUBSCRIBE", spoil: rename(cmdSubscribe)},
+		{name: "ERROR without a reason", spoil: func(Command) *Command { return &Command{cmdError, nil} }},
+		{name: "ERROR with trailing octets", spoil: func(Command) *Command { return &Command{cmdError, []byte("\x03400 ")} }},
+		{name: "one octet too many", spoil: func(in Command) *Command { return &Command{in.Name, append(in.Data, 0)} }},
+		{name: "one octet too few", spoil: func(in Command) *Command {
+			if len(in.Data) == 0 {
+				return nil
+			}
+			return &Command{in.Name, in.Data[:len(in.Data)-1]}
+		}},
+	}
+	forEachMechanism(t, func(t *testing.T, m zap.Mechanism) {
+		p := newPair(t, m)
+		for at, name := range flows[m] {
+			for _, d := range everywhere {
+				if m == zap.BEARER && at == 0 && strings.HasPrefix(d.name, "one octet") {
+					continue // a token of any length is for the ZAP handler to judge
+				}
+				d.at = at
+				t.Run(fmt.Sprintf("%s %s", name, d.name), func(t *testing.T) { misbehave(t, p, d) })
+			}
+		}
+		good(t, p)
+	})
+}
+
+// ERROR goes from server to client; only in NULL both ways.
+func TestErrorFromAClient(t *testing.T) {
+	for _, m := range []zap.Mechanism{zap.PLAIN, zap.BEARER, zap.CURVE} {
+		for _, at := range []int{0, 2} {
+			misbehave(t, newPair(t, m), defect{at: at, spoil: func(Command) *Command {
+				return &Command{cmdError, []byte("\x03400")}
+			}})
+		}
+	}
+}
+
+func TestMalformedHello(t *testing.T) {
+	p := newPair(t, zap.PLAIN)
+	for _, d := range []defect{
+		{name: "empty", spoil: data("")},
+		{name: "user name cut", spoil: data("\x05anna")},
+		{name: "no password", spoil: data("\x04anna")},
+		{name: "password cut", spoil: data("\x04anna\x02p")},
+		{name: "password of another size", spoil: data("\x04anna\x01pp")},
+		{name: "user name that would reach beyond", spoil: data("\xffanna\x01p")},
+		{name: "HELLO of CURVE", spoil: data("\x01\x00" + strings.Repeat("\x00", 192))},
+	} {
+		t.Run(d.name, func(t *testing.T) { misbehave(t, p, d) })
+	}
+	good(t, p)
+}
+
+// The metadata of READY and INITIATE.
+func TestMalformedMetadata(t *testing.T) {
+	many := strings.Repeat("\x01n\x00\x00\x00\x00", zap.MaxProperties+1)
+	defects := []defect{
+		{name: "empty name", spoil: data("\x00\x00\x00\x00\x00")},
+		{name: "name cut", spoil: data("\x0bSocket")},
+		{name: "no value", spoil: data("\x0bSocket-Type")},
+		{name: "value size cut", spoil: data("\x0bSocket-Type\x00\x00\x00")},
+		{name: "value cut", spoil: data("\x0bSocket-Type\x00\x00\x00\x04SUB")},
+		{name: "value of 4 GiB", spoil: data("\x0bSocket-Type\xff\xff\xff\xffSUB")},
+		{name: "too many properties", spoil: data(many)},
+	}
+	for _, c := range []struct {
+		m  zap.Mechanism
+		at []int
+	}{{zap.NULL, []int{0, 1}}, {zap.PLAIN, []int{2, 3}}, {zap.BEARER, []int{2, 3}}} {
+		p := newPair(t, c.m)
+		for _, at := range c.at {
+			for _, d := range defects {
+				d.at = at
+				t.Run(fmt.Sprintf("%s %s %s", c.m, flows[c.m][at], d.name), func(t *testing.T) { misbehave(t, p, d) })
+			}
+		}
+		good(t, p)
+	}
+}
+
+// One property less than too many is read.
+func TestMostProperties(t *testing.T) {
+	_, server := newPair(t, zap.NULL).sides(t)
+	most := strings.Repeat("\x01n\x00\x00\x00\x00", zap.MaxProperties)
+	if _, err := server.Next(t.Context(), &Command{cmdReady, []byte(most)}); err != nil || !server.Done() {
+		t.Errorf("%d properties: %v", zap.MaxProperties, err)
+	}
+}
