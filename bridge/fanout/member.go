@@ -204,3 +204,20 @@ func (h *Hub) lane(codec queue.Codec) *lane {
 	}
 	return l
 }
+
+// Restrict has f decide on every message from now on, in the place of the filter that the
+// member had.
+func (m *Member) Restrict(f Filter) {
+	h := m.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if m.group == nil || m.group.filter == f {
+		return
+	}
+	h.deliver()
+	key := m.group.groupKey
+	key.filter = f
+	set := maps.Clone(m.group.subscriptions)
+	h.quit(m)
+	h.enter(m, key, set)
+}
