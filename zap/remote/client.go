@@ -1,0 +1,135 @@
+package remote
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// The defaults of [Options].
+const (
+	DefaultTimeout    = 5 * time.Second
+	DefaultMaxPending = 1000
+)
+
+// Options describe a [Client].
+type Options struct {
+	// Endpoint is where the handler listens: tcp://host:port, ipc:///path or ipc://@name.
+	Endpoint string
+	// Security is what we show the handler; nil means [zmtp.Null]. An endpoint that is
+	// neither ipc nor loopback wants [zmtp.Curve].
+	Security zmtp.ClientSecurity
+	// Timeout is how long one answer may take, the connect included if there is no
+	// connection; 0 means [DefaultTimeout].
+	Timeout time.Duration
+	// MaxPending is how many requests may wait for their answers at the same time; 0 means
+	// [DefaultMaxPending]. One more is an error at once.
+	MaxPending int
+}
+
+// Client is a [zap.Handler] that asks another in the way of a DEALER socket: all requests
+// go over one connection, many at a time, each with an id of its own by which its reply is
+// found. It is safe for concurrent use.
+//
+// It connects when it is first asked, and anew when it is asked after the connection was
+// lost. It returns the handler's 200, 300 or 500. A 400 becomes a [zap.PassError], so that
+// a chain goes on. A reply that is malformed, does not come in time or does not come
+// because the connection is lost is an error, status 300; a request is never sent twice.
+type Client struct {
+	o      Options
+	prefix string // of the request ids, so that they are unique to this Client
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	mu      sync.Mutex
+	link    *link  // nil before the first request and after a loss
+	last    uint64 // number of the last request
+	pending int
+	running sync.WaitGroup // Add under mu, and only while ctx is not done
+}
+
+// New checks the options. It does not connect: a handler may start later than we do. The
+// caller closes the Client.
+func New(o Options) (*Client, error) {
+	local, err := stays(o.Endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("zap handler: %w", err)
+	}
+	if o.Security == nil {
+		o.Security = zmtp.Null{}
+	}
+	if name := o.Security.Name(); !local && name != zap.CURVE {
+		return nil, fmt.Errorf("zap handler: endpoint %s is neither ipc nor loopback: want CURVE, not %s", o.Endpoint, name)
+	}
+	if o.Timeout < 0 || o.MaxPending < 0 {
+		return nil, fmt.Errorf("zap handler: timeout %v and %d pending requests: neither may be negative", o.Timeout, o.MaxPending)
+	}
+	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
+	o.MaxPending = cmp.Or(o.MaxPending, DefaultMaxPending)
+	c := &Client{o: o, prefix: rand.Text()[:8]}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	return c, nil
+}
+
+// Close closes the connection and waits for the goroutines that serve it. Requests that
+// wait fail.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	c.cancel()
+	c.mu.Unlock()
+	c.running.Wait()
+	return nil
+}
+
+// Authenticate asks the handler.
+func (c *Client) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
+	late := fmt.Errorf("no answer within %v: %w", c.o.Timeout, context.DeadlineExceeded)
+	ctx, cancel := context.WithTimeoutCause(ctx, c.o.Timeout, late)
+	defer cancel()
+	link, id, err := c.enter()
+	if err != nil {
+		return nil, fmt.Errorf("zap handler %s: %w", c.o.Endpoint, err)
+	}
+	defer c.leave()
+	reply, err := link.ask(ctx, id, req)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("zap handler %s: %w", c.o.Endpoint, err)
+	case reply.Status == zap.Refused:
+		return nil, zap.Pass("refused by the ZAP handler at %s: %q", c.o.Endpoint, reply.Text)
+	}
+	return reply, nil
+}
+
+// enter counts a request in and gives it an id and the connection, which may still be in
+// the making.
+func (c *Client) enter() (*link, string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.ctx.Err() != nil:
+		return nil, "", errors.New("the client is closed")
+	case c.pending == c.o.MaxPending:
+		return nil, "", fmt.Errorf("%d requests wait for an answer already", c.pending)
+	}
+	c.pending++
+	c.last++
+	if c.link == nil || !c.link.usable() {
+		c.link = newLink(c.ctx, c.o)
+		c.running.Go(c.link.run)
+	}
+	return c.link, fmt.Sprintf("%s-%d", c.prefix, c.last), nil
+}
+
+func (c *Client) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pending--
+}
