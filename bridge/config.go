@@ -2,6 +2,8 @@ package bridge
 
 import (
 	"net/netip"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/zap"
@@ -12,8 +14,9 @@ import (
 // environment variables expanded and its relative paths made relative to the file.
 // [Load] makes one. It is read by many goroutines and changed by none.
 type Config struct {
-	// File is where it was read from.
+	// File is where it was read from, and Dir the folder that it lies in.
 	File string `toml:"-"`
+	Dir  string `toml:"-"`
 
 	Server ServerConfig          `toml:"server"`
 	Admin  AdminConfig           `toml:"admin"`
@@ -59,6 +62,15 @@ type ServerConfig struct {
 	MaxConnections      int  `toml:"max_connections"`
 	MaxConnectionsPerIP int  `toml:"max_connections_per_ip"` // 0 = no limit
 	MaxFailures         int  `toml:"max_failures"`           // a minute, per address and per user; 0 = no limit
+}
+
+// SelfSignedDir is the folder where a self-signed certificate is kept: that of server.key,
+// or certs beside the configuration file.
+func (c *Config) SelfSignedDir() string {
+	if c.Server.Key != "" {
+		return filepath.Dir(string(c.Server.Key))
+	}
+	return filepath.Join(c.Dir, "certs")
 }
 
 // The values of server.tls.
@@ -182,6 +194,25 @@ func (r *RouteConfig) Shared() bool {
 	return r.Socket == zmtp.SUB || r.Socket == zmtp.XSUB || r.Share == ShareRequests
 }
 
+// Stalls tells whether a client that is not read from would hold up others of the route
+// if the bridge waited for it, since they share a connection.
+func (r *RouteConfig) Stalls() bool {
+	if len(r.Bind) > 0 && slices.Contains([]zmtp.SocketType{zmtp.DEALER, zmtp.REQ, zmtp.ROUTER}, r.Socket) {
+		return true
+	}
+	return r.Shared()
+}
+
+// Receives tells whether clients of the route get messages.
+func (r *RouteConfig) Receives() bool {
+	return r.Socket != zmtp.PUSH && r.Socket != zmtp.PUB && r.Socket != zmtp.XPUB
+}
+
+// Sends tells whether clients of the route send messages, subscriptions not counted.
+func (r *RouteConfig) Sends() bool {
+	return r.Socket != zmtp.PULL && r.Socket != zmtp.SUB && r.Socket != zmtp.XSUB
+}
+
 // perUser tells whether the upstream of the route depends on who the client is.
 func (r *RouteConfig) perUser() bool {
 	for _, e := range r.Connect {
@@ -192,14 +223,38 @@ func (r *RouteConfig) perUser() bool {
 	return hasPlaceholder(r.Username) || hasPlaceholder(string(r.PasswordFile)) || hasPlaceholder(string(r.Cert))
 }
 
-// BindDomains are the ZAP domains of those who dial in: a chain entry that names no
-// domains does not answer for them.
-func (c *Config) BindDomains() []string {
-	var domains []string
+// ClientDomains are the ZAP domains that clients of the bridge log in to, each once.
+func (c *Config) ClientDomains() []string {
+	domains := []string{c.Zap.Domain}
 	for i := range c.Routes {
-		if d := c.Routes[i].BindDomain; d != "" {
+		if d := c.Routes[i].Domain; !slices.Contains(domains, d) {
 			domains = append(domains, d)
 		}
 	}
 	return domains
+}
+
+// BindDomains are the ZAP domains of those who dial in, each once. A chain entry that
+// names no domains does not answer for them: see [Config.BindChain].
+func (c *Config) BindDomains() []string {
+	var domains []string
+	for i := range c.Routes {
+		if d := c.Routes[i].BindDomain; d != "" && !slices.Contains(domains, d) {
+			domains = append(domains, d)
+		}
+	}
+	return domains
+}
+
+// BindChain are the entries of the chain that name domain, which is the bind_domain of a
+// route: only they decide on who dials in there, so that no resident's password opens a
+// door that is meant for devices.
+func (c *Config) BindChain(domain string) []ChainEntry {
+	var entries []ChainEntry
+	for _, e := range c.Zap.Chain {
+		if slices.Contains(e.Domains, domain) {
+			entries = append(entries, e)
+		}
+	}
+	return entries
 }

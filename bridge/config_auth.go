@@ -1,9 +1,6 @@
 package bridge
 
-import (
-	"net/netip"
-	"time"
-)
+import "time"
 
 // AuthConfig is one table [auth.NAME].
 type AuthConfig struct {
@@ -22,12 +19,12 @@ type HtpasswdConfig struct {
 
 // IPConfig is type = "ip": addresses that may come in.
 type IPConfig struct {
-	Allow []netip.Prefix `toml:"allow"`
-	Deny  []netip.Prefix `toml:"deny"`
+	Allow []string `toml:"allow"`
+	Deny  []string `toml:"deny"`
 	// TagMasks and DefaultMasks are RabbitMQ's: a user with one of the tags must come
 	// from one of its networks, a user with none from one of the defaults.
-	TagMasks     map[string][]netip.Prefix `toml:"tag_masks"`
-	DefaultMasks []netip.Prefix            `toml:"default_masks"`
+	TagMasks     map[string][]string `toml:"tag_masks"`
+	DefaultMasks []string            `toml:"default_masks"`
 }
 
 // AnonymousConfig is type = "anonymous": NULL logins, with an empty user.
@@ -40,7 +37,9 @@ type CurveConfig struct {
 
 // CertificateConfig is type = "certificate": TLS client certificates that server.client_ca
 // verifies.
-type CertificateConfig struct{}
+type CertificateConfig struct {
+	UserFrom []string `toml:"user_from"` // where the name stands: "email", "dns", "uri", "cn"; default in this order
+}
 
 // RemoteConfig is type = "zap": a ZAP handler of any language behind an endpoint.
 type RemoteConfig struct {
@@ -54,7 +53,7 @@ type RemoteConfig struct {
 type JWTConfig struct {
 	Algorithms []string `toml:"algorithms"` // the allow-list: HS256 … EdDSA; required
 
-	Keys       []Path `toml:"keys"`        // PEM or JWK files, or folders of them that are watched; the name without extension is the kid
+	Keys       Paths  `toml:"keys"`        // PEM or JWK files, or folders of them that are watched; the name without extension is the kid
 	DefaultKey string `toml:"default_key"` // kid for tokens that name none
 	JWKSURL    string `toml:"jwks_url"`
 	Discovery  bool   `toml:"discovery"` // OIDC: the issuer's own document tells the JWKS URL
@@ -64,12 +63,12 @@ type JWTConfig struct {
 	ResourceServerID   string `toml:"resource_server_id"`   // must be in aud; required
 	ResourceServerType string `toml:"resource_server_type"` // RFC 9396 type; empty = authorization_details are not read
 
-	ScopePrefix             *string             `toml:"scope_prefix"` // default resource_server_id and a dot; Load fills it in
-	ScopeAliases            map[string][]string `toml:"scope_aliases"`
-	ExtraScopesSource       string              `toml:"extra_scopes_source"`
-	ExtraScopesMode         string              `toml:"extra_scopes_mode"` // "add" or "replace"
-	PreferredUsernameClaims []string            `toml:"preferred_username_claims"`
-	StrictTopics            bool                `toml:"strict_topics"`
+	ScopePrefix             *string          `toml:"scope_prefix"` // default resource_server_id and a dot; Load fills it in
+	ScopeAliases            map[string]Words `toml:"scope_aliases"`
+	ExtraScopesSource       string           `toml:"extra_scopes_source"`
+	ExtraScopesMode         string           `toml:"extra_scopes_mode"` // "add" or "replace"
+	PreferredUsernameClaims []string         `toml:"preferred_username_claims"`
+	StrictTopics            bool             `toml:"strict_topics"`
 
 	Leeway     time.Duration `toml:"leeway"`
 	RequireExp bool          `toml:"require_exp"`

@@ -39,6 +39,12 @@ func (s *Size) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Paths are files or folders: in the file a list, or one string.
+type Paths []Path
+
+// Words is a list of words: in the file a list, or one string with spaces between them.
+type Words []string
+
 // CurveKey is a CURVE public key, in the file as the 40 characters of Z85; zero for none.
 type CurveKey [32]byte
 

@@ -1,0 +1,219 @@
+package bridge
+
+import (
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/zwsbridge/zwsbridge/zap/certificate"
+	"github.com/zwsbridge/zwsbridge/zap/ip"
+)
+
+// authorizes tells whether the authenticator can also look at logins that another one has
+// accepted.
+func (a *AuthConfig) authorizes() bool {
+	switch a.Settings.(type) {
+	case *IPConfig, *HTTPConfig, nil: // nil: a fault of its own
+		return true
+	}
+	return false
+}
+
+// auth checks one [auth.NAME].
+func (c *checker) auth(key string, a AuthConfig) {
+	switch s := a.Settings.(type) {
+	case *HtpasswdConfig:
+		c.required(key+".file", string(s.File), `type = "htpasswd"`)
+		c.madeLater(key+".file", s.File, "zwsbridge passwd adds users to it")
+	case *IPConfig:
+		c.authIP(key, s)
+	case *AnonymousConfig:
+		c.warn(key, "lets everybody in without a login, where a route takes NULL")
+	case *CurveConfig:
+		c.required(key+".dir", string(s.Dir), `type = "curve"`)
+		if s.Dir == "*" {
+			c.warn(key+".dir", `is "*": everybody who makes a key may come in`)
+			return
+		}
+		c.madeLater(key+".dir", s.Dir, "put the public zcert file of every client there")
+	case *CertificateConfig:
+		if c.Server.ClientCA == "" {
+			c.fault(key, "needs server.client_ca: without one no client certificate is asked for")
+		}
+		for i, from := range s.UserFrom {
+			c.oneOf(entry(key+".user_from", i), from, fieldNames())
+		}
+	case *RemoteConfig:
+		c.authRemote(key, s)
+	case *JWTConfig:
+		c.authJWT(key, s)
+	case *HTTPConfig:
+		c.authHTTP(key, s)
+	case *TokenEndpointConfig:
+		c.authTokenEndpoint(key, s)
+	}
+}
+
+// authenticates tells whether [auth.NAME] is the authn of an entry of the chain.
+func (c *checker) authenticates(key string) bool {
+	return slices.ContainsFunc(c.Zap.Chain, func(e ChainEntry) bool { return joinKey("auth", e.Authn) == key })
+}
+
+func fieldNames() (names []string) {
+	for _, f := range certificate.DefaultUserFrom {
+		names = append(names, string(f))
+	}
+	return names
+}
+
+func (c *checker) authIP(key string, s *IPConfig) {
+	ranges := func(key string, list []string) {
+		for i, r := range list {
+			if _, err := ip.New(ip.Options{Allow: []string{r}}); err != nil {
+				c.fault(entry(key, i), `is %q: want a range like "10.0.0.0/8" or an address`, r)
+			}
+		}
+	}
+	ranges(key+".allow", s.Allow)
+	ranges(key+".deny", s.Deny)
+	ranges(key+".default_masks", s.DefaultMasks)
+	for _, tag := range slices.Sorted(maps.Keys(s.TagMasks)) {
+		ranges(joinKey(key+".tag_masks", tag), s.TagMasks[tag])
+	}
+	if len(s.Allow)+len(s.Deny)+len(s.DefaultMasks)+len(s.TagMasks) == 0 {
+		c.fault(key, `names no range: want allow, deny, tag_masks or default_masks, "0.0.0.0/0" for any IPv4 address`)
+	}
+}
+
+func (c *checker) authRemote(key string, s *RemoteConfig) {
+	c.positive(key+".timeout", s.Timeout)
+	if s.Endpoint == "" {
+		c.required(key+".endpoint", "", `type = "zap"`)
+		return
+	}
+	if !c.endpoint(key+".endpoint", s.Endpoint, false) {
+		return
+	}
+	if !isLocalEndpoint(s.Endpoint) && s.ServerKey.IsZero() {
+		c.fault(key+".endpoint", "is neither ipc nor loopback, so CURVE is needed: want server_key and cert")
+	}
+	if s.ServerKey.IsZero() != (s.Cert == "") {
+		c.fault(key, "has only one of server_key and cert: CURVE needs both, NULL neither")
+	}
+	if s.Cert != "" {
+		c.secretCert(key+".cert", s.Cert)
+	}
+}
+
+var jwtAlgorithms = []string{
+	"HS256", "HS384", "HS512", "RS256", "RS384", "RS512",
+	"PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
+}
+
+func (c *checker) authJWT(key string, s *JWTConfig) {
+	if len(s.Algorithms) == 0 {
+		c.fault(key, "has no algorithms: want a list of %s", choices(jwtAlgorithms))
+	}
+	for i, a := range s.Algorithms {
+		c.oneOf(entry(key+".algorithms", i), a, jwtAlgorithms)
+	}
+	c.required(key+".resource_server_id", s.ResourceServerID, `type = "jwt"`)
+	if len(s.Keys) == 0 && s.JWKSURL == "" && !s.Discovery {
+		c.fault(key, "has no keys: want keys, jwks_url, or issuer with discovery = true")
+	}
+	for i, p := range s.Keys {
+		c.exists(entry(key+".keys", i), p)
+	}
+	if s.JWKSURL != "" {
+		c.keyURL(key+".jwks_url", s.JWKSURL)
+	}
+	if s.Discovery {
+		c.required(key+".issuer", s.Issuer, "discovery")
+		if s.Issuer != "" {
+			c.keyURL(key+".issuer", s.Issuer)
+		}
+	}
+	if s.Issuer == "" {
+		c.warn(key, "has no issuer: the iss claim of its tokens is not checked")
+	}
+	if !s.RequireExp {
+		c.warn(key+".require_exp", "is false: a token without exp is good for ever")
+	}
+	c.oneOf(key+".extra_scopes_mode", s.ExtraScopesMode, []string{"add", "replace"})
+	c.positive(key+".timeout", s.Timeout)
+	c.file(key+".ca", s.CA)
+}
+
+// keyURL checks where keys come from: over TLS, or from this machine.
+func (c *checker) keyURL(key, text string) {
+	c.url(key, text, "https", "http")
+	c.plainHTTP(key, text, "whoever is on the way can give us keys of his own")
+}
+
+// plainHTTP reports http:// to another machine.
+func (c *checker) plainHTTP(key, text, so string) {
+	rest, ok := strings.CutPrefix(text, "http://")
+	if !ok {
+		return
+	}
+	host, _, _ := strings.Cut(rest, "/")
+	if !isLoopback(host) && !isLoopback(host+":80") {
+		c.warn(key, "goes over http to another machine: %s", so)
+	}
+}
+
+func (c *checker) authHTTP(key string, s *HTTPConfig) {
+	c.oneOf(key+".method", s.Method, []string{"POST", "GET"})
+	for _, u := range []struct{ name, text string }{
+		{"user_path", s.UserPath}, {"vhost_path", s.VhostPath},
+		{"resource_path", s.ResourcePath}, {"topic_path", s.TopicPath},
+	} {
+		if u.text != "" {
+			c.url(joinKey(key, u.name), u.text, "https", "http")
+			c.plainHTTP(joinKey(key, u.name), u.text, "passwords can be read, and answers forged, on the way")
+		}
+	}
+	if s.UserPath == "" && c.authenticates(key) {
+		c.fault(key, "has no user_path, and is an authn in zap.chain")
+	}
+	if s.VhostPath == "" && s.ResourcePath == "" && s.TopicPath == "" && !c.authenticates(key) {
+		c.fault(key, "has none of vhost_path, resource_path and topic_path: there is nothing to ask")
+	}
+	if s.Method == "GET" {
+		c.warn(key+".method", "GET puts passwords into URLs, which servers log")
+	}
+	c.positive(key+".timeout", s.Timeout)
+	c.clientTLS(key, s.CA, s.Cert, s.Key)
+}
+
+func (c *checker) authTokenEndpoint(key string, s *TokenEndpointConfig) {
+	c.required(key+".url", s.URL, `type = "token-endpoint"`)
+	if s.URL != "" {
+		c.url(key+".url", s.URL, "https", "http")
+		c.plainHTTP(key+".url", s.URL, "tokens can be read, and answers forged, on the way")
+	}
+	if _, err := regexp.Compile(s.TokenRegex); err != nil {
+		c.fault(key+".token_regex", "is no RE2 expression: %v", err)
+	}
+	c.oneOf(key+".identity_map", s.IdentityMap, []string{"", "uuid4"})
+	if s.IdentityMap != "" {
+		c.required(key+".store", string(s.Store), "identity_map")
+	}
+	if s.Store != "" {
+		c.folder(key+".store", Path(filepath.Dir(string(s.Store))))
+	}
+	c.positive(key+".timeout", s.Timeout)
+	c.clientTLS(key, s.CA, s.Cert, s.Key)
+}
+
+// clientTLS checks the TLS files of an HTTP client.
+func (c *checker) clientTLS(key string, ca, cert, private Path) {
+	c.file(key+".ca", ca)
+	c.file(key+".cert", cert)
+	c.secretFile(key+".key", private)
+	if (cert == "") != (private == "") {
+		c.fault(key, "has only one of cert and key: want both or neither")
+	}
+}

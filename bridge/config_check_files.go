@@ -1,0 +1,186 @@
+package bridge
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// file reports a file that is not there.
+func (c *checker) file(key string, p Path) {
+	if p == "" {
+		return
+	}
+	info, err := os.Stat(string(p))
+	switch {
+	case err != nil:
+		c.fault(key, "%s: %s", p, reason(err))
+	case info.IsDir():
+		c.fault(key, "%s is a folder: want a file", p)
+	}
+}
+
+// folder reports a folder that is not there.
+func (c *checker) folder(key string, p Path) {
+	info, err := os.Stat(string(p))
+	switch {
+	case err != nil:
+		c.fault(key, "%s: %s", p, reason(err))
+	case !info.IsDir():
+		c.fault(key, "%s is a file: want a folder", p)
+	}
+}
+
+// exists reports a file or folder that is not there.
+func (c *checker) exists(key string, p Path) {
+	if _, err := os.Stat(string(p)); err != nil {
+		c.fault(key, "%s: %s", p, reason(err))
+	}
+}
+
+// madeLater warns of a file or folder that is not there and that [Config.MakeMissing] will
+// make, empty.
+func (c *checker) madeLater(key string, p Path, use string) {
+	if p == "" {
+		return
+	}
+	if _, err := os.Stat(string(p)); errors.Is(err, fs.ErrNotExist) {
+		c.warn(key, "%s is not there yet, so nobody can log in by it; serve makes it, empty, and %s", p, use)
+	} else if err != nil {
+		c.fault(key, "%s: %s", p, reason(err))
+	}
+}
+
+// secretFile reports a file with a secret that is not there, or that others may read.
+func (c *checker) secretFile(key string, p Path) {
+	if p == "" {
+		return
+	}
+	info, err := os.Stat(string(p))
+	switch {
+	case err != nil:
+		c.fault(key, "%s: %s", p, reason(err))
+	case info.IsDir():
+		c.fault(key, "%s is a folder: want a file", p)
+	case info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows":
+		c.fault(key, "%s holds a secret and has mode %04o, so others may read it: want 0600", p, info.Mode().Perm())
+	}
+}
+
+// secretSuffix ends the name of the file that holds the secret half of a zcert.
+const secretSuffix = "_secret"
+
+// secretCert reports a CURVE certificate whose secret half cannot be used.
+func (c *checker) secretCert(key string, p Path) {
+	name := p + secretSuffix
+	if _, err := os.Stat(string(name)); err != nil {
+		c.fault(key, "%s: %s: make the certificate with zwsbridge keygen", name, reason(err))
+		return
+	}
+	c.secretFile(key, name)
+}
+
+// certExists tells whether there is a CURVE certificate with its secret half.
+func certExists(p Path) bool {
+	if p == "" {
+		return false
+	}
+	_, err := os.Stat(string(p) + secretSuffix)
+	return err == nil
+}
+
+// secrets reports a static folder that would publish a secret.
+func (c *checker) secrets() {
+	if c.Server.Static == "" {
+		return
+	}
+	static := realPath(string(c.Server.Static))
+	for _, s := range c.secretPaths() {
+		if s.path == "" {
+			continue
+		}
+		// Where a user name stands in it, everything beside it counts.
+		fixed, _, varies := strings.Cut(string(s.path), "{")
+		if varies {
+			fixed = filepath.Dir(fixed + "x")
+		}
+		if within(static, realPath(fixed)) {
+			c.fault("server.static", "%s would publish the secret of %s: want a folder that holds no secret", c.Server.Static, s.key)
+		}
+	}
+	if within(static, realPath(filepath.Join(c.Dir, filepath.Base(c.File)))) {
+		c.warn("server.static", "%s publishes this very configuration file", c.Server.Static)
+	}
+}
+
+// secretPath is a file or folder that holds a secret, and the key that names it.
+type secretPath struct {
+	key  string
+	path Path
+}
+
+func (c *checker) secretPaths() []secretPath {
+	s := &c.Server
+	all := []secretPath{
+		{"server.key", s.Key},
+		{"server.acme_cache", s.ACMECache},
+		{"admin.token_file", c.Admin.TokenFile},
+	}
+	curve := func(key string, p Path) {
+		if p != "" {
+			all = append(all, secretPath{key, p + secretSuffix})
+		}
+	}
+	curve("server.curve_cert", s.CurveCert)
+	if s.TLS == TLSSelfSigned {
+		all = append(all, secretPath{"server.tls", Path(c.SelfSignedDir())})
+	}
+	for i := range c.Routes {
+		r, key := &c.Routes[i], entry("route", i)
+		all = append(all, secretPath{key + ".password_file", r.PasswordFile})
+		curve(key+".cert", r.Cert)
+	}
+	for name, a := range c.Auth {
+		key := joinKey("auth", name)
+		switch a := a.Settings.(type) {
+		case *HtpasswdConfig:
+			all = append(all, secretPath{key + ".file", a.File})
+		case *RemoteConfig:
+			curve(key+".cert", a.Cert)
+		case *JWTConfig:
+			for i, p := range a.Keys {
+				all = append(all, secretPath{entry(key+".keys", i), p})
+			}
+		case *HTTPConfig:
+			all = append(all, secretPath{key + ".key", a.Key})
+		case *TokenEndpointConfig:
+			all = append(all, secretPath{key + ".key", a.Key}, secretPath{key + ".store", a.Store})
+		}
+	}
+	return all
+}
+
+// realPath follows symbolic links as far as the path exists.
+func realPath(path string) string {
+	rest := ""
+	for dir := filepath.Clean(path); ; {
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
+			return filepath.Join(real, rest)
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return path
+		}
+		rest = filepath.Join(filepath.Base(dir), rest)
+		dir = parent
+	}
+}
+
+// within tells whether path is dir or below it.
+func within(dir, path string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}

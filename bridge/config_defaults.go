@@ -1,0 +1,157 @@
+package bridge
+
+import (
+	"cmp"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// What holds where the file says nothing. What depends on another key is at the end, in
+// fillIn.
+
+func defaultConfig() Config {
+	return Config{
+		Server: ServerConfig{
+			Listen:           "127.0.0.1:8443",
+			TLS:              TLSSelfSigned,
+			HandshakeTimeout: 10 * time.Second,
+			PingInterval:     25 * time.Second,
+			WriteTimeout:     10 * time.Second,
+			Drain:            10 * time.Second,
+			MaxHandshake:     16 << 10,
+			MaxMessage:       1 << 20,
+			MaxFrames:        1000,
+			MaxSubscriptions: 1000,
+			MaxTopic:         1 << 10,
+			MaxConnections:   10000,
+			MaxFailures:      10,
+		},
+		Zap: ZapConfig{
+			Domain:  "global",
+			Timeout: 5 * time.Second,
+		},
+	}
+}
+
+// defaultAdmin is what an [admin] table without keys means.
+var defaultAdmin = AdminConfig{Listen: "127.0.0.1:9090"}
+
+func defaultRoute() RouteConfig {
+	return RouteConfig{
+		Credentials:    CredentialsStatic,
+		Ready:          ReadyAny,
+		ConnectTimeout: 5 * time.Second,
+		HighWaterMark:  1000,
+		HighWaterBytes: 4 << 20,
+		Separator:      "/",
+		OnWide:         OnWideRefuse,
+	}
+}
+
+// authTypes makes the settings of each authenticator, with their defaults.
+var authTypes = map[string]func() any{
+	"htpasswd":    func() any { return &HtpasswdConfig{} },
+	"ip":          func() any { return &IPConfig{} },
+	"anonymous":   func() any { return &AnonymousConfig{} },
+	"curve":       func() any { return &CurveConfig{} },
+	"certificate": func() any { return &CertificateConfig{} },
+	"zap":         func() any { return &RemoteConfig{} },
+	"jwt": func() any {
+		return &JWTConfig{ExtraScopesMode: "add", RequireExp: true, Timeout: 5 * time.Second}
+	},
+	"http": func() any {
+		return &HTTPConfig{Method: "POST", Timeout: 5 * time.Second, Cache: 15 * time.Second}
+	},
+	"token-endpoint": func() any {
+		return &TokenEndpointConfig{TokenRegex: defaultTokenRegex, Timeout: 5 * time.Second}
+	},
+}
+
+// defaultTokenRegex is the form of a JSON Web Token: three parts of base64url.
+const defaultTokenRegex = `[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+`
+
+// setDefaults gives an entry of an array its defaults before it is read.
+func setDefaults(v reflect.Value) {
+	if r, ok := v.Addr().Interface().(*RouteConfig); ok {
+		*r = defaultRoute()
+	}
+}
+
+// fillIn sets what follows from other keys.
+func (d *decoder) fillIn(c *Config) {
+	if !d.given["server.curve_cert"] {
+		c.Server.CurveCert = d.path("certs/server")
+	}
+	for i, e := range c.Zap.Listen {
+		c.Zap.Listen[i] = absoluteEndpoint(d.dir, e)
+	}
+	for i := range c.Routes {
+		r := &c.Routes[i]
+		r.Domain = cmp.Or(r.Domain, c.Zap.Domain)
+		r.Mechanism = cmp.Or(r.Mechanism, defaultMechanism(r))
+		r.OnFull = cmp.Or(r.OnFull, defaultOnFull(r))
+		if r.ClientMechanisms == nil {
+			r.ClientMechanisms = defaultClientMechanisms(c, r)
+		}
+		for n := range r.Connect {
+			e := &r.Connect[n]
+			e.Endpoint = absoluteEndpoint(d.dir, e.Endpoint)
+			if e.ServerKey.IsZero() {
+				e.ServerKey = r.ServerKey
+			}
+		}
+		for n, e := range r.Bind {
+			r.Bind[n] = absoluteEndpoint(d.dir, e)
+		}
+	}
+	for _, a := range c.Auth {
+		switch s := a.Settings.(type) {
+		case *RemoteConfig:
+			s.Endpoint = absoluteEndpoint(d.dir, s.Endpoint)
+			s.Timeout = cmp.Or(s.Timeout, c.Zap.Timeout)
+		case *JWTConfig:
+			if s.ScopePrefix == nil {
+				prefix := s.ResourceServerID + "."
+				s.ScopePrefix = &prefix
+			}
+		}
+	}
+}
+
+// defaultMechanism: a client's own login can only go on as PLAIN.
+func defaultMechanism(r *RouteConfig) zap.Mechanism {
+	if r.Credentials == CredentialsClient {
+		return zap.PLAIN
+	}
+	return zap.NULL
+}
+
+// defaultOnFull: what is published is soon old, all else is waited for, except where a
+// slow client would make others wait. A lost reply would leave a client waiting for ever,
+// so there the slow client has to go.
+func defaultOnFull(r *RouteConfig) string {
+	switch {
+	case slices.Contains([]zmtp.SocketType{zmtp.SUB, zmtp.XSUB}, r.Socket):
+		return OnFullDropOldest
+	case r.Stalls():
+		return OnFullDisconnect
+	}
+	return OnFullBlock
+}
+
+// defaultClientMechanisms: NULL has to be named. A client certificate is a login as soon
+// as there is somebody who vouches for it.
+func defaultClientMechanisms(c *Config, r *RouteConfig) []zap.Mechanism {
+	if r.Credentials == CredentialsClient {
+		return []zap.Mechanism{zap.PLAIN}
+	}
+	mechanisms := []zap.Mechanism{zap.PLAIN, zap.BEARER, zap.CURVE}
+	if c.Server.ClientCA != "" {
+		mechanisms = append(mechanisms, zap.TLS)
+	}
+	return mechanisms
+}
