@@ -1,0 +1,220 @@
+package zmtp
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// octets reads hexadecimal with blanks.
+func octets(t testing.TB, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// stream is a connection that only delivers what r reads.
+type stream struct {
+	net.Conn
+	r io.Reader
+}
+
+func (s stream) Read(p []byte) (int, error) { return s.r.Read(p) }
+
+func TestFrameOctets(t *testing.T) {
+	long := bytes.Repeat([]byte("x"), 256)
+	tests := []struct {
+		name   string
+		frame  Frame
+		octets string
+	}{
+		{"empty", Frame{Body: []byte{}}, "00 00"},
+		{"last", Frame{Body: []byte("a")}, "00 01 61"},
+		{"more", Frame{More: true, Body: []byte("ab")}, "01 02 6162"},
+		{"command", Frame{Command: true, Body: []byte("\x04PING\x00\x00")}, "04 07 0450494e470000"},
+		{"longest short", Frame{Body: long[:255]}, "00 ff" + strings.Repeat("78", 255)},
+		{"shortest long", Frame{Body: long}, "02 0000000000000100" + strings.Repeat("78", 256)},
+		{"long more", Frame{More: true, Body: long}, "03 0000000000000100" + strings.Repeat("78", 256)},
+		{"long command", Frame{Command: true, Body: long}, "06 0000000000000100" + strings.Repeat("78", 256)},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			want := octets(t, test.octets)
+			if got := appendFrame(nil, test.frame); !bytes.Equal(got, want) {
+				t.Errorf("marshals to %x, want %x", got, want)
+			}
+			r := newReader(stream{r: bytes.NewReader(want)}, 0)
+			got, err := readFrame(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(test.frame, got); d != "" {
+				t.Errorf("parses to another frame:\n%s", d)
+			}
+		})
+	}
+}
+
+// readFrame reads one frame of any size.
+func readFrame(r *reader) (Frame, error) {
+	h, err := r.header()
+	if err != nil {
+		return Frame{}, err
+	}
+	body, err := r.body(h)
+	return Frame{More: h.more, Command: h.command, Body: body}, err
+}
+
+func TestBrokenFrames(t *testing.T) {
+	tests := []struct {
+		name, octets string
+		want         error
+	}{
+		{"nothing", "", io.EOF},
+		{"flags only", "00", io.ErrUnexpectedEOF},
+		{"half a long size", "02 00000000", io.ErrUnexpectedEOF},
+		{"half a body", "00 05 6162", io.ErrUnexpectedEOF},
+		{"half a large body", "02 0000000000100000 6162", io.ErrUnexpectedEOF},
+		{"reserved flag 08", "08 00", ErrProtocol},
+		{"reserved flag 80", "80 00", ErrProtocol},
+		{"command with MORE", "05 00", ErrProtocol},
+		{"long command with MORE", "07 0000000000000001 61", ErrProtocol},
+		{"size beyond 2^63-1", "02 8000000000000000", ErrProtocol},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			r := newReader(stream{r: bytes.NewReader(octets(t, test.octets))}, 0)
+			if _, err := readFrame(r); !errors.Is(err, test.want) {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+		})
+	}
+}
+
+// TestReaderPieces reads the same frames however the stream is cut.
+func TestReaderPieces(t *testing.T) {
+	frames := []Frame{
+		{Body: []byte("short")},
+		{More: true, Body: bytes.Repeat([]byte("m"), 700)}, // more than the first buffer
+		{Body: []byte{}},
+		{Body: bytes.Repeat([]byte("l"), 5000)}, // more than the buffer may become
+		{Body: bytes.Repeat([]byte("h"), 3*firstChunk)},
+		{Command: true, Body: []byte("\x04PONG")},
+	}
+	var wire []byte
+	for _, f := range frames {
+		wire = appendFrame(wire, f)
+	}
+	for name, cut := range map[string]func(io.Reader) io.Reader{
+		"whole":        func(r io.Reader) io.Reader { return r },
+		"octets":       iotest.OneByteReader,
+		"halves":       iotest.HalfReader,
+		"data and EOF": iotest.DataErrReader,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newReader(stream{r: cut(bytes.NewReader(wire))}, 2048)
+			for i, want := range frames {
+				got, err := readFrame(r)
+				if err != nil {
+					t.Fatalf("frame %d: %v", i, err)
+				}
+				if d := cmp.Diff(want, got); d != "" {
+					t.Fatalf("frame %d differs:\n%s", i, d)
+				}
+			}
+			if _, err := readFrame(r); !errors.Is(err, io.EOF) {
+				t.Errorf("at the end: %v, want EOF", err)
+			}
+			if len(r.buf) > 2048 {
+				t.Errorf("the buffer grew to %d octets, allowed are 2048", len(r.buf))
+			}
+		})
+	}
+}
+
+// TestReaderMemory: what a header announces costs nothing until it arrives.
+func TestReaderMemory(t *testing.T) {
+	for _, announced := range []string{"0000000000008000", "0000000010000000", "4000000000000000"} {
+		r := newReader(stream{r: bytes.NewReader(octets(t, "02"+announced+"616263"))}, 0)
+		if _, err := readFrame(r); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Fatalf("%s: %v", announced, err)
+		}
+		if got := len(r.buf) + cap(r.large); got > firstReadBuffer {
+			t.Errorf("%s octets announced and 3 sent: %d octets are held", announced, got)
+		}
+	}
+	var frame []byte
+	allocated := testing.AllocsPerRun(10, func() {
+		r := newReader(stream{r: bytes.NewReader(octets(t, "02 4000000000000000 61"))}, 0)
+		_, _ = readFrame(r)
+		frame = r.buf
+	})
+	if allocated > 20 || len(frame) != firstReadBuffer {
+		t.Errorf("%v allocations, buffer of %d octets", allocated, len(frame))
+	}
+}
+
+func TestReaderReleasesLargeFrame(t *testing.T) {
+	wire := appendFrame(nil, Frame{Body: make([]byte, 4*firstChunk)})
+	wire = appendFrame(wire, Frame{Body: []byte("small")})
+	r := newReader(stream{r: bytes.NewReader(wire)}, 0)
+	for range 2 {
+		if _, err := readFrame(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r.large != nil {
+		t.Errorf("%d octets are held after the large frame is gone", cap(r.large))
+	}
+}
+
+// frameSeeds is the corpus of FuzzFrames.
+var frameSeeds = []string{
+	"00 00",
+	"01 01 61 00 00",
+	"04 07 0450494e470000",
+	"02 0000000000000100" + strings.Repeat("78", 256),
+	"02 0000000000000001 61", // long form of a short frame
+	"06 4000000000000000 61",
+	"02 ffffffffffffffff",
+	"05 00",
+	"f8 00",
+	"00 ff 00",
+}
+
+// FuzzFrames: what parses marshals to the same octets, and memory follows what was sent.
+func FuzzFrames(f *testing.F) {
+	for _, s := range frameSeeds {
+		f.Add(octets(f, s))
+	}
+	f.Fuzz(func(t *testing.T, wire []byte) {
+		r := newReader(stream{r: bytes.NewReader(wire)}, 1024)
+		rest := wire
+		for {
+			frame, err := readFrame(r)
+			if err != nil {
+				break
+			}
+			n := len(appendFrame(nil, frame))
+			if rest[0]&flagLong != 0 && len(frame.Body) <= maxShort {
+				n += longHeader - shortHeader // the long form, which we do not send
+			} else if got := appendFrame(nil, frame); !bytes.Equal(got, rest[:n]) {
+				t.Fatalf("%x parses and marshals to %x", rest[:n], got)
+			}
+			rest = rest[n:]
+		}
+		if held := len(r.buf) + cap(r.large); held > 1024+firstChunk+2*len(wire) {
+			t.Fatalf("%d octets sent, %d held", len(wire), held)
+		}
+	})
+}
