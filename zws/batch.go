@@ -11,7 +11,9 @@ import (
 // one call at a time.
 type Source interface {
 	// Next appends to b until b is full or nothing is queued. What it took is counted
-	// as written. After more was queued, Channel.Wake is to be called.
+	// as written, and has to stay untouched until Next is called again: the writer does so
+	// after every write, until nothing is appended. After more was queued, Channel.Wake is
+	// to be called.
 	Next(b *Batch)
 }
 

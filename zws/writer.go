@@ -96,7 +96,6 @@ func (w *writer) flush() bool {
 		if b.size == 0 {
 			return true
 		}
-		full := b.Full()
 		w.conn.SetWriteDeadline(time.Now().Add(w.timeout))
 		if err := b.writeTo(w.conn); err != nil {
 			w.session.Close(writeError(err))
@@ -106,9 +105,6 @@ func (w *writer) flush() bool {
 		if last != nil {
 			w.session.linger()
 			return false
-		}
-		if !full {
-			return true
 		}
 	}
 }
