@@ -96,6 +96,11 @@ func overListener(endpoint func(t testing.TB) string) connect {
 // overPipe connects through net.Pipe.
 func overPipe(t testing.TB, l login, client, server zmtp.Options) (*zmtp.Conn, *zmtp.Conn, error) {
 	a, b := net.Pipe()
+	return handshake(t, a, b, l, client, server)
+}
+
+// handshake makes connections of both ends of a transport.
+func handshake(t testing.TB, a, b net.Conn, l login, client, server zmtp.Options) (*zmtp.Conn, *zmtp.Conn, error) {
 	type result struct {
 		c   *zmtp.Conn
 		err error

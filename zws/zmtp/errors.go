@@ -74,3 +74,16 @@ type SocketTypeError struct {
 func (e *SocketTypeError) Error() string {
 	return fmt.Sprintf("a %s socket may not talk to the peer's %s", e.Ours, e.Peer)
 }
+
+// WriteError is why Write failed and how far it got.
+type WriteError struct {
+	// Written is how many of the messages, from the first, were handed to the system
+	// whole. The peer may or may not have got them; the others it cannot have got whole.
+	Written int
+	Err     error
+}
+
+func (e *WriteError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *WriteError) Unwrap() error { return e.Err }

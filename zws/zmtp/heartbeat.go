@@ -30,9 +30,10 @@ type heartbeat struct {
 // patience is how long the peer may be silent if we ping it every interval.
 func patience(interval time.Duration) time.Duration { return 2 * interval }
 
-// startHeartbeat begins to send PINGs, if we were asked to, and to expect an answer.
+// startHeartbeat begins to send PINGs, if we were asked to, and to expect an answer. A
+// ZMTP 3.0 peer knows no PING: some hand it to the application as a message.
 func (c *Conn) startHeartbeat() {
-	if c.o.Heartbeat <= 0 {
+	if c.o.Heartbeat <= 0 || !c.commandSubscriptions {
 		return
 	}
 	c.in.patience = patience(c.o.Heartbeat)

@@ -57,8 +57,9 @@ type Options struct {
 	// WriteTimeout bounds every write after the handshake: a peer that takes nothing for
 	// so long is disconnected; zero means [DefaultWriteTimeout].
 	WriteTimeout time.Duration
-	// Heartbeat is the interval of our PING commands (37/ZMTP); zero means none. A peer
-	// from which nothing arrives for two intervals is disconnected with [ErrSilent].
+	// Heartbeat is the interval of our PING commands (37/ZMTP); zero means none, and a
+	// ZMTP 3.0 peer, which knows no PING, is sent none. A peer that is pinged and from
+	// which nothing arrives for two intervals is disconnected with [ErrSilent].
 	Heartbeat time.Duration
 	// ReadBuffer is how large the read buffer may grow, in octets; zero means
 	// [DefaultReadBuffer]. Frames that do not fit are read into memory of their own.

@@ -13,8 +13,8 @@ var errNoFrame = errors.New("zmtp: message without a frame")
 
 // Write sends messages, all of them in one system call. It may be called by several
 // goroutines; the messages of one call stay together. What msgs hold is not kept. A
-// message without a frame is refused before anything is sent. After any other error the
-// connection is closed, and nobody knows which of the messages the peer has got.
+// message without a frame is refused before anything is sent. Any other error is a
+// [*WriteError], which tells what was sent, and the connection is closed.
 func (c *Conn) Write(msgs ...Message) error {
 	for _, m := range msgs {
 		if len(m) == 0 {
@@ -28,11 +28,15 @@ func (c *Conn) Write(msgs ...Message) error {
 	for _, m := range msgs {
 		for i, body := range m {
 			if err := c.encode(b, Frame{More: i < len(m)-1, Body: body}); err != nil {
-				return err
+				return &WriteError{Err: err}
 			}
 		}
+		b.ends = append(b.ends, b.size)
 	}
-	return c.flush(b)
+	if n, err := c.flush(b); err != nil {
+		return &WriteError{Written: b.whole(n), Err: err}
+	}
+	return nil
 }
 
 // Subscribe asks a PUB or XPUB peer for messages whose first frame begins with one of
@@ -71,7 +75,8 @@ func (c *Conn) writeFrames(frames ...Frame) error {
 			return err
 		}
 	}
-	return c.flush(b)
+	_, err := c.flush(b)
+	return err
 }
 
 // encode adds to b what the mechanism makes of f. The lock is held on entry.
@@ -85,20 +90,20 @@ func (c *Conn) encode(b *batch, f Frame) error {
 	return nil
 }
 
-// flush writes b. The lock is held on entry.
-func (c *Conn) flush(b *batch) error {
-	err := c.nc.SetWriteDeadline(time.Now().Add(c.o.WriteTimeout))
+// flush writes b and tells how many octets of it were written. The lock is held on entry.
+func (c *Conn) flush(b *batch) (n int64, err error) {
+	err = c.nc.SetWriteDeadline(time.Now().Add(c.o.WriteTimeout))
 	if err == nil {
-		err = b.writeTo(c.nc)
+		n, err = b.writeTo(c.nc)
 	}
 	if err == nil {
-		return nil
+		return n, nil
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = fmt.Errorf("zmtp: the peer did not take it within %v: %w", c.o.WriteTimeout, os.ErrDeadlineExceeded)
 	}
 	c.shut(err)
-	return *c.cause.Load()
+	return n, *c.cause.Load()
 }
 
 // writeRaw writes octets of the handshake, whose deadline closes the connection.
@@ -126,6 +131,8 @@ type batch struct {
 	done int      // up to here buf is in vec
 	vec  [][]byte // what comes before buf[done:]
 	left net.Buffers
+	size int64   // octets
+	ends []int64 // where each message ends
 }
 
 var batches = sync.Pool{New: func() any { return new(batch) }}
@@ -136,6 +143,7 @@ func newBatch() *batch { return batches.Get().(*batch) }
 func (b *batch) free() {
 	clear(b.vec)
 	b.buf, b.vec, b.done, b.left = b.buf[:0], b.vec[:0], 0, nil
+	b.size, b.ends = 0, b.ends[:0]
 	if cap(b.buf) <= keptBatch {
 		batches.Put(b)
 	}
@@ -143,7 +151,9 @@ func (b *batch) free() {
 
 // add appends f. Its body is referred to only if it is large and lasts until the write.
 func (b *batch) add(f Frame, lasts bool) {
+	before := len(b.buf)
 	b.buf = appendHeader(b.buf, f)
+	b.size += int64(len(b.buf) - before + len(f.Body))
 	if lasts && len(f.Body) > copiedBody {
 		b.vec = append(b.vec, b.buf[b.done:], f.Body)
 		b.done = len(b.buf)
@@ -152,21 +162,30 @@ func (b *batch) add(f Frame, lasts bool) {
 	b.buf = append(b.buf, f.Body...)
 }
 
-// writeTo writes everything, to a socket of the system in one call.
-func (b *batch) writeTo(nc net.Conn) error {
+// whole is how many messages the first n octets hold whole.
+func (b *batch) whole(n int64) int {
+	messages := 0
+	for messages < len(b.ends) && b.ends[messages] <= n {
+		messages++
+	}
+	return messages
+}
+
+// writeTo writes everything, to a socket of the system in one call, and tells how many
+// octets were written.
+func (b *batch) writeTo(nc net.Conn) (int64, error) {
 	if len(b.vec) == 0 {
 		if len(b.buf) == 0 {
-			return nil
+			return 0, nil
 		}
-		_, err := nc.Write(b.buf)
-		return err
+		n, err := nc.Write(b.buf)
+		return int64(n), err
 	}
 	if b.done < len(b.buf) {
 		b.vec = append(b.vec, b.buf[b.done:])
 	}
 	b.left = b.vec
-	_, err := b.left.WriteTo(nc)
-	return err
+	return b.left.WriteTo(nc)
 }
 
 // aliases tells whether a is b and not a copy of it.

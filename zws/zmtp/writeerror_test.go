@@ -1,0 +1,102 @@
+package zmtp_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync/atomic"
+	"testing"
+
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+var errCut = errors.New("connection cut")
+
+// cutConn writes no more than room octets, once that is not negative.
+type cutConn struct {
+	net.Conn
+	room atomic.Int64
+}
+
+func (c *cutConn) Write(p []byte) (int, error) {
+	room := c.room.Load()
+	if room < 0 || room >= int64(len(p)) {
+		if room >= 0 {
+			c.room.Add(-int64(len(p)))
+		}
+		return c.Conn.Write(p)
+	}
+	if room == 0 {
+		return 0, errCut
+	}
+	n, _ := c.Conn.Write(p[:room])
+	return n, errCut
+}
+
+// TestWriteError cuts a connection at every octet of a write: what WriteError counts as
+// written is what the peer has got whole.
+func TestWriteError(t *testing.T) {
+	for _, l := range logins(t) {
+		t.Run(string(l.mechanism), func(t *testing.T) {
+			for room := int64(0); room < 150; room += 1 + room%7 {
+				t.Run(fmt.Sprint(room), func(t *testing.T) { testCut(t, l, room) })
+			}
+		})
+	}
+	t.Run("large frames", func(t *testing.T) {
+		large := zmtp.Message{bytes.Repeat([]byte("x"), 5000), []byte("y")}
+		for _, room := range []int64{0, 1, 5008, 5009, 5010, 5011, 5012, 10023} {
+			testCut(t, logins(t)[0], room, large, large)
+		}
+	})
+}
+
+func testCut(t *testing.T, l login, room int64, msgs ...zmtp.Message) {
+	if msgs == nil {
+		msgs = []zmtp.Message{{[]byte("one")}, {[]byte("two"), {}}, {{}}}
+	}
+	var cut *cutConn
+	over := func(t testing.TB, l login, client, server zmtp.Options) (*zmtp.Conn, *zmtp.Conn, error) {
+		a, b := net.Pipe()
+		cut = &cutConn{Conn: a}
+		cut.room.Store(-1)
+		return handshake(t, cut, b, l, client, server)
+	}
+	c, s, err := over(t, l, zmtp.Options{SocketType: zmtp.PUSH}, zmtp.Options{SocketType: zmtp.PULL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut.room.Store(room)
+	failed := make(chan error, 1)
+	go func() {
+		err := c.Write(msgs...)
+		c.Close()
+		failed <- err
+	}()
+	got := 0
+	for {
+		if _, err := s.ReadMessage(); err != nil {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Error(err)
+			}
+			break
+		}
+		got++
+	}
+	err = <-failed
+	if err == nil {
+		if got != len(msgs) {
+			t.Errorf("no error, but %d of %d messages arrived", got, len(msgs))
+		}
+		return
+	}
+	failure, ok := errors.AsType[*zmtp.WriteError](err)
+	if !ok || !errors.Is(err, errCut) {
+		t.Fatalf("error %v, want a WriteError that wraps the transport's", err)
+	}
+	if failure.Written != got {
+		t.Errorf("%d messages counted as written, %d arrived", failure.Written, got)
+	}
+}
