@@ -146,8 +146,11 @@ func TestModel(t *testing.T) {
 				switch p := pages[i]; r.IntN(8) {
 				case 0:
 					p.Leave()
-					pages[i].topics = nil
-				case 1, 2, 3:
+					p.topics = nil
+				case 1:
+					p.filter = []Filter{nil, odd{}}[r.IntN(2)]
+					p.Restrict(p.filter)
+				case 2, 3:
 					for topic := range p.topics { // one that is there
 						p.Cancel([]byte(topic))
 						delete(p.topics, topic)

@@ -89,7 +89,9 @@ func (m *Member) Subscribe(topic []byte) error {
 	if s == nil {
 		s = h.newSubscription(topic)
 	}
-	h.move(m, s, true)
+	key := m.group.groupKey
+	key.topics = key.topics.plus(s.hash)
+	h.move(m, key, s, nil)
 	h.wants(s)
 	return nil
 }
@@ -108,7 +110,9 @@ func (m *Member) Cancel(topic []byte) {
 		return
 	}
 	h.deliver()
-	h.move(m, s, false)
+	key := m.group.groupKey
+	key.topics = key.topics.minus(s.hash)
+	h.move(m, key, nil, s)
 	h.unwanted(s)
 }
 
@@ -125,42 +129,47 @@ func (m *Member) Leave() {
 	h.quit(m)
 }
 
-// move puts m into the group whose set is that of m's with s, or without it. Alone in its
-// group, and the first with such a set, it changes the group instead.
-func (h *Hub) move(m *Member, s *subscription, with bool) {
-	old := m.group
-	key := old.groupKey
-	if with {
-		key.topics = key.topics.plus(s.hash)
-	} else {
-		key.topics = key.topics.minus(s.hash)
+// Restrict replaces the member's Filter from the next message on.
+func (m *Member) Restrict(f Filter) {
+	h := m.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if m.group == nil || m.group.filter == f {
+		return
 	}
+	h.deliver()
+	key := m.group.groupKey
+	key.filter = f
+	h.move(m, key, nil, nil)
+}
+
+// move puts m into the group of key, whose set is that of m's with added and without
+// removed (nil: none). Alone in its group, and the first with this key, it changes the
+// group instead.
+func (h *Hub) move(m *Member, key groupKey, added, removed *subscription) {
+	old := m.group
 	if h.groups[key] == nil && len(old.members) == 1 {
-		h.change(old, key, s, with)
+		delete(h.groups, old.groupKey)
+		old.groupKey = key
+		h.groups[key] = old
+		if added != nil {
+			old.subscribe(added)
+		}
+		if removed != nil {
+			old.cancel(removed)
+		}
 		return
 	}
 	var set map[*subscription]int
 	if h.groups[key] == nil {
 		set = maps.Clone(old.subscriptions)
-		delete(set, s)
-		if with {
-			set[s] = 0
+		delete(set, removed)
+		if added != nil {
+			set[added] = 0
 		}
 	}
 	h.quit(m)
 	h.enter(m, key, set)
-}
-
-// change gives a group of one member another key, for s has come or gone.
-func (h *Hub) change(g *group, key groupKey, s *subscription, with bool) {
-	delete(h.groups, g.groupKey)
-	g.groupKey = key
-	h.groups[key] = g
-	if with {
-		g.subscribe(s)
-	} else {
-		g.cancel(s)
-	}
 }
 
 // enter puts m into the group of that key, which is made with this set if there is none.
@@ -203,21 +212,4 @@ func (h *Hub) lane(codec queue.Codec) *lane {
 		h.lanes[codec] = l
 	}
 	return l
-}
-
-// Restrict has f decide on every message from now on, in the place of the filter that the
-// member had.
-func (m *Member) Restrict(f Filter) {
-	h := m.hub
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if m.group == nil || m.group.filter == f {
-		return
-	}
-	h.deliver()
-	key := m.group.groupKey
-	key.filter = f
-	set := maps.Clone(m.group.subscriptions)
-	h.quit(m)
-	h.enter(m, key, set)
 }
