@@ -7,7 +7,7 @@ import (
 
 // Command is a parsed command: 23/ZMTP, command-body = command-name command-data.
 type Command struct {
-	Name string // 1 to 255 octets
+	Name string // 1 to 255 letters
 	Data []byte
 }
 
@@ -40,6 +40,11 @@ func ParseCommand(body []byte) (Command, error) {
 		return Command{}, fmt.Errorf("%w: command of %d octets without a whole name", ErrProtocol, len(body))
 	}
 	n := 1 + int(body[0])
+	for _, o := range body[1:n] {
+		if o < 'A' || o > 'Z' && o < 'a' || o > 'z' {
+			return Command{}, fmt.Errorf("%w: octet %02x in the name of a command, which is of letters", ErrProtocol, o)
+		}
+	}
 	return Command{string(body[1:n]), body[n:]}, nil
 }
 

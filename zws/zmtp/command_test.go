@@ -20,6 +20,7 @@ var commandOctets = []struct {
 	{"24/ZMTP-PLAIN WELCOME", "\x07WELCOME", Command{"WELCOME", []byte{}}},
 	{"37/ZMTP SUBSCRIBE", "\x09SUBSCRIBEhouse/", Command{"SUBSCRIBE", []byte("house/")}},
 	{"37/ZMTP PING", "\x04PING\x00\x0actx", Command{"PING", []byte("\x00\x0actx")}},
+	{"letters at the ends of the alphabet", "\x04AZaz", Command{"AZaz", []byte{}}},
 	{"name of one octet", "\x01X", Command{"X", []byte{}}},
 	{"name of 255 octets", "\xff" + strings.Repeat("N", 255) + "d", Command{strings.Repeat("N", 255), []byte("d")}},
 }
@@ -42,7 +43,7 @@ func TestCommandOctets(t *testing.T) {
 }
 
 func TestParseCommandMalformed(t *testing.T) {
-	for _, octets := range []string{"", "\x00", "\x00READY", "\x01", "\x05REA", "\x06READY", "\xff" + strings.Repeat("N", 254), "^RRO"} {
+	for _, octets := range []string{"", "\x00", "\x00READY", "\x01", "\x05REA", "\x06READY", "\xff" + strings.Repeat("N", 254), "^RRO", "\x05^RROR", "\x05READ ", "\x05READ@", "\x05READ[", "\x05READ`", "\x05READ{", "\x06READY\x00"} {
 		if got, err := ParseCommand([]byte(octets)); !errors.Is(err, ErrProtocol) {
 			t.Errorf("%q: %v, %v", octets, got, err)
 		}
@@ -79,6 +80,7 @@ func FuzzParseCommand(f *testing.F) {
 		f.Add([]byte(c.octets))
 	}
 	f.Add([]byte("^RROR\x03400"))
+	f.Add([]byte("\x05^RROR\x03400"))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, octets []byte) {
 		c, err := ParseCommand(octets)

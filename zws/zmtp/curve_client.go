@@ -84,6 +84,7 @@ func (c *curveClient) receiveWelcome(_ context.Context, in *Command) (*Command, 
 		sent:     curveStream{prefix: prefixMessageClient, nonce: nonceInitiate},
 		received: curveStream{prefix: prefixMessageServer},
 	}
+	clear(c.secret[:]) // "SHALL discard this key pair": from here on only the shared key is used
 	return c.sendInitiate(&transient, cookie)
 }
 
@@ -131,6 +132,7 @@ func (c *curveClient) receiveReady(_ context.Context, in *Command) (*Command, er
 	}
 	c.session.received.nonce = binary.BigEndian.Uint64(in.Data)
 	c.peer = &Peer{Mechanism: zap.CURVE, Metadata: metadata}
+	c.long, c.local = Curve{}, nil
 	c.finish(c.session)
 	return nil, nil
 }

@@ -65,6 +65,7 @@ type goldenFlow struct {
 	socket    SocketType // libzmq's
 	zap       zap.Status // what the handler of the server, ours or libzmq's, answers
 	wrongKey  bool       // the client has another server key than the server
+	specified bool       // our PLAIN server sends ERROR as 23/ZMTP has it, not as libzmq
 	end       string     // how it ends for us
 	events    []string   // what libzmq's monitor tells
 }
@@ -87,6 +88,7 @@ var goldenFlows = []goldenFlow{
 	{name: "null-server-refused", mechanism: zap.NULL, socket: DEALER, zap: 400, end: "refused 400", events: failed400},
 	{name: "plain-server", mechanism: zap.PLAIN, socket: DEALER, zap: 200, end: "done", events: succeeded},
 	{name: "plain-server-refused", mechanism: zap.PLAIN, socket: DEALER, zap: 400, end: "refused 400", events: failed400},
+	{name: "plain-server-refused-as-specified", mechanism: zap.PLAIN, socket: DEALER, zap: 400, specified: true, end: "refused 400", events: []string{"failed protocol"}},
 	{name: "curve-server", mechanism: zap.CURVE, socket: DEALER, zap: 200, end: "done", events: succeeded},
 	{name: "curve-server-refused", mechanism: zap.CURVE, socket: DEALER, zap: 400, end: "refused 400", events: failed400},
 	{name: "curve-server-sub", mechanism: zap.CURVE, socket: SUB, zap: 200, end: "done", events: succeeded},
@@ -116,7 +118,7 @@ func (f *goldenFlow) side(t *testing.T) Mechanism {
 		}
 		m, err = s.NewClient(dealer)
 	} else {
-		s := ServerSecurity{Domain: testDomain, Address: testAddress, Local: f.local(), LibzmqError: true, Rand: random,
+		s := ServerSecurity{Domain: testDomain, Address: testAddress, Local: f.local(), LibzmqError: !f.specified, Rand: random,
 			Handler: zap.HandlerFunc(func(context.Context, *zap.Request) (*zap.Reply, error) {
 				return &zap.Reply{Status: f.zap}, nil
 			})}

@@ -36,11 +36,13 @@ type Mechanism interface {
 	Peer() *Peer
 
 	// Encode makes of a frame of traffic the frame that goes to the transport. The body
-	// of the result is valid until the next Encode and may alias f.Body.
+	// of the result is valid until the next Encode and may alias f.Body. It fails before
+	// Done, and when CURVE has used up its nonces.
 	Encode(f Frame) (Frame, error)
 
 	// Decode is the inverse of Encode. The body of the result is valid until the next
-	// Decode; f.Body may be overwritten.
+	// Decode and may alias f.Body, which may be overwritten. An error wraps ErrProtocol
+	// and is final: the connection has been tampered with, or the peer is broken.
 	Decode(f Frame) (Frame, error)
 }
 

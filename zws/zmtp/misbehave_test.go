@@ -115,6 +115,37 @@ func TestMisbehavingPeer(t *testing.T) {
 	})
 }
 
+// A command that was right is wrong the second time.
+func TestDuplicateCommand(t *testing.T) {
+	forEachMechanism(t, func(t *testing.T, m zap.Mechanism) {
+		p := newPair(t, m)
+		for at, name := range flows[m] {
+			client, server, out := advance(t, p, at)
+			victim := []Mechanism{server, client}[at%2]
+			if _, err := victim.Next(t.Context(), out); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if again, err := victim.Next(t.Context(), out); again != nil || !errors.Is(err, ErrProtocol) {
+				t.Errorf("%s a second time: %v, %v", name, again, err)
+			}
+		}
+		good(t, p)
+	})
+}
+
+// A server that speaks before the client has.
+func TestServerSpeaksFirst(t *testing.T) {
+	forEachMechanism(t, func(t *testing.T, m zap.Mechanism) {
+		p := newPair(t, m)
+		for _, name := range []string{cmdWelcome, cmdReady, cmdError} {
+			client, _ := p.sides(t)
+			if out, err := client.Next(t.Context(), &Command{Name: name}); out != nil || !errors.Is(err, ErrProtocol) {
+				t.Errorf("%s: %v, %v", name, out, err)
+			}
+		}
+	})
+}
+
 // ERROR goes from server to client; only in NULL both ways.
 func TestErrorFromAClient(t *testing.T) {
 	for _, m := range []zap.Mechanism{zap.PLAIN, zap.BEARER, zap.CURVE} {

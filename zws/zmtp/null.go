@@ -74,6 +74,5 @@ func (s *nullServer) receiveReady(ctx context.Context, in *Command) (*Command, e
 	if out, err := s.admit(ctx); err != nil {
 		return out, err
 	}
-	s.finish(cleartext{})
-	return &Command{Name: cmdReady, Data: s.security.Local.Append(nil)}, nil
+	return s.ready(), nil
 }

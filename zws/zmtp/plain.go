@@ -128,8 +128,7 @@ func (s *plainServer) receiveInitiate(ctx context.Context, in *Command) (*Comman
 	if out, err := s.admit(ctx); err != nil {
 		return out, err
 	}
-	s.finish(cleartext{})
-	return &Command{Name: cmdReady, Data: s.security.Local.Append(nil)}, nil
+	return s.ready(), nil
 }
 
 // appendPlain appends the data of a PLAIN HELLO; both are of at most maxPlain octets.

@@ -43,13 +43,14 @@ func NewServer(m zap.Mechanism, s ServerSecurity) (Mechanism, error) {
 // server is what the server sides share: the question to the ZAP handler and to Admit.
 type server struct {
 	handshake
-	security ServerSecurity
+	// security holds long-term secrets: a connection lets go of it with the handshake.
+	security *ServerSecurity
 	// errorName is what the ERROR command is called: cmdError or cmdLibzmqError.
 	errorName string
 }
 
 func newServer(m zap.Mechanism, s ServerSecurity) server {
-	return server{handshake: handshake{mechanism: m}, security: s, errorName: cmdError}
+	return server{handshake: handshake{mechanism: m}, security: &s, errorName: cmdError}
 }
 
 // authenticate asks the ZAP handler. When err is nil the peer is let in; else out is the
@@ -94,6 +95,18 @@ func (s *server) refuse(status zap.Status) *Command {
 		status = zap.Refused
 	}
 	return &Command{Name: s.errorName, Data: fmt.Appendf([]byte{3}, "%d", status)}
+}
+
+// ready makes the READY of a mechanism without encryption and ends the handshake.
+func (s *server) ready() *Command {
+	out := &Command{Name: cmdReady, Data: s.security.Local.Append(nil)}
+	s.finish(cleartext{})
+	return out
+}
+
+func (s *server) finish(traffic codec) {
+	s.security = nil
+	s.handshake.finish(traffic)
 }
 
 // truncate cuts s to at most n octets and leaves no broken character at its end.
