@@ -2,14 +2,15 @@ package zmtp
 
 import (
 	"crypto/rand"
+	"crypto/subtle"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 
 	"golang.org/x/crypto/curve25519"
+	"golang.org/x/crypto/nacl/box"
 	"golang.org/x/crypto/nacl/secretbox"
-	"golang.org/x/crypto/salsa20/salsa"
 )
 
 // The CURVE mechanism (25/ZMTP-CURVE, whose commands are those of 26/CURVEZMQ). Keys have
@@ -26,15 +27,14 @@ const (
 	shortNonceSize = 8
 	boxOverhead    = secretbox.Overhead
 
-	helloPadding = 72                                                 // against amplification
-	helloZeros   = 64                                                 // what the signature box holds
-	cookieSize   = longNonceSize + boxOverhead + 2*keySize            // 96
-	vouchSize    = longNonceSize + boxOverhead + 2*keySize            // 96
-	helloSize    = 2 + helloPadding + keySize + signatureSize         // 194
-	welcomeSize  = longNonceSize + boxOverhead + keySize + cookieSize // 160
+	helloPadding  = 72 // against amplification
+	helloZeros    = 64 // what the signature box holds
+	signatureSize = shortNonceSize + boxOverhead + helloZeros
+	cookieSize    = longNonceSize + boxOverhead + 2*keySize
+	vouchSize     = longNonceSize + boxOverhead + 2*keySize
 
-	signatureSize = shortNonceSize + boxOverhead + helloZeros // 88
-
+	helloSize   = 2 + helloPadding + keySize + signatureSize                      // 194
+	welcomeSize = longNonceSize + boxOverhead + keySize + cookieSize              // 160
 	minInitiate = cookieSize + shortNonceSize + boxOverhead + keySize + vouchSize // 248
 	minReady    = shortNonceSize + boxOverhead                                    // 24
 )
@@ -96,20 +96,23 @@ func checkKeyPair(public, secret key) error {
 // key, so that anyone could make the box.
 var errWeakKey = errors.New("public key of low order")
 
-// agree works out the key of the boxes between two key pairs. It is box.Precompute of
-// x/crypto/nacl but for errWeakKey.
+// weakShared is the shared key that all public keys of low order lead to.
+var weakShared = func() (shared key) {
+	box.Precompute(&shared, &key{}, &key{})
+	return shared
+}()
+
+// agree works out the key of the boxes between two key pairs.
 func agree(public, secret *key) (shared key, err error) {
-	product, err := curve25519.X25519(secret[:], public[:])
-	if err != nil {
+	box.Precompute(&shared, public, secret)
+	if subtle.ConstantTimeCompare(shared[:], weakShared[:]) == 1 {
 		return key{}, errWeakKey
 	}
-	var zero [16]byte
-	product32 := key(product)
-	salsa.HSalsa20(&shared, &zero, &product32, &salsa.Sigma)
 	return shared, nil
 }
 
-// seal appends nonce and the box of message to dst, as every command has them.
+// seal appends nonce and the box of message to dst, as every command has them. A box under
+// a key that is agreed already is a secretbox.
 func seal(dst, message []byte, prefix string, nonce []byte, shared *key) []byte {
 	full := fullNonce(prefix, nonce)
 	return secretbox.Seal(append(dst, nonce...), message, &full, shared)

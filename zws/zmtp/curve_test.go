@@ -2,6 +2,7 @@ package zmtp
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -201,6 +202,29 @@ func TestCurveMalformedCommand(t *testing.T) {
 		t.Run(d.name, func(t *testing.T) { misbehave(t, p, d) })
 	}
 	good(t, p)
+}
+
+// Every public key of low order, in every form that 32 octets can have, agrees on nothing.
+func TestCurveKeysOfLowOrder(t *testing.T) {
+	_, secret := testKeys(t)
+	for _, octets := range []string{
+		"0000000000000000000000000000000000000000000000000000000000000000",
+		"0100000000000000000000000000000000000000000000000000000000000000",
+		"e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+		"5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+	} {
+		public, err := hex.DecodeString(octets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := agree((*key)(public), &secret); err != errWeakKey {
+			t.Errorf("%s: %v", octets, err)
+		}
+	}
 }
 
 // A client with another server key gets no WELCOME, and a server with another key than the
