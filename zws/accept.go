@@ -135,6 +135,9 @@ func (h *handshake) consider(r *http.Request) error {
 	if d.name != "" {
 		h.login.Dialect = d.name
 	}
+	if !d.sealed {
+		h.login.codec = d.frames
+	}
 	setDefault(&h.login.Address, peerAddress(r))
 
 	h.credentials = credentials{mechanism: zap.NULL}

@@ -34,10 +34,16 @@ type Login struct {
 	// Subscribe are the topics that a webtalk client named in its URL. The channel gives
 	// them out as its first messages.
 	Subscribe [][]byte
+
+	codec Codec // nil where each session has keys of its own
 }
 
 // User is the user that the ZAP handler named; empty for an anonymous one.
 func (l *Login) User() string { return l.Reply.UserID }
+
+// Codec is how the session's messages are encoded, as Channel.Codec has it; here for
+// Options.Open, which is called before there is a session.
+func (l *Login) Codec() (codec Codec, ok bool) { return l.codec, l.codec != nil }
 
 // Notices tells whether the client asked for notices: metadata "Notices: 1".
 func (l *Login) Notices() bool { return l.Metadata.Get("Notices") == "1" }

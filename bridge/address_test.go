@@ -1,0 +1,68 @@
+package bridge
+
+import (
+	"crypto/tls"
+	"net/http"
+	"net/netip"
+	"testing"
+)
+
+func TestLocate(t *testing.T) {
+	trusted := []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.1.0.0/16")}
+	for _, tc := range []struct {
+		name   string
+		remote string
+		tls    bool
+		header http.Header
+		want   origin
+		fails  bool
+	}{
+		{name: "direct with TLS", remote: "192.0.2.7:4000", tls: true,
+			want: origin{address: netip.MustParseAddr("192.0.2.7"), secure: true}},
+		{name: "direct in the clear", remote: "192.0.2.7:4000",
+			want: origin{address: netip.MustParseAddr("192.0.2.7")}},
+		{name: "IPv4-mapped is IPv4", remote: "[::ffff:192.0.2.7]:4000",
+			want: origin{address: netip.MustParseAddr("192.0.2.7")}},
+		{name: "zone is stripped", remote: "[fe80::1%eth0]:4000",
+			want: origin{address: netip.MustParseAddr("fe80::1")}},
+		{name: "loopback without a proxy", remote: "[::1]:4000",
+			want: origin{address: netip.MustParseAddr("::1"), local: true}},
+		{name: "loopback with forwarding headers of an unknown proxy", remote: "[::1]:4000",
+			header: http.Header{"X-Forwarded-For": {"192.0.2.9"}, "X-Forwarded-Proto": {"https"}},
+			want:   origin{address: netip.MustParseAddr("::1")}},
+		{name: "untrusted proxy cannot forge", remote: "192.0.2.7:4000",
+			header: http.Header{"X-Forwarded-For": {"127.0.0.1"}, "X-Forwarded-Proto": {"https"}},
+			want:   origin{address: netip.MustParseAddr("192.0.2.7")}},
+		{name: "trusted proxy", remote: "127.0.0.1:4000",
+			header: http.Header{"X-Forwarded-For": {"192.0.2.9"}, "X-Forwarded-Proto": {"https"}},
+			want:   origin{address: netip.MustParseAddr("192.0.2.9"), secure: true}},
+		{name: "trusted proxy without https", remote: "127.0.0.1:4000",
+			header: http.Header{"X-Forwarded-For": {"192.0.2.9"}, "X-Forwarded-Proto": {"http"}},
+			want:   origin{address: netip.MustParseAddr("192.0.2.9")}},
+		{name: "rightmost outside the trusted ones", remote: "127.0.0.1:4000",
+			header: http.Header{"X-Forwarded-For": {"198.51.100.1, 192.0.2.9", "10.1.2.3"}, "X-Forwarded-Proto": {"https"}},
+			want:   origin{address: netip.MustParseAddr("192.0.2.9"), secure: true}},
+		{name: "only trusted ones", remote: "127.0.0.1:4000",
+			header: http.Header{"X-Forwarded-For": {"10.1.0.1, 10.1.2.3"}, "X-Forwarded-Proto": {"https"}},
+			want:   origin{address: netip.MustParseAddr("10.1.0.1"), secure: true}},
+		{name: "with port", remote: "127.0.0.1:4000",
+			header: http.Header{"X-Forwarded-For": {"[2001:db8::1]:555"}},
+			want:   origin{address: netip.MustParseAddr("2001:db8::1")}},
+		{name: "not an address", remote: "127.0.0.1:4000",
+			header: http.Header{"X-Forwarded-For": {"192.0.2.9, unknown"}}, fails: true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := &http.Request{RemoteAddr: tc.remote, Header: tc.header}
+			if tc.tls {
+				r.TLS = new(tls.ConnectionState)
+			}
+			got, err := locate(r, trusted)
+			if (err != nil) != tc.fails {
+				t.Fatalf("error %v, want failure %v", err, tc.fails)
+			}
+			if got != tc.want {
+				t.Errorf("got %+v, want %+v", got, tc.want)
+			}
+		})
+	}
+}

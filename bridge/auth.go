@@ -1,0 +1,147 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zap/anonymous"
+	"github.com/zwsbridge/zwsbridge/zap/certificate"
+	"github.com/zwsbridge/zwsbridge/zap/curvekeys"
+	"github.com/zwsbridge/zwsbridge/zap/htpasswd"
+	"github.com/zwsbridge/zwsbridge/zap/ip"
+)
+
+// authentication is the one ZAP handler of the bridge, made of the file's [zap] and
+// [auth.*] tables, and served to native servers where the file says so.
+type authentication struct {
+	*zap.Chain
+	closers []io.Closer // of the authenticators, and of the endpoints where others may ask
+}
+
+// newAuthentication makes the chain and everything in it. The caller closes it.
+func newAuthentication(c *Config, log *slog.Logger, observe func(entry string, status zap.Status)) (_ *authentication, err error) {
+	a := new(authentication)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+		}
+	}()
+	made := make(map[string]any)
+	for _, name := range used(c.Zap.Chain) {
+		if made[name], err = newAuthenticator(c, c.Auth[name], log); err != nil {
+			return nil, fmt.Errorf("auth.%s: %w", name, err)
+		}
+		if closer, ok := made[name].(io.Closer); ok {
+			a.closers = append(a.closers, closer)
+		}
+	}
+	options := zap.ChainOptions{
+		Timeout: c.Zap.Timeout,
+		Cache:   zap.CacheOptions{TTL: c.Zap.Cache},
+		Logger:  log,
+		Observe: observe,
+	}
+	for _, e := range c.Zap.Chain {
+		entry, err := newEntry(c, e, made)
+		if err != nil {
+			return nil, err
+		}
+		options.Entries = append(options.Entries, entry)
+	}
+	if a.Chain, err = zap.NewChain(options); err != nil {
+		return nil, err
+	}
+	return a, a.listen(c, log)
+}
+
+// used lists the names that the chain mentions, each once.
+func used(chain []ChainEntry) []string {
+	var names []string
+	for _, e := range chain {
+		for _, name := range append([]string{e.Authn}, e.Authz...) {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// newEntry makes one step of the chain. One that names no domains answers for all but
+// those of the peers that dial in.
+func newEntry(c *Config, e ChainEntry, made map[string]any) (zap.Entry, error) {
+	handler, ok := made[e.Authn].(zap.Handler)
+	if !ok {
+		return zap.Entry{}, fmt.Errorf("zap.chain: %q cannot authenticate", e.Authn)
+	}
+	entry := zap.Entry{Name: e.Authn, Handler: handler, Domains: e.Domains, UserPrefix: c.Auth[e.Authn].UserPrefix}
+	if len(entry.Domains) == 0 {
+		entry.Domains = frontDomains(c)
+	}
+	for _, name := range e.Authz {
+		authorizer, ok := made[name].(zap.Authorizer)
+		if !ok {
+			return zap.Entry{}, fmt.Errorf("zap.chain: %q cannot authorize", name)
+		}
+		entry.Authz = append(entry.Authz, authorizer)
+	}
+	return entry, nil
+}
+
+// frontDomains are the domains that clients log in to, and native servers ask about.
+func frontDomains(c *Config) []string {
+	domains := []string{c.Zap.Domain}
+	for i := range c.Routes {
+		if d := c.Routes[i].Domain; !slices.Contains(domains, d) {
+			domains = append(domains, d)
+		}
+	}
+	return domains
+}
+
+// newAuthenticator makes a handler, an authorizer, or what is both.
+func newAuthenticator(c *Config, a AuthConfig, log *slog.Logger) (any, error) {
+	switch s := a.Settings.(type) {
+	case *HtpasswdConfig:
+		return htpasswd.New(htpasswd.Options{File: string(s.File), Logger: log})
+	case *IPConfig:
+		return ip.New(ip.Options{
+			Allow:        s.Allow,
+			Deny:         s.Deny,
+			TagMasks:     s.TagMasks,
+			DefaultMasks: s.DefaultMasks,
+		})
+	case *AnonymousConfig:
+		return anonymous.New(), nil
+	case *CurveConfig:
+		return curvekeys.New(curvekeys.Options{Dir: string(s.Dir), Logger: log})
+	case *CertificateConfig:
+		return certificate.New(certificate.Options{})
+	}
+	return nil, fmt.Errorf("type %q is not known", a.Type)
+}
+
+// Close ends the chain, then what it asks.
+func (a *authentication) Close() error {
+	var errs []error
+	if a.Chain != nil {
+		errs = append(errs, a.Chain.Close())
+	}
+	for _, c := range slices.Backward(a.closers) {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Authenticate asks the chain.
+func (a *authentication) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
+	return a.Chain.Authenticate(ctx, req)
+}
+
+// listen serves the handler to native ZeroMQ servers.
+func (a *authentication) listen(*Config, *slog.Logger) error { return nil }

@@ -1,0 +1,242 @@
+// Package bridge connects WebSocket clients with ZeroMQ sockets.
+//
+// A [Bridge] is an http.Handler. A request goes this way:
+//
+//	ServeHTTP    who asks, for which route, may another one come in
+//	zws.Accept   the subprotocol, the login in front, judged by the ZAP handler
+//	route.open   what the login may do, its queue, the socket behind: the login there
+//	session.run  what the client sends goes to the backend, what the backend sends
+//	             goes to the queue, which the session's writer empties
+//	session.end  the first cause becomes the close code
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+)
+
+// Options are what a program gives a [Bridge] beside its configuration.
+type Options struct {
+	// Logger gets a line for every session, login and change of a backend, and no secret.
+	// Nil means slog.Default().
+	Logger *slog.Logger
+}
+
+// Bridge serves the routes of a configuration to WebSocket clients. It is safe for
+// concurrent use.
+type Bridge struct {
+	log         *slog.Logger
+	ctx         context.Context // ends with Close
+	cancel      context.CancelCauseFunc
+	state       atomic.Pointer[state]
+	reloading   sync.Mutex
+	connections connections
+	failures    failures
+	metrics     *metrics
+
+	mu       sync.Mutex
+	sessions map[*session]bool
+	number   uint64
+	running  sync.WaitGroup // one for each session
+}
+
+// state is what a reload replaces as a whole.
+type state struct {
+	config *Config
+	auth   *authentication
+	routes map[string]*route
+	static http.Handler // nil without
+}
+
+var errShutdown = &zws.CloseError{Code: zws.CodeGoingAway, Reason: "the bridge is shutting down: try again later"}
+
+// New makes a bridge of a configuration that [Load] has found right: it opens the
+// endpoints where native peers dial in and reads what the authenticators need. The caller
+// ends it with Close.
+func New(c *Config, o Options) (*Bridge, error) {
+	b := &Bridge{
+		log:         o.Logger,
+		sessions:    make(map[*session]bool),
+		metrics:     newMetrics(),
+		connections: connections{max: c.Server.MaxConnections, maxPerAddress: c.Server.MaxConnectionsPerIP},
+		failures:    failures{max: c.Server.MaxFailures},
+	}
+	if b.log == nil {
+		b.log = slog.Default()
+	}
+	b.ctx, b.cancel = context.WithCancelCause(context.Background())
+	s, err := b.newState(c, nil)
+	if err != nil {
+		return nil, err
+	}
+	b.state.Store(s)
+	return b, nil
+}
+
+// newState makes everything that the configuration names. Routes whose configuration is
+// the same as in old are kept, with their backends.
+func (b *Bridge) newState(c *Config, old *state) (_ *state, err error) {
+	s := &state{config: c, routes: make(map[string]*route)}
+	defer func() {
+		if err != nil {
+			s.close(old)
+		}
+	}()
+	if s.auth, err = newAuthentication(c, b.log, b.metrics.login); err != nil {
+		return nil, err
+	}
+	if s.static, err = staticFiles(string(c.Server.Static)); err != nil {
+		return nil, err
+	}
+	for i := range c.Routes {
+		rc := &c.Routes[i]
+		if s.routes[rc.Path], err = b.newRoute(c, rc, s.auth); err != nil {
+			return nil, fmt.Errorf("route %s: %w", rc.Path, err)
+		}
+	}
+	return s, nil
+}
+
+// close ends what the state has and kept does not.
+func (s *state) close(kept *state) {
+	for path, r := range s.routes {
+		if kept == nil || kept.routes[path] != r {
+			r.upstream.close()
+		}
+	}
+	if s.auth != nil {
+		_ = s.auth.Close()
+	}
+}
+
+// guard counts refused logins in front of a route.
+func (b *Bridge) guard(h zap.Handler) zap.Handler { return b.failures.guard(h) }
+
+// ServeHTTP serves a WebSocket client on the route of the request's path, or a static
+// file. It returns when the client is logged in, or has been told why it is not.
+func (b *Bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	st := b.state.Load()
+	route := st.routes[r.URL.Path]
+	if !websocket.IsWebSocketUpgrade(r) {
+		st.serveFile(w, r, route != nil)
+		return
+	}
+	from, err := locate(r, st.config.Server.TrustedProxies)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if err := b.admit(route, from); err != nil {
+		b.log.LogAttrs(b.ctx, slog.LevelInfo, "client refused", slog.String("path", r.URL.Path),
+			slog.String("address", from.text()), slog.String("error", err.Error()))
+		b.metrics.refused(route, zws.Cause(err))
+		_ = zws.Refuse(w, r, zws.Options{Origins: st.config.Server.Origins, Secure: from.secure, WriteTimeout: st.config.Server.WriteTimeout}, err)
+		return
+	}
+	b.serve(w, r, route, from)
+}
+
+// admit decides what can be decided before a word was spoken. If it lets the client in it
+// has counted the connection.
+func (b *Bridge) admit(r *route, from origin) error {
+	switch {
+	case b.ctx.Err() != nil:
+		return errShutdown
+	case r == nil:
+		return &zws.CloseError{Code: zws.CodeNoRoute, Status: zap.Refused, Reason: "there is no such route"}
+	case b.failures.blocked(addressKey(from.address)):
+		return errTooManyFailures
+	}
+	return b.connections.enter(from.address)
+}
+
+// serve logs a client in and starts its session.
+func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, route *route, from origin) {
+	s := b.enter(route, from)
+	o := route.options
+	o.Address = from.text()
+	o.Secure = from.secure
+	o.PlaintextAllowed = from.local || b.state.Load().config.Server.InsecurePlaintext
+	o.Open = s.open
+	o.Renew = s.renew
+	ws, err := zws.Accept(b.ctx, w, r, o)
+	if err != nil {
+		s.close()
+		b.leave(s)
+		b.metrics.refused(route, zws.Cause(err))
+		b.log.LogAttrs(b.ctx, slog.LevelInfo, "client refused", append(s.attributes(), slog.String("error", err.Error()))...)
+		return
+	}
+	s.start(ws)
+	b.metrics.started(s)
+	b.log.LogAttrs(b.ctx, slog.LevelInfo, "session started", s.attributes()...)
+	go func() {
+		defer b.leave(s)
+		s.run(b.ctx)
+	}()
+}
+
+// enter registers a session that is about to log in.
+func (b *Bridge) enter(r *route, from origin) *session {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.number++
+	s := newSession(b, r, b.number, from)
+	b.sessions[s] = true
+	b.running.Add(1)
+	return s
+}
+
+func (b *Bridge) leave(s *session) {
+	b.mu.Lock()
+	delete(b.sessions, s)
+	b.mu.Unlock()
+	b.connections.leave(s.from.address)
+	b.running.Done()
+}
+
+// each calls f for every session there is, without a lock.
+func (b *Bridge) each(f func(*session)) {
+	b.mu.Lock()
+	all := make([]*session, 0, len(b.sessions))
+	for s := range b.sessions {
+		all = append(all, s)
+	}
+	b.mu.Unlock()
+	for _, s := range all {
+		f(s)
+	}
+}
+
+// Close ends all sessions with 1001 and waits for them until ctx is done; then it closes
+// the backends. The error is that of ctx if sessions were left. Requests that come later
+// are refused.
+func (b *Bridge) Close(ctx context.Context) error {
+	b.cancel(errShutdown)
+	b.each(func(s *session) { s.end(errShutdown) })
+	done := make(chan struct{})
+	go func() {
+		b.running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		return fmt.Errorf("sessions were left: %w", ctx.Err())
+	}
+	b.reloading.Lock()
+	defer b.reloading.Unlock()
+	if st := b.state.Swap(&state{config: b.state.Load().config}); st != nil {
+		st.close(nil)
+	}
+	return nil
+}

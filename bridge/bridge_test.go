@@ -1,0 +1,134 @@
+package bridge_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-zeromq/zmq4"
+
+	"github.com/zwsbridge/zwsbridge/bridge"
+	"github.com/zwsbridge/zwsbridge/zap/htpasswd"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// start runs a bridge with the given configuration text, below a folder that holds
+// users.htpasswd with alice and bob, and returns its WebSocket URL.
+func start(t *testing.T, text string) (url string, b *bridge.Bridge) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, user := range []string{"alice", "bob"} {
+		if err := htpasswd.Set(filepath.Join(dir, "users.htpasswd"), user, user+"'s secret"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(dir, "bridge.toml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config, faults := bridge.Load(file)
+	if err := faults.Err(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := bridge.New(config, bridge.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(b)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := b.Close(ctx); err != nil {
+			t.Error(err)
+		}
+		server.Close()
+	})
+	return "ws" + strings.TrimPrefix(server.URL, "http"), b
+}
+
+const usersOnly = `
+[zap]
+domain = "global"
+chain = [ { authn = "users" } ]
+[auth.users]
+type = "htpasswd"
+file = "users.htpasswd"
+`
+
+func dial(ctx context.Context, url, user string, as zmtp.SocketType) (*zws.Client, error) {
+	return zws.Dial(ctx, url, zws.DialOptions{
+		SocketType: as,
+		Security:   zmtp.Plain{User: user, Password: user + "'s secret"},
+	})
+}
+
+func TestSubscribe(t *testing.T) {
+	ctx := t.Context()
+	pub := zmq4.NewPub(ctx)
+	defer pub.Close()
+	if err := pub.Listen("tcp://127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	url, _ := start(t, usersOnly+fmt.Sprintf(`
+[[route]]
+path = "/devices"
+socket = "SUB"
+connect = ["tcp://%s"]
+mechanism = "NULL"
+allow = [ { user = "*", subscribe = ["house/{user}/"] } ]
+`, pub.Addr()))
+
+	alice, err := dial(ctx, url+"/devices", "alice", zmtp.SUB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alice.Close()
+	if err := alice.Subscribe([]byte("house/alice/")); err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	done := make(chan struct{})
+	go func() { // zmq4's PUB does not tell when a subscription has arrived
+		defer close(done)
+		for {
+			for _, house := range []string{"bob", "alice"} {
+				if err := pub.Send(zmq4.NewMsgFrom([]byte("house/"+house+"/temp"), []byte("21"))); err != nil {
+					return
+				}
+			}
+			select {
+			case <-stop:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}()
+	defer func() { close(stop); <-done }()
+	for range 3 {
+		m, err := alice.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(m[0]) != "house/alice/temp" || string(m[1]) != "21" {
+			t.Fatalf("got %q", m)
+		}
+	}
+	if err := alice.Subscribe([]byte("house/bob/")); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err = alice.Recv(); err != nil {
+			break
+		}
+	}
+	if cause, ok := errors.AsType[*zws.CloseError](err); !ok || cause.Code != zws.CodeForbidden {
+		t.Errorf("subscribing to bob's house: %v, want 4403", err)
+	}
+}

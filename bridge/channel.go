@@ -1,0 +1,213 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/zwsbridge/zwsbridge/bridge/backend"
+	"github.com/zwsbridge/zwsbridge/bridge/queue"
+	"github.com/zwsbridge/zwsbridge/bridge/rights"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// channel is one socket of a session on a route: what the client may do there, what waits
+// for it, and the socket behind that serves it. A plain ZWS connection has one.
+//
+// The reader of the session calls forward; the backend calls Message and Flush; the
+// writer of the session empties the queue.
+type channel struct {
+	route *route
+	// privileges says what the client may do; a renewed login replaces it.
+	privileges atomic.Pointer[privileges]
+	queue      *queue.Queue
+	codec      queue.Codec
+	socket     backend.Socket
+
+	// chunk collects what the backend has brought since the last Flush.
+	chunk *queue.Chunk
+	size  int // of the chunk before: the next one is made as large
+
+	mu sync.Mutex
+	// asked is the client's subscriptions and what each has become upstream: the same
+	// topic, or where that was too wide the narrower ones.
+	asked map[string][][]byte
+	// upstream counts for how many of them each upstream subscription stands.
+	upstream map[string]int
+}
+
+// privileges are the rights of a login on a route.
+type privileges struct {
+	rights.Rights
+	unlimited bool // nothing has to be asked for a single message
+}
+
+func newPrivileges(r rights.Rights) *privileges {
+	return &privileges{Rights: r, unlimited: r == rights.Everything}
+}
+
+// chunkSize is how large the first chunk is made, in octets.
+const chunkSize = 256
+
+// Message implements backend.Receiver: it queues what the client may see.
+func (c *channel) Message(m zmtp.Message) error {
+	if p := c.privileges.Load(); !p.unlimited && subscribes(c.route.config.Socket) && !p.Deliver(topic(c.route.config.Socket, m)) {
+		return nil
+	}
+	if c.chunk == nil {
+		c.chunk = queue.NewChunk(c.codec, max(c.size, chunkSize))
+	}
+	c.chunk.Append(m)
+	return nil
+}
+
+// Flush implements backend.Receiver.
+func (c *channel) Flush() {
+	if c.chunk == nil {
+		return
+	}
+	chunk := c.chunk
+	c.chunk, c.size = nil, chunk.Size()
+	c.route.metrics.toClient(chunk.Messages(), chunk.Size())
+	_ = c.queue.PutChunk(chunk) // a queue that is closed belongs to a session that is over
+	chunk.Release()
+}
+
+// forward gives one message of the client to the backend, if it is allowed. It waits
+// while the backend cannot take it.
+func (c *channel) forward(ctx context.Context, m zmtp.Message) error {
+	if subscribes(c.route.config.Socket) {
+		if on, prefix, ok := subscription(m); ok {
+			return c.subscribe(ctx, prefix, on)
+		}
+		if c.route.config.Socket == zmtp.SUB {
+			return &zws.CloseError{Code: zws.CodeProtocol, Reason: "this route takes subscriptions only"}
+		}
+	}
+	if p := c.privileges.Load(); !p.unlimited {
+		if err := p.Send(ctx, topic(c.route.config.Socket, m)); err != nil {
+			return forbidden(err)
+		}
+	}
+	c.route.metrics.fromClient(m)
+	return c.socket.Send(ctx, m)
+}
+
+// subscription reads a message of the form 01|00 + topic (29/PUBSUB).
+func subscription(m zmtp.Message) (on bool, prefix []byte, ok bool) {
+	if len(m) != 1 || len(m[0]) == 0 || m[0][0] > 1 {
+		return false, nil, false
+	}
+	return m[0][0] == 1, m[0][1:], true
+}
+
+// subscribe adds or removes one subscription of the client. A client's subscriptions are a
+// set: jszmq and libzmq repeat one on reconnect and cancel it once.
+func (c *channel) subscribe(ctx context.Context, prefix []byte, on bool) error {
+	if !on {
+		return c.stand(ctx, string(prefix), rights.Grant{})
+	}
+	limits := &c.route.limits
+	if len(prefix) > limits.topic {
+		return &zws.CloseError{Code: zws.CodeForbidden, Status: 400,
+			Reason: fmt.Sprintf("a topic of %d octets: at most %d are allowed", len(prefix), limits.topic)}
+	}
+	c.mu.Lock()
+	known, number := c.asked[string(prefix)] != nil, len(c.asked)
+	c.mu.Unlock()
+	if known {
+		return nil
+	}
+	if number >= limits.subscriptions {
+		return &zws.CloseError{Code: zws.CodeForbidden, Status: 400,
+			Reason: fmt.Sprintf("more than %d subscriptions", limits.subscriptions)}
+	}
+	grant, err := c.privileges.Load().Subscribe(ctx, prefix)
+	if err != nil {
+		return forbidden(err)
+	}
+	return c.stand(ctx, string(prefix), grant)
+}
+
+// restricter is a socket that needs to be told when what it delivers has to be filtered.
+// The others ask Message for every message.
+type restricter interface{ restrict() }
+
+// stand has the client's subscription to prefix stand for what was granted from now on, for
+// nothing if it is cancelled, and tells the backend what changes by that.
+func (c *channel) stand(ctx context.Context, prefix string, grant rights.Grant) error {
+	if r, ok := c.socket.(restricter); ok && grant.Filter {
+		r.restrict()
+	}
+	c.mu.Lock()
+	if c.asked == nil {
+		c.asked, c.upstream = make(map[string][][]byte), make(map[string]int)
+	}
+	var messages []zmtp.Message
+	for _, g := range grant.Prefixes {
+		if c.upstream[string(g)]++; c.upstream[string(g)] == 1 {
+			messages = append(messages, zmtp.Message{append([]byte{1}, g...)})
+		}
+	}
+	for _, g := range c.asked[prefix] {
+		if c.upstream[string(g)]--; c.upstream[string(g)] == 0 {
+			delete(c.upstream, string(g))
+			messages = append(messages, zmtp.Message{append([]byte{0}, g...)})
+		}
+	}
+	if c.asked[prefix] = grant.Prefixes; len(grant.Prefixes) == 0 {
+		delete(c.asked, prefix)
+	}
+	c.mu.Unlock()
+	if len(messages) == 0 {
+		return nil
+	}
+	return c.socket.Send(ctx, messages...)
+}
+
+// reconsider puts the rights of a renewed login, or of changed rules, in place of the
+// old. Subscriptions that are no longer allowed, or not as widely, are dropped; it returns
+// how many.
+func (c *channel) reconsider(ctx context.Context, p *privileges) (dropped int, err error) {
+	c.privileges.Store(p)
+	c.mu.Lock()
+	prefixes := slices.Collect(maps.Keys(c.asked))
+	c.mu.Unlock()
+	for _, prefix := range prefixes {
+		grant, err := p.Subscribe(ctx, []byte(prefix))
+		switch {
+		case errors.Is(err, rights.ErrDenied):
+			dropped++
+		case err != nil:
+			return dropped, forbidden(err)
+		}
+		if err := c.stand(ctx, prefix, grant); err != nil {
+			return dropped, err
+		}
+	}
+	return dropped, nil
+}
+
+// close ends the channel. When it returns, nothing of it runs any more.
+func (c *channel) close() {
+	c.queue.Close() // first: a backend that waits for room comes back
+	if c.socket != nil {
+		c.socket.Close()
+	}
+	if c.chunk != nil {
+		c.chunk.Release()
+	}
+}
+
+// forbidden makes of an error of package rights what the client is told.
+func forbidden(err error) error {
+	if errors.Is(err, rights.ErrDenied) {
+		return &zws.CloseError{Code: zws.CodeForbidden, Status: 400, Reason: err.Error()}
+	}
+	return &zws.CloseError{Code: zws.CodeTemporary, Reason: "what you may do cannot be checked at present, try again later", Err: err}
+}

@@ -1,0 +1,127 @@
+package bridge
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// metrics are the counts that the bridge keeps for Prometheus. What is counted for each
+// message is resolved once for each route, so that counting costs an atomic addition.
+type metrics struct {
+	registry *prometheus.Registry
+
+	sessions  *prometheus.GaugeVec   // route, dialect
+	accepted  *prometheus.CounterVec // route, dialect
+	ends      *prometheus.CounterVec // route, code: sessions that were logged in
+	refusals  *prometheus.CounterVec // route, code: clients that were not
+	logins    *prometheus.CounterVec // authenticator, status
+	messages  *prometheus.CounterVec // route, direction
+	octets    *prometheus.CounterVec // route, direction
+	dropped   *prometheus.CounterVec // route
+	handshake *prometheus.HistogramVec
+}
+
+// noRoute stands for the path of a request that no route serves: what clients make up must
+// not become labels.
+const noRoute = "none"
+
+func newMetrics() *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		sessions: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "zwsbridge_sessions", Help: "Sessions that are logged in.",
+		}, []string{"route", "dialect"}),
+		accepted: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "zwsbridge_sessions_total", Help: "Sessions that have logged in.",
+		}, []string{"route", "dialect"}),
+		ends: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "zwsbridge_session_ends_total", Help: "Sessions that have ended, by WebSocket close code.",
+		}, []string{"route", "code"}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "zwsbridge_refusals_total", Help: "Clients that were not let in, by WebSocket close code.",
+		}, []string{"route", "code"}),
+		logins: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "zwsbridge_logins_total", Help: "Decisions of the ZAP handler, by authenticator and status.",
+		}, []string{"authenticator", "status"}),
+		messages: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "zwsbridge_messages_total", Help: "ZeroMQ messages, by direction: in = from clients, out = to clients.",
+		}, []string{"route", "direction"}),
+		octets: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "zwsbridge_octets_total", Help: "Octets of message frames, by direction: in = from clients, out = to clients.",
+		}, []string{"route", "direction"}),
+		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "zwsbridge_dropped_total", Help: "Messages dropped because a client was too slow.",
+		}, []string{"route"}),
+		handshake: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "zwsbridge_handshake_seconds", Help: "Time from the upgrade to READY, the login behind included.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 4, 8),
+		}, []string{"route"}),
+	}
+	m.registry.MustRegister(m.sessions, m.accepted, m.ends, m.refusals, m.logins, m.messages, m.octets, m.dropped, m.handshake)
+	return m
+}
+
+// routeMetrics are the counters of one route.
+type routeMetrics struct {
+	inMessages, inOctets   prometheus.Counter
+	outMessages, outOctets prometheus.Counter
+	dropped                prometheus.Counter
+	handshake              prometheus.Observer
+}
+
+func (m *metrics) route(path string) *routeMetrics {
+	return &routeMetrics{
+		inMessages:  m.messages.WithLabelValues(path, "in"),
+		inOctets:    m.octets.WithLabelValues(path, "in"),
+		outMessages: m.messages.WithLabelValues(path, "out"),
+		outOctets:   m.octets.WithLabelValues(path, "out"),
+		dropped:     m.dropped.WithLabelValues(path),
+		handshake:   m.handshake.WithLabelValues(path),
+	}
+}
+
+// fromClient counts a message on its way to the backend.
+func (m *routeMetrics) fromClient(msg zmtp.Message) {
+	m.inMessages.Inc()
+	m.inOctets.Add(float64(msg.Size()))
+}
+
+// toClient counts messages that were queued for a client.
+func (m *routeMetrics) toClient(messages, octets int) {
+	m.outMessages.Add(float64(messages))
+	m.outOctets.Add(float64(octets))
+}
+
+// login counts a decision of the ZAP handler; entry is empty if no authenticator decided.
+func (m *metrics) login(entry string, status zap.Status) {
+	m.logins.WithLabelValues(entry, strconv.Itoa(int(status))).Inc()
+}
+
+// refused counts a client that was not let in. r is nil where no route serves its path.
+func (m *metrics) refused(r *route, cause *zws.CloseError) {
+	m.refusals.WithLabelValues(pathOf(r), strconv.Itoa(int(cause.Code))).Inc()
+}
+
+// started and ended count a session that has logged in.
+func (m *metrics) started(s *session) {
+	labels := []string{s.route.config.Path, s.ws.Login().Dialect}
+	m.sessions.WithLabelValues(labels...).Inc()
+	m.accepted.WithLabelValues(labels...).Inc()
+}
+
+func (m *metrics) ended(s *session) {
+	m.sessions.WithLabelValues(s.route.config.Path, s.ws.Login().Dialect).Dec()
+	m.ends.WithLabelValues(s.route.config.Path, strconv.Itoa(int(s.ws.Cause().Code))).Inc()
+}
+
+func pathOf(r *route) string {
+	if r == nil {
+		return noRoute
+	}
+	return r.config.Path
+}

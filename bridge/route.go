@@ -1,0 +1,208 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/zwsbridge/zwsbridge/bridge/backend"
+	"github.com/zwsbridge/zwsbridge/bridge/queue"
+	"github.com/zwsbridge/zwsbridge/bridge/rights"
+	"github.com/zwsbridge/zwsbridge/certs"
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+)
+
+// route is one [[route]], ready to serve: what its clients may be, what they may do, and
+// how a channel gets its socket.
+type route struct {
+	config   *RouteConfig
+	limits   routeLimits
+	options  zws.Options    // for every session; the session adds what is its own
+	policy   *rights.Policy // nil without rules: everything is allowed
+	patterns rights.Options
+	onFull   queue.Policy
+	ids      routingIDs
+	upstream upstream
+	metrics  *routeMetrics
+}
+
+// routeLimits bound what a client may ask for.
+type routeLimits struct {
+	topic         int // octets
+	subscriptions int
+}
+
+// upstream is how the channels of a route get the socket behind them.
+type upstream interface {
+	// attach gives c its socket: when it returns, the route's `ready` rule is met. c's
+	// queue exists by then.
+	attach(ctx context.Context, s *session, l *zws.Login, c *channel) (backend.Socket, error)
+	// statuses tell about the backends that do not belong to a single session.
+	statuses() []backend.Status
+	// close ends what the channels share. The channels are closed by then.
+	close()
+}
+
+// newRoute makes what a route needs before its first client comes: its rules, its keys,
+// and the sockets that its clients share. The caller closes it.
+func (b *Bridge) newRoute(c *Config, rc *RouteConfig, handler zap.Handler) (*route, error) {
+	r := &route{
+		config: rc,
+		limits: routeLimits{topic: int(c.Server.MaxTopic), subscriptions: c.Server.MaxSubscriptions},
+		patterns: rights.Options{
+			Separator: rc.Separator,
+			Narrow:    rc.OnWide == OnWideNarrow,
+		},
+		metrics: b.metrics.route(rc.Path),
+	}
+	var err error
+	if r.onFull, err = queue.ParsePolicy(rc.OnFull); err != nil {
+		return nil, err
+	}
+	if rc.Allow != nil {
+		rules := make([]rights.Rule, len(rc.Allow))
+		for i, a := range rc.Allow {
+			rules[i] = rights.Rule(a)
+		}
+		if r.policy, err = rights.Compile(rules, r.patterns); err != nil {
+			return nil, err
+		}
+	}
+	if r.options, err = sessionOptions(c, rc, b.guard(handler)); err != nil {
+		return nil, err
+	}
+	if r.upstream, err = b.newUpstream(c, r, handler); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// sessionOptions are what package zws has to know of a route.
+func sessionOptions(c *Config, rc *RouteConfig, handler zap.Handler) (zws.Options, error) {
+	face, ok := facings[rc.Socket]
+	if !ok {
+		return zws.Options{}, fmt.Errorf("socket type %q is none of the eleven", rc.Socket)
+	}
+	o := zws.Options{
+		Handler:          handler,
+		Domain:           rc.Domain,
+		Mechanisms:       rc.ClientMechanisms,
+		Announce:         face.announce,
+		ClientTypes:      face.clients,
+		Untyped:          face.untyped,
+		Origins:          c.Server.Origins,
+		QueryToken:       c.Server.QueryToken,
+		MaxMessage:       int64(c.Server.MaxMessage),
+		MaxFrames:        c.Server.MaxFrames,
+		MaxHandshake:     int64(c.Server.MaxHandshake),
+		HandshakeTimeout: c.Server.HandshakeTimeout,
+		PingInterval:     c.Server.PingInterval,
+		WriteTimeout:     c.Server.WriteTimeout,
+	}
+	if o.PingInterval == 0 {
+		o.PingInterval = -1 // none: zero is a default there
+	}
+	if !slices.Contains(o.Mechanisms, zap.CURVE) {
+		return o, nil
+	}
+	identity, err := curveIdentity(c)
+	if err != nil {
+		return o, err
+	}
+	if identity == nil { // CURVE is offered only where we have a key
+		o.Mechanisms = slices.DeleteFunc(slices.Clone(o.Mechanisms), func(m zap.Mechanism) bool { return m == zap.CURVE })
+		return o, nil
+	}
+	o.CurvePublic, o.CurveSecret = identity.Public, identity.Secret
+	return o, nil
+}
+
+// privileges are what a login may do on the route: what the rules allow and what the ZAP
+// handler has granted, where it said something about that.
+func (r *route) privileges(l *zws.Login) (*privileges, error) {
+	granted, err := rights.FromMetadata(l.Reply.Metadata, r.patterns)
+	if err != nil {
+		return nil, forbidden(err)
+	}
+	if r.policy == nil {
+		return newPrivileges(granted), nil
+	}
+	allowed, err := r.policy.For(rights.Subject{User: l.User(), Meta: l.Reply.Metadata})
+	if err != nil {
+		return nil, forbidden(err)
+	}
+	return newPrivileges(rights.And(allowed, granted)), nil
+}
+
+// open makes the channel of a session and connects it.
+func (r *route) open(ctx context.Context, s *session, l *zws.Login) (*channel, error) {
+	p, err := r.privileges(l)
+	if err != nil {
+		return nil, err
+	}
+	for _, endpoint := range slices.Concat(l.Connect, l.Bind) {
+		if !r.has(endpoint) {
+			return nil, &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused, Reason: "connect and bind in the URL name no endpoint of this route"}
+		}
+	}
+	c := &channel{route: r}
+	c.privileges.Store(p)
+	if codec, shared := l.Codec(); shared {
+		c.codec = codec
+	}
+	c.queue = queue.New(queue.Options{
+		Messages: r.config.HighWaterMark,
+		Octets:   int64(r.config.HighWaterBytes),
+		OnFull:   r.onFull,
+		Codec:    c.codec,
+		Wake:     s.wake,
+		Overflow: func() { s.end(tooSlow) },
+		Lost:     s.lost,
+	})
+	if c.socket, err = r.upstream.attach(ctx, s, l, c); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// has tells whether endpoint is literally one of the route's.
+func (r *route) has(endpoint string) bool {
+	return slices.Contains(r.config.Bind, endpoint) ||
+		slices.ContainsFunc(r.config.Connect, func(e EndpointConfig) bool { return e.Endpoint == endpoint })
+}
+
+// curveIdentity is our own CURVE key pair; nil if there is none.
+func curveIdentity(c *Config) (*certs.Certificate, error) {
+	if c.Server.CurveCert == "" {
+		return nil, nil
+	}
+	return readOptional(string(c.Server.CurveCert))
+}
+
+// routingIDs are the client routing ids in use on a route.
+type routingIDs struct {
+	mu    sync.Mutex
+	inUse map[string]bool
+}
+
+func (r *routingIDs) take(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.inUse[id] {
+		return false
+	}
+	if r.inUse == nil {
+		r.inUse = make(map[string]bool)
+	}
+	r.inUse[id] = true
+	return true
+}
+
+func (r *routingIDs) give(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.inUse, id)
+}

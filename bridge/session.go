@@ -1,0 +1,249 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+)
+
+// session is a login: who it is, on one WebSocket, until when, and its channels, of which
+// a plain ZWS connection has one.
+type session struct {
+	bridge  *Bridge
+	route   *route
+	number  uint64
+	from    origin
+	started time.Time
+
+	mu      sync.Mutex
+	ws      *zws.Session // nil until the client has been told READY
+	cause   error        // why it ends, if that is known before ws is
+	channel *channel
+	claimed []byte // the routing id that this session holds on its route
+	timers  []*time.Timer
+}
+
+func newSession(b *Bridge, r *route, number uint64, from origin) *session {
+	return &session{bridge: b, route: r, number: number, from: from, started: time.Now()}
+}
+
+// expiryWarning is how long before the end of a login a client is told of it.
+const expiryWarning = 30 * time.Second
+
+// open is called when the ZAP handler has let the client in, and holds READY back: it
+// opens the channel, so that a login that is refused behind is told in READY's place.
+func (s *session) open(ctx context.Context, l *zws.Login) error {
+	if err := s.schedule(l.Reply); err != nil {
+		return err
+	}
+	if err := s.claim(l); err != nil {
+		return err
+	}
+	c, err := s.route.open(ctx, s, l)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.channel = c
+	return nil
+}
+
+// claim takes the client's routing id for this session where the route passes it on: two
+// backends' peers with one id would take each other's messages.
+func (s *session) claim(l *zws.Login) error {
+	if s.route.config.RoutingID != RoutingIDClient || len(l.RoutingID) == 0 {
+		return nil
+	}
+	if !s.route.ids.take(string(l.RoutingID)) {
+		return &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused, Reason: "this routing id is in use"}
+	}
+	s.claimed = l.RoutingID
+	return nil
+}
+
+// start makes ws the session's, once the client has been told READY.
+func (s *session) start(ws *zws.Session) {
+	s.mu.Lock()
+	s.ws = ws
+	cause := s.cause
+	s.mu.Unlock()
+	ws.Channel().Attach(s.channel.queue)
+	if cause != nil {
+		ws.Close(cause)
+	}
+}
+
+// end closes the session for a reason that becomes a close code in zws.Cause, however far
+// it has got. The first cause counts. It does not block.
+func (s *session) end(cause error) {
+	s.mu.Lock()
+	if s.cause == nil {
+		s.cause = cause
+	}
+	ws := s.ws
+	s.mu.Unlock()
+	if ws != nil {
+		ws.Close(cause)
+	}
+}
+
+// wake starts the writer, if there is one yet: Attach does it for what was queued before.
+func (s *session) wake() {
+	s.mu.Lock()
+	ws := s.ws
+	s.mu.Unlock()
+	if ws != nil {
+		ws.Channel().Wake()
+	}
+}
+
+// lost counts messages that the queue has dropped, and tells the client if it listens.
+func (s *session) lost(n uint64) {
+	s.route.metrics.dropped.Add(float64(n))
+	s.mu.Lock()
+	ws := s.ws
+	s.mu.Unlock()
+	if ws != nil {
+		ws.Lost(n)
+	}
+}
+
+// run forwards what the client sends until the session is over, and then takes it down.
+func (s *session) run(ctx context.Context) {
+	defer s.close()
+	in := s.ws.Channel()
+	for {
+		m, err := in.ReadMessage()
+		if err != nil {
+			break
+		}
+		if err := s.channel.forward(ctx, m); err != nil {
+			s.end(err)
+			break
+		}
+	}
+	s.ws.Wait()
+	cause := s.ws.Cause()
+	s.bridge.metrics.ended(s)
+	s.bridge.log.LogAttrs(ctx, slog.LevelInfo, "session ended", append(s.attributes(),
+		slog.Int("code", int(cause.Code)),
+		slog.String("reason", cause.Reason),
+		slog.Duration("lasted", time.Since(s.started).Round(time.Millisecond)),
+		slog.Uint64("dropped", s.channel.queue.Dropped()))...)
+}
+
+// close gives back what the session holds.
+func (s *session) close() {
+	s.mu.Lock()
+	for _, t := range s.timers {
+		t.Stop()
+	}
+	s.timers = nil
+	c := s.channel
+	s.mu.Unlock()
+	if c != nil {
+		c.close()
+	}
+	if s.claimed != nil {
+		s.route.ids.give(string(s.claimed))
+	}
+}
+
+// attributes tell the session apart in the log.
+func (s *session) attributes() []slog.Attr {
+	attrs := []slog.Attr{
+		slog.Uint64("session", s.number),
+		slog.String("route", s.route.config.Path),
+		slog.String("address", s.from.text()),
+	}
+	if s.ws != nil {
+		l := s.ws.Login()
+		attrs = append(attrs, slog.String("user", l.User()), slog.String("dialect", l.Dialect))
+	}
+	return attrs
+}
+
+// schedule has the session end when its login does, and the client warned before.
+func (s *session) schedule(reply *zap.Reply) error {
+	end, limited, err := expiry(reply)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.timers {
+		t.Stop()
+	}
+	s.timers = nil
+	if !limited {
+		return nil
+	}
+	left := time.Until(end)
+	if left <= 0 {
+		return errExpired
+	}
+	s.timers = append(s.timers,
+		time.AfterFunc(left, func() { s.end(errExpired) }),
+		time.AfterFunc(max(left-expiryWarning, 0), func() { s.warn(end) }))
+	return nil
+}
+
+var errExpired = &zws.CloseError{Code: zws.CodeExpired, Reason: "your login has expired: log in again"}
+
+// warn tells the client when its login ends.
+func (s *session) warn(end time.Time) {
+	s.mu.Lock()
+	ws := s.ws
+	s.mu.Unlock()
+	if ws != nil {
+		ws.Expiring(time.Until(end))
+	}
+}
+
+// expiry reads when a login ends from the reply's metadata: Expires, in Unix seconds.
+func expiry(reply *zap.Reply) (end time.Time, limited bool, err error) {
+	text, ok := reply.Metadata.Lookup("Expires")
+	if !ok {
+		return time.Time{}, false, nil
+	}
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return time.Time{}, false, &zws.CloseError{Code: zws.CodeTemporary,
+			Reason: "the login cannot be checked at present, try again later",
+			Err:    fmt.Errorf("ZAP metadata Expires is %q: want Unix seconds", text)}
+	}
+	return time.Unix(seconds, 0), true, nil
+}
+
+// renew puts a renewed login of the same user in place of the old one.
+func (s *session) renew(ctx context.Context, l *zws.Login) error {
+	if err := s.schedule(l.Reply); err != nil {
+		return err
+	}
+	return s.reconsider(ctx, l)
+}
+
+// reconsider works the rights of a login out anew, for a renewed token or changed rules.
+func (s *session) reconsider(ctx context.Context, l *zws.Login) error {
+	p, err := s.route.privileges(l)
+	if err != nil {
+		return err
+	}
+	dropped, err := s.channel.reconsider(ctx, p)
+	if dropped > 0 {
+		s.bridge.log.LogAttrs(ctx, slog.LevelInfo, "subscriptions no longer allowed",
+			append(s.attributes(), slog.Int("number", dropped))...)
+	}
+	return err
+}
+
+// tooSlow is the cause of a session whose queue is full on a route that disconnects then.
+var tooSlow = &zws.CloseError{Code: zws.CodeTooSlow, Reason: "this client reads too slowly", Err: errors.New("high-water mark reached")}

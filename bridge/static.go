@@ -1,0 +1,59 @@
+package bridge
+
+import (
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"strings"
+)
+
+// staticFiles serves a folder, and nothing outside of it, whatever links it holds; nil
+// without one. Names that begin with a dot are not there.
+func staticFiles(folder string) (http.Handler, error) {
+	if folder == "" {
+		return nil, nil
+	}
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, fmt.Errorf("server.static: %w", err)
+	}
+	return http.FileServerFS(withoutDotfiles{root.FS()}), nil
+}
+
+// withoutDotfiles hides files and folders whose name begins with a dot.
+type withoutDotfiles struct{ fs.FS }
+
+// Open implements fs.FS.
+func (f withoutDotfiles) Open(name string) (fs.File, error) {
+	for element := range strings.SplitSeq(name, "/") {
+		if strings.HasPrefix(element, ".") && element != "." {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+		}
+	}
+	file, err := f.FS.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return noListing{file}, nil
+}
+
+// noListing is a file that, if it is a folder, does not list what it holds: an index.html
+// is served, and nothing else is given away.
+type noListing struct{ fs.File }
+
+// ReadDir implements fs.ReadDirFile.
+func (noListing) ReadDir(int) ([]fs.DirEntry, error) { return nil, fs.ErrPermission }
+
+// serveFile answers a request that is no WebSocket handshake.
+func (s *state) serveFile(w http.ResponseWriter, r *http.Request, isRoute bool) {
+	switch {
+	case isRoute:
+		w.Header().Set("Upgrade", "websocket")
+		http.Error(w, "this is a ZeroMQ route: connect by WebSocket", http.StatusUpgradeRequired)
+	case s.static == nil:
+		http.NotFound(w, r)
+	default:
+		s.static.ServeHTTP(w, r)
+	}
+}

@@ -1,0 +1,171 @@
+package bridge
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/bridge/backend"
+	"github.com/zwsbridge/zwsbridge/certs"
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// backendHeartbeat is how often a backend is asked whether it is there.
+const backendHeartbeat = 30 * time.Second
+
+// readies are the words of `ready`.
+var readies = map[string]backend.Ready{ReadyAny: backend.Any, ReadyAll: backend.All, ReadyNone: backend.None}
+
+// dedicated opens a socket of its own for each channel: needed where the client's own
+// credentials go through, and where answers must find their way back.
+type dedicated struct {
+	route   *route
+	options backend.Options
+}
+
+func (d *dedicated) attach(ctx context.Context, s *session, l *zws.Login, c *channel) (backend.Socket, error) {
+	o := d.route.dialOptions(d.options)
+	for _, e := range d.route.config.Connect {
+		if len(l.Connect) > 0 && !slices.Contains(l.Connect, e.Endpoint) {
+			continue // webtalk: the client chose among the route's endpoints
+		}
+		security, err := d.route.config.login(e, l)
+		if err != nil {
+			return nil, err
+		}
+		o.Endpoints = append(o.Endpoints, backend.Endpoint{Address: e.Endpoint, Security: security})
+	}
+	if d.route.config.RoutingID == RoutingIDClient {
+		o.RoutingID = l.RoutingID
+	}
+	o.Lost = s.end
+	return backend.Dial(ctx, o, c)
+}
+
+func (d *dedicated) statuses() []backend.Status { return nil }
+func (d *dedicated) close()                     {}
+
+// dialOptions are the route's for connecting; endpoints and credentials are still missing.
+func (r *route) dialOptions(o backend.Options) backend.DialOptions {
+	return backend.DialOptions{
+		Options:        o,
+		Ready:          readies[r.config.Ready],
+		ConnectTimeout: r.config.ConnectTimeout,
+	}
+}
+
+// bound serves all channels of a route by one socket that native peers dial in to.
+type bound struct {
+	route  *route
+	shared *backend.Shared
+}
+
+func (u *bound) attach(ctx context.Context, _ *session, _ *zws.Login, c *channel) (backend.Socket, error) {
+	if err := u.route.waitReady(ctx, u.shared); err != nil {
+		return nil, err
+	}
+	return u.shared.Attach(c)
+}
+
+func (u *bound) statuses() []backend.Status { return u.shared.Status() }
+func (u *bound) close()                     { _ = u.shared.Close() }
+
+// waitReady waits for the route's `ready` rule on a shared socket, at most as long as a
+// connect may take.
+func (r *route) waitReady(ctx context.Context, shared *backend.Shared) error {
+	if r.config.Ready == ReadyNone {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.config.ConnectTimeout)
+	defer cancel()
+	return shared.Wait(ctx)
+}
+
+// listen opens the socket of a route with `bind`.
+func (r *route) listen(c *Config, handler zap.Handler, o backend.Options, log *slog.Logger) (*backend.Shared, error) {
+	lo := backend.ListenOptions{
+		Options:          o,
+		Addresses:        r.config.Bind,
+		Mechanism:        r.config.Mechanism,
+		Security:         zmtp.ServerSecurity{Handler: handler, Domain: r.config.BindDomain},
+		HandshakeTimeout: r.config.ConnectTimeout,
+		Refused: func(address string, err error) {
+			log.Warn("a peer that dialled in was refused", slog.String("address", address), slog.String("error", err.Error()))
+		},
+	}
+	if r.config.Mechanism == zap.CURVE {
+		identity, err := certs.ReadSecret(string(c.Server.CurveCert))
+		if err != nil {
+			return nil, err
+		}
+		lo.Security.CurvePublic, lo.Security.CurveSecret = identity.Public, identity.Secret
+	}
+	return backend.Listen(lo)
+}
+
+// newUpstream chooses how the route's channels are served.
+func (b *Bridge) newUpstream(c *Config, r *route, handler zap.Handler) (upstream, error) {
+	log := b.log.With(slog.String("route", r.config.Path))
+	o := backend.Options{
+		SocketType:     r.config.Socket,
+		Limits:         zmtp.Limits{Frame: int64(c.Server.MaxMessage), Message: int64(c.Server.MaxMessage), Frames: c.Server.MaxFrames},
+		HighWaterMark:  r.config.HighWaterMark,
+		HighWaterBytes: int64(r.config.HighWaterBytes),
+		MaxTopic:       int(c.Server.MaxTopic),
+		Heartbeat:      backendHeartbeat,
+		Event:          logStatus(log),
+	}
+	switch {
+	case len(r.config.Bind) > 0:
+		shared, err := r.listen(c, handler, o, log)
+		if err != nil {
+			return nil, err
+		}
+		if subscribes(r.config.Socket) {
+			return newHubbed(r, func(func(error)) (*backend.Shared, error) { return shared, nil })
+		}
+		return &bound{r, shared}, nil
+	case r.config.Shared() && subscribes(r.config.Socket):
+		return newHubbed(r, func(lost func(error)) (*backend.Shared, error) { return r.dialShared(o, lost) })
+	}
+	return &dedicated{route: r, options: o}, nil
+}
+
+// dialShared opens the socket of a route whose clients share it; the login there depends on
+// none of them.
+func (r *route) dialShared(o backend.Options, lost func(error)) (*backend.Shared, error) {
+	do := r.dialOptions(o)
+	for _, e := range r.config.Connect {
+		security, err := r.config.login(e, nil)
+		if err != nil {
+			return nil, err
+		}
+		do.Endpoints = append(do.Endpoints, backend.Endpoint{Address: e.Endpoint, Security: security})
+	}
+	do.Lost = lost
+	return backend.DialShared(do)
+}
+
+// logStatus logs what happens to the backends of a route.
+func logStatus(log *slog.Logger) func(backend.Status) {
+	return func(s backend.Status) {
+		level := slog.LevelDebug
+		if s.Err != nil {
+			level = slog.LevelWarn
+		}
+		attrs := []slog.Attr{slog.String("state", s.State.String()), slog.String("endpoint", s.Address)}
+		if s.Position > 0 {
+			attrs = append(attrs, slog.Int("backend", s.Position))
+		}
+		if s.User != "" {
+			attrs = append(attrs, slog.String("user", s.User))
+		}
+		if s.Err != nil {
+			attrs = append(attrs, slog.String("error", s.Err.Error()))
+		}
+		log.LogAttrs(context.Background(), level, "backend", attrs...)
+	}
+}
