@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -159,4 +160,40 @@ func TestCurveBufferIsNotKept(t *testing.T) {
 			}
 		}
 	}
+}
+
+// One goroutine encodes while another decodes, on both sides.
+func TestCurveBothWaysAtOnce(t *testing.T) {
+	client, server := newPair(t, zap.CURVE).sides(t)
+	shake(t, client, server)
+	const messages = 200
+	var done sync.WaitGroup
+	for _, way := range []struct{ from, to Mechanism }{{client, server}, {server, client}} {
+		wire := make(chan []byte, 8)
+		done.Go(func() {
+			defer close(wire)
+			for i := range messages {
+				f, err := way.from.Encode(Frame{Body: fmt.Append(nil, i)})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				wire <- bytes.Clone(f.Body)
+			}
+		})
+		done.Go(func() {
+			i := 0
+			for body := range wire {
+				f, err := way.to.Decode(Frame{Body: body})
+				if err != nil || string(f.Body) != fmt.Sprint(i) {
+					t.Errorf("message %d: %q, %v", i, f.Body, err)
+				}
+				i++
+			}
+			if i != messages {
+				t.Errorf("%d messages of %d", i, messages)
+			}
+		})
+	}
+	done.Wait()
 }
