@@ -147,16 +147,18 @@ func (c *Conn) login(ctx context.Context, m Mechanism, hangup error) error {
 		c.setTurn(true)
 		out, err := m.Next(ctx, in)
 		c.setTurn(false)
+		var unsent error
 		if out != nil {
-			err = errors.Join(err, c.writeRaw(appendFrame(nil, Frame{Command: true, Body: out.Append(nil)})))
+			unsent = c.writeRaw(appendFrame(nil, Frame{Command: true, Body: out.Append(nil)}))
 		}
 		if err != nil {
 			return err
 		}
 		if m.Done() {
 			c.mechanism = m
-			return nil
+			return unsent
 		}
+		// A peer that takes nothing any more may have said why: look before giving up.
 		if in, err = c.readCommand(); err != nil {
 			if t, ok := errors.AsType[*transportError](err); ok {
 				t.meaning = hangup

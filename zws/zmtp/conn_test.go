@@ -1,4 +1,4 @@
-package zmtp_test
+package zmtp
 
 import (
 	"bytes"
@@ -13,25 +13,22 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/crypto/curve25519"
-
 	"github.com/zwsbridge/zwsbridge/zap"
-	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 // login is one mechanism with both its sides.
 type login struct {
 	mechanism zap.Mechanism
-	client    zmtp.ClientSecurity
-	server    zmtp.ServerSecurity
+	client    ClientSecurity
+	server    ServerSecurity
 	user      string // that the handler names
 }
 
 // logins returns a login of every mechanism; the server lets in exactly this client.
 func logins(t testing.TB) []login {
-	serverPublic, serverSecret := newKeys(t)
-	clientPublic, clientSecret := newKeys(t)
-	server := zmtp.ServerSecurity{
+	serverPublic, serverSecret := testKeys(t)
+	clientPublic, clientSecret := testKeys(t)
+	server := ServerSecurity{
 		Domain:      "test",
 		CurvePublic: serverPublic,
 		CurveSecret: serverSecret,
@@ -52,34 +49,25 @@ func logins(t testing.TB) []login {
 		}),
 	}
 	return []login{
-		{zap.NULL, zmtp.Null{}, server, "alice"},
-		{zap.PLAIN, zmtp.Plain{User: "alice", Password: "secret"}, server, "alice"},
-		{zap.BEARER, zmtp.Bearer{Token: "token"}, server, "alice"},
-		{zap.CURVE, zmtp.Curve{Public: clientPublic, Secret: clientSecret, ServerKey: serverPublic}, server, "alice"},
+		{zap.NULL, Null{}, server, "alice"},
+		{zap.PLAIN, Plain{User: "alice", Password: "secret"}, server, "alice"},
+		{zap.BEARER, Bearer{Token: "token"}, server, "alice"},
+		{zap.CURVE, Curve{Public: clientPublic, Secret: clientSecret, ServerKey: serverPublic}, server, "alice"},
 	}
 }
 
-func newKeys(t testing.TB) (public, secret [32]byte) {
-	t.Helper()
-	if _, err := rand.Read(secret[:]); err != nil {
-		t.Fatal(err)
-	}
-	curve25519.ScalarBaseMult(&public, &secret)
-	return public, secret
-}
-
-// connect makes a client and a server that are connected over one kind of transport.
-type connect func(t testing.TB, l login, client, server zmtp.Options) (c, s *zmtp.Conn, err error)
+// transport makes a client and a server that are connected over one kind of transport.
+type transport func(t testing.TB, l login, client, server Options) (c, s *Conn, err error)
 
 // overListener connects through a Listener.
-func overListener(endpoint func(t testing.TB) string) connect {
-	return func(t testing.TB, l login, client, server zmtp.Options) (*zmtp.Conn, *zmtp.Conn, error) {
-		listener, err := zmtp.Listen(endpoint(t), l.mechanism, l.server, zmtp.ListenOptions{Options: server})
+func overListener(endpoint func(t testing.TB) string) transport {
+	return func(t testing.TB, l login, client, server Options) (*Conn, *Conn, error) {
+		listener, err := Listen(endpoint(t), l.mechanism, l.server, ListenOptions{Options: server})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { listener.Close() })
-		c, err := zmtp.Dial(t.Context(), listener.Endpoint(), l.client, client)
+		c, err := Dial(t.Context(), listener.Endpoint(), l.client, client)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -94,23 +82,23 @@ func overListener(endpoint func(t testing.TB) string) connect {
 }
 
 // overPipe connects through net.Pipe.
-func overPipe(t testing.TB, l login, client, server zmtp.Options) (*zmtp.Conn, *zmtp.Conn, error) {
+func overPipe(t testing.TB, l login, client, server Options) (*Conn, *Conn, error) {
 	a, b := net.Pipe()
-	return handshake(t, a, b, l, client, server)
+	return handshakeOver(t, a, b, l, client, server)
 }
 
-// handshake makes connections of both ends of a transport.
-func handshake(t testing.TB, a, b net.Conn, l login, client, server zmtp.Options) (*zmtp.Conn, *zmtp.Conn, error) {
+// handshakeOver makes connections of both ends of a transport.
+func handshakeOver(t testing.TB, a, b net.Conn, l login, client, server Options) (*Conn, *Conn, error) {
 	type result struct {
-		c   *zmtp.Conn
+		c   *Conn
 		err error
 	}
 	served := make(chan result)
 	go func() {
-		s, err := zmtp.Server(t.Context(), b, l.mechanism, l.server, server)
+		s, err := Server(t.Context(), b, l.mechanism, l.server, server)
 		served <- result{s, err}
 	}()
-	c, err := zmtp.Client(t.Context(), a, l.client, client)
+	c, err := Client(t.Context(), a, l.client, client)
 	s := <-served
 	if err = errors.Join(err, s.err); err != nil {
 		return nil, nil, err
@@ -119,9 +107,9 @@ func handshake(t testing.TB, a, b net.Conn, l login, client, server zmtp.Options
 	return c, s.c, nil
 }
 
-func endpoints(t testing.TB) map[string]connect {
+func transports(t testing.TB) map[string]transport {
 	fixed := func(e string) func(testing.TB) string { return func(testing.TB) string { return e } }
-	m := map[string]connect{
+	m := map[string]transport{
 		"tcp IPv4": overListener(fixed("tcp://127.0.0.1:*")),
 		"tcp name": overListener(fixed("tcp://localhost:0")),
 		"ipc path": overListener(func(t testing.TB) string { return "ipc://" + filepath.Join(t.TempDir(), "s") }),
@@ -138,26 +126,26 @@ func endpoints(t testing.TB) map[string]connect {
 }
 
 func TestMatrix(t *testing.T) {
-	messages := []zmtp.Message{
+	messages := []Message{
 		{[]byte("one")},
 		{[]byte("two"), []byte{}, []byte("frames and an empty one")},
 		{[]byte(strings.Repeat("x", 255))},
 		{[]byte(strings.Repeat("y", 256))},
 		{[]byte("h"), []byte(strings.Repeat("z", 300_000))},
 	}
-	for name, connect := range endpoints(t) {
+	for name, connect := range transports(t) {
 		for _, l := range logins(t) {
 			t.Run(name+" "+string(l.mechanism), func(t *testing.T) {
 				c, s, err := connect(t, l,
-					zmtp.Options{SocketType: zmtp.DEALER, RoutingID: []byte("me"), Metadata: zap.Metadata{{Name: "X-Colour", Value: "blue"}}},
-					zmtp.Options{SocketType: zmtp.ROUTER})
+					Options{SocketType: DEALER, RoutingID: []byte("me"), Metadata: zap.Metadata{{Name: "X-Colour", Value: "blue"}}},
+					Options{SocketType: ROUTER})
 				if err != nil {
 					t.Fatal(err)
 				}
-				if p := s.Peer(); p.SocketType() != zmtp.DEALER || string(p.RoutingID()) != "me" || p.Metadata.Get("x-colour") != "blue" || p.Reply.UserID != l.user {
+				if p := s.Peer(); p.SocketType() != DEALER || string(p.RoutingID()) != "me" || p.Metadata.Get("x-colour") != "blue" || p.Reply.UserID != l.user {
 					t.Errorf("the server sees the peer as %v, let in as %v", p.Metadata, p.Reply)
 				}
-				if p := c.Peer(); p.SocketType() != zmtp.ROUTER || p.Mechanism != l.mechanism {
+				if p := c.Peer(); p.SocketType() != ROUTER || p.Mechanism != l.mechanism {
 					t.Errorf("the client sees the peer as %v over %s", p.Metadata, p.Mechanism)
 				}
 				exchange(t, c, s, messages)
@@ -168,7 +156,7 @@ func TestMatrix(t *testing.T) {
 }
 
 // exchange sends all messages in one write and reads them at the other end.
-func exchange(t *testing.T, from, to *zmtp.Conn, messages []zmtp.Message) {
+func exchange(t *testing.T, from, to *Conn, messages []Message) {
 	t.Helper()
 	sent := make(chan error)
 	go func() { sent <- from.Write(messages...) }()

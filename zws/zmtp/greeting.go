@@ -135,46 +135,42 @@ func (c *Conn) greet(m zap.Mechanism, server bool) error {
 // libzmq, goes on when it has our version, and gets no more than that at first.
 func (c *Conn) exchangeGreetings(ours []byte, accepted bool) ([]byte, error) {
 	rest := ours
-	send := func(n int) error {
-		p := rest[:n]
+	send := func(n int) {
+		// A peer that has closed the connection may have said something before, which is
+		// what to look at. So that a write has failed is left for the reads to find out.
+		_ = c.writeRaw(rest[:n])
 		rest = rest[n:]
-		return c.writeRaw(p)
 	}
-	if err := c.nc.SetReadDeadline(time.Now().Add(holdBack)); err != nil {
-		return nil, err
-	}
+	// Deadlines can only fail to be set on a connection that is closed, as reads find out.
+	_ = c.nc.SetReadDeadline(time.Now().Add(holdBack))
 	if !accepted {
-		if err := send(versionedSize); err != nil {
-			return nil, err
-		}
+		send(versionedSize)
 	}
 	for len(c.in.peek()) < greetingSize {
 		err := c.in.fill()
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			if err = c.nc.SetReadDeadline(time.Time{}); err == nil {
-				err = send(len(rest))
-			}
+			_ = c.nc.SetReadDeadline(time.Time{})
+			send(len(rest))
+			err = nil
 		}
 		if err == nil {
 			err = checkGreeting(c.in.peek())
 		}
-		if untouched := len(rest) == greetingSize; err == nil && untouched && len(c.in.peek()) > 0 {
-			n := versionedSize
-			if len(c.in.peek()) >= versionedSize {
-				n = greetingSize
-			} else {
-				c.stepwise = true
-			}
-			err = send(n)
-		}
 		if err != nil {
 			return nil, err
+		}
+		untouched := len(rest) == greetingSize
+		switch got := len(c.in.peek()); {
+		case untouched && got >= versionedSize:
+			send(greetingSize)
+		case untouched && got > 0:
+			c.stepwise = true
+			send(versionedSize)
 		}
 	}
 	// A peer that has sent its whole greeting gets the whole of ours, also if the
 	// mechanisms differ (37/ZMTP, "Authentication and Confidentiality").
-	if err := send(len(rest)); err != nil {
-		return nil, err
-	}
-	return bytes.Clone(c.in.take(greetingSize)), c.nc.SetReadDeadline(time.Time{})
+	send(len(rest))
+	_ = c.nc.SetReadDeadline(time.Time{})
+	return bytes.Clone(c.in.take(greetingSize)), nil
 }

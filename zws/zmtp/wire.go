@@ -140,16 +140,11 @@ func (r *reader) fill() error {
 // read reads once from the connection. An error comes only without octets.
 func (r *reader) read(p []byte) (int, error) {
 	if r.patience > 0 {
-		if err := r.nc.SetReadDeadline(time.Now().Add(r.patience)); err != nil {
-			return 0, &transportError{err: err}
-		}
+		_ = r.nc.SetReadDeadline(time.Now().Add(r.patience)) // fails on a closed connection only
 	}
 	n, err := r.nc.Read(p)
-	switch {
-	case n > 0:
+	if n > 0 || err == nil {
 		return n, nil
-	case err == nil:
-		err = io.ErrNoProgress
 	}
 	return 0, &transportError{err: err}
 }

@@ -1,4 +1,4 @@
-package zmtp_test
+package zmtp
 
 import (
 	"bytes"
@@ -8,8 +8,6 @@ import (
 	"net"
 	"sync/atomic"
 	"testing"
-
-	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 var errCut = errors.New("connection cut")
@@ -46,25 +44,25 @@ func TestWriteError(t *testing.T) {
 		})
 	}
 	t.Run("large frames", func(t *testing.T) {
-		large := zmtp.Message{bytes.Repeat([]byte("x"), 5000), []byte("y")}
+		large := Message{bytes.Repeat([]byte("x"), 5000), []byte("y")}
 		for _, room := range []int64{0, 1, 5008, 5009, 5010, 5011, 5012, 10023} {
 			testCut(t, logins(t)[0], room, large, large)
 		}
 	})
 }
 
-func testCut(t *testing.T, l login, room int64, msgs ...zmtp.Message) {
+func testCut(t *testing.T, l login, room int64, msgs ...Message) {
 	if msgs == nil {
-		msgs = []zmtp.Message{{[]byte("one")}, {[]byte("two"), {}}, {{}}}
+		msgs = []Message{{[]byte("one")}, {[]byte("two"), {}}, {{}}}
 	}
 	var cut *cutConn
-	over := func(t testing.TB, l login, client, server zmtp.Options) (*zmtp.Conn, *zmtp.Conn, error) {
+	over := func(t testing.TB, l login, client, server Options) (*Conn, *Conn, error) {
 		a, b := net.Pipe()
 		cut = &cutConn{Conn: a}
 		cut.room.Store(-1)
-		return handshake(t, cut, b, l, client, server)
+		return handshakeOver(t, cut, b, l, client, server)
 	}
-	c, s, err := over(t, l, zmtp.Options{SocketType: zmtp.PUSH}, zmtp.Options{SocketType: zmtp.PULL})
+	c, s, err := over(t, l, Options{SocketType: PUSH}, Options{SocketType: PULL})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +90,7 @@ func testCut(t *testing.T, l login, room int64, msgs ...zmtp.Message) {
 		}
 		return
 	}
-	failure, ok := errors.AsType[*zmtp.WriteError](err)
+	failure, ok := errors.AsType[*WriteError](err)
 	if !ok || !errors.Is(err, errCut) {
 		t.Fatalf("error %v, want a WriteError that wraps the transport's", err)
 	}
