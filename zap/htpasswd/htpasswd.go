@@ -148,7 +148,7 @@ func (a *Authenticator) verify(ctx context.Context, hash, password string) (bool
 }
 
 // noUsers is compared with where the file is empty. No password is known for it.
-const noUsers = "$2y$10$......................./////////////////////////////////"
+const noUsers = "$2y$10$......................///////////////////////////////"
 
 // decoy picks the line whose hash an unknown user's password is compared with, for the
 // time that it takes: always the same for one name, as it would be for a known one, and

@@ -16,7 +16,9 @@ import (
 // new one with mode 0600, an existing one with the mode that it had. A file that has a
 // fault is not touched. Two calls at the same time do not undo each other: one fails with
 // an error that wraps fs.ErrExist.
-func Set(file, user, password string) error {
+func Set(file, user, password string) error { return set(file, user, password, DefaultCost) }
+
+func set(file, user, password string, cost int) error {
 	if err := checkUser(user); err != nil {
 		return fmt.Errorf("htpasswd: %w", err)
 	}
@@ -29,7 +31,7 @@ func Set(file, user, password string) error {
 	if real, err := filepath.EvalSymlinks(file); err == nil {
 		file = real // a link stays one
 	}
-	hash, err := bcrypt.GenerateFromPassword([]byte(password), DefaultCost)
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), cost)
 	if err != nil {
 		return fmt.Errorf("htpasswd: %w", err)
 	}

@@ -1,0 +1,308 @@
+package htpasswd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// users writes a file with a line for each name, whose password is the name in capitals.
+func users(t testing.TB, names ...string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "users")
+	rewriteUsers(t, file, names...)
+	return file
+}
+
+func rewriteUsers(t testing.TB, file string, names ...string) {
+	t.Helper()
+	var b strings.Builder
+	for _, n := range names {
+		fmt.Fprintf(&b, "%s:%s\n", n, hashOf(t, strings.ToUpper(n), "2y"))
+	}
+	must(t, os.WriteFile(file+".tmp", []byte(b.String()), 0o600))
+	must(t, os.Rename(file+".tmp", file))
+}
+
+func open(t testing.TB, file string) *Authenticator {
+	t.Helper()
+	a, err := New(Options{File: file, Logger: slog.New(slog.DiscardHandler)})
+	must(t, err)
+	t.Cleanup(func() { a.Close() })
+	return a
+}
+
+func plain(user, password string) *zap.Request {
+	return &zap.Request{Domain: "global", Mechanism: zap.PLAIN, Credentials: [][]byte{[]byte(user), []byte(password)}}
+}
+
+func TestAuthenticate(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "users")
+	long := strings.Repeat("x", MaxPassword)
+	lines := "ada:" + hashOf(t, "2a", "2a") + "\nbob:" + hashOf(t, "2b", "2b") + "\ncarol:" + hashOf(t, "2y", "2y") + "\nlong:" + hashOf(t, long, "2y")
+	must(t, os.WriteFile(file, []byte(lines), 0o600))
+	a := open(t, file)
+	for name, c := range map[string]struct {
+		req    *zap.Request
+		status zap.Status // 0: passes
+	}{
+		"$2a$":            {plain("ada", "2a"), zap.OK},
+		"$2b$":            {plain("bob", "2b"), zap.OK},
+		"$2y$":            {plain("carol", "2y"), zap.OK},
+		"wrong password":  {plain("ada", "2b"), zap.Refused},
+		"empty password":  {plain("ada", ""), zap.Refused},
+		"72 octets":       {plain("long", long), zap.OK},
+		"73 octets":       {plain("long", long+"x"), zap.Refused},
+		"another case":    {plain("Ada", "2a"), 0},
+		"unknown user":    {plain("eve", "2a"), 0},
+		"empty user":      {plain("", "2a"), 0},
+		"NULL":            {&zap.Request{Mechanism: zap.NULL}, 0},
+		"BEARER":          {&zap.Request{Mechanism: zap.BEARER, Credentials: [][]byte{[]byte("ada")}}, 0},
+		"PLAIN without":   {&zap.Request{Mechanism: zap.PLAIN}, 0},
+		"a line in it":    {plain("ada\nbob", "2a"), 0},
+		"a colon in it":   {plain("ada:"+hashOf(t, "2a", "2a"), "2a"), 0},
+		"a comment":       {plain("#", ""), 0},
+		"user with a NUL": {plain("ada\x00", "2a"), 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			reply, err := a.Authenticate(t.Context(), c.req)
+			if c.status == 0 {
+				if !errors.Is(err, zap.ErrPass) {
+					t.Errorf("reply %v, error %v, want a pass", reply, err)
+				}
+				return
+			}
+			if err != nil || reply.Status != c.status {
+				t.Fatalf("reply %v, error %v, want %d", reply, err, c.status)
+			}
+			if user, password, _ := c.req.Plain(); reply.Status == zap.OK && reply.UserID != user {
+				t.Errorf("user %q", reply.UserID)
+			} else if password != "" && strings.Contains(reply.Text, password) {
+				t.Errorf("the text repeats the password: %q", reply.Text)
+			}
+		})
+	}
+}
+
+// TestSameCost: an unknown user's password is hashed once, with the cost of one of the
+// file's lines, always the same for one name; as a wrong password is.
+func TestSameCost(t *testing.T) {
+	a := open(t, users(t, "ada", "bob", "carol"))
+	var compared []string
+	a.compare = func(hash, _ []byte) error {
+		compared = append(compared, string(hash))
+		return bcrypt.ErrMismatchedHashAndPassword
+	}
+	costs := func(user string) string {
+		t.Helper()
+		compared = nil
+		if reply := zap.Decide(t.Context(), a, plain(user, "x")); reply.Status != zap.Refused {
+			t.Fatalf("%s: status %d", user, reply.Status)
+		}
+		if len(compared) != 1 {
+			t.Fatalf("%s: %d hashes, want 1", user, len(compared))
+		}
+		return compared[0]
+	}
+	known := make(map[string]bool)
+	for _, hash := range a.table.Load().hashes {
+		known[hash] = true
+	}
+	costs("ada")
+	for i := range 50 {
+		user := fmt.Sprintf("eve%d", i)
+		if first := costs(user); !known[first] || costs(user) != first {
+			t.Errorf("%s: compared with %q, then with %q", user, first, compared[0])
+		}
+	}
+	a.table.Store(&table{})
+	if hash := costs("eve"); checkHash(hash) != nil {
+		t.Errorf("without users: compared with %q", hash)
+	}
+	if err := bcrypt.CompareHashAndPassword([]byte(noUsers), []byte("x")); !errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
+		t.Errorf("the hash for no users cannot be computed: %v", err)
+	}
+}
+
+// TestUnknownUserNeverComesIn: even one who has the password of the line that his is
+// compared with.
+func TestUnknownUserNeverComesIn(t *testing.T) {
+	a := open(t, users(t, "ada"))
+	for _, user := range []string{"eve", "mallory"} {
+		if reply := zap.Decide(t.Context(), a, plain(user, "ADA")); reply.Status != zap.Refused {
+			t.Errorf("%s: status %d", user, reply.Status)
+		}
+	}
+}
+
+// TestStorm: however many log in, no more than the bound are hashed at once; who has waited
+// too long gets an error, which counts as 300; and everyone who got a turn is served.
+func TestStorm(t *testing.T) {
+	a, err := New(Options{File: users(t, "ada"), Concurrency: 3, Logger: slog.New(slog.DiscardHandler)})
+	must(t, err)
+	must(t, a.Close()) // the watcher has no place in the bubble
+	synctest.Test(t, func(t *testing.T) {
+		a.slots = make(chan struct{}, cap(a.slots)) // a channel of the bubble
+		var now, most, hashed atomic.Int32
+		a.compare = func(_, _ []byte) error {
+			most.Store(max(most.Load(), now.Add(1)))
+			time.Sleep(time.Second)
+			hashed.Add(1)
+			now.Add(-1)
+			return nil
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second+time.Millisecond)
+		defer cancel()
+		var logins sync.WaitGroup
+		var ok, late atomic.Int32
+		for range 1000 {
+			logins.Go(func() {
+				reply, err := a.Authenticate(ctx, plain("ada", "x"))
+				switch {
+				case err == nil && reply.Status == zap.OK:
+					ok.Add(1)
+				case errors.Is(err, context.DeadlineExceeded):
+					late.Add(1)
+				default:
+					t.Errorf("reply %v, error %v", reply, err)
+				}
+			})
+		}
+		logins.Wait()
+		// Three hashes a second for ten seconds, and those whose turn came just in time.
+		if most.Load() != 3 || ok.Load() != hashed.Load() || ok.Load() != 33 || ok.Load()+late.Load() != 1000 {
+			t.Errorf("at most %d at once, %d hashed, %d let in, %d too late", most.Load(), hashed.Load(), ok.Load(), late.Load())
+		}
+	})
+}
+
+// TestSharedBound: without a number of their own all authenticators share one bound.
+func TestSharedBound(t *testing.T) {
+	a, b := open(t, users(t, "ada")), open(t, users(t, "bob"))
+	if a.slots != b.slots || cap(a.slots) < 1 {
+		t.Errorf("bounds of %d and %d that are not shared", cap(a.slots), cap(b.slots))
+	}
+}
+
+// TestChange: users come, change and go with the file, and who has gone or has another
+// password is told from who stays.
+func TestChange(t *testing.T) {
+	file := users(t, "ada", "bob")
+	a := open(t, file)
+	changed := make(chan struct{}, 10)
+	a.OnChange(func() { changed <- struct{}{} })
+	ada := zap.Decide(t.Context(), a, plain("ada", "ADA"))
+	bob := zap.Decide(t.Context(), a, plain("bob", "BOB"))
+	if ada.Status != zap.OK || bob.Status != zap.OK || a.Revoked(ada) || a.Revoked(bob) {
+		t.Fatalf("ada %d, bob %d", ada.Status, bob.Status)
+	}
+	text, err := os.ReadFile(file)
+	must(t, err)
+	kept := strings.SplitAfter(string(text), "\n")[1] // bob's line
+	must(t, os.WriteFile(file, []byte(kept+"carol:"+hashOf(t, "CAROL", "2y")+"\n"), 0o600))
+	<-changed
+	if !a.Revoked(ada) || a.Revoked(bob) {
+		t.Errorf("revoked: ada %v, bob %v", a.Revoked(ada), a.Revoked(bob))
+	}
+	if r := zap.Decide(t.Context(), a, plain("carol", "CAROL")); r.Status != zap.OK {
+		t.Errorf("carol: status %d", r.Status)
+	}
+	if _, err := a.Authenticate(t.Context(), plain("ada", "ADA")); !errors.Is(err, zap.ErrPass) {
+		t.Errorf("ada: %v", err)
+	}
+	must(t, set(file, "bob", "another", MinCost))
+	<-changed
+	if !a.Revoked(bob) {
+		t.Error("bob has another password and stays")
+	}
+	if !a.Revoked(&zap.Reply{Status: zap.OK, UserID: "carol"}) {
+		t.Error("a reply that is not ours stands")
+	}
+}
+
+// TestBadChange: a file that cannot be used changes nothing, is logged with its line, and
+// does not stop a later one.
+func TestBadChange(t *testing.T) {
+	file := users(t, "ada")
+	log := &notes{lines: make(chan string, 100)}
+	a, err := New(Options{File: file, Logger: slog.New(slog.NewTextHandler(log, nil))})
+	must(t, err)
+	defer a.Close()
+	changed := make(chan struct{}, 10)
+	a.OnChange(func() { changed <- struct{}{} })
+
+	must(t, os.WriteFile(file, []byte("bob:"+hashOf(t, "BOB", "2y")+"\nada:$2y$04$half"), 0o600))
+	log.await(file + ":2:")
+	if r := zap.Decide(t.Context(), a, plain("ada", "ADA")); r.Status != zap.OK {
+		t.Errorf("while the file is broken: status %d", r.Status)
+	}
+	must(t, os.Remove(file))
+	log.await("no such file")
+	if r := zap.Decide(t.Context(), a, plain("ada", "ADA")); r.Status != zap.OK {
+		t.Errorf("while there is no file: status %d", r.Status)
+	}
+	rewriteUsers(t, file, "carol")
+	<-changed
+	if r := zap.Decide(t.Context(), a, plain("carol", "CAROL")); r.Status != zap.OK {
+		t.Errorf("after it was mended: status %d", r.Status)
+	}
+}
+
+// notes is a log whose lines can be waited for.
+type notes struct{ lines chan string }
+
+func (n *notes) Write(p []byte) (int, error) {
+	n.lines <- string(bytes.Clone(p))
+	return len(p), nil
+}
+
+func (n *notes) await(part string) {
+	for !strings.Contains(<-n.lines, part) {
+	}
+}
+
+func TestNewErrors(t *testing.T) {
+	bad := filepath.Join(t.TempDir(), "users")
+	must(t, os.WriteFile(bad, []byte("\nada:{SHA}x"), 0o600))
+	for name, c := range map[string]struct {
+		o    Options
+		want string
+	}{
+		"no file":              {Options{}, "no file"},
+		"missing file":         {Options{File: bad + ".no"}, "no such file"},
+		"bad line":             {Options{File: bad}, bad + ":2:"},
+		"negative concurrency": {Options{File: bad, Concurrency: -1}, "-1"},
+	} {
+		if _, err := New(c.o); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+func BenchmarkLogin(b *testing.B) {
+	file := filepath.Join(b.TempDir(), "users")
+	must(b, Set(file, "ada", "secret"))
+	a := open(b, file)
+	for b.Loop() {
+		if zap.Decide(b.Context(), a, plain("ada", "secret")).Status != zap.OK {
+			b.Fatal("refused")
+		}
+	}
+}
