@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -136,11 +135,6 @@ func (a *authentication) Close() error {
 		errs = append(errs, c.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// Authenticate asks the chain.
-func (a *authentication) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
-	return a.Chain.Authenticate(ctx, req)
 }
 
 // listen serves the handler to native ZeroMQ servers.

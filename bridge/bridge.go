@@ -51,10 +51,11 @@ type Bridge struct {
 
 // state is what a reload replaces as a whole.
 type state struct {
-	config *Config
-	auth   *authentication
-	routes map[string]*route
-	static http.Handler // nil without
+	config   *Config
+	auth     *authentication
+	routes   map[string]*route
+	static   http.Handler // nil without
+	unfollow func()       // ends the registration for changes of the users
 }
 
 var errShutdown = &zws.CloseError{Code: zws.CodeGoingAway, Reason: "the bridge is shutting down: try again later"}
@@ -64,11 +65,9 @@ var errShutdown = &zws.CloseError{Code: zws.CodeGoingAway, Reason: "the bridge i
 // ends it with Close.
 func New(c *Config, o Options) (*Bridge, error) {
 	b := &Bridge{
-		log:         o.Logger,
-		sessions:    make(map[*session]bool),
-		metrics:     newMetrics(),
-		connections: connections{max: c.Server.MaxConnections, maxPerAddress: c.Server.MaxConnectionsPerIP},
-		failures:    failures{max: c.Server.MaxFailures},
+		log:      o.Logger,
+		sessions: make(map[*session]bool),
+		metrics:  newMetrics(),
 	}
 	if b.log == nil {
 		b.log = slog.Default()
@@ -78,12 +77,12 @@ func New(c *Config, o Options) (*Bridge, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.state.Store(s)
+	b.adopt(s)
 	return b, nil
 }
 
-// newState makes everything that the configuration names. Routes whose configuration is
-// the same as in old are kept, with their backends.
+// newState makes everything that the configuration names. Routes whose backends are those
+// of old are kept: adopt gives them their new rules once nothing can fail any more.
 func (b *Bridge) newState(c *Config, old *state) (_ *state, err error) {
 	s := &state{config: c, routes: make(map[string]*route)}
 	defer func() {
@@ -99,7 +98,21 @@ func (b *Bridge) newState(c *Config, old *state) (_ *state, err error) {
 	}
 	for i := range c.Routes {
 		rc := &c.Routes[i]
-		if s.routes[rc.Path], err = b.newRoute(c, rc, s.auth); err != nil {
+		if r := old.keeps(c, rc); r != nil {
+			s.routes[rc.Path] = r
+		}
+	}
+	for i := range c.Routes {
+		rc := &c.Routes[i]
+		if s.routes[rc.Path] != nil {
+			continue
+		}
+		for _, endpoint := range rc.Bind {
+			if old.binds(endpoint, s.routes) {
+				return nil, fmt.Errorf("route %s: %s is open with other settings: restart to change them", rc.Path, endpoint)
+			}
+		}
+		if s.routes[rc.Path], err = b.newRoute(c, rc); err != nil {
 			return nil, fmt.Errorf("route %s: %w", rc.Path, err)
 		}
 	}
@@ -109,7 +122,7 @@ func (b *Bridge) newState(c *Config, old *state) (_ *state, err error) {
 // close ends what the state has and kept does not.
 func (s *state) close(kept *state) {
 	for path, r := range s.routes {
-		if kept == nil || kept.routes[path] != r {
+		if r != nil && r.upstream != nil && (kept == nil || kept.routes[path] != r) {
 			r.upstream.close()
 		}
 	}
@@ -118,8 +131,15 @@ func (s *state) close(kept *state) {
 	}
 }
 
-// guard counts refused logins in front of a route.
-func (b *Bridge) guard(h zap.Handler) zap.Handler { return b.failures.guard(h) }
+// judge is the ZAP handler of every route and of every endpoint where peers dial in: the
+// chain that is in force, behind the count of refused logins.
+func (b *Bridge) judge(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
+	st := b.state.Load()
+	if st == nil || st.auth == nil {
+		return nil, errShutdown
+	}
+	return b.failures.judge(ctx, st.auth, req), nil
+}
 
 // ServeHTTP serves a WebSocket client on the route of the request's path, or a static
 // file. It returns when the client is logged in, or has been told why it is not.
@@ -162,7 +182,7 @@ func (b *Bridge) admit(r *route, from origin) error {
 // serve logs a client in and starts its session.
 func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, route *route, from origin) {
 	s := b.enter(route, from)
-	o := route.options
+	o := route.rules.Load().options
 	o.Address = from.text()
 	o.Secure = from.secure
 	o.PlaintextAllowed = from.local || b.state.Load().config.Server.InsecurePlaintext
@@ -177,6 +197,7 @@ func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, route *route, fro
 		return
 	}
 	s.start(ws)
+	s.revise(b.ctx, b.state.Load().auth, ws.Login()) // the users may have changed meanwhile
 	b.metrics.started(s)
 	b.log.LogAttrs(b.ctx, slog.LevelInfo, "session started", s.attributes()...)
 	go func() {
@@ -236,6 +257,7 @@ func (b *Bridge) Close(ctx context.Context) error {
 	b.reloading.Lock()
 	defer b.reloading.Unlock()
 	if st := b.state.Swap(&state{config: b.state.Load().config}); st != nil {
+		st.stop()
 		st.close(nil)
 	}
 	return nil

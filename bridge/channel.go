@@ -112,7 +112,7 @@ func (c *channel) subscribe(ctx context.Context, prefix []byte, on bool) error {
 	if !on {
 		return c.stand(ctx, string(prefix), rights.Grant{})
 	}
-	limits := &c.route.limits
+	limits := &c.route.rules.Load().limits
 	if len(prefix) > limits.topic {
 		return &zws.CloseError{Code: zws.CodeForbidden, Status: 400,
 			Reason: fmt.Sprintf("a topic of %d octets: at most %d are allowed", len(prefix), limits.topic)}

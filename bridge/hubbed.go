@@ -60,7 +60,7 @@ func (u *hubbed) attach(ctx context.Context, s *session, _ *zws.Login, c *channe
 	}
 	member := live.hub.Join(c.queue, fanout.MemberOptions{
 		Codec:            c.codec,
-		MaxSubscriptions: u.route.limits.subscriptions,
+		MaxSubscriptions: u.route.rules.Load().limits.subscriptions,
 	})
 	return &hubSocket{live: live, session: s, channel: c, member: member}, nil
 }

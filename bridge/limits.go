@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/zap"
@@ -25,11 +26,17 @@ const (
 
 // connections counts open connections, in all and by address.
 type connections struct {
+	mu                 sync.Mutex
 	max, maxPerAddress int // 0 = no limit
 
-	mu        sync.Mutex
 	total     int
 	byAddress map[netip.Addr]int
+}
+
+func (c *connections) limit(max, perAddress int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.max, c.maxPerAddress = max, perAddress
 }
 
 // enter counts one connection from a. The error is a *zws.CloseError; without one the
@@ -77,7 +84,7 @@ func network(a netip.Addr) netip.Addr {
 
 // failures counts refused logins by address and by user name.
 type failures struct {
-	max int // a failureWindow; 0 = no limit
+	max atomic.Int64 // a failureWindow; 0 = no limit
 
 	mu    sync.Mutex
 	since map[string]*failureCount
@@ -90,15 +97,17 @@ type failureCount struct {
 
 var errTooManyFailures = &zws.CloseError{Code: 4429, Reason: "too many refused logins: try again in a minute"}
 
+func (f *failures) limit(max int) { f.max.Store(int64(max)) }
+
 // blocked tells whether any of the keys has used up its failures.
 func (f *failures) blocked(keys ...string) bool {
-	if f.max <= 0 {
+	if f.max.Load() <= 0 {
 		return false
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, k := range keys {
-		if c := f.since[k]; c != nil && time.Since(c.start) < failureWindow && c.n >= f.max {
+		if c := f.since[k]; c != nil && time.Since(c.start) < failureWindow && int64(c.n) >= f.max.Load() {
 			return true
 		}
 	}
@@ -144,28 +153,26 @@ func (f *failures) makeRoom() {
 	}
 }
 
-// guard puts f in front of a ZAP handler: blocked callers are not asked about at all, and
-// the answer to a wrong login is held back from the third on.
-func (f *failures) guard(next zap.Handler) zap.Handler {
-	return zap.HandlerFunc(func(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
-		keys := failureKeys(req)
-		if f.blocked(keys...) {
-			return &zap.Reply{Status: zap.Temporary, Text: "too many refused logins", Cause: errTooManyFailures}, nil
+// judge asks next about req. Blocked callers are not asked about at all, and the answer to
+// a wrong login is held back from the third on.
+func (f *failures) judge(ctx context.Context, next zap.Handler, req *zap.Request) *zap.Reply {
+	keys := failureKeys(req)
+	if f.blocked(keys...) {
+		return &zap.Reply{Status: zap.Temporary, Text: "too many refused logins", Cause: errTooManyFailures}
+	}
+	reply := zap.Decide(ctx, next, req)
+	if reply.Status != zap.Refused || req.Mechanism == zap.NULL || f.max.Load() <= 0 {
+		return reply
+	}
+	if f.add(keys...) > freeFailures {
+		delay := time.NewTimer(failureDelay)
+		defer delay.Stop()
+		select {
+		case <-delay.C:
+		case <-ctx.Done():
 		}
-		reply := zap.Decide(ctx, next, req)
-		if reply.Status != zap.Refused || req.Mechanism == zap.NULL || f.max <= 0 {
-			return reply, nil
-		}
-		if f.add(keys...) > freeFailures {
-			delay := time.NewTimer(failureDelay)
-			defer delay.Stop()
-			select {
-			case <-delay.C:
-			case <-ctx.Done():
-			}
-		}
-		return reply, nil
-	})
+	}
+	return reply
 }
 
 // failureKeys names what a refused login counts against: where it came from, and the user

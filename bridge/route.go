@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/zwsbridge/zwsbridge/bridge/backend"
 	"github.com/zwsbridge/zwsbridge/bridge/queue"
@@ -14,18 +15,23 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws"
 )
 
-// route is one [[route]], ready to serve: what its clients may be, what they may do, and
-// how a channel gets its socket.
+// route is one [[route]], ready to serve. It lives as long as its backends: a reload that
+// leaves them as they are only replaces its rules.
 type route struct {
-	config   *RouteConfig
-	limits   routeLimits
-	options  zws.Options    // for every session; the session adds what is its own
-	policy   *rights.Policy // nil without rules: everything is allowed
-	patterns rights.Options
-	onFull   queue.Policy
+	config   *RouteConfig // as the upstream was made with
+	rules    atomic.Pointer[rules]
 	ids      routingIDs
 	upstream upstream
 	metrics  *routeMetrics
+}
+
+// rules are what the clients of a route may be and do.
+type rules struct {
+	limits   routeLimits
+	options  zws.Options    // for every session; the session adds what is its own
+	policy   *rights.Policy // nil without `allow`: everything is allowed
+	patterns rights.Options
+	queue    queue.Options
 }
 
 // routeLimits bound what a client may ask for.
@@ -46,37 +52,40 @@ type upstream interface {
 }
 
 // newRoute makes what a route needs before its first client comes: its rules, its keys,
-// and the sockets that its clients share. The caller closes it.
-func (b *Bridge) newRoute(c *Config, rc *RouteConfig, handler zap.Handler) (*route, error) {
-	r := &route{
-		config: rc,
-		limits: routeLimits{topic: int(c.Server.MaxTopic), subscriptions: c.Server.MaxSubscriptions},
-		patterns: rights.Options{
-			Separator: rc.Separator,
-			Narrow:    rc.OnWide == OnWideNarrow,
-		},
-		metrics: b.metrics.route(rc.Path),
+// and the sockets that its clients share. The caller closes its upstream.
+func (b *Bridge) newRoute(c *Config, rc *RouteConfig) (*route, error) {
+	r := &route{config: rc, metrics: b.metrics.route(rc.Path)}
+	rules, err := newRules(c, rc, zap.HandlerFunc(b.judge))
+	if err != nil {
+		return nil, err
+	}
+	r.rules.Store(rules)
+	r.upstream, err = b.newUpstream(c, r)
+	return r, err
+}
+
+// newRules reads what may change without touching the backends.
+func newRules(c *Config, rc *RouteConfig, handler zap.Handler) (*rules, error) {
+	r := &rules{
+		limits:   routeLimits{topic: int(c.Server.MaxTopic), subscriptions: c.Server.MaxSubscriptions},
+		patterns: rights.Options{Separator: rc.Separator, Narrow: rc.OnWide == OnWideNarrow},
+		queue:    queue.Options{Messages: rc.HighWaterMark, Octets: int64(rc.HighWaterBytes)},
 	}
 	var err error
-	if r.onFull, err = queue.ParsePolicy(rc.OnFull); err != nil {
+	if r.queue.OnFull, err = queue.ParsePolicy(rc.OnFull); err != nil {
 		return nil, err
 	}
 	if rc.Allow != nil {
-		rules := make([]rights.Rule, len(rc.Allow))
+		allow := make([]rights.Rule, len(rc.Allow))
 		for i, a := range rc.Allow {
-			rules[i] = rights.Rule(a)
+			allow[i] = rights.Rule(a)
 		}
-		if r.policy, err = rights.Compile(rules, r.patterns); err != nil {
+		if r.policy, err = rights.Compile(allow, r.patterns); err != nil {
 			return nil, err
 		}
 	}
-	if r.options, err = sessionOptions(c, rc, b.guard(handler)); err != nil {
-		return nil, err
-	}
-	if r.upstream, err = b.newUpstream(c, r, handler); err != nil {
-		return nil, err
-	}
-	return r, nil
+	r.options, err = sessionOptions(c, rc, handler)
+	return r, err
 }
 
 // sessionOptions are what package zws has to know of a route.
@@ -121,7 +130,7 @@ func sessionOptions(c *Config, rc *RouteConfig, handler zap.Handler) (zws.Option
 
 // privileges are what a login may do on the route: what the rules allow and what the ZAP
 // handler has granted, where it said something about that.
-func (r *route) privileges(l *zws.Login) (*privileges, error) {
+func (r *rules) privileges(l *zws.Login) (*privileges, error) {
 	granted, err := rights.FromMetadata(l.Reply.Metadata, r.patterns)
 	if err != nil {
 		return nil, forbidden(err)
@@ -138,7 +147,8 @@ func (r *route) privileges(l *zws.Login) (*privileges, error) {
 
 // open makes the channel of a session and connects it.
 func (r *route) open(ctx context.Context, s *session, l *zws.Login) (*channel, error) {
-	p, err := r.privileges(l)
+	rules := r.rules.Load()
+	p, err := rules.privileges(l)
 	if err != nil {
 		return nil, err
 	}
@@ -152,15 +162,12 @@ func (r *route) open(ctx context.Context, s *session, l *zws.Login) (*channel, e
 	if codec, shared := l.Codec(); shared {
 		c.codec = codec
 	}
-	c.queue = queue.New(queue.Options{
-		Messages: r.config.HighWaterMark,
-		Octets:   int64(r.config.HighWaterBytes),
-		OnFull:   r.onFull,
-		Codec:    c.codec,
-		Wake:     s.wake,
-		Overflow: func() { s.end(tooSlow) },
-		Lost:     s.lost,
-	})
+	o := rules.queue
+	o.Codec = c.codec
+	o.Wake = s.wake
+	o.Lost = s.lost
+	o.Overflow = func() { s.end(tooSlow) }
+	c.queue = queue.New(o)
 	if c.socket, err = r.upstream.attach(ctx, s, l, c); err != nil {
 		c.close()
 		return nil, err

@@ -16,11 +16,11 @@ import (
 // session is a login: who it is, on one WebSocket, until when, and its channels, of which
 // a plain ZWS connection has one.
 type session struct {
-	bridge  *Bridge
-	route   *route
-	number  uint64
-	from    origin
-	started time.Time
+	bridge *Bridge
+	route  *route
+	number uint64
+	from   origin
+	since  time.Time
 
 	mu      sync.Mutex
 	ws      *zws.Session // nil until the client has been told READY
@@ -31,7 +31,7 @@ type session struct {
 }
 
 func newSession(b *Bridge, r *route, number uint64, from origin) *session {
-	return &session{bridge: b, route: r, number: number, from: from, started: time.Now()}
+	return &session{bridge: b, route: r, number: number, from: from, since: time.Now()}
 }
 
 // expiryWarning is how long before the end of a login a client is told of it.
@@ -81,6 +81,13 @@ func (s *session) start(ws *zws.Session) {
 	}
 }
 
+// connection is the WebSocket; nil until the client has been told READY.
+func (s *session) connection() *zws.Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ws
+}
+
 // end closes the session for a reason that becomes a close code in zws.Cause, however far
 // it has got. The first cause counts. It does not block.
 func (s *session) end(cause error) {
@@ -97,10 +104,7 @@ func (s *session) end(cause error) {
 
 // wake starts the writer, if there is one yet: Attach does it for what was queued before.
 func (s *session) wake() {
-	s.mu.Lock()
-	ws := s.ws
-	s.mu.Unlock()
-	if ws != nil {
+	if ws := s.connection(); ws != nil {
 		ws.Channel().Wake()
 	}
 }
@@ -108,10 +112,7 @@ func (s *session) wake() {
 // lost counts messages that the queue has dropped, and tells the client if it listens.
 func (s *session) lost(n uint64) {
 	s.route.metrics.dropped.Add(float64(n))
-	s.mu.Lock()
-	ws := s.ws
-	s.mu.Unlock()
-	if ws != nil {
+	if ws := s.connection(); ws != nil {
 		ws.Lost(n)
 	}
 }
@@ -136,7 +137,7 @@ func (s *session) run(ctx context.Context) {
 	s.bridge.log.LogAttrs(ctx, slog.LevelInfo, "session ended", append(s.attributes(),
 		slog.Int("code", int(cause.Code)),
 		slog.String("reason", cause.Reason),
-		slog.Duration("lasted", time.Since(s.started).Round(time.Millisecond)),
+		slog.Duration("lasted", time.Since(s.since).Round(time.Millisecond)),
 		slog.Uint64("dropped", s.channel.queue.Dropped()))...)
 }
 
@@ -200,10 +201,7 @@ var errExpired = &zws.CloseError{Code: zws.CodeExpired, Reason: "your login has 
 
 // warn tells the client when its login ends.
 func (s *session) warn(end time.Time) {
-	s.mu.Lock()
-	ws := s.ws
-	s.mu.Unlock()
-	if ws != nil {
+	if ws := s.connection(); ws != nil {
 		ws.Expiring(time.Until(end))
 	}
 }
@@ -233,7 +231,7 @@ func (s *session) renew(ctx context.Context, l *zws.Login) error {
 
 // reconsider works the rights of a login out anew, for a renewed token or changed rules.
 func (s *session) reconsider(ctx context.Context, l *zws.Login) error {
-	p, err := s.route.privileges(l)
+	p, err := s.route.rules.Load().privileges(l)
 	if err != nil {
 		return err
 	}

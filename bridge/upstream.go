@@ -85,12 +85,12 @@ func (r *route) waitReady(ctx context.Context, shared *backend.Shared) error {
 }
 
 // listen opens the socket of a route with `bind`.
-func (r *route) listen(c *Config, handler zap.Handler, o backend.Options, log *slog.Logger) (*backend.Shared, error) {
+func (b *Bridge) listen(c *Config, r *route, o backend.Options, log *slog.Logger) (*backend.Shared, error) {
 	lo := backend.ListenOptions{
 		Options:          o,
 		Addresses:        r.config.Bind,
 		Mechanism:        r.config.Mechanism,
-		Security:         zmtp.ServerSecurity{Handler: handler, Domain: r.config.BindDomain},
+		Security:         zmtp.ServerSecurity{Handler: zap.HandlerFunc(b.judge), Domain: r.config.BindDomain},
 		HandshakeTimeout: r.config.ConnectTimeout,
 		Refused: func(address string, err error) {
 			log.Warn("a peer that dialled in was refused", slog.String("address", address), slog.String("error", err.Error()))
@@ -107,7 +107,7 @@ func (r *route) listen(c *Config, handler zap.Handler, o backend.Options, log *s
 }
 
 // newUpstream chooses how the route's channels are served.
-func (b *Bridge) newUpstream(c *Config, r *route, handler zap.Handler) (upstream, error) {
+func (b *Bridge) newUpstream(c *Config, r *route) (upstream, error) {
 	log := b.log.With(slog.String("route", r.config.Path))
 	o := backend.Options{
 		SocketType:     r.config.Socket,
@@ -120,7 +120,7 @@ func (b *Bridge) newUpstream(c *Config, r *route, handler zap.Handler) (upstream
 	}
 	switch {
 	case len(r.config.Bind) > 0:
-		shared, err := r.listen(c, handler, o, log)
+		shared, err := b.listen(c, r, o, log)
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,129 @@
+package bridge
+
+import (
+	"context"
+	"reflect"
+	"slices"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+)
+
+// Reload puts another configuration, one that [Load] has found right, in the place of the
+// present one. If it returns an error nothing has changed. Listeners and TLS belong to the
+// program, not to the bridge, and stay. Live sessions are looked at anew: a login that would
+// be refused now ends with 4401, rights are those of the new rules, and sessions on a route
+// that is gone, or whose backends are others now, end with 1001 and may come again.
+func (b *Bridge) Reload(c *Config) error {
+	b.reloading.Lock()
+	defer b.reloading.Unlock()
+	if b.ctx.Err() != nil {
+		return errShutdown
+	}
+	old := b.state.Load()
+	s, err := b.newState(c, old)
+	if err != nil {
+		return err
+	}
+	rules := make(map[*route]*rules)
+	for i := range c.Routes {
+		r := s.routes[c.Routes[i].Path]
+		if rules[r], err = newRules(c, &c.Routes[i], zap.HandlerFunc(b.judge)); err != nil {
+			s.close(old)
+			return err
+		}
+	}
+	for r, rules := range rules {
+		r.rules.Store(rules)
+	}
+	b.adopt(s)
+	old.stop()
+	b.each(func(s *session) {
+		if kept := b.state.Load().routes[s.route.config.Path]; kept != s.route {
+			s.end(errRouteChanged)
+		}
+	})
+	b.revise()
+	old.close(s)
+	return nil
+}
+
+var errRouteChanged = &zws.CloseError{Code: zws.CodeGoingAway, Reason: "this route was changed: connect again"}
+
+// adopt makes s the state in force and follows changes of its users.
+func (b *Bridge) adopt(s *state) {
+	s.unfollow = s.auth.OnChange(b.revise)
+	b.connections.limit(s.config.Server.MaxConnections, s.config.Server.MaxConnectionsPerIP)
+	b.failures.limit(s.config.Server.MaxFailures)
+	b.state.Store(s)
+}
+
+// stop ends the following of changes.
+func (s *state) stop() {
+	if s.unfollow != nil {
+		s.unfollow()
+	}
+}
+
+// binds tells whether a route of s other than those in kept has endpoint open.
+func (s *state) binds(endpoint string, kept map[string]*route) bool {
+	if s == nil {
+		return false
+	}
+	for path, r := range s.routes {
+		if kept[path] != r && slices.Contains(r.config.Bind, endpoint) {
+			return true
+		}
+	}
+	return false
+}
+
+// keeps returns the route of s at the same path if the new configuration leaves its
+// backends as they are; nil if it does not. s may be nil.
+func (s *state) keeps(c *Config, rc *RouteConfig) *route {
+	if s == nil {
+		return nil
+	}
+	r := s.routes[rc.Path]
+	if r == nil || !reflect.DeepEqual(behind(s.config, r.config), behind(c, rc)) {
+		return nil
+	}
+	return r
+}
+
+// behind is the part of a configuration on which a route's backends depend.
+func behind(c *Config, rc *RouteConfig) any {
+	r := *rc
+	r.Allow, r.OnWide, r.Separator = nil, "", ""
+	r.Domain, r.ClientMechanisms = "", nil
+	s := c.Server
+	return []any{r, s.MaxMessage, s.MaxFrames, s.MaxTopic, s.CurveCert}
+}
+
+// revise works out anew what every live session may do, after a change of the users or of
+// the rules.
+func (b *Bridge) revise() {
+	auth := b.state.Load().auth
+	if auth == nil {
+		return
+	}
+	b.each(func(s *session) {
+		if ws := s.connection(); ws != nil { // one that is about to start looks for itself
+			s.revise(b.ctx, auth, ws.Login())
+		}
+	})
+}
+
+// revise ends the session if its login would be refused now, and else gives it the rights
+// that it has now.
+func (s *session) revise(ctx context.Context, auth *authentication, l *zws.Login) {
+	if auth.Revoked(l.Reply) {
+		s.end(errRevoked)
+		return
+	}
+	if err := s.reconsider(ctx, l); err != nil {
+		s.end(err)
+	}
+}
+
+var errRevoked = &zws.CloseError{Code: zws.CodeExpired, Reason: "your login is no longer valid: log in again"}
