@@ -51,9 +51,9 @@ func parsePair(certFile, keyFile string, cert, key []byte) (*tls.Certificate, er
 	return &pair, nil
 }
 
-// ClientCAs reads the certificates (PEM) that client certificates are verified against. A
+// Roots reads the certificates (PEM) that those of peers are verified against. A
 // file without any is an error.
-func ClientCAs(file string) (*x509.CertPool, error) {
+func Roots(file string) (*x509.CertPool, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err

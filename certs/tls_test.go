@@ -280,17 +280,17 @@ func TestFilesRefuses(t *testing.T) {
 	}
 }
 
-func TestClientCAs(t *testing.T) {
+func TestRoots(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := pairFor(t, "client")
 	good, bad := filepath.Join(dir, "good"), filepath.Join(dir, "bad")
 	if err := errors.Join(os.WriteFile(good, cert, 0o644), os.WriteFile(bad, key, 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ClientCAs(good); err != nil {
+	if _, err := Roots(good); err != nil {
 		t.Error(err)
 	}
-	if _, err := ClientCAs(bad); err == nil || !strings.Contains(err.Error(), bad) {
+	if _, err := Roots(bad); err == nil || !strings.Contains(err.Error(), bad) {
 		t.Errorf("file without a certificate: %v", err)
 	}
 }

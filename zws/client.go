@@ -117,10 +117,17 @@ func (c *Client) command(body []byte) error {
 	return nil
 }
 
+// CloseSend tells the server that nothing more comes. Recv goes on to return what the
+// server has still sent, and then its answer, a *CloseError: CodeNormal if it had nothing
+// against what it was sent. The connection is still to be closed.
+func (c *Client) CloseSend() error {
+	deadline := time.Now().Add(c.options.WriteTimeout)
+	return c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), deadline)
+}
+
 // Close tells the server and closes the connection.
 func (c *Client) Close() error {
-	deadline := time.Now().Add(c.options.WriteTimeout)
-	c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), deadline)
+	_ = c.CloseSend() // the server may have gone first
 	return c.ws.Close()
 }
 

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+
+	"github.com/pires/go-proxyproto"
+	"golang.org/x/crypto/acme"
+
+	"github.com/zwsbridge/zwsbridge/bridge"
+	"github.com/zwsbridge/zwsbridge/certs"
+)
+
+// listen opens the listener that clients reach: TCP, behind it the PROXY protocol and TLS
+// where the configuration has them. The caller closes the listener, then the closer.
+func listen(c *bridge.Config, log *slog.Logger) (net.Listener, io.Closer, error) {
+	config, closer, err := tlsConfig(c, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	l, err := net.Listen("tcp", c.Server.Listen)
+	if err != nil {
+		closer.Close()
+		return nil, nil, err
+	}
+	if c.Server.ProxyProtocol {
+		l = proxyListener(l, c)
+	}
+	if config != nil {
+		l = tls.NewListener(l, config)
+	}
+	return l, closer, nil
+}
+
+// proxyListener takes connections from the trusted proxies only, and only with a PROXY
+// header.
+func proxyListener(l net.Listener, c *bridge.Config) net.Listener {
+	return &proxyproto.Listener{
+		Listener:          l,
+		ReadHeaderTimeout: c.Server.HandshakeTimeout,
+		ConnPolicy: func(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
+			if from, err := netip.ParseAddrPort(o.Upstream.String()); err == nil {
+				for _, trusted := range c.Server.TrustedProxies {
+					if trusted.Contains(from.Addr().Unmap().WithZone("")) {
+						return proxyproto.REQUIRE, nil
+					}
+				}
+			}
+			return proxyproto.REJECT, fmt.Errorf("%w: %v", proxyproto.ErrInvalidUpstream, o.Upstream)
+		},
+	}
+}
+
+// tlsConfig is nil without TLS. The closer ends the watching of files.
+func tlsConfig(c *bridge.Config, log *slog.Logger) (config *tls.Config, closer io.Closer, err error) {
+	closer = io.NopCloser(nil)
+	switch c.Server.TLS {
+	case bridge.TLSOff:
+		return nil, closer, nil
+	case bridge.TLSFiles:
+		var files *certs.FileCertificate
+		files, err = certs.Files(certs.FilesOptions{Cert: string(c.Server.Cert), Key: string(c.Server.Key), Log: log})
+		if err == nil {
+			config, closer = files.Config(), files
+		}
+	case bridge.TLSACME:
+		o := certs.ACMEOptions{Hosts: c.Server.Hosts, Cache: string(c.Server.ACMECache)}
+		if c.Server.ACMEURL != "" {
+			o.Client = &acme.Client{DirectoryURL: c.Server.ACMEURL}
+		}
+		config, err = certs.ACME(o)
+	case bridge.TLSSelfSigned:
+		config, err = certs.SelfSigned(certs.SelfSignedOptions{Dir: c.SelfSignedDir(), Hosts: c.Server.Hosts})
+	default:
+		err = fmt.Errorf("server.tls: %q is not known", c.Server.TLS)
+	}
+	if err == nil && c.Server.ClientCA != "" {
+		config.ClientAuth = tls.VerifyClientCertIfGiven
+		config.ClientCAs, err = certs.Roots(string(c.Server.ClientCA))
+	}
+	if err != nil {
+		closer.Close()
+		return nil, nil, err
+	}
+	return config, closer, nil
+}

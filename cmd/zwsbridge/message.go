@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// maxLine is how long a line of standard input may be, in octets.
+const maxLine = 4 << 20
+
+// formatMessage writes a message as one line that parseMessage reads.
+func formatMessage(m zmtp.Message) string {
+	frames := make([]string, len(m))
+	for i, f := range m {
+		frames[i] = formatFrame(f)
+	}
+	return strings.Join(frames, "\t")
+}
+
+func formatFrame(f []byte) string {
+	s := string(f)
+	if !utf8.ValidString(s) || strings.HasPrefix(s, `"`) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(s)
+	}
+	return s
+}
+
+// parseMessage reads a line that formatMessage wrote.
+func parseMessage(line string) (zmtp.Message, error) {
+	var m zmtp.Message
+	for i, field := range strings.Split(line, "\t") {
+		f, err := parseFrame(field)
+		if err != nil {
+			return nil, fmt.Errorf("frame %d: %w", i+1, err)
+		}
+		m = append(m, f)
+	}
+	return m, nil
+}
+
+func parseFrame(s string) ([]byte, error) {
+	if !strings.HasPrefix(s, `"`) {
+		return []byte(s), nil
+	}
+	text, err := strconv.Unquote(s)
+	if err != nil {
+		return nil, fmt.Errorf("begins with a double quote and is no Go string")
+	}
+	return []byte(text), nil
+}
+
+// eachMessage calls send with the one message that frames make up, or else with one for
+// each line of r.
+func eachMessage(ctx context.Context, frames []string, r io.Reader, send func(zmtp.Message) error) error {
+	if len(frames) > 0 {
+		m, err := parseMessage(strings.Join(frames, "\t"))
+		if err != nil {
+			return usageError{err}
+		}
+		return send(m)
+	}
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxLine)
+	for n := 1; lines.Scan(); n++ {
+		if ctx.Err() != nil {
+			return nil
+		}
+		m, err := parseMessage(lines.Text())
+		if err != nil {
+			return fmt.Errorf("line %d: %w", n, err)
+		}
+		if err := send(m); err != nil {
+			return err
+		}
+	}
+	return lines.Err()
+}

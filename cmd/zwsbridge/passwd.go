@@ -1,0 +1,53 @@
+package main
+
+import (
+	"errors"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zwsbridge/zwsbridge/zap/htpasswd"
+)
+
+func newPasswd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "passwd FILE USER",
+		Short: "Add or change a user's password in an htpasswd file",
+		Long: `Add or change a user's line in an htpasswd file (bcrypt). The password is asked
+for on the terminal, or is the first line of standard input. A new file gets mode
+0600. A running bridge reads the file again by itself.`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			password, err := newPassword(cmd)
+			if err != nil {
+				return err
+			}
+			return htpasswd.Set(args[0], args[1], password)
+		},
+	}
+}
+
+// newPassword asks twice, so that a slip of the finger locks nobody out.
+func newPassword(cmd *cobra.Command) (string, error) {
+	var password string
+	var err error
+	if stdin := cmd.InOrStdin(); isTerminal(stdin) {
+		terminal := stdin.(*os.File)
+		if password, err = askPassword(terminal, cmd.ErrOrStderr(), "New password: "); err != nil {
+			return "", err
+		}
+		again, err := askPassword(terminal, cmd.ErrOrStderr(), "Again: ")
+		if err != nil {
+			return "", err
+		}
+		if again != password {
+			return "", errors.New("the two passwords differ")
+		}
+	} else if password, err = firstLine(stdin); err != nil {
+		return "", err
+	}
+	if password == "" {
+		return "", usagef("the password is empty")
+	}
+	return password, nil
+}

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+func newPush() *cobra.Command {
+	var f clientFlags
+	cmd := &cobra.Command{
+		Use:     "push URL [FRAME...]",
+		Short:   "Send messages",
+		Long:    "Connect as PUSH and send the message that the FRAMEs make up, or one for each line\nof standard input." + clientHelp,
+		Example: "  zwsbridge push wss://portal.example/readings -u ann kitchen 21.5",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := f.dial(cmd, args[0], zmtp.PUSH)
+			if err != nil {
+				return err
+			}
+			defer closeOn(cmd.Context(), c)()
+			err = eachMessage(cmd.Context(), args[1:], cmd.InOrStdin(), c.Send)
+			return f.finish(cmd.Context(), c, err)
+		},
+	}
+	f.register(cmd)
+	return cmd
+}

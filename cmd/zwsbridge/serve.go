@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"reflect"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/zwsbridge/zwsbridge/bridge"
+)
+
+func newServe() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the bridge",
+		Long: `Run the bridge.
+
+SIGTERM or SIGINT: accept nobody any more, close the sessions with 1001 and leave
+within server.drain. SIGHUP: read the configuration again; one that check refuses
+changes nothing.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return serve(cmd.Context(), file, newLogger(cmd.ErrOrStderr()))
+		},
+	}
+	configFlag(cmd, &file)
+	return cmd
+}
+
+// serve runs the bridge of a configuration file until ctx is done.
+func serve(ctx context.Context, file string, log *slog.Logger) error {
+	c, err := load(file, log)
+	if err != nil {
+		return err
+	}
+	if err := c.MakeMissing(); err != nil {
+		return err
+	}
+	s, err := newServer(c, log)
+	if err != nil {
+		return err
+	}
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	defer signal.Stop(reload)
+
+	log.Info("serving", "version", version(), "address", s.listener.Addr().String(), "tls", c.Server.TLS, "routes", len(c.Routes))
+	return s.run(ctx, reload)
+}
+
+// load reads a configuration and logs what is open in it.
+func load(file string, log *slog.Logger) (*bridge.Config, error) {
+	c, faults := bridge.Load(file)
+	for _, warning := range faults.Warnings() {
+		log.Warn(warning.String())
+	}
+	return c, faults.Err()
+}
+
+// server is the bridge with its listeners.
+type server struct {
+	config   *bridge.Config
+	log      *slog.Logger
+	bridge   *bridge.Bridge
+	listener net.Listener
+	certs    io.Closer
+	http     *http.Server
+}
+
+// newServer opens the listener and makes the bridge. The caller calls run.
+func newServer(c *bridge.Config, log *slog.Logger) (*server, error) {
+	listener, certs, err := listen(c, log)
+	if err != nil {
+		return nil, err
+	}
+	b, err := bridge.New(c, bridge.Options{Logger: log})
+	if err != nil {
+		return nil, errors.Join(err, listener.Close(), certs.Close())
+	}
+	return &server{config: c, log: log, bridge: b, listener: listener, certs: certs, http: httpServer(c, b, log)}, nil
+}
+
+func httpServer(c *bridge.Config, h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: h,
+		// Also the deadline of the TLS handshake.
+		ReadHeaderTimeout: c.Server.HandshakeTimeout,
+		MaxHeaderBytes:    int(c.Server.MaxHandshake),
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// run serves until ctx is done, then drains.
+func (s *server) run(ctx context.Context, reload <-chan os.Signal) error {
+	serving, served := errgroup.WithContext(ctx)
+	serving.Go(func() error {
+		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	serving.Go(func() error {
+		for {
+			select {
+			case <-served.Done():
+				return s.drain()
+			case <-reload:
+				s.reload()
+			}
+		}
+	})
+	return serving.Wait()
+}
+
+// reload takes a changed configuration. What cannot be used changes nothing, and what
+// belongs to the listener waits for the next start.
+func (s *server) reload() {
+	c, err := load(s.config.File, s.log)
+	if err == nil {
+		err = c.MakeMissing()
+	}
+	if err == nil {
+		err = s.bridge.Reload(c)
+	}
+	if err != nil {
+		s.log.Error("configuration not reloaded, the old one stays in force", "error", err)
+		return
+	}
+	if changed := listenerChanges(s.config, c); len(changed) > 0 {
+		s.log.Warn("changed keys that take effect at the next start only", "keys", changed)
+	}
+	s.log.Info("configuration reloaded", "routes", len(c.Routes))
+}
+
+// listenerChanges names the keys in which two configurations want different listeners.
+func listenerChanges(a, b *bridge.Config) (keys []string) {
+	for _, k := range []struct {
+		name string
+		of   func(*bridge.Config) any
+	}{
+		{"server.listen", func(c *bridge.Config) any { return c.Server.Listen }},
+		{"server.tls", func(c *bridge.Config) any { return c.Server.TLS }},
+		{"server.cert", func(c *bridge.Config) any { return c.Server.Cert }},
+		{"server.key", func(c *bridge.Config) any { return c.Server.Key }},
+		{"server.hosts", func(c *bridge.Config) any { return c.Server.Hosts }},
+		{"server.client_ca", func(c *bridge.Config) any { return c.Server.ClientCA }},
+		{"server.acme_cache", func(c *bridge.Config) any { return c.Server.ACMECache }},
+		{"server.acme_url", func(c *bridge.Config) any { return c.Server.ACMEURL }},
+		{"server.proxy_protocol", func(c *bridge.Config) any { return c.Server.ProxyProtocol }},
+		{"server.trusted_proxies", func(c *bridge.Config) any {
+			if !c.Server.ProxyProtocol {
+				return nil // the bridge alone looks at them
+			}
+			return c.Server.TrustedProxies
+		}},
+		{"admin.listen", func(c *bridge.Config) any { return c.Admin.Listen }},
+	} {
+		if !reflect.DeepEqual(k.of(a), k.of(b)) {
+			keys = append(keys, k.name)
+		}
+	}
+	return keys
+}
+
+// drain accepts nobody any more, ends the sessions with 1001 and waits for them, at most
+// server.drain long: what is left then goes with the process.
+func (s *server) drain() error {
+	s.log.Info("shutting down", "drain", s.config.Server.Drain.String())
+	ctx, cancel := context.WithTimeout(context.Background(), s.config.Server.Drain)
+	defer cancel()
+	// Closes the listener at once; it does not know of WebSockets.
+	closed := make(chan error, 1)
+	go func() { closed <- s.http.Shutdown(ctx) }()
+	if err := errors.Join(s.bridge.Close(ctx), <-closed); err != nil {
+		s.log.Warn("not everything has ended", "error", err)
+	}
+	return errors.Join(s.http.Close(), s.certs.Close())
+}

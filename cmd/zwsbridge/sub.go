@@ -1,0 +1,40 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+func newSub() *cobra.Command {
+	var f clientFlags
+	var topics []string
+	cmd := &cobra.Command{
+		Use:   "sub URL",
+		Short: "Subscribe and print what is published",
+		Long:  "Connect as SUB and print every message." + clientHelp,
+		Example: `  zwsbridge sub wss://portal.example/devices -u ann --subscribe house/ann/
+  zwsbridge sub wss://127.0.0.1:8443/devices --insecure -u ann -n 1`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := f.dial(cmd, args[0], zmtp.SUB)
+			if err != nil {
+				return err
+			}
+			defer closeOn(cmd.Context(), c)()
+			if len(topics) == 0 {
+				topics = []string{""}
+			}
+			for _, topic := range topics {
+				if err := c.Subscribe([]byte(topic)); err != nil {
+					return f.finish(cmd.Context(), c, err)
+				}
+			}
+			return f.receive(cmd.Context(), cmd.OutOrStdout(), c, 0)
+		},
+	}
+	f.register(cmd)
+	f.registerCount(cmd)
+	cmd.Flags().StringArrayVarP(&topics, "subscribe", "s", nil, "a `topic` prefix, repeatable (default: everything)")
+	return cmd
+}
