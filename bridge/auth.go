@@ -7,19 +7,22 @@ import (
 	"log/slog"
 	"slices"
 
+	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zap/anonymous"
 	"github.com/zwsbridge/zwsbridge/zap/certificate"
 	"github.com/zwsbridge/zwsbridge/zap/curvekeys"
 	"github.com/zwsbridge/zwsbridge/zap/htpasswd"
 	"github.com/zwsbridge/zwsbridge/zap/ip"
+	"github.com/zwsbridge/zwsbridge/zap/remote"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 // authentication is the one ZAP handler of the bridge, made of the file's [zap] and
-// [auth.*] tables, and served to native servers where the file says so.
+// [auth.*] tables.
 type authentication struct {
 	*zap.Chain
-	closers []io.Closer // of the authenticators, and of the endpoints where others may ask
+	closers []io.Closer // of the authenticators
 }
 
 // newAuthentication makes the chain and everything in it. The caller closes it.
@@ -52,10 +55,8 @@ func newAuthentication(c *Config, log *slog.Logger, observe func(entry string, s
 		}
 		options.Entries = append(options.Entries, entry)
 	}
-	if a.Chain, err = zap.NewChain(options); err != nil {
-		return nil, err
-	}
-	return a, a.listen(c, log)
+	a.Chain, err = zap.NewChain(options)
+	return a, err
 }
 
 // used lists the names that the chain mentions, each once.
@@ -121,8 +122,23 @@ func newAuthenticator(c *Config, a AuthConfig, log *slog.Logger) (any, error) {
 		return curvekeys.New(curvekeys.Options{Dir: string(s.Dir), Logger: log})
 	case *CertificateConfig:
 		return certificate.New(certificate.Options{})
+	case *RemoteConfig:
+		return newRemote(s)
 	}
 	return nil, fmt.Errorf("type %q is not known", a.Type)
+}
+
+// newRemote makes the client of a ZAP handler elsewhere.
+func newRemote(s *RemoteConfig) (*remote.Client, error) {
+	o := remote.Options{Endpoint: s.Endpoint, Timeout: s.Timeout}
+	if s.Cert != "" {
+		cert, err := certs.ReadSecret(string(s.Cert))
+		if err != nil {
+			return nil, err
+		}
+		o.Security = zmtp.Curve{Public: cert.Public, Secret: cert.Secret, ServerKey: s.ServerKey}
+	}
+	return remote.New(o)
 }
 
 // Close ends the chain, then what it asks.
@@ -136,6 +152,3 @@ func (a *authentication) Close() error {
 	}
 	return errors.Join(errs...)
 }
-
-// listen serves the handler to native ZeroMQ servers.
-func (a *authentication) listen(*Config, *slog.Logger) error { return nil }

@@ -51,11 +51,12 @@ type Bridge struct {
 
 // state is what a reload replaces as a whole.
 type state struct {
-	config   *Config
-	auth     *authentication
-	routes   map[string]*route
-	static   http.Handler // nil without
-	unfollow func()       // ends the registration for changes of the users
+	config     *Config
+	auth       *authentication
+	routes     map[string]*route
+	static     http.Handler          // nil without
+	zapServers map[string]*zapServer // by endpoint
+	unfollow   func()                // ends the registration for changes of the users
 }
 
 var errShutdown = &zws.CloseError{Code: zws.CodeGoingAway, Reason: "the bridge is shutting down: try again later"}
@@ -116,7 +117,8 @@ func (b *Bridge) newState(c *Config, old *state) (_ *state, err error) {
 			return nil, fmt.Errorf("route %s: %w", rc.Path, err)
 		}
 	}
-	return s, nil
+	s.zapServers, err = b.listenZAP(c, old)
+	return s, err
 }
 
 // close ends what the state has and kept does not.
@@ -124,6 +126,11 @@ func (s *state) close(kept *state) {
 	for path, r := range s.routes {
 		if r != nil && r.upstream != nil && (kept == nil || kept.routes[path] != r) {
 			r.upstream.close()
+		}
+	}
+	for endpoint, z := range s.zapServers {
+		if kept == nil || kept.zapServers[endpoint] != z {
+			_ = z.Close()
 		}
 	}
 	if s.auth != nil {
