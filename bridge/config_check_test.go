@@ -431,6 +431,7 @@ var configCorpus = []string{
 	"", aRoute, users, "[server]\nlisten = \"${PASSWORD}\"\n",
 	"a.b.\"c d\" = [[1, 2], [{ x = '''y''' }, {}]]\n",
 	"x = \"\"\"a\n\\\"\"\"\"\ny = 1 # c\n[ a . 'b' ]\n[[a.c]]\n[a.c.d]\n[[a.c]]\n",
+	"[[r.000]]#",
 	"[[route]]\n[[route.allow]]\nuser = \"*\"\n[[route]]\nallow = [ # c\n {}, # ]\n {user=\"}\"}]\n",
 }
 
@@ -485,7 +486,7 @@ func TestLineIndex(t *testing.T) {
 			t.Errorf("%s is on line %d, want %d", key, got, want)
 		}
 	}
-	index = indexLines(configCorpus[6])
+	index = indexLines(configCorpus[7])
 	for key, want := range map[string]int{
 		"route[0]": 1, "route[0].allow[0].user": 3, "route[1]": 4, "route[1].allow": 5, "route[1].allow[0]": 6, "route[1].allow[1].user": 7,
 	} {

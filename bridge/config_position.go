@@ -95,8 +95,8 @@ func (s *lineScanner) header() string {
 		if array && last {
 			s.entries[path]++
 		}
+		s.note(path, line)
 		if n := s.entries[path]; n > 0 {
-			s.note(path, line)
 			path = fmt.Sprintf("%s[%d]", path, n-1)
 		}
 	}
