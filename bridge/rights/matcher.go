@@ -17,6 +17,7 @@ type matcher struct {
 	// tree, so that a message costs the depth of the tree and not their number.
 	leveled []topics
 	root    *level
+	globs   []glob
 }
 
 // level is a node of the tree: what may follow on the levels above it.
@@ -84,7 +85,10 @@ func (l *level) child(name string) *level {
 
 // match tells whether topic is in the union. It does not allocate.
 func (m *matcher) match(topic []byte) bool {
-	return m.hasPrefixOf(topic) || m.root != nil && m.root.match(topic, m.separator[0])
+	if m.hasPrefixOf(topic) || m.root != nil && m.root.match(topic, m.separator[0]) {
+		return true
+	}
+	return slices.ContainsFunc(m.globs, func(g glob) bool { return g.match(topic) })
 }
 
 func (m *matcher) hasPrefixOf(topic []byte) bool {
@@ -133,6 +137,9 @@ func (m *matcher) reach(prefix string) reach {
 			best = max(best, t.reach(prefix, m.separator))
 		}
 	}
+	for _, g := range m.globs {
+		best = max(best, g.reach([]byte(prefix)))
+	}
 	return best
 }
 
@@ -167,6 +174,12 @@ func (m *matcher) below(prefix string) (longer [][]byte, filter bool) {
 	for _, t := range m.leveled {
 		if strings.HasPrefix(t.prefix, prefix) {
 			found = append(found, t.prefix)
+			filter = true
+		}
+	}
+	for _, g := range m.globs {
+		if first := string(g[0]); strings.HasPrefix(first, prefix) {
+			found = append(found, first)
 			filter = true
 		}
 	}
