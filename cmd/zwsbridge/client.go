@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -66,6 +67,9 @@ func (f *clientFlags) registerCount(cmd *cobra.Command) {
 
 // dial connects and logs in. The caller closes the client.
 func (f *clientFlags) dial(cmd *cobra.Command, url string, socket zmtp.SocketType) (*zws.Client, error) {
+	if !strings.HasPrefix(url, "ws://") && !strings.HasPrefix(url, "wss://") {
+		return nil, usagef("URL %q: want one that begins with ws:// or wss://", url)
+	}
 	security, err := f.security(cmd)
 	if err != nil {
 		return nil, err

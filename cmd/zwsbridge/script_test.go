@@ -1,0 +1,223 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/go-zeromq/zmq4"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"zwsbridge": main})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Values[daemonKey] = new(daemon)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"start":   startDaemon,
+			"signal":  signalDaemon,
+			"logged":  loggedByDaemon,
+			"ended":   daemonEnded,
+			"backend": startBackend,
+			"arrived": arrivedAtSink,
+		},
+	})
+}
+
+// daemon is the program running in the background of a script.
+type daemon struct {
+	cmd   *exec.Cmd
+	env   []string    // the endpoints of the script's backends
+	lines chan string // what it writes to standard error; closed at its end
+	all   strings.Builder
+	sink  <-chan string // what the script's sink has received
+}
+
+const daemonKey = "daemon"
+
+func daemonOf(ts *testscript.TestScript) *daemon { return ts.Value(daemonKey).(*daemon) }
+
+// next returns the next line of the log for which match is true.
+func (d *daemon) next(ts *testscript.TestScript, match func(string) bool) string {
+	for line := range d.lines {
+		d.all.WriteString(line + "\n")
+		if match(line) {
+			return line
+		}
+	}
+	ts.Fatalf("the program ended before; it logged:\n%s", d.all.String())
+	return ""
+}
+
+// startDaemon is the script command "start ARG...": it runs the program in the background
+// until it says where it serves, and sets $ADDR to that.
+func startDaemon(ts *testscript.TestScript, neg bool, args []string) {
+	d := daemonOf(ts)
+	d.cmd = exec.Command(filepath.Join(programDir(ts), "zwsbridge"), args...)
+	d.cmd.Dir = ts.MkAbs(".")
+	d.cmd.Env = append(d.env, "PATH="+ts.Getenv("PATH"))
+	stderr, err := d.cmd.StderrPipe()
+	ts.Check(err)
+	ts.Check(d.cmd.Start())
+	d.lines = make(chan string)
+	go func() {
+		defer close(d.lines)
+		for scanner := bufio.NewScanner(stderr); scanner.Scan(); {
+			d.lines <- scanner.Text()
+		}
+	}()
+	ts.Defer(func() {
+		_ = d.cmd.Process.Kill() // it may have ended by itself
+		for range d.lines {
+		}
+		_ = d.cmd.Wait()
+	})
+	var said struct{ Msg, Address string }
+	d.next(ts, func(line string) bool {
+		return json.Unmarshal([]byte(line), &said) == nil && said.Msg == "serving"
+	})
+	ts.Setenv("ADDR", said.Address)
+}
+
+// programDir is where testscript has put the program.
+func programDir(ts *testscript.TestScript) string {
+	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
+		if _, err := os.Stat(filepath.Join(dir, "zwsbridge")); err == nil {
+			return dir
+		}
+	}
+	ts.Fatalf("no zwsbridge in PATH")
+	return ""
+}
+
+// signalDaemon is the script command "signal HUP|TERM".
+func signalDaemon(ts *testscript.TestScript, neg bool, args []string) {
+	signals := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM}
+	ts.Check(daemonOf(ts).cmd.Process.Signal(signals[args[0]]))
+}
+
+// loggedByDaemon is the script command "logged REGEXP": it waits for such a line.
+func loggedByDaemon(ts *testscript.TestScript, neg bool, args []string) {
+	daemonOf(ts).next(ts, regexp.MustCompile(args[0]).MatchString)
+}
+
+// daemonEnded is the script command "ended CODE [FORBIDDEN...]": the program has ended, or
+// is about to, with that exit code, and none of the words stood in its log.
+func daemonEnded(ts *testscript.TestScript, neg bool, args []string) {
+	d := daemonOf(ts)
+	for line := range d.lines {
+		d.all.WriteString(line + "\n")
+	}
+	_ = d.cmd.Wait() // the code is looked at below
+	if code := fmt.Sprint(d.cmd.ProcessState.ExitCode()); code != args[0] {
+		ts.Fatalf("exit code %s, want %s; it logged:\n%s", code, args[0], d.all.String())
+	}
+	for _, secret := range args[1:] {
+		if strings.Contains(d.all.String(), secret) {
+			ts.Fatalf("%q stands in the log:\n%s", secret, d.all.String())
+		}
+	}
+}
+
+// startBackend is the script command "backend KIND VAR": a native socket in this process,
+// whose endpoint becomes $VAR. KIND is pub (publishes two houses' temperatures), echo (a
+// REP that answers with what it got) or sink (a PULL for "arrived").
+func startBackend(ts *testscript.TestScript, neg bool, args []string) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var socket zmq4.Socket
+	var work func(zmq4.Socket) error
+	switch args[0] {
+	case "pub":
+		socket, work = zmq4.NewPub(ctx), func(s zmq4.Socket) error { return publishHouses(ctx, s) }
+	case "echo":
+		socket, work = zmq4.NewRep(ctx), echo
+	case "sink":
+		got := make(chan string, 100)
+		daemonOf(ts).sink = got
+		socket, work = zmq4.NewPull(ctx), func(s zmq4.Socket) error { return sink(s, got) }
+	default:
+		ts.Fatalf("no backend %q", args[0])
+	}
+	ts.Check(socket.Listen("tcp://127.0.0.1:0"))
+	endpoint := "tcp://" + socket.Addr().String()
+	ts.Setenv(args[1], endpoint)
+	daemonOf(ts).env = append(daemonOf(ts).env, args[1]+"="+endpoint)
+	var running sync.WaitGroup
+	running.Go(func() { _ = work(socket) }) // ends with the socket
+	ts.Defer(func() {
+		cancel()
+		_ = socket.Close()
+		running.Wait()
+	})
+}
+
+// publishHouses publishes again and again: a PUB does not tell when somebody has subscribed.
+func publishHouses(ctx context.Context, s zmq4.Socket) error {
+	for {
+		for _, house := range []string{"ann", "bob"} {
+			if err := s.Send(zmq4.NewMsgFrom([]byte("house/"+house+"/temperature"), []byte("21.5"))); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+func echo(s zmq4.Socket) error {
+	for {
+		m, err := s.Recv()
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				continue // one peer has gone
+			}
+			return err
+		}
+		if err := s.Send(m); err != nil {
+			return err
+		}
+	}
+}
+
+func sink(s zmq4.Socket, got chan<- string) error {
+	for {
+		m, err := s.Recv()
+		if errors.Is(err, io.EOF) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		got <- formatMessage(m.Frames)
+	}
+}
+
+// arrivedAtSink is the script command "arrived MESSAGE": it waits for the next message at
+// the sink, which is that one.
+func arrivedAtSink(ts *testscript.TestScript, neg bool, args []string) {
+	if got := <-daemonOf(ts).sink; got != args[0] {
+		ts.Fatalf("the sink got %q, want %q", got, args[0])
+	}
+}
