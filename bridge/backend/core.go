@@ -37,8 +37,8 @@ type pattern interface {
 // core is what all sockets are made of: peers on one side, sessions on the other, and
 // between them the pattern of the socket's type.
 //
-// Locks: session.turn before core.mu. No lock is held while a connection is read or
-// written; only session.turn is held while a Receiver runs.
+// Locks: publisher.order before session.turn before core.mu. core.mu is never held while
+// a connection is read or written or a Receiver runs.
 type core struct {
 	o       Options
 	pattern pattern
@@ -92,6 +92,11 @@ func newPattern(c *core, shared bool) pattern {
 	return &pair{balancer{core: c}}
 }
 
+// waits tells whether Send waits when the peers are full, rather than drop.
+func waits(t zmtp.SocketType) bool {
+	return t == zmtp.DEALER || t == zmtp.REQ || t == zmtp.PUSH || t == zmtp.PAIR
+}
+
 // send is Socket.Send for session x.
 func (c *core) send(ctx context.Context, x *session, msgs []zmtp.Message) error {
 	for {
@@ -139,13 +144,15 @@ func (c *core) wakeSenders() {
 	}
 }
 
-// serve runs a ready connection until it ends and tells why it did.
-func (c *core) serve(conn *zmtp.Conn, status Status) error {
+// serve runs a connection until it ends and tells why it did. joined is called once
+// messages can go to it.
+func (c *core) serve(conn *zmtp.Conn, status Status, joined func()) error {
 	p := &peer{core: c, conn: conn, status: status}
 	if !c.join(p) {
 		_ = conn.Close()
 		return ErrClosed
 	}
+	joined()
 	err := p.read()
 	p.flush()
 	_ = conn.Close()
@@ -181,12 +188,11 @@ func (c *core) leave(p *peer) {
 	c.changed.Broadcast()
 	c.mu.Unlock()
 	c.pattern.relay(p)
-	p.flush()
 }
 
 // attach adds a session.
 func (c *core) attach(r Receiver, number string) (*session, error) {
-	x := &session{core: c, number: number, receiver: r}
+	x := newSession(c, r, number)
 	c.mu.Lock()
 	if c.closing {
 		c.mu.Unlock()
@@ -213,9 +219,9 @@ func (c *core) detach(x *session) {
 		c.changed.Broadcast()
 	}
 	c.mu.Unlock()
-	x.turn.Lock() // a delivery under way
+	x.turn <- struct{}{} // after a delivery that is under way
 	x.deaf = true
-	x.turn.Unlock()
+	<-x.turn
 }
 
 // fail makes every Send return err.
@@ -251,7 +257,7 @@ func (c *core) close() {
 
 // linger waits until everything is written, Options.Linger is over, or there is no hope.
 func (c *core) linger() {
-	if c.o.Linger < 0 || c.o.SocketType == zmtp.SUB {
+	if c.o.Linger < 0 || c.o.SocketType == zmtp.SUB { // nobody misses subscriptions
 		return
 	}
 	over := false
@@ -285,6 +291,35 @@ func (c *core) counts() Stats {
 	s := c.stats
 	s.Queued = c.queued()
 	return s
+}
+
+// waitForPeer waits until somebody is connected.
+func (c *core) waitForPeer(ctx context.Context) error {
+	defer c.wakeWhenDone(ctx)()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		switch {
+		case len(c.peers) > 0:
+			return nil
+		case c.err != nil:
+			return c.err
+		case ctx.Err() != nil:
+			return ctx.Err()
+		}
+		c.changed.Wait()
+	}
+}
+
+// wakeWhenDone wakes all that wait for a change when ctx ends. The caller calls stop once
+// it waits no longer.
+func (c *core) wakeWhenDone(ctx context.Context) (stop func()) {
+	end := context.AfterFunc(ctx, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.changed.Broadcast()
+	})
+	return func() { end() }
 }
 
 // none does nothing: patterns embed it for what does not concern them.

@@ -24,7 +24,7 @@ type Dedicated struct {
 // us; a handshake that did not end in time is no refusal.
 //
 // r may be called before Dial returns. The caller closes the socket. Other errors are
-// about the options.
+// ctx's, or about the options.
 func Dial(ctx context.Context, o DialOptions, r Receiver) (*Dedicated, error) {
 	d, err := newDialler(o, false)
 	if err != nil {
@@ -34,7 +34,9 @@ func Dial(ctx context.Context, o DialOptions, r Receiver) (*Dedicated, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := d.start(ctx); err != nil {
+	d.start()
+	if err := d.wait(ctx); err != nil {
+		d.core.close()
 		return nil, err
 	}
 	return &Dedicated{x, d}, nil
@@ -57,76 +59,92 @@ type dialler struct {
 	core      *core
 	o         DialOptions
 	endpoints []*endpoint
-	decided   chan error // gets the outcome of the Ready rule, once
 
 	// Guarded by core.mu.
-	ready, failed, refusals int // endpoints; the first two of their first attempts
-	worst                   *zws.BackendError
-	over                    bool // the rule was decided
-	content                 bool // and met
+	content  bool // Dial has returned a socket, or will: Lost may be called
+	refusals int  // endpoints that are not tried again
 }
 
 func newDialler(o DialOptions, shared bool) (*dialler, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
-	d := &dialler{core: newCore(o.Options, shared), o: o, decided: make(chan error, 1)}
+	d := &dialler{core: newCore(o.Options, shared), o: o}
+	d.core.direct = !shared && len(o.Endpoints) == 1 && waits(o.SocketType)
+	d.content = shared || o.Ready == None
 	for i, e := range o.Endpoints {
 		d.endpoints = append(d.endpoints, &endpoint{Endpoint: e, d: d, status: Status{Position: i + 1, Address: e.Address}})
-	}
-	if o.Ready == None {
-		d.decide(nil)
 	}
 	return d, nil
 }
 
-// start connects and waits for the Ready rule. If it cannot be met everything is closed.
-func (d *dialler) start(ctx context.Context) error {
+// start connects in the background.
+func (d *dialler) start() {
 	for _, e := range d.endpoints {
 		d.core.running.Go(e.run)
 	}
-	var err error
-	select {
-	case err = <-d.decided:
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
-	if err != nil {
-		d.core.close()
-	}
-	return err
 }
 
-// attempted counts the outcome of an endpoint's first attempt for the Ready rule.
-func (d *dialler) attempted(first bool, err *zws.BackendError) {
-	if !first {
-		return
-	}
-	d.core.mu.Lock()
-	defer d.core.mu.Unlock()
-	all := len(d.endpoints)
-	if err == nil {
-		d.ready++
-		if d.o.Ready == Any || d.ready == all {
-			d.decide(nil)
+// wait waits until the Ready rule is met, or cannot be met by what the endpoints' last
+// attempts have brought.
+func (d *dialler) wait(ctx context.Context) error {
+	c := d.core
+	defer c.wakeWhenDone(ctx)()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		met, err := d.standing()
+		switch {
+		case met:
+			d.content = true
+			return nil
+		case err != nil:
+			return err
+		case c.err != nil:
+			return c.err
+		case ctx.Err() != nil:
+			return ctx.Err()
 		}
-		return
-	}
-	d.failed++
-	d.worst = worse(d.worst, err)
-	if d.o.Ready == All || d.failed == all {
-		d.decide(d.worst)
+		c.changed.Wait()
 	}
 }
 
-// decide ends the Ready rule: core.mu held, or before any endpoint runs.
-func (d *dialler) decide(err error) {
-	if d.over {
-		return
+// standing tells whether the Ready rule is met at present, and if it cannot be, why: the
+// error of the endpoint that matters most. Lock held.
+func (d *dialler) standing() (met bool, err error) {
+	connected, failed := 0, 0
+	var worst *endpoint
+	for _, e := range d.endpoints {
+		if e.status.State == Connected {
+			connected++
+		} else if e.failure() != nil {
+			failed++
+			worst = worse(worst, e)
+		}
 	}
-	d.over = true
-	d.content = err == nil
-	d.decided <- err
+	all := len(d.endpoints)
+	switch {
+	case d.o.Ready == None, d.o.Ready == Any && connected > 0, connected == all:
+		return true, nil
+	case d.o.Ready == All && failed > 0, failed == all:
+		return false, worst.failure()
+	}
+	return false, nil
+}
+
+// worse returns which of two endpoints that have failed a client is told of: one that has
+// refused us before one that was too late before one that was not reached, and of equals
+// the first to fail. Lock held.
+func worse(a, b *endpoint) *endpoint {
+	rank := map[zws.Code]int{zws.CodeBackendRefused: 2, zws.CodeBackendTimeout: 1}
+	if a == nil {
+		return b
+	}
+	before := rank[code(a.failure())] - rank[code(b.failure())]
+	if before > 0 || before == 0 && !b.failedAt.Before(a.failedAt) {
+		return a
+	}
+	return b
 }
 
 // refused counts an endpoint that will not be tried again; after the last one nothing can
@@ -148,9 +166,9 @@ func (d *dialler) refused(err *zws.BackendError) {
 func (d *dialler) status() []Status {
 	d.core.mu.Lock()
 	defer d.core.mu.Unlock()
-	var list []Status
-	for _, e := range d.endpoints {
-		list = append(list, e.status)
+	list := make([]Status, len(d.endpoints))
+	for i, e := range d.endpoints {
+		list[i] = e.status
 	}
 	return list
 }

@@ -18,8 +18,11 @@ const maxHangUps = 3
 // endpoint keeps one of a socket's connections up.
 type endpoint struct {
 	Endpoint
-	d      *dialler
-	status Status // guarded by core.mu
+	d *dialler
+
+	// Guarded by core.mu.
+	status   Status
+	failedAt time.Time // of status.Err, if that is a failed attempt
 }
 
 // run connects, serves and connects again until the socket is closed or the endpoint has
@@ -32,7 +35,6 @@ func (e *endpoint) run() {
 		switch {
 		case err == nil:
 			hangUps = 0
-			e.d.attempted(attempt == 1, nil)
 			wait.lasted(e.serve(conn, took, attempt > 1))
 		case e.d.core.ctx.Err() != nil:
 		case attempt > 1 && hungUp(err) && hangUps+1 < maxHangUps:
@@ -40,13 +42,11 @@ func (e *endpoint) run() {
 			e.change(Waiting, err)
 		case refused(err):
 			e.change(Refused, err)
-			e.d.attempted(attempt == 1, err)
 			e.d.refused(err)
 			return
 		default:
 			hangUps = 0
 			e.change(Waiting, err)
-			e.d.attempted(attempt == 1, err)
 		}
 		if !wait.sleep(e.d.core.ctx) {
 			e.change(Gone, nil)
@@ -70,15 +70,16 @@ func (e *endpoint) connect() (*zmtp.Conn, time.Duration, *zws.BackendError) {
 // serve runs a connection until it is lost and returns how long it lasted.
 func (e *endpoint) serve(conn *zmtp.Conn, took time.Duration, again bool) time.Duration {
 	c := e.d.core
-	c.mu.Lock()
-	e.status.Handshake = took
-	if again {
-		e.status.Reconnects++
-	}
-	c.mu.Unlock()
-	e.change(Connected, nil)
 	started := time.Now()
-	err := c.serve(conn, e.status)
+	err := c.serve(conn, Status{}, func() {
+		c.mu.Lock()
+		e.status.Handshake = took
+		if again {
+			e.status.Reconnects++
+		}
+		c.mu.Unlock()
+		e.change(Connected, nil)
+	})
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}
@@ -88,19 +89,32 @@ func (e *endpoint) serve(conn *zmtp.Conn, took time.Duration, again bool) time.D
 	return time.Since(started)
 }
 
-// change notes a new state and tells it.
+// change notes a new state and tells it. While connecting Err is still why the last
+// attempt failed.
 func (e *endpoint) change(s State, err error) {
 	c := e.d.core
 	c.mu.Lock()
 	e.status.State, e.status.Since = s, time.Now()
 	if s != Connecting {
-		e.status.Err = err // while connecting: still why the last attempt failed
+		if e.status.Err = err; e.failure() != nil {
+			e.failedAt = e.status.Since
+		}
 	}
 	status := e.status
+	c.changed.Broadcast()
 	c.mu.Unlock()
 	if c.o.Event != nil {
 		c.o.Event(status)
 	}
+}
+
+// failure is why the last attempt failed; nil if it did not, or is the first and not over.
+// Lock held.
+func (e *endpoint) failure() error {
+	if err, ok := e.status.Err.(*zws.BackendError); ok {
+		return err
+	}
+	return nil
 }
 
 // hungUp tells that the peer closed the connection where an answer was due, which may

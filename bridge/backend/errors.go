@@ -28,13 +28,3 @@ func code(err error) zws.Code { return zws.Cause(err).Code }
 // refused tells that an endpoint is not to be tried again: anything but an endpoint that
 // was not reached or did not answer in time.
 func refused(err *zws.BackendError) bool { return code(err) == zws.CodeBackendRefused }
-
-// worse returns which of two failures a client is told: refused before handshake timeout
-// before unreachable, and of equals the one that occurred first, which is a.
-func worse(a, b *zws.BackendError) *zws.BackendError {
-	rank := map[zws.Code]int{zws.CodeBackendRefused: 3, zws.CodeBackendTimeout: 2, zws.CodeBackendLost: 1}
-	if a == nil || rank[code(b)] > rank[code(a)] {
-		return b
-	}
-	return a
-}

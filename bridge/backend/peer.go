@@ -1,6 +1,8 @@
 package backend
 
 import (
+	"errors"
+
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
@@ -8,6 +10,13 @@ import (
 const (
 	maxBatch       = 4096
 	maxBatchOctets = 64 << 10
+)
+
+// How much a peer's turn brings at most before the session is flushed, however much more
+// is at hand.
+const (
+	maxTurn       = 1000
+	maxTurnOctets = 64 << 10
 )
 
 // maxScratch is how much memory for messages of several frames a peer keeps, in octets.
@@ -45,7 +54,7 @@ type peer struct {
 	frames  zmtp.Message
 	prefix  zmtp.Message
 	targets []*session
-	touched *session // has messages that were not flushed yet
+	touched *session // whose turn it holds
 }
 
 // full tells that nothing more may be queued: lock held.
@@ -131,6 +140,7 @@ func (p *peer) settle(n int, err error) {
 
 // read hands every message to the pattern until the connection fails.
 func (p *peer) read() error {
+	messages, octets := 0, 0 // since the last flush
 	for {
 		f, err := p.conn.ReadFrame()
 		if err != nil {
@@ -140,9 +150,12 @@ func (p *peer) read() error {
 			if err := p.core.pattern.receive(p, m); err != nil {
 				return err
 			}
+			messages++
+			octets += m.Size()
 		}
-		if !p.conn.Buffered() {
+		if messages >= maxTurn || octets >= maxTurnOctets || !p.conn.Buffered() {
 			p.flush()
+			messages, octets = 0, 0
 		}
 	}
 }
@@ -175,20 +188,30 @@ func (p *peer) message(f zmtp.Frame) zmtp.Message {
 	return p.frames
 }
 
-// deliver hands m to a session; only the reader calls it, without the lock.
+// deliver hands m to a session, in p's turn there, which lasts until p is flushed. Only
+// the reader calls it, without a lock.
 func (p *peer) deliver(x *session, m zmtp.Message) {
-	if p.touched != x {
-		p.flush()
-		p.touched = x
-	}
-	x.message(m)
+	p.turn(x)
+	x.receive(m)
 }
 
-// flush tells the session that got messages last that no more are at hand.
+// turn waits for p's turn at x.
+func (p *peer) turn(x *session) {
+	if p.touched == x {
+		return
+	}
+	p.flush()
+	x.turn <- struct{}{}
+	p.touched = x
+}
+
+// flush tells the session that got messages last that no more are at hand, and lets the
+// next peer have its turn there. The reader does so before it waits for anything.
 func (p *peer) flush() {
-	if p.touched != nil {
-		p.touched.flush()
+	if x := p.touched; x != nil {
+		x.flush()
 		p.touched = nil
+		<-x.turn
 	}
 }
 
@@ -197,6 +220,9 @@ func writeAll(conn *zmtp.Conn, msgs []zmtp.Message) (int, error) {
 	err := conn.Write(msgs...)
 	if err == nil {
 		return len(msgs), nil
+	}
+	if cut, ok := errors.AsType[*zmtp.WriteError](err); ok {
+		return cut.Written, err
 	}
 	return 0, err
 }

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -247,25 +248,29 @@ func (s *publisher) attached(x *session) {
 }
 
 // relay tells the sessions the news, in the order in which they happened.
-func (s *publisher) relay(*peer) {
+func (s *publisher) relay(p *peer) {
 	c := s.core
+	if p != nil {
+		p.flush()
+	}
 	s.order.Lock()
 	defer s.order.Unlock()
 	c.mu.Lock()
 	list := s.news
 	s.news = nil
-	sessions := append([]*session(nil), c.sessions...)
+	sessions := slices.Clone(c.sessions)
 	c.mu.Unlock()
-	for _, n := range list {
-		for _, x := range sessions {
+	if len(list) == 0 {
+		return
+	}
+	for _, x := range sessions {
+		x.turn <- struct{}{}
+		for _, n := range list {
 			if n.x == nil || n.x == x {
-				x.message(n.m)
+				x.receive(n.m)
 			}
 		}
-	}
-	if len(list) > 0 {
-		for _, x := range sessions {
-			x.flush()
-		}
+		x.flush()
+		<-x.turn
 	}
 }

@@ -77,16 +77,12 @@ func (s *rep) receive(p *peer, m zmtp.Message) error {
 		c.count(&c.stats.Unasked)
 		return nil
 	}
-	x := s.await()
+	x := s.await(p)
 	if x == nil {
 		return ErrClosed
 	}
-	if p.touched != x {
-		p.touched = x
-	}
 	// The turn makes the askers' order that of the deliveries.
-	x.turn.Lock()
-	defer x.turn.Unlock()
+	p.turn(x)
 	c.mu.Lock()
 	c.stats.Received++
 	s.askers = append(s.askers, p)
@@ -96,12 +92,18 @@ func (s *rep) receive(p *peer, m zmtp.Message) error {
 }
 
 // await waits until one more request may be unanswered, and returns the session; nil if
-// there is none.
-func (s *rep) await() *session {
+// there is none. p's turn ends before: the client cannot answer what it has not got.
+func (s *rep) await(p *peer) *session {
 	c := s.core
+	full := func() bool { return len(s.askers) >= c.o.HighWaterMark && len(c.sessions) > 0 && !c.closing }
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(s.askers) >= c.o.HighWaterMark && len(c.sessions) > 0 && !c.closing {
+	if full() {
+		c.mu.Unlock()
+		p.flush()
+		c.mu.Lock()
+	}
+	for full() {
 		c.changed.Wait()
 	}
 	if len(c.sessions) == 0 || c.closing {

@@ -100,6 +100,11 @@ type pull struct {
 func (s *pull) receive(p *peer, m zmtp.Message) error {
 	c := s.core
 	c.mu.Lock()
+	if len(c.sessions) == 0 {
+		c.mu.Unlock()
+		p.flush()
+		c.mu.Lock()
+	}
 	for len(c.sessions) == 0 && !c.closing {
 		c.changed.Wait()
 	}

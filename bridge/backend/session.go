@@ -2,7 +2,6 @@ package backend
 
 import (
 	"context"
-	"sync"
 
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -12,8 +11,9 @@ type session struct {
 	core   *core
 	number string // its envelope on shared DEALER and REQ sockets
 
-	// turn is held while the receiver runs: one peer at a time has its turn.
-	turn     sync.Mutex
+	// turn is taken by sending to it and held over calls of the receiver. Channels serve
+	// those who wait in the order in which they came, which makes the queue fair.
+	turn     chan struct{}
 	receiver Receiver
 	deaf     bool // guarded by turn: receives nothing any more
 
@@ -25,24 +25,19 @@ type session struct {
 	mark   uint64
 }
 
-// message gives m to the receiver. It takes the turn and must be called without core.mu.
-func (x *session) message(m zmtp.Message) {
-	x.turn.Lock()
-	defer x.turn.Unlock()
-	x.receive(m)
+func newSession(c *core, r Receiver, number string) *session {
+	return &session{core: c, receiver: r, number: number, turn: make(chan struct{}, 1)}
 }
 
-// receive is message for a caller that holds the turn.
+// receive gives m to the receiver: turn held.
 func (x *session) receive(m zmtp.Message) {
 	if !x.deaf && x.receiver.Message(m) != nil {
 		x.deaf = true
 	}
 }
 
-// flush tells the receiver that nothing more is at hand.
+// flush tells the receiver that nothing more is at hand: turn held.
 func (x *session) flush() {
-	x.turn.Lock()
-	defer x.turn.Unlock()
 	if !x.deaf {
 		x.receiver.Flush()
 	}

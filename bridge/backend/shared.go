@@ -22,9 +22,10 @@ type Shared struct {
 	o         ListenOptions
 }
 
-// DialShared is [Dial] for a socket that sessions are attached to later. REP and PAIR
-// cannot be shared.
-func DialShared(ctx context.Context, o DialOptions) (*Shared, error) {
+// DialShared opens a socket that connects, for sessions that are attached later. It
+// returns at once and connects in the background; the Ready rule is [Shared.Wait]'s. REP
+// and PAIR cannot be shared. Errors are about the options. The caller closes it.
+func DialShared(o DialOptions) (*Shared, error) {
 	if o.SocketType == zmtp.REP || o.SocketType == zmtp.PAIR {
 		return nil, fmt.Errorf("backend: a %s cannot be shared by several clients", o.SocketType)
 	}
@@ -32,9 +33,7 @@ func DialShared(ctx context.Context, o DialOptions) (*Shared, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := d.start(ctx); err != nil {
-		return nil, err
-	}
+	d.start()
 	return &Shared{core: d.core, dialler: d}, nil
 }
 
@@ -103,8 +102,7 @@ func (s *Shared) serve(conn *zmtp.Conn) {
 			s.o.Event(status)
 		}
 	}
-	tell()
-	err := s.core.serve(conn, status)
+	err := s.core.serve(conn, status, tell)
 	status.State, status.Since = Gone, time.Now()
 	if !errors.Is(err, io.EOF) && s.core.ctx.Err() == nil {
 		status.Err = err
@@ -126,28 +124,22 @@ func number() string {
 	return string(b)
 }
 
-// Wait returns once a peer is ready. When ctx is done before, the error is a
-// [*zws.BackendError] that wraps [zmtp.ErrUnreachable]; it is [ErrClosed] after Close.
+// Wait returns once the Ready rule of the options is met; for a socket that listens, once
+// a peer has dialled in. What [Dial] says of the rule holds with the last attempt of each
+// endpoint in place of the first, so that a client that comes while all backends are away
+// hears so at once. Errors are those of Dial; where ctx ends before anything was reached,
+// a [*zws.BackendError] that wraps [zmtp.ErrUnreachable]; and [ErrClosed].
 func (s *Shared) Wait(ctx context.Context) error {
-	c := s.core
-	stop := context.AfterFunc(ctx, func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.changed.Broadcast()
-	})
-	defer stop()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for len(c.peers) == 0 && c.err == nil && ctx.Err() == nil {
-		c.changed.Wait()
+	var err error
+	if s.dialler != nil {
+		err = s.dialler.wait(ctx)
+	} else {
+		err = s.core.waitForPeer(ctx)
 	}
-	switch {
-	case len(c.peers) > 0:
-		return nil
-	case c.err != nil:
-		return c.err
+	if err != nil && err == ctx.Err() {
+		return &zws.BackendError{Err: fmt.Errorf("%w: nobody was ready in time (%w)", zmtp.ErrUnreachable, err)}
 	}
-	return &zws.BackendError{Err: fmt.Errorf("%w: no peer has dialled in", zmtp.ErrUnreachable)}
+	return err
 }
 
 // Endpoints are the addresses that it listens on, with the ports that were chosen.

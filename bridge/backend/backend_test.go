@@ -1,0 +1,223 @@
+package backend
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// anyone lets every peer in.
+var anyone = zap.HandlerFunc(func(context.Context, *zap.Request) (*zap.Reply, error) {
+	return &zap.Reply{Status: zap.OK, UserID: "anyone"}, nil
+})
+
+var open = zmtp.ServerSecurity{Handler: anyone, Domain: "test"}
+
+// native is a ZeroMQ peer with one listener, of which the test plays the socket.
+type native struct {
+	t        testing.TB
+	listener *zmtp.Listener
+	o        zmtp.Options
+}
+
+// listenNative listens on a free port, or where another native was.
+func listenNative(t testing.TB, o zmtp.Options, endpoint string) *native {
+	t.Helper()
+	if endpoint == "" {
+		endpoint = "tcp://127.0.0.1:0"
+	}
+	l, err := zmtp.Listen(endpoint, zap.NULL, open, zmtp.ListenOptions{Options: o})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return &native{t, l, o}
+}
+
+func newNative(t testing.TB, s zmtp.SocketType) *native {
+	return listenNative(t, zmtp.Options{SocketType: s}, "")
+}
+
+func (n *native) endpoint() Endpoint { return Endpoint{n.listener.Endpoint(), zmtp.Null{}} }
+
+// accept returns the next connection.
+func (n *native) accept() *zmtp.Conn {
+	n.t.Helper()
+	c, err := n.listener.Accept()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// echo answers every message with itself until the connection ends.
+func (n *native) echo() {
+	for {
+		c, err := n.listener.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			for {
+				m, err := c.ReadMessage()
+				if err != nil {
+					c.Close()
+					return
+				}
+				batch := []zmtp.Message{m}
+				for c.Buffered() {
+					if m, err = c.ReadMessage(); err != nil {
+						break
+					}
+					batch = append(batch, m)
+				}
+				if c.Write(batch...) != nil {
+					c.Close()
+					return
+				}
+			}
+		}()
+	}
+}
+
+// inbox is a Receiver that keeps what it gets.
+type inbox struct {
+	mu      sync.Mutex
+	arrived chan zmtp.Message
+	flushed int
+	done    chan struct{}
+}
+
+func newInbox() *inbox {
+	return &inbox{arrived: make(chan zmtp.Message, 10000), done: make(chan struct{})}
+}
+
+func clone(m zmtp.Message) zmtp.Message {
+	c := make(zmtp.Message, len(m))
+	for i, f := range m {
+		c[i] = bytes.Clone(f)
+	}
+	return c
+}
+
+func (b *inbox) Message(m zmtp.Message) error {
+	select {
+	case b.arrived <- clone(m):
+		return nil
+	case <-b.done:
+		return errors.New("closed")
+	}
+}
+
+func (b *inbox) Flush() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.flushed++
+}
+
+// next returns the next message as text, frames joined by "|".
+func (b *inbox) next(t testing.TB) string {
+	t.Helper()
+	return text(receiveWithin(t, b.arrived))
+}
+
+func receiveWithin[T any](t testing.TB, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(20 * time.Second): // only a test that fails waits so long
+		t.Fatal("nothing came")
+	}
+	panic("unreachable")
+}
+
+func (b *inbox) empty(t testing.TB) {
+	t.Helper()
+	select {
+	case m := <-b.arrived:
+		t.Errorf("unexpected message %q", text(m))
+	default:
+	}
+}
+
+func text(m zmtp.Message) string { return string(bytes.Join(m, []byte("|"))) }
+
+func message(frames ...string) zmtp.Message {
+	m := make(zmtp.Message, len(frames))
+	for i, f := range frames {
+		m[i] = []byte(f)
+	}
+	return m
+}
+
+func dial(t testing.TB, o DialOptions, r Receiver) *Dedicated {
+	t.Helper()
+	s, err := Dial(t.Context(), o, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func options(t zmtp.SocketType, natives ...*native) DialOptions {
+	o := DialOptions{Options: Options{SocketType: t}, Ready: All, Backoff: time.Millisecond, MaxBackoff: 20 * time.Millisecond}
+	for _, n := range natives {
+		o.Endpoints = append(o.Endpoints, n.endpoint())
+	}
+	return o
+}
+
+func send(t testing.TB, s Socket, msgs ...zmtp.Message) {
+	t.Helper()
+	if err := s.Send(t.Context(), msgs...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(t testing.TB, c *zmtp.Conn) string {
+	t.Helper()
+	m, err := c.ReadMessage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text(m)
+}
+
+func want(t testing.TB, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// eventually waits for a condition that only other goroutines bring about.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for range 20000 {
+		if ok() {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatal("never: " + what)
+}
+
+func sorted(list []string) string {
+	slices.Sort(list)
+	return fmt.Sprint(list)
+}

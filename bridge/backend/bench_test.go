@@ -1,0 +1,103 @@
+package backend
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// counter is a Receiver that tells how many messages have come.
+type counter struct {
+	flushed chan int
+	n       int
+}
+
+func (c *counter) Message(zmtp.Message) error { c.n++; return nil }
+func (c *counter) Flush()                     { c.flushed <- c.n; c.n = 0 }
+
+// BenchmarkDealer sends requests of 100 octets over TCP to a backend that answers each,
+// with a number of them on their way at the same time. Two allocations an operation are
+// the backend's, which reads each message into memory of its own.
+func BenchmarkDealer(b *testing.B) {
+	for _, window := range []int{1, 64} {
+		b.Run(fmt.Sprintf("window=%d", window), func(b *testing.B) {
+			n := newNative(b, zmtp.ROUTER)
+			go n.echo()
+			r := &counter{flushed: make(chan int, 1024)}
+			s := dial(b, options(zmtp.DEALER, n), r)
+			m := zmtp.Message{make([]byte, 100)}
+			batch := make([]zmtp.Message, 0, window)
+			b.ReportAllocs()
+			b.ResetTimer()
+			for sent, got := 0, 0; got < b.N; got += <-r.flushed {
+				batch = batch[:0]
+				for sent < b.N && sent-got < window && len(batch) < window {
+					batch = append(batch, m)
+					sent++
+				}
+				if err := s.Send(b.Context(), batch...); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkReceive takes messages of 100 octets from a publisher: the way of every update
+// up to the fan-out.
+func BenchmarkReceive(b *testing.B) {
+	n := newNative(b, zmtp.PUB)
+	r := &counter{flushed: make(chan int, 1024)}
+	s := dial(b, options(zmtp.SUB, n), r)
+	send(b, s, message("\x01"))
+	c := n.accept()
+	if _, err := c.ReadMessage(); err != nil {
+		b.Fatal(err)
+	}
+	batch := make([]zmtp.Message, 500)
+	for i := range batch {
+		batch[i] = zmtp.Message{make([]byte, 100)}
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	go func() {
+		for sent := 0; sent < b.N; sent += len(batch) {
+			if c.Write(batch[:min(len(batch), b.N-sent)]...) != nil {
+				return
+			}
+		}
+	}()
+	for got := 0; got < b.N; got += <-r.flushed {
+	}
+}
+
+// BenchmarkPublish sends messages of 100 octets that one of 1,000 subscriptions matches.
+func BenchmarkPublish(b *testing.B) {
+	n := newNative(b, zmtp.SUB)
+	r := newInbox()
+	s := dial(b, options(zmtp.PUB, n), r)
+	c := n.accept()
+	for i := range 1000 {
+		if err := c.Subscribe(fmt.Appendf(nil, "topic/%d/", i)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for range 1000 {
+		r.next(b)
+	}
+	go func() {
+		for {
+			if _, err := c.ReadFrame(); err != nil {
+				return
+			}
+		}
+	}()
+	m := zmtp.Message{append([]byte("topic/500/"), make([]byte, 90)...)}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.Send(b.Context(), m); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

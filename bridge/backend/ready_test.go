@@ -1,0 +1,242 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// raw listens and runs one function for every connection.
+func raw(t testing.TB, serve func(net.Conn)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { c.Close() })
+			go serve(c)
+		}
+	}()
+	t.Cleanup(func() { l.Close(); <-done })
+	return "tcp://" + l.Addr().String()
+}
+
+// greeting is a ZMTP 3.0 greeting with a mechanism.
+func greeting(mechanism string) []byte {
+	g := make([]byte, 64)
+	g[0], g[9], g[10] = 0xff, 0x7f, 3
+	copy(g[12:32], mechanism)
+	return g
+}
+
+// answer greets, reads the peer's greeting and first command, writes something and closes.
+func answer(mechanism string, octets string) func(net.Conn) {
+	return func(c net.Conn) {
+		defer c.Close()
+		c.Write(greeting(mechanism))
+		io.ReadFull(c, make([]byte, 64+1))
+		io.WriteString(c, octets)
+		// Closing with unread octets resets the connection, and what was written is lost.
+		c.(*net.TCPConn).CloseWrite()
+		io.Copy(io.Discard, c)
+	}
+}
+
+func closedPort(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return "tcp://" + l.Addr().String()
+}
+
+func mute(net.Conn) {}
+
+func refusing(t testing.TB, s zap.Status) string {
+	sec := open
+	sec.Handler = zap.HandlerFunc(func(context.Context, *zap.Request) (*zap.Reply, error) {
+		return &zap.Reply{Status: s}, nil
+	})
+	l, err := zmtp.Listen("tcp://127.0.0.1:0", zap.PLAIN, sec, zmtp.ListenOptions{Options: zmtp.Options{SocketType: zmtp.PUB}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l.Endpoint()
+}
+
+var plain = zmtp.Plain{User: "alice", Password: "secret"}
+
+// backends has one of every kind that does not let us in.
+func backends(t testing.TB) map[string]struct {
+	Endpoint
+	code   zws.Code
+	status zap.Status
+} {
+	type row = struct {
+		Endpoint
+		code   zws.Code
+		status zap.Status
+	}
+	refused := func(e Endpoint) row { return row{e, zws.CodeBackendRefused, zap.Refused} }
+	return map[string]row{
+		"closed port":           {Endpoint{closedPort(t), plain}, zws.CodeBackendLost, 0},
+		"unknown name":          {Endpoint{"tcp://nowhere.invalid:5555", plain}, zws.CodeBackendLost, 0},
+		"no ipc socket":         {Endpoint{"ipc://" + t.TempDir() + "/none", plain}, zws.CodeBackendLost, 0},
+		"mute":                  {Endpoint{raw(t, mute), plain}, zws.CodeBackendTimeout, 0},
+		"silent after HELLO":    {Endpoint{raw(t, func(c net.Conn) { c.Write(greeting("PLAIN")) }), plain}, zws.CodeBackendTimeout, 0}, // as libzmq at ZAP 300
+		"hangs up at ZAP 300":   refused(Endpoint{refusing(t, zap.Temporary), plain}),
+		"ZAP 400":               refused(Endpoint{refusing(t, zap.Refused), plain}),
+		"ZAP 500":               {Endpoint{refusing(t, zap.Internal), plain}, zws.CodeBackendRefused, zap.Internal},
+		"ERROR":                 refused(Endpoint{raw(t, answer("PLAIN", "\x04\x0a\x05ERROR\x03400")), plain}),
+		"^RROR":                 refused(Endpoint{raw(t, answer("PLAIN", "\x04\x09^RROR\x03400")), plain}),
+		"ERROR with a text":     refused(Endpoint{raw(t, answer("PLAIN", "\x04\x0d\x05ERROR\x06gone  ")), plain}),
+		"closes during login":   refused(Endpoint{raw(t, answer("PLAIN", "")), plain}),
+		"closes before WELCOME": refused(Endpoint{raw(t, answer("CURVE", "")), zmtp.Curve{ServerKey: [32]byte{9}}}),
+		"other mechanism":       refused(Endpoint{newNative(t, zmtp.PUB).listener.Endpoint(), plain}),
+		"other socket type":     refused(newNative(t, zmtp.PULL).endpoint()),
+		"not ZMTP":              refused(Endpoint{raw(t, func(c net.Conn) { io.WriteString(c, "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n") }), plain}),
+		"ZMTP 2.0":              refused(Endpoint{raw(t, func(c net.Conn) { c.Write([]byte("\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x01\x01\x00\x00")) }), plain}),
+		"password too long":     refused(Endpoint{newNative(t, zmtp.PUB).listener.Endpoint(), zmtp.Plain{User: "a", Password: strings.Repeat("x", 256)}}),
+	}
+}
+
+// TestRefusals holds every way in which a backend can be of no use against the contract's
+// table, with a good backend beside it that is still served.
+func TestRefusals(t *testing.T) {
+	good := newNative(t, zmtp.PUB)
+	for name, bad := range backends(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := options(zmtp.SUB, good)
+			o.Endpoints = append(o.Endpoints, bad.Endpoint)
+			o.ConnectTimeout = 2 * time.Second
+			_, err := Dial(t.Context(), o, newInbox())
+			failure, ok := errors.AsType[*zws.BackendError](err)
+			if !ok || failure.Position != 2 {
+				t.Fatalf("ready = all: error %v, want one of backend 2", err)
+			}
+			if cause := zws.Cause(err); cause.Code != bad.code || cause.Status != bad.status {
+				t.Errorf("ready = all: told %d, ERROR %d; want %d, ERROR %d (%v)", cause.Code, cause.Status, bad.code, bad.status, err)
+			}
+			o.Ready = Any
+			s := dial(t, o, newInbox())
+			eventually(t, "the bad one has failed", func() bool { return s.Status()[1].Err != nil })
+			if status := s.Status(); status[0].State != Connected || (status[1].State == Refused) != (bad.code == zws.CodeBackendRefused) {
+				t.Errorf("ready = any: %+v", status)
+			}
+		})
+	}
+}
+
+// TestWhichFailureWins: the first of refused, too late, not reached that occurred.
+func TestWhichFailureWins(t *testing.T) {
+	type endpoint = func(testing.TB) Endpoint
+	refused := func(t testing.TB) Endpoint { return Endpoint{refusing(t, zap.Refused), plain} }
+	late := func(t testing.TB) Endpoint { return Endpoint{raw(t, mute), plain} }
+	away := func(t testing.TB) Endpoint { return Endpoint{closedPort(t), plain} }
+	for _, c := range []struct {
+		name      string
+		endpoints []endpoint
+		position  int
+		code      zws.Code
+	}{
+		{"all three", []endpoint{away, late, refused}, 3, zws.CodeBackendRefused},
+		{"reversed", []endpoint{refused, late, away}, 1, zws.CodeBackendRefused},
+		{"late and away", []endpoint{away, late}, 2, zws.CodeBackendTimeout},
+		{"one away", []endpoint{away}, 1, zws.CodeBackendLost},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := options(zmtp.SUB)
+			o.Ready, o.ConnectTimeout = Any, time.Second/2
+			for _, e := range c.endpoints {
+				o.Endpoints = append(o.Endpoints, e(t))
+			}
+			o.Lost = func(err error) { t.Errorf("Lost(%v) although Dial has failed", err) }
+			_, err := Dial(t.Context(), o, newInbox())
+			failure, ok := errors.AsType[*zws.BackendError](err)
+			if !ok || failure.Position != c.position || zws.Cause(err).Code != c.code {
+				t.Errorf("error %v, want backend %d with %d", err, c.position, c.code)
+			}
+		})
+	}
+}
+
+func TestReadyNone(t *testing.T) {
+	o := options(zmtp.SUB)
+	o.Ready = None
+	o.Endpoints = []Endpoint{{refusing(t, zap.Refused), plain}, {refusing(t, zap.Internal), plain}}
+	lost := make(chan error, 2)
+	o.Lost = func(err error) { lost <- err }
+	s := dial(t, o, newInbox())
+	err := receiveWithin(t, lost)
+	if zws.Cause(err).Code != zws.CodeBackendRefused {
+		t.Errorf("Lost(%v), want a refusal", err)
+	}
+	if sent := s.Send(t.Context(), message("\x01topic")); sent != err {
+		t.Errorf("Send: %v, want %v", sent, err)
+	}
+	s.Close()
+	if len(lost) > 0 {
+		t.Error("Lost was called twice")
+	}
+}
+
+func TestDialEndsWithContext(t *testing.T) {
+	o := options(zmtp.SUB)
+	o.Endpoints = []Endpoint{{raw(t, mute), plain}}
+	ctx, cancel := context.WithCancel(t.Context())
+	accepted := make(chan struct{}, 1)
+	o.Endpoints[0].Address = raw(t, func(net.Conn) { accepted <- struct{}{} })
+	go func() { <-accepted; cancel() }()
+	if _, err := Dial(ctx, o, newInbox()); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want context.Canceled", err)
+	}
+}
+
+func TestOptions(t *testing.T) {
+	e := []Endpoint{{"tcp://127.0.0.1:1", zmtp.Null{}}}
+	for name, o := range map[string]DialOptions{
+		"no type":       {Endpoints: e},
+		"unknown type":  {Options: Options{SocketType: "STREAM"}, Endpoints: e},
+		"no endpoint":   {Options: Options{SocketType: zmtp.SUB}},
+		"no mechanism":  {Options: Options{SocketType: zmtp.SUB}, Endpoints: []Endpoint{{Address: "tcp://127.0.0.1:1"}}},
+		"two for PAIR":  {Options: Options{SocketType: zmtp.PAIR}, Endpoints: append(e, e...)},
+		"bad address":   {Options: Options{SocketType: zmtp.SUB}, Endpoints: []Endpoint{{"udp://127.0.0.1:1", zmtp.Null{}}}},
+		"long identity": {Options: Options{SocketType: zmtp.DEALER, RoutingID: make([]byte, 256)}, Endpoints: e},
+	} {
+		if s, err := Dial(t.Context(), o, newInbox()); err == nil {
+			s.Close()
+			t.Errorf("%s: no error", name)
+		}
+	}
+	for _, s := range []zmtp.SocketType{zmtp.REP, zmtp.PAIR} {
+		if _, err := Listen(ListenOptions{Options: Options{SocketType: s}, Addresses: []string{"tcp://127.0.0.1:0"}, Mechanism: zap.NULL, Security: open}); err == nil {
+			t.Errorf("%s listens", s)
+		}
+		if _, err := DialShared(DialOptions{Options: Options{SocketType: s}, Endpoints: e}); err == nil {
+			t.Errorf("%s is shared", s)
+		}
+	}
+	if _, err := Listen(ListenOptions{Options: Options{SocketType: zmtp.PULL}, Addresses: []string{"tcp://127.0.0.1:0"}, Mechanism: zap.NULL}); err == nil {
+		t.Error("listens without a ZAP handler")
+	}
+}
