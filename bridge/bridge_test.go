@@ -29,6 +29,7 @@ func start(t *testing.T, text string) (url string, b *bridge.Bridge) {
 			t.Fatal(err)
 		}
 	}
+	writeKey(t, dir, "bridge", bridgeKey)
 	file := filepath.Join(dir, "bridge.toml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -42,7 +42,11 @@ func (d *dedicated) attach(ctx context.Context, s *session, l *zws.Login, c *cha
 		o.RoutingID = l.RoutingID
 	}
 	o.Lost = s.end
-	return backend.Dial(ctx, o, c)
+	socket, err := backend.Dial(ctx, o, c)
+	if err != nil {
+		return nil, err // and no socket: a nil *Dedicated would be one
+	}
+	return socket, nil
 }
 
 func (d *dedicated) statuses() []backend.Status { return nil }

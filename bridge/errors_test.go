@@ -1,0 +1,283 @@
+package bridge_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/zwsbridge/zwsbridge/certs"
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// native listens as a ZeroMQ peer of the given type whose handler is h, and returns its
+// endpoint. Whoever gets in stays connected and is sent nothing.
+func native(t *testing.T, as zmtp.SocketType, m zap.Mechanism, h zap.HandlerFunc) string {
+	t.Helper()
+	l, err := zmtp.Listen("tcp://127.0.0.1:0", m, nativeSecurity(h), zmtp.ListenOptions{Options: zmtp.Options{SocketType: as}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var conns []*zmtp.Conn
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conns = append(conns, c)
+		}
+	}()
+	t.Cleanup(func() {
+		l.Close()
+		<-done
+		for _, c := range conns {
+			c.Close()
+		}
+	})
+	return l.Endpoint()
+}
+
+// The CURVE keys of this package's tests, made anew for each run.
+var nativeKey, bridgeKey, strangerKey = newKey(), newKey(), newKey()
+
+func newKey() *certs.Certificate {
+	c, err := certs.New()
+	if err != nil {
+		panic(err)
+	}
+	return c
+}
+
+func nativeSecurity(h zap.HandlerFunc) zmtp.ServerSecurity {
+	return zmtp.ServerSecurity{Handler: h, Domain: "native", CurvePublic: nativeKey.Public, CurveSecret: nativeKey.Secret}
+}
+
+func answer(status zap.Status) zap.HandlerFunc {
+	return func(context.Context, *zap.Request) (*zap.Reply, error) { return &zap.Reply{Status: status}, nil }
+}
+
+// hang is a handler that never decides.
+func hang(ctx context.Context, _ *zap.Request) (*zap.Reply, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// plainTCP listens and does serve with every connection.
+func plainTCP(t *testing.T, serve func(net.Conn)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serve(c)
+		}
+	}()
+	t.Cleanup(func() { l.Close(); <-done })
+	return "tcp://" + l.Addr().String()
+}
+
+// nobody is an endpoint where nothing listens.
+func nobody(t *testing.T) string {
+	endpoint := plainTCP(t, func(c net.Conn) { c.Close() })
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	endpoint = "tcp://" + l.Addr().String()
+	l.Close()
+	return endpoint
+}
+
+func mute(t *testing.T) string {
+	var open []net.Conn
+	endpoint := plainTCP(t, func(c net.Conn) { open = append(open, c) })
+	t.Cleanup(func() {
+		for _, c := range open {
+			c.Close()
+		}
+	})
+	return endpoint
+}
+
+// closeError dials as alice and returns the refusal, and fails if there is none.
+func refusal(t *testing.T, url string, o zws.DialOptions) *zws.CloseError {
+	t.Helper()
+	c, err := zws.Dial(t.Context(), url, o)
+	if err == nil {
+		c.Close()
+		t.Fatal("the login was accepted")
+	}
+	cause, ok := errors.AsType[*zws.CloseError](err)
+	if !ok {
+		t.Fatalf("the client sees %v, want a close code", err)
+	}
+	return cause
+}
+
+func asAlice() zws.DialOptions {
+	return zws.DialOptions{SocketType: zmtp.SUB, Security: zmtp.Plain{User: "alice", Password: "alice's secret"}}
+}
+
+// TestRefusedBehind is the bridge's reason to exist: right in front and refused behind, for
+// every way in which a backend can refuse, is told in the very handshake that asked for it.
+func TestRefusedBehind(t *testing.T) {
+	const (
+		passOn = "mechanism = \"PLAIN\"\ncredentials = \"client\"\n"
+		null   = "mechanism = \"NULL\"\n"
+	)
+	curve := func(serverKey [32]byte) string {
+		return fmt.Sprintf("mechanism = \"CURVE\"\nserver_key = %q\ncert = \"bridge\"\n", certs.EncodeKey(serverKey))
+	}
+	for _, tc := range []struct {
+		name     string
+		endpoint func(t *testing.T) string
+		route    string
+		code     zws.Code
+		status   zap.Status
+		reason   string
+	}{
+		{"PLAIN 400", func(t *testing.T) string { return native(t, zmtp.PUB, zap.PLAIN, answer(zap.Refused)) },
+			passOn, 4502, 400, "backend 1 refused the login (400)"},
+		{"PLAIN 500", func(t *testing.T) string { return native(t, zmtp.PUB, zap.PLAIN, answer(zap.Internal)) },
+			passOn, 4502, 500, "backend 1 refused the login (500)"},
+		{"handler hangs", func(t *testing.T) string { return native(t, zmtp.PUB, zap.PLAIN, hang) },
+			passOn, 4504, 0, "backend 1"},
+		{"CURVE key unknown", func(t *testing.T) string { return native(t, zmtp.PUB, zap.CURVE, answer(zap.Refused)) },
+			curve(nativeKey.Public), 4502, 400, "backend 1 refused the login (400)"},
+		{"wrong server key", func(t *testing.T) string { return native(t, zmtp.PUB, zap.CURVE, answer(zap.OK)) },
+			curve(strangerKey.Public), 4502, 400, "probably the wrong server key"},
+		{"another mechanism", func(t *testing.T) string { return native(t, zmtp.PUB, zap.NULL, answer(zap.OK)) },
+			curve(nativeKey.Public), 4502, 400, "want CURVE, peer speaks NULL"},
+		{"another socket type", func(t *testing.T) string { return native(t, zmtp.ROUTER, zap.NULL, answer(zap.OK)) },
+			null, 4502, 400, "backend 1"},
+		{"not ZMTP", func(t *testing.T) string {
+			return plainTCP(t, func(c net.Conn) {
+				fmt.Fprint(c, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\nServer: something that is long enough\r\n\r\n")
+				c.Close()
+			})
+		}, null, 4502, 400, "backend 1"},
+		{"closed at once", func(t *testing.T) string { return plainTCP(t, func(c net.Conn) { c.Close() }) },
+			null, 4502, 400, "closed the connection during the login"},
+		{"nobody listens", nobody, null, 4503, 0, "backend 1 cannot be reached"},
+		{"mute", mute, null, 4504, 0, "backend 1"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			url, _ := start(t, usersOnly+fmt.Sprintf("[[route]]\npath = \"/d\"\nsocket = \"SUB\"\nconnect_timeout = \"500ms\"\nconnect = [%q]\n%s", tc.endpoint(t), tc.route))
+			got := refusal(t, url+"/d", asAlice())
+			if got.Code != tc.code || got.Status != tc.status {
+				t.Errorf("code %d and ERROR %d, want %d and %d: %v", got.Code, got.Status, tc.code, tc.status, got)
+			}
+			if !strings.Contains(got.Reason, tc.reason) {
+				t.Errorf("reason %q does not tell %q", got.Reason, tc.reason)
+			}
+			if strings.Contains(got.Reason, "127.0.0.1") {
+				t.Errorf("reason %q tells the backend's address", got.Reason)
+			}
+		})
+	}
+}
+
+// TestRefusedInFront goes through what is refused before any backend is asked.
+func TestRefusedInFront(t *testing.T) {
+	url, _ := start(t, usersOnly+fmt.Sprintf(`
+[server]
+handshake_timeout = "300ms"
+[[route]]
+path = "/d"
+socket = "SUB"
+mechanism = "NULL"
+client_mechanisms = ["PLAIN", "BEARER"]
+connect = [%q]
+`, nobody(t)))
+	with := func(change func(*zws.DialOptions)) zws.DialOptions {
+		o := asAlice()
+		change(&o)
+		return o
+	}
+	for _, tc := range []struct {
+		name   string
+		path   string
+		o      zws.DialOptions
+		code   zws.Code
+		status zap.Status
+	}{
+		{"wrong password", "/d", with(func(o *zws.DialOptions) { o.Security = zmtp.Plain{User: "alice", Password: "x"} }), 4400, 400},
+		{"unknown user", "/d", with(func(o *zws.DialOptions) { o.Security = zmtp.Plain{User: "mallory", Password: "x"} }), 4400, 400},
+		{"token that nobody knows", "/d", with(func(o *zws.DialOptions) { o.Security = zmtp.Bearer{Token: "x"} }), 4400, 400},
+		{"NULL where a login is wanted", "/d", with(func(o *zws.DialOptions) { o.Security = zmtp.Null{} }), 4400, 400},
+		{"bare where a login is wanted", "/d", with(func(o *zws.DialOptions) { o.Security = nil }), 4400, 0},
+		{"CURVE where it is not taken", "/d", with(func(o *zws.DialOptions) {
+			o.Security = zmtp.Curve{Public: bridgeKey.Public, Secret: bridgeKey.Secret, ServerKey: nativeKey.Public}
+		}), 4406, 400},
+		{"another socket type", "/d", with(func(o *zws.DialOptions) { o.SocketType = zmtp.DEALER }), 4406, 400},
+		{"no such route", "/nowhere", asAlice(), 4404, 400},
+		{"plaintext through an unknown proxy", "/d", with(func(o *zws.DialOptions) {
+			o.Header = http.Header{"X-Forwarded-For": {"192.0.2.1"}, "X-Forwarded-Proto": {"https"}}
+		}), 4403, 400},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got := refusal(t, url+tc.path, tc.o)
+			if got.Code != tc.code || got.Status != tc.status {
+				t.Errorf("code %d and ERROR %d, want %d and %d: %v", got.Code, got.Status, tc.code, tc.status, got)
+			}
+		})
+	}
+	t.Run("mute client", func(t *testing.T) {
+		d := websocket.Dialer{Subprotocols: []string{"ZWS2.0+PLAIN"}}
+		c, _, err := d.DialContext(t.Context(), url+"/d", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_, _, err = c.ReadMessage()
+		if !websocket.IsCloseError(err, 4408) {
+			t.Errorf("got %v, want close code 4408", err)
+		}
+	})
+	t.Run("subprotocol that nobody knows", func(t *testing.T) {
+		d := websocket.Dialer{Subprotocols: []string{"mqtt"}}
+		c, _, err := d.DialContext(t.Context(), url+"/d", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if c.Subprotocol() != "mqtt" {
+			t.Errorf("subprotocol %q, want the first that was offered", c.Subprotocol())
+		}
+		_, _, err = c.ReadMessage()
+		if !websocket.IsCloseError(err, 4406) {
+			t.Errorf("got %v, want close code 4406", err)
+		}
+	})
+}
+
+// writeKey writes a key pair as the zcert name in dir.
+func writeKey(t *testing.T, dir, name string, c *certs.Certificate) {
+	t.Helper()
+	if err := c.Write(filepath.Join(dir, name)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, name+certs.SecretSuffix)); err != nil {
+		t.Fatal(err)
+	}
+}
