@@ -83,7 +83,7 @@ func newSession(w http.ResponseWriter, r *http.Request, chosen offer, o *Options
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{dialect: chosen.dialect, options: o, ws: ws, wire: wire}
+	s := &Session{dialect: chosen.dialect, options: o, ws: ws, wire: wire, reading: make(chan struct{}, 1)}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.channel.session = s
 	s.out.open(s, wire.Conn, o.WriteTimeout)
@@ -198,9 +198,9 @@ func (h *handshake) accept(ctx context.Context, w http.ResponseWriter, r *http.R
 	stop := context.AfterFunc(ctx, func() { s.Close(context.Cause(ctx)) })
 	defer stop()
 
-	s.reading.Lock()
+	s.reading <- struct{}{}
 	err = h.chosen.dialect.login(h, s.ctx)
-	s.reading.Unlock()
+	<-s.reading
 	if err != nil {
 		return nil, h.fail(err)
 	}

@@ -20,6 +20,8 @@ type raw struct {
 	conn net.Conn
 	r    *bufio.Reader
 	head string // of the server's answer, as it came
+	// patience is how long receive waits: a hang is a failure. No measure of time.
+	patience time.Duration
 }
 
 // dialRaw upgrades with the given target and further header lines.
@@ -35,7 +37,7 @@ func (s *server) dialRaw(t testing.TB, target string, header ...string) *raw {
 
 func upgradeRaw(t testing.TB, conn net.Conn, target string, header ...string) *raw {
 	t.Helper()
-	p := &raw{t: t, conn: conn, r: bufio.NewReader(conn)}
+	p := &raw{t: t, conn: conn, r: bufio.NewReader(conn), patience: 20 * time.Second}
 	lines := []string{"GET " + target + " HTTP/1.1", "Host: example.org", "Upgrade: websocket"}
 	if !strings.Contains(strings.Join(header, "\n"), "Connection:") {
 		lines = append(lines, "Connection: Upgrade")
@@ -91,7 +93,7 @@ func (p *raw) send(payload string) {
 
 // receive reads one frame, which must not be masked.
 func (p *raw) receive() (first byte, payload string, err error) {
-	p.conn.SetReadDeadline(time.Now().Add(20 * time.Second)) // a hang, not a measure
+	p.conn.SetReadDeadline(time.Now().Add(p.patience))
 	head := make([]byte, 2)
 	if _, err := io.ReadFull(p.r, head); err != nil {
 		return 0, "", err

@@ -22,8 +22,8 @@ const frameOverhead = 64
 // returns within two seconds.
 func (c *Channel) ReadMessage() (zmtp.Message, error) {
 	s := c.session
-	s.reading.Lock()
-	defer s.reading.Unlock()
+	s.reading <- struct{}{}
+	defer func() { <-s.reading }()
 	if len(c.first) > 0 {
 		m := c.first[0]
 		c.first = c.first[1:]

@@ -95,6 +95,7 @@ func (q *queue) Next(b *zws.Batch) {
 type server struct {
 	*httptest.Server
 	accepted chan accepted // filled if somebody asks for it
+	handlers sync.WaitGroup
 	sessions sync.WaitGroup
 	cancel   context.CancelFunc
 }
@@ -108,6 +109,8 @@ func serve(t testing.TB, o zws.Options, start func(*httptest.Server)) *server {
 	ctx, cancel := context.WithCancel(t.Context())
 	s := &server{accepted: make(chan accepted, 1000), cancel: cancel}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.handlers.Add(1)
+		defer s.handlers.Done()
 		session, err := zws.Accept(ctx, w, r, o)
 		s.accepted <- accepted{session, err}
 		if err == nil {
@@ -117,6 +120,8 @@ func serve(t testing.TB, o zws.Options, start func(*httptest.Server)) *server {
 	start(s.Server)
 	t.Cleanup(func() {
 		cancel()
+		s.Close()
+		s.handlers.Wait()
 		close(s.accepted)
 		for a := range s.accepted {
 			if a.session != nil {
@@ -124,7 +129,6 @@ func serve(t testing.TB, o zws.Options, start func(*httptest.Server)) *server {
 			}
 		}
 		s.sessions.Wait()
-		s.Close()
 	})
 	return s
 }

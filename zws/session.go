@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,9 +29,9 @@ type Session struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	// reading is held by whoever reads. readEnded, under it, tells that the client will
-	// send no more.
-	reading   sync.Mutex
+	// reading holds one token while somebody reads. readEnded is the reader's: the client
+	// will send no more.
+	reading   chan struct{}
 	readEnded bool
 
 	out      writer
@@ -188,8 +187,7 @@ func (s *Session) linger() {
 		half.CloseWrite()
 	}
 	s.wire.SetReadDeadline(time.Now().Add(lingerTime)) // ends the read that may be going on
-	s.reading.Lock()
-	defer s.reading.Unlock()
+	s.reading <- struct{}{}
 	if !s.readEnded {
 		io.Copy(io.Discard, s.wire.Conn)
 	}

@@ -1,0 +1,43 @@
+package zws_test
+
+import (
+	"bufio"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zws"
+)
+
+// pipeWriter is the http.ResponseWriter of a request that came over net.Pipe, for tests
+// inside a synctest bubble, where time is not the clock's.
+type pipeWriter struct {
+	http.ResponseWriter
+	conn net.Conn
+	r    *bufio.Reader
+}
+
+func (w pipeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return w.conn, bufio.NewReadWriter(w.r, bufio.NewWriter(w.conn)), nil
+}
+
+// acceptPipe accepts one client in memory.
+func acceptPipe(t *testing.T, o zws.Options, header ...string) (*raw, <-chan accepted) {
+	client, conn := net.Pipe()
+	done := make(chan accepted, 1)
+	go func() {
+		defer close(done)
+		r := bufio.NewReader(conn)
+		request, err := http.ReadRequest(r)
+		if err != nil {
+			done <- accepted{err: err}
+			return
+		}
+		session, err := zws.Accept(t.Context(), pipeWriter{conn: conn, r: r}, request, o)
+		done <- accepted{session, err}
+	}()
+	p := upgradeRaw(t, client, "/", header...)
+	p.patience = 24 * time.Hour
+	return p, done
+}

@@ -1,0 +1,263 @@
+package zws_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+)
+
+// TestHandshakeDeadline: all waits for the client together have one deadline, whether it
+// sends nothing or an octet now and then; what the ZAP handler and Open take is not its
+// own.
+func TestHandshakeDeadline(t *testing.T) {
+	hello := frame(0x82, "\x02\x05HELLO\x05alice\x06secret")
+	tests := []struct {
+		name string
+		send func(p *raw)
+	}{
+		{"silent", func(*raw) {}},
+		{"an octet a second", func(p *raw) {
+			for _, octet := range hello {
+				if _, err := p.conn.Write([]byte{octet}); err != nil {
+					return
+				}
+				time.Sleep(time.Second)
+			}
+		}},
+		{"silent after WELCOME", func(p *raw) {
+			time.Sleep(9 * time.Second)
+			p.write(hello)
+		}},
+		{"pings only", func(p *raw) {
+			for range 20 {
+				if _, err := p.conn.Write(frame(0x89, "")); err != nil {
+					return
+				}
+				time.Sleep(time.Second)
+			}
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := options()
+				o.Handler = zap.HandlerFunc(func(context.Context, *zap.Request) (*zap.Reply, error) {
+					time.Sleep(time.Minute) // does not count
+					return &zap.Reply{Status: zap.OK}, nil
+				})
+				p, done := acceptPipe(t, o, offering("ZWS2.0+PLAIN"))
+				var sender sync.WaitGroup
+				sender.Go(func() { test.send(p) })
+				defer sender.Wait()
+				for {
+					first, payload, err := p.receive()
+					if err != nil {
+						t.Fatal(err)
+					}
+					if first == 0x88 {
+						if payload != "\x11\x38the handshake did not end in time" { // 4408
+							t.Errorf("closed with %q", payload)
+						}
+						break
+					}
+				}
+				p.conn.Close()
+				if a := <-done; zws.Cause(a.err).Code != 4408 {
+					t.Errorf("Accept: %v", a.err)
+				}
+			})
+		})
+	}
+}
+
+// TestPings: who has answered one is held to it; who never has is not judged.
+func TestPings(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		pong   string // how it is answered
+		pongs  int    // how often
+		closed bool
+	}{
+		{"never answers", "", 0, false},
+		{"answers empty, as libzmq, then no more", "", 3, true},
+		{"answers once", "", 1, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, done := acceptPipe(t, options(), offering("ZWS2.0"))
+				p.send("\x00")
+				p.expect("\x00us")
+				session := (<-done).session
+				go session.Channel().ReadMessage()
+				start := time.Now()
+				pings := 0
+				for pings < 10 {
+					first, payload, err := p.receive()
+					if err != nil {
+						t.Fatal(err)
+					}
+					if first == 0x88 {
+						break
+					}
+					if first != 0x89 {
+						t.Fatalf("received %02x %q", first, payload)
+					}
+					if pings++; pings <= test.pongs {
+						p.write(frame(0x8A, test.pong))
+					}
+				}
+				if test.closed {
+					want := time.Duration(test.pongs+3) * zws.DefaultPingInterval
+					if got := time.Since(start); got != want || session.Cause().Code != 4408 {
+						t.Errorf("closed after %v with %v, want %v", got, session.Cause(), want)
+					}
+				} else if session.Cause() != nil {
+					t.Errorf("closed: %v", session.Cause())
+				}
+				session.Close(nil)
+				p.conn.Close()
+				session.Wait()
+			})
+		})
+	}
+}
+
+// TestPingsWhileNotRead: a client that answers pings is not given up because the bridge
+// does not read it.
+func TestPingsWhileNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, done := acceptPipe(t, options(), offering("WSNetMQ"))
+		session := (<-done).session
+		go p.write(append(frame(0x8A, ""), frame(0x82, "\x00one")...)) // counts as an answer
+		if _, err := session.Channel().ReadMessage(); err != nil {
+			t.Fatal(err)
+		}
+		for range 10 {
+			if first, _, err := p.receive(); first != 0x89 {
+				t.Fatalf("received %02x, %v; want a ping", first, err)
+			}
+		}
+		session.Close(nil)
+		p.conn.Close()
+		session.Wait()
+	})
+}
+
+// TestSlowReader: a client that takes nothing for WriteTimeout is given up; the others
+// are not the writer's to wait for.
+func TestSlowReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, done := acceptPipe(t, options(), offering("WSNetMQ"))
+		session := (<-done).session
+		q := &queue{channel: session.Channel()}
+		session.Channel().Attach(q)
+		start := time.Now()
+		q.put(message("to nobody"))
+		_, err := session.Channel().ReadMessage()
+		if cause := zws.Cause(err); cause.Code != 4508 || time.Since(start) != zws.DefaultWriteTimeout {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		session.Wait()
+	})
+}
+
+// TestCloseWaits: after the close frame the client has two seconds to close its side.
+func TestCloseWaits(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		answers bool
+		reads   bool // the bridge is in ReadMessage
+		want    time.Duration
+	}{
+		{"client closes", true, false, 0},
+		{"client closes, reader", true, true, 0},
+		{"client does not", false, false, 2 * time.Second},
+		{"client does not, reader", false, true, 2 * time.Second},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, done := acceptPipe(t, options(), offering("WSNetMQ"))
+				session := (<-done).session
+				read := make(chan error, 1)
+				if test.reads {
+					go func() {
+						_, err := session.Channel().ReadMessage()
+						read <- err
+					}()
+					synctest.Wait()
+				}
+				start := time.Now()
+				session.Close(&zws.CloseError{Code: 4403, Reason: "first"})
+				session.Close(&zws.CloseError{Code: 4404, Reason: "second"})
+				<-session.Done()
+				if first, payload, err := p.receive(); first != 0x88 || payload != "\x11\x33first" {
+					t.Errorf("received %02x %q, %v", first, payload, err)
+				}
+				if test.answers {
+					p.write(frame(0x88, "\x11\x33"))
+					p.conn.Close()
+				}
+				session.Wait()
+				if got := time.Since(start); got != test.want {
+					t.Errorf("closed after %v, want %v", got, test.want)
+				}
+				if test.reads {
+					if err := <-read; zws.Cause(err).Reason != "first" {
+						t.Errorf("ReadMessage: %v", err)
+					}
+				}
+				p.conn.Close()
+			})
+		})
+	}
+}
+
+// TestShutdownDuringLogin: the context given to Accept ends the login, not the session.
+func TestShutdownDuringLogin(t *testing.T) {
+	o := options()
+	opening := make(chan struct{})
+	o.Open = func(ctx context.Context, _ *zws.Login) error {
+		close(opening)
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
+	s := serve(t, o, plain)
+	p := s.dialRaw(t, "/", offering("ZWS2.0+NULL"))
+	p.send("\x02\x05READY" + dealerMetadata)
+	<-opening
+	s.cancel()
+	p.expectClose(1001, "shutting down")
+	if a := <-s.accepted; !errors.Is(a.err, context.Canceled) {
+		t.Errorf("Accept: %v", a.err)
+	}
+}
+
+// TestReasons: a reason is cut to what a close frame holds, between characters.
+func TestReasons(t *testing.T) {
+	for _, test := range []struct{ reason, want string }{
+		{"", ""},
+		{strings.Repeat("x", 123), strings.Repeat("x", 123)},
+		{strings.Repeat("x", 124), strings.Repeat("x", 123)},
+		{strings.Repeat("x", 122) + "é", strings.Repeat("x", 122)},
+		{strings.Repeat("€", 42), strings.Repeat("€", 41)},
+		{"not \xff UTF-8", "not \uFFFD UTF-8"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p, done := acceptPipe(t, options(), offering("WSNetMQ"))
+			session := (<-done).session
+			session.Close(&zws.CloseError{Code: 4403, Reason: test.reason})
+			if _, payload, err := p.receive(); payload[2:] != test.want {
+				t.Errorf("%q: told %q, %v", test.reason, payload[2:], err)
+			}
+			p.conn.Close()
+			session.Wait()
+		})
+	}
+}
