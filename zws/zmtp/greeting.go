@@ -141,11 +141,11 @@ func (c *Conn) exchangeGreetings(ours []byte, accepted bool) ([]byte, error) {
 		_ = c.writeRaw(rest[:n])
 		rest = rest[n:]
 	}
-	// Deadlines can only fail to be set on a connection that is closed, as reads find out.
-	_ = c.nc.SetReadDeadline(time.Now().Add(holdBack))
 	if !accepted {
 		send(versionedSize)
 	}
+	// Deadlines can only fail to be set on a connection that is closed, as reads find out.
+	_ = c.nc.SetReadDeadline(time.Now().Add(holdBack))
 	for len(c.in.peek()) < greetingSize {
 		err := c.in.fill()
 		if errors.Is(err, os.ErrDeadlineExceeded) {

@@ -1,7 +1,6 @@
 package zmtp
 
 import (
-	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -29,15 +28,19 @@ type Listener struct {
 
 	mu      sync.Mutex
 	room    *sync.Cond // signalled when a handshake ends or begins to wait for its peer
-	pending *list.List // of *pendingPeer, the oldest first
+	pending map[*pendingPeer]struct{}
 }
 
 // pendingPeer is a handshake that is under way.
 type pendingPeer struct {
 	cancel context.CancelCauseFunc
-	// ourTurn: the peer has done its part for now and cannot be blamed for the delay.
-	ourTurn bool
+	// waiting is since when the peer has kept us waiting; zero while it is our turn and
+	// the peer cannot be blamed for the delay.
+	waiting time.Time
 }
+
+// crowdPatience is how long a peer may keep us waiting while others wait for its place.
+const crowdPatience = time.Second
 
 // Listen listens on an endpoint as [Dial] has them and serves mechanism m; tcp://*:port
 // means all addresses, port * or 0 any free port. The socket file of an ipc endpoint is
@@ -72,7 +75,7 @@ func serve(nl net.Listener, m zap.Mechanism, sec ServerSecurity, o ListenOptions
 	l := &Listener{
 		nl: nl, mechanism: m, security: sec, o: o,
 		accepted: make(chan *Conn),
-		pending:  list.New(),
+		pending:  make(map[*pendingPeer]struct{}),
 	}
 	l.room = sync.NewCond(&l.mu)
 	l.ctx, l.cancel = context.WithCancel(context.Background())
@@ -89,13 +92,18 @@ func listen(network, address string) (net.Listener, error) {
 	if nc, dialErr := net.Dial(network, address); dialErr == nil {
 		nc.Close()
 		return nil, err
-	} else if !errors.Is(dialErr, syscall.ECONNREFUSED) {
+	} else if !errors.Is(dialErr, syscall.ECONNREFUSED) || !isSocket(address) {
 		return nil, err
 	}
 	if err := os.Remove(address); err != nil {
 		return nil, err
 	}
 	return net.Listen(network, address)
+}
+
+func isSocket(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode().Type() == os.ModeSocket
 }
 
 // Accept returns the next peer that sec.Handler has let in, or an error that wraps
@@ -177,39 +185,61 @@ func (l *Listener) begin(nc net.Conn) {
 	c.turn = func(ours bool) { l.setTurn(peer, ours) }
 	l.mu.Lock()
 	l.makeRoom()
-	entry := l.pending.PushBack(peer)
+	peer.waiting = time.Now()
+	l.pending[peer] = struct{}{}
 	l.mu.Unlock()
 	l.running.Go(func() {
 		defer cancel(nil)
 		l.shakeHands(ctx, c)
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.pending.Remove(entry)
+		delete(l.pending, peer)
 		l.room.Signal()
 	})
 }
 
 // makeRoom returns when there is room for one more handshake, or the listener is closed.
-// When there is none, it gives up the oldest of those that wait for their peers. The lock
-// is held on entry.
+// When there is none it gives up the peer that has kept us waiting longest, but not before
+// crowdPatience: when many good peers come at the same time, none may lose its place to
+// the next. The lock is held on entry.
 func (l *Listener) makeRoom() {
-	for l.pending.Len() >= l.o.Handshakes && l.ctx.Err() == nil {
-		for e := l.pending.Front(); e != nil; e = e.Next() {
-			if p := e.Value.(*pendingPeer); !p.ourTurn {
-				p.cancel(errCrowded)
-				break
-			}
+	for len(l.pending) >= l.o.Handshakes && l.ctx.Err() == nil {
+		slowest := l.slowest()
+		if slowest == nil {
+			l.room.Wait()
+			continue
 		}
+		left := crowdPatience - time.Since(slowest.waiting)
+		if left <= 0 {
+			slowest.cancel(errCrowded)
+			l.room.Wait()
+			continue
+		}
+		timer := time.AfterFunc(left, l.room.Broadcast)
 		l.room.Wait()
+		timer.Stop()
 	}
+}
+
+// slowest is the peer that has kept us waiting longest; nil if none does. The lock is held
+// on entry.
+func (l *Listener) slowest() *pendingPeer {
+	var slowest *pendingPeer
+	for p := range l.pending {
+		if !p.waiting.IsZero() && (slowest == nil || p.waiting.Before(slowest.waiting)) {
+			slowest = p
+		}
+	}
+	return slowest
 }
 
 // setTurn notes who is to act next in a handshake.
 func (l *Listener) setTurn(p *pendingPeer, ours bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p.ourTurn = ours
+	p.waiting = time.Time{}
 	if !ours {
+		p.waiting = time.Now()
 		l.room.Signal()
 	}
 }

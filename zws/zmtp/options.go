@@ -105,8 +105,8 @@ type ListenOptions struct {
 	// Options are those of every accepted connection.
 	Options
 	// Handshakes is how many handshakes may run at the same time; zero means
-	// [DefaultHandshakes]. When there are more, the one that has kept us waiting longest
-	// is given up, so that stalled peers never lock others out.
+	// [DefaultHandshakes]. When there are more, the peer that has kept us waiting longest,
+	// and for a second at least, is given up, so that stalled peers never lock others out.
 	Handshakes int
 	// Refused, if not nil, is told of every peer that did not get through its handshake
 	// and why. It is called from several goroutines at the same time and must not block.
