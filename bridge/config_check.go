@@ -52,7 +52,7 @@ func (c *checker) server() {
 	if s.QueryToken {
 		c.warn("server.query_token", "tokens in URLs end up in the logs of proxies and in the histories of browsers")
 	}
-	if c.given["server.curve_cert"] && s.CurveCert != "" {
+	if s.CurveCert != "" && (c.given["server.curve_cert"] || certExists(s.CurveCert)) {
 		c.secretCert("server.curve_cert", s.CurveCert)
 	}
 	if s.Static != "" {
@@ -81,8 +81,7 @@ func (c *checker) tls() {
 	case TLSFiles:
 		c.required("server.cert", string(s.Cert), `tls = "files"`)
 		c.required("server.key", string(s.Key), `tls = "files"`)
-		c.file("server.cert", s.Cert)
-		c.secretFile("server.key", s.Key)
+		c.pair("server.cert", s.Cert, s.Key)
 	case TLSACME:
 		if len(s.Hosts) == 0 {
 			c.fault("server.hosts", `missing: tls = "acme" needs the names that certificates are asked for`)
@@ -104,9 +103,7 @@ func (c *checker) tls() {
 	if s.ACMEURL != "" {
 		c.url("server.acme_url", s.ACMEURL, "https")
 	}
-	if s.ClientCA != "" {
-		c.file("server.client_ca", s.ClientCA)
-	}
+	c.roots("server.client_ca", s.ClientCA)
 }
 
 func (c *checker) limits() {

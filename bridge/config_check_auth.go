@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"log/slog"
 	"maps"
 	"path/filepath"
 	"regexp"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/zwsbridge/zwsbridge/zap/certificate"
+	"github.com/zwsbridge/zwsbridge/zap/htpasswd"
 	"github.com/zwsbridge/zwsbridge/zap/ip"
 )
 
@@ -26,7 +28,9 @@ func (c *checker) auth(key string, a AuthConfig) {
 	switch s := a.Settings.(type) {
 	case *HtpasswdConfig:
 		c.required(key+".file", string(s.File), `type = "htpasswd"`)
-		c.madeLater(key+".file", s.File, "zwsbridge passwd adds users to it")
+		if c.exists(key+".file", s.File, "zwsbridge passwd adds users to it") {
+			c.users(key+".file", s.File)
+		}
 	case *IPConfig:
 		c.authIP(key, s)
 	case *AnonymousConfig:
@@ -37,7 +41,7 @@ func (c *checker) auth(key string, a AuthConfig) {
 			c.warn(key+".dir", `is "*": everybody who makes a key may come in`)
 			return
 		}
-		c.madeLater(key+".dir", s.Dir, "put the public zcert file of every client there")
+		c.exists(key+".dir", s.Dir, "put the public zcert file of every client there")
 	case *CertificateConfig:
 		if c.Server.ClientCA == "" {
 			c.fault(key, "needs server.client_ca: without one no client certificate is asked for")
@@ -59,6 +63,16 @@ func (c *checker) auth(key string, a AuthConfig) {
 // authenticates tells whether [auth.NAME] is the authn of an entry of the chain.
 func (c *checker) authenticates(key string) bool {
 	return slices.ContainsFunc(c.Zap.Chain, func(e ChainEntry) bool { return joinKey("auth", e.Authn) == key })
+}
+
+// users reports an htpasswd file that cannot be used.
+func (c *checker) users(key string, p Path) {
+	a, err := htpasswd.New(htpasswd.Options{File: string(p), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		c.fault(key, "%s", reason(err))
+		return
+	}
+	_ = a.Close() // it was only read
 }
 
 func fieldNames() (names []string) {
@@ -124,7 +138,7 @@ func (c *checker) authJWT(key string, s *JWTConfig) {
 		c.fault(key, "has no keys: want keys, jwks_url, or issuer with discovery = true")
 	}
 	for i, p := range s.Keys {
-		c.exists(entry(key+".keys", i), p)
+		c.keys(entry(key+".keys", i), p)
 	}
 	if s.JWKSURL != "" {
 		c.keyURL(key+".jwks_url", s.JWKSURL)
@@ -143,7 +157,7 @@ func (c *checker) authJWT(key string, s *JWTConfig) {
 	}
 	c.oneOf(key+".extra_scopes_mode", s.ExtraScopesMode, []string{"add", "replace"})
 	c.positive(key+".timeout", s.Timeout)
-	c.file(key+".ca", s.CA)
+	c.roots(key+".ca", s.CA)
 }
 
 // keyURL checks where keys come from: over TLS, or from this machine.
@@ -210,9 +224,8 @@ func (c *checker) authTokenEndpoint(key string, s *TokenEndpointConfig) {
 
 // clientTLS checks the TLS files of an HTTP client.
 func (c *checker) clientTLS(key string, ca, cert, private Path) {
-	c.file(key+".ca", ca)
-	c.file(key+".cert", cert)
-	c.secretFile(key+".key", private)
+	c.roots(key+".ca", ca)
+	c.pair(key+".cert", cert, private)
 	if (cert == "") != (private == "") {
 		c.fault(key, "has only one of cert and key: want both or neither")
 	}

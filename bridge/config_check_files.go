@@ -7,51 +7,42 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-)
 
-// file reports a file that is not there.
-func (c *checker) file(key string, p Path) {
-	if p == "" {
-		return
-	}
-	info, err := os.Stat(string(p))
-	switch {
-	case err != nil:
-		c.fault(key, "%s: %s", p, reason(err))
-	case info.IsDir():
-		c.fault(key, "%s is a folder: want a file", p)
-	}
-}
+	"github.com/zwsbridge/zwsbridge/certs"
+)
 
 // folder reports a folder that is not there.
 func (c *checker) folder(key string, p Path) {
 	info, err := os.Stat(string(p))
 	switch {
 	case err != nil:
-		c.fault(key, "%s: %s", p, reason(err))
+		c.fault(key, "%s", reason(err))
 	case !info.IsDir():
 		c.fault(key, "%s is a file: want a folder", p)
 	}
 }
 
-// exists reports a file or folder that is not there.
-func (c *checker) exists(key string, p Path) {
+// keys reports a file or folder that is not there.
+func (c *checker) keys(key string, p Path) {
 	if _, err := os.Stat(string(p)); err != nil {
-		c.fault(key, "%s: %s", p, reason(err))
+		c.fault(key, "%s", reason(err))
 	}
 }
 
-// madeLater warns of a file or folder that is not there and that [Config.MakeMissing] will
-// make, empty.
-func (c *checker) madeLater(key string, p Path, use string) {
+// exists tells whether a file or folder is there. Of one that is not it warns only:
+// [Config.MakeMissing] will make it, empty.
+func (c *checker) exists(key string, p Path, use string) bool {
 	if p == "" {
-		return
+		return false
 	}
-	if _, err := os.Stat(string(p)); errors.Is(err, fs.ErrNotExist) {
+	_, err := os.Stat(string(p))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		c.warn(key, "%s is not there yet, so nobody can log in by it; serve makes it, empty, and %s", p, use)
-	} else if err != nil {
-		c.fault(key, "%s: %s", p, reason(err))
+	case err != nil:
+		c.fault(key, "%s", reason(err))
 	}
+	return err == nil
 }
 
 // secretFile reports a file with a secret that is not there, or that others may read.
@@ -62,7 +53,7 @@ func (c *checker) secretFile(key string, p Path) {
 	info, err := os.Stat(string(p))
 	switch {
 	case err != nil:
-		c.fault(key, "%s: %s", p, reason(err))
+		c.fault(key, "%s", reason(err))
 	case info.IsDir():
 		c.fault(key, "%s is a folder: want a file", p)
 	case info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows":
@@ -70,17 +61,34 @@ func (c *checker) secretFile(key string, p Path) {
 	}
 }
 
-// secretSuffix ends the name of the file that holds the secret half of a zcert.
-const secretSuffix = "_secret"
-
 // secretCert reports a CURVE certificate whose secret half cannot be used.
 func (c *checker) secretCert(key string, p Path) {
-	name := p + secretSuffix
-	if _, err := os.Stat(string(name)); err != nil {
-		c.fault(key, "%s: %s: make the certificate with zwsbridge keygen", name, reason(err))
+	switch _, err := certs.ReadSecret(string(p)); {
+	case errors.Is(err, fs.ErrNotExist):
+		c.fault(key, "%s: make the certificate with zwsbridge keygen", reason(err))
+	case err != nil:
+		c.fault(key, "%s", reason(err))
+	}
+}
+
+// pair reports a TLS certificate and key that cannot be used.
+func (c *checker) pair(key string, cert, private Path) {
+	if cert == "" || private == "" {
 		return
 	}
-	c.secretFile(key, name)
+	if _, err := certs.LoadPair(string(cert), string(private)); err != nil {
+		c.fault(key, "%s", reason(err))
+	}
+}
+
+// roots reports a file without certificates of authorities.
+func (c *checker) roots(key string, p Path) {
+	if p == "" {
+		return
+	}
+	if _, err := certs.Roots(string(p)); err != nil {
+		c.fault(key, "%s", reason(err))
+	}
 }
 
 // certExists tells whether there is a CURVE certificate with its secret half.
@@ -88,7 +96,7 @@ func certExists(p Path) bool {
 	if p == "" {
 		return false
 	}
-	_, err := os.Stat(string(p) + secretSuffix)
+	_, err := os.Stat(string(p) + certs.SecretSuffix)
 	return err == nil
 }
 
@@ -131,7 +139,7 @@ func (c *checker) secretPaths() []secretPath {
 	}
 	curve := func(key string, p Path) {
 		if p != "" {
-			all = append(all, secretPath{key, p + secretSuffix})
+			all = append(all, secretPath{key, p + certs.SecretSuffix})
 		}
 	}
 	curve("server.curve_cert", s.CurveCert)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/rights"
+	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -116,7 +117,7 @@ func (c *checker) bind(key string, r *RouteConfig, seen map[string]string) {
 		case r.Mechanism == zap.PLAIN && !isLocalEndpoint(e) && !r.InsecurePlaintext:
 			c.fault(of, `takes passwords in the clear from other machines: want mechanism = "CURVE", or insecure_plaintext = true`)
 		case r.Mechanism == zap.CURVE && !certExists(c.Server.CurveCert):
-			c.fault(of, "needs server.curve_cert for mechanism \"CURVE\": %s is not there, zwsbridge keygen makes it", c.Server.CurveCert+secretSuffix)
+			c.fault(of, "needs server.curve_cert for mechanism \"CURVE\": %s is not there, zwsbridge keygen makes it", c.Server.CurveCert+certs.SecretSuffix)
 		}
 	}
 	if r.Credentials == CredentialsClient {

@@ -1,11 +1,8 @@
 package bridge
 
 import (
-	"errors"
 	"strings"
 	"testing"
-
-	"github.com/BurntSushi/toml"
 )
 
 const (
@@ -31,8 +28,7 @@ auth.keys = { type = "curve", dir = "certs" }
 )
 
 // check loads text, to which what is needed to be free of warnings was added.
-func check(t *testing.T, text string) Faults {
-	t.Helper()
+func check(dir, text string) Faults {
 	if !strings.Contains(text, "[[route]]") {
 		text += aRoute
 	}
@@ -43,7 +39,7 @@ func check(t *testing.T, text string) Faults {
 	default:
 		text = users + text
 	}
-	_, faults := load(configDir(t), text)
+	_, faults := load(dir, text)
 	return faults
 }
 
@@ -53,8 +49,9 @@ type row struct{ text, want string }
 
 func testRows(t *testing.T, rows []row) {
 	t.Helper()
+	dir := configDir(t)
 	for _, tt := range rows {
-		faults := check(t, tt.text)
+		faults := check(dir, tt.text)
 		var all []string
 		for _, f := range faults {
 			all = append(all, f.String())
@@ -107,10 +104,13 @@ func TestCheckServer(t *testing.T) {
 		{"[server]\ntls = \"on\"\n", `server.tls: is "on": want "self-signed", "files", "acme" or "off"`},
 		{"[server]\ntls = \"off\"\n", ``},
 		{"[server]\ntls = \"off\"\nlisten = \"0.0.0.0:80\"\n", `warning: server.tls: 0.0.0.0:80 is reached without TLS`},
-		{"[server]\ntls = \"off\"\nclient_ca = \"certs/ca.pem\"\n", `server.client_ca: needs TLS`},
+		{"[server]\ntls = \"off\"\nclient_ca = \"certs/portal.crt\"\n", `server.client_ca: needs TLS`},
 		{"[server]\ntls = \"files\"\n", `server.cert: missing: tls = "files" needs it`},
 		{"[server]\ntls = \"files\"\ncert = \"certs/none\"\nkey = \"certs/portal.key\"\n", `server.cert: `},
-		{"[server]\ntls = \"files\"\ncert = \"certs/portal.crt\"\nkey = \"certs/open\"\n", `mode 0644, so others may read it: want 0600`},
+		{"[server]\ntls = \"files\"\ncert = \"certs/portal.crt\"\nkey = \"certs/open\"\n", `mode 0644: others may reach it; want 0600`},
+		{"[server]\ntls = \"files\"\ncert = \"certs/portal.key\"\nkey = \"certs/portal.key\"\n", `server.cert: `},
+		{"[server]\nclient_ca = \"certs/open\"\n", `server.client_ca: `},
+		{"[server]\ncurve_cert = \"certs/password\"\n", `server.curve_cert: `},
 		{"[server]\ntls = \"files\"\ncert = \"certs/portal.crt\"\nkey = \"certs/portal.key\"\n", ``},
 		{"[server]\ntls = \"acme\"\nacme_cache = \"x\"\n", `server.hosts: missing`},
 		{"[server]\ntls = \"acme\"\nhosts = [\"a.example\"]\n", `server.acme_cache: missing`},
@@ -153,7 +153,7 @@ func TestCheckServer(t *testing.T) {
 }
 
 func TestCheckZap(t *testing.T) {
-	const ca = "server.client_ca = \"certs/ca.pem\"\n"
+	const ca = "server.client_ca = \"certs/portal.crt\"\n"
 	testRows(t, []row{
 		{"[zap]\nchain = []\n", `warning: zap: has no chain: nobody can log in`},
 		{"[zap]\ndomain = \"\"\n", `zap.domain: is "": want 1 to 255 ASCII`},
@@ -176,6 +176,7 @@ func TestCheckZap(t *testing.T) {
 		{"[auth.x]\ntype = \"anonymous\"\nfile = \"x\"\n", `auth.x.file: unknown key: allowed here are type, user_prefix`},
 		{"[auth.x]\ntype = \"htpasswd\"\n", `auth.x.file: missing`},
 		{"[auth.x]\ntype = \"htpasswd\"\nfile = \"none\"\n", `warning: auth.x.file: `},
+		{"[auth.x]\ntype = \"htpasswd\"\nfile = \"certs/portal.crt\"\n", `auth.x.file: htpasswd: `},
 		{"[auth.x]\ntype = \"curve\"\ndir = \"*\"\n", `warning: auth.x.dir: is "*"`},
 		{"[auth.x]\ntype = \"ip\"\n", `auth.x: names no range`},
 		{"[auth.x]\ntype = \"ip\"\nallow = [\"10.0.0.0/200\"]\n", `auth.x.allow[0]: is "10.0.0.0/200"`},
@@ -213,7 +214,8 @@ func TestCheckTokens(t *testing.T) {
 		{http + "topic_path = \"http://app.example/\"\n", `warning: auth.x.topic_path: goes over http`},
 		{http + "topic_path = \"/auth/topic\"\n", `auth.x.topic_path: is no URL`},
 		{http + "cert = \"certs/portal.crt\"\n", `auth.x: has only one of cert and key`},
-		{http + "key = \"certs/open\"\ncert = \"certs/portal.crt\"\n", `auth.x.key: `},
+		{http + "key = \"certs/open\"\ncert = \"certs/portal.crt\"\n", `auth.x.cert: `},
+		{http + "ca = \"certs/open\"\n", `auth.x.ca: `},
 		{"[auth.x]\ntype = \"http\"\nuser_path = \"http://127.0.0.1/\"\n", `auth.x: has none of vhost_path`},
 		{chat, `auth.x.url: missing`},
 		{chat + "url = \"https://c/\"\ntoken_regex = \"(\"\n", `auth.x.token_regex: is no RE2 expression`},
@@ -368,133 +370,4 @@ func TestCheckAllow(t *testing.T) {
 		{strings.Replace(allow(`{ user = "x", subscribe = ["a"], send = ["a"] }`), "DEALER", "SUB", 1), `warning: route[0].allow[0].send: has no effect`},
 		{"[[route]]\nallow = 5\n", `route[0].allow: is 5: want a list, each entry a table`},
 	})
-}
-
-// TestEveryFault: one run tells all that is wrong, in the order of the file.
-func TestEveryFault(t *testing.T) {
-	_, faults := load(configDir(t), `[server]
-listen = 5
-bogus = true
-[zap]
-chain = [
-  { authn = "nobody" },
-]
-[[route]]
-path = "/a"
-socket = "SUB"
-connect = ["tcp://127.0.0.1:1"]
-[[route]]
-path = "/a"
-mechanism = "FOO"
-  [[route.allow]]
-  user = "*"
-  [[route.allow]]
-  send = ["+x"]
-`)
-	var got []string
-	for _, f := range faults {
-		if !f.Warning {
-			text, _, _ := strings.Cut(f.String(), ": ")
-			got = append(got, text+" "+f.Key)
-		}
-	}
-	want := []string{
-		"F:2 server.listen", "F:3 server.bogus", "F:6 zap.chain[0].authn",
-		"F:12 route[1]", "F:12 route[1]", "F:13 route[1].path", "F:14 route[1].mechanism",
-		"F:17 route[1].allow[1]", "F:18 route[1].allow[1].send[0]",
-	}
-	if strings.Join(got, "\n") != strings.Join(want, "\n") {
-		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-	}
-	var ce *ConfigError
-	if !errors.As(faults.Err(), &ce) || len(ce.Lines) != len(want) {
-		t.Errorf("Err() = %v", faults.Err())
-	}
-}
-
-func TestSyntaxError(t *testing.T) {
-	for text, want := range map[string]string{
-		"[server]\nlisten = \n":     "F:2: ",
-		"[server]\n[server]\n":      "F:2: ",
-		"a = 1\na = 2\n":            "F:2: ",
-		"[[route]]\npath = \"\\q\"": "F:2: ",
-	} {
-		c, faults := load(t.TempDir(), text)
-		if c != nil || len(faults) != 1 || !strings.HasPrefix(faults[0].String(), want) {
-			t.Errorf("%q: %v, want %s…", text, faults, want)
-		}
-	}
-}
-
-// configCorpus seeds FuzzConfig.
-var configCorpus = []string{
-	"", aRoute, users, "[server]\nlisten = \"${PASSWORD}\"\n",
-	"a.b.\"c d\" = [[1, 2], [{ x = '''y''' }, {}]]\n",
-	"x = \"\"\"a\n\\\"\"\"\"\ny = 1 # c\n[ a . 'b' ]\n[[a.c]]\n[a.c.d]\n[[a.c]]\n",
-	"[[r.000]]#",
-	"[[route]]\n[[route.allow]]\nuser = \"*\"\n[[route]]\nallow = [ # c\n {}, # ]\n {user=\"}\"}]\n",
-}
-
-func TestConfigCorpusIsNotEmpty(t *testing.T) {
-	if len(configCorpus) == 0 {
-		t.Fatal("FuzzConfig has no seeds")
-	}
-}
-
-// FuzzConfig: no text makes the reader fail, a secret appear, or a key lose its line.
-func FuzzConfig(f *testing.F) {
-	for _, text := range configCorpus {
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		c, faults := load(t.TempDir(), text)
-		if (c == nil) != (faults.Err() != nil) {
-			t.Fatalf("config %v with faults %v", c, faults)
-		}
-		for _, fault := range faults {
-			if strings.Contains(fault.String(), "very secret") && !strings.Contains(text, "very secret") {
-				t.Fatalf("a secret is shown: %v", fault)
-			}
-		}
-		checkLines(t, text)
-	})
-}
-
-// checkLines holds the index against the TOML library: it must know every top-level table
-// and key, on a line that says its name.
-func checkLines(t *testing.T, text string) {
-	parsed := make(map[string]any)
-	if _, err := toml.Decode(text, &parsed); err != nil || strings.Contains(text, `\`) {
-		return // in an escaped key the name is not what stands there
-	}
-	index := indexLines(text)
-	lines := strings.Split(text, "\n")
-	for name := range parsed {
-		n := index.line(joinKey("", name))
-		if n < 1 || n > len(lines) || !strings.Contains(lines[n-1], name) {
-			t.Fatalf("%q is on line %d, says the index of\n%s", name, n, text)
-		}
-	}
-}
-
-func TestLineIndex(t *testing.T) {
-	index := indexLines(configCorpus[5])
-	for key, want := range map[string]int{
-		"x": 1, "y": 3, "a.b": 4, "a.c[0]": 5, "a.c[0].d": 6, "a.c[1]": 7, "a.c": 5, "a.c[1].z": 7, "none": 0,
-	} {
-		if got := index.line(key); got != want {
-			t.Errorf("%s is on line %d, want %d", key, got, want)
-		}
-	}
-	index = indexLines(configCorpus[7])
-	for key, want := range map[string]int{
-		"route[0]": 1, "route[0].allow[0].user": 3, "route[1]": 4, "route[1].allow": 5, "route[1].allow[0]": 6, "route[1].allow[1].user": 7,
-	} {
-		if got := index.line(key); got != want {
-			t.Errorf("%s is on line %d, want %d", key, got, want)
-		}
-	}
-	for _, text := range configCorpus {
-		checkLines(t, text)
-	}
 }

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -60,11 +61,11 @@ func parseConfig(file, dir, text string, getenv func(string) (string, bool)) (*C
 	return &c, faults
 }
 
-// reason is what went wrong with a file, without repeating its name.
+// reason is what went wrong with a file, without the name of the system call.
 func reason(err error) string {
-	var pe *os.PathError
+	var pe *fs.PathError
 	if errors.As(err, &pe) {
-		return pe.Err.Error()
+		return pe.Path + ": " + pe.Err.Error()
 	}
 	return err.Error()
 }

@@ -39,9 +39,11 @@ func configDir(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
+	if _, err := certs.SelfSigned(certs.SelfSignedOptions{Dir: filepath.Join(dir, "certs")}); err != nil {
+		t.Fatal(err)
+	}
 	for name, mode := range map[string]os.FileMode{
-		"certs/users": 0o600, "certs/password": 0o600, "certs/open": 0o644, "certs/ca.pem": 0o644,
-		"certs/portal.crt": 0o644, "certs/portal.key": 0o600, "www/index.html": 0o644, "secret/token": 0o600,
+		"certs/users": 0o600, "certs/password": 0o600, "certs/open": 0o644, "www/index.html": 0o644, "secret/token": 0o600,
 	} {
 		file := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
@@ -137,7 +139,7 @@ type = "jwt"
 user_prefix = "sso-"
 algorithms = ["RS256"]
 resource_server_id = "id"
-keys = "certs/ca.pem"
+keys = "certs/portal.crt"
 scope_aliases = { "a b" = "x y", c = ["z"] }
 [auth.any]
 type = "curve"
@@ -162,7 +164,7 @@ allow = []
 	}
 	prefix := "id."
 	sso := AuthConfig{Type: "jwt", UserPrefix: "sso-", Settings: &JWTConfig{
-		Algorithms: []string{"RS256"}, Keys: Paths{Path(filepath.Join(dir, "certs/ca.pem"))},
+		Algorithms: []string{"RS256"}, Keys: Paths{Path(filepath.Join(dir, "certs/portal.crt"))},
 		ResourceServerID: "id", ScopePrefix: &prefix, ScopeAliases: map[string]Words{"a b": {"x", "y"}, "c": {"z"}},
 		ExtraScopesMode: "add", RequireExp: true, Timeout: 5 * time.Second,
 	}}
@@ -297,7 +299,7 @@ dir = "new/controllers"
 
 func TestUnreadable(t *testing.T) {
 	dir := t.TempDir()
-	if _, faults := Load(filepath.Join(dir, "none")); faults.Err() == nil || !strings.Contains(faults.Err().Error(), "none: cannot be read: no such file") {
+	if _, faults := Load(filepath.Join(dir, "none")); faults.Err() == nil || !strings.Contains(faults.Err().Error(), ": cannot be read: ") || !strings.Contains(faults.Err().Error(), "no such file") {
 		t.Errorf("a file that is not there: %v", faults)
 	}
 	large := filepath.Join(dir, "large")
