@@ -28,7 +28,7 @@ func (c *checker) auth(key string, a AuthConfig) {
 	switch s := a.Settings.(type) {
 	case *HtpasswdConfig:
 		c.required(key+".file", string(s.File), `type = "htpasswd"`)
-		if c.exists(key+".file", s.File, "zwsbridge passwd adds users to it") {
+		if c.exists(key+".file", s.File, "add users with zwsbridge passwd") {
 			c.users(key+".file", s.File)
 		}
 	case *IPConfig:
@@ -41,7 +41,7 @@ func (c *checker) auth(key string, a AuthConfig) {
 			c.warn(key+".dir", `is "*": everybody who makes a key may come in`)
 			return
 		}
-		c.exists(key+".dir", s.Dir, "put the public zcert file of every client there")
+		c.exists(key+".dir", s.Dir, "put the public zcert file of every client into it")
 	case *CertificateConfig:
 		if c.Server.ClientCA == "" {
 			c.fault(key, "needs server.client_ca: without one no client certificate is asked for")

@@ -38,7 +38,7 @@ func (c *checker) exists(key string, p Path, use string) bool {
 	_, err := os.Stat(string(p))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		c.warn(key, "%s is not there yet, so nobody can log in by it; serve makes it, empty, and %s", p, use)
+		c.warn(key, "%s is not there yet, so nobody can log in by it: serve makes it, empty; %s", p, use)
 	case err != nil:
 		c.fault(key, "%s", reason(err))
 	}
