@@ -145,8 +145,10 @@ func TestBuffered(t *testing.T) {
 				if want == "b" {
 					break
 				}
-				if !s.Buffered() || !s.Buffered() {
-					t.Error("the second frame is buffered")
+				for range 2 { // asking twice takes nothing away
+					if !s.Buffered() {
+						t.Error("the second frame is buffered")
+					}
 				}
 			}
 			if s.Buffered() {

@@ -1,0 +1,107 @@
+package zmtp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+)
+
+// TestLimits: just at each limit is served, one more is refused, in clear and in boxes.
+func TestLimits(t *testing.T) {
+	size := func(n ...int) Message {
+		var m Message
+		for _, n := range n {
+			m = append(m, make([]byte, n))
+		}
+		return m
+	}
+	tests := []struct {
+		name    string
+		message Message
+		ok      bool
+	}{
+		{"frame at the limit", size(1000), true},
+		{"frame over the limit", size(1001), false},
+		{"message at the limit", size(1000, 500), true},
+		{"message over the limit", size(1000, 501), false},
+		{"frames at the limit", size(1, 1, 1, 1), true},
+		{"frames over the limit", size(1, 1, 1, 1, 1), false},
+		{"empty frames over the limit", size(0, 0, 0, 0, 0), false},
+	}
+	for _, l := range logins(t) {
+		for _, test := range tests {
+			t.Run(fmt.Sprintf("%s, %s", l.mechanism, test.name), func(t *testing.T) {
+				c, s, err := overPipe(t, l, Options{SocketType: DEALER}, Options{SocketType: DEALER, Limits: hostileLimits})
+				if err != nil {
+					t.Fatal(err)
+				}
+				written := make(chan error)
+				// Twice: the count starts again with every message.
+				go func() { written <- c.Write(test.message, test.message) }()
+				for range 2 {
+					_, err = s.ReadMessage()
+				}
+				if test.ok && err != nil || !test.ok && !errors.Is(err, ErrTooLarge) {
+					t.Errorf("got %v", err)
+				}
+				s.Close()
+				<-written
+			})
+		}
+	}
+}
+
+// TestHandshakeLimit: a READY of exactly the limit is taken, one octet more is not.
+func TestHandshakeLimit(t *testing.T) {
+	own := Options{SocketType: DEALER}
+	bare := len(Command{cmdReady, own.local().Append(nil)}.Append(nil)) + len(zap.Metadata{{Name: "X-Pad"}}.Append(nil))
+	for over, want := range []error{nil, ErrTooLarge} {
+		o := own
+		o.Metadata = zap.Metadata{{Name: "X-Pad", Value: strings.Repeat("x", hostileLimits.Handshake-bare+over)}}
+		_, _, err := overPipe(t, logins(t)[0], o, Options{SocketType: DEALER, Limits: hostileLimits})
+		if !errors.Is(err, want) {
+			t.Errorf("%d over the limit: %v, want %v", over, err, want)
+		}
+	}
+}
+
+// TestCancel: a cancelled context ends a handshake at once, whatever the peer does.
+func TestCancel(t *testing.T) {
+	cause := errors.New("the caller has changed its mind")
+	l := logins(t)[0]
+	synctest.Test(t, func(t *testing.T) {
+		for name, handshake := range map[string]func(context.Context, net.Conn) (*Conn, error){
+			"client": func(ctx context.Context, nc net.Conn) (*Conn, error) {
+				return Client(ctx, nc, l.client, Options{SocketType: DEALER})
+			},
+			"server": func(ctx context.Context, nc net.Conn) (*Conn, error) {
+				return Server(ctx, nc, l.mechanism, l.server, Options{SocketType: DEALER})
+			},
+		} {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			a, b := net.Pipe()
+			var peer sync.WaitGroup
+			peer.Go(func() { io.Copy(io.Discard, b) })
+			start := time.Now()
+			peer.Go(func() {
+				time.Sleep(time.Second)
+				cancel(cause)
+			})
+			c, err := handshake(ctx, a)
+			if c != nil || !errors.Is(err, cause) || time.Since(start) != time.Second {
+				t.Errorf("%s: %v after %v, want the cause after 1s", name, err, time.Since(start))
+			}
+			peer.Wait()
+			b.Close()
+		}
+	})
+}
