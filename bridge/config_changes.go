@@ -29,7 +29,10 @@ var restartKeys = []string{
 func Changes(old, next *Config) []Change {
 	var changes []Change
 	add := func(key string) {
-		changes = append(changes, Change{Key: key, Restart: slices.Contains(restartKeys, key)})
+		restart := slices.Contains(restartKeys, key) ||
+			// The listener looks at them where it reads the PROXY header.
+			key == "server.trusted_proxies" && old.Server.ProxyProtocol
+		changes = append(changes, Change{key, restart})
 	}
 	for name, table := range fields(reflect.ValueOf(next).Elem()) {
 		if table.Kind() != reflect.Struct {
