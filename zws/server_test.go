@@ -133,6 +133,15 @@ func serve(t testing.TB, o zws.Options, start func(*httptest.Server)) *server {
 	return s
 }
 
+// refuseAll is a server that tells everybody cause.
+func refuseAll(t testing.TB, cause error) *server {
+	s := &server{Server: httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		zws.Refuse(w, r, zws.Options{}, cause)
+	}))}
+	t.Cleanup(s.Close)
+	return s
+}
+
 // echo gives back what the client sends until the session is over.
 func echo(session *zws.Session) {
 	q := &queue{channel: session.Channel()}
