@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"sync"
 	"time"
 
@@ -124,6 +125,16 @@ func (c *Client) CloseSend() error {
 	deadline := time.Now().Add(c.options.WriteTimeout)
 	return c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), deadline)
 }
+
+// Ping sends a WebSocket ping with at most 125 octets. The pong is seen by nobody but the
+// network in between, which learns that the connection is in use.
+func (c *Client) Ping(payload []byte) error {
+	return c.ws.WriteControl(websocket.PingMessage, payload, time.Now().Add(c.options.WriteTimeout))
+}
+
+// NetConn is the connection below, for its addresses and its TLS state. Reading or writing
+// it breaks the client.
+func (c *Client) NetConn() net.Conn { return c.ws.NetConn() }
 
 // Close tells the server and closes the connection.
 func (c *Client) Close() error {

@@ -106,6 +106,11 @@ type accepted struct {
 }
 
 func serve(t testing.TB, o zws.Options, start func(*httptest.Server)) *server {
+	return serveWith(t, o, start, echo)
+}
+
+// serveWith runs another function than echo for each session.
+func serveWith(t testing.TB, o zws.Options, start func(*httptest.Server), run func(*zws.Session)) *server {
 	ctx, cancel := context.WithCancel(t.Context())
 	s := &server{accepted: make(chan accepted, 1000), cancel: cancel}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -114,7 +119,7 @@ func serve(t testing.TB, o zws.Options, start func(*httptest.Server)) *server {
 		session, err := zws.Accept(ctx, w, r, o)
 		s.accepted <- accepted{session, err}
 		if err == nil {
-			s.sessions.Go(func() { echo(session) })
+			s.sessions.Go(func() { run(session) })
 		}
 	}))
 	start(s.Server)
@@ -155,6 +160,9 @@ func echo(session *zws.Session) {
 		q.put(m)
 	}
 }
+
+// transport is what an http.Client of httptest holds.
+type transport = http.Transport
 
 func plain(s *httptest.Server) { s.Start() }
 func tls(s *httptest.Server)   { s.StartTLS() }

@@ -1,0 +1,5 @@
+//go:build !race
+
+package zws_test
+
+const raceEnabled = false

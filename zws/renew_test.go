@@ -1,0 +1,160 @@
+package zws_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+)
+
+// tokens is a ZAP handler whose tokens are "user number": the user is let in; "300" and
+// "400" are answered so.
+func tokens(_ context.Context, r *zap.Request) (*zap.Reply, error) {
+	user, _, _ := strings.Cut(string(r.Credentials[0]), " ")
+	switch user {
+	case "300":
+		return &zap.Reply{Status: zap.Temporary}, nil
+	case "400":
+		return &zap.Reply{Status: zap.Refused}, nil
+	}
+	return &zap.Reply{Status: zap.OK, UserID: user}, nil
+}
+
+// TestRenewal: another token on a live session.
+func TestRenewal(t *testing.T) {
+	tests := []struct {
+		name   string
+		wait   time.Duration // between renewals
+		hellos []string
+		want   []string // WELCOME or nothing, for each
+		code   zws.Code // of the close after the last; 0: none
+		reason string
+		token  string // that the session has at last
+		renew  error  // what the bridge says
+	}{
+		{"same user", time.Second, []string{"alice 2", "alice 3"}, []string{"\x02\x07WELCOME", "\x02\x07WELCOME"}, 0, "", "alice 3", nil},
+		{"another user", time.Second, []string{"bob 1"}, nil, 4401, "renewal refused: the token is another user's", "alice 1", nil},
+		{"refused", time.Second, []string{"400"}, nil, 4401, "renewal refused", "alice 1", nil},
+		{"no decision", time.Second, []string{"300", "alice 2"}, []string{"", "\x02\x07WELCOME"}, 0, "", "alice 2", nil},
+		{"twice a second", 999 * time.Millisecond, []string{"alice 2", "alice 3"}, []string{"\x02\x07WELCOME"}, 4429, "a login can be renewed once a second at most", "alice 2", nil},
+		{"too long", time.Second, []string{"alice " + strings.Repeat("x", 200)}, nil, 1009, "token longer than this server takes", "alice 1", nil},
+		{"fewer rights", time.Second, []string{"alice 2"}, nil, 4403, "no longer", "alice 1", &zws.CloseError{Code: 4403, Reason: "no longer"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := options()
+				o.Handler = zap.HandlerFunc(tokens)
+				o.MaxHandshake = 150
+				o.Renew = func(context.Context, *zws.Login) error { return test.renew }
+				p, done := acceptPipe(t, o, offering("ZWS2.0+BEARER"))
+				p.send("\x02\x05HELLOalice 1")
+				p.expect("\x02\x07WELCOME")
+				p.send(initiate)
+				p.expect("\x02\x05READY" + routerMetadata)
+				session := (<-done).session
+				go echo(session)
+				for i, token := range test.hellos {
+					p.send("\x02\x05HELLO" + token)
+					if i < len(test.want) && test.want[i] != "" {
+						p.expect(test.want[i])
+					}
+					time.Sleep(test.wait)
+				}
+				if test.code == 0 {
+					p.send("\x00alive")
+					p.expect("\x00alive")
+					p.conn.Close()
+				} else {
+					if first, payload, err := p.receive(); first != 0x88 || payload[2:] != test.reason {
+						t.Errorf("received %02x %q, %v", first, payload, err)
+					}
+					if got := session.Cause().Code; got != test.code {
+						t.Errorf("closed with %d, want %d", got, test.code)
+					}
+					p.conn.Close()
+				}
+				session.Wait()
+				if got := string(session.Login().Credentials[0]); got != test.token {
+					t.Errorf("the session has the token %q, want %q", got, test.token)
+				}
+			})
+		})
+	}
+}
+
+// TestNotices: a client that asked for them is told, in every mechanism; one that did not
+// is not.
+func TestNotices(t *testing.T) {
+	o := options()
+	for name, d := range clients(&o, "user") {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, o, plain)
+			var got []zws.Notice
+			d.Notice = func(n zws.Notice) { got = append(got, n) }
+			c, err := zws.Dial(t.Context(), s.url(), d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			a := <-s.accepted
+			a.session.Expiring(90 * time.Second)
+			a.session.Lost(3)
+			a.session.Lost(0)
+			c.Send(message("last"))
+			if m, err := c.Recv(); err != nil || string(m[0]) != "last" {
+				t.Fatalf("received %q, %v", m, err)
+			}
+			want := 2
+			if name == "ZWS2.0" {
+				want = 0 // has no commands
+			}
+			if len(got) != want {
+				t.Fatalf("noticed %v, want %d", got, want)
+			}
+			if want > 0 && (got[0].Expiring != 90*time.Second || got[1].Lost != 3) {
+				t.Errorf("noticed %v", got)
+			}
+		})
+	}
+	s := serve(t, o, plain)
+	p := s.dialRaw(t, "/", offering("ZWS2.0/NULL"))
+	p.send("\x02\x05READY" + dealerMetadata)
+	p.expect("\x02\x05READY" + routerMetadata)
+	session := (<-s.accepted).session
+	session.Expiring(time.Minute)
+	session.Lost(1)
+	p.send("\x00next")
+	p.expect("\x00next")
+}
+
+// TestClientRenews: the Go client's side of a renewal.
+func TestClientRenews(t *testing.T) {
+	o := options()
+	o.Handler = zap.HandlerFunc(tokens)
+	s := serve(t, o, plain)
+	d := clients(&o, "alice 1")["ZWS2.0+BEARER"]
+	renewed := false
+	d.Notice = func(n zws.Notice) { renewed = renewed || n.Renewed }
+	c, err := zws.Dial(t.Context(), s.url(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Renew("alice 2"); err != nil {
+		t.Fatal(err)
+	}
+	c.Send(message("m"))
+	if _, err := c.Recv(); err != nil || !renewed {
+		t.Errorf("renewed: %v, %v", renewed, err)
+	}
+	c.Renew("alice 3") // at once
+	_, err = c.Recv()
+	if cause, ok := err.(*zws.CloseError); !ok || cause.Code != 4429 {
+		t.Errorf("renewed twice at once: %v", err)
+	}
+}

@@ -1,0 +1,245 @@
+package zws_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// mixed is a Source of numbered messages of all sizes: some encoded for this session,
+// some shared octets.
+type mixed struct {
+	codec      zws.Codec
+	sizes      []int
+	next, last int
+	wake       func()
+}
+
+func (m *mixed) Next(b *zws.Batch) {
+	for m.next < m.last && !b.Full() {
+		msg := numbered(m.next, m.sizes[m.next%len(m.sizes)])
+		if m.codec != nil && m.next%2 == 0 {
+			b.Octets(m.codec.AppendMessage(nil, msg))
+		} else {
+			b.Message(msg)
+		}
+		m.next++
+	}
+}
+
+// numbered is a message of two frames.
+func numbered(n, size int) zmtp.Message {
+	return zmtp.Message{binary.BigEndian.AppendUint32(nil, uint32(n)), bytes.Repeat([]byte{byte(n)}, size)}
+}
+
+// TestNothingIsTorn: data, pongs, pings and notices from many goroutines at once arrive
+// whole and in order, over TCP and TLS, with and without sealing.
+func TestNothingIsTorn(t *testing.T) {
+	const messages = 2000
+	random := rand.New(rand.NewPCG(1, 2))
+	sizes := make([]int, 97)
+	for i := range sizes {
+		sizes[i] = []int{0, 1, 100, 124, 125, 126, 1000, 1022, 1023, 1024, 4096, 70_000}[random.IntN(12)]
+	}
+	o := options()
+	for _, start := range map[string]func(*httptest.Server){"ws": plain, "wss": tls} {
+		for _, name := range []string{"ZWS2.0", "ZWS2.0/NULL", "ZWS2.0/CURVE"} {
+			t.Run(name, func(t *testing.T) {
+				s := serve(t, o, start)
+				d := clients(&o, "user")[name]
+				if s.TLS != nil {
+					d.TLS = s.Client().Transport.(*transport).TLSClientConfig
+				}
+				noticed := uint64(0)
+				d.Notice = func(n zws.Notice) { noticed += n.Lost }
+				c, err := zws.Dial(t.Context(), s.url(), d)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				session := (<-s.accepted).session
+				codec, _ := session.Channel().Codec()
+				session.Channel().Attach(&mixed{codec: codec, sizes: sizes, last: messages})
+
+				var noise sync.WaitGroup
+				for range 3 {
+					noise.Go(func() {
+						for range 200 {
+							session.Lost(1)
+							session.Channel().Wake()
+						}
+					})
+				}
+				noise.Go(func() {
+					for i := range 200 {
+						c.Ping([]byte(fmt.Sprint("ping ", i)))
+					}
+				})
+				for i := range messages {
+					m, err := c.Recv()
+					if err != nil {
+						t.Fatalf("message %d: %v", i, err)
+					}
+					want := numbered(i, sizes[i%len(sizes)])
+					if len(m) != 2 || !bytes.Equal(m[0], want[0]) || !bytes.Equal(m[1], want[1]) {
+						t.Fatalf("message %d is %d frames, %d octets", i, len(m), m.Size())
+					}
+				}
+				noise.Wait()
+			})
+		}
+	}
+}
+
+// TestBatchAllocates: writing a message that is already encoded allocates nothing.
+func TestBatchAllocates(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	// see BenchmarkWriteShared
+	result := testing.Benchmark(BenchmarkWriteShared)
+	if n := result.AllocsPerOp(); n > 0 {
+		t.Errorf("%d allocations a message", n)
+	}
+}
+
+// shared is a Source that gives the same chunk a number of times.
+type shared struct {
+	chunk []byte
+	left  int
+	done  chan struct{}
+}
+
+func (s *shared) Next(b *zws.Batch) {
+	for s.left > 0 && !b.Full() {
+		b.Octets(s.chunk)
+		if s.left--; s.left == 0 {
+			close(s.done)
+		}
+	}
+}
+
+func BenchmarkWriteShared(b *testing.B) {
+	benchmarkWrite(b, "ZWS2.0/NULL", func(session *zws.Session, done chan struct{}) zws.Source {
+		codec, _ := session.Channel().Codec()
+		return &shared{codec.AppendMessage(nil, message(strings.Repeat("m", 100))), b.N, done}
+	})
+}
+
+func BenchmarkWriteMessage(b *testing.B) { benchmarkWrite(b, "ZWS2.0/NULL", ownMessages(b)) }
+func BenchmarkWriteCurve(b *testing.B)   { benchmarkWrite(b, "ZWS2.0/CURVE", ownMessages(b)) }
+
+// own is a Source of one message that is encoded anew each time.
+type own struct {
+	m    zmtp.Message
+	left int
+	done chan struct{}
+}
+
+func (s *own) Next(b *zws.Batch) {
+	for s.left > 0 && !b.Full() {
+		b.Message(s.m)
+		if s.left--; s.left == 0 {
+			close(s.done)
+		}
+	}
+}
+
+func ownMessages(b *testing.B) func(*zws.Session, chan struct{}) zws.Source {
+	return func(_ *zws.Session, done chan struct{}) zws.Source {
+		return &own{message(strings.Repeat("m", 100)), b.N, done}
+	}
+}
+
+// benchmarkWrite writes b.N messages of 100 octets to one client that drops them.
+func benchmarkWrite(b *testing.B, name string, source func(*zws.Session, chan struct{}) zws.Source) {
+	o := options()
+	s := serve(b, o, plain)
+	c, err := zws.Dial(b.Context(), s.url(), clients(&o, "user")[name])
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		buffer := make([]byte, 1<<20)
+		for {
+			if _, err := c.NetConn().Read(buffer); err != nil {
+				return
+			}
+		}
+	}()
+	session := (<-s.accepted).session
+	done := make(chan struct{})
+	b.SetBytes(100)
+	b.ReportAllocs()
+	b.ResetTimer()
+	session.Channel().Attach(source(session, done))
+	<-done
+	b.StopTimer()
+	c.Close()
+	<-drained
+}
+
+// BenchmarkAccept is a whole connection: TCP, upgrade, login, close.
+func BenchmarkAccept(b *testing.B) {
+	o := options()
+	for _, name := range []string{"ZWS2.0", "ZWS2.0/NULL", "ZWS2.0/PLAIN", "ZWS2.0/CURVE"} {
+		b.Run(name, func(b *testing.B) {
+			s := serve(b, o, plain)
+			d := clients(&o, "user")[name]
+			b.ReportAllocs()
+			for b.Loop() {
+				c, err := zws.Dial(b.Context(), s.url(), d)
+				if err != nil {
+					b.Fatal(err)
+				}
+				c.Close()
+				(<-s.accepted).session.Wait()
+			}
+		})
+	}
+}
+
+// BenchmarkRead reads messages of 100 octets from one client that sends as fast as it can.
+func BenchmarkRead(b *testing.B) {
+	o := options()
+	for _, name := range []string{"ZWS2.0/NULL", "ZWS2.0/CURVE"} {
+		b.Run(name, func(b *testing.B) {
+			done := make(chan struct{})
+			s := serveWith(b, o, plain, func(session *zws.Session) {
+				defer close(done)
+				for range b.N {
+					if _, err := session.Channel().ReadMessage(); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+			c, err := zws.Dial(b.Context(), s.url(), clients(&o, "user")[name])
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer c.Close()
+			m := message(strings.Repeat("m", 100))
+			b.SetBytes(100)
+			b.ReportAllocs()
+			b.ResetTimer()
+			for range b.N {
+				if err := c.Send(m); err != nil {
+					b.Fatal(err)
+				}
+			}
+			<-done
+		})
+	}
+}
