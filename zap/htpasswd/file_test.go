@@ -186,7 +186,7 @@ func TestSetErrors(t *testing.T) {
 		"no password":     {"ada", ""},
 		"73 octets of it": {"ada", strings.Repeat("x", MaxPassword+1)},
 	} {
-		if err := Set(file, c.user, c.password); err == nil {
+		if err := set(file, c.user, c.password, MinCost); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
@@ -194,7 +194,7 @@ func TestSetErrors(t *testing.T) {
 		t.Errorf("%d files were made", len(entries))
 	}
 	must(t, os.WriteFile(file, []byte("bob:secret\n"), 0o600))
-	if err := Set(file, "ada", "x"); err == nil || !strings.Contains(err.Error(), file+":1:") {
+	if err := set(file, "ada", "x", MinCost); err == nil || !strings.Contains(err.Error(), file+":1:") {
 		t.Errorf("a file with a fault: %v", err)
 	}
 	if text, _ := os.ReadFile(file); string(text) != "bob:secret\n" {
