@@ -54,7 +54,6 @@ func serve(ctx context.Context, file string, log *slog.Logger) error {
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
 
-	log.Info("serving", "version", version(), "address", s.listener.Addr().String(), "tls", c.Server.TLS, "routes", len(c.Routes))
 	return s.run(ctx, reload)
 }
 
@@ -102,6 +101,8 @@ func httpServer(c *bridge.Config, h http.Handler, log *slog.Logger) *http.Server
 
 // run serves until ctx is done, then drains.
 func (s *server) run(ctx context.Context, reload <-chan os.Signal) error {
+	s.log.Info("serving", "version", version(), "address", s.listener.Addr().String(),
+		"tls", s.config.Server.TLS, "routes", len(s.config.Routes))
 	serving, served := errgroup.WithContext(ctx)
 	serving.Go(func() error {
 		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"crypto/tls"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/bridge"
+	"github.com/zwsbridge/zwsbridge/certs"
+)
+
+// address answers every request with the client's address and the common name of its
+// certificate, if it showed one.
+var address = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	io.WriteString(w, r.RemoteAddr)
+	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+		io.WriteString(w, " "+r.TLS.VerifiedChains[0][0].Subject.CommonName)
+	}
+})
+
+// serveConfig serves address at the listener that c asks for.
+func serveConfig(t *testing.T, c *bridge.Config) net.Addr {
+	t.Helper()
+	c.Server.Listen = "127.0.0.1:0"
+	c.Server.HandshakeTimeout = 10 * time.Second
+	log := slog.New(slog.DiscardHandler)
+	l, closer, err := listen(c, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httpServer(c, address, log)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		server.Serve(l)
+	}()
+	t.Cleanup(func() {
+		server.Close()
+		<-done
+		closer.Close()
+	})
+	return l.Addr()
+}
+
+// get sends a request over conn, with what goes in front of it, and returns the body.
+func get(t *testing.T, conn net.Conn, first string) (string, error) {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		Dial: func(string, string) (net.Conn, error) {
+			_, err := io.WriteString(conn, first)
+			return conn, err
+		},
+	}}
+	answer, err := client.Get("http://bridge.test/")
+	if err != nil {
+		return "", err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	return string(body), err
+}
+
+func TestProxyProtocol(t *testing.T) {
+	const header = "PROXY TCP4 203.0.113.7 192.0.2.1 4711 443\r\n"
+	for _, tt := range []struct {
+		name    string
+		trusted string
+		first   string
+		want    string // "" = no answer
+	}{
+		{"trusted proxy", "127.0.0.0/8", header, "203.0.113.7:4711"},
+		{"trusted proxy without the header", "127.0.0.0/8", "", ""},
+		{"malformed header", "127.0.0.0/8", "PROXY TCP4 nonsense\r\n", ""},
+		{"somebody else", "10.0.0.0/8", header, ""},
+		{"somebody else without the header", "10.0.0.0/8", "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := new(bridge.Config)
+			c.Server.TLS = bridge.TLSOff
+			c.Server.ProxyProtocol = true
+			c.Server.TrustedProxies = []netip.Prefix{netip.MustParsePrefix(tt.trusted)}
+			conn, err := net.Dial("tcp", serveConfig(t, c).String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := get(t, conn, tt.first)
+			if tt.want == "" && err == nil {
+				t.Errorf("served as %q", got)
+			}
+			if tt.want != "" && got != tt.want {
+				t.Errorf("served as %q, %v, want %q", got, err, tt.want)
+			}
+		})
+	}
+}
+
+// A connection that is refused must not stop the listener.
+func TestProxyProtocolGoesOn(t *testing.T) {
+	c := new(bridge.Config)
+	c.Server.TLS = bridge.TLSOff
+	c.Server.ProxyProtocol = true
+	c.Server.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}
+	addr := serveConfig(t, c).String()
+	stranger, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	if n, err := stranger.Read(make([]byte, 1)); err == nil {
+		t.Errorf("a stranger got %d octets", n)
+	}
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	proxy, err := d.Dial("tcp", addr)
+	if err != nil {
+		t.Skip("127.0.0.2 is no address here:", err)
+	}
+	if got, err := get(t, proxy, "PROXY TCP6 2001:db8::7 ::1 4711 443\r\n"); got != "[2001:db8::7]:4711" {
+		t.Errorf("served as %q, %v", got, err)
+	}
+}
+
+func TestClientCertificate(t *testing.T) {
+	dir := t.TempDir()
+	// A self-signed certificate is its own authority; the client shows the same kind.
+	if _, err := certs.SelfSigned(certs.SelfSignedOptions{Dir: filepath.Join(dir, "stranger")}); err != nil {
+		t.Fatal(err)
+	}
+	client, authority := clientPair(t)
+	ca := filepath.Join(dir, "ca.pem")
+	if err := os.WriteFile(ca, authority, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c := new(bridge.Config)
+	c.Server.TLS = bridge.TLSSelfSigned
+	c.Server.Key = bridge.Path(filepath.Join(dir, "portal.key"))
+	c.Server.ClientCA = bridge.Path(ca)
+	addr := serveConfig(t, c)
+
+	stranger, err := certs.LoadPair(filepath.Join(dir, "stranger", certs.SelfSignedCert), filepath.Join(dir, "stranger", certs.SelfSignedKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		certificates []tls.Certificate
+		ok           bool
+		commonName   string
+	}{
+		"without":       {nil, true, ""},
+		"verified":      {[]tls.Certificate{*client}, true, " ann"},
+		"of a stranger": {[]tls.Certificate{*stranger}, false, ""},
+	} {
+		conn, err := tls.Dial("tcp", addr.String(), &tls.Config{
+			InsecureSkipVerify: true,
+			// Shown whether the server asks for its authority or not.
+			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+				if tt.certificates == nil {
+					return new(tls.Certificate), nil
+				}
+				return &tt.certificates[0], nil
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := get(t, conn, "")
+		if (err == nil) != tt.ok || tt.ok && got != conn.LocalAddr().String()+tt.commonName {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
+
+func TestListenFaults(t *testing.T) {
+	for name, change := range map[string]func(*bridge.Config){
+		"no files": func(c *bridge.Config) {
+			c.Server.TLS, c.Server.Cert, c.Server.Key = bridge.TLSFiles, "none.crt", "none.key"
+		},
+		"no hosts":      func(c *bridge.Config) { c.Server.TLS = bridge.TLSACME },
+		"unknown kind":  func(c *bridge.Config) { c.Server.TLS = "magic" },
+		"no CA":         func(c *bridge.Config) { c.Server.ClientCA = "none.pem" },
+		"address taken": func(c *bridge.Config) { c.Server.Listen = "192.0.2.1:1" },
+	} {
+		c := new(bridge.Config)
+		c.Server.TLS = bridge.TLSSelfSigned
+		c.Server.Key = bridge.Path(filepath.Join(t.TempDir(), "portal.key"))
+		c.Server.Listen = "127.0.0.1:0"
+		change(c)
+		if l, _, err := listen(c, slog.New(slog.DiscardHandler)); err == nil {
+			l.Close()
+			t.Errorf("%s: listens", name)
+		}
+	}
+}
