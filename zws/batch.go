@@ -21,8 +21,9 @@ const (
 	// batchSize is how many octets of a batch make it full: enough for a system call or
 	// four TLS records to be well used, little enough to be fair to other connections.
 	batchSize = 64 << 10
-	// batchPieces is how many pieces make it full: Linux takes 1024 in one writev.
-	batchPieces = 512
+	// batchPieces is how many pieces make it full. The runtime keeps 16 octets a piece with
+	// the connection for good.
+	batchPieces = 64
 	// copyBelow is up to how many octets a copy is cheaper than a piece of its own.
 	copyBelow = 1 << 10
 	// keptBatch is how large a batch's buffer may have grown to be kept for the next.
@@ -62,7 +63,7 @@ func (b *Batch) free() {
 }
 
 func (b *Batch) reset() {
-	clear(b.pieces[:cap(b.pieces)]) // keep nothing alive that was shared with us
+	clear(b.pieces) // keep nothing alive that was shared with us
 	b.own, b.pieces, b.piece, b.size = b.own[:0], b.pieces[:0], 0, 0
 }
 
@@ -126,11 +127,11 @@ func (b *Batch) cut() {
 
 // writeTo writes the batch in one call, a system call where the connection can.
 func (b *Batch) writeTo(conn net.Conn) error {
-	if len(b.pieces) == 0 {
-		_, err := conn.Write(b.own)
+	b.cut()
+	if len(b.pieces) == 1 {
+		_, err := conn.Write(b.pieces[0])
 		return err
 	}
-	b.cut()
 	pieces := b.pieces // WriteTo consumes it
 	_, err := pieces.WriteTo(conn)
 	return err

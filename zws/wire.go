@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -18,6 +19,52 @@ type wire struct {
 	net.Conn
 	upgraded bool
 	verdict  *CloseError
+	// busy: the last read filled the library's buffer, so more is likely to wait.
+	busy  bool
+	ahead *[]byte // pooled; nil unless rest holds something
+	rest  []byte  // what was read ahead
+}
+
+// readBuffer is the library's buffer. It is small because every connection keeps one.
+const readBuffer = 256
+
+// aheads are the buffers of busy connections.
+var aheads = sync.Pool{New: func() any {
+	b := make([]byte, 16<<10)
+	return &b
+}}
+
+// Read reads ahead where more waits than the library's buffer takes, so that a busy
+// connection needs few system calls while an idle one keeps no large buffer.
+func (w *wire) Read(p []byte) (int, error) {
+	if len(w.rest) == 0 {
+		if !w.busy || len(p) > readBuffer {
+			n, err := w.Conn.Read(p)
+			w.busy = n == len(p) && n <= readBuffer
+			return n, err
+		}
+		if err := w.readAhead(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, w.rest)
+	if w.rest = w.rest[n:]; len(w.rest) == 0 {
+		aheads.Put(w.ahead)
+		w.ahead, w.rest = nil, nil
+	}
+	return n, nil
+}
+
+func (w *wire) readAhead() error {
+	buffer := aheads.Get().(*[]byte)
+	n, err := w.Conn.Read(*buffer)
+	w.busy = n == len(*buffer)
+	if n == 0 {
+		aheads.Put(buffer)
+		return err
+	}
+	w.ahead, w.rest = buffer, (*buffer)[:n] // an error comes again with the next read
+	return nil
 }
 
 // Write passes the answer to the upgrade. What follows can only be a close frame, since
@@ -54,9 +101,6 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	h.wire.Conn = conn
 	return h.wire, rw, nil
 }
-
-// readBuffer is small because every connection keeps one. Larger reads bypass it.
-const readBuffer = 256
 
 // noBuffers gives the library a write buffer only if it ever asks for one; it never does.
 type noBuffers struct{}

@@ -210,13 +210,14 @@ func BenchmarkAccept(b *testing.B) {
 	}
 }
 
-// BenchmarkRead reads messages of 100 octets from one client that sends as fast as it can.
+// BenchmarkRead reads messages of 100 octets from one client that sends them in large
+// writes, or each in its own.
 func BenchmarkRead(b *testing.B) {
-	o := options()
-	for _, name := range []string{"ZWS2.0/NULL", "ZWS2.0/CURVE"} {
+	one := frame(0x82, "\x00"+strings.Repeat("m", 100))
+	for name, together := range map[string]int{"busy": 500, "one by one": 1} {
 		b.Run(name, func(b *testing.B) {
 			done := make(chan struct{})
-			s := serveWith(b, o, plain, func(session *zws.Session) {
+			s := serveWith(b, options(), plain, func(session *zws.Session) {
 				defer close(done)
 				for range b.N {
 					if _, err := session.Channel().ReadMessage(); err != nil {
@@ -225,19 +226,13 @@ func BenchmarkRead(b *testing.B) {
 					}
 				}
 			})
-			c, err := zws.Dial(b.Context(), s.url(), clients(&o, "user")[name])
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer c.Close()
-			m := message(strings.Repeat("m", 100))
+			p := s.dialRaw(b, "/", offering("WSNetMQ"))
+			chunk := bytes.Repeat(one, together)
 			b.SetBytes(100)
 			b.ReportAllocs()
 			b.ResetTimer()
-			for range b.N {
-				if err := c.Send(m); err != nil {
-					b.Fatal(err)
-				}
+			for left := b.N; left > 0; left -= together {
+				p.write(chunk[:min(left, together)*len(one)])
 			}
 			<-done
 		})
