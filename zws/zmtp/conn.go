@@ -101,6 +101,9 @@ func (c *Conn) client(ctx context.Context, sec ClientSecurity) error {
 	if m.Name() == zap.CURVE {
 		hangup = ErrClosedBeforeWelcome
 	}
+	if c.o.Properties != nil {
+		m = &lateClient{m, c}
+	}
 	if err := c.login(ctx, m, hangup); err != nil {
 		return err
 	}
@@ -117,7 +120,9 @@ func (c *Conn) server(ctx context.Context, m zap.Mechanism, sec ServerSecurity) 
 	}
 	sec.Local = c.o.local()
 	sec.LibzmqError = sec.LibzmqError || c.stepwise
-	sec.Admit = c.admitChecked(sec.Admit)
+	var machine Mechanism
+	admit := sec.Admit
+	sec.Admit = func(ctx context.Context, peer *Peer) error { return c.admit(ctx, peer, admit, machine) }
 	machine, err := NewServer(m, sec)
 	if err != nil {
 		return err
@@ -125,18 +130,36 @@ func (c *Conn) server(ctx context.Context, m zap.Mechanism, sec ServerSecurity) 
 	return c.login(ctx, machine, ErrClosedDuringLogin)
 }
 
-// admitChecked makes the check of the peer's socket type the first part of Admit, so that
-// an ERROR takes the place of READY (37/ZMTP, "The Socket-Type Property").
-func (c *Conn) admitChecked(admit func(context.Context, *Peer) error) func(context.Context, *Peer) error {
-	return func(ctx context.Context, peer *Peer) error {
-		if err := c.checkPeer(peer); err != nil {
-			return fmt.Errorf("%w (%w)", err, &RefusedError{Status: zap.Refused})
+// admit checks the peer's socket type as a part of Admit, so that an ERROR takes the place
+// of READY (37/ZMTP, "The Socket-Type Property"): before the caller's own admit is asked,
+// or as soon as our own type is known.
+func (c *Conn) admit(ctx context.Context, peer *Peer, admit func(context.Context, *Peer) error, m Mechanism) error {
+	late := c.o.Properties != nil
+	if !late {
+		if err := c.refuseMisfit(peer); err != nil {
+			return err
 		}
-		if admit == nil {
-			return nil
-		}
-		return admit(ctx, peer)
 	}
+	if admit != nil {
+		if err := admit(ctx, peer); err != nil {
+			return err
+		}
+	}
+	if !late {
+		return nil
+	}
+	if err := c.askProperties(ctx, m); err != nil {
+		return err
+	}
+	return c.refuseMisfit(peer)
+}
+
+// refuseMisfit is checkPeer with an error that the peer is told.
+func (c *Conn) refuseMisfit(peer *Peer) error {
+	if err := c.checkPeer(peer); err != nil {
+		return fmt.Errorf("%w (%w)", err, &RefusedError{Status: zap.Refused})
+	}
+	return nil
 }
 
 // login lets m exchange commands with the peer until it is done. hangup is what it means
@@ -149,7 +172,7 @@ func (c *Conn) login(ctx context.Context, m Mechanism, hangup error) error {
 		c.setTurn(false)
 		var unsent error
 		if out != nil {
-			unsent = c.writeRaw(appendFrame(nil, Frame{Command: true, Body: out.Append(nil)}))
+			unsent = c.writeRaw(AppendFrame(nil, Frame{Command: true, Body: out.Append(nil)}))
 		}
 		if err != nil {
 			return err

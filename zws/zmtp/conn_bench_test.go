@@ -29,7 +29,7 @@ func BenchmarkReadFrame(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			c.in = newReader(&endless{octets: appendFrame(nil, Frame{Body: make([]byte, size)})}, DefaultReadBuffer)
+			c.in = newReader(&endless{octets: AppendFrame(nil, Frame{Body: make([]byte, size)})}, DefaultReadBuffer)
 			c.in.nc.(*endless).octets = bytes.Repeat(c.in.nc.(*endless).octets, 100)
 			b.ReportAllocs()
 			for b.Loop() {

@@ -133,11 +133,11 @@ var (
 func ready(m zap.Metadata) string { return command(cmdReady, string(m.Append(nil))) }
 
 func command(name, data string) string {
-	return string(appendFrame(nil, Frame{Command: true, Body: Command{name, []byte(data)}.Append(nil)}))
+	return string(AppendFrame(nil, Frame{Command: true, Body: Command{name, []byte(data)}.Append(nil)}))
 }
 
 func frame(more bool, size int) string {
-	return string(appendFrame(nil, Frame{More: more, Body: make([]byte, size)}))
+	return string(AppendFrame(nil, Frame{More: more, Body: make([]byte, size)}))
 }
 
 // wants tells whether an error is the one that a test expects: one that errors.Is finds,

@@ -59,7 +59,7 @@ func Listen(endpoint string, m zap.Mechanism, sec ServerSecurity, o ListenOption
 	}
 	setDefault(&o.Handshakes, DefaultHandshakes)
 	checked := sec
-	checked.Local = o.local()
+	checked.Local = o.Options.local()
 	if _, err := NewServer(m, checked); err != nil {
 		return nil, err
 	}
@@ -175,7 +175,11 @@ func (l *Listener) sleep(d time.Duration) {
 
 // begin starts the handshake with nc once there is room for it.
 func (l *Listener) begin(nc net.Conn) {
-	c, err := newConn(nc, l.o.Options)
+	o, done := l.o.Options, l.deliver
+	if l.o.Each != nil {
+		o, done = l.o.Each(o)
+	}
+	c, err := newConn(nc, o)
 	if err != nil {
 		l.report(nc.RemoteAddr(), err)
 		return
@@ -190,7 +194,7 @@ func (l *Listener) begin(nc net.Conn) {
 	l.mu.Unlock()
 	l.running.Go(func() {
 		defer cancel(nil)
-		l.shakeHands(ctx, c)
+		l.shakeHands(ctx, c, done)
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		delete(l.pending, peer)
@@ -247,17 +251,26 @@ func (l *Listener) setTurn(p *pendingPeer, ours bool) {
 // errCrowded is why a handshake was given up for another.
 var errCrowded = errors.New("zmtp: too many handshakes at the same time: this one kept us waiting longest")
 
-// shakeHands completes the handshake with one peer and hands it to Accept.
-func (l *Listener) shakeHands(ctx context.Context, c *Conn) {
+// shakeHands completes the handshake with one peer and passes the connection on.
+func (l *Listener) shakeHands(ctx context.Context, c *Conn, done func(*Conn, error)) {
 	err := c.open(ctx, func(ctx context.Context) error { return c.server(ctx, l.mechanism, l.security) })
-	if err != nil {
-		if l.ctx.Err() == nil {
-			l.report(c.RemoteAddr(), err)
-		}
-		return
-	}
 	c.turn(true)
 	c.turn = nil
+	if err == nil {
+		done(c, nil)
+		return
+	}
+	if l.ctx.Err() == nil {
+		l.report(c.RemoteAddr(), err)
+	}
+	done(nil, err)
+}
+
+// deliver hands a connection to Accept.
+func (l *Listener) deliver(c *Conn, err error) {
+	if err != nil {
+		return
+	}
 	select {
 	case l.accepted <- c:
 	case <-l.ctx.Done():

@@ -1,6 +1,7 @@
 package zmtp
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"time"
@@ -49,6 +50,11 @@ type Options struct {
 	RoutingID []byte
 	// Metadata are further properties that we tell the peer.
 	Metadata zap.Metadata
+	// Properties, if not nil, stands in for SocketType, RoutingID and Metadata where these
+	// are known only once the handshake runs. It is asked when they are due, a client side
+	// by then knowing its server and a server side its client, and returns everything that
+	// we tell the peer, Socket-Type included. Its error ends the handshake.
+	Properties func(ctx context.Context) (zap.Metadata, error)
 	// Limits bound what the peer may send.
 	Limits Limits
 	// HandshakeTimeout bounds the whole handshake from the first octet on, with [Dial]
@@ -68,8 +74,8 @@ type Options struct {
 
 // withDefaults returns o with every zero replaced, or says what cannot be.
 func (o Options) withDefaults() (Options, error) {
-	if !o.SocketType.Valid() {
-		return o, fmt.Errorf("zmtp: socket type %q is none of the eleven of 23/ZMTP", o.SocketType)
+	if !o.SocketType.Valid() && o.Properties == nil {
+		return o, errSocketType(o.SocketType)
 	}
 	if len(o.RoutingID) > maxRoutingID {
 		return o, fmt.Errorf("zmtp: routing id of %d octets: at most %d are allowed", len(o.RoutingID), maxRoutingID)
@@ -84,6 +90,10 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
+func errSocketType(t SocketType) error {
+	return fmt.Errorf("zmtp: socket type %q is none of the eleven of 23/ZMTP", t)
+}
+
 func setDefault[T int | int64 | time.Duration](v *T, to T) {
 	if *v <= 0 {
 		*v = to
@@ -92,6 +102,9 @@ func setDefault[T int | int64 | time.Duration](v *T, to T) {
 
 // local is the metadata that our side sends in READY or INITIATE.
 func (o *Options) local() zap.Metadata {
+	if o.Properties != nil {
+		return nil
+	}
 	m := zap.Metadata{{Name: "Socket-Type", Value: string(o.SocketType)}}
 	switch o.SocketType {
 	case DEALER, REQ, ROUTER:
@@ -111,4 +124,9 @@ type ListenOptions struct {
 	// Refused, if not nil, is told of every peer that did not get through its handshake
 	// and why. It is called from several goroutines at the same time and must not block.
 	Refused func(peer net.Addr, err error)
+	// Each, if not nil, is given Options for every peer that connects and returns those of
+	// this one connection, and a function that takes how its handshake ended. Accept then
+	// returns nothing: what ended well belongs to that function, which may be called from
+	// several goroutines at the same time.
+	Each func(Options) (Options, func(*Conn, error))
 }

@@ -56,7 +56,7 @@ func (p *rawPeer) receive() string {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	return string(appendFrame(nil, f))
+	return string(AppendFrame(nil, f))
 }
 
 func (p *rawPeer) expect(want string) {

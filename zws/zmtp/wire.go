@@ -64,9 +64,20 @@ func parseHeader(b []byte) (h header, ok bool, err error) {
 	return h, true, nil
 }
 
-// appendFrame appends f as it travels to dst.
-func appendFrame(dst []byte, f Frame) []byte {
+// AppendFrame appends f to dst as it travels over a stream (37/ZMTP, "Framing").
+func AppendFrame(dst []byte, f Frame) []byte {
 	return append(appendHeader(dst, f), f.Body...)
+}
+
+// ParseFrame reads the frame that b begins with and how many octets it takes; n is zero
+// if b holds only a part of it. The body aliases b. Errors wrap [ErrProtocol].
+func ParseFrame(b []byte) (f Frame, n int, err error) {
+	h, ok, err := parseHeader(b)
+	if err != nil || !ok || h.size > int64(len(b)-h.length) {
+		return Frame{}, 0, err
+	}
+	n = h.length + int(h.size)
+	return Frame{More: h.more, Command: h.command, Body: b[h.length:n:n]}, n, nil
 }
 
 // appendHeader appends the header of f to dst.

@@ -50,7 +50,7 @@ func TestFrameOctets(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			want := octets(t, test.octets)
-			if got := appendFrame(nil, test.frame); !bytes.Equal(got, want) {
+			if got := AppendFrame(nil, test.frame); !bytes.Equal(got, want) {
 				t.Errorf("marshals to %x, want %x", got, want)
 			}
 			r := newReader(stream{r: bytes.NewReader(want)}, 0)
@@ -60,6 +60,12 @@ func TestFrameOctets(t *testing.T) {
 			}
 			if d := cmp.Diff(test.frame, got); d != "" {
 				t.Errorf("parses to another frame:\n%s", d)
+			}
+			if f, n, err := ParseFrame(append(want, "next"...)); err != nil || n != len(want) || !cmp.Equal(f, test.frame) {
+				t.Errorf("ParseFrame: %v, %d octets, %v; want %d", f, n, err, len(want))
+			}
+			if _, n, err := ParseFrame(want[:len(want)-1]); err != nil || n != 0 {
+				t.Errorf("ParseFrame of a part: %d octets, %v", n, err)
 			}
 		})
 	}
@@ -113,7 +119,7 @@ func TestReaderPieces(t *testing.T) {
 	}
 	var wire []byte
 	for _, f := range frames {
-		wire = appendFrame(wire, f)
+		wire = AppendFrame(wire, f)
 	}
 	for name, cut := range map[string]func(io.Reader) io.Reader{
 		"whole":        func(r io.Reader) io.Reader { return r },
@@ -165,8 +171,8 @@ func TestReaderMemory(t *testing.T) {
 }
 
 func TestReaderReleasesLargeFrame(t *testing.T) {
-	wire := appendFrame(nil, Frame{Body: make([]byte, 4*firstChunk)})
-	wire = appendFrame(wire, Frame{Body: []byte("small")})
+	wire := AppendFrame(nil, Frame{Body: make([]byte, 4*firstChunk)})
+	wire = AppendFrame(wire, Frame{Body: []byte("small")})
 	r := newReader(stream{r: bytes.NewReader(wire)}, 0)
 	for range 2 {
 		if _, err := readFrame(r); err != nil {
@@ -205,10 +211,10 @@ func FuzzFrames(f *testing.F) {
 			if err != nil {
 				break
 			}
-			n := len(appendFrame(nil, frame))
+			n := len(AppendFrame(nil, frame))
 			if rest[0]&flagLong != 0 && len(frame.Body) <= maxShort {
 				n += longHeader - shortHeader // the long form, which we do not send
-			} else if got := appendFrame(nil, frame); !bytes.Equal(got, rest[:n]) {
+			} else if got := AppendFrame(nil, frame); !bytes.Equal(got, rest[:n]) {
 				t.Fatalf("%x parses and marshals to %x", rest[:n], got)
 			}
 			rest = rest[n:]
