@@ -209,6 +209,45 @@ func TestCacheClear(t *testing.T) {
 	})
 }
 
+// TestCacheClearDuringAQuestion: who comes after Clear does not join a question from before.
+func TestCacheClearDuringAQuestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		h := &counting{h: deaf(release)}
+		cache := newCache(t, h, CacheOptions{TTL: time.Minute})
+		var done sync.WaitGroup
+		for range 2 {
+			done.Go(func() { Decide(t.Context(), cache, plain("a", "b")) })
+			synctest.Wait()
+			cache.Clear()
+		}
+		close(release)
+		done.Wait()
+		if n := h.asked.Load(); n != 2 {
+			t.Errorf("asked %d times, want 2", n)
+		}
+	})
+}
+
+// TestCacheCredentialsAreItsOwn is TestChainCredentialsAreItsOwn for a cache alone.
+func TestCacheCredentialsAreItsOwn(t *testing.T) {
+	release, read := make(chan struct{}), make(chan string, 1)
+	cache := newCache(t, HandlerFunc(func(_ context.Context, req *Request) (*Reply, error) {
+		<-release
+		read <- string(req.Credentials[1])
+		return nil, ErrPass
+	}), CacheOptions{TTL: time.Minute})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	req := plain("ada", "secret")
+	Decide(ctx, cache, req)
+	copy(req.Credentials[1], "xxxxxx")
+	close(release)
+	if got := <-read; got != "secret" {
+		t.Errorf("read %q", got)
+	}
+}
+
 // TestCacheBounds: neither kind of answer outgrows its bound, and refusals push out no
 // accepted one.
 func TestCacheBounds(t *testing.T) {

@@ -147,6 +147,15 @@ func TestChainAuthzSeesTheUser(t *testing.T) {
 	}
 }
 
+// TestAgreeTooLate: an authorizer that agrees when the time is over has not agreed.
+func TestAgreeTooLate(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := agree(ctx, agrees, plain("a", "b"), &Reply{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+}
+
 // TestChainTimeout: the chain's own deadline holds whatever its handlers do, for all of
 // them together, and a good chain beside is served.
 func TestChainTimeout(t *testing.T) {

@@ -204,6 +204,20 @@ func TestReconnect(t *testing.T) {
 	}
 }
 
+// TestAnswersAndCloses: an answer counts even if the connection is lost right behind it.
+func TestAnswersAndCloses(t *testing.T) {
+	h := listen(t, "tcp://127.0.0.1:*", func(c *zmtp.Conn, m zmtp.Message) {
+		good(c, m)
+		c.Close()
+	})
+	for range 100 {
+		c := ask(t, h.listener.Endpoint(), Options{})
+		if r := zap.Decide(t.Context(), c, plain("ada", "")); r.UserID != "ada" {
+			t.Fatalf("reply %+v", r)
+		}
+	}
+}
+
 // TestRetired: a connection over which nothing comes any more is given up for another, but
 // not before those who still wait on it have their answers.
 func TestRetired(t *testing.T) {

@@ -223,6 +223,22 @@ func TestServerClose(t *testing.T) {
 	}
 }
 
+// TestPeerGoes: a request whose server has gone is given up.
+func TestPeerGoes(t *testing.T) {
+	entered, given := make(chan struct{}), make(chan struct{})
+	s := serve(t, ServerOptions{Handler: zap.HandlerFunc(func(ctx context.Context, _ *zap.Request) (*zap.Reply, error) {
+		close(entered)
+		<-ctx.Done()
+		close(given)
+		return nil, ctx.Err()
+	})})
+	conn := connect(t, s, zmtp.REQ)
+	must(t, conn.Write(message("", "1.0", "1", "d", "", "", "NULL")))
+	<-entered
+	must(t, conn.Close())
+	<-given
+}
+
 // TestCurve: over CURVE, only servers whose keys are known may ask.
 func TestCurve(t *testing.T) {
 	ours, known, stranger := pair(t), pair(t), pair(t)
