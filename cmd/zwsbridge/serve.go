@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"reflect"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -68,7 +67,8 @@ func load(file string, log *slog.Logger) (*bridge.Config, error) {
 
 // server is the bridge with its listeners.
 type server struct {
-	config   *bridge.Config
+	started  *bridge.Config // what the listener was made of
+	config   *bridge.Config // in force; changed by run
 	log      *slog.Logger
 	bridge   *bridge.Bridge
 	listener net.Listener
@@ -86,7 +86,7 @@ func newServer(c *bridge.Config, log *slog.Logger) (*server, error) {
 	if err != nil {
 		return nil, errors.Join(err, listener.Close(), certs.Close())
 	}
-	return &server{config: c, log: log, bridge: b, listener: listener, certs: certs, http: httpServer(c, b, log)}, nil
+	return &server{started: c, config: c, log: log, bridge: b, listener: listener, certs: certs, http: httpServer(c, b, log)}, nil
 }
 
 func httpServer(c *bridge.Config, h http.Handler, log *slog.Logger) *http.Server {
@@ -137,40 +137,20 @@ func (s *server) reload() {
 		s.log.Error("configuration not reloaded, the old one stays in force", "error", err)
 		return
 	}
-	if changed := listenerChanges(s.config, c); len(changed) > 0 {
-		s.log.Warn("changed keys that take effect at the next start only", "keys", changed)
+	var changed, waiting []string
+	for _, change := range bridge.Changes(s.config, c) {
+		changed = append(changed, change.Key)
 	}
-	s.log.Info("configuration reloaded", "routes", len(c.Routes))
-}
-
-// listenerChanges names the keys in which two configurations want different listeners.
-func listenerChanges(a, b *bridge.Config) (keys []string) {
-	for _, k := range []struct {
-		name string
-		of   func(*bridge.Config) any
-	}{
-		{"server.listen", func(c *bridge.Config) any { return c.Server.Listen }},
-		{"server.tls", func(c *bridge.Config) any { return c.Server.TLS }},
-		{"server.cert", func(c *bridge.Config) any { return c.Server.Cert }},
-		{"server.key", func(c *bridge.Config) any { return c.Server.Key }},
-		{"server.hosts", func(c *bridge.Config) any { return c.Server.Hosts }},
-		{"server.client_ca", func(c *bridge.Config) any { return c.Server.ClientCA }},
-		{"server.acme_cache", func(c *bridge.Config) any { return c.Server.ACMECache }},
-		{"server.acme_url", func(c *bridge.Config) any { return c.Server.ACMEURL }},
-		{"server.proxy_protocol", func(c *bridge.Config) any { return c.Server.ProxyProtocol }},
-		{"server.trusted_proxies", func(c *bridge.Config) any {
-			if !c.Server.ProxyProtocol {
-				return nil // the bridge alone looks at them
-			}
-			return c.Server.TrustedProxies
-		}},
-		{"admin.listen", func(c *bridge.Config) any { return c.Admin.Listen }},
-	} {
-		if !reflect.DeepEqual(k.of(a), k.of(b)) {
-			keys = append(keys, k.name)
+	for _, change := range bridge.Changes(s.started, c) {
+		if change.Restart {
+			waiting = append(waiting, change.Key)
 		}
 	}
-	return keys
+	s.config = c
+	if len(waiting) > 0 {
+		s.log.Warn("these keys take effect at the next start only", "keys", waiting)
+	}
+	s.log.Info("configuration reloaded", "changed", changed, "routes", len(c.Routes))
 }
 
 // drain accepts nobody any more, ends the sessions with 1001 and waits for them, at most

@@ -1,0 +1,206 @@
+package demo
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/go-zeromq/zmq4"
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/zwsbridge/zwsbridge/bridge"
+)
+
+func TestMain(m *testing.M) {
+	// zmq4's PUB never ends this one.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/go-zeromq/zmq4.(*pubMWriter).run"))
+}
+
+// runHouse runs a house of ann's at plain TCP endpoints until the test ends.
+func runHouse(t *testing.T) *House {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	house, err := newHouse(ctx, "ann", "tcp://127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- house.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return house
+}
+
+func TestHousePublishes(t *testing.T) {
+	house := runHouse(t)
+	sub := zmq4.NewSub(t.Context())
+	defer sub.Close()
+	if err := sub.Dial(house.Readings()); err != nil {
+		t.Fatal(err)
+	}
+	if err := sub.SetOption(zmq4.OptionSubscribe, "house/ann/"); err != nil {
+		t.Fatal(err)
+	}
+	value := regexp.MustCompile(`^\d+\.\d$`)
+	seen := make(map[string]bool)
+	for len(seen) < len(Rooms) {
+		m, err := sub.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(m.Frames) != 2 || !value.Match(m.Frames[1]) {
+			t.Fatalf("published %q", m.Frames)
+		}
+		seen[string(m.Frames[0])] = true
+	}
+	for _, room := range Rooms {
+		if !seen["house/ann/"+room+"/temperature"] {
+			t.Errorf("nothing of the %s: %v", room, seen)
+		}
+	}
+}
+
+func TestHouseObeys(t *testing.T) {
+	house := runHouse(t)
+	req := zmq4.NewReq(t.Context())
+	defer req.Close()
+	if err := req.Dial(house.Commands()); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		command []string
+		want    string
+	}{
+		{[]string{"target", "kitchen", "22.5"}, "ok: house ann heats its kitchen to 22.5 °C"},
+		{[]string{"target", "kitchen", "5"}, "ok"},
+		{[]string{"target", "kitchen", "4.9"}, "error: want 5 to 30"},
+		{[]string{"target", "kitchen", "30"}, "ok"},
+		{[]string{"target", "kitchen", "30.1"}, "error: want 5 to 30"},
+		{[]string{"target", "kitchen", "NaN"}, "error: want 5 to 30"},
+		{[]string{"target", "kitchen", "warm"}, "error: want 5 to 30"},
+		{[]string{"target", "cellar", "20"}, "error: house ann has no such room"},
+		{[]string{"target", "kitchen"}, "error: want the frames"},
+		{[]string{"open", "door", "1"}, "error: want the frames"},
+		{[]string{"target", "kitchen", "20"}, "ok"},
+	} {
+		var frames [][]byte
+		for _, f := range tt.command {
+			frames = append(frames, []byte(f))
+		}
+		if err := req.Send(zmq4.NewMsgFrom(frames...)); err != nil {
+			t.Fatal(err)
+		}
+		reply, err := req.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(reply.Bytes()); !strings.HasPrefix(got, tt.want) {
+			t.Errorf("%q: %q, want %q", tt.command, got, tt.want)
+		}
+	}
+}
+
+// What was drawn on the first start is kept, and nobody else may read it.
+func TestHome(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "demo")
+	first, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(first, again); diff != "" {
+		t.Error(diff)
+	}
+	if a, b := first.Passwords["ann"], first.Passwords["bob"]; len(a) < 12 || a == b {
+		t.Errorf("passwords of %d and %d characters, equal: %v", len(a), len(b), a == b)
+	}
+	if err := first.WriteConfig("127.0.0.1:0", nil); err != nil {
+		t.Fatal(err)
+	}
+	if runtime.GOOS == "windows" {
+		return
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		public := e.Name() == "bridge" || strings.HasPrefix(e.Name(), "house-") && !strings.HasSuffix(e.Name(), "_secret")
+		if !public && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %v", e.Name(), info.Mode())
+		}
+	}
+}
+
+// The configuration is one that check has nothing against, not even a warning.
+func TestConfig(t *testing.T) {
+	home, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var houses []*House
+	for _, name := range Residents {
+		house, err := newHouse(t.Context(), name, "tcp://127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer house.close()
+		houses = append(houses, house)
+	}
+	if err := home.WriteConfig("127.0.0.1:0", houses); err != nil {
+		t.Fatal(err)
+	}
+	c, faults := bridge.Load(home.Config())
+	for _, f := range faults {
+		t.Error(f)
+	}
+	if c == nil || len(c.Routes) != 1+len(Residents) {
+		t.Errorf("configuration: %+v", c)
+	}
+}
+
+func TestPage(t *testing.T) {
+	page := Page(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	get := func(path string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		page.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		return w
+	}
+	inline := regexp.MustCompile(`(?i)<script(?:\s[^>]*)?>[^<]|<style|\sstyle=|\son\w+=|javascript:`)
+	for path, kind := range map[string]string{"/": "text/html", "/style.css": "text/css", "/page.js": "text/javascript", "/client.js": "text/javascript"} {
+		w := get(path)
+		if w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Content-Type"), kind) {
+			t.Errorf("%s: %d %s", path, w.Code, w.Header().Get("Content-Type"))
+		}
+		csp := w.Header().Get("Content-Security-Policy")
+		if !strings.Contains(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") {
+			t.Errorf("%s: policy %q", path, csp)
+		}
+		if kind == "text/html" && inline.MatchString(w.Body.String()) {
+			t.Errorf("%s: inline script or style", path)
+		}
+	}
+	for _, path := range []string{"/devices", "/page", "/page/", "/index.html"} {
+		if w := get(path); w.Code != http.StatusTeapot {
+			t.Errorf("%s: %d, want it to go on to the bridge", path, w.Code)
+		}
+	}
+}

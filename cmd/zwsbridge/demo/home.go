@@ -1,0 +1,128 @@
+package demo
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/zwsbridge/zwsbridge/certs"
+	"github.com/zwsbridge/zwsbridge/zap/htpasswd"
+)
+
+// Residents are the users of the demo, each with a house of the same name.
+var Residents = []string{"ann", "bob"}
+
+// Home is the folder where the demo keeps what it has drawn on its first start: the keys
+// of the bridge and of the houses, the residents' logins.
+type Home struct {
+	Dir       string
+	Bridge    *certs.Certificate            // the bridge's, towards the houses
+	Houses    map[string]*certs.Certificate // by resident
+	Passwords map[string]string             // by resident
+}
+
+// Open makes the folder, or reads what is in it. Only its owner may read it.
+func Open(dir string) (*Home, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	h := &Home{Dir: dir, Houses: make(map[string]*certs.Certificate), Passwords: make(map[string]string)}
+	var err error
+	if h.Bridge, err = h.certificate("bridge"); err != nil {
+		return nil, err
+	}
+	for _, name := range Residents {
+		if h.Houses[name], err = h.certificate("house-" + name); err != nil {
+			return nil, err
+		}
+		if h.Passwords[name], err = h.password(name); err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+// certificate reads a key pair, which it makes if there is none.
+func (h *Home) certificate(name string) (*certs.Certificate, error) {
+	file := filepath.Join(h.Dir, name)
+	c, err := certs.ReadSecret(file)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return c, err
+	}
+	if c, err = certs.New(); err != nil {
+		return nil, err
+	}
+	c.SetMeta("user-id", name)
+	return c, c.Write(file)
+}
+
+// password reads a resident's password, which it draws if there is none.
+func (h *Home) password(user string) (string, error) {
+	file := filepath.Join(h.Dir, user+".password")
+	text, err := certs.ReadPrivate(file, 255)
+	if errors.Is(err, fs.ErrNotExist) {
+		text = []byte(strings.ToLower(rand.Text()[:12]) + "\n") // 60 bits
+		err = os.WriteFile(file, text, 0o600)
+	}
+	if err != nil {
+		return "", err
+	}
+	password := strings.TrimSpace(string(text))
+	return password, htpasswd.Set(filepath.Join(h.Dir, "users.htpasswd"), user, password)
+}
+
+// Config is the name of the bridge's configuration.
+func (h *Home) Config() string { return filepath.Join(h.Dir, "bridge.toml") }
+
+// WriteConfig writes the configuration of a bridge at listen in front of houses: a file
+// as anybody would write it for devices of their own.
+func (h *Home) WriteConfig(listen string, houses []*House) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, `# Written by zwsbridge demo at every start.
+[server]
+listen = %q
+tls = "self-signed"
+key = "portal.key"
+
+[zap]
+chain = [ { authn = "users" } ]
+
+[auth.users]
+type = "htpasswd"
+file = "users.htpasswd"
+
+# What all houses publish, on one WebSocket. Everybody sees the own house, bob sees all.
+[[route]]
+path = "/devices"
+socket = "SUB"
+mechanism = "CURVE"
+cert = "bridge"
+ready = "all"
+allow = [
+  { user = "*", subscribe = ["house/{user}/"] },
+  { user = "bob", subscribe = ["house/"] },
+]
+connect = [
+`, listen)
+	for _, house := range houses {
+		fmt.Fprintf(&b, "  { endpoint = %q, server_key = %q },\n", house.Readings(), certs.EncodeKey(h.Houses[house.name].Public))
+	}
+	b.WriteString("]\n")
+	for _, house := range houses {
+		fmt.Fprintf(&b, `
+# Commands to the house of %[1]s, who alone may send them.
+[[route]]
+path = "/house/%[1]s"
+socket = "REQ"
+mechanism = "CURVE"
+cert = "bridge"
+connect = [ { endpoint = %[2]q, server_key = %[3]q } ]
+allow = [ { user = "%[1]s", send = ["target"] } ]
+`, house.name, house.Commands(), certs.EncodeKey(h.Houses[house.name].Public))
+	}
+	return os.WriteFile(h.Config(), []byte(b.String()), 0o600)
+}
