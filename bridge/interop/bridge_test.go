@@ -1,0 +1,166 @@
+package interop
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/zwsbridge/zwsbridge/bridge"
+	"github.com/zwsbridge/zwsbridge/certs"
+	"github.com/zwsbridge/zwsbridge/zap/htpasswd"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// secrets are the passwords of the users of every bridge here, drawn anew for each run.
+var secrets = map[string]string{"alice": rand.Text(), "bob": rand.Text()}
+
+// users is the text of an htpasswd file with all of them. Made once, because bcrypt is
+// slow by design.
+var users = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "interop")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "users.htpasswd")
+	for user, secret := range secrets {
+		if err := htpasswd.Set(file, user, secret); err != nil {
+			return nil, err
+		}
+	}
+	return os.ReadFile(file)
+})
+
+// home is a folder with what a bridge needs.
+type home struct {
+	t   *testing.T
+	dir string
+	// server is the bridge's CURVE identity; controller a key that it lets in.
+	server, controller *certs.Certificate
+}
+
+// newHome makes a folder with users.htpasswd, the identity "server", and a folder
+// "controllers" of the one who may come in by CURVE.
+func newHome(t *testing.T) *home {
+	t.Helper()
+	h := &home{t: t, dir: t.TempDir()}
+	text, err := users()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(h.path("users.htpasswd"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(h.path("controllers"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	h.server = h.cert("server")
+	h.controller = h.cert("controllers/controller")
+	// The folder is of public keys.
+	if err := os.Rename(h.path("controllers/controller_secret"), h.path("controller_secret")); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func (h *home) path(name string) string { return filepath.Join(h.dir, name) }
+
+// cert makes a key pair and writes both files.
+func (h *home) cert(name string) *certs.Certificate {
+	h.t.Helper()
+	c, err := certs.New()
+	if err == nil {
+		err = c.Write(h.path(name))
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return c
+}
+
+// write writes a private file.
+func (h *home) write(name, text string) {
+	h.t.Helper()
+	if err := os.WriteFile(h.path(name), []byte(text), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// everybody lets users in by password, guests without, and controllers by key.
+const everybody = `
+[server]
+curve_cert = "server"
+query_token = true
+[zap]
+chain = [ { authn = "users" }, { authn = "guests" }, { authn = "controllers" } ]
+[auth.users]
+type = "htpasswd"
+file = "users.htpasswd"
+[auth.guests]
+type = "anonymous"
+[auth.controllers]
+type = "curve"
+dir = "controllers"
+`
+
+// route is the text of a route at "/"; more is further lines.
+func route(socket, endpoint string, more ...string) string {
+	return fmt.Sprintf("[[route]]\npath = \"/\"\nsocket = %q\nconnect = [%q]\n%s\n", socket, endpoint, strings.Join(more, "\n"))
+}
+
+// anyLogin is a line of a route: whoever the chain takes may come in.
+const anyLogin = `client_mechanisms = ["NULL", "PLAIN", "BEARER", "CURVE"]`
+
+// load reads a configuration.
+func (h *home) load(text string) *bridge.Config {
+	h.t.Helper()
+	h.write("bridge.toml", text)
+	c, faults := bridge.Load(h.path("bridge.toml"))
+	if err := faults.Err(); err != nil {
+		h.t.Fatal(err)
+	}
+	return c
+}
+
+// bridge runs a bridge over plain HTTP on loopback, and returns its URL.
+func (h *home) bridge(text string) string {
+	h.t.Helper()
+	b, err := bridge.New(h.load(text), bridge.Options{Logger: slog.New(slog.NewTextHandler(h.t.Output(), nil))})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	server := httptest.NewServer(http.Handler(b))
+	h.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := b.Close(ctx); err != nil {
+			h.t.Error(err)
+		}
+		server.Close()
+	})
+	return "ws" + strings.TrimPrefix(server.URL, "http") + "/"
+}
+
+// alice logs in by password with our own client.
+func alice(t *testing.T, url string, as zmtp.SocketType) (*zws.Client, error) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	return zws.Dial(ctx, url, zws.DialOptions{
+		SocketType:       as,
+		Security:         zmtp.Plain{User: "alice", Password: secrets["alice"]},
+		HandshakeTimeout: patience,
+	})
+}
