@@ -50,8 +50,10 @@ cover:
 	$(GO) test -coverpkg=./... -coverprofile=cover.out ./...
 	$(GO) tool cover -func=cover.out | tail -1
 
+# Go benchmarks beside the code, then the bridge beside its peers: a table and bench.png.
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+	cd bridge/bench && npm ci --no-fund --no-audit && $(GO) run . -plot bench.png
 
 clean:
 	rm -f zwsbridge cover.out

@@ -1,0 +1,353 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// load is what a peer is measured under.
+type load struct {
+	clients  int
+	tls      bool
+	rate     int // messages a second; 0: as fast as the slowest client takes them
+	stalled  int // further clients that do not read
+	topics   int // 0: one
+	duration time.Duration
+}
+
+// figures are one run's.
+type figures struct {
+	rate     float64       // deliveries a second
+	cpu      time.Duration // of the server, for a million deliveries
+	message  time.Duration // of the server, for one message from upstream
+	p50, p99 time.Duration
+}
+
+// bed is a peer with its clients and its publisher, ready to be measured.
+type bed struct {
+	srv     *server
+	feed    *feed
+	swarm   *swarm
+	size    int64 // payload octets that a message is on the WebSocket
+	stalled []net.Conn
+}
+
+func newServer(secure bool) (*server, error) {
+	dir, err := os.MkdirTemp("", "zwsbench")
+	if err != nil {
+		return nil, err
+	}
+	return &server{address: freePort(), feed: freePort(), tls: secure, dir: dir}, nil
+}
+
+func setUp(p *peer, l load) (*bed, error) {
+	b := &bed{}
+	if err := b.open(p, l); err != nil {
+		b.close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *bed) open(p *peer, l load) (err error) {
+	if b.srv, err = newServer(l.tls); err != nil {
+		return err
+	}
+	if p.feed == nil {
+		if b.feed, err = pub(b.srv.feed); err != nil {
+			return err
+		}
+	}
+	if err = p.start(b.srv); err != nil {
+		return err
+	}
+	if err = b.srv.wait(); err != nil {
+		return err
+	}
+	if p.feed != nil {
+		if b.feed, err = p.feed(b.srv); err != nil {
+			return err
+		}
+	}
+	b.feed.topics = l.topics
+	if b.swarm, err = newSwarm(); err != nil {
+		return err
+	}
+	if err = b.swarm.connect(p, b.srv, l.clients); err != nil {
+		return fmt.Errorf("%w: %s", err, tail(b.srv.output.String()))
+	}
+	for i := range l.stalled {
+		nc, err := p.connect(b.srv, l.clients+i)
+		if err != nil {
+			return err
+		}
+		b.stalled = append(b.stalled, nc)
+	}
+	if err = b.swarm.start(); err != nil {
+		return err
+	}
+	if l.topics > 0 {
+		b.size = 1 + messageSize
+		return nil
+	}
+	return b.warmUp()
+}
+
+func (b *bed) close() {
+	if b.swarm != nil {
+		b.swarm.close()
+	}
+	for _, nc := range b.stalled {
+		nc.Close()
+	}
+	if b.feed != nil {
+		b.feed.close()
+	}
+	if b.srv != nil {
+		b.srv.stop()
+	}
+}
+
+// warmUp publishes until every client has heard something, and finds out how many octets
+// a message takes.
+func (b *bed) warmUp() error {
+	for start := time.Now(); b.swarm.low.Load() == 0; time.Sleep(20 * time.Millisecond) {
+		if time.Since(start) > 20*time.Second {
+			return fmt.Errorf("not all clients hear the publisher: %s", tail(b.srv.output.String()))
+		}
+		if err := b.feed.publish(1); err != nil {
+			return err
+		}
+	}
+	b.quiet()
+	b.swarm.rebase()
+	if err := b.feed.publish(1); err != nil {
+		return err
+	}
+	b.quiet()
+	b.size = b.swarm.low.Load()
+	if total := b.swarm.total.Load(); b.size == 0 || total != b.size*int64(len(b.swarm.clients)) {
+		return fmt.Errorf("one message gave %d octets in all, %d at the least", total, b.size)
+	}
+	return nil
+}
+
+// quiet waits until nothing arrives any more.
+func (b *bed) quiet() {
+	for last := int64(-1); ; {
+		total := b.swarm.total.Load()
+		if total == last {
+			return
+		}
+		last = total
+		time.Sleep(300 * time.Millisecond)
+	}
+}
+
+// window is how many messages the slowest client may be behind the publisher: the same
+// backpressure for every server, and less than any of them drops at.
+func window(clients int) int64 {
+	if clients >= 1000 {
+		return 1024
+	}
+	return 4096
+}
+
+// measure publishes for the load's duration.
+func (b *bed) measure(l load) (figures, error) {
+	// Before what counts, pools, buffers and windows grow.
+	if err := b.drive(l, time.Second); err != nil {
+		return figures{}, err
+	}
+	b.quiet()
+	b.swarm.time(true)
+	cpu, total, sent, start := b.srv.cpu(), b.swarm.total.Load(), b.feed.sent, time.Now()
+	if err := b.drive(l, l.duration); err != nil {
+		return figures{}, err
+	}
+	cpu, total, sent = b.srv.cpu()-cpu, b.swarm.total.Load()-total, b.feed.sent-sent
+	elapsed := time.Since(start)
+	b.swarm.time(false)
+	deliveries := float64(total) / float64(b.size)
+	f := figures{
+		rate:    deliveries / elapsed.Seconds(),
+		message: cpu / time.Duration(max(sent, 1)),
+		p50:     b.swarm.percentile(0.5),
+		p99:     b.swarm.percentile(0.99),
+	}
+	if deliveries > 0 {
+		f.cpu = time.Duration(float64(cpu) / deliveries * 1e6)
+	}
+	return f, nil
+}
+
+// drive publishes at the load's rate, or as the window allows.
+func (b *bed) drive(l load, d time.Duration) error {
+	if l.rate > 0 {
+		return b.pace(l.rate, d)
+	}
+	base, baseLow, room := b.feed.sent, b.swarm.low.Load(), window(l.clients)
+	last, progress := int64(0), time.Now()
+	for start := time.Now(); time.Since(start) < d; {
+		low := (b.swarm.low.Load() - baseLow) / b.size
+		if low > last {
+			last, progress = low, time.Now()
+		} else if time.Since(progress) > 5*time.Second {
+			return fmt.Errorf("a client has missed messages, or the server has stopped: %d sent, %d delivered", b.feed.sent-base, low)
+		}
+		free := room - (b.feed.sent - base - low)
+		if free < room/4 {
+			time.Sleep(20 * time.Microsecond)
+			continue
+		}
+		if err := b.feed.publish(int(min(free, 512))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bed) pace(rate int, d time.Duration) error {
+	sent := 0
+	for start := time.Now(); time.Since(start) < d; time.Sleep(500 * time.Microsecond) {
+		due := int(time.Since(start).Seconds() * float64(rate))
+		for ; sent < due; sent++ {
+			if err := b.feed.publish(1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// run sets a peer up and measures it once.
+func run(p *peer, l load) (figures, error) {
+	b, err := setUp(p, l)
+	if err != nil {
+		return figures{}, err
+	}
+	defer b.close()
+	return b.measure(l)
+}
+
+// idle is the resident memory that n subscribed clients cost, for each.
+func idle(p *peer, n int, secure bool) (octets int64, err error) {
+	b, err := setUp(p, load{clients: 1, tls: secure})
+	if err != nil {
+		return 0, err
+	}
+	defer b.close()
+	before, err := b.srv.resident()
+	if err != nil {
+		return 0, err
+	}
+	crowd, err := newSwarm()
+	if err != nil {
+		return 0, err
+	}
+	defer crowd.close()
+	if err := crowd.connect(p, b.srv, n); err != nil {
+		return 0, err
+	}
+	time.Sleep(5 * time.Second)
+	after, err := b.srv.resident()
+	return (after - before) / int64(n), err
+}
+
+// requests measures round trips through a bridge to an echo: clients with so many
+// requests in flight each.
+func requests(start func(*server) error, login func(*server) (*wsConn, error), clients, flight int, d time.Duration) (figures, error) {
+	srv, err := newServer(false)
+	if err != nil {
+		return figures{}, err
+	}
+	defer srv.stop()
+	l, err := echo(srv.feed, "ROUTER")
+	if err != nil {
+		return figures{}, err
+	}
+	defer l.Close()
+	if err := start(srv); err != nil {
+		return figures{}, err
+	}
+	if err := srv.wait(); err != nil {
+		return figures{}, err
+	}
+	var conns []*wsConn
+	for range clients {
+		c, err := login(srv)
+		if err != nil {
+			return figures{}, fmt.Errorf("%w: %s", err, tail(srv.output.String()))
+		}
+		defer c.Close()
+		conns = append(conns, c)
+	}
+	if _, err := trips(conns, flight, time.Second); err != nil {
+		return figures{}, err
+	}
+	cpu := srv.cpu()
+	n, err := trips(conns, flight, d)
+	cpu = srv.cpu() - cpu
+	return figures{rate: float64(n) / d.Seconds(), cpu: time.Duration(float64(cpu) / float64(max(n, 1)) * 1e6)}, err
+}
+
+// trips counts the round trips that the clients make in d.
+func trips(conns []*wsConn, flight int, d time.Duration) (total int, err error) {
+	var mu sync.Mutex
+	var working sync.WaitGroup
+	end := time.Now().Add(d)
+	for _, c := range conns {
+		working.Go(func() {
+			n, e := trip(c, flight, end)
+			mu.Lock()
+			defer mu.Unlock()
+			total += n
+			if e != nil {
+				err = e
+			}
+		})
+	}
+	working.Wait()
+	return total, err
+}
+
+// trip keeps so many requests in flight until end, and then waits for the last answers.
+func trip(c *wsConn, flight int, end time.Time) (n int, err error) {
+	c.SetDeadline(end.Add(5 * time.Second))
+	request := appendFrame(nil, opBinary, append([]byte{0}, make([]byte, messageSize)...))
+	var batch []byte
+	for range flight {
+		batch = append(batch, request...)
+	}
+	if _, err := c.Write(batch); err != nil {
+		return 0, err
+	}
+	var got counter
+	buffer := make([]byte, 64<<10)
+	answered, sent := int64(0), int64(flight)
+	for answered < sent {
+		k, err := c.in.Read(buffer)
+		if err != nil {
+			return n, fmt.Errorf("after %d round trips: %w", n, err)
+		}
+		got.count(buffer[:k])
+		fresh := got.payload/(1+messageSize) - answered
+		answered += fresh
+		if time.Now().After(end) {
+			continue
+		}
+		n += int(fresh)
+		batch = batch[:0]
+		for range fresh {
+			batch = append(batch, request...)
+		}
+		sent += fresh
+		if _, err := c.Write(batch); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}

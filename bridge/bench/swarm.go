@@ -1,0 +1,265 @@
+package main
+
+import (
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"math"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// swarm is many WebSocket clients that only read: by epoll and one goroutine, with large
+// reads, so that it is never the limit. Over TLS each has a goroutine.
+type swarm struct {
+	poll    int
+	clients []*client
+	byFD    map[int32]*client
+
+	low   atomic.Int64 // payload octets of the slowest client
+	total atomic.Int64 // of all
+
+	timing  atomic.Bool
+	mu      sync.Mutex
+	latency []time.Duration
+
+	do   chan func()
+	stop chan struct{}
+	done sync.WaitGroup
+}
+
+type client struct {
+	conn net.Conn
+	counter
+	tls  atomic.Int64 // payload, where a goroutine of its own reads
+	base int64        // payload before the measurement
+}
+
+// stampMark stands before the 16 hexadecimal digits of the time at which a message was
+// published.
+var stampMark = []byte("@@")
+
+const (
+	stampSize = 18
+	// timed is how many clients look for stamps: enough for a p99, little enough not to
+	// slow the others.
+	timed = 64
+)
+
+// clock is a monotonic time that other processes have too.
+func clock() int64 {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {
+		panic(err)
+	}
+	return t.Nano()
+}
+
+func newSwarm() (*swarm, error) {
+	poll, err := unix.EpollCreate1(0)
+	if err != nil {
+		return nil, err
+	}
+	return &swarm{
+		poll: poll,
+		byFD: make(map[int32]*client),
+		do:   make(chan func()),
+		stop: make(chan struct{}),
+	}, nil
+}
+
+// connect makes n clients of p, eight at a time.
+func (s *swarm) connect(p *peer, srv *server, n int) error {
+	var mu sync.Mutex
+	var failed error
+	var dialling sync.WaitGroup
+	for w := range 8 {
+		dialling.Go(func() {
+			for i := w; i < n; i += 8 {
+				conn, err := p.connect(srv, i)
+				mu.Lock()
+				if err != nil && failed == nil {
+					failed = fmt.Errorf("client %d: %w", i, err)
+				}
+				if failed == nil {
+					s.clients = append(s.clients, &client{conn: conn})
+				}
+				stop := failed != nil
+				mu.Unlock()
+				if stop {
+					return
+				}
+			}
+		})
+	}
+	dialling.Wait()
+	return failed
+}
+
+// start begins to read.
+func (s *swarm) start() error {
+	for i, c := range s.clients {
+		tcp, ok := c.conn.(*net.TCPConn)
+		if !ok {
+			s.done.Go(func() { s.readTLS(c, i < timed) })
+			continue
+		}
+		raw, err := tcp.SyscallConn()
+		if err != nil {
+			return err
+		}
+		var adding error
+		if err := raw.Control(func(fd uintptr) {
+			s.byFD[int32(fd)] = c
+			adding = unix.EpollCtl(s.poll, unix.EPOLL_CTL_ADD, int(fd), &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd), Pad: int32(i)})
+		}); err != nil {
+			return err
+		}
+		if adding != nil {
+			return adding
+		}
+	}
+	s.done.Go(s.loop)
+	return nil
+}
+
+// loop reads all clients that are not TLS and keeps the figures up to date.
+func (s *swarm) loop() {
+	events := make([]unix.EpollEvent, 512)
+	buffer := make([]byte, 256<<10)
+	for {
+		select {
+		case <-s.stop:
+			return
+		case f := <-s.do:
+			f()
+		default:
+		}
+		n, err := unix.EpollWait(s.poll, events, 5)
+		if err != nil && err != unix.EINTR {
+			panic(err)
+		}
+		for _, e := range events[:max(n, 0)] {
+			c := s.byFD[e.Fd]
+			k, err := unix.Read(int(e.Fd), buffer)
+			if k <= 0 {
+				if err != unix.EAGAIN {
+					unix.EpollCtl(s.poll, unix.EPOLL_CTL_DEL, int(e.Fd), nil)
+				}
+				continue
+			}
+			c.count(buffer[:k])
+			if e.Pad < timed && s.timing.Load() {
+				s.stamps(buffer[:k])
+			}
+		}
+		s.sum()
+	}
+}
+
+func (s *swarm) sum() {
+	low, total := int64(math.MaxInt64), int64(0)
+	for _, c := range s.clients {
+		n := c.payload + c.tls.Load() - c.base
+		low, total = min(low, n), total+n
+	}
+	s.low.Store(low)
+	s.total.Store(total)
+}
+
+// rebase has what was received so far not count any more.
+func (s *swarm) rebase() {
+	done := make(chan struct{})
+	s.do <- func() {
+		for _, c := range s.clients {
+			c.base = c.payload + c.tls.Load()
+		}
+		s.sum()
+		close(done)
+	}
+	<-done
+}
+
+func (s *swarm) readTLS(c *client, timing bool) {
+	var count counter
+	buffer := make([]byte, 64<<10)
+	for {
+		k, err := c.conn.Read(buffer)
+		if err != nil {
+			return
+		}
+		count.count(buffer[:k])
+		c.tls.Store(count.payload)
+		if timing && s.timing.Load() {
+			s.stamps(buffer[:k])
+		}
+	}
+}
+
+// stamps notes how old the messages in p are. One that is cut by the end of a read is not
+// looked at.
+func (s *swarm) stamps(p []byte) {
+	now := clock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		i := bytes.Index(p, stampMark)
+		if i < 0 || len(p) < i+stampSize {
+			return
+		}
+		if sent, err := strconv.ParseInt(string(p[i+2:i+stampSize]), 16, 64); err == nil {
+			s.latency = append(s.latency, time.Duration(now-sent))
+		}
+		p = p[i+stampSize:]
+	}
+}
+
+// percentile of the latencies; 0 if there are none.
+func (s *swarm) percentile(q float64) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.latency) == 0 {
+		return 0
+	}
+	slices.Sort(s.latency)
+	return s.latency[min(int(q*float64(len(s.latency))), len(s.latency)-1)]
+}
+
+// time starts the latencies anew, or ends taking them.
+func (s *swarm) time(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if on {
+		s.latency = s.latency[:0]
+	}
+	s.timing.Store(on)
+}
+
+func (s *swarm) close() {
+	close(s.stop)
+	for _, c := range s.clients {
+		c.conn.Close()
+	}
+	s.done.Wait()
+	unix.Close(s.poll)
+}
+
+// dial connects to a server on this machine.
+func dial(srv *server) (net.Conn, error) {
+	nc, err := net.DialTimeout("tcp", srv.address, 10*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	nc.SetDeadline(time.Now().Add(20 * time.Second))
+	if !srv.tls {
+		return nc, nil
+	}
+	t := tls.Client(nc, &tls.Config{InsecureSkipVerify: true}) // its own certificate, on loopback
+	return t, t.Handshake()
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bufio"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+)
+
+// wsConn is the client side of a WebSocket, as small as a benchmark needs it.
+type wsConn struct {
+	net.Conn
+	in *bufio.Reader
+}
+
+// upgrade makes a WebSocket of nc (RFC 6455, section 4.1).
+func upgrade(nc net.Conn, path, subprotocol string) (*wsConn, error) {
+	key := base64.StdEncoding.EncodeToString(make([]byte, 16))
+	request := "GET " + path + " HTTP/1.1\r\nHost: " + nc.RemoteAddr().String() +
+		"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + key + "\r\n"
+	if subprotocol != "" {
+		request += "Sec-WebSocket-Protocol: " + subprotocol + "\r\n"
+	}
+	if _, err := io.WriteString(nc, request+"\r\n"); err != nil {
+		return nil, err
+	}
+	in := bufio.NewReaderSize(nc, 4096)
+	answer, err := http.ReadResponse(in, nil)
+	if err != nil {
+		return nil, err
+	}
+	if answer.StatusCode != http.StatusSwitchingProtocols {
+		return nil, fmt.Errorf("upgrade of %s: %s", path, answer.Status)
+	}
+	return &wsConn{nc, in}, nil
+}
+
+const (
+	opText   = 1
+	opBinary = 2
+	opClose  = 8
+)
+
+// appendFrame appends a masked frame; the mask is zero, which is a mask like another.
+func appendFrame(dst []byte, opcode byte, payload []byte) []byte {
+	dst = append(dst, 0x80|opcode)
+	switch n := len(payload); {
+	case n < 126:
+		dst = append(dst, 0x80|byte(n))
+	case n < 1<<16:
+		dst = append(dst, 0x80|126)
+		dst = binary.BigEndian.AppendUint16(dst, uint16(n))
+	default:
+		dst = append(dst, 0x80|127)
+		dst = binary.BigEndian.AppendUint64(dst, uint64(n))
+	}
+	dst = append(dst, 0, 0, 0, 0)
+	return append(dst, payload...)
+}
+
+func (c *wsConn) send(opcode byte, payload string) error {
+	_, err := c.Write(appendFrame(nil, opcode, []byte(payload)))
+	return err
+}
+
+// receive reads the next data frame.
+func (c *wsConn) receive() ([]byte, error) {
+	for {
+		var head [2]byte
+		if _, err := io.ReadFull(c.in, head[:]); err != nil {
+			return nil, err
+		}
+		size := uint64(head[1])
+		var long [8]byte
+		switch size {
+		case 126:
+			if _, err := io.ReadFull(c.in, long[6:]); err != nil {
+				return nil, err
+			}
+			size = binary.BigEndian.Uint64(long[:])
+		case 127:
+			if _, err := io.ReadFull(c.in, long[:]); err != nil {
+				return nil, err
+			}
+			size = binary.BigEndian.Uint64(long[:])
+		}
+		if size > 1<<20 {
+			return nil, fmt.Errorf("frame of %d octets", size)
+		}
+		payload := make([]byte, size)
+		if _, err := io.ReadFull(c.in, payload); err != nil {
+			return nil, err
+		}
+		switch head[0] & 0xf {
+		case opClose:
+			return nil, fmt.Errorf("closed by the server: %q", payload)
+		case 9, 10:
+			continue
+		}
+		return payload, nil
+	}
+}
+
+// counter counts the payload octets of the data frames that arrive on one connection.
+type counter struct {
+	payload int64
+	skip    int // of the frame that is being read
+	header  [10]byte
+	have    int // octets of header
+}
+
+// count takes what was read. Most frames have a header of two octets that is here whole.
+func (c *counter) count(p []byte) {
+	for len(p) > 0 {
+		if c.skip > 0 {
+			n := min(c.skip, len(p))
+			c.skip -= n
+			p = p[n:]
+			continue
+		}
+		if c.have == 0 && len(p) >= 2 && p[1] < 126 {
+			c.frame(p[0], int(p[1]))
+			p = p[2:]
+			continue
+		}
+		c.header[c.have] = p[0]
+		c.have++
+		p = p[1:]
+		switch {
+		case c.have == 2 && c.header[1] < 126:
+			c.frame(c.header[0], int(c.header[1]))
+		case c.have == 4 && c.header[1] == 126:
+			c.frame(c.header[0], int(binary.BigEndian.Uint16(c.header[2:])))
+		case c.have == 10:
+			c.frame(c.header[0], int(binary.BigEndian.Uint64(c.header[2:])))
+		}
+	}
+}
+
+func (c *counter) frame(first byte, size int) {
+	c.have, c.skip = 0, size
+	if first&0xf < opClose {
+		c.payload += int64(size)
+	}
+}
