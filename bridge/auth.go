@@ -81,7 +81,7 @@ func newEntry(c *Config, e ChainEntry, made map[string]any) (zap.Entry, error) {
 	}
 	entry := zap.Entry{Name: e.Authn, Handler: handler, Domains: e.Domains, UserPrefix: c.Auth[e.Authn].UserPrefix}
 	if len(entry.Domains) == 0 {
-		entry.Domains = frontDomains(c)
+		entry.Domains = c.ClientDomains()
 	}
 	for _, name := range e.Authz {
 		authorizer, ok := made[name].(zap.Authorizer)
@@ -91,17 +91,6 @@ func newEntry(c *Config, e ChainEntry, made map[string]any) (zap.Entry, error) {
 		entry.Authz = append(entry.Authz, authorizer)
 	}
 	return entry, nil
-}
-
-// frontDomains are the domains that clients log in to, and native servers ask about.
-func frontDomains(c *Config) []string {
-	domains := []string{c.Zap.Domain}
-	for i := range c.Routes {
-		if d := c.Routes[i].Domain; !slices.Contains(domains, d) {
-			domains = append(domains, d)
-		}
-	}
-	return domains
 }
 
 // newAuthenticator makes a handler, an authorizer, or what is both.
@@ -121,7 +110,11 @@ func newAuthenticator(c *Config, a AuthConfig, log *slog.Logger) (any, error) {
 	case *CurveConfig:
 		return curvekeys.New(curvekeys.Options{Dir: string(s.Dir), Logger: log})
 	case *CertificateConfig:
-		return certificate.New(certificate.Options{})
+		o := certificate.Options{}
+		for _, field := range s.UserFrom {
+			o.UserFrom = append(o.UserFrom, certificate.Field(field))
+		}
+		return certificate.New(o)
 	case *RemoteConfig:
 		return newRemote(s)
 	}

@@ -19,9 +19,15 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// start runs a bridge with the given configuration text, below a folder that holds
-// users.htpasswd with alice and bob, and returns its WebSocket URL.
+// start runs a bridge with the given configuration text and returns its WebSocket URL.
 func start(t *testing.T, text string) (url string, b *bridge.Bridge) {
+	t.Helper()
+	return startIn(t, func(string) string { return text })
+}
+
+// startIn is start for a configuration that needs files beside it: config makes them in
+// dir. There are users.htpasswd with alice and bob, and the key pair "bridge".
+func startIn(t *testing.T, config func(dir string) string) (url string, b *bridge.Bridge) {
 	t.Helper()
 	dir := t.TempDir()
 	for _, user := range []string{"alice", "bob"} {
@@ -31,14 +37,14 @@ func start(t *testing.T, text string) (url string, b *bridge.Bridge) {
 	}
 	writeKey(t, dir, "bridge", bridgeKey)
 	file := filepath.Join(dir, "bridge.toml")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(config(dir)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	config, faults := bridge.Load(file)
+	loaded, faults := bridge.Load(file)
 	if err := faults.Err(); err != nil {
 		t.Fatal(err)
 	}
-	b, err := bridge.New(config, bridge.Options{})
+	b, err := bridge.New(loaded, bridge.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ const chunkSize = 256
 
 // Message implements backend.Receiver: it queues what the client may see.
 func (c *channel) Message(m zmtp.Message) error {
-	if p := c.privileges.Load(); !p.unlimited && subscribes(c.route.config.Socket) && !p.Deliver(topic(c.route.config.Socket, m)) {
+	if p := c.privileges.Load(); !p.unlimited && filtered(c.route.config.Socket) && !p.Deliver(topic(c.route.config.Socket, m)) {
 		return nil
 	}
 	if c.chunk == nil {

@@ -142,6 +142,9 @@ func (r *rules) privileges(l *zws.Login) (*privileges, error) {
 	if err != nil {
 		return nil, forbidden(err)
 	}
+	if allowed.Empty() {
+		return nil, &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused, Reason: "no rule of this route is for you"}
+	}
 	return newPrivileges(rights.And(allowed, granted)), nil
 }
 

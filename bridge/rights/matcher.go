@@ -188,3 +188,5 @@ func (m *matcher) below(prefix string) (longer [][]byte, filter bool) {
 	}
 	return longer, filter
 }
+
+func (m *matcher) empty() bool { return len(m.prefixes) == 0 && len(m.leveled) == 0 }

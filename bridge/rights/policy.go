@@ -178,6 +178,9 @@ func (s *Set) Subscribe(_ context.Context, prefix []byte) (Grant, error) {
 	return Grant{Prefixes: below, Filter: filter}, nil
 }
 
+// Empty tells that nothing at all is allowed.
+func (s *Set) Empty() bool { return s.subscribe.empty() && s.send.empty() }
+
 // Deliver tells whether a pattern allows the topic.
 func (s *Set) Deliver(topic []byte) bool { return s.subscribe.match(topic) }
 

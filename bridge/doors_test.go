@@ -1,0 +1,360 @@
+package bridge_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/zwsbridge/zwsbridge/certs"
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// Each test of this file tries a door that must stay shut.
+
+// TestBindDoor has a resident's password tried where controllers dial in, and a
+// controller's key where residents log in.
+func TestBindDoor(t *testing.T) {
+	endpoint := strings.Replace(nobody(t), "localhost", "127.0.0.1", 1)
+	url, _ := startIn(t, func(dir string) string {
+		keys := filepath.Join(dir, "controllers")
+		if err := os.Mkdir(keys, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		public := *bridgeKey
+		public.HasSecret = false
+		if err := public.Write(filepath.Join(keys, "house1")); err != nil {
+			t.Fatal(err)
+		}
+		writeKey(t, dir, "server", nativeKey)
+		return fmt.Sprintf(`
+[server]
+curve_cert = "server"
+[zap]
+domain = "residents"
+chain = [ { authn = "users" }, { authn = "controllers", domains = ["devices"] } ]
+[auth.users]
+type = "htpasswd"
+file = "users.htpasswd"
+[auth.controllers]
+type = "curve"
+dir = "controllers"
+[[route]]
+path = "/d"
+socket = "SUB"
+bind = [%q]
+bind_domain = "devices"
+mechanism = "CURVE"
+client_mechanisms = ["PLAIN", "CURVE"]
+ready = "none"
+`, endpoint)
+	})
+
+	pub := zmtp.Options{SocketType: zmtp.PUB}
+	good := zmtp.Curve{Public: bridgeKey.Public, Secret: bridgeKey.Secret, ServerKey: nativeKey.Public}
+
+	t.Run("controller where controllers dial in", func(t *testing.T) {
+		c, err := zmtp.Dial(t.Context(), endpoint, good, pub)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+	})
+	t.Run("resident's password where controllers dial in", func(t *testing.T) {
+		_, err := zmtp.Dial(t.Context(), endpoint, zmtp.Plain{User: "alice", Password: "alice's secret"}, pub)
+		if _, ok := errors.AsType[*zmtp.MechanismError](err); !ok {
+			t.Errorf("got %v, want another mechanism", err)
+		}
+	})
+	t.Run("unknown key where controllers dial in", func(t *testing.T) {
+		_, err := zmtp.Dial(t.Context(), endpoint, zmtp.Curve{Public: strangerKey.Public, Secret: strangerKey.Secret, ServerKey: nativeKey.Public}, pub)
+		if refused, ok := errors.AsType[*zmtp.RefusedError](err); !ok || refused.Status != zap.Refused {
+			t.Errorf("got %v, want a refusal with 400", err)
+		}
+	})
+	t.Run("controller's key where residents log in", func(t *testing.T) {
+		got := refusal(t, url+"/d", zws.DialOptions{SocketType: zmtp.SUB, Security: good})
+		if got.Code != 4400 {
+			t.Errorf("got %v, want 4400", got)
+		}
+	})
+}
+
+// TestRightsDoors tries to get at others' topics.
+func TestRightsDoors(t *testing.T) {
+	url, _ := start(t, usersOnly+fmt.Sprintf(`
+[auth.guests]
+type = "anonymous"
+[[route]]
+path = "/own"
+socket = "SUB"
+mechanism = "NULL"
+connect = [%[1]q]
+allow = [ { user = "*", subscribe = ["house/{user}/"] } ]
+[[route]]
+path = "/send"
+socket = "DEALER"
+mechanism = "NULL"
+connect = [%[2]q]
+allow = [ { user = "*", send = ["house/{user}/"] } ]
+[[route]]
+path = "/req"
+socket = "REQ"
+mechanism = "NULL"
+connect = [%[3]q]
+allow = [ { user = "*", send = ["house/{user}/"] } ]
+`, native(t, zmtp.PUB, zap.NULL, answer(zap.OK)), native(t, zmtp.ROUTER, zap.NULL, answer(zap.OK)), native(t, zmtp.REP, zap.NULL, answer(zap.OK))))
+	for _, tc := range []struct {
+		name    string
+		path    string
+		as      zmtp.SocketType
+		message zmtp.Message
+		code    zws.Code
+	}{
+		{"another's house", "/own", zmtp.SUB, zmtp.Message{[]byte("\x01house/bob/")}, 4403},
+		{"all houses", "/own", zmtp.SUB, zmtp.Message{[]byte("\x01")}, 4403},
+		{"a wildcard", "/own", zmtp.SUB, zmtp.Message{[]byte("\x01house/+/")}, 4403},
+		{"a name that begins with one's own", "/own", zmtp.SUB, zmtp.Message{[]byte("\x01house/alice2/")}, 4403},
+		{"a topic that is too long", "/own", zmtp.SUB, zmtp.Message{append([]byte("\x01house/alice/"), make([]byte, 1<<10)...)}, 4403},
+		{"a message on SUB", "/own", zmtp.SUB, zmtp.Message{[]byte("hello")}, 1002},
+		{"sending to another's house", "/send", zmtp.DEALER, zmtp.Message{[]byte("house/bob/switch"), []byte("on")}, 4403},
+		{"one's own topic in another frame", "/send", zmtp.DEALER, zmtp.Message{[]byte("house/bob/switch"), []byte("house/alice/switch")}, 4403},
+		{"one's own topic behind a delimiter", "/send", zmtp.DEALER, zmtp.Message{nil, []byte("house/alice/switch")}, 4403},
+		{"an empty message", "/send", zmtp.DEALER, zmtp.Message{nil}, 4403},
+		{"REQ to another's house", "/req", zmtp.REQ, zmtp.Message{nil, []byte("house/bob/switch")}, 4403},
+		{"REQ with one's own topic before the delimiter", "/req", zmtp.REQ, zmtp.Message{[]byte("house/alice/switch"), nil, []byte("house/bob/switch")}, 4403},
+		{"REQ without a delimiter", "/req", zmtp.REQ, zmtp.Message{[]byte("house/alice/switch")}, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c, err := dial(t.Context(), url+tc.path, "alice", tc.as)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if err := c.Send(tc.message); err != nil {
+				t.Fatal(err)
+			}
+			_, err = c.Recv()
+			got, ok := errors.AsType[*zws.CloseError](err)
+			if !ok || tc.code != 0 && got.Code != tc.code {
+				t.Errorf("got %v, want %d", err, tc.code)
+			}
+		})
+	}
+}
+
+// TestSubscriptionsDoor: one client may not fill our memory.
+func TestSubscriptionsDoor(t *testing.T) {
+	url, _ := start(t, usersOnly+fmt.Sprintf(`
+[server]
+max_subscriptions = 1000
+[[route]]
+path = "/d"
+socket = "SUB"
+mechanism = "NULL"
+connect = [%q]
+`, native(t, zmtp.PUB, zap.NULL, answer(zap.OK))))
+	c, err := dial(t.Context(), url+"/d", "alice", zmtp.SUB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.Recv()
+		done <- err
+	}()
+	for i := range 100_000 {
+		if c.Subscribe(fmt.Appendf(nil, "topic %d", i)) != nil {
+			break
+		}
+	}
+	if got, ok := errors.AsType[*zws.CloseError](<-done); !ok || got.Code != 4403 {
+		t.Errorf("got %v, want 4403 after 1000 subscriptions", got)
+	}
+}
+
+// TestCookieDoor: a page from elsewhere may not use the cookie that the browser sends for
+// it, even where any origin may connect.
+func TestCookieDoor(t *testing.T) {
+	tokens := native27(t, func(req *zap.Request) *zap.Reply {
+		if req.Mechanism == zap.BEARER && string(req.Credentials[0]) == "good" {
+			return &zap.Reply{Status: zap.OK, UserID: "alice"}
+		}
+		return &zap.Reply{Status: zap.Refused}
+	})
+	url, _ := start(t, fmt.Sprintf(`
+[server]
+origins = ["*"]
+[zap]
+chain = [ { authn = "tokens" } ]
+[auth.tokens]
+type = "zap"
+endpoint = %q
+[[route]]
+path = "/d"
+socket = "SUB"
+mechanism = "NULL"
+client_mechanisms = ["BEARER"]
+connect = [%q]
+`, tokens, native(t, zmtp.PUB, zap.NULL, answer(zap.OK))))
+	cookie := func(origin string) zws.DialOptions {
+		h := http.Header{"Cookie": {"zws_token=good"}}
+		if origin != "" {
+			h.Set("Origin", origin)
+		}
+		return zws.DialOptions{SocketType: zmtp.SUB, Header: h}
+	}
+	same := "http" + strings.TrimPrefix(url, "ws")
+	for _, origin := range []string{"", same} {
+		c, err := zws.Dial(t.Context(), url+"/d", cookie(origin))
+		if err != nil {
+			t.Fatalf("origin %q: %v", origin, err)
+		}
+		c.Close()
+	}
+	if got := refusal(t, url+"/d", cookie("https://evil.example")); got.Code != 4400 {
+		t.Errorf("cookie from a foreign page: %v, want 4400", got)
+	}
+}
+
+// native27 is a ZAP handler elsewhere, as a program in another language would be one.
+func native27(t *testing.T, decide func(*zap.Request) *zap.Reply) (endpoint string) {
+	t.Helper()
+	l, err := zmtp.Listen("tcp://127.0.0.1:0", zap.NULL, nativeSecurity(answer(zap.OK)), zmtp.ListenOptions{Options: zmtp.Options{SocketType: zmtp.ROUTER}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serve27(c, decide)
+		}
+	}()
+	t.Cleanup(func() { l.Close(); <-done })
+	return l.Endpoint()
+}
+
+func serve27(c *zmtp.Conn, decide func(*zap.Request) *zap.Reply) {
+	defer c.Close()
+	for {
+		m, err := c.ReadMessage()
+		if err != nil {
+			return
+		}
+		req, err := zap.ParseRequest(m[1:]) // after the delimiter
+		if err != nil {
+			return
+		}
+		reply, err := decide(req).Frames(req.ID)
+		if err != nil || c.Write(append(zmtp.Message{nil}, reply...)) != nil {
+			return
+		}
+	}
+}
+
+// TestUserDoor: a name that is empty, or means more than a name, opens nobody's house.
+func TestUserDoor(t *testing.T) {
+	var user string
+	handler := native27(t, func(*zap.Request) *zap.Reply { return &zap.Reply{Status: zap.OK, UserID: user} })
+	url, _ := startIn(t, func(dir string) string {
+		writeKey(t, dir, "alice", bridgeKey)
+		return fmt.Sprintf(`
+[zap]
+chain = [ { authn = "any" } ]
+[auth.any]
+type = "zap"
+endpoint = %q
+[[route]]
+path = "/own"
+socket = "SUB"
+mechanism = "NULL"
+connect = [%q]
+allow = [ { user = "*", subscribe = ["house/{user}/"] } ]
+[[route]]
+path = "/key"
+socket = "SUB"
+mechanism = "CURVE"
+cert = "{user}"
+server_key = %q
+connect = [%q]
+`, handler, native(t, zmtp.PUB, zap.NULL, answer(zap.OK)), certs.EncodeKey(nativeKey.Public), native(t, zmtp.PUB, zap.CURVE, answer(zap.OK)))
+	})
+	for _, user = range []string{"", "+", "#", "*", "a/b", "../alice"} {
+		if got := refusal(t, url+"/own", asAlice()); got.Code != 4403 {
+			t.Errorf("user %q on a route for {user}: %v, want 4403", user, got)
+		}
+	}
+	for _, user = range []string{"", "+", "#", "*", "a/b", "../alice", "..", ".alice", "alice_secret", "bob"} {
+		if got := refusal(t, url+"/key", asAlice()); got.Code != 4403 {
+			t.Errorf("user %q with a key of its own: %v, want 4403", user, got)
+		}
+	}
+	user = "alice"
+	for _, path := range []string{"/own", "/key"} {
+		c, err := dial(t.Context(), url+path, "alice", zmtp.SUB)
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		c.Close()
+	}
+}
+
+// TestFailures: who guesses is made to wait, and then shut out for a while.
+func TestFailures(t *testing.T) {
+	url, _ := start(t, usersOnly+fmt.Sprintf(`
+[server]
+max_failures = 2
+[[route]]
+path = "/d"
+socket = "SUB"
+mechanism = "NULL"
+connect = [%q]
+`, native(t, zmtp.PUB, zap.NULL, answer(zap.OK))))
+	wrong := zws.DialOptions{SocketType: zmtp.SUB, Security: zmtp.Plain{User: "alice", Password: "x"}}
+	for range 2 {
+		if got := refusal(t, url+"/d", wrong); got.Code != 4400 {
+			t.Fatalf("got %v, want 4400", got)
+		}
+	}
+	for _, o := range []zws.DialOptions{wrong, asAlice()} {
+		if got := refusal(t, url+"/d", o); got.Code != 4429 || got.Status != 0 {
+			t.Errorf("got %v, want 4429 without ERROR", got)
+		}
+	}
+}
+
+// TestConnectionsDoor: an address gets as many connections as the limit says.
+func TestConnectionsDoor(t *testing.T) {
+	url, _ := start(t, usersOnly+fmt.Sprintf(`
+[server]
+max_connections_per_ip = 2
+[[route]]
+path = "/d"
+socket = "SUB"
+mechanism = "NULL"
+connect = [%q]
+`, native(t, zmtp.PUB, zap.NULL, answer(zap.OK))))
+	ctx := context.Background()
+	for range 2 {
+		c, err := dial(ctx, url+"/d", "alice", zmtp.SUB)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	if got := refusal(t, url+"/d", asAlice()); got.Code != 4429 {
+		t.Errorf("got %v, want 4429", got)
+	}
+}
