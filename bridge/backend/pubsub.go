@@ -42,7 +42,7 @@ func (s *subscriber) send(x *session, msgs []zmtp.Message) (int, error) {
 		topic, on, ok := subscription(m)
 		switch {
 		case ok && on:
-			if first, _ := s.union.add(string(topic), x); first {
+			if s.union.add(string(topic), x) {
 				s.tell(m)
 			}
 		case ok:
@@ -206,7 +206,7 @@ func (s *publisher) receive(p *peer, m zmtp.Message) error {
 	case len(p.topics) >= c.o.MaxSubscriptions:
 		err = fmt.Errorf("%w: more than %d subscriptions", zmtp.ErrTooLarge, c.o.MaxSubscriptions)
 	default:
-		if first, _ := s.union.add(string(topic), p); first {
+		if s.union.add(string(topic), p) {
 			s.news = append(s.news, news{subscriptionMessage(subscribe, string(topic)), nil})
 		}
 	}

@@ -21,11 +21,11 @@ type topics[T holder] struct {
 
 type length struct{ octets, topics int }
 
-// add notes that h subscribes to topic. first: nobody did before. fresh: h did not.
-func (t *topics[T]) add(topic string, h T) (first, fresh bool) {
+// add notes that h subscribes to topic. first: nobody did before.
+func (t *topics[T]) add(topic string, h T) (first bool) {
 	own := h.subscriptions()
 	if _, ok := (*own)[topic]; ok {
-		return false, false
+		return false
 	}
 	if *own == nil {
 		*own = make(map[string]struct{})
@@ -43,7 +43,7 @@ func (t *topics[T]) add(topic string, h T) (first, fresh bool) {
 		}
 		t.lengths[i].topics++
 	}
-	return first, true
+	return first
 }
 
 // remove notes that h no longer subscribes to topic. last: nobody does now.

@@ -1,0 +1,196 @@
+package backend
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// TestTwoPublishersOnOneSub aggregates two endpoints.
+func TestTwoPublishersOnOneSub(t *testing.T) {
+	one, two := newNative(t, zmtp.PUB), newNative(t, zmtp.XPUB)
+	in := newInbox()
+	s := dial(t, options(zmtp.SUB, one, two), in)
+	send(t, s, message("\x01"))
+	got := make(map[string]int)
+	for i, n := range []*native{one, two} {
+		c := n.accept()
+		want(t, read(t, c), "\x01")
+		for j := range 50 {
+			c.Write(message(fmt.Sprint(i), fmt.Sprint(j)))
+		}
+	}
+	for range 100 {
+		got[in.next(t)]++
+	}
+	if len(got) != 100 {
+		t.Errorf("%d different messages, want 100", len(got))
+	}
+}
+
+// TestXSubSendsUpstream: other messages than subscriptions go to all publishers.
+func TestXSubSendsUpstream(t *testing.T) {
+	one, two := newNative(t, zmtp.XPUB), newNative(t, zmtp.XPUB)
+	s := dial(t, options(zmtp.XSUB, one, two), newInbox())
+	send(t, s, message("\x01a"), message("up", "stream"), message("\x01b"), message("\x00a"), message(""))
+	for _, n := range []*native{one, two} {
+		c := n.accept()
+		for _, m := range []string{"\x01a", "up|stream", "\x01b", "\x00a", ""} {
+			want(t, read(t, c), m)
+		}
+	}
+}
+
+// TestPublisher: the union of the backends' subscriptions is heard, each gets what it
+// asked for and no more, and what one that goes away held alone is taken back.
+func TestPublisher(t *testing.T) {
+	for _, ours := range []zmtp.SocketType{zmtp.PUB, zmtp.XPUB} {
+		t.Run(string(ours), func(t *testing.T) {
+			one, two := newNative(t, zmtp.SUB), newNative(t, zmtp.XSUB)
+			in := newInbox()
+			s := dial(t, options(ours, one, two), in)
+			a, b := one.accept(), two.accept()
+			a.Subscribe([]byte("house/1/"), []byte("all"))
+			want(t, in.next(t), "\x01house/1/")
+			want(t, in.next(t), "\x01all")
+			b.Subscribe([]byte("all"), []byte("house/2/"), []byte("house/2/"), []byte("house/2/x"))
+			want(t, in.next(t), "\x01house/2/")
+			want(t, in.next(t), "\x01house/2/x")
+			send(t, s, message("house/1/t", "1"), message("house/2/x", "2"), message("house/3", "3"), message("all", "4"), message("al"))
+			want(t, read(t, a), "house/1/t|1")
+			want(t, read(t, a), "all|4")
+			want(t, read(t, b), "house/2/x|2") // once, though two subscriptions match
+			want(t, read(t, b), "all|4")
+			a.Cancel([]byte("all"), []byte("never asked for"))
+			b.Cancel([]byte("house/2/x"))
+			want(t, in.next(t), "\x00house/2/x")
+			one.listener.Close()
+			a.Close()
+			want(t, in.next(t), "\x00house/1/")
+			b.Write(message("from", "a subscriber"))
+			if ours == zmtp.XPUB {
+				want(t, in.next(t), "from|a subscriber")
+			} else {
+				eventually(t, "it is dropped", func() bool { return s.Stats().Unasked == 1 })
+			}
+			b.Cancel([]byte("all"))
+			want(t, in.next(t), "\x00all")
+			in.empty(t)
+		})
+	}
+}
+
+// TestPublisherDoesNotWait: what a subscriber does not take is dropped.
+func TestPublisherDoesNotWait(t *testing.T) {
+	p := newPipes(t, zmtp.SUB, "one", "two")
+	in := newInbox()
+	o := p.options(zmtp.PUB)
+	o.HighWaterMark, o.Linger = 5, -1
+	s := dial(t, o, in)
+	stalled, good := <-p.served["one"], <-p.served["two"]
+	stalled.Subscribe(nil)
+	want(t, in.next(t), "\x01")
+	good.Subscribe([]byte("t"))
+	want(t, in.next(t), "\x01t")
+	for i := range 20 {
+		send(t, s, message("topic", fmt.Sprint(i)))
+		want(t, read(t, good), fmt.Sprint("topic|", i))
+	}
+	if n := s.Stats().Overflow; n < 14 || n > 15 {
+		t.Errorf("%d dropped of 20 for the stalled one, want 15", n)
+	}
+}
+
+// TestPublisherLimits: a subscriber beyond a limit is disconnected, one at it is not.
+func TestPublisherLimits(t *testing.T) {
+	good, many, long := newNative(t, zmtp.SUB), newNative(t, zmtp.SUB), newNative(t, zmtp.SUB)
+	in := newInbox()
+	o := options(zmtp.PUB, good, many, long)
+	o.MaxSubscriptions, o.MaxTopic = 3, 5
+	s := dial(t, o, in)
+	a, b, c := good.accept(), many.accept(), long.accept()
+	good.listener.Close()
+	many.listener.Close()
+	long.listener.Close()
+	a.Subscribe([]byte("12345"), []byte("2"), []byte("3"))
+	for _, m := range []string{"\x0112345", "\x012", "\x013"} {
+		want(t, in.next(t), m)
+	}
+	b.Subscribe([]byte("2"), []byte("3"), []byte("12345"), []byte("4"))
+	c.Subscribe([]byte("123456"))
+	eventually(t, "both are gone", func() bool {
+		status := s.Status()
+		return status[0].State == Connected && status[1].State != Connected && status[2].State != Connected
+	})
+	send(t, s, message("2"))
+	want(t, read(t, a), "2")
+	in.empty(t)
+}
+
+// TestTopics holds topics against a slow obvious model.
+func TestTopics(t *testing.T) {
+	var index topics[*peer]
+	peers := make([]*peer, 5)
+	model := make([]map[string]bool, len(peers))
+	for i := range peers {
+		peers[i], model[i] = &peer{}, make(map[string]bool)
+	}
+	random := func() string {
+		return strings.Repeat("a", rand.IntN(3)) + strings.Repeat("b", rand.IntN(3)) + strings.Repeat("a", rand.IntN(2))
+	}
+	for range 20000 {
+		i, topic := rand.IntN(len(peers)), random()
+		held := 0
+		for _, m := range model {
+			if m[topic] {
+				held++
+			}
+		}
+		switch rand.IntN(20) {
+		default:
+			first := index.add(topic, peers[i])
+			if first != (held == 0) {
+				t.Fatalf("add %q: first %v with %d holders", topic, first, held)
+			}
+			model[i][topic] = true
+		case 1, 2, 3, 4, 5, 6, 7, 8:
+			last := index.remove(topic, peers[i])
+			if last != (held == 1 && model[i][topic]) {
+				t.Fatalf("remove %q: last %v with %d holders", topic, last, held)
+			}
+			delete(model[i], topic)
+		case 9:
+			for _, gone := range index.removeAll(peers[i]) {
+				if !model[i][gone] {
+					t.Fatalf("%q was not held", gone)
+				}
+			}
+			clear(model[i])
+		}
+		probe := random() + random()
+		matched := index.match(nil, []byte(probe))
+		for j, m := range model {
+			want, got := false, 0
+			for topic := range m {
+				want = want || strings.HasPrefix(probe, topic)
+			}
+			for _, p := range matched {
+				if p == peers[j] {
+					got++
+				}
+			}
+			if want != (got == 1) || got > 1 {
+				t.Fatalf("%q matched %d times, want %v", probe, got, want)
+			}
+		}
+	}
+	for _, p := range peers {
+		index.removeAll(p)
+	}
+	if len(index.holders) > 0 || len(index.lengths) > 0 {
+		t.Errorf("left over: %v %v", index.holders, index.lengths)
+	}
+}

@@ -1,0 +1,270 @@
+package backend
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// isProtocol: the error is the client's fault, and package zws can tell.
+func isProtocol(t *testing.T, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) || !errors.Is(err, zmtp.ErrProtocol) {
+		t.Errorf("error %v, want %v", err, want)
+	}
+}
+
+func TestReqLockStep(t *testing.T) {
+	n := newNative(t, zmtp.REP)
+	in := newInbox()
+	s := dial(t, options(zmtp.REQ, n), in)
+	c := n.accept()
+	isProtocol(t, s.Send(t.Context(), message("no delimiter")), ErrEnvelope)
+	isProtocol(t, s.Send(t.Context(), message("envelope", "", "x")), ErrEnvelope)
+	isProtocol(t, s.Send(t.Context(), message("")), ErrEnvelope)
+	for i := range 3 {
+		request := fmt.Sprint("request ", i)
+		send(t, s, message("", request))
+		want(t, read(t, c), "|"+request)
+		isProtocol(t, s.Send(t.Context(), message("", "too early")), ErrLockStep)
+		c.Write(message("no delimiter"), message("", "reply"), message("", "and one more"))
+		want(t, in.next(t), "|reply")
+	}
+	eventually(t, "what was not asked for is dropped", func() bool { return s.Stats().Unasked == 6 })
+	in.empty(t)
+}
+
+// TestReqAsksInTurn: requests go round, and only the one that was asked is heard.
+func TestReqAsksInTurn(t *testing.T) {
+	one, two := newNative(t, zmtp.ROUTER), newNative(t, zmtp.REP)
+	in := newInbox()
+	s := dial(t, options(zmtp.REQ, one, two), in)
+	conns := []*zmtp.Conn{one.accept(), two.accept()}
+	asked := make(chan int)
+	for i, c := range conns {
+		go func() {
+			for {
+				if _, err := c.ReadMessage(); err != nil {
+					return
+				}
+				asked <- i
+			}
+		}()
+	}
+	last := -1
+	for i := range 6 {
+		send(t, s, message("", "?"))
+		who := <-asked
+		if who == last {
+			t.Errorf("request %d: backend %d was asked twice in a row", i, who+1)
+		}
+		last = who
+		conns[1-who].Write(message("", "from the other"))
+		eventually(t, "the other is not heard", func() bool { return s.Stats().Unasked == uint64(i+1) })
+		conns[who].Write(message("", fmt.Sprint("answer ", i)))
+		want(t, in.next(t), fmt.Sprint("|answer ", i))
+	}
+}
+
+// TestReqAfterLoss: the reply to a request that was lost with its backend will not come;
+// the next request may be made, and goes to another.
+func TestReqAfterLoss(t *testing.T) {
+	p := newPipes(t, zmtp.REP, "one", "two")
+	in := newInbox()
+	s := dial(t, p.options(zmtp.REQ), in)
+	conns := []*zmtp.Conn{<-p.served["one"], <-p.served["two"]}
+	p.setFail("one", zmtp.ErrUnreachable)
+	p.setFail("two", zmtp.ErrUnreachable)
+	type request struct {
+		from int
+		text string
+	}
+	requests := make(chan request)
+	for i, c := range conns {
+		go func() {
+			for m, err := c.ReadMessage(); err == nil; m, err = c.ReadMessage() {
+				requests <- request{i, text(m)}
+			}
+		}()
+	}
+	send(t, s, message("", "first"))
+	first := receiveWithin(t, requests)
+	want(t, first.text, "|first")
+	conns[first.from].Close()
+	eventually(t, "the loss is noticed", func() bool { return s.Send(t.Context(), message("", "second")) == nil })
+	second := receiveWithin(t, requests)
+	if second.from == first.from || second.text != "|second" {
+		t.Errorf("%+v after %+v", second, first)
+	}
+	conns[second.from].Write(message("", "reply"))
+	want(t, in.next(t), "|reply")
+}
+
+// TestRepAnswersInOrder: requests of two backends, one a REQ and one a DEALER with an
+// envelope of its own; answers go back in the order of the requests.
+func TestRepAnswersInOrder(t *testing.T) {
+	one, two := newNative(t, zmtp.REQ), newNative(t, zmtp.DEALER)
+	in := newInbox()
+	s := dial(t, options(zmtp.REP, one, two), in)
+	a, b := one.accept(), two.accept()
+	isProtocol(t, s.Send(t.Context(), message("", "nobody asked")), ErrLockStep)
+	a.Write(message("", "a1"))
+	want(t, in.next(t), "|a1")
+	b.Write(message("id", "", "b1"), message("no delimiter"), message("nothing after it", ""), message("", "b2"))
+	want(t, in.next(t), "id||b1")
+	want(t, in.next(t), "|b2")
+	isProtocol(t, s.Send(t.Context(), message("no delimiter")), ErrEnvelope)
+	send(t, s, message("", "A1"), message("id", "", "B1"), message("", "B2"))
+	want(t, read(t, a), "|A1")
+	want(t, read(t, b), "id||B1")
+	want(t, read(t, b), "|B2")
+	isProtocol(t, s.Send(t.Context(), message("", "nobody asked")), ErrLockStep)
+	if n := s.Stats().Unasked; n != 2 {
+		t.Errorf("%d malformed requests counted, want 2", n)
+	}
+}
+
+// TestRepAskerGone: the answer to one that has gone is dropped, and the next is not
+// given in its place.
+func TestRepAskerGone(t *testing.T) {
+	one, two := newNative(t, zmtp.REQ), newNative(t, zmtp.REQ)
+	in := newInbox()
+	s := dial(t, options(zmtp.REP, one, two), in)
+	a, b := one.accept(), two.accept()
+	a.Write(message("", "a"))
+	want(t, in.next(t), "|a")
+	b.Write(message("", "b"))
+	want(t, in.next(t), "|b")
+	one.listener.Close()
+	a.Close()
+	eventually(t, "the loss is noticed", func() bool { return s.Status()[0].State == Waiting })
+	send(t, s, message("", "A"), message("", "B"))
+	want(t, read(t, b), "|B")
+	if n := s.Stats().Unroutable; n != 1 {
+		t.Errorf("%d answers dropped, want 1", n)
+	}
+}
+
+// TestRepUnanswered: no more requests than the high-water mark wait for an answer.
+func TestRepUnanswered(t *testing.T) {
+	n := newNative(t, zmtp.DEALER)
+	in := newInbox()
+	o := options(zmtp.REP, n)
+	o.HighWaterMark = 3
+	s := dial(t, o, in)
+	c := n.accept()
+	for i := range 10 {
+		c.Write(message("", fmt.Sprint(i)))
+	}
+	for i := range 10 {
+		want(t, in.next(t), fmt.Sprint("|", i))
+		s.d.core.mu.Lock()
+		if unanswered := len(s.d.core.pattern.(*rep).askers); unanswered > 3 {
+			t.Errorf("%d unanswered, want at most 3", unanswered)
+		}
+		s.d.core.mu.Unlock()
+		send(t, s, message("", fmt.Sprint(i)))
+		want(t, read(t, c), fmt.Sprint("|", i))
+	}
+}
+
+func TestPair(t *testing.T) {
+	n := newNative(t, zmtp.PAIR)
+	in := newInbox()
+	s := dial(t, options(zmtp.PAIR, n), in)
+	c := n.accept()
+	send(t, s, message("a", ""), message("b"))
+	want(t, read(t, c), "a|")
+	want(t, read(t, c), "b")
+	c.Write(message("", "c"))
+	want(t, in.next(t), "|c")
+	isProtocol(t, s.Send(t.Context(), message()), ErrEnvelope)
+}
+
+func TestOneWay(t *testing.T) {
+	t.Run("PULL does not send", func(t *testing.T) {
+		s := dial(t, options(zmtp.PULL, newNative(t, zmtp.PUSH)), newInbox())
+		isProtocol(t, s.Send(t.Context(), message("x")), ErrCannotSend)
+	})
+	t.Run("SUB sends subscriptions only", func(t *testing.T) {
+		s := dial(t, options(zmtp.SUB, newNative(t, zmtp.PUB)), newInbox())
+		for _, m := range []zmtp.Message{message("x"), message("\x01a", "b"), message(""), message()} {
+			isProtocol(t, s.Send(t.Context(), m), ErrCannotSend)
+		}
+	})
+	t.Run("PUSH does not receive", func(t *testing.T) {
+		n := newNative(t, zmtp.PULL)
+		in := newInbox()
+		s := dial(t, options(zmtp.PUSH, n), in)
+		n.accept().Write(message("x"))
+		eventually(t, "it is dropped", func() bool { return s.Stats().Unasked == 1 })
+		in.empty(t)
+	})
+}
+
+// TestRouter: the first frame is the backend's routing id, both ways.
+func TestRouter(t *testing.T) {
+	named := listenNative(t, zmtp.Options{SocketType: zmtp.DEALER, RoutingID: []byte("house 1")}, "")
+	same := listenNative(t, zmtp.Options{SocketType: zmtp.ROUTER, RoutingID: []byte("house 1")}, "")
+	nul := listenNative(t, zmtp.Options{SocketType: zmtp.DEALER, RoutingID: []byte("\x00abcd")}, "")
+	nameless := newNative(t, zmtp.DEALER)
+	in := newInbox()
+	o := options(zmtp.ROUTER, named)
+	s := dial(t, o, in)
+	a := named.accept()
+	a.Write(message("hello", ""))
+	want(t, in.next(t), "house 1|hello|")
+	send(t, s, message("house 1", "", "x"), message("house 2", "y"), message("house 1", "z"))
+	want(t, read(t, a), "|x")
+	want(t, read(t, a), "z")
+	if n := s.Stats().Unroutable; n != 1 {
+		t.Errorf("%d dropped, want 1", n)
+	}
+	isProtocol(t, s.Send(t.Context(), message("house 1")), ErrEnvelope)
+	isProtocol(t, s.Send(t.Context(), message()), ErrEnvelope)
+
+	t.Run("generated", func(t *testing.T) {
+		in := newInbox()
+		s := dial(t, options(zmtp.ROUTER, nameless, nul), in)
+		for _, n := range []*native{nameless, nul} {
+			c := n.accept()
+			c.Write(message("hello"))
+			m := receiveWithin(t, in.arrived)
+			if id := m[0]; len(m) != 2 || len(id) != 5 || id[0] != 0 || string(id) == "\x00abcd" {
+				t.Fatalf("message %q, want 00 and four octets in front", m)
+			}
+			send(t, s, zmtp.Message{m[0], []byte("answer")})
+			want(t, read(t, c), "answer")
+		}
+	})
+	t.Run("in use", func(t *testing.T) {
+		in := newInbox()
+		dial(t, options(zmtp.ROUTER, named, same), in)
+		named.accept().Write(message("1"))
+		same.accept().Write(message("2"))
+		first, second := receiveWithin(t, in.arrived), receiveWithin(t, in.arrived)
+		if string(first[0]) == string(second[0]) {
+			t.Errorf("both are called %q", first[0])
+		}
+	})
+}
+
+// TestRouterDoesNotWait: what a peer does not take is dropped at its high-water mark.
+func TestRouterDoesNotWait(t *testing.T) {
+	p := newPipes(t, zmtp.DEALER, "one")
+	o := p.options(zmtp.ROUTER)
+	o.HighWaterMark, o.Linger = 5, -1
+	in := newInbox()
+	s := dial(t, o, in)
+	c := <-p.served["one"]
+	c.Write(message("hello"))
+	id := receiveWithin(t, in.arrived)[0]
+	for range 20 {
+		send(t, s, zmtp.Message{id, make([]byte, 1000)})
+	}
+	if n := s.Stats().Overflow; n != 15 {
+		t.Errorf("%d dropped of 20, want 15", n)
+	}
+}

@@ -1,0 +1,400 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+func listen(t testing.TB, ours zmtp.SocketType) *Shared {
+	t.Helper()
+	s, err := Listen(ListenOptions{
+		Options: Options{SocketType: ours}, Addresses: []string{"tcp://127.0.0.1:0"},
+		Mechanism: zap.NULL, Security: open,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// dialIn connects a native peer and returns when it is among the socket's peers.
+func dialIn(t testing.TB, s *Shared, o zmtp.Options) *zmtp.Conn {
+	t.Helper()
+	before := len(s.Status())
+	c, err := zmtp.Dial(t.Context(), s.Endpoints()[0], zmtp.Null{}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	eventually(t, "the peer is there", func() bool { return len(s.Status()) > before })
+	return c
+}
+
+func attach(t testing.TB, s *Shared) (Socket, *inbox) {
+	t.Helper()
+	in := newInbox()
+	x, err := s.Attach(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { x.Close() })
+	return x, in
+}
+
+// TestBindDealer: requests carry an envelope that a REP or ROUTER peer brings back.
+func TestBindDealer(t *testing.T) {
+	s := listen(t, zmtp.DEALER)
+	rep := dialIn(t, s, zmtp.Options{SocketType: zmtp.REP})
+	one, in1 := attach(t, s)
+	two, in2 := attach(t, s)
+	send(t, one, message("", "from one"))
+	send(t, two, message("", "from two"))
+	a, _ := rep.ReadMessage()
+	b, _ := rep.ReadMessage()
+	if len(a) != 3 || len(a[0]) != 9 || a[0][0] != 0 || text(a[1:]) != "|from one" || text(b[1:]) != "|from two" {
+		t.Fatalf("requests %q and %q, want 00 and eight octets, the delimiter and the text", a, b)
+	}
+	rep.Write(
+		zmtp.Message{b[0], nil, []byte("to two")},
+		zmtp.Message{a[0], nil, []byte("to one")},
+		message("no envelope"), message("", "no envelope"), message("\x00abcdefgh", "", "unknown"), zmtp.Message{a[0]},
+	)
+	want(t, in1.next(t), "|to one")
+	want(t, in2.next(t), "|to two")
+	eventually(t, "the others are dropped", func() bool { return s.Stats().Unroutable == 4 })
+	one.Close()
+	rep.Write(zmtp.Message{a[0], nil, []byte("too late")}, zmtp.Message{b[0], nil, []byte("more")})
+	want(t, in2.next(t), "|more")
+	in1.empty(t)
+	if err := one.Send(t.Context(), message("x")); !errors.Is(err, ErrClosed) {
+		t.Errorf("Send on a session that has left: %v, want ErrClosed", err)
+	}
+}
+
+// TestBindReq: one request a session at a time; only the peer that was asked may answer,
+// though another knows the envelope.
+func TestBindReq(t *testing.T) {
+	s := listen(t, zmtp.REQ)
+	honest := dialIn(t, s, zmtp.Options{SocketType: zmtp.ROUTER})
+	hostile := dialIn(t, s, zmtp.Options{SocketType: zmtp.REP})
+	one, in1 := attach(t, s)
+	two, in2 := attach(t, s)
+	send(t, one, message("", "1"))
+	send(t, two, message("", "2"))
+	isProtocol(t, one.Send(t.Context(), message("", "too early")), ErrLockStep)
+	a, _ := honest.ReadMessage()
+	b, _ := hostile.ReadMessage()
+	hostile.Write(zmtp.Message{a[0], nil, []byte("forged")}, zmtp.Message{b[0], nil, []byte("B")})
+	want(t, in2.next(t), "|B")
+	honest.Write(zmtp.Message{a[0], nil, []byte("A")})
+	want(t, in1.next(t), "|A")
+	in1.empty(t)
+}
+
+func TestBindPushAndPull(t *testing.T) {
+	t.Run("PUSH", func(t *testing.T) {
+		s := listen(t, zmtp.PUSH)
+		one, _ := attach(t, s)
+		two, _ := attach(t, s)
+		send(t, one, message("0")) // waits for somebody to dial in
+		a := dialIn(t, s, zmtp.Options{SocketType: zmtp.PULL})
+		want(t, read(t, a), "0")
+		b := dialIn(t, s, zmtp.Options{SocketType: zmtp.PULL})
+		send(t, one, message("1"))
+		send(t, two, message("2"))
+		send(t, one, message("3"))
+		want(t, read(t, b), "1")
+		want(t, read(t, a), "2")
+		want(t, read(t, b), "3")
+	})
+	t.Run("PULL", func(t *testing.T) {
+		s := listen(t, zmtp.PULL)
+		a := dialIn(t, s, zmtp.Options{SocketType: zmtp.PUSH})
+		a.Write(message("0"), message("1"), message("2")) // wait for a session
+		_, in1 := attach(t, s)
+		want(t, in1.next(t), "0")
+		want(t, in1.next(t), "1")
+		want(t, in1.next(t), "2")
+		_, in2 := attach(t, s)
+		a.Write(message("3"), message("4"), message("5"), message("6"))
+		want(t, sorted([]string{in1.next(t), in1.next(t), in2.next(t), in2.next(t)}), "[3 4 5 6]")
+	})
+}
+
+// TestBindSub: each session gets what its own subscriptions match; peers that dial in are
+// told the union.
+func TestBindSub(t *testing.T) {
+	s := listen(t, zmtp.SUB)
+	one, in1 := attach(t, s)
+	two, in2 := attach(t, s)
+	send(t, one, message("\x01a"), message("\x01b"))
+	send(t, two, message("\x01b"), message("\x01bc"))
+	pub := dialIn(t, s, zmtp.Options{SocketType: zmtp.PUB})
+	want(t, sorted([]string{read(t, pub), read(t, pub), read(t, pub)}), "[\x01a \x01b \x01bc]")
+	pub.Write(message("a"), message("x"), message("bcd"))
+	want(t, in1.next(t), "a")
+	want(t, in1.next(t), "bcd")
+	want(t, in2.next(t), "bcd")
+	one.Close()
+	want(t, read(t, pub), "\x00a")
+	pub.Write(message("bcd"), message("anything goes to the only session"))
+	want(t, in2.next(t), "bcd")
+	want(t, in2.next(t), "anything goes to the only session")
+	in1.empty(t)
+}
+
+// TestBindPub: all sessions publish, and each hears what the subscribers want, also one
+// that comes later.
+func TestBindPub(t *testing.T) {
+	s := listen(t, zmtp.PUB)
+	one, in1 := attach(t, s)
+	a := dialIn(t, s, zmtp.Options{SocketType: zmtp.SUB})
+	a.Subscribe([]byte("t"))
+	want(t, in1.next(t), "\x01t")
+	two, in2 := attach(t, s)
+	want(t, in2.next(t), "\x01t")
+	send(t, one, message("t1"), message("x"))
+	want(t, read(t, a), "t1")
+	send(t, two, message("t2"))
+	want(t, read(t, a), "t2")
+	a.Close()
+	want(t, in1.next(t), "\x00t")
+	want(t, in2.next(t), "\x00t")
+}
+
+// TestBindRouter: a peer's message goes to the session that last addressed it, an
+// unsolicited one to the session that was attached first.
+func TestBindRouter(t *testing.T) {
+	s := listen(t, zmtp.ROUTER)
+	one, in1 := attach(t, s)
+	two, in2 := attach(t, s)
+	house := dialIn(t, s, zmtp.Options{SocketType: zmtp.DEALER, RoutingID: []byte("house")})
+	house.Write(message("unsolicited"))
+	want(t, in1.next(t), "house|unsolicited")
+	send(t, two, message("house", "?"))
+	want(t, read(t, house), "?")
+	house.Write(message("!"))
+	want(t, in2.next(t), "house|!")
+	two.Close()
+	house.Write(message("who is there"))
+	want(t, in1.next(t), "house|who is there")
+	one.Close()
+	house.Write(message("nobody"))
+	eventually(t, "it is dropped", func() bool { return s.Stats().Unroutable == 1 })
+}
+
+// TestBindDoors: who may dial in is the route's own domain to decide, and nobody who may
+// not disturbs one who may.
+func TestBindDoors(t *testing.T) {
+	var mu sync.Mutex
+	domains := make(map[string]bool)
+	sec := zmtp.ServerSecurity{Domain: "devices", Handler: zap.HandlerFunc(func(_ context.Context, r *zap.Request) (*zap.Reply, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		domains[r.Domain] = true
+		if user, password, _ := r.Plain(); user == "house" && password == "secret" {
+			return &zap.Reply{Status: zap.OK, UserID: "house"}, nil
+		}
+		return &zap.Reply{Status: zap.Refused}, nil
+	})}
+	refused := make(chan error, 100)
+	events := make(chan Status, 100)
+	s, err := Listen(ListenOptions{
+		Options:   Options{SocketType: zmtp.PULL, Limits: zmtp.Limits{Message: 1000}, Event: func(s Status) { events <- s }},
+		Addresses: []string{"tcp://127.0.0.1:0", "ipc://" + t.TempDir() + "/socket"},
+		Mechanism: zap.PLAIN, Security: sec, HandshakeTimeout: 2 * time.Second,
+		Refused: func(_ string, err error) { refused <- err },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	_, in := attach(t, s)
+	endpoint := s.Endpoints()[0]
+	good, err := zmtp.Dial(t.Context(), endpoint, zmtp.Plain{User: "house", Password: "secret"}, zmtp.Options{SocketType: zmtp.PUSH})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer good.Close()
+	if status := receiveWithin(t, events); status.State != Connected || status.User != "house" || status.Position != 0 {
+		t.Errorf("event %+v", status)
+	}
+	for name, hostile := range map[string]func() error{
+		"wrong password": func() error {
+			_, err := zmtp.Dial(t.Context(), endpoint, zmtp.Plain{User: "house", Password: "wrong"}, zmtp.Options{SocketType: zmtp.PUSH})
+			return err
+		},
+		"another mechanism": func() error {
+			_, err := zmtp.Dial(t.Context(), endpoint, zmtp.Null{}, zmtp.Options{SocketType: zmtp.PUSH})
+			return err
+		},
+		"another socket type": func() error {
+			_, err := zmtp.Dial(t.Context(), endpoint, zmtp.Plain{User: "house", Password: "secret"}, zmtp.Options{SocketType: zmtp.SUB})
+			return err
+		},
+		"not ZMTP": func() error {
+			c, err := net.Dial("tcp", endpoint[len("tcp://"):])
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			io.WriteString(c, "GET / HTTP/1.1\r\n\r\n")
+			io.Copy(io.Discard, c)
+			return errors.New("closed")
+		},
+	} {
+		if err := hostile(); err == nil {
+			t.Errorf("%s: let in", name)
+		}
+		if err := receiveWithin(t, refused); err == nil {
+			t.Errorf("%s: refused without a reason", name)
+		}
+		good.Write(message(name))
+		want(t, in.next(t), name)
+	}
+	over, err := zmtp.Dial(t.Context(), s.Endpoints()[1], zmtp.Plain{User: "house", Password: "secret"}, zmtp.Options{SocketType: zmtp.PUSH})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer over.Close()
+	receiveWithin(t, events)
+	over.Write(message(string(make([]byte, 1001))))
+	if status := receiveWithin(t, events); status.State != Gone || !errors.Is(status.Err, zmtp.ErrTooLarge) {
+		t.Errorf("event %+v, want Gone for a message too large", status)
+	}
+	good.Write(message("still here"))
+	want(t, in.next(t), "still here")
+	if len(domains) != 1 || !domains["devices"] {
+		t.Errorf("asked for domains %v", domains)
+	}
+}
+
+func TestMaxPeers(t *testing.T) {
+	refused := make(chan error, 10)
+	s, err := Listen(ListenOptions{
+		Options: Options{SocketType: zmtp.PULL}, Addresses: []string{"tcp://127.0.0.1:0"}, Mechanism: zap.NULL, Security: open,
+		MaxPeers: 2, Refused: func(_ string, err error) { refused <- err },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	dialIn(t, s, zmtp.Options{SocketType: zmtp.PUSH})
+	dialIn(t, s, zmtp.Options{SocketType: zmtp.PUSH})
+	if len(refused) > 0 {
+		t.Error("one of two was refused")
+	}
+	c, err := zmtp.Dial(t.Context(), s.Endpoints()[0], zmtp.Null{}, zmtp.Options{SocketType: zmtp.PUSH})
+	if err == nil {
+		defer c.Close()
+	}
+	receiveWithin(t, refused)
+}
+
+// TestWait: the Ready rule of a shared socket, asked for each client.
+func TestWait(t *testing.T) {
+	t.Run("dialled in", func(t *testing.T) {
+		s := listen(t, zmtp.DEALER)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := s.Wait(ctx); zws.Cause(err).Code != zws.CodeBackendLost {
+			t.Errorf("nobody: %v, want 4503", err)
+		}
+		waits := make(chan error)
+		go func() { waits <- s.Wait(t.Context()) }()
+		dialIn(t, s, zmtp.Options{SocketType: zmtp.REP})
+		if err := receiveWithin(t, waits); err != nil {
+			t.Error(err)
+		}
+		s.Close()
+	})
+	t.Run("dialled", func(t *testing.T) {
+		n := newNative(t, zmtp.PUB)
+		o := options(zmtp.SUB, n)
+		o.Ready = Any
+		lost := make(chan error, 1)
+		o.Lost = func(err error) { lost <- err }
+		o.Endpoints = append(o.Endpoints, Endpoint{refusing(t, zap.Refused), plain})
+		s, err := DialShared(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := s.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the other has refused", func() bool { return s.Status()[1].State == Refused })
+		c := n.accept()
+		n.listener.Close()
+		c.Close()
+		eventually(t, "the loss is noticed", func() bool { return s.Status()[0].Err != nil })
+		if err := s.Wait(t.Context()); zws.Cause(err).Code != zws.CodeBackendRefused {
+			t.Errorf("one refused and one away: %v, want 4502", err)
+		}
+	})
+}
+
+// TestWaitHearsAtOnce: a client that comes while all backends are away does not wait.
+func TestWaitHearsAtOnce(t *testing.T) {
+	o := options(zmtp.SUB)
+	o.Ready = Any
+	o.Backoff, o.MaxBackoff = time.Hour, time.Hour
+	o.Endpoints = []Endpoint{{closedPort(t), plain}, {closedPort(t), plain}}
+	s, err := DialShared(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for range 3 {
+		if err := s.Wait(t.Context()); zws.Cause(err).Code != zws.CodeBackendLost {
+			t.Errorf("%v, want 4503", err)
+		}
+	}
+}
+
+// TestSharedRequests: many sessions over one connection that we make (share =
+// "requests"), all at the same time.
+func TestSharedRequests(t *testing.T) {
+	n := newNative(t, zmtp.ROUTER)
+	go n.echo()
+	s, err := DialShared(options(zmtp.DEALER, n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var sessions sync.WaitGroup
+	for i := range 20 {
+		sessions.Go(func() {
+			x, in := attach(t, s)
+			defer x.Close()
+			for j := range 50 {
+				request := fmt.Sprintf("%d/%d", i, j)
+				if err := x.Send(t.Context(), message("", request)); err != nil {
+					t.Error(err)
+					return
+				}
+				if got := in.next(t); got != "|"+request {
+					t.Errorf("asked %q, got %q", request, got)
+				}
+			}
+		})
+	}
+	sessions.Wait()
+	if got := s.Stats(); got.Sent != 1000 || got.Received != 1000 {
+		t.Errorf("%+v", got)
+	}
+}
