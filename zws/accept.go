@@ -83,7 +83,13 @@ func newSession(w http.ResponseWriter, r *http.Request, chosen offer, o *Options
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{dialect: chosen.dialect, options: o, ws: ws, wire: wire, reading: make(chan struct{}, 1)}
+	s := &Session{
+		dialect: chosen.dialect, ws: ws, wire: wire, reading: make(chan struct{}, 1),
+		maxMessage: o.MaxMessage, maxFrames: o.MaxFrames,
+	}
+	if s.dialect.renewable {
+		s.renewal = &renewal{options: o}
+	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.channel.session = s
 	s.out.open(s, wire.Conn, o.WriteTimeout)

@@ -58,9 +58,9 @@ func (c *Channel) read() (zmtp.Message, error) {
 
 // frameLimit is how long the next WebSocket message may be.
 func (s *Session) frameLimit(c *Channel) int64 {
-	limit := s.options.MaxMessage - c.size
-	if len(c.frames) == 0 {
-		limit = max(limit, s.options.MaxHandshake) // of a renewal
+	limit := s.maxMessage - c.size
+	if s.renewal != nil && len(c.frames) == 0 {
+		limit = max(limit, s.renewal.options.MaxHandshake)
 	}
 	return limit + frameOverhead
 }
@@ -82,10 +82,10 @@ func (c *Channel) take(f zmtp.Frame) (zmtp.Message, error) {
 	}
 	c.size += int64(len(f.Body))
 	switch {
-	case c.size > s.options.MaxMessage:
-		return nil, &CloseError{Code: CodeTooLarge, Reason: fmt.Sprintf("message longer than %d octets", s.options.MaxMessage)}
-	case len(c.frames) == s.options.MaxFrames:
-		return nil, &CloseError{Code: CodeTooLarge, Reason: fmt.Sprintf("message of more than %d frames", s.options.MaxFrames)}
+	case c.size > s.maxMessage:
+		return nil, &CloseError{Code: CodeTooLarge, Reason: fmt.Sprintf("message longer than %d octets", s.maxMessage)}
+	case len(c.frames) == s.maxFrames:
+		return nil, &CloseError{Code: CodeTooLarge, Reason: fmt.Sprintf("message of more than %d frames", s.maxFrames)}
 	}
 	c.frames = append(c.frames, append(make([]byte, 0, len(f.Body)), f.Body...))
 	if f.More {

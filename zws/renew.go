@@ -10,28 +10,34 @@ import (
 // renewalInterval is how often a client may renew its login.
 const renewalInterval = time.Second
 
+// renewal is what a session keeps whose login can be renewed. The reader's own.
+type renewal struct {
+	options *Options
+	last    time.Time // when the client last asked
+}
+
 // renew judges another token that a client sends on a live session, as a HELLO of BEARER.
 // The same user gets a WELCOME; a refusal or another user ends the session with 4401; if
 // no decision could be made (300) the login stays what it was until it expires. It is
 // called by the reader, which reads nothing meanwhile.
 func (s *Session) renew(token []byte) error {
-	if s.dialect.mechanism != zap.BEARER {
+	if s.renewal == nil {
 		return &CloseError{Code: CodeProtocol, Reason: "HELLO after READY: only a BEARER login can be renewed"}
 	}
-	if int64(len(token)) > s.options.MaxHandshake {
+	o, now := s.renewal.options, time.Now()
+	switch {
+	case int64(len(token)) > o.MaxHandshake:
 		return &CloseError{Code: CodeTooLarge, Reason: "token longer than this server takes"}
-	}
-	now := time.Now()
-	if now.Sub(s.renewed) < renewalInterval {
+	case now.Sub(s.renewal.last) < renewalInterval:
 		return &CloseError{Code: CodeTooMany, Reason: "a login can be renewed once a second at most"}
 	}
-	s.renewed = now
+	s.renewal.last = now
 
 	old := s.Login()
 	l := *old
 	l.Credentials = [][]byte{append([]byte{}, token...)}
-	l.Reply = zap.Decide(s.ctx, s.options.Handler, &zap.Request{
-		Domain:      s.options.Domain,
+	l.Reply = zap.Decide(s.ctx, o.Handler, &zap.Request{
+		Domain:      o.Domain,
 		Address:     l.Address,
 		RoutingID:   l.RoutingID,
 		Mechanism:   zap.BEARER,
@@ -46,8 +52,8 @@ func (s *Session) renew(token []byte) error {
 	case l.Reply.UserID != old.Reply.UserID:
 		return &CloseError{Code: CodeExpired, Reason: "renewal refused: the token is another user's"}
 	}
-	if s.options.Renew != nil {
-		if err := s.options.Renew(s.ctx, &l); err != nil {
+	if o.Renew != nil {
+		if err := o.Renew(s.ctx, &l); err != nil {
 			return err
 		}
 	}

@@ -164,6 +164,16 @@ func echo(session *zws.Session) {
 // transport is what an http.Client of httptest holds.
 type transport = http.Transport
 
+// drop reads what the client sends and does nothing with it.
+func drop(session *zws.Session) {
+	for {
+		if _, err := session.Channel().ReadMessage(); err != nil {
+			session.Wait()
+			return
+		}
+	}
+}
+
 func plain(s *httptest.Server) { s.Start() }
 func tls(s *httptest.Server)   { s.StartTLS() }
 

@@ -18,12 +18,15 @@ import (
 // client, or by a fault. All methods may be called by any goroutine.
 type Session struct {
 	dialect   *dialect
-	options   *Options
 	ws        *websocket.Conn // reads; see wire
 	wire      *wire
 	mechanism zmtp.Mechanism // nil on dialects without one
 	login     atomic.Pointer[Login]
+	renewal   *renewal // nil on dialects without one
 	channel   Channel
+
+	maxMessage int64
+	maxFrames  int
 
 	// ctx ends with the session; its cause is the session's.
 	ctx    context.Context
@@ -36,7 +39,6 @@ type Session struct {
 
 	out      writer
 	liveness liveness
-	renewed  time.Time // when the client last asked for a renewal; the reader's
 }
 
 // Login is who the session belongs to, since the last renewal.
@@ -64,17 +66,12 @@ func (s *Session) Cause() *CloseError {
 // waits for it.
 func (s *Session) Close(cause error) {
 	s.cancel(Cause(cause)) // keeps the first
-	s.out.mu.Lock()
-	if s.out.last == nil {
-		s.out.last = closeFrame(s.Cause())
-	}
-	s.out.mu.Unlock()
 	s.liveness.stop()
 	s.out.wake()
 }
 
 // Wait returns when the connection is closed. It does not close it.
-func (s *Session) Wait() { <-s.out.ended }
+func (s *Session) Wait() { <-s.out.end() }
 
 // Lost tells a client that asked for notices that n more messages were dropped for it
 // (LOST). Calls before the notice is written add up. It does not block.
@@ -158,10 +155,10 @@ func (s *Session) send(c zmtp.Command) {
 	s.enqueue(append(appendHeader(nil, flagCommand, len(body)), body...))
 }
 
-// enqueue queues octets for the writer, before data.
+// enqueue queues encoded frames for the writer, before data.
 func (s *Session) enqueue(p []byte) {
 	s.out.mu.Lock()
-	s.out.queue = append(s.out.queue, p)
+	s.out.control = append(s.out.control, p...)
 	s.out.mu.Unlock()
 	s.out.wake()
 }
@@ -188,6 +185,7 @@ func (s *Session) linger() {
 	}
 	s.wire.SetReadDeadline(time.Now().Add(lingerTime)) // ends the read that may be going on
 	s.reading <- struct{}{}
+	defer func() { <-s.reading }()
 	if !s.readEnded {
 		io.Copy(io.Discard, s.wire.Conn)
 	}

@@ -26,6 +26,8 @@ type dialect struct {
 	// commands tells that a frame may be a command, so that the client can be told
 	// ERROR, WELCOME and notices.
 	commands bool
+	// renewable tells that a login can be renewed by another HELLO.
+	renewable bool
 	// sealed tells that each session encodes with keys of its own.
 	sealed bool
 	// query, if not nil, reads what the URL tells of the client into l.
@@ -69,6 +71,7 @@ func withMechanism(m zap.Mechanism) *dialect {
 		login:     (*handshake).runMechanism,
 		frames:    octetFlags,
 		commands:  true,
+		renewable: m == zap.BEARER,
 		sealed:    m == zap.CURVE,
 	}
 }

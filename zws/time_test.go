@@ -219,6 +219,22 @@ func TestCloseWaits(t *testing.T) {
 	}
 }
 
+// TestReadAfterTheEnd: whoever reads a session that is over is told why, at once.
+func TestReadAfterTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, done := acceptPipe(t, options(), offering("WSNetMQ"))
+		session := (<-done).session
+		go p.conn.Close()
+		session.Close(&zws.CloseError{Code: 4403})
+		session.Wait()
+		for range 2 {
+			if _, err := session.Channel().ReadMessage(); zws.Cause(err).Code != 4403 {
+				t.Errorf("ReadMessage: %v", err)
+			}
+		}
+	})
+}
+
 // TestShutdownDuringLogin: the context given to Accept ends the login, not the session.
 func TestShutdownDuringLogin(t *testing.T) {
 	o := options()

@@ -16,16 +16,16 @@ type writer struct {
 	vectored bool
 	timeout  time.Duration
 	state    atomic.Int32 // idle, writing, again or ended
-	ended    chan struct{}
 
-	mu     sync.Mutex
-	queue  [][]byte // commands and pings, encoded, in order
-	pong   []byte   // the answer to the latest ping
-	last   []byte   // the close frame: nothing follows it
-	source Source
+	mu      sync.Mutex
+	control []byte // commands and pings, encoded, in order
+	pong    []byte // the answer to the latest ping
+	source  Source
 	// What notices are to tell; sealed, if at all, in the order of writing.
 	lost     uint64
 	expiring *uint32
+	// closed is made when somebody waits for the end, and closed then.
+	closed chan struct{}
 }
 
 const (
@@ -37,7 +37,6 @@ const (
 
 func (w *writer) open(s *Session, conn net.Conn, timeout time.Duration) {
 	w.session, w.conn, w.timeout = s, conn, timeout
-	w.ended = make(chan struct{})
 	switch conn.(type) {
 	case *net.TCPConn, *net.UnixConn:
 		w.vectored = true // others, TLS above all, would make one write of each piece
@@ -70,7 +69,7 @@ func (w *writer) run() {
 		w.state.Store(writing)
 		if !w.flush() {
 			w.state.Store(ended)
-			close(w.ended)
+			close(w.end())
 			return
 		}
 		if w.state.CompareAndSwap(writing, idle) {
@@ -102,7 +101,7 @@ func (w *writer) flush() bool {
 			w.conn.Close()
 			return false
 		}
-		if last != nil {
+		if last {
 			w.session.linger()
 			return false
 		}
@@ -111,21 +110,16 @@ func (w *writer) flush() bool {
 
 // collect takes what goes before data into b: commands, notices and control frames; and
 // at the end of the session the close frame, after which nothing may come.
-func (w *writer) collect(b *Batch) (source Source, last []byte) {
+func (w *writer) collect(b *Batch) (source Source, last bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, p := range w.queue {
-		b.Octets(p)
-	}
-	w.queue = nil
-	if w.pong != nil {
-		b.Octets(w.pong)
-		w.pong = nil
-	}
-	if w.last != nil {
+	b.Octets(w.control)
+	b.Octets(w.pong)
+	w.control, w.pong = nil, nil
+	if cause := w.session.Cause(); cause != nil {
 		b.err = nil
-		b.Octets(w.last)
-		return nil, w.last
+		b.Octets(closeFrame(cause))
+		return nil, true
 	}
 	if w.expiring != nil {
 		b.err = b.frame(expiringNotice(*w.expiring))
@@ -135,5 +129,15 @@ func (w *writer) collect(b *Batch) (source Source, last []byte) {
 		b.err = b.frame(lostNotice(w.lost))
 		w.lost = 0
 	}
-	return w.source, nil
+	return w.source, false
+}
+
+// end is closed when the connection is.
+func (w *writer) end() chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed == nil {
+		w.closed = make(chan struct{})
+	}
+	return w.closed
 }

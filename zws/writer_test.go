@@ -53,7 +53,7 @@ func TestNothingIsTorn(t *testing.T) {
 	for _, start := range map[string]func(*httptest.Server){"ws": plain, "wss": tls} {
 		for _, name := range []string{"ZWS2.0", "ZWS2.0/NULL", "ZWS2.0/CURVE"} {
 			t.Run(name, func(t *testing.T) {
-				s := serve(t, o, start)
+				s := serveWith(t, o, start, drop)
 				d := clients(&o, "user")[name]
 				if s.TLS != nil {
 					d.TLS = s.Client().Transport.(*transport).TLSClientConfig
@@ -162,7 +162,7 @@ func ownMessages(b *testing.B) func(*zws.Session, chan struct{}) zws.Source {
 // benchmarkWrite writes b.N messages of 100 octets to one client that drops them.
 func benchmarkWrite(b *testing.B, name string, source func(*zws.Session, chan struct{}) zws.Source) {
 	o := options()
-	s := serve(b, o, plain)
+	s := serveWith(b, o, plain, drop)
 	c, err := zws.Dial(b.Context(), s.url(), clients(&o, "user")[name])
 	if err != nil {
 		b.Fatal(err)
