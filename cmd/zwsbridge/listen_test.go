@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"io"
 	"log/slog"
@@ -54,7 +55,7 @@ func get(t *testing.T, conn net.Conn, first string) (string, error) {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
-		Dial: func(string, string) (net.Conn, error) {
+		DialContext: func(context.Context, string, string) (net.Conn, error) {
 			_, err := io.WriteString(conn, first)
 			return conn, err
 		},

@@ -69,14 +69,20 @@ func (d *daemon) next(ts *testscript.TestScript, match func(string) bool) string
 }
 
 // startDaemon is the script command "start ARG...": it runs the program in the background
-// until it says where it serves, and sets $ADDR to that.
+// until it says where it serves, and sets $ADDR to that. Its standard output goes to the
+// file daemon.out.
 func startDaemon(ts *testscript.TestScript, neg bool, args []string) {
 	d := daemonOf(ts)
+	d.all.Reset()
 	d.cmd = exec.Command(filepath.Join(programDir(ts), "zwsbridge"), args...)
 	d.cmd.Dir = ts.MkAbs(".")
 	d.cmd.Env = append(d.env, "PATH="+ts.Getenv("PATH"))
 	stderr, err := d.cmd.StderrPipe()
 	ts.Check(err)
+	stdout, err := os.Create(ts.MkAbs("daemon.out"))
+	ts.Check(err)
+	defer stdout.Close() // the program has its own
+	d.cmd.Stdout = stdout
 	ts.Check(d.cmd.Start())
 	d.lines = make(chan string)
 	go func() {

@@ -2,10 +2,40 @@ package demo
 
 import (
 	"context"
+
+	"github.com/zwsbridge/zwsbridge/certs"
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp/zmq4transport"
 )
 
-// NewHouse opens a house's sockets: CURVE servers that let in the bridge's key and no
-// other.
+// NewHouse opens the sockets of a resident's house: CURVE servers on this machine that let
+// in the bridge's key and no other. zmq4 keeps transports for the whole process, so each
+// house can be made once.
 func (h *Home) NewHouse(ctx context.Context, name string) (*House, error) {
-	return newHouse(ctx, name, "tcp://127.0.0.1:0")
+	cert := h.Houses[name]
+	scheme := "curve-" + name
+	err := zmq4transport.Register(scheme, zmq4transport.Options{
+		Mechanism: zap.CURVE,
+		Server: zmtp.ServerSecurity{
+			Handler:     onlyKey(h.Bridge.Public),
+			Domain:      "house",
+			CurvePublic: cert.Public,
+			CurveSecret: cert.Secret,
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return newHouse(ctx, name, scheme+"://127.0.0.1:0")
+}
+
+// onlyKey lets in who proves to have one CURVE key (27/ZAP).
+func onlyKey(key [certs.KeySize]byte) zap.Handler {
+	return zap.HandlerFunc(func(_ context.Context, req *zap.Request) (*zap.Reply, error) {
+		if req.Mechanism == zap.CURVE && len(req.Credentials) == 1 && string(req.Credentials[0]) == string(key[:]) {
+			return &zap.Reply{Status: zap.OK, UserID: "bridge"}, nil
+		}
+		return &zap.Reply{Status: zap.Refused, Text: "not the bridge's key"}, nil
+	})
 }

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,6 +17,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/zwsbridge/zwsbridge/bridge"
+	"github.com/zwsbridge/zwsbridge/certs"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 func TestMain(m *testing.M) {
@@ -108,6 +111,44 @@ func TestHouseObeys(t *testing.T) {
 		if got := string(reply.Bytes()); !strings.HasPrefix(got, tt.want) {
 			t.Errorf("%q: %q, want %q", tt.command, got, tt.want)
 		}
+	}
+}
+
+// The houses of the demo let in the bridge's key, and no other.
+func TestHouseKeys(t *testing.T) {
+	home, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	house, err := home.NewHouse(ctx, "ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- house.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+
+	stranger, err := certs.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dial := func(own, server *certs.Certificate) error {
+		security := zmtp.Curve{Public: own.Public, Secret: own.Secret, ServerKey: server.Public}
+		conn, err := zmtp.Dial(t.Context(), house.Commands(), security, zmtp.Options{SocketType: zmtp.REQ})
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	}
+	if err := dial(home.Bridge, home.Houses["ann"]); err != nil {
+		t.Errorf("the bridge: %v", err)
+	}
+	if err := dial(stranger, home.Houses["ann"]); !errors.As(err, new(*zmtp.RefusedError)) {
+		t.Errorf("a stranger: %v", err)
+	}
+	if err := dial(home.Bridge, home.Houses["bob"]); !errors.Is(err, zmtp.ErrClosedBeforeWelcome) {
+		t.Errorf("with the key of another house: %v", err)
 	}
 }
 
