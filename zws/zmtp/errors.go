@@ -72,6 +72,9 @@ type SocketTypeError struct {
 }
 
 func (e *SocketTypeError) Error() string {
+	if e.Peer == "" {
+		return fmt.Sprintf("a %s socket may not talk to a peer that names no socket type", e.Ours)
+	}
 	return fmt.Sprintf("a %s socket may not talk to the peer's %s", e.Ours, e.Peer)
 }
 

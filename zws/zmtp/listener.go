@@ -54,8 +54,10 @@ func Listen(endpoint string, m zap.Mechanism, sec ServerSecurity, o ListenOption
 	if err != nil {
 		return nil, err
 	}
-	if o.Options, err = o.Options.withDefaults(); err != nil {
-		return nil, err
+	if o.Each == nil { // else each connection has Options of its own
+		if o.Options, err = o.Options.withDefaults(); err != nil {
+			return nil, err
+		}
 	}
 	setDefault(&o.Handshakes, DefaultHandshakes)
 	checked := sec

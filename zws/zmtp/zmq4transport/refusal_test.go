@@ -1,0 +1,299 @@
+package zmq4transport_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-zeromq/zmq4"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp/zmq4transport"
+)
+
+// TestRefusals: zmq4's Dial returns typed errors.
+func TestRefusals(t *testing.T) {
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone.Close()
+
+	plain, curve := credentials(t, zap.PLAIN), credentials(t, zap.CURVE)
+	refused := func(err error) bool {
+		refusal, ok := errors.AsType[*zmtp.RefusedError](err)
+		return ok && refusal.Status == zap.Refused
+	}
+	is := func(want error) func(error) bool {
+		return func(err error) bool { return errors.Is(err, want) }
+	}
+	stranger := curve.Client.(zmtp.Curve)
+	stranger.Public, stranger.Secret = newKeys(t)
+	astray := curve.Client.(zmtp.Curve)
+	astray.ServerKey, _ = newKeys(t)
+	tests := []struct {
+		name   string
+		server zmq4transport.Options
+		client zmtp.ClientSecurity
+		listen func(context.Context, ...zmq4.Option) zmq4.Socket
+		to     net.Addr // dialled in place of the server
+		want   func(error) bool
+	}{
+		{"wrong password", plain, zmtp.Plain{User: "anna", Password: "guess"}, zmq4.NewRouter, nil, refused},
+		{"unknown CURVE key", curve, stranger, zmq4.NewRouter, nil, refused},
+		{"wrong server key", curve, astray, zmq4.NewRouter, nil, is(zmtp.ErrClosedBeforeWelcome)},
+		{"socket types that do not fit", curve, curve.Client, zmq4.NewPub, nil, refused},
+		{"another mechanism", curve, plain.Client, zmq4.NewRouter, nil, func(err error) bool {
+			_, ok := errors.AsType[*zmtp.MechanismError](err)
+			return ok
+		}},
+		{"nobody listens", curve, curve.Client, zmq4.NewRouter, gone.Addr(), is(zmtp.ErrUnreachable)},
+		{"mute", curve, curve.Client, zmq4.NewRouter, mute.Addr(), is(zmtp.ErrHandshakeTimeout)},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			server := open(t, test.listen)
+			listens := register(t, test.server)
+			if err := server.Listen(listens + "://127.0.0.1:0"); err != nil {
+				t.Fatal(err)
+			}
+			to := server.Addr()
+			if test.to != nil {
+				to = test.to
+			}
+			dials := register(t, zmq4transport.Options{Client: test.client, HandshakeTimeout: time.Second})
+			err := open(t, zmq4.NewDealer).Dial(dials + "://" + to.String())
+			if err == nil || !test.want(err) {
+				t.Errorf("Dial: %v", err)
+			}
+			if _, ok := errors.AsType[net.Error](err); ok && test.to == nil || errors.Is(err, io.EOF) {
+				t.Errorf("zmq4 takes %v for a lost connection", err)
+			}
+		})
+	}
+}
+
+// TestSocketTypeIsChecked on the dialling side too, which native peers leave to it.
+func TestSocketTypeIsChecked(t *testing.T) {
+	o := credentials(t, zap.NULL)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var peer sync.WaitGroup
+	defer peer.Wait()
+	peer.Go(func() {
+		nc, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer nc.Close()
+		io.WriteString(nc, greeting(zap.NULL)+command("READY", property("Socket-Type", "PUB")))
+		io.Copy(io.Discard, nc)
+	})
+	err = open(t, zmq4.NewDealer).Dial(register(t, o) + "://" + l.Addr().String())
+	if mismatch, ok := errors.AsType[*zmtp.SocketTypeError](err); !ok || mismatch.Ours != zmtp.DEALER || mismatch.Peer != zmtp.PUB {
+		t.Errorf("%v, want that a DEALER may not talk to a PUB", err)
+	}
+}
+
+// Octets of a raw peer.
+
+func greeting(m zap.Mechanism) string {
+	return "\xff\x00\x00\x00\x00\x00\x00\x00\x00\x7f\x03\x01" + string(m) + strings.Repeat("\x00", 52-len(m))
+}
+
+func command(name, data string) string {
+	body := zmtp.Command{Name: name, Data: []byte(data)}.Append(nil)
+	return string(zmtp.AppendFrame(nil, zmtp.Frame{Command: true, Body: body}))
+}
+
+func property(name, value string) string {
+	return string(zap.Metadata{{Name: name, Value: value}}.Append(nil))
+}
+
+func plainLogin(properties string) string {
+	return greeting(zap.PLAIN) + command("HELLO", "\x04anna\x06secret") + command("INITIATE", properties)
+}
+
+// rawDialer logs in octet by octet and returns what comes after READY.
+func rawDialer(t *testing.T, addr net.Addr, send string) net.Conn {
+	t.Helper()
+	nc, err := net.Dial("tcp", addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	if _, err := io.WriteString(nc, send); err != nil {
+		t.Fatal(err)
+	}
+	return nc
+}
+
+// TestHostilePeers: each has one defect and costs its own connection only; a good peer
+// beside them is served, and so is one that comes after.
+func TestHostilePeers(t *testing.T) {
+	dealer := property("Socket-Type", "DEALER")
+	hostile := map[string]string{
+		"mute":                       "",
+		"HTTP":                       "GET / HTTP/1.1\r\n\r\n",
+		"ZMTP 2.0":                   "\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x01\x05\x00\x00",
+		"another mechanism":          greeting(zap.NULL),
+		"half a greeting":            greeting(zap.PLAIN)[:40],
+		"greeting only":              greeting(zap.PLAIN),
+		"HELLO only":                 greeting(zap.PLAIN) + command("HELLO", "\x04anna\x06secret"),
+		"wrong password":             greeting(zap.PLAIN) + command("HELLO", "\x04anna\x05guess"),
+		"no password":                greeting(zap.PLAIN) + command("HELLO", "\x04anna"),
+		"READY for HELLO":            greeting(zap.PLAIN) + command("READY", dealer),
+		"2^62 octets for HELLO":      greeting(zap.PLAIN) + "\x06\x40\x00\x00\x00\x00\x00\x00\x00",
+		"truncated metadata":         plainLogin("\x0bSocket-Type\x00\x00\x00\x09DEALER"),
+		"metadata of 2^31-1 octets":  plainLogin("\x0bSocket-Type\x7f\xff\xff\xffDEALER"),
+		"metadata without a name":    plainLogin("\x00\x00\x00\x00\x00"),
+		"no metadata":                plainLogin(""),
+		"socket type that misfits":   plainLogin(property("Socket-Type", "SUB")),
+		"2^62 octets":                plainLogin(dealer) + "\x02\x40\x00\x00\x00\x00\x00\x00\x00",
+		"2^63 octets":                plainLogin(dealer) + "\x02\x80\x00\x00\x00\x00\x00\x00\x00",
+		"frame over the limit":       plainLogin(dealer) + "\x02\x00\x00\x00\x00\x00\x10\x00\x01",
+		"reserved flags":             plainLogin(dealer) + "\xf8\x00",
+		"more frames than the limit": plainLogin(dealer) + strings.Repeat("\x01\x00", zmtp.DefaultFrames+1),
+		"PING of 17 octets":          plainLogin(dealer) + command("PING", "\x00\x00"+strings.Repeat("x", 17)),
+		"empty command":              plainLogin(dealer) + "\x04\x00",
+	}
+	o := credentials(t, zap.PLAIN)
+	scheme := register(t, o)
+	router := open(t, zmq4.NewRouter)
+	good := open(t, zmq4.NewDealer, zmq4.WithID(zmq4.SocketIdentity("good")))
+	join(t, scheme, router, good)
+	ask := func(name string, s zmq4.Socket) {
+		send(t, s, "ask")
+		for {
+			msg, err := router.Recv()
+			if err == nil && string(msg.Frames[0]) == name {
+				break // and not the EOF of a hostile peer
+			}
+		}
+		send(t, router, name, "answer")
+		expect(t, s, "answer")
+	}
+	for name, octets := range hostile {
+		t.Run(name, func(t *testing.T) {
+			nc := rawDialer(t, router.Addr(), octets)
+			ask("good", good)
+			nc.Close()
+		})
+	}
+	var stalled []net.Conn
+	for range 50 {
+		stalled = append(stalled, rawDialer(t, router.Addr(), greeting(zap.PLAIN)))
+	}
+	late := open(t, zmq4.NewDealer, zmq4.WithID(zmq4.SocketIdentity("late")))
+	if err := late.Dial(scheme + "://" + router.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	ask("late", late)
+	ask("good", good)
+	for _, nc := range stalled {
+		nc.Close()
+	}
+}
+
+// TestPing: PING is answered and never reaches the application.
+func TestPing(t *testing.T) {
+	scheme := register(t, credentials(t, zap.PLAIN))
+	router := open(t, zmq4.NewRouter)
+	if err := router.Listen(scheme + "://127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	context := strings.Repeat("c", 16)
+	nc := rawDialer(t, router.Addr(), plainLogin(property("Socket-Type", "DEALER")+property("identity", "raw"))+
+		command("PING", "\x00\x00"+context)+"\x00\x01a")
+	var got []byte
+	for want := command("PONG", context); !strings.HasSuffix(string(got), want); {
+		b := make([]byte, 100)
+		n, err := nc.Read(b)
+		if err != nil {
+			t.Fatalf("after %q: %v", got, err)
+		}
+		got = append(got, b[:n]...)
+	}
+	// The name of the property has no case in ZMTP.
+	expect(t, router, "raw", "a")
+}
+
+// TestStalledSubscriber: one that reads nothing holds up no other.
+func TestStalledSubscriber(t *testing.T) {
+	o := credentials(t, zap.CURVE)
+	o.HighWaterMark = 10
+	scheme := register(t, o)
+	pub, sub := open(t, zmq4.NewPub), open(t, zmq4.NewSub)
+	join(t, scheme, pub, sub)
+	stalled, err := zmtp.Dial(t.Context(), "tcp://"+pub.Addr().String(), o.Client, zmtp.Options{SocketType: zmtp.SUB})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stalled.Close()
+	if err := stalled.Subscribe([]byte("all/")); err != nil {
+		t.Fatal(err)
+	}
+	if err := sub.SetOption(zmq4.OptionSubscribe, "all/tick"); err != nil {
+		t.Fatal(err)
+	}
+	waitForTopic(t, pub, "all/")
+	waitForTopic(t, pub, "all/tick")
+	// Far more than the buffers of the system hold for one who does not read.
+	large := strings.Repeat("x", 500_000)
+	for range 40 {
+		send(t, pub, "all/large", large)
+		send(t, pub, "all/tick")
+		expect(t, sub, "all/tick")
+	}
+}
+
+// TestLostPeer: zmq4 is told once, with io.EOF.
+func TestLostPeer(t *testing.T) {
+	scheme := register(t, credentials(t, zap.CURVE))
+	pull, push := open(t, zmq4.NewPull), open(t, zmq4.NewPush)
+	join(t, scheme, pull, push)
+	send(t, push, "a")
+	expect(t, pull, "a")
+	push.Close()
+	if _, err := pull.Recv(); !errors.Is(err, io.EOF) {
+		t.Errorf("%v, want io.EOF", err)
+	}
+	next := open(t, zmq4.NewPush)
+	if err := next.Dial(scheme + "://" + pull.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	send(t, next, "b")
+	expect(t, pull, "b")
+}
+
+// TestListenerEndsWithTheSocket, also when only its context is cancelled.
+func TestListenerEndsWithTheSocket(t *testing.T) {
+	scheme := register(t, credentials(t, zap.CURVE))
+	ctx, cancel := context.WithCancel(t.Context())
+	pull := zmq4.NewPull(ctx)
+	if err := pull.Listen(scheme + "://127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	nc := rawDialer(t, pull.Addr(), "")
+	cancel()
+	for err := error(nil); err == nil; {
+		_, err = nc.Read(make([]byte, 100)) // until the handshake is given up
+	}
+	if err := pull.Close(); err != nil {
+		t.Error(err)
+	}
+}
