@@ -61,33 +61,6 @@ func (r *route) dialOptions(o backend.Options) backend.DialOptions {
 	}
 }
 
-// bound serves all channels of a route by one socket that native peers dial in to.
-type bound struct {
-	route  *route
-	shared *backend.Shared
-}
-
-func (u *bound) attach(ctx context.Context, _ *session, _ *zws.Login, c *channel) (backend.Socket, error) {
-	if err := u.route.waitReady(ctx, u.shared); err != nil {
-		return nil, err
-	}
-	return u.shared.Attach(c)
-}
-
-func (u *bound) statuses() []backend.Status { return u.shared.Status() }
-func (u *bound) close()                     { _ = u.shared.Close() }
-
-// waitReady waits for the route's `ready` rule on a shared socket, at most as long as a
-// connect may take.
-func (r *route) waitReady(ctx context.Context, shared *backend.Shared) error {
-	if r.config.Ready == ReadyNone {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, r.config.ConnectTimeout)
-	defer cancel()
-	return shared.Wait(ctx)
-}
-
 // listen opens the socket of a route with `bind`.
 func (b *Bridge) listen(c *Config, r *route, o backend.Options, log *slog.Logger) (*backend.Shared, error) {
 	lo := backend.ListenOptions{
@@ -122,20 +95,21 @@ func (b *Bridge) newUpstream(c *Config, r *route) (upstream, error) {
 		Heartbeat:      backendHeartbeat,
 		Event:          logStatus(log),
 	}
+	var open func(lost func(error)) (*backend.Shared, error)
 	switch {
 	case len(r.config.Bind) > 0:
-		shared, err := b.listen(c, r, o, log)
-		if err != nil {
-			return nil, err
-		}
-		if subscribes(r.config.Socket) {
-			return newHubbed(r, func(func(error)) (*backend.Shared, error) { return shared, nil })
-		}
-		return &bound{r, shared}, nil
-	case r.config.Shared() && subscribes(r.config.Socket):
-		return newHubbed(r, func(lost func(error)) (*backend.Shared, error) { return r.dialShared(o, lost) })
+		open = func(func(error)) (*backend.Shared, error) { return b.listen(c, r, o, log) }
+	case r.config.Shared():
+		open = func(lost func(error)) (*backend.Shared, error) { return r.dialShared(o, lost) }
+	default:
+		return &dedicated{route: r, options: o}, nil
 	}
-	return &dedicated{route: r, options: o}, nil
+	return newShared(r, open, func(socket *backend.Shared, lost func(error)) (layer, error) {
+		if subscribes(r.config.Socket) {
+			return newHub(r, socket, lost)
+		}
+		return envelopes{socket}, nil
+	})
 }
 
 // dialShared opens the socket of a route whose clients share it; the login there depends on

@@ -1,0 +1,91 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/zwsbridge/zwsbridge/bridge/backend"
+	"github.com/zwsbridge/zwsbridge/bridge/fanout"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// hub is the layer of a shared SUB or XSUB socket: it subscribes to the union of what the
+// channels want, and fans out.
+type hub struct {
+	*fanout.Hub
+	route   *route
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+}
+
+// newHub puts a hub on socket; lost hears when it cannot go on.
+func newHub(r *route, socket *backend.Shared, lost func(error)) (*hub, error) {
+	h := &hub{Hub: fanout.New(fanout.Options{Flush: r.config.Flush}), route: r}
+	up, err := socket.Attach(h.Receiver())
+	if err != nil {
+		return nil, err
+	}
+	var ctx context.Context
+	ctx, h.cancel = context.WithCancel(context.Background())
+	h.running.Go(func() {
+		if err := h.Run(ctx, up); !errors.Is(err, context.Canceled) {
+			lost(err)
+		}
+	})
+	return h, nil
+}
+
+func (h *hub) close() {
+	h.cancel()
+	h.running.Wait()
+}
+
+func (h *hub) join(c *channel) (backend.Socket, error) {
+	member := h.Join(c.queue, fanout.MemberOptions{
+		Codec:            c.codec,
+		MaxSubscriptions: h.route.rules.Load().limits.subscriptions,
+	})
+	return &hubSocket{member: member, channel: c}, nil
+}
+
+// hubSocket is a member of the hub as the socket of a channel.
+type hubSocket struct {
+	member  *fanout.Member
+	channel *channel
+}
+
+// Send takes subscriptions; the hub tells the backends what is new to them.
+func (s *hubSocket) Send(_ context.Context, msgs ...zmtp.Message) error {
+	for _, m := range msgs {
+		on, prefix, ok := subscription(m)
+		switch {
+		case !ok:
+			return fmt.Errorf("%w: a shared route takes subscriptions only", zmtp.ErrProtocol)
+		case !on:
+			s.member.Cancel(prefix)
+		default:
+			if err := s.member.Subscribe(prefix); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// restrict has every message looked at before it goes to the client. Until then the member
+// shares its messages with all others that have the same subscriptions.
+func (s *hubSocket) restrict() { s.member.Restrict(deliverable{s.channel}) }
+
+// Close ends the member.
+func (s *hubSocket) Close() error {
+	s.member.Leave()
+	return nil
+}
+
+// deliverable is the filter of one channel.
+type deliverable struct{ *channel }
+
+// Allows implements fanout.Filter.
+func (d deliverable) Allows(topic []byte) bool { return d.privileges.Load().Deliver(topic) }
