@@ -45,17 +45,49 @@ func NewChunk(codec Codec, size int) *Chunk {
 	if codec == nil {
 		codec = frames{}
 	}
+	c := pooled(size)
+	c.codec = codec
+	c.refs.Store(1)
+	return c
+}
+
+// pooled takes an empty chunk with room for size octets out of its pool.
+func pooled(size int) *Chunk {
 	class := 0
 	for class < len(classes)-1 && classes[class] < size {
 		class++
 	}
-	c, _ := pools[class].Get().(*Chunk)
-	if c == nil {
-		c = &Chunk{octets: make([]byte, 0, max(size, classes[class]))}
+	if c, _ := pools[class].Get().(*Chunk); c != nil {
+		return c
 	}
-	c.codec = codec
-	c.refs.Store(1)
-	return c
+	return &Chunk{octets: make([]byte, 0, max(size, classes[class]))}
+}
+
+// recycle puts c, which nobody uses any more, into its pool.
+func (c *Chunk) recycle() {
+	c.octets, c.marks = c.octets[:0], c.marks[:0]
+	if cap(c.octets) > 2*classes[len(classes)-1] {
+		return
+	}
+	class := len(classes) - 1
+	for class > 0 && classes[class] > cap(c.octets) {
+		class--
+	}
+	pools[class].Put(c)
+}
+
+// reserve makes room for n octets. Where append would make garbage of the buffer that has
+// become too small, this goes back to its pool.
+func (c *Chunk) reserve(n int) {
+	if len(c.octets)+n <= cap(c.octets) {
+		return
+	}
+	larger := pooled(max(2*cap(c.octets), len(c.octets)+n))
+	larger.octets = append(larger.octets, c.octets...)
+	larger.marks = append(larger.marks, c.marks...)
+	c.octets, larger.octets = larger.octets, c.octets
+	c.marks, larger.marks = larger.marks, c.marks
+	larger.recycle()
 }
 
 // Append encodes m and appends it. m is not kept.
@@ -64,6 +96,7 @@ func (c *Chunk) Append(m zmtp.Message) {
 	if len(m) > 0 {
 		topic = topicKey(m[0])
 	}
+	c.reserve(encodedSize(m))
 	c.octets = c.codec.AppendMessage(c.octets, m)
 	c.marks = append(c.marks, mark{len(c.octets), topic})
 }
@@ -71,8 +104,10 @@ func (c *Chunk) Append(m zmtp.Message) {
 // AppendRange appends the messages from, from+1, … to-1 of src, which must have the same
 // codec.
 func (c *Chunk) AppendRange(src *Chunk, from, to int) {
+	octets := src.Octets(from, to)
+	c.reserve(len(octets))
 	shift := len(c.octets) - src.start(from)
-	c.octets = append(c.octets, src.Octets(from, to)...)
+	c.octets = append(c.octets, octets...)
 	for _, m := range src.marks[from:to] {
 		c.marks = append(c.marks, mark{m.end + shift, m.topic})
 	}
@@ -92,18 +127,9 @@ func (c *Chunk) Size() int { return len(c.octets) }
 
 // Release gives back one reference. Who gave it back must not use the chunk any more.
 func (c *Chunk) Release() {
-	if c.refs.Add(-1) > 0 {
-		return
+	if c.refs.Add(-1) == 0 {
+		c.recycle()
 	}
-	c.octets, c.marks = c.octets[:0], c.marks[:0]
-	if cap(c.octets) > 2*classes[len(classes)-1] {
-		return
-	}
-	class := len(classes) - 1
-	for class > 0 && classes[class] > cap(c.octets) {
-		class--
-	}
-	pools[class].Put(c)
 }
 
 func (c *Chunk) retain() { c.refs.Add(1) }
