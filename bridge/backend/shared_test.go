@@ -394,7 +394,8 @@ func TestSharedRequests(t *testing.T) {
 		})
 	}
 	sessions.Wait()
-	if got := s.Stats(); got.Sent != 1000 || got.Received != 1000 {
-		t.Errorf("%+v", got)
-	}
+	eventually(t, "all are counted", func() bool {
+		got := s.Stats()
+		return got.Sent == 1000 && got.Received == 1000 && got.Queued == 0
+	})
 }
