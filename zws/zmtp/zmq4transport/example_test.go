@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"time"
 
 	"github.com/go-zeromq/zmq4"
 
@@ -44,14 +45,18 @@ func Example() {
 	if err := pub.Listen("device://127.0.0.1:*"); err != nil {
 		log.Fatal(err)
 	}
-	done := make(chan struct{})
-	defer func() { <-done }()
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	stop := make(chan struct{})
+	defer close(stop)
 	go func() {
-		defer close(done)
-		for ctx.Err() == nil {
-			pub.Send(zmq4.NewMsgFromString([]string{"kitchen", "21.5"}))
+		for {
+			select {
+			case <-ticker.C:
+				pub.Send(zmq4.NewMsgFromString([]string{"kitchen", "21.5"}))
+			case <-stop:
+				return
+			}
 		}
 	}()
 
