@@ -20,7 +20,6 @@ type mixed struct {
 	codec      zws.Codec
 	sizes      []int
 	next, last int
-	wake       func()
 }
 
 func (m *mixed) Next(b *zws.Batch) {

@@ -1,0 +1,181 @@
+package zws
+
+import (
+	"bytes"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// The seeds of the fuzz targets: octets that peers send, and what they should not.
+var (
+	frameSeeds = [][]byte{
+		{}, {0}, {1}, {2}, {3}, {'0'}, {'1'}, {0x80}, {0, 1}, {1, 1, 'a'},
+		[]byte("\x02\x05HELLO\x05alice\x06secret"), []byte("\x00\x01topic"), []byte("01topic"), []byte("\x02\x09SUBSCRIBE"),
+		bytes.Repeat([]byte{0}, 125), bytes.Repeat([]byte{0}, 126), bytes.Repeat([]byte{1}, 1<<16),
+	}
+	querySeeds = []string{
+		"", "type=SUB", "type=dealer", "type=REQ&type=REP", "type=SUB&connect=tcp://a:1&subscribe=&subscribe=t%00",
+		"type=XSUB&identity=me&bind=ipc:///x", "type=PUB&subscribe=a", "connect=", "type=%zz", "type=SUB&text", "identity=" + strings.Repeat("i", 256),
+	}
+	offerSeeds = []string{
+		"", "ZWS2.0", "ZWS2.0/NULL,ZWS2.0", "ZWS2.0+PLAIN, chat", " , ,", "ZWS1.0", "WSNetMQ", strings.Repeat("a,", 100),
+	}
+)
+
+func TestSeeds(t *testing.T) {
+	for name, n := range map[string]int{"frames": len(frameSeeds), "queries": len(querySeeds), "offers": len(offerSeeds)} {
+		if n == 0 {
+			t.Errorf("no seeds of %s", name)
+		}
+	}
+}
+
+// FuzzFrame: what a codec takes for a frame it writes with the same octets.
+func FuzzFrame(f *testing.F) {
+	for _, seed := range frameSeeds {
+		f.Add(seed, true)
+		f.Add(seed, false)
+	}
+	f.Fuzz(func(t *testing.T, p []byte, commands bool) {
+		for _, codec := range []zwsFrames{octetFlags, asciiFlags} {
+			frame, err := codec.parse(p, commands)
+			if err != nil {
+				if Cause(err).Code != CodeProtocol {
+					t.Errorf("%x: %v", p, err)
+				}
+				continue
+			}
+			if frame.Command {
+				if !commands || p[0] != flagCommand {
+					t.Errorf("%x is taken for a command", p)
+				}
+				continue
+			}
+			m := zmtp.Message{frame.Body}
+			if frame.More {
+				m = append(m, nil) // something has to follow
+			}
+			octets := codec.AppendMessage(nil, m)
+			if !bytes.Equal(payload(t, octets), p) {
+				t.Errorf("%x is written as %x", p, octets)
+			}
+		}
+	})
+}
+
+// payload takes the first WebSocket frame out of octets.
+func payload(t *testing.T, octets []byte) []byte {
+	if octets[0] != wsBinary {
+		t.Fatalf("first octet %02x", octets[0])
+	}
+	size, head := int(octets[1]), 2
+	switch size {
+	case 126:
+		size, head = int(octets[2])<<8|int(octets[3]), 4
+	case 127:
+		size, head = 0, 10
+		for _, octet := range octets[2:10] {
+			size = size<<8 | int(octet)
+		}
+	}
+	return octets[head : head+size]
+}
+
+// FuzzQuery: no URL makes more of a login than its limits allow.
+func FuzzQuery(f *testing.F) {
+	for _, seed := range querySeeds {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		q, err := url.ParseQuery(raw)
+		if err != nil {
+			return
+		}
+		for _, name := range []string{"ZWS1.0", "ZWS2.0"} {
+			d := dialectFor(name, q)
+			if d.query == nil {
+				continue
+			}
+			var l Login
+			if err := d.query(q, &l); err != nil {
+				if Cause(err).Code != CodeNotTaken {
+					t.Errorf("%q: %v", raw, err)
+				}
+				continue
+			}
+			if !l.SocketType.Valid() || len(l.RoutingID) > MaxRoutingID || len(l.Connect) > maxQueryValues ||
+				len(l.Bind) > maxQueryValues || len(l.Subscribe) > maxQueryValues {
+				t.Errorf("%q makes %+v", raw, l)
+			}
+			if len(l.Subscribe) > 0 && !subscribes(l.SocketType) {
+				t.Errorf("%q lets %s subscribe", raw, l.SocketType)
+			}
+		}
+	})
+}
+
+// FuzzRequest: whatever a request says, it is judged, and no login that was meant turns
+// into one without credentials.
+func FuzzRequest(f *testing.F) {
+	for _, offered := range offerSeeds {
+		f.Add(offered, "Basic YWxpY2U6c2VjcmV0", "zws_token=a", "http://example.org")
+		f.Add(offered, "Bearer a", "", "null")
+		f.Add(offered, "", "", "")
+		f.Add(offered, "Digest a", "zws_token=", "https://a\x00b")
+	}
+	f.Fuzz(func(t *testing.T, offered, authorization, cookie, origin string) {
+		r := &http.Request{Host: "example.org", URL: new(url.URL), Header: http.Header{}}
+		for name, value := range map[string]string{
+			"Sec-Websocket-Protocol": offered, "Authorization": authorization, "Cookie": cookie, "Origin": origin,
+		} {
+			if value != "" {
+				r.Header[name] = []string{value}
+			}
+		}
+		o, err := Options{
+			Handler: zap.HandlerFunc(nil), Domain: "d", Mechanisms: []zap.Mechanism{zap.NULL, zap.PLAIN, zap.BEARER},
+			Announce: zmtp.PUB, Untyped: zmtp.SUB, ClientTypes: []zmtp.SocketType{zmtp.SUB}, PlaintextAllowed: true,
+		}.withDefaults()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if list := offers(r); len(list) > maxOffers {
+			t.Errorf("%d offers are looked at", len(list))
+		}
+		h, refusal := choose(r, o)
+		if (h == nil) == (refusal == nil) {
+			t.Fatalf("chosen %v, refused %v", h, refusal)
+		}
+		if h == nil {
+			return
+		}
+		if !strings.Contains(offered, h.chosen.name) {
+			t.Errorf("%q was chosen of %q", h.chosen.name, offered)
+		}
+		bare := h.chosen.dialect.mechanism == "" || h.chosen.dialect.mechanism == zap.NULL
+		if bare && h.credentials.mechanism == zap.NULL && authorization != "" && originNamed(r, o) {
+			t.Errorf("Authorization %q counts for nothing", authorization)
+		}
+	})
+}
+
+// FuzzReason: a close frame is never too long and always UTF-8.
+func FuzzReason(f *testing.F) {
+	for _, seed := range []string{"", "login refused", strings.Repeat("é", 70), "\xff", strings.Repeat("\xff", 200)} {
+		f.Add(seed, 4400)
+	}
+	f.Fuzz(func(t *testing.T, reason string, code int) {
+		p := closeFrame(&CloseError{Code: Code(code), Reason: reason})
+		if len(p) > 2+125 || int(p[1]) != len(p)-2 {
+			t.Fatalf("close frame of %d octets", len(p))
+		}
+		if len(p) > 4 && strings.ToValidUTF8(string(p[4:]), "") != string(p[4:]) {
+			t.Errorf("%q becomes %q", reason, p[4:])
+		}
+	})
+}
