@@ -17,6 +17,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -24,6 +26,7 @@ type options struct {
 	only, peers *regexp.Regexp
 	duration    time.Duration
 	repeat      int
+	clients     []int
 	idle        int
 	plot        string
 }
@@ -38,6 +41,7 @@ func main() {
 	peers := flag.String("peers", "", "regular expression: which peers")
 	duration := flag.Duration("time", 3*time.Second, "of one measurement")
 	repeat := flag.Int("repeat", 3, "measurements of which the median is taken")
+	clients := flag.String("clients", "1,10,100,1000", "numbers of clients of the saturated fan-out")
 	idle := flag.Int("idle", 5000, "idle connections")
 	plot := flag.String("plot", "bench.png", "file for the plot")
 	binary := flag.String("zwsbridge", "", "the program to measure; built from this tree if empty")
@@ -61,7 +65,21 @@ func main() {
 			log.Fatalf("zwsbridge: %v\n%s", err, out)
 		}
 	}
-	o := options{regexp.MustCompile(*only), regexp.MustCompile(*peers), *duration, *repeat, *idle, *plot}
+	o := options{
+		only:     regexp.MustCompile(*only),
+		peers:    regexp.MustCompile(*peers),
+		duration: *duration,
+		repeat:   *repeat,
+		idle:     *idle,
+		plot:     *plot,
+	}
+	for n := range strings.SplitSeq(*clients, ",") {
+		count, err := strconv.Atoi(n)
+		if err != nil || count < 1 {
+			log.Fatalf("-clients %q: want numbers above 0, with commas", *clients)
+		}
+		o.clients = append(o.clients, count)
+	}
 	if err := all(o); err != nil {
 		log.Fatal(err)
 	}

@@ -24,8 +24,11 @@ func median(o options, f func() (figures, error)) (figures, error) {
 
 // fanoutPart is saturated fan-out to 1, 10, 100 and 1000 clients.
 func fanoutPart(o options) error {
-	counts := []int{1, 10, 100, 1000}
-	t := newTable("Saturated fan-out: CPU seconds of the server per million deliveries (million deliveries/s)", "N=1", "N=10", "N=100", "N=1000")
+	var columns []string
+	for _, n := range o.clients {
+		columns = append(columns, fmt.Sprintf("N=%d", n))
+	}
+	t := newTable("Saturated fan-out: CPU seconds of the server per million deliveries (million deliveries/s)", columns...)
 	var lines []line
 	for _, p := range fanoutPeers() {
 		if !o.peers.MatchString(p.name) {
@@ -33,7 +36,7 @@ func fanoutPart(o options) error {
 		}
 		l := line{name: p.name}
 		row := []string{p.name}
-		for _, n := range counts {
+		for _, n := range o.clients {
 			f, err := median(o, func() (figures, error) { return run(p, load{clients: n, duration: o.duration}) })
 			if err != nil {
 				row = append(row, "failed")

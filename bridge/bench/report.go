@@ -77,6 +77,7 @@ func draw(file, title, x, y string, lines []line) error {
 	if !drawn {
 		return nil
 	}
+	p.X.Min, p.X.Max = p.X.Min/1.2, p.X.Max*1.2
 	p.Y.Min, p.Y.Max = p.Y.Min/2, p.Y.Max*8 // room for the legend
 	return p.Save(20*vg.Centimeter, 14*vg.Centimeter, file)
 }
