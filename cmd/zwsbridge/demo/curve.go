@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/zap"
@@ -10,11 +11,11 @@ import (
 )
 
 // NewHouse opens the sockets of a resident's house: CURVE servers on this machine that let
-// in the bridge's key and no other. zmq4 keeps transports for the whole process, so each
-// house can be made once.
+// in the bridge's key and no other. zmq4 keeps a transport for as long as the process runs,
+// under a name that is made of the house's key: each house can be made once.
 func (h *Home) NewHouse(ctx context.Context, name string) (*House, error) {
 	cert := h.Houses[name]
-	scheme := "curve-" + name
+	scheme := fmt.Sprintf("curve-%x", cert.Public[:8])
 	err := zmq4transport.Register(scheme, zmq4transport.Options{
 		Mechanism: zap.CURVE,
 		Server: zmtp.ServerSecurity{

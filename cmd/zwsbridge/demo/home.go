@@ -89,6 +89,7 @@ tls = "self-signed"
 key = "portal.key"
 
 [zap]
+timeout = "30s" # a password is slow work for a small machine
 chain = [ { authn = "users" } ]
 
 [auth.users]
