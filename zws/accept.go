@@ -48,10 +48,12 @@ func Accept(ctx context.Context, w http.ResponseWriter, r *http.Request, o Optio
 // Refuse upgrades the request only to tell the client cause, as Cause has it: with the
 // first subprotocol that it offers, an ERROR if cause has one for it, and a close frame. A
 // page sees nothing but 1006 otherwise. It returns when the connection is closed, within
-// Options.WriteTimeout and two seconds. Of o it uses Origins, Secure and WriteTimeout. The
-// error is what the client was told, or why it could not be.
+// Options.WriteTimeout and four seconds: two for a HELLO that the ERROR answers, two for
+// the client to close. Of o it uses Origins, Secure and WriteTimeout. The error is what the
+// client was told, or why it could not be.
 func Refuse(w http.ResponseWriter, r *http.Request, o Options, cause error) error {
 	setDefault(&o.WriteTimeout, DefaultWriteTimeout)
+	setDefault(&o.MaxHandshake, DefaultMaxHandshake)
 	if !originAllowed(r, &o) {
 		http.Error(w, "this origin may not connect", http.StatusForbidden)
 		return fmt.Errorf("%w: %.200q", ErrOrigin, r.Header.Values("Origin"))
@@ -71,9 +73,27 @@ func refuse(w http.ResponseWriter, r *http.Request, o *Options, cause *CloseErro
 	if err != nil {
 		return err
 	}
-	h := &handshake{session: s, libzmq: isLibzmq(r)}
+	h := &handshake{session: s, options: o, libzmq: isLibzmq(r), left: helloTime}
+	if cause.Status != 0 && first.dialect.hello {
+		h.awaitHello()
+	}
 	h.fail(cause)
 	return cause
+}
+
+// helloTime is how long a client that is refused at the upgrade may take to say HELLO. It
+// is short because a client that says nothing holds a connection that no limit counts.
+const helloTime = 2 * time.Second
+
+// awaitHello waits for the command that an ERROR answers: to libzmq, an ERROR that comes
+// before it has sent HELLO is a protocol fault and not a refused login. What comes, if
+// anything does, is not looked at.
+func (h *handshake) awaitHello() {
+	h.session.reading <- struct{}{}
+	defer func() { <-h.session.reading }()
+	if f, err := h.receive(); err == nil {
+		f.free()
+	}
 }
 
 // newSession upgrades the request. If it cannot, the client has been told by an HTTP

@@ -293,6 +293,7 @@ func TestRefuse(t *testing.T) {
 				}
 				p := s.dialRaw(t, "/", header...)
 				if cause.Status != 0 && errors != "" {
+					p.send("\x02\x05HELLO")
 					p.expect(errors)
 				}
 				p.expectClose(cause.Code, cause.Reason)

@@ -26,6 +26,8 @@ type dialect struct {
 	// commands tells that a frame may be a command, so that the client can be told
 	// ERROR, WELCOME and notices.
 	commands bool
+	// hello tells that the client's HELLO comes before any command of ours.
+	hello bool
 	// renewable tells that a login can be renewed by another HELLO.
 	renewable bool
 	// sealed tells that each session encodes with keys of its own.
@@ -71,6 +73,7 @@ func withMechanism(m zap.Mechanism) *dialect {
 		login:     (*handshake).runMechanism,
 		frames:    octetFlags,
 		commands:  true,
+		hello:     m != zap.NULL,
 		renewable: m == zap.BEARER,
 		sealed:    m == zap.CURVE,
 	}

@@ -156,6 +156,7 @@ func TestToldAtUpgrade(t *testing.T) {
 				t.Errorf("answered %q, want the first offer", p.head)
 			}
 			if test.tell != "" {
+				p.send("\x02\x05HELLO")
 				p.expect(test.tell)
 			}
 			p.expectClose(test.code, test.reason)

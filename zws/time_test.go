@@ -3,6 +3,7 @@ package zws_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -74,6 +75,49 @@ func TestHandshakeDeadline(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestErrorFollowsHello: what is known at the upgrade is told after the client's HELLO, since
+// libzmq takes an ERROR that comes earlier for a protocol fault; and to one that says nothing
+// after two seconds.
+func TestErrorFollowsHello(t *testing.T) {
+	for _, offered := range []string{"ZWS2.0/PLAIN", "ZWS2.0/CURVE", "ZWS2.0+BEARER"} {
+		for _, silent := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s silent=%t", offered, silent), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					o := options()
+					o.Mechanisms = []zap.Mechanism{zap.NULL}
+					p, done := acceptPipe(t, o, offering(offered), "User-Agent: Go")
+					told := make(chan struct{})
+					go func() {
+						defer close(told)
+						p.expect("\x02\x05ERROR\x03400")
+					}()
+					synctest.Wait()
+					select {
+					case <-told:
+						t.Error("ERROR before HELLO")
+					default:
+					}
+					start := time.Now()
+					if !silent {
+						p.send("\x02\x05HELLO")
+					}
+					<-told
+					if waited := time.Since(start); silent != (waited == 2*time.Second) {
+						t.Errorf("ERROR came after %v", waited) // of the bubble's clock
+					}
+					if first, _, err := p.receive(); err != nil || first != 0x88 {
+						t.Errorf("received %02x, %v; want a close frame", first, err)
+					}
+					p.conn.Close()
+					if a := <-done; zws.Cause(a.err).Code != 4406 {
+						t.Errorf("Accept: %v", a.err)
+					}
+				})
+			})
+		}
 	}
 }
 
