@@ -1,0 +1,149 @@
+package backend
+
+import (
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// publishes completes a NULL handshake as a PUB, writes octets, and hangs up or waits for
+// the other side to.
+func publishes(octets string, hangUp bool) func(net.Conn) {
+	ready := "\x05READY\x0bSocket-Type\x00\x00\x00\x03PUB"
+	return func(c net.Conn) {
+		defer c.Close()
+		c.Write(greeting("NULL"))
+		io.WriteString(c, "\x04"+string(rune(len(ready)))+ready+octets)
+		io.ReadFull(c, make([]byte, 64+2+len(ready)))
+		if !hangUp {
+			io.Copy(io.Discard, c)
+		}
+	}
+}
+
+// TestMisbehavingBackends: one defect each after the login. It costs the backend its
+// connection, is told as the reason, and changes nothing for the good one beside it.
+func TestMisbehavingBackends(t *testing.T) {
+	for name, c := range map[string]struct {
+		octets string
+		hangUp bool
+		want   error
+	}{
+		"frame over the limit":   {"\x02\x7f\xff\xff\xff\xff\xff\xff\xff", false, zmtp.ErrTooLarge},
+		"message over the limit": {strings.Repeat("\x01\xff"+strings.Repeat("x", 255), 5), false, zmtp.ErrTooLarge},
+		"too many frames":        {strings.Repeat("\x01\x00", 6), false, zmtp.ErrTooLarge},
+		"unknown flags":          {"\xf8\x01x", false, zmtp.ErrProtocol},
+		"command without a name": {"\x04\x00", false, zmtp.ErrProtocol},
+		"hangs up in a message":  {"\x01\x01x", true, io.ErrUnexpectedEOF},
+		"never ends its message": {"\x01\x01x\x00\xff", false, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			good := newNative(t, zmtp.PUB)
+			o := options(zmtp.SUB, good)
+			o.Limits = zmtp.Limits{Frame: 1000, Message: 1000, Frames: 5}
+			o.Endpoints = append(o.Endpoints, Endpoint{raw(t, publishes(c.octets, c.hangUp)), zmtp.Null{}})
+			told := make(chan error, 1000)
+			o.Event = func(s Status) {
+				if s.Position == 2 && s.Err != nil {
+					told <- s.Err
+				}
+			}
+			in := newInbox()
+			dial(t, o, in)
+			if c.want != nil {
+				if err := receiveWithin(t, told); !errors.Is(err, c.want) {
+					t.Errorf("told %v, want %v", err, c.want)
+				}
+			}
+			good.accept().Write(message("still", "served"))
+			want(t, in.next(t), "still|served")
+		})
+	}
+}
+
+// TestSilentBackend: a backend that answers no PING is taken for lost and connected anew.
+func TestSilentBackend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAttempts(t)
+		o := a.options(0)
+		o.Heartbeat = time.Second
+		told := make(chan Status, 100)
+		o.Event = func(s Status) { told <- s }
+		s, err := Dial(t.Context(), o, newInbox())
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-told
+		silent := <-a.served["one"] // nobody reads it
+		if lost := <-told; lost.State != Waiting || !errors.Is(lost.Err, zmtp.ErrSilent) {
+			t.Errorf("told %+v, want that it is silent", lost)
+		}
+		alive := <-a.served["one"]
+		silent.Close()
+		go func() {
+			for {
+				if _, err := alive.ReadFrame(); err != nil {
+					return
+				}
+			}
+		}()
+		time.Sleep(time.Minute)
+		if status := s.Status()[0]; status.State != Connected || status.Reconnects != 1 {
+			t.Errorf("status %+v, want that it is connected again for good", status)
+		}
+		s.Close()
+		alive.Close()
+	})
+}
+
+// FuzzReceive gives every socket type messages that a peer may send.
+func FuzzReceive(f *testing.F) {
+	seeds := []zmtp.Message{
+		message(""), message("", ""), message("", "x"), message("id", "", "x"), message("x"),
+		message("\x01topic"), message("\x00topic"), message("\x02"), message("\x01", "x"),
+		message("\x00number10", "", "x"), message("\x00number10"), message("\x00abcd", "x"),
+	}
+	for _, m := range seeds {
+		f.Add(text(m))
+	}
+	if len(seeds) == 0 {
+		f.Fatal("no seeds")
+	}
+	f.Fuzz(func(t *testing.T, joined string) {
+		var m zmtp.Message
+		for _, frame := range strings.Split(joined, "|") {
+			m = append(m, []byte(frame))
+		}
+		for _, s := range []zmtp.SocketType{zmtp.REQ, zmtp.REP, zmtp.DEALER, zmtp.ROUTER, zmtp.PUB, zmtp.SUB, zmtp.XPUB, zmtp.XSUB, zmtp.PUSH, zmtp.PULL, zmtp.PAIR} {
+			for _, shared := range []bool{false, true} {
+				o := Options{SocketType: s}
+				if err := o.setDefaults(); err != nil {
+					t.Fatal(err)
+				}
+				c := newCore(o, shared)
+				in := newInbox()
+				if _, err := c.attach(in, "\x00number10"); err != nil {
+					t.Fatal(err)
+				}
+				p := &peer{core: c, id: "peer"}
+				c.peers = append(c.peers, p)
+				if err := c.pattern.receive(p, clone(m)); err != nil && !errors.Is(err, zmtp.ErrTooLarge) {
+					t.Errorf("%s: %v", s, err)
+				}
+				p.flush()
+				for len(in.arrived) > 0 {
+					if got := <-in.arrived; len(got) == 0 || len(got) > len(m)+1 {
+						t.Errorf("%s: received %q of %q", s, got, m)
+					}
+				}
+				c.cancel()
+			}
+		}
+	})
+}
