@@ -5,4 +5,8 @@
 // and no transport, so the same machine serves a [Conn] over TCP or ipc and, in package
 // zws, a WebSocket. A server side asks a zap.Handler about every peer and cannot be made
 // without one.
+//
+// [Dial] and [Listen] give connections whose handshake is done, or an error that says what
+// it failed of; there is nothing half-open. Everything that a peer controls is bounded by
+// [Limits], and memory is taken for what has arrived, not for what was announced.
 package zmtp

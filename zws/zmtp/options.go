@@ -60,8 +60,8 @@ type Options struct {
 	// HandshakeTimeout bounds the whole handshake from the first octet on, with [Dial]
 	// name resolution and TCP connect included; zero means [DefaultHandshakeTimeout].
 	HandshakeTimeout time.Duration
-	// WriteTimeout bounds every write after the handshake: a peer that takes nothing for
-	// so long is disconnected; zero means [DefaultWriteTimeout].
+	// WriteTimeout bounds every Write as a whole: a peer that has not taken all of it by
+	// then is disconnected; zero means [DefaultWriteTimeout].
 	WriteTimeout time.Duration
 	// Heartbeat is the interval of our PING commands (37/ZMTP); zero means none, and a
 	// ZMTP 3.0 peer, which knows no PING, is sent none. A peer that is pinged and from

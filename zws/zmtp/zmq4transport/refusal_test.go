@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-zeromq/zmq4"
+	"github.com/go-zeromq/zmq4/security/plain"
 
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -30,7 +31,7 @@ func TestRefusals(t *testing.T) {
 	}
 	gone.Close()
 
-	plain, curve := credentials(t, zap.PLAIN), credentials(t, zap.CURVE)
+	password, curve := credentials(t, zap.PLAIN), credentials(t, zap.CURVE)
 	refused := func(err error) bool {
 		refusal, ok := errors.AsType[*zmtp.RefusedError](err)
 		return ok && refusal.Status == zap.Refused
@@ -50,11 +51,11 @@ func TestRefusals(t *testing.T) {
 		to     net.Addr // dialled in place of the server
 		want   func(error) bool
 	}{
-		{"wrong password", plain, zmtp.Plain{User: "anna", Password: "guess"}, zmq4.NewRouter, nil, refused},
+		{"wrong password", password, zmtp.Plain{User: "anna", Password: "guess"}, zmq4.NewRouter, nil, refused},
 		{"unknown CURVE key", curve, stranger, zmq4.NewRouter, nil, refused},
 		{"wrong server key", curve, astray, zmq4.NewRouter, nil, is(zmtp.ErrClosedBeforeWelcome)},
 		{"socket types that do not fit", curve, curve.Client, zmq4.NewPub, nil, refused},
-		{"another mechanism", curve, plain.Client, zmq4.NewRouter, nil, func(err error) bool {
+		{"another mechanism", curve, password.Client, zmq4.NewRouter, nil, func(err error) bool {
 			_, ok := errors.AsType[*zmtp.MechanismError](err)
 			return ok
 		}},
@@ -106,6 +107,19 @@ func TestSocketTypeIsChecked(t *testing.T) {
 	err = open(t, zmq4.NewDealer).Dial(register(t, o) + "://" + l.Addr().String())
 	if mismatch, ok := errors.AsType[*zmtp.SocketTypeError](err); !ok || mismatch.Ours != zmtp.DEALER || mismatch.Peer != zmtp.PUB {
 		t.Errorf("%v, want that a DEALER may not talk to a PUB", err)
+	}
+}
+
+// TestSecurityOfZMQ4 has no place under the transport, which brings its own.
+func TestSecurityOfZMQ4(t *testing.T) {
+	scheme := register(t, credentials(t, zap.PLAIN))
+	pull := open(t, zmq4.NewPull)
+	if err := pull.Listen(scheme + "://127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	push := open(t, zmq4.NewPush, zmq4.WithSecurity(plain.Security("anna", "secret")))
+	if err := push.Dial(scheme + "://" + pull.Addr().String()); err == nil {
+		t.Error("a socket with a zmq4.Security of its own was connected")
 	}
 }
 

@@ -41,8 +41,8 @@ type Options struct {
 	// Heartbeat is the interval of our PINGs; zero means none. PINGs of the peer are
 	// always answered.
 	Heartbeat time.Duration
-	// WriteTimeout is how long a peer may take nothing before it is disconnected; zero
-	// means zmtp.DefaultWriteTimeout.
+	// WriteTimeout is how long a peer may take for what is written at a time before it is
+	// disconnected; zero means zmtp.DefaultWriteTimeout.
 	WriteTimeout time.Duration
 	// HighWaterMark is how many messages of a PUB or XPUB wait for one subscriber; those
 	// beyond are dropped, so that a stalled subscriber does not hold up the others. Zero
