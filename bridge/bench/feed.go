@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"sync"
 	"time"
 )
@@ -21,47 +22,63 @@ type feed struct {
 	encode   func(dst, message []byte) []byte
 	topics   int // 0: all messages are of one topic
 
-	mu      sync.Mutex
-	conns   []net.Conn
-	buffer  []byte
-	message []byte
-	sent    int64
+	mu     sync.Mutex
+	conns  []net.Conn
+	buffer []byte
+	sent   int64
+
+	// burst is as many messages as are published at a time where their age is not asked
+	// for, encoded once: the publisher must not be what limits the others.
+	burst []byte
 }
+
+// burstSize is how many messages at the most are published at a time.
+const burstSize = 512
 
 const topic = "bench"
 
-// publish sends n messages.
+// publish sends n messages that tell when.
 func (f *feed) publish(n int) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.buffer = f.buffer[:0]
 	now := clock()
 	for range n {
-		f.message = f.appendMessage(f.message[:0], now)
-		f.buffer = f.encode(f.buffer, f.message)
+		f.buffer = f.encode(f.buffer, f.message(now))
 	}
+	return f.write(f.buffer, n)
+}
+
+// flood sends n messages, at most burstSize.
+func (f *feed) flood(n int) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.burst == nil {
+		for range burstSize {
+			f.burst = f.encode(f.burst, f.message(0))
+		}
+	}
+	return f.write(f.burst[:len(f.burst)/burstSize*n], n)
+}
+
+func (f *feed) write(p []byte, n int) error {
 	f.sent += int64(n)
 	for _, c := range f.conns {
-		if _, err := c.Write(f.buffer); err != nil {
+		if _, err := c.Write(p); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (f *feed) appendMessage(dst []byte, now int64) []byte {
+// message makes one that tells when it was made.
+func (f *feed) message(now int64) []byte {
+	about := topic
 	if f.topics > 0 {
-		dst = append(dst, topicName(rand.IntN(f.topics))...)
-	} else {
-		dst = append(dst, topic...)
+		about = topicName(rand.IntN(f.topics))
 	}
-	dst = append(dst, ' ')
-	dst = append(dst, stampMark...)
-	dst = fmt.Appendf(dst, "%016x ", now)
-	for len(dst) < messageSize {
-		dst = append(dst, 'x')
-	}
-	return dst
+	m := fmt.Appendf(nil, "%s %s%016x ", about, stampMark, now)
+	return append(m, strings.Repeat("x", messageSize-len(m))...)
 }
 
 // topicName is one of many topics, as devices would name them.

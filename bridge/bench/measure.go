@@ -151,9 +151,9 @@ func (b *bed) quiet() {
 // backpressure for every server, and less than any of them drops at.
 func window(clients int) int64 {
 	if clients >= 1000 {
-		return 1024
+		return 2048
 	}
-	return 4096
+	return 8192
 }
 
 // measure publishes for the load's duration.
@@ -203,7 +203,7 @@ func (b *bed) drive(l load, d time.Duration) error {
 			time.Sleep(20 * time.Microsecond)
 			continue
 		}
-		if err := b.feed.publish(int(min(free, 512))); err != nil {
+		if err := b.feed.flood(int(min(free, burstSize))); err != nil {
 			return err
 		}
 	}
