@@ -33,7 +33,7 @@ func (b *balancer) send(x *session, msgs []zmtp.Message) (int, error) {
 // place gives m to a peer, or keeps it if there is room.
 func (b *balancer) place(x *session, m zmtp.Message) bool {
 	if b.shared {
-		m = append(zmtp.Message{[]byte(x.number)}, m...)
+		m = append(append(make(zmtp.Message, 0, 1+len(m)), x.envelope), m...)
 	}
 	it := item{m, x}
 	if len(b.pending) == 0 && b.give(it) {

@@ -2,6 +2,8 @@ package backend
 
 import (
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -116,4 +118,42 @@ func BenchmarkPublish(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkSharedDealer has 64 sessions make one request at a time over one connection.
+func BenchmarkSharedDealer(b *testing.B) {
+	const sessions = 64
+	n := newNative(b, zmtp.ROUTER)
+	go n.echo()
+	s, err := DialShared(options(zmtp.DEALER, n))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Wait(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	m := zmtp.Message{make([]byte, 100)}
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	var running sync.WaitGroup
+	b.ReportAllocs()
+	b.ResetTimer()
+	for range sessions {
+		r := &counter{flushed: make(chan int, 1)}
+		x, err := s.Attach(r)
+		if err != nil {
+			b.Fatal(err)
+		}
+		running.Go(func() {
+			defer x.Close()
+			for left.Add(-1) >= 0 {
+				if x.Send(b.Context(), m) != nil {
+					return
+				}
+				<-r.flushed
+			}
+		})
+	}
+	running.Wait()
 }

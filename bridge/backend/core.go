@@ -49,10 +49,10 @@ type core struct {
 	running sync.WaitGroup // endpoints, acceptors, readers, writers
 
 	mu       sync.Mutex
-	peers    []*peer    // in the order in which they became ready
-	sessions []*session // in the order in which they were attached
-	numbers  map[string]*session
-	inline   bool // Send is in pattern.send: it will run writer itself
+	peers    []*peer             // in the order in which they became ready
+	sessions []*session          // in the order in which they were attached
+	numbers  map[string]*session // by envelope
+	inline   bool                // Send is in pattern.send: it will run writer itself
 	writer   *peer
 	room     chan struct{} // closed when a Send that waits shall try again
 	changed  *sync.Cond    // peers, sessions, writers or closing changed
@@ -191,15 +191,15 @@ func (c *core) leave(p *peer) {
 }
 
 // attach adds a session.
-func (c *core) attach(r Receiver, number string) (*session, error) {
-	x := newSession(c, r, number)
+func (c *core) attach(r Receiver, envelope []byte) (*session, error) {
+	x := newSession(c, r, envelope)
 	c.mu.Lock()
 	if c.closing {
 		c.mu.Unlock()
 		return nil, ErrClosed
 	}
 	c.sessions = append(c.sessions, x)
-	c.numbers[number] = x
+	c.numbers[string(envelope)] = x
 	c.pattern.attached(x)
 	c.changed.Broadcast()
 	c.mu.Unlock()
@@ -213,7 +213,7 @@ func (c *core) detach(x *session) {
 	if !x.closed {
 		x.closed = true
 		c.sessions = slices.DeleteFunc(c.sessions, func(y *session) bool { return y == x })
-		delete(c.numbers, x.number)
+		delete(c.numbers, string(x.envelope))
 		c.pattern.detached(x)
 		c.wakeSenders()
 		c.changed.Broadcast()
@@ -255,7 +255,8 @@ func (c *core) close() {
 	c.running.Wait()
 }
 
-// linger waits until everything is written, Options.Linger is over, or there is no hope.
+// linger waits until everything is written or Options.Linger is over; not at all where
+// every endpoint has refused us.
 func (c *core) linger() {
 	if c.o.Linger < 0 || c.o.SocketType == zmtp.SUB { // nobody misses subscriptions
 		return
@@ -270,7 +271,7 @@ func (c *core) linger() {
 	defer timer.Stop()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !over && !c.closing && c.queued() > 0 {
+	for !over && !c.closing && c.err == ErrClosed && c.queued() > 0 {
 		c.changed.Wait()
 	}
 }

@@ -30,7 +30,7 @@ func Dial(ctx context.Context, o DialOptions, r Receiver) (*Dedicated, error) {
 	if err != nil {
 		return nil, err
 	}
-	x, err := d.core.attach(r, "")
+	x, err := d.core.attach(r, nil)
 	if err != nil {
 		return nil, err
 	}

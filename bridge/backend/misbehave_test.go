@@ -128,7 +128,7 @@ func FuzzReceive(f *testing.F) {
 				}
 				c := newCore(o, shared)
 				in := newInbox()
-				if _, err := c.attach(in, "\x00number10"); err != nil {
+				if _, err := c.attach(in, []byte("\x00number10")); err != nil {
 					t.Fatal(err)
 				}
 				p := &peer{core: c, id: "peer"}

@@ -8,8 +8,8 @@ import (
 
 // session is one client's side of a socket; it is the Socket that Attach returns.
 type session struct {
-	core   *core
-	number string // its envelope on shared DEALER and REQ sockets
+	core     *core
+	envelope []byte // its number, on shared sockets
 
 	// turn is taken by sending to it and held over calls of the receiver. Channels serve
 	// those who wait in the order in which they came, which makes the queue fair.
@@ -25,8 +25,8 @@ type session struct {
 	mark   uint64
 }
 
-func newSession(c *core, r Receiver, number string) *session {
-	return &session{core: c, receiver: r, number: number, turn: make(chan struct{}, 1)}
+func newSession(c *core, r Receiver, envelope []byte) *session {
+	return &session{core: c, receiver: r, envelope: envelope, turn: make(chan struct{}, 1)}
 }
 
 // receive gives m to the receiver: turn held.

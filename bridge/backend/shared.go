@@ -113,15 +113,15 @@ func (s *Shared) serve(conn *zmtp.Conn) {
 // Attach adds a session. Its Send, Receiver and Close are as [Socket] and [Receiver] say;
 // Close leaves the shared socket open. The error is [ErrClosed].
 func (s *Shared) Attach(r Receiver) (Socket, error) {
-	return s.core.attach(r, number())
+	return s.core.attach(r, newEnvelope())
 }
 
-// number is the envelope of a session. It is random so that a peer can answer only those
-// sessions whose requests it got.
-func number() string {
-	b := make([]byte, 1+8)
-	_, _ = rand.Read(b[1:]) // never fails
-	return string(b)
+// newEnvelope draws the number of a session. It is random so that a peer can answer only
+// those sessions whose requests it got.
+func newEnvelope() []byte {
+	e := make([]byte, 1+8)
+	_, _ = rand.Read(e[1:]) // never fails
+	return e
 }
 
 // Wait returns once the Ready rule of the options is met; for a socket that listens, once
