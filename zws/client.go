@@ -193,11 +193,10 @@ func (c *Client) readFrame() (zmtp.Frame, error) {
 // clientReadError makes a *CloseError of what ends a connection.
 func clientReadError(err error) error {
 	if closed, ok := errors.AsType[*websocket.CloseError](err); ok {
-		cause := &CloseError{Code: Code(closed.Code), Reason: closed.Text}
-		if cause.Code == CodeAbnormal {
-			cause.Err = io.ErrUnexpectedEOF
+		if closed.Code == websocket.CloseAbnormalClosure {
+			return &CloseError{Code: CodeAbnormal, Err: io.ErrUnexpectedEOF}
 		}
-		return cause
+		return &CloseError{Code: Code(closed.Code), Reason: closed.Text}
 	}
 	return &CloseError{Code: CodeAbnormal, Err: err}
 }

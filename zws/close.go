@@ -128,7 +128,8 @@ func Cause(err error) *CloseError {
 	case errors.Is(err, zmtp.ErrTooLarge):
 		return &CloseError{Code: CodeTooLarge, Reason: "too large", Err: err}
 	case errors.Is(err, zmtp.ErrProtocol):
-		return &CloseError{Code: CodeProtocol, Reason: "protocol error", Err: err}
+		// Says which octets of the client's were wrong, and nothing else.
+		return &CloseError{Code: CodeProtocol, Reason: err.Error()}
 	case errors.Is(err, zmtp.ErrHandshakeTimeout):
 		return &CloseError{Code: CodeTimeout, Reason: "the handshake did not end in time", Err: err}
 	case errors.Is(err, context.Canceled):

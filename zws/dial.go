@@ -205,7 +205,10 @@ func (c *Client) runMechanism(ctx context.Context, mechanism zmtp.Mechanism) err
 		}
 		f, err := c.readFrame()
 		if err != nil {
-			return err
+			if mechanism.Name() == zap.CURVE && in == nil {
+				return closedEarly(err, zmtp.ErrClosedBeforeWelcome)
+			}
+			return closedEarly(err, zmtp.ErrClosedDuringLogin)
 		}
 		if !f.Command {
 			return fmt.Errorf("%w: a message where a command of the handshake is due", zmtp.ErrProtocol)
@@ -216,6 +219,15 @@ func (c *Client) runMechanism(ctx context.Context, mechanism zmtp.Mechanism) err
 		}
 		in = &command
 	}
+}
+
+// closedEarly adds to a connection that broke during the login what that means.
+func closedEarly(err, meaning error) error {
+	closed, ok := errors.AsType[*CloseError](err)
+	if ok && (closed.Code == CodeAbnormal || closed.Code == CodeNoStatus) {
+		closed.Err = meaning
+	}
+	return err
 }
 
 // reasonTime is how long after an ERROR the close frame with its reason may come. libzmq

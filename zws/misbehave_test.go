@@ -46,7 +46,7 @@ func TestMisbehavingClients(t *testing.T) {
 		{"flag 04", "ZWS2.0+PLAIN", plainLogin, frame(0x82, "\x04a"), 1002, "flag octet 04 is not one of this protocol"},
 		{"ASCII flag", "WSNetMQ", nil, frame(0x82, "0a"), 1002, "flag octet 30 is not one of this protocol"},
 		{"command inside a message", "ZWS2.0+PLAIN", plainLogin, concat(frame(0x82, "\x01a"), frame(0x82, "\x02\x04PING")), 1002, "a command inside a message"},
-		{"command without a name", "ZWS2.0+PLAIN", plainLogin, frame(0x82, "\x02\x09PING"), 1002, "protocol error"},
+		{"command without a name", "ZWS2.0+PLAIN", plainLogin, frame(0x82, "\x02\x09PING"), 1002, "protocol error: command of 5 octets without a whole name"},
 		// WebSocket frames, RFC 6455
 		{"unmasked frame", "ZWS2.0", bare, []byte("\x82\x02\x00a"), 1002, "bad MASK"},
 		{"RSV1", "ZWS2.0", bare, frame(0xC2, "\x00a"), 1002, "RSV1 set"},
@@ -70,15 +70,15 @@ func TestMisbehavingClients(t *testing.T) {
 		{"routing id of 1 MiB", "ZWS2.0", nil, frame(0x82, "\x00"+strings.Repeat("i", 1<<20)), 1009, "larger than this server takes"},
 		// the handshake
 		{"message first", "ZWS2.0+PLAIN", nil, frame(0x82, "\x00hello"), 1002, "a message where a command of the handshake is due"},
-		{"READY for HELLO", "ZWS2.0+PLAIN", nil, frame(0x82, "\x02\x05READY"+dealerMetadata), 1002, "protocol error"},
-		{"HELLO cut short", "ZWS2.0+PLAIN", nil, frame(0x82, "\x02\x05HELLO\x05alice\x07secret"), 1002, "protocol error"},
-		{"HELLO and more", "ZWS2.0+PLAIN", nil, frame(0x82, helloCommand+"x"), 1002, "protocol error"},
-		{"HELLO twice", "ZWS2.0+PLAIN", plainLogin[:1], frame(0x82, helloCommand), 1002, "protocol error"},
+		{"READY for HELLO", "ZWS2.0+PLAIN", nil, frame(0x82, "\x02\x05READY"+dealerMetadata), 1002, "protocol error: PLAIN: want HELLO, got \"READY\""},
+		{"HELLO cut short", "ZWS2.0+PLAIN", nil, frame(0x82, "\x02\x05HELLO\x05alice\x07secret"), 1002, "protocol error: PLAIN: malformed HELLO: want a user name and a password, each after its size, and nothing more"},
+		{"HELLO and more", "ZWS2.0+PLAIN", nil, frame(0x82, helloCommand+"x"), 1002, "protocol error: PLAIN: malformed HELLO: want a user name and a password, each after its size, and nothing more"},
+		{"HELLO twice", "ZWS2.0+PLAIN", plainLogin[:1], frame(0x82, helloCommand), 1002, "protocol error: PLAIN: want INITIATE, got \"HELLO\""},
 		{"HELLO after READY", "ZWS2.0+PLAIN", plainLogin, frame(0x82, helloCommand), 1002, "HELLO after READY: only a BEARER login can be renewed"},
-		{"malformed metadata", "ZWS2.0+NULL", nil, frame(0x82, "\x02\x05READY\x0bSocket-Type\xff\xff\xff\xffDEALER"), 1002, "protocol error"},
+		{"malformed metadata", "ZWS2.0+NULL", nil, frame(0x82, "\x02\x05READY\x0bSocket-Type\xff\xff\xff\xffDEALER"), 1002, "protocol error: NULL: malformed READY: metadata that does not parse"},
 		{"unknown socket type", "ZWS2.0+NULL", nil, frame(0x82, "\x02\x05READY\x0bSocket-Type\x00\x00\x00\x06STREAM"), 4406, "a STREAM socket cannot be served here"},
 		{"socket type not taken", "ZWS2.0+NULL", nil, frame(0x82, "\x02\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB"), 4406, "a SUB socket cannot be served here"},
-		{"CURVE HELLO of the wrong length", "ZWS2.0+CURVE", nil, frame(0x82, "\x02\x05HELLO\x01\x00"), 1002, "protocol error"},
+		{"CURVE HELLO of the wrong length", "ZWS2.0+CURVE", nil, frame(0x82, "\x02\x05HELLO\x01\x00"), 1002, "protocol error: CURVE: malformed HELLO: want 200 octets"},
 		{"routing id in two frames", "ZWS2.0", nil, frame(0x82, "\x01a"), 1002, "the first message, the routing id, has more than one frame"},
 	}
 	for _, test := range tests {

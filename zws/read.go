@@ -198,7 +198,7 @@ func (s *Session) readError(err error) error {
 		return &CloseError{Code: CodeTooLarge, Reason: "larger than this server takes"}
 	}
 	s.readEnded = true
-	if peer, ok := errors.AsType[*websocket.CloseError](err); ok {
+	if peer, ok := errors.AsType[*websocket.CloseError](err); ok && peer.Code != websocket.CloseAbnormalClosure {
 		return &CloseError{Code: Code(peer.Code), Reason: peer.Text, Err: ErrPeerClosed}
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {

@@ -105,9 +105,13 @@ func TestNotices(t *testing.T) {
 			a.session.Expiring(90 * time.Second)
 			a.session.Lost(3)
 			a.session.Lost(0)
-			c.Send(message("last"))
-			if m, err := c.Recv(); err != nil || string(m[0]) != "last" {
-				t.Fatalf("received %q, %v", m, err)
+			// A write that was under way may carry the first echo past the notices, but
+			// not the second.
+			for range 2 {
+				c.Send(message("last"))
+				if m, err := c.Recv(); err != nil || string(m[0]) != "last" {
+					t.Fatalf("received %q, %v", m, err)
+				}
 			}
 			want := 2
 			if name == "ZWS2.0" {
