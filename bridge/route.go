@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 // route is one [[route]], ready to serve. It lives as long as its backends: a reload that
@@ -28,6 +30,8 @@ type route struct {
 // rules are what the clients of a route may be and do.
 type rules struct {
 	limits   routeLimits
+	socket   zmtp.SocketType
+	name     string         // what Rights call the route: its path without the first slash
 	options  zws.Options    // for every session; the session adds what is its own
 	policy   *rights.Policy // nil without `allow`: everything is allowed
 	patterns rights.Options
@@ -67,6 +71,8 @@ func (b *Bridge) newRoute(c *Config, rc *RouteConfig) (*route, error) {
 // newRules reads what may change without touching the backends.
 func newRules(c *Config, rc *RouteConfig, handler zap.Handler) (*rules, error) {
 	r := &rules{
+		socket:   rc.Socket,
+		name:     strings.TrimPrefix(rc.Path, "/"),
 		limits:   routeLimits{topic: int(c.Server.MaxTopic), subscriptions: c.Server.MaxSubscriptions},
 		patterns: rights.Options{Separator: rc.Separator, Narrow: rc.OnWide == OnWideNarrow},
 		queue:    queue.Options{Messages: rc.HighWaterMark, Octets: int64(rc.HighWaterBytes)},
@@ -128,30 +134,10 @@ func sessionOptions(c *Config, rc *RouteConfig, handler zap.Handler) (zws.Option
 	return o, nil
 }
 
-// privileges are what a login may do on the route: what the rules allow and what the ZAP
-// handler has granted, where it said something about that.
-func (r *rules) privileges(l *zws.Login) (*privileges, error) {
-	granted, err := rights.FromMetadata(l.Reply.Metadata, r.patterns)
-	if err != nil {
-		return nil, forbidden(err)
-	}
-	if r.policy == nil {
-		return newPrivileges(granted), nil
-	}
-	allowed, err := r.policy.For(rights.Subject{User: l.User(), Meta: l.Reply.Metadata})
-	if err != nil {
-		return nil, forbidden(err)
-	}
-	if allowed.Empty() {
-		return nil, &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused, Reason: "no rule of this route is for you"}
-	}
-	return newPrivileges(rights.And(allowed, granted)), nil
-}
-
 // open makes the channel of a session and connects it.
 func (r *route) open(ctx context.Context, s *session, l *zws.Login) (*channel, error) {
 	rules := r.rules.Load()
-	p, err := rules.privileges(l)
+	p, err := rules.privileges(ctx, l)
 	if err != nil {
 		return nil, err
 	}

@@ -231,7 +231,7 @@ func (s *session) renew(ctx context.Context, l *zws.Login) error {
 
 // reconsider works the rights of a login out anew, for a renewed token or changed rules.
 func (s *session) reconsider(ctx context.Context, l *zws.Login) error {
-	p, err := s.route.rules.Load().privileges(l)
+	p, err := s.route.rules.Load().privileges(ctx, l)
 	if err != nil {
 		return err
 	}

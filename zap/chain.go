@@ -185,6 +185,7 @@ func (e *Entry) conclude(ctx context.Context, req *Request, reply *Reply, err er
 	default:
 		decision = *reply
 		decision.Grant = reply
+		decision.Rights = slices.Clip(reply.Rights) // authorizers may add theirs
 		if decision.UserID != "" {
 			decision.UserID = e.UserPrefix + decision.UserID
 		}

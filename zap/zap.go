@@ -98,6 +98,13 @@ type Reply struct {
 	// Grant is what whoever decided wants to see again when it is asked whether the login
 	// still stands, see [Revoker]. It belongs to that handler and has no wire form.
 	Grant any
+	// Claims are what a token tells about its user, by name; the members of a claim that
+	// is an object have dotted names. They have no wire form.
+	Claims map[string][]string
+	// Rights are what the login may do, one for each who decided on it and knows about
+	// that; an action is allowed if all of them allow it. Without any, nobody has said
+	// anything. They have no wire form.
+	Rights []Rights
 }
 
 // Handler decides on requests. Implementations are safe for concurrent use.
@@ -122,7 +129,8 @@ func (f HandlerFunc) Authenticate(ctx context.Context, req *Request) (*Reply, er
 
 // Authorizer looks at a login that an authenticator has accepted. A nil error agrees;
 // [ErrDenied] refuses it with 400; any other error says that no decision could be made,
-// which counts as 300. Implementations are safe for concurrent use.
+// which counts as 300. It may append to the reply's Rights, and changes nothing else of it.
+// Implementations are safe for concurrent use.
 type Authorizer interface {
 	Authorize(ctx context.Context, req *Request, reply *Reply) error
 }

@@ -1,12 +1,14 @@
 package rights
 
-import "bytes"
+import (
+	"bytes"
 
-// Glob is a pattern of the kind that the scopes of tokens hold: the literals between its
-// stars. A star stands for any octets, none and separators included; a single literal
-// matches nothing but itself. How a star and a literal "*" are told apart is the business
-// of whoever splits the text (RabbitMQ: %2A).
-type Glob []string
+	"github.com/zwsbridge/zwsbridge/zap"
+)
+
+// Glob is a pattern of the kind that the scopes of tokens hold. How a star and a literal
+// "*" are told apart is the business of whoever splits the text (RabbitMQ: %2A).
+type Glob = zap.Glob
 
 // NewGlobs gives the rights that globs describe: what may be subscribed to and delivered,
 // and what may be sent. A Glob without any literal allows nothing.
