@@ -134,8 +134,8 @@ func TestReaderPieces(t *testing.T) {
 				if err != nil {
 					t.Fatalf("frame %d: %v", i, err)
 				}
-				if d := cmp.Diff(want, got); d != "" {
-					t.Fatalf("frame %d differs:\n%s", i, d)
+				if got.More != want.More || got.Command != want.Command || !bytes.Equal(got.Body, want.Body) {
+					t.Fatalf("frame %d: %d octets, more %v, command %v", i, len(got.Body), got.More, got.Command)
 				}
 			}
 			if _, err := readFrame(r); !errors.Is(err, io.EOF) {

@@ -69,11 +69,11 @@ func TestRefusals(t *testing.T) {
 			if err := server.Listen(listens + "://127.0.0.1:0"); err != nil {
 				t.Fatal(err)
 			}
-			to := server.Addr()
+			to, dialling := server.Addr(), zmq4transport.Options{Client: test.client}
 			if test.to != nil {
-				to = test.to
+				to, dialling.HandshakeTimeout = test.to, time.Second/4
 			}
-			dials := register(t, zmq4transport.Options{Client: test.client, HandshakeTimeout: time.Second})
+			dials := register(t, dialling)
 			err := open(t, zmq4.NewDealer).Dial(dials + "://" + to.String())
 			if err == nil || !test.want(err) {
 				t.Errorf("Dial: %v", err)
