@@ -135,9 +135,7 @@ func (l *Listener) Endpoint() string {
 func (l *Listener) Close() error {
 	l.cancel()
 	err := l.nl.Close()
-	l.mu.Lock()
-	l.room.Broadcast()
-	l.mu.Unlock()
+	l.wake()
 	l.running.Wait()
 	if errors.Is(err, net.ErrClosed) {
 		return nil // closed before
@@ -221,10 +219,17 @@ func (l *Listener) makeRoom() {
 			l.room.Wait()
 			continue
 		}
-		timer := time.AfterFunc(left, l.room.Broadcast)
+		timer := time.AfterFunc(left, l.wake)
 		l.room.Wait()
 		timer.Stop()
 	}
+}
+
+// wake lets makeRoom look again. Without the lock it might not wait yet and miss it.
+func (l *Listener) wake() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.room.Signal()
 }
 
 // slowest is the peer that has kept us waiting longest; nil if none does. The lock is held
