@@ -139,7 +139,6 @@ func (s *dealer) receive(p *peer, m zmtp.Message) error {
 	}
 	c := s.core
 	c.mu.Lock()
-	c.stats.Received++
 	x := c.addressee(m)
 	if x == nil {
 		c.stats.Unroutable++
@@ -160,25 +159,17 @@ func (c *core) addressee(m zmtp.Message) *session {
 	return c.numbers[string(m[0])]
 }
 
-// pass gives m to the only session.
+// pass gives m to the session of a dedicated socket.
 func (c *core) pass(p *peer, m zmtp.Message) error {
-	c.mu.Lock()
-	c.stats.Received++
-	var x *session
-	if len(c.sessions) > 0 {
-		x = c.sessions[0]
-	}
-	c.mu.Unlock()
-	if x != nil {
+	if x := c.only.Load(); x != nil {
 		p.deliver(x, m)
 	}
 	return nil
 }
 
-// count adds one to a counter of stats, and the message to those received.
+// count adds one to a counter of stats.
 func (c *core) count(counter *uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stats.Received++
 	*counter++
 }

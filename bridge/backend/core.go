@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -47,6 +48,10 @@ type core struct {
 	ctx     context.Context // ends with the socket
 	cancel  context.CancelFunc
 	running sync.WaitGroup // endpoints, acceptors, readers, writers
+
+	// only is the session if there is exactly one: a message for it needs no lock.
+	only     atomic.Pointer[session]
+	received atomic.Uint64 // messages
 
 	mu       sync.Mutex
 	peers    []*peer             // in the order in which they became ready
@@ -200,6 +205,7 @@ func (c *core) attach(r Receiver, envelope []byte) (*session, error) {
 	}
 	c.sessions = append(c.sessions, x)
 	c.numbers[string(envelope)] = x
+	c.setOnly()
 	c.pattern.attached(x)
 	c.changed.Broadcast()
 	c.mu.Unlock()
@@ -214,6 +220,7 @@ func (c *core) detach(x *session) {
 		x.closed = true
 		c.sessions = slices.DeleteFunc(c.sessions, func(y *session) bool { return y == x })
 		delete(c.numbers, string(x.envelope))
+		c.setOnly()
 		c.pattern.detached(x)
 		c.wakeSenders()
 		c.changed.Broadcast()
@@ -222,6 +229,15 @@ func (c *core) detach(x *session) {
 	x.turn <- struct{}{} // after a delivery that is under way
 	x.deaf = true
 	<-x.turn
+}
+
+// setOnly follows a change of sessions: lock held.
+func (c *core) setOnly() {
+	if len(c.sessions) == 1 {
+		c.only.Store(c.sessions[0])
+	} else {
+		c.only.Store(nil)
+	}
 }
 
 // fail makes every Send return err.
@@ -290,6 +306,7 @@ func (c *core) counts() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.stats
+	s.Received = c.received.Load()
 	s.Queued = c.queued()
 	return s
 }

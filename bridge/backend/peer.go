@@ -141,6 +141,7 @@ func (p *peer) settle(n int, err error) {
 // read hands every message to the pattern until the connection fails.
 func (p *peer) read() error {
 	messages, octets := 0, 0 // since the last flush
+	defer func() { p.core.received.Add(uint64(messages)) }()
 	for {
 		f, err := p.conn.ReadFrame()
 		if err != nil {
@@ -155,6 +156,7 @@ func (p *peer) read() error {
 		}
 		if messages >= maxTurn || octets >= maxTurnOctets || !p.conn.Buffered() {
 			p.flush()
+			p.core.received.Add(uint64(messages))
 			messages, octets = 0, 0
 		}
 	}

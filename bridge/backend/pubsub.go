@@ -133,13 +133,11 @@ func (s *subscriber) write(conn *zmtp.Conn, msgs []zmtp.Message) (int, error) {
 // only session.
 func (s *subscriber) receive(p *peer, m zmtp.Message) error {
 	c := s.core
-	c.mu.Lock()
-	c.stats.Received++
-	if len(c.sessions) == 1 {
-		p.targets = append(p.targets[:0], c.sessions[0])
-	} else {
-		p.targets = s.union.match(p.targets[:0], m[0])
+	if c.only.Load() != nil {
+		return c.pass(p, m)
 	}
+	c.mu.Lock()
+	p.targets = s.union.match(p.targets[:0], m[0])
 	c.mu.Unlock()
 	for _, x := range p.targets {
 		p.deliver(x, m)
@@ -194,7 +192,6 @@ func (s *publisher) receive(p *peer, m zmtp.Message) error {
 		return s.other(p, m)
 	}
 	c.mu.Lock()
-	c.stats.Received++
 	var err error
 	switch {
 	case !on:
@@ -223,7 +220,6 @@ func (s *publisher) other(p *peer, m zmtp.Message) error {
 		return nil
 	}
 	c.mu.Lock()
-	c.stats.Received++
 	p.targets = append(p.targets[:0], c.sessions...)
 	c.mu.Unlock()
 	for _, x := range p.targets {

@@ -30,7 +30,6 @@ func (s *req) send(x *session, msgs []zmtp.Message) (int, error) {
 func (s *req) receive(p *peer, m zmtp.Message) error {
 	c := s.core
 	c.mu.Lock()
-	c.stats.Received++
 	x, m := s.session(m)
 	good := x != nil && x.asking && x.asked == p && len(m) > 1 && len(m[0]) == 0
 	switch {
@@ -84,7 +83,6 @@ func (s *rep) receive(p *peer, m zmtp.Message) error {
 	// The turn makes the askers' order that of the deliveries.
 	p.turn(x)
 	c.mu.Lock()
-	c.stats.Received++
 	s.askers = append(s.askers, p)
 	c.mu.Unlock()
 	x.receive(m)

@@ -66,7 +66,6 @@ func (s *router) send(x *session, msgs []zmtp.Message) (int, error) {
 func (s *router) receive(p *peer, m zmtp.Message) error {
 	c := s.core
 	c.mu.Lock()
-	c.stats.Received++
 	x := p.last
 	if x == nil && len(c.sessions) > 0 {
 		x = c.sessions[0]
@@ -112,7 +111,6 @@ func (s *pull) receive(p *peer, m zmtp.Message) error {
 		c.mu.Unlock()
 		return ErrClosed
 	}
-	c.stats.Received++
 	s.next = (s.next + 1) % len(c.sessions)
 	x := c.sessions[s.next]
 	c.mu.Unlock()
