@@ -8,13 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/go-zeromq/zmq4"
+	"golang.org/x/crypto/bcrypt"
 
 	"github.com/zwsbridge/zwsbridge/bridge"
-	"github.com/zwsbridge/zwsbridge/zap/htpasswd"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -30,10 +31,8 @@ func start(t *testing.T, text string) (url string, b *bridge.Bridge) {
 func startIn(t *testing.T, config func(dir string) string) (url string, b *bridge.Bridge) {
 	t.Helper()
 	dir := t.TempDir()
-	for _, user := range []string{"alice", "bob"} {
-		if err := htpasswd.Set(filepath.Join(dir, "users.htpasswd"), user, user+"'s secret"); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.WriteFile(filepath.Join(dir, "users.htpasswd"), users(), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	writeKey(t, dir, "bridge", bridgeKey)
 	file := filepath.Join(dir, "bridge.toml")
@@ -60,9 +59,21 @@ func startIn(t *testing.T, config func(dir string) string) (url string, b *bridg
 	return "ws" + strings.TrimPrefix(server.URL, "http"), b
 }
 
+// users are alice and bob, whose passwords cost little to check.
+var users = sync.OnceValue(func() (file []byte) {
+	for _, user := range []string{"alice", "bob"} {
+		hash, err := bcrypt.GenerateFromPassword([]byte(user+"'s secret"), bcrypt.MinCost)
+		if err != nil {
+			panic(err)
+		}
+		file = fmt.Appendf(file, "%s:%s\n", user, hash)
+	}
+	return file
+})
+
 const usersOnly = `
 [zap]
-domain = "global"
+timeout = "1m"
 chain = [ { authn = "users" } ]
 [auth.users]
 type = "htpasswd"
@@ -71,8 +82,9 @@ file = "users.htpasswd"
 
 func dial(ctx context.Context, url, user string, as zmtp.SocketType) (*zws.Client, error) {
 	return zws.Dial(ctx, url, zws.DialOptions{
-		SocketType: as,
-		Security:   zmtp.Plain{User: user, Password: user + "'s secret"},
+		SocketType:       as,
+		Security:         zmtp.Plain{User: user, Password: user + "'s secret"},
+		HandshakeTimeout: time.Minute,
 	})
 }
 

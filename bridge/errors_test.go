@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -135,7 +136,11 @@ func refusal(t *testing.T, url string, o zws.DialOptions) *zws.CloseError {
 }
 
 func asAlice() zws.DialOptions {
-	return zws.DialOptions{SocketType: zmtp.SUB, Security: zmtp.Plain{User: "alice", Password: "alice's secret"}}
+	return zws.DialOptions{
+		SocketType:       zmtp.SUB,
+		Security:         zmtp.Plain{User: "alice", Password: "alice's secret"},
+		HandshakeTimeout: time.Minute,
+	}
 }
 
 // TestRefusedBehind is the bridge's reason to exist: right in front and refused behind, for

@@ -1,0 +1,349 @@
+package bridge_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/bridge"
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zap/htpasswd"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// ended returns the cause with which the session of c ends.
+func ended(t *testing.T, c *zws.Client) *zws.CloseError {
+	t.Helper()
+	for {
+		if _, err := c.Recv(); err != nil {
+			cause, ok := errors.AsType[*zws.CloseError](err)
+			if !ok {
+				t.Fatalf("the session ended with %v, want a close code", err)
+			}
+			return cause
+		}
+	}
+}
+
+// TestExpiry: a login that has ended is a session that has ended, and a new token of the
+// same user lets it live on.
+func TestExpiry(t *testing.T) {
+	handler := native27(t, func(req *zap.Request) *zap.Reply {
+		if req.Mechanism != zap.BEARER {
+			return &zap.Reply{Status: zap.Refused}
+		}
+		user, life, _ := strings.Cut(string(req.Credentials[0]), " ")
+		d, err := time.ParseDuration(life)
+		if err != nil {
+			return &zap.Reply{Status: zap.Refused}
+		}
+		end := fmt.Sprint(time.Now().Add(d).Unix())
+		return &zap.Reply{Status: zap.OK, UserID: user, Metadata: zap.Metadata{{Name: "Expires", Value: end}}}
+	})
+	url, b := start(t, fmt.Sprintf(`
+[zap]
+chain = [ { authn = "tokens" } ]
+[auth.tokens]
+type = "zap"
+endpoint = %q
+[[route]]
+path = "/d"
+socket = "SUB"
+mechanism = "NULL"
+client_mechanisms = ["BEARER"]
+connect = [%q]
+`, handler, native(t, zmtp.PUB, zap.NULL, answer(zap.OK))))
+	login := func(token string) *zws.Client {
+		c, err := zws.Dial(t.Context(), url+"/d", zws.DialOptions{SocketType: zmtp.SUB, Security: zmtp.Bearer{Token: token}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	if got := refusal(t, url+"/d", zws.DialOptions{SocketType: zmtp.SUB, Security: zmtp.Bearer{Token: "alice -1m"}}); got.Code != 4401 {
+		t.Errorf("a login that has ended already: %v, want 4401", got)
+	}
+	if got := ended(t, login("alice 1s")); got.Code != 4401 {
+		t.Errorf("at the end of the login: %v, want 4401", got)
+	}
+	c := login("alice 1h")
+	if err := c.Renew("bob 1h"); err != nil {
+		t.Fatal(err)
+	}
+	if got := ended(t, c); got.Code != 4401 {
+		t.Errorf("renewal by another user: %v, want 4401", got)
+	}
+	c = login("alice 1h")
+	if err := c.Renew("alice 2h"); err != nil {
+		t.Fatal(err)
+	}
+	go c.Recv()
+	for { // the renewal is heard by the bridge at some time
+		if list := b.Sessions(); len(list) == 1 && time.Until(list[0].Expires) > 90*time.Minute {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// TestRevoked: a user whose password has changed, and one who is kicked, do not stay.
+func TestRevoked(t *testing.T) {
+	var file string
+	url, b := startIn(t, func(dir string) string {
+		file = filepath.Join(dir, "users.htpasswd")
+		return usersOnly + fmt.Sprintf("[[route]]\npath = \"/d\"\nsocket = \"SUB\"\nmechanism = \"NULL\"\nconnect = [%q]\n", native(t, zmtp.PUB, zap.NULL, answer(zap.OK)))
+	})
+	alice, err := dial(t.Context(), url+"/d", "alice", zmtp.SUB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alice.Close()
+	bob, err := dial(t.Context(), url+"/d", "bob", zmtp.SUB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bob.Close()
+	if err := htpasswd.Set(file, "alice", "another"); err != nil {
+		t.Fatal(err)
+	}
+	if got := ended(t, alice); got.Code != 4401 {
+		t.Errorf("after a changed password: %v, want 4401", got)
+	}
+	if list := b.Sessions(); len(list) != 1 || list[0].User != "bob" {
+		t.Fatalf("sessions left: %+v, want bob's", list)
+	}
+	if n, err := b.Kick(0, "bob"); n != 1 || err != nil {
+		t.Fatalf("kicked %d, %v", n, err)
+	}
+	if got := ended(t, bob); got.Code != 4401 {
+		t.Errorf("after a kick: %v, want 4401", got)
+	}
+}
+
+// TestReload: rules change under a live session, a route whose backends change ends it, and
+// a configuration that cannot be used changes nothing.
+func TestReload(t *testing.T) {
+	one, two := native(t, zmtp.PUB, zap.NULL, answer(zap.OK)), native(t, zmtp.PUB, zap.NULL, answer(zap.OK))
+	var file string
+	text := func(endpoint, allow string) string {
+		return usersOnly + fmt.Sprintf("[[route]]\npath = \"/d\"\nsocket = \"SUB\"\nmechanism = \"NULL\"\nconnect = [%q]\nallow = [%s]\n", endpoint, allow)
+	}
+	url, b := startIn(t, func(dir string) string {
+		file = filepath.Join(dir, "bridge.toml")
+		return text(one, `{ user = "*", subscribe = ["a/", "b/"] }`)
+	})
+	reload := func(s string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(s), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, faults := bridge.Load(file)
+		if err := faults.Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Reload(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	alice, err := dial(t.Context(), url+"/d", "alice", zmtp.SUB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alice.Close()
+	reload(text(one, `{ user = "*", subscribe = ["b/"] }`))
+	if err := alice.Subscribe([]byte("b/")); err != nil {
+		t.Fatal(err)
+	}
+	if err := alice.Subscribe([]byte("a/")); err != nil {
+		t.Fatal(err)
+	}
+	if got := ended(t, alice); got.Code != 4403 {
+		t.Errorf("a subscription that the new rules do not allow: %v, want 4403", got)
+	}
+	if alice, err = dial(t.Context(), url+"/d", "alice", zmtp.SUB); err != nil {
+		t.Fatal(err)
+	}
+	defer alice.Close()
+	reload(text(two, `{ user = "*", subscribe = ["b/"] }`))
+	if got := ended(t, alice); got.Code != 1001 {
+		t.Errorf("a route with other backends: %v, want 1001", got)
+	}
+	if alice, err = dial(t.Context(), url+"/d", "alice", zmtp.SUB); err != nil {
+		t.Fatal(err)
+	}
+	defer alice.Close()
+	reload(text(two, `{ user = "bob", subscribe = ["b/"] }`))
+	if got := ended(t, alice); got.Code != 4403 {
+		t.Errorf("a user whom no rule names any more: %v, want 4403", got)
+	}
+}
+
+// publisher listens as a PUB and publishes without end, at the endpoint if it names one.
+func publisher(t *testing.T, endpoint string, m zmtp.Message) (at string, stop func()) {
+	t.Helper()
+	l, err := zmtp.Listen(endpoint, zap.NULL, nativeSecurity(answer(zap.OK)), zmtp.ListenOptions{Options: zmtp.Options{SocketType: zmtp.PUB, WriteTimeout: time.Minute}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		defer context.AfterFunc(ctx, func() { c.Close() })()
+		if _, err := c.ReadMessage(); err != nil { // the subscription
+			return
+		}
+		for ctx.Err() == nil && c.Write(m) == nil {
+		}
+	}()
+	return l.Endpoint(), func() {
+		cancel()
+		l.Close()
+		<-done
+	}
+}
+
+// TestLostAndFound: a backend that goes away and comes back costs no session, and the
+// subscriptions are there again.
+func TestLostAndFound(t *testing.T) {
+	endpoint, stop := publisher(t, "tcp://127.0.0.1:0", zmtp.Message{[]byte("a"), []byte("before")})
+	url, _ := start(t, usersOnly+fmt.Sprintf("[[route]]\npath = \"/d\"\nsocket = \"SUB\"\nmechanism = \"NULL\"\nconnect = [%q]\n", endpoint))
+	c, err := dial(t.Context(), url+"/d", "alice", zmtp.SUB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Subscribe([]byte("a")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	_, stop = publisher(t, endpoint, zmtp.Message{[]byte("a"), []byte("after")})
+	defer stop()
+	for {
+		m, err := c.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(m[1]) == "after" {
+			return
+		}
+	}
+}
+
+// TestTooSlow: a client that does not read is told so, or told what it has lost.
+func TestTooSlow(t *testing.T) {
+	endpoint, stop := publisher(t, "tcp://127.0.0.1:0", zmtp.Message{[]byte("a"), make([]byte, 1000)})
+	defer stop()
+	url, _ := start(t, usersOnly+fmt.Sprintf(`
+[[route]]
+path = "/disconnect"
+socket = "SUB"
+mechanism = "NULL"
+connect = [%[1]q]
+high_water_mark = 10
+on_full = "disconnect"
+`, endpoint))
+	c, err := dial(t.Context(), url+"/disconnect", "alice", zmtp.SUB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Subscribe([]byte("a")); err != nil {
+		t.Fatal(err)
+	}
+	if got := ended(t, c); got.Code != 4508 {
+		t.Errorf("got %v, want 4508", got)
+	}
+}
+
+// TestAdmin asks what operators ask.
+func TestAdmin(t *testing.T) {
+	url, b := startIn(t, func(dir string) string {
+		if err := os.WriteFile(filepath.Join(dir, "token"), []byte("the token\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return usersOnly + fmt.Sprintf("[admin]\ntoken_file = \"token\"\n[[route]]\npath = \"/d\"\nsocket = \"SUB\"\nmechanism = \"NULL\"\nconnect = [%q]\n", native(t, zmtp.PUB, zap.NULL, answer(zap.OK)))
+	})
+	alice, err := dial(t.Context(), url+"/d", "alice", zmtp.SUB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alice.Close()
+	admin := httptest.NewServer(b.AdminHandler())
+	defer admin.Close()
+	ask := func(method, path, body string, header ...string) (int, string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, admin.URL+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := 0; i < len(header); i += 2 {
+			if header[i] == "Host" {
+				r.Host = header[i+1]
+			}
+			r.Header.Set(header[i], header[i+1])
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(text)
+	}
+	token := []string{"Authorization", "Bearer the token"}
+	change := append(token, "Content-Type", "application/json")
+	for _, tc := range []struct {
+		name         string
+		method, path string
+		body         string
+		header       []string
+		status       int
+		holds        string
+	}{
+		{"live", "GET", "/livez", "", nil, 200, "ok"},
+		{"ready", "GET", "/readyz", "", nil, 200, "ok"},
+		{"metrics", "GET", "/metrics", "", nil, 200, `zwsbridge_sessions{dialect="ZWS2.0/PLAIN",route="/d"} 1`},
+		{"metrics through a proxy", "GET", "/metrics", "", []string{"X-Forwarded-For", "192.0.2.1"}, 401, ""},
+		{"another Host", "GET", "/livez", "", []string{"Host", "evil.example"}, 421, ""},
+		{"sessions without a login", "GET", "/sessions", "", nil, 401, ""},
+		{"sessions with a wrong token", "GET", "/sessions", "", []string{"Authorization", "Bearer wrong"}, 401, ""},
+		{"sessions", "GET", "/sessions", "", token, 200, `"user":"alice"`},
+		{"backends", "GET", "/backends", "", token, 200, `"state":"ready"`},
+		{"kick as a form", "POST", "/sessions/kick", `{"user":"alice"}`, token, 415, ""},
+		{"kick from another page", "POST", "/sessions/kick", `{"user":"alice"}`, append(change, "Origin", "https://evil.example"), 403, ""},
+		{"kick of nobody", "POST", "/sessions/kick", `{}`, change, 400, ""},
+		{"kick", "POST", "/sessions/kick", `{"user":"alice"}`, change, 200, `"kicked":1`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			status, text := ask(tc.method, tc.path, tc.body, tc.header...)
+			if status != tc.status || !strings.Contains(text, tc.holds) {
+				t.Errorf("%d %s, want %d with %s", status, text, tc.status, tc.holds)
+			}
+		})
+	}
+	if got := ended(t, alice); got.Code != 4401 {
+		t.Errorf("after the kick: %v, want 4401", got)
+	}
+}
