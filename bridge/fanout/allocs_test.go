@@ -21,15 +21,14 @@ func TestAllocations(t *testing.T) {
 		m.Subscribe([]byte("a"))
 		m.Subscribe(fmt.Appendf(nil, "private/%d", i))
 	}
-	in := h.Receiver()
 	message := zmtp.Message{[]byte("a/b/c"), []byte("payload")}
 	private := zmtp.Message{[]byte("private/7"), []byte("payload")}
 	read := func() {
 		for range 20 {
-			in.Message(message)
+			h.Message(message)
 		}
-		in.Message(private)
-		in.Flush()
+		h.Message(private)
+		h.Flush()
 	}
 	read()
 	if n := testing.AllocsPerRun(100, read); n > 0 {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/queue"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 // subscription is one topic that the hub is, or was until a moment ago, subscribed to
@@ -98,15 +99,15 @@ type lane struct {
 	wanted []*group // that have spans of the batch
 }
 
-// add notes that g wants the message that is being matched, which is encoded now if no
-// other group of the lane wanted it before.
-func (l *lane) add(g *group, in *incoming) {
+// add notes that g wants m, the message of that number, which is encoded now if no other
+// group of the lane wanted it before.
+func (l *lane) add(g *group, m zmtp.Message, number uint64) {
 	if l.batch == nil {
-		l.batch = queue.NewChunk(l.codec, max(l.size, in.size()))
+		l.batch = queue.NewChunk(l.codec, l.size)
 	}
-	if l.number != in.number {
-		l.number = in.number
-		in.encode(l)
+	if l.number != number {
+		l.number = number
+		l.batch.Append(m)
 	}
 	end := l.batch.Messages()
 	switch n := len(g.spans); {
@@ -118,6 +119,11 @@ func (l *lane) add(g *group, in *incoming) {
 	case g.spans[n-1].to < end-1:
 		g.spans = append(g.spans, span{end - 1, end})
 	}
+}
+
+// full tells that the batch should not grow any more.
+func (l *lane) full() bool {
+	return l.batch.Size() >= batchOctets || l.batch.Messages() >= batchMessages
 }
 
 // deliver gives every group's members what waits, and returns the number of deliveries.

@@ -41,8 +41,9 @@ type Hub struct {
 	lingering []*subscription // nobody wants them, the longest idle first
 	changed   chan struct{}   // there is something dirty, or something lingers
 
-	in      incoming
+	number  uint64 // of the message that is being matched
 	matched []*subscription
+	waiting bool        // a lane has something to deliver
 	timer   *time.Timer // delivers once Flush is over
 	armed   bool
 	stats   Stats
@@ -55,26 +56,8 @@ type Stats struct {
 	Deliveries              uint64 // that were queued for members
 }
 
-// incoming is the message that is being matched.
-type incoming struct {
-	chunk  *queue.Chunk
-	index  int
-	frames zmtp.Message
-	number uint64
-}
-
-func (in *incoming) size() int { return len(in.chunk.Octets(in.index, in.index+1)) }
-
-func (in *incoming) encode(l *lane) {
-	if l.codec == nil {
-		l.batch.AppendRange(in.chunk, in.index, in.index+1)
-		return
-	}
-	l.batch.Append(in.frames)
-}
-
-// New returns a hub without members. It delivers what its [Hub.Receiver] takes, and tells
-// upstream what its members want while [Hub.Run] runs.
+// New returns a hub without members. It is the Receiver of a backend socket, and tells
+// that socket what its members want while [Hub.Run] runs.
 func New(o Options) *Hub {
 	if o.Linger == 0 {
 		o.Linger = defaultLinger
@@ -88,36 +71,15 @@ func New(o Options) *Hub {
 	}
 }
 
-// Receiver returns what takes the messages of one upstream socket (backend.Receiver). The
-// order in which it is called is the order in which every member gets what it wants.
-func (h *Hub) Receiver() *queue.Collector { return queue.Collect(h, nil) }
-
-// PutChunk implements queue.Sink: it matches, encodes and delivers the messages of c, a
-// chunk of frames (codec nil).
-func (h *Hub) PutChunk(c *queue.Chunk) error {
+// Message implements backend.Receiver: it finds the members that want m and encodes it for
+// them. The order of calls is the order in which every member gets what it wants. m is not
+// kept.
+func (h *Hub) Message(m zmtp.Message) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.in.chunk = c
-	for i := range c.Messages() {
-		h.in.index = i
-		h.match()
-	}
-	h.in.chunk = nil
-	clear(h.in.frames)
-	if h.flush <= 0 {
-		h.deliver()
-	} else if !h.armed {
-		h.arm()
-	}
-	return nil
-}
-
-// match finds the groups that want the incoming message.
-func (h *Hub) match() {
 	h.stats.Messages++
-	h.in.number++
-	h.in.frames = h.in.chunk.Frames(h.in.frames[:0], h.in.index)
-	topic := h.in.frames[0]
+	h.number++
+	topic := m[0]
 	h.matched = h.trie.match(h.matched[:0], topic)
 	full := false
 	for _, s := range h.matched {
@@ -125,17 +87,34 @@ func (h *Hub) match() {
 			if g.filter != nil && !g.filter.Allows(topic) {
 				continue
 			}
-			g.lane.add(g, &h.in)
-			full = full || g.lane.batch.Size() >= batchOctets || g.lane.batch.Messages() >= batchMessages
+			g.lane.add(g, m, h.number)
+			h.waiting = true
+			full = full || g.lane.full()
 		}
 	}
 	if full {
 		h.deliver()
 	}
+	return nil
+}
+
+// Flush implements backend.Receiver: what was encoded is delivered, unless it may wait.
+func (h *Hub) Flush() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.flush <= 0 {
+		h.deliver()
+	} else if h.waiting && !h.armed {
+		h.arm()
+	}
 }
 
 // deliver empties all lanes. Lock held.
 func (h *Hub) deliver() {
+	if !h.waiting {
+		return
+	}
+	h.waiting = false
 	for _, l := range h.lanes {
 		h.stats.Deliveries += l.deliver()
 	}

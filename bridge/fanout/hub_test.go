@@ -72,17 +72,16 @@ func (c *client) take() []string {
 
 // publish gives the hub one upstream read with these messages, written as "topic,rest".
 func publish(h *Hub, msgs ...string) {
-	in := h.Receiver()
 	for _, m := range msgs {
 		var frames zmtp.Message
 		for _, f := range strings.Split(m, ",") {
 			frames = append(frames, []byte(f))
 		}
-		if err := in.Message(frames); err != nil {
+		if err := h.Message(frames); err != nil {
 			panic(err)
 		}
 	}
-	in.Flush()
+	h.Flush()
 }
 
 // odd is a filter by the length of the topic.
@@ -341,16 +340,15 @@ func TestConcurrent(t *testing.T) {
 	done := make(chan struct{})
 	for p := range publishers {
 		working.Go(func() {
-			in := h.Receiver()
 			for i := 0; ; i++ {
 				select {
 				case <-done:
 					return
 				default:
 				}
-				in.Message(zmtp.Message{fmt.Appendf(nil, "p%d,%d", p, i)})
+				h.Message(zmtp.Message{fmt.Appendf(nil, "p%d,%d", p, i)})
 				if i%5 == 0 {
-					in.Flush()
+					h.Flush()
 				}
 			}
 		})

@@ -184,3 +184,6 @@ var seed = maphash.MakeSeed()
 // topicKey stands for a topic where messages are conflated. That two topics share a key
 // is possible (2^-64 a pair) and would cost a message as a full queue does.
 func topicKey(topic []byte) uint64 { return maphash.Bytes(seed, topic) }
+
+// encodedSize is about how many octets a codec makes of m.
+func encodedSize(m zmtp.Message) int { return m.Size() + 16*len(m) }

@@ -84,7 +84,7 @@ func (q *Queue) Put(m zmtp.Message) error {
 	return q.PutChunk(c)
 }
 
-// PutChunk queues all messages of c. It implements [Sink]; otherwise as PutRange.
+// PutChunk queues all messages of c, as PutRange does.
 func (q *Queue) PutChunk(c *Chunk) error { return q.PutRange(c, 0, c.Messages()) }
 
 // PutRange queues the messages from, from+1, … to-1 of c, which must be made with the

@@ -388,14 +388,15 @@ func TestConcurrent(t *testing.T) {
 		var working sync.WaitGroup
 		for p := range producers {
 			working.Go(func() {
-				collect := Collect(q, lines{})
-				for i := range each {
-					collect.Message(message(fmt.Sprint(p), fmt.Sprint(i)))
-					if i%7 == 0 {
-						collect.Flush()
+				for i := 0; i < each; {
+					c := NewChunk(lines{}, 0)
+					for range min(1+i%7, each-i) {
+						c.Append(message(fmt.Sprint(p), fmt.Sprint(i)))
+						i++
 					}
+					q.PutChunk(c)
+					c.Release()
 				}
-				collect.Flush()
 			})
 		}
 		finished := make(chan struct{})
