@@ -64,9 +64,7 @@ func newHome(t *testing.T) *home {
 	if err := os.WriteFile(h.path("users.htpasswd"), text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Mkdir(h.path("controllers"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	h.mkdir("controllers")
 	h.server = h.cert("server")
 	h.controller = h.cert("controllers/controller")
 	// The folder is of public keys.
@@ -77,6 +75,13 @@ func newHome(t *testing.T) *home {
 }
 
 func (h *home) path(name string) string { return filepath.Join(h.dir, name) }
+
+func (h *home) mkdir(name string) {
+	h.t.Helper()
+	if err := os.Mkdir(h.path(name), 0o700); err != nil {
+		h.t.Fatal(err)
+	}
+}
 
 // cert makes a key pair and writes both files.
 func (h *home) cert(name string) *certs.Certificate {

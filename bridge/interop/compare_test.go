@@ -1,6 +1,8 @@
 package interop
 
 import (
+	"os"
+	"os/exec"
 	"slices"
 	"testing"
 )
@@ -15,4 +17,19 @@ func equal(t *testing.T, got []string, want ...string) {
 func sorted(s ...string) []string {
 	slices.Sort(s)
 	return s
+}
+
+// run runs a command that must succeed.
+func run(t *testing.T, name string, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", name, err, out)
+	}
+}
+
+func chmod(t *testing.T, name string, mode os.FileMode) {
+	t.Helper()
+	if err := os.Chmod(name, mode); err != nil {
+		t.Fatal(err)
+	}
 }

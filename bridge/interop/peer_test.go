@@ -233,7 +233,7 @@ func (s *socket) next() event {
 
 // passing are events that may come at any time and prove nothing: libzmq tells of a
 // successful handshake as early as the HTTP upgrade.
-var passing = []string{"accept", "handshake", "disconnect"}
+var passing = []string{"accept", "handshake", "disconnect", "zap"}
 
 // wait waits for an event. Any other is an error, but for those in passing.
 func (s *socket) wait(name string) event {

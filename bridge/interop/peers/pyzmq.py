@@ -119,6 +119,7 @@ class Socket:
 
     def close(self):
         self.zmq.disable_monitor()
+        self.monitor.close(0)
         self.zmq.close(0)
         if self.authenticator:
             self.authenticator.stop()
