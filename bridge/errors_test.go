@@ -99,25 +99,22 @@ func plainTCP(t *testing.T, serve func(net.Conn)) string {
 
 // nobody is an endpoint where nothing listens.
 func nobody(t *testing.T) string {
-	endpoint := plainTCP(t, func(c net.Conn) { c.Close() })
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	endpoint = "tcp://" + l.Addr().String()
-	l.Close()
-	return endpoint
+	defer l.Close()
+	return "tcp://" + l.Addr().String()
 }
 
 func mute(t *testing.T) string {
 	var open []net.Conn
-	endpoint := plainTCP(t, func(c net.Conn) { open = append(open, c) })
-	t.Cleanup(func() {
+	t.Cleanup(func() { // after that of plainTCP
 		for _, c := range open {
 			c.Close()
 		}
 	})
-	return endpoint
+	return plainTCP(t, func(c net.Conn) { open = append(open, c) })
 }
 
 // closeError dials as alice and returns the refusal, and fails if there is none.
