@@ -74,6 +74,10 @@ type server struct {
 	listener net.Listener
 	certs    io.Closer
 	http     *http.Server
+
+	// What operators ask; nil without admin.listen.
+	adminListener net.Listener
+	admin         *http.Server
 }
 
 // newServer opens the listener and makes the bridge. The caller calls run.
@@ -82,11 +86,28 @@ func newServer(c *bridge.Config, log *slog.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := bridge.New(c, bridge.Options{Logger: log})
-	if err != nil {
-		return nil, errors.Join(err, listener.Close(), certs.Close())
+	s := &server{started: c, config: c, log: log, listener: listener, certs: certs}
+	if c.Admin.Listen != "" {
+		if s.adminListener, err = net.Listen("tcp", c.Admin.Listen); err != nil {
+			return nil, errors.Join(err, listener.Close(), certs.Close())
+		}
 	}
-	return &server{started: c, config: c, log: log, bridge: b, listener: listener, certs: certs, http: httpServer(c, b, log)}, nil
+	if s.bridge, err = bridge.New(c, bridge.Options{Logger: log}); err != nil {
+		return nil, errors.Join(err, listener.Close(), certs.Close(), s.closeAdmin())
+	}
+	s.http = httpServer(c, s.bridge, log)
+	if s.adminListener != nil {
+		s.admin = httpServer(c, s.bridge.AdminHandler(), log)
+	}
+	return s, nil
+}
+
+// closeAdmin closes the admin listener, if there is one.
+func (s *server) closeAdmin() error {
+	if s.adminListener == nil {
+		return nil
+	}
+	return s.adminListener.Close()
 }
 
 func httpServer(c *bridge.Config, h http.Handler, log *slog.Logger) *http.Server {
@@ -110,6 +131,15 @@ func (s *server) run(ctx context.Context, reload <-chan os.Signal) error {
 		}
 		return nil
 	})
+	if s.admin != nil {
+		s.log.Info("serving operators", "address", s.adminListener.Addr().String())
+		serving.Go(func() error {
+			if err := s.admin.Serve(s.adminListener); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+	}
 	serving.Go(func() error {
 		for {
 			select {
@@ -164,6 +194,9 @@ func (s *server) drain() error {
 	go func() { closed <- s.http.Shutdown(ctx) }()
 	if err := errors.Join(s.bridge.Close(ctx), <-closed); err != nil {
 		s.log.Warn("not everything has ended", "error", err)
+	}
+	if s.admin != nil { // last, so that /readyz tells of the shutdown
+		_ = s.admin.Close()
 	}
 	return errors.Join(s.http.Close(), s.certs.Close())
 }
