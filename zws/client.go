@@ -23,8 +23,10 @@ type Client struct {
 	mechanism zmtp.Mechanism // nil on bare ZWS2.0
 	peer      *zmtp.Peer
 
+	received []byte // buffer of readFrame
+
 	writing sync.Mutex // also orders what mechanism encodes
-	scratch []byte
+	sent    []byte     // buffer of writeFrame
 }
 
 // Peer is what the server told of itself.
@@ -166,11 +168,11 @@ func (c *Client) writeFrame(f zmtp.Frame) error {
 	if f.Command {
 		flag = flagCommand
 	}
-	c.scratch = append(append(c.scratch[:0], flag), f.Body...)
+	c.sent = append(append(c.sent[:0], flag), f.Body...)
 	c.ws.SetWriteDeadline(time.Now().Add(c.options.WriteTimeout))
-	err := c.ws.WriteMessage(websocket.BinaryMessage, c.scratch)
-	if cap(c.scratch) > keptScratch {
-		c.scratch = nil
+	err := c.ws.WriteMessage(websocket.BinaryMessage, c.sent)
+	if cap(c.sent) > keptScratch {
+		c.sent = nil
 	}
 	if err != nil {
 		return fmt.Errorf("zws: %w", err)
@@ -178,9 +180,16 @@ func (c *Client) writeFrame(f zmtp.Frame) error {
 	return nil
 }
 
-// readFrame reads one WebSocket message. The body is the caller's.
+// readFrame reads one WebSocket message. The body is valid until the next call.
 func (c *Client) readFrame() (zmtp.Frame, error) {
-	kind, p, err := c.ws.ReadMessage()
+	kind, r, err := c.ws.NextReader()
+	if err != nil {
+		return zmtp.Frame{}, clientReadError(err)
+	}
+	p, err := appendAll(c.received[:0], r)
+	if c.received = p; cap(p) > keptScratch {
+		c.received = nil
+	}
 	if err != nil {
 		return zmtp.Frame{}, clientReadError(err)
 	}

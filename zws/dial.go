@@ -138,6 +138,8 @@ func (o *DialOptions) upgrade(ctx context.Context, rawURL string) (*websocket.Co
 	switch {
 	case err != nil && answer != nil:
 		return nil, fmt.Errorf("zws: %w: it answered HTTP %s", ErrUpgrade, answer.Status)
+	case isTimeout(err): // the connection may notice before the context does
+		return nil, fmt.Errorf("zws: %w: %w", zmtp.ErrHandshakeTimeout, err)
 	case err != nil && ctx.Err() != nil:
 		return nil, fmt.Errorf("zws: %w: %w", context.Cause(ctx), err)
 	case err != nil:
@@ -148,6 +150,11 @@ func (o *DialOptions) upgrade(ctx context.Context, rawURL string) (*websocket.Co
 		return nil, fmt.Errorf("zws: %w: %s was offered and %.32q answered", ErrUpgrade, name, got)
 	}
 	return ws, nil
+}
+
+func isTimeout(err error) bool {
+	timeout, ok := errors.AsType[net.Error](err)
+	return ok && timeout.Timeout()
 }
 
 // local is what we tell of ourselves.

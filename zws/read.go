@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"sync"
 
 	"github.com/gorilla/websocket"
@@ -22,6 +21,9 @@ const frameOverhead = 64
 // returns within two seconds.
 func (c *Channel) ReadMessage() (zmtp.Message, error) {
 	s := c.session
+	if s.ctx.Err() != nil {
+		return nil, s.Cause()
+	}
 	s.reading <- struct{}{}
 	defer func() { <-s.reading }()
 	if len(c.first) > 0 {
@@ -99,26 +101,28 @@ func (c *Channel) take(f zmtp.Frame) (zmtp.Message, error) {
 	return m, nil
 }
 
-// command acts on a command of the client after READY. Those that are not known are
-// ignored, as 23/ZMTP has it; PING and PONG have no use beside WebSocket's own.
+// command acts on a command of the client after READY. One that means nothing here is
+// ignored: PING and PONG have no use beside WebSocket's own, and only SUB and XSUB
+// subscribe (37/ZMTP).
 func (s *Session) command(body []byte) (zmtp.Message, error) {
 	c, err := zmtp.ParseCommand(body)
 	if err != nil {
 		return nil, err
 	}
-	switch c.Name {
-	case "SUBSCRIBE":
+	may := subscribes(s.Login().SocketType)
+	switch {
+	case c.Name == "SUBSCRIBE" && may:
 		return subscription(1, c.Data), nil
-	case "CANCEL":
+	case c.Name == "CANCEL" && may:
 		return subscription(0, c.Data), nil
-	case "HELLO":
+	case c.Name == "HELLO":
 		return nil, s.renew(c.Data)
 	}
 	return nil, nil
 }
 
 func subscription(first byte, topic []byte) zmtp.Message {
-	return zmtp.Message{append([]byte{first}, topic...)}
+	return zmtp.Message{append(append(make([]byte, 0, 1+len(topic)), first), topic...)}
 }
 
 // rawFrame is a frame whose body lies in a pooled buffer.
@@ -201,7 +205,7 @@ func (s *Session) readError(err error) error {
 	if peer, ok := errors.AsType[*websocket.CloseError](err); ok && peer.Code != websocket.CloseAbnormalClosure {
 		return &CloseError{Code: Code(peer.Code), Reason: peer.Text, Err: ErrPeerClosed}
 	}
-	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+	if isTimeout(err) {
 		return fmt.Errorf("%w: %w", zmtp.ErrHandshakeTimeout, err)
 	}
 	return &CloseError{Code: CodeAbnormal, Err: fmt.Errorf("%w: %w", ErrPeerClosed, err)}

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"net"
 	"sync/atomic"
 	"time"
 
@@ -204,7 +203,7 @@ func expiringNotice(seconds uint32) zmtp.Frame {
 
 // writeError tells a client that does not read from a connection that broke.
 func writeError(err error) error {
-	if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+	if isTimeout(err) {
 		return &CloseError{Code: CodeTooSlow, Reason: "the client reads too slowly", Err: err}
 	}
 	return &CloseError{Code: CodeAbnormal, Err: fmt.Errorf("%w: %w", ErrPeerClosed, err)}

@@ -49,7 +49,11 @@ func TestDialectOctets(t *testing.T) {
 		{"ZWS1.0", "/?type=SUB&identity=me&subscribe=&subscribe=t%00&connect=tcp://a:1", "webtalk", zap.NULL, "me", []step{
 			{"", "0\x01"}, {"", "0\x01t\x00"}, {"01new", "0\x01new"}, {"00new", "0\x00new"}, {"0", "0"},
 		}},
-		// Subscriptions as commands are read as messages.
+		// Subscriptions as commands are read as messages, of SUB and XSUB only.
+		{"ZWS2.0/NULL", "/", "ZWS2.0/NULL", zap.NULL, "me", []step{
+			{"\x02\x05READY" + dealerMetadata, "\x02\x05READY" + routerMetadata},
+			{"\x02\x09SUBSCRIBEtopic", ""}, {"\x00next", "\x00next"},
+		}},
 		{"ZWS2.0/NULL", "/", "ZWS2.0/NULL", zap.NULL, "", []step{
 			{"\x02\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB", "\x02\x05READY" + routerMetadata},
 			{"\x02\x09SUBSCRIBEtopic", "\x00\x01topic"}, {"\x02\x06CANCELtopic", "\x00\x00topic"},

@@ -237,3 +237,26 @@ func BenchmarkRead(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkWriteOneByOne wakes the writer for each message.
+func BenchmarkWriteOneByOne(b *testing.B) {
+	o := options()
+	s := serveWith(b, o, plain, drop)
+	c, err := zws.Dial(b.Context(), s.url(), clients(&o, "user")["ZWS2.0/NULL"])
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	session := (<-s.accepted).session
+	q := &queue{channel: session.Channel()}
+	session.Channel().Attach(q)
+	m := message(strings.Repeat("m", 100))
+	b.SetBytes(100)
+	b.ReportAllocs()
+	for b.Loop() {
+		q.put(m)
+		if _, err := c.Recv(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
