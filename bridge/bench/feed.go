@@ -61,13 +61,18 @@ func (f *feed) flood(n int) error {
 	return f.write(f.burst[:len(f.burst)/burstSize*n], n)
 }
 
+// write writes to the server, or to all that have connected to our PUB and are still there.
 func (f *feed) write(p []byte, n int) error {
 	f.sent += int64(n)
+	kept := f.conns[:0]
 	for _, c := range f.conns {
-		if _, err := c.Write(p); err != nil {
+		if _, err := c.Write(p); err == nil {
+			kept = append(kept, c)
+		} else if f.listener == nil {
 			return err
 		}
 	}
+	f.conns = kept
 	return nil
 }
 

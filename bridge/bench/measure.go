@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -47,7 +48,7 @@ func setUp(p *peer, l load) (*bed, error) {
 	b := &bed{}
 	if err := b.open(p, l); err != nil {
 		b.close()
-		return nil, err
+		return nil, b.explain(err)
 	}
 	return b, nil
 }
@@ -77,7 +78,7 @@ func (b *bed) open(p *peer, l load) (err error) {
 		return err
 	}
 	if err = b.swarm.connect(p, b.srv, l.clients); err != nil {
-		return fmt.Errorf("%w: %s", err, tail(b.srv.output.String()))
+		return err
 	}
 	for i := range l.stalled {
 		nc, err := p.connect(b.srv, l.clients+i)
@@ -116,7 +117,7 @@ func (b *bed) close() {
 func (b *bed) warmUp() error {
 	for start := time.Now(); b.swarm.low.Load() == 0; time.Sleep(20 * time.Millisecond) {
 		if time.Since(start) > 20*time.Second {
-			return fmt.Errorf("not all clients hear the publisher: %s", tail(b.srv.output.String()))
+			return errors.New("not all clients hear the publisher")
 		}
 		if err := b.feed.publish(1); err != nil {
 			return err
@@ -230,7 +231,19 @@ func run(p *peer, l load) (figures, error) {
 		return figures{}, err
 	}
 	defer b.close()
-	return b.measure(l)
+	f, err := b.measure(l)
+	if err != nil {
+		err = b.explain(err)
+	}
+	return f, err
+}
+
+// explain adds what the server has printed.
+func (b *bed) explain(err error) error {
+	if b.srv == nil {
+		return err
+	}
+	return fmt.Errorf("%w; the server says: %s", err, tail(b.srv.output.String()))
 }
 
 // idle is the resident memory that n subscribed clients cost, for each.

@@ -48,7 +48,7 @@ func (s *server) wait() error {
 	return fmt.Errorf("%s does not listen on %s: %s", s.cmd.Path, s.address, tail(s.output.String()))
 }
 
-func tail(s string) string { return s[max(0, len(s)-500):] }
+func tail(s string) string { return s[max(0, len(s)-3000):] }
 
 func (s *server) stop() {
 	if s.cmd != nil && s.cmd.Process != nil {
