@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"sync"
@@ -150,6 +151,47 @@ func TestNothingLost(t *testing.T) {
 				t.Errorf("%q came twice", <-got)
 			}
 		})
+	}
+}
+
+// TestNothingLostInTurmoil: peers come and go all the time, each after a few messages;
+// every message is taken by one of them, once.
+func TestNothingLostInTurmoil(t *testing.T) {
+	const messages = 500
+	p := newPipes(t, zmtp.PULL, "one", "two", "three")
+	o := p.options(zmtp.PUSH)
+	o.HighWaterMark, o.Linger = 20, -1
+	s := dial(t, o, newInbox())
+	got := make(chan string, messages+1)
+	for _, served := range p.served {
+		go func() {
+			for c := range served {
+				for range 1 + rand.IntN(20) {
+					m, err := c.ReadMessage()
+					if err != nil {
+						break
+					}
+					got <- text(m)
+				}
+				c.Close()
+			}
+		}()
+		t.Cleanup(func() { s.Close(); close(served) })
+	}
+	go func() {
+		for i := range messages {
+			if s.Send(t.Context(), message(fmt.Sprintf("%02000d", i))) != nil {
+				return
+			}
+		}
+	}()
+	seen := make(map[string]bool)
+	for range messages {
+		m := receiveWithin(t, got)
+		if seen[m] {
+			t.Fatalf("%s came twice", m[len(m)-4:])
+		}
+		seen[m] = true
 	}
 }
 
