@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"reflect"
 	"slices"
+	"sync"
 
 	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/zap"
@@ -15,6 +17,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap/htpasswd"
 	"github.com/zwsbridge/zwsbridge/zap/ip"
 	"github.com/zwsbridge/zwsbridge/zap/remote"
+	"github.com/zwsbridge/zwsbridge/zap/tokenendpoint"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
@@ -22,24 +25,30 @@ import (
 // [auth.*] tables.
 type authentication struct {
 	*zap.Chain
-	closers []io.Closer // of the authenticators
+	made    map[string]any // the authenticators, by the name that the chain uses
+	recipes map[string]recipe
+	stores  map[Path]*tokenendpoint.Identities
+	closing sync.Once
 }
 
-// newAuthentication makes the chain and everything in it. The caller closes it.
-func newAuthentication(c *Config, log *slog.Logger, observe func(entry string, status zap.Status)) (_ *authentication, err error) {
-	a := new(authentication)
+// newAuthentication makes the chain and everything in it. Clients of HTTP services that
+// would be made as they were in old, the one before a reload, are taken over: what they
+// remember lasts, and whom they have let in stays. Of those that are not, the sessions end,
+// since their rights can be asked no more. The caller closes it; old may be nil.
+func newAuthentication(c *Config, old *authentication, log *slog.Logger, observe func(entry string, status zap.Status)) (_ *authentication, err error) {
+	a := &authentication{
+		made:    make(map[string]any),
+		recipes: make(map[string]recipe),
+		stores:  make(map[Path]*tokenendpoint.Identities),
+	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, a.Close())
+			err = errors.Join(err, a.close(old))
 		}
 	}()
-	made := make(map[string]any)
 	for _, name := range used(c.Zap.Chain) {
-		if made[name], err = newAuthenticator(c, c.Auth[name], log); err != nil {
+		if err := a.add(c, name, old, log); err != nil {
 			return nil, fmt.Errorf("auth.%s: %w", name, err)
-		}
-		if closer, ok := made[name].(io.Closer); ok {
-			a.closers = append(a.closers, closer)
 		}
 	}
 	options := zap.ChainOptions{
@@ -49,7 +58,7 @@ func newAuthentication(c *Config, log *slog.Logger, observe func(entry string, s
 		Observe: observe,
 	}
 	for _, e := range c.Zap.Chain {
-		entry, err := newEntry(c, e, made)
+		entry, err := newEntry(c, e, a.made)
 		if err != nil {
 			return nil, err
 		}
@@ -57,6 +66,26 @@ func newAuthentication(c *Config, log *slog.Logger, observe func(entry string, s
 	}
 	a.Chain, err = zap.NewChain(options)
 	return a, err
+}
+
+// add makes the authenticator called name, or takes it over from old.
+func (a *authentication) add(c *Config, name string, old *authentication, log *slog.Logger) error {
+	recipe, lasts := recipeOf(c.Auth[name].Settings)
+	if lasts {
+		a.recipes[name] = recipe
+		if old != nil && old.made[name] != nil && reflect.DeepEqual(recipe, old.recipes[name]) {
+			a.made[name] = old.made[name]
+			if s, ok := c.Auth[name].Settings.(*TokenEndpointConfig); ok && s.IdentityMap != "" {
+				a.stores[s.Store] = old.stores[s.Store]
+			}
+			return nil
+		}
+	}
+	made, err := a.newAuthenticator(c, c.Auth[name], old, log)
+	if err == nil {
+		a.made[name] = made
+	}
+	return err
 }
 
 // used lists the names that the chain mentions, each once.
@@ -94,8 +123,8 @@ func newEntry(c *Config, e ChainEntry, made map[string]any) (zap.Entry, error) {
 }
 
 // newAuthenticator makes a handler, an authorizer, or what is both.
-func newAuthenticator(c *Config, a AuthConfig, log *slog.Logger) (any, error) {
-	switch s := a.Settings.(type) {
+func (a *authentication) newAuthenticator(c *Config, of AuthConfig, old *authentication, log *slog.Logger) (any, error) {
+	switch s := of.Settings.(type) {
 	case *HtpasswdConfig:
 		return htpasswd.New(htpasswd.Options{File: string(s.File), Logger: log})
 	case *IPConfig:
@@ -117,8 +146,12 @@ func newAuthenticator(c *Config, a AuthConfig, log *slog.Logger) (any, error) {
 		return certificate.New(o)
 	case *RemoteConfig:
 		return newRemote(s)
+	case *HTTPConfig:
+		return newHTTP(s)
+	case *TokenEndpointConfig:
+		return a.newTokenEndpoint(s, old)
 	}
-	return nil, fmt.Errorf("type %q is not known", a.Type)
+	return nil, fmt.Errorf("type %q is not known", of.Type)
 }
 
 // newRemote makes the client of a ZAP handler elsewhere.
@@ -134,14 +167,28 @@ func newRemote(s *RemoteConfig) (*remote.Client, error) {
 	return remote.New(o)
 }
 
-// Close ends the chain, then what it asks.
-func (a *authentication) Close() error {
-	var errs []error
-	if a.Chain != nil {
-		errs = append(errs, a.Chain.Close())
+// close ends the chain, then what it asks, but for what kept has taken over, or has given;
+// kept may be nil. Closing again does nothing.
+func (a *authentication) close(kept *authentication) (err error) {
+	if kept == nil {
+		kept = new(authentication)
 	}
-	for _, c := range slices.Backward(a.closers) {
-		errs = append(errs, c.Close())
-	}
-	return errors.Join(errs...)
+	a.closing.Do(func() {
+		var errs []error
+		if a.Chain != nil {
+			errs = append(errs, a.Chain.Close())
+		}
+		for name, made := range a.made {
+			if c, ok := made.(io.Closer); ok && kept.made[name] != made {
+				errs = append(errs, c.Close())
+			}
+		}
+		for file, store := range a.stores {
+			if kept.stores[file] != store {
+				errs = append(errs, store.Close())
+			}
+		}
+		err = errors.Join(errs...)
+	})
+	return err
 }

@@ -91,7 +91,7 @@ func (b *Bridge) newState(c *Config, old *state) (_ *state, err error) {
 			s.close(old)
 		}
 	}()
-	if s.auth, err = newAuthentication(c, b.log, b.metrics.login); err != nil {
+	if s.auth, err = newAuthentication(c, old.authentication(), b.log, b.metrics.login); err != nil {
 		return nil, err
 	}
 	if s.static, err = staticFiles(string(c.Server.Static)); err != nil {
@@ -134,8 +134,16 @@ func (s *state) close(kept *state) {
 		}
 	}
 	if s.auth != nil {
-		_ = s.auth.Close()
+		_ = s.auth.close(kept.authentication())
 	}
+}
+
+// authentication is the state's; nil without a state.
+func (s *state) authentication() *authentication {
+	if s == nil {
+		return nil
+	}
+	return s.auth
 }
 
 // judge is the ZAP handler of every route and of every endpoint where peers dial in: the

@@ -44,11 +44,12 @@ type channel struct {
 // privileges are the rights of a login on a route.
 type privileges struct {
 	rights.Rights
-	unlimited bool // nothing has to be asked for a single message
+	unlimited bool   // nothing has to be asked for a single message
+	by        *rules // that gave them
 }
 
-func newPrivileges(r rights.Rights) *privileges {
-	return &privileges{Rights: r, unlimited: r == rights.Everything}
+func newPrivileges(by *rules, r rights.Rights) *privileges {
+	return &privileges{Rights: r, unlimited: r == rights.Everything, by: by}
 }
 
 // chunkSize is how large the first chunk is made, in octets.

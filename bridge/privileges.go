@@ -38,7 +38,7 @@ func (r *rules) privileges(ctx context.Context, l *zws.Login) (*privileges, erro
 		}
 		sources = append(sources, r.allowed(access))
 	}
-	return newPrivileges(rights.And(sources...)), nil
+	return newPrivileges(r, rights.And(sources...)), nil
 }
 
 // allowed is the access as rights on this route.

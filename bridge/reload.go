@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 	"slices"
+	"sync"
 
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
@@ -43,6 +44,7 @@ func (b *Bridge) Reload(c *Config) error {
 			s.end(errRouteChanged)
 		}
 	})
+	_ = old.auth.close(s.auth) // who was let in by what is no more has no rights now
 	b.revise()
 	old.close(s)
 	return nil
@@ -107,18 +109,34 @@ func (b *Bridge) revise() {
 	if auth == nil {
 		return
 	}
+	slots := make(chan struct{}, revisions)
+	var running sync.WaitGroup
 	b.each(func(s *session) {
-		if ws := s.connection(); ws != nil { // one that is about to start looks for itself
-			s.revise(b.ctx, auth, ws.Login())
+		ws := s.connection()
+		if ws == nil { // it is about to start, and looks for itself then
+			return
 		}
+		slots <- struct{}{}
+		running.Go(func() {
+			defer func() { <-slots }()
+			s.revise(b.ctx, auth, ws.Login())
+		})
 	})
+	running.Wait()
 }
 
+// revisions is how many sessions are looked at anew at the same time: some have to ask an
+// HTTP service.
+const revisions = 64
+
 // revise ends the session if its login would be refused now, and else gives it the rights
-// that it has now.
+// that it has now if the rules are others than it had its rights by.
 func (s *session) revise(ctx context.Context, auth *authentication, l *zws.Login) {
 	if auth.Revoked(l.Reply) {
 		s.end(errRevoked)
+		return
+	}
+	if s.channel.privileges.Load().by == s.route.rules.Load() {
 		return
 	}
 	if err := s.reconsider(ctx, l); err != nil {
