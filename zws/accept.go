@@ -111,6 +111,7 @@ func newSession(w http.ResponseWriter, r *http.Request, chosen offer, o *Options
 		s.renewal = &renewal{options: o}
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	s.libzmqLogin.Store(isLibzmq(r))
 	s.channel.session = s
 	s.out.open(s, wire.Conn, o.WriteTimeout)
 	ws.SetPingHandler(s.answerPing)
@@ -206,12 +207,20 @@ func (h *handshake) typeTaken() error {
 	return notTaken(fmt.Sprintf("a %.16s socket cannot be served here", h.login.SocketType))
 }
 
-// isLibzmq tells the PLAIN client of libzmq, which takes an ERROR in the specified form
-// for a fault: it sends neither Origin nor User-Agent and offers this alone.
+// isLibzmq tells a client that is libzmq's by what it sends: neither Origin nor User-Agent,
+// and one of three offers, to the letter. Two things are told it in another way: PLAIN's
+// ERROR, which it takes for a fault in the specified form; and what it may try again,
+// because a close frame before READY makes it give up for good.
 func isLibzmq(r *http.Request) bool {
 	offered := r.Header.Values("Sec-Websocket-Protocol")
-	return len(offered) == 1 && offered[0] == "ZWS2.0/PLAIN" &&
-		len(r.Header.Values("Origin")) == 0 && len(r.Header.Values("User-Agent")) == 0
+	if len(offered) != 1 || len(r.Header.Values("Origin")) > 0 || len(r.Header.Values("User-Agent")) > 0 {
+		return false
+	}
+	switch offered[0] {
+	case "ZWS2.0/NULL,ZWS2.0", "ZWS2.0/PLAIN", "ZWS2.0/CURVE":
+		return true
+	}
+	return false
 }
 
 // accept runs the login: upgrade, first-message rule, and the session is there.
@@ -233,6 +242,7 @@ func (h *handshake) accept(ctx context.Context, w http.ResponseWriter, r *http.R
 	if s.ctx.Err() != nil {
 		return nil, h.fail(s.Cause())
 	}
+	s.libzmqLogin.Store(false)
 	s.wire.SetReadDeadline(time.Time{})
 	s.liveness.start(s, h.options.PingInterval)
 	return s, nil
@@ -254,7 +264,7 @@ func (h *handshake) fail(err error) *CloseError {
 // errorCommand makes an ERROR outside of a mechanism's state machine.
 func (h *handshake) errorCommand(status zap.Status) zmtp.Command {
 	name := "ERROR"
-	if h.libzmq {
+	if h.libzmq && h.session.dialect.mechanism == zap.PLAIN {
 		name = "^RROR" // see zmtp.ServerSecurity.LibzmqError
 	}
 	return zmtp.Command{Name: name, Data: fmt.Appendf([]byte{3}, "%d", status)}

@@ -220,6 +220,6 @@ func TestNothingWithoutHandler(t *testing.T) {
 	o := options()
 	o.CurvePublic, o.CurveSecret = [32]byte{}, [32]byte{}
 	o.Mechanisms = []zap.Mechanism{zap.CURVE}
-	p := serve(t, o, plain).dialRaw(t, "/", offering("ZWS2.0/CURVE"))
+	p := serve(t, o, plain).dialRaw(t, "/", offering("ZWS2.0+CURVE"))
 	p.expectClose(1011, "internal error")
 }

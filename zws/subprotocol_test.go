@@ -3,6 +3,7 @@ package zws_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -195,6 +196,49 @@ func TestErrorForm(t *testing.T) {
 		p.expect(test.want)
 		p.expectClose(4400, "login refused")
 	}
+}
+
+// TestLibzmqTriesAgain: libzmq gives up for good when a close frame comes before READY, so
+// it is told what it may try again by the end of the connection alone.
+func TestLibzmqTriesAgain(t *testing.T) {
+	unreachable := &zws.CloseError{Code: zws.CodeBackendLost, Reason: "backend 1 cannot be reached"}
+	refused := &zws.CloseError{Code: zws.CodeBackendRefused, Status: zap.Refused, Reason: "backend 1 refused the login (400)"}
+	const ready = "\x02\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER"
+	for _, test := range []struct {
+		offers string
+		header []string
+		cause  *zws.CloseError
+		closes bool
+	}{
+		{"ZWS2.0/NULL,ZWS2.0", nil, unreachable, false},
+		{"ZWS2.0/NULL,ZWS2.0", nil, refused, true},
+		{"ZWS2.0/NULL,ZWS2.0", []string{"User-Agent: Go"}, unreachable, true},
+		{"ZWS2.0/NULL,ZWS2.0", []string{"Origin: http://example.org"}, unreachable, true},
+		{"ZWS2.0/NULL, ZWS2.0", nil, unreachable, true},
+	} {
+		o := options()
+		o.Origins = []string{"http://example.org"}
+		o.Open = func(context.Context, *zws.Login) error { return test.cause }
+		p := serve(t, o, plain).dialRaw(t, "/", append(test.header, offering(test.offers))...)
+		p.send(ready)
+		if test.cause == refused {
+			p.expect("\x02\x05ERROR\x03400")
+		}
+		if test.closes {
+			p.expectClose(test.cause.Code, test.cause.Reason)
+		} else if first, payload, err := p.receive(); err != io.EOF {
+			t.Errorf("received %02x %q, %v; want the end of the connection alone", first, payload, err)
+		}
+		p.conn.Close()
+	}
+
+	p := serve(t, options(), plain).dialRaw(t, "/", offering("ZWS2.0/NULL,ZWS2.0"))
+	p.send(ready)
+	if _, got, err := p.receive(); err != nil || !strings.HasPrefix(got, "\x02\x05READY") {
+		t.Fatalf("%q, %v; want READY", got, err)
+	}
+	p.write(frame(0x81, "text"))
+	p.expectClose(1003, "text frame: this protocol is binary") // after READY as any other
 }
 
 // TestReadyFollowsOpen: nothing that stands for READY is sent before Open has returned.

@@ -92,7 +92,7 @@ func (w *writer) flush() bool {
 			w.session.Close(b.err)
 			continue // collect gives the close frame now
 		}
-		if b.size == 0 {
+		if b.size == 0 && !last {
 			return true
 		}
 		w.conn.SetWriteDeadline(time.Now().Add(w.timeout))
@@ -109,7 +109,8 @@ func (w *writer) flush() bool {
 }
 
 // collect takes what goes before data into b: commands, notices and control frames; and
-// at the end of the session the close frame, after which nothing may come.
+// at the end of the session the close frame, after which nothing may come. libzmq gets
+// none before READY if it may try again.
 func (w *writer) collect(b *Batch) (source Source, last bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -118,7 +119,9 @@ func (w *writer) collect(b *Batch) (source Source, last bool) {
 	w.control, w.pong = nil, nil
 	if cause := w.session.Cause(); cause != nil {
 		b.err = nil
-		b.Octets(closeFrame(cause))
+		if cause.Code.Final() || !w.session.libzmqLogin.Load() {
+			b.Octets(closeFrame(cause))
+		}
 		return nil, true
 	}
 	if w.expiring != nil {
