@@ -1,0 +1,186 @@
+package jwt
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// MaxUser is how many octets a user name may have, as a string of 27/ZAP.
+const MaxUser = 255
+
+// user finds the user's name: the first of the given claims that holds one, then sub, then
+// client_id. claim tells which it was.
+func (t *token) user(preferred []string) (name, claim string, err error) {
+	for _, claim := range slices.Concat(preferred, []string{"sub", "client_id"}) {
+		name := t.text(claim)
+		if name == "" {
+			continue
+		}
+		if len(name) > MaxUser || strings.ContainsFunc(name, unicode.IsControl) {
+			return "", claim, fmt.Errorf("%s holds a user name of more than %d octets or with control characters", claim, MaxUser)
+		}
+		return name, claim, nil
+	}
+	return "", "", errors.New("no claim holds a user name")
+}
+
+// dig follows a dotted path into nested objects, and through lists to each of their
+// members. It returns what is at its end, flat.
+func dig(v any, path []string) []any {
+	if list, ok := v.([]any); ok {
+		var found []any
+		for _, e := range list {
+			found = append(found, dig(e, path)...)
+		}
+		return found
+	}
+	if len(path) == 0 {
+		return []any{v}
+	}
+	object, ok := v.(map[string]any)
+	if !ok {
+		return nil
+	}
+	// A name may itself hold dots, as URLs do: the longest that fits counts.
+	for n := len(path); n > 0; n-- {
+		if member, ok := object[strings.Join(path[:n], ".")]; ok {
+			return dig(member, path[n:])
+		}
+	}
+	return nil
+}
+
+// flatten lists the values of claims for patterns, objects' members by dotted names.
+func flatten(claims map[string]any) map[string][]string {
+	flat := make(map[string][]string)
+	var add func(name string, v any)
+	add = func(name string, v any) {
+		var text string
+		switch v := v.(type) {
+		case string:
+			text = v
+		case json.Number:
+			text = v.String()
+		case bool:
+			text = strconv.FormatBool(v)
+		case []any:
+			for _, e := range v {
+				add(name, e)
+			}
+			return
+		case map[string]any:
+			for member, e := range v {
+				add(name+"."+member, e)
+			}
+			return
+		default:
+			return
+		}
+		flat[name] = append(flat[name], text)
+	}
+	for name, v := range claims {
+		add(name, v)
+	}
+	return flat
+}
+
+// collection gathers the scopes of a token.
+type collection struct {
+	prefix  string
+	aliases map[string][]string
+	server  string // the resource server's id
+	note    tracer
+	scopes  []scope
+	texts   map[string]bool // that have been looked at
+}
+
+// errScopes: a token with more than [MaxScopes].
+var errScopes = fmt.Errorf("more than %d scopes", MaxScopes)
+
+// add keeps a scope, up to one more than are allowed.
+func (c *collection) add(s scope) {
+	if len(c.scopes) <= MaxScopes {
+		c.scopes = append(c.scopes, s)
+	}
+}
+
+// collect reads the scopes of a token from the places that the options name.
+func (o *Options) collect(t *token, note tracer) (*permissions, error) {
+	c := &collection{
+		prefix: o.ScopePrefix, aliases: o.ScopeAliases, server: o.ResourceServerID,
+		note: note, texts: make(map[string]bool),
+	}
+	if !o.ReplaceScopes || o.ExtraScopesSource == "" {
+		c.claim("scope", t.claims["scope"])
+	}
+	if o.ExtraScopesSource != "" {
+		for _, v := range dig(t.claims, strings.Split(o.ExtraScopesSource, ".")) {
+			c.claim(o.ExtraScopesSource, v)
+		}
+	}
+	if o.ResourceServerType != "" {
+		c.details(t.claims["authorization_details"], o.ResourceServerType, o.ResourceServerID)
+	}
+	if len(c.scopes) > MaxScopes || len(c.texts) > MaxScopes {
+		return nil, errScopes
+	}
+	return &permissions{c.scopes, o.StrictTopics}, nil
+}
+
+// claim reads scopes from a claim: a string with spaces between them, a list of strings,
+// or an object that has either under the resource server's id, without the prefix.
+func (c *collection) claim(name string, v any) {
+	prefix := ""
+	if object, ok := v.(map[string]any); ok {
+		v, prefix = object[c.server], c.prefix
+	}
+	list, ok := stringList(v)
+	if !ok {
+		c.note.note(false, name, "is neither a string nor a list of strings: ignored")
+		return
+	}
+	for _, words := range list {
+		for text := range strings.FieldsSeq(words) {
+			c.text(name, prefix+text)
+		}
+	}
+}
+
+// text reads one scope as it stands in the token: what it is an alias for, and itself.
+func (c *collection) text(claim, text string) {
+	if c.texts[text] || len(c.texts) > MaxScopes {
+		return
+	}
+	c.texts[text] = true
+	aliases := c.aliases[text]
+	if len(aliases) > 0 {
+		c.note.note(true, claim, "%.100q: is an alias of %q", text, aliases)
+	}
+	for _, alias := range aliases {
+		c.scope(claim, alias)
+	}
+	if len(aliases) == 0 || strings.HasPrefix(text, c.prefix) {
+		c.scope(claim, text)
+	}
+}
+
+// scope reads one scope with its prefix, which is not looked up again.
+func (c *collection) scope(claim, text string) {
+	rest, ok := strings.CutPrefix(text, c.prefix)
+	if !ok {
+		c.note.note(false, claim, "%.100q: does not begin with %q: ignored", text, c.prefix)
+		return
+	}
+	s, err := parseScope(rest)
+	if err != nil {
+		c.note.note(false, claim, "%.100q: %v: ignored", text, err)
+		return
+	}
+	c.add(s)
+	c.note.note(true, claim, "%.100q: grants %s", text, s)
+}

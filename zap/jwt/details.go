@@ -1,0 +1,123 @@
+package jwt
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// locationNames says what a name in a location of authorization_details stands for.
+// RabbitMQ's are taken beside ours.
+var locationNames = map[string]string{
+	"cluster": "cluster",
+	"domain":  "domain", "vhost": "domain",
+	"route": "route", "queue": "route", "exchange": "route",
+	"topic": "topic", "routing-key": "topic",
+}
+
+// tagActions are the actions that name a tag without saying so, as RabbitMQ has them.
+var tagActions = []string{"administrator", "monitoring", "management", "policymaker"}
+
+// details makes scopes of the claim authorization_details (RFC 9396, section 2), for the
+// resource server of the given type and id.
+func (c *collection) details(claim any, kind, id string) {
+	list, ok := claim.([]any)
+	if !ok {
+		if claim != nil {
+			c.note.note(false, "authorization_details", "is not a list: ignored")
+		}
+		return
+	}
+	for i, e := range list {
+		subject := fmt.Sprintf("authorization_details[%d]", i)
+		object, ok := e.(map[string]any)
+		if !ok || object["type"] != kind {
+			c.note.note(false, subject, "is not of type %q: ignored", kind)
+			continue
+		}
+		locations, ok1 := stringList(object["locations"])
+		actions, ok2 := stringList(object["actions"])
+		if !ok1 || !ok2 {
+			c.note.note(false, subject, "locations and actions have to be strings or lists of strings: ignored")
+			continue
+		}
+		for _, location := range locations {
+			c.location(subject, location, actions, id)
+		}
+	}
+}
+
+// location makes scopes of one location and its actions.
+func (c *collection) location(subject, text string, actions []string, id string) {
+	l, err := parseLocation(text)
+	if err != nil {
+		c.note.note(false, subject, "location %.100q: %v: ignored", text, err)
+		return
+	}
+	if !l.cluster.match(id) {
+		c.note.note(false, subject, "location %.100q: is for another cluster than %q: ignored", text, id)
+		return
+	}
+	for _, action := range actions {
+		s := l.scope
+		tag, isTag := strings.CutPrefix(action, permTag+":")
+		switch {
+		case slices.Contains([]string{permRead, permWrite, permConfigure}, action):
+			s.permission = action
+		case slices.Contains(tagActions, action), isTag && validTag(tag):
+			s = scope{permission: permTag, tag: tag}
+			if !isTag {
+				s.tag = action
+			}
+		default:
+			c.note.note(false, subject, "action %.50q: is not known: ignored", action)
+			continue
+		}
+		c.add(s)
+		c.note.note(true, subject, "location %.100q: grants %s", text, s)
+	}
+}
+
+// place is a location of authorization_details.
+type place struct {
+	cluster glob
+	scope   // without a permission
+}
+
+// parseLocation reads "cluster:ID/domain:D/route:R/topic:T". Names that are not known are
+// skipped, and all but the cluster may be left out, which means any.
+func parseLocation(text string) (place, error) {
+	p := place{scope: scope{domain: anything, route: anything, topic: anything}}
+	seen := make(map[string]string)
+	for part := range strings.SplitSeq(text, "/") {
+		name, value, ok := strings.Cut(part, ":")
+		known := locationNames[name]
+		if !ok || known == "" {
+			continue
+		}
+		// RabbitMQ takes a queue beside an exchange only if they are the same.
+		if other, twice := seen[known]; twice && other != value {
+			return place{}, fmt.Errorf("names two %ss", known)
+		}
+		seen[known] = value
+		g, err := parseGlob(value)
+		if err != nil {
+			return place{}, err
+		}
+		switch known {
+		case "cluster":
+			p.cluster = g
+		case "domain":
+			p.domain = g
+		case "route":
+			p.route = g
+		case "topic":
+			p.topic = g
+		}
+	}
+	if p.cluster == nil {
+		return place{}, errors.New("names no cluster")
+	}
+	return p, nil
+}

@@ -1,0 +1,51 @@
+package jwt
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+)
+
+// Note is one line of an explanation: what a claim, a header or a step of the judgement
+// came to.
+type Note struct {
+	Good    bool   // it counts for the token
+	Subject string // "iss", "alg", "kid", "signature", "scope" …
+	Text    string
+}
+
+// tracer takes notes; nil takes none.
+type tracer func(Note)
+
+// note is called for every step, so that the explanation is the judgement.
+func (t tracer) note(good bool, subject, format string, args ...any) {
+	if t != nil {
+		t(Note{good, subject, fmt.Sprintf(format, args...)})
+	}
+}
+
+// Explain judges a token as Authenticate does and tells how it came to that. The notes
+// hold claims, no key and no signature.
+func (a *Authenticator) Explain(ctx context.Context, text string) (reply *zap.Reply, notes []Note, err error) {
+	reply, err = a.judge(ctx, strings.TrimSpace(text), func(n Note) { notes = append(notes, n) })
+	return reply, notes, err
+}
+
+// String tells what a scope grants.
+func (s scope) String() string {
+	if s.permission == permTag {
+		return "the tag " + s.tag
+	}
+	topic := ""
+	if s.topic != nil {
+		topic = ", topic " + s.topic.String()
+	}
+	return fmt.Sprintf("%s in domain %s on route %s%s", s.permission, s.domain, s.route, topic)
+}
+
+// String writes a star for what a glob leaves open.
+func (g glob) String() string {
+	return `"` + strings.Join(g, "*") + `"`
+}

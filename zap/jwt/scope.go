@@ -1,0 +1,169 @@
+package jwt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+)
+
+// MaxScopes is how many scopes a token may have, aliases and authorization details
+// resolved; a token with more is refused.
+const MaxScopes = 2048
+
+// The permissions that a scope can give.
+const (
+	permRead      = "read"
+	permWrite     = "write"
+	permConfigure = "configure"
+	permTag       = "tag"
+)
+
+// scope is one permission, without the prefix of its resource server.
+type scope struct {
+	permission    string
+	domain, route glob
+	topic         glob   // nil if the scope names none
+	tag           string // of permTag
+}
+
+// parseScope reads a scope without its prefix. An error says why it grants nothing.
+func parseScope(text string) (scope, error) {
+	permission, rest, ok := strings.Cut(text, ":")
+	if !ok {
+		return scope{}, errors.New("no colon after the permission")
+	}
+	s := scope{permission: permission}
+	switch permission {
+	case permTag:
+		if s.tag = rest; !validTag(rest) {
+			return scope{}, errors.New("a tag is a word of printable ASCII")
+		}
+		return s, nil
+	case permRead, permWrite, permConfigure:
+	default:
+		return scope{}, errors.New("the permission is none of read, write, configure and tag")
+	}
+	parts := strings.Split(rest, "/")
+	if len(parts) != 2 && len(parts) != 3 {
+		return scope{}, fmt.Errorf("%d parts, want domain/route or domain/route/topic", len(parts))
+	}
+	for i, into := range []*glob{&s.domain, &s.route, &s.topic}[:len(parts)] {
+		var err error
+		if *into, err = parseGlob(parts[i]); err != nil {
+			return scope{}, err
+		}
+	}
+	return s, nil
+}
+
+// validTag: tags are listed in metadata with spaces between them.
+func validTag(tag string) bool {
+	return tag != "" && !strings.ContainsFunc(tag, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
+// glob is the literals between the stars of a pattern.
+type glob zap.Glob
+
+// parseGlob splits at the stars and decodes what is between them, so that %2A is a star
+// that stands for itself.
+func parseGlob(text string) (glob, error) {
+	g := glob(strings.Split(text, "*"))
+	for i, literal := range g {
+		var err error
+		if g[i], err = url.PathUnescape(literal); err != nil {
+			return nil, errors.New("a % that two hexadecimal digits do not follow")
+		}
+	}
+	return g, nil
+}
+
+// match tells whether text is the literals in their order with anything for the stars.
+// RabbitMQ takes the leftmost place of the last literal too, and so refuses what ours
+// allows: "*o" against "foofoo".
+func (g glob) match(text string) bool {
+	first, last := g[0], g[len(g)-1]
+	if len(g) == 1 {
+		return text == first
+	}
+	if len(text) < len(first)+len(last) || !strings.HasPrefix(text, first) || !strings.HasSuffix(text, last) {
+		return false
+	}
+	text = text[len(first) : len(text)-len(last)]
+	for _, literal := range g[1 : len(g)-1] {
+		i := strings.Index(text, literal)
+		if i < 0 {
+			return false
+		}
+		text = text[i+len(literal):]
+	}
+	return true
+}
+
+// anything is a lone star.
+var anything = glob{"", ""}
+
+// permissions are the scopes of a token as [zap.Rights].
+type permissions struct {
+	scopes []scope
+	strict bool // a scope without a topic grants none
+}
+
+// In tells whether a scope of any permission is for the domain, as RabbitMQ decides on the
+// access to a vhost.
+func (p *permissions) In(_ context.Context, domain string) (bool, error) {
+	return slices.ContainsFunc(p.scopes, func(s scope) bool {
+		return s.permission != permTag && s.domain.match(domain)
+	}), nil
+}
+
+// On adds up what the scopes for a route of a domain grant.
+func (p *permissions) On(_ context.Context, domain, route string) (zap.Access, error) {
+	var a zap.Access
+	for _, s := range p.scopes {
+		if s.permission == permTag || !s.domain.match(domain) || !s.route.match(route) {
+			continue
+		}
+		topic := s.topic
+		if topic == nil && !p.strict {
+			topic = anything
+		}
+		switch s.permission {
+		case permRead:
+			a.Read, a.Receive = true, appendTopic(a.Receive, topic)
+		case permWrite:
+			a.Write, a.Send = true, appendTopic(a.Send, topic)
+		}
+	}
+	return a, nil
+}
+
+func appendTopic(topics []zap.Glob, topic glob) []zap.Glob {
+	if topic == nil {
+		return topics
+	}
+	return append(topics, zap.Glob(topic))
+}
+
+// equal tells whether two logins may do the same.
+func (p *permissions) equal(q *permissions) bool {
+	same := func(a, b scope) bool {
+		return a.permission == b.permission && a.tag == b.tag && slices.Equal(a.domain, b.domain) &&
+			slices.Equal(a.route, b.route) && (a.topic == nil) == (b.topic == nil) && slices.Equal(a.topic, b.topic)
+	}
+	return p.strict == q.strict && slices.EqualFunc(p.scopes, q.scopes, same)
+}
+
+// tags lists the tags that the scopes give, each once.
+func (p *permissions) tags() (tags []string) {
+	for _, s := range p.scopes {
+		if s.permission == permTag && !slices.Contains(tags, s.tag) {
+			tags = append(tags, s.tag)
+		}
+	}
+	return tags
+}
