@@ -1,0 +1,126 @@
+package zws_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// TestCause: what errors of our own side become; those of backends are in
+// TestAcceptOutcomes.
+func TestCause(t *testing.T) {
+	tooMany := &zws.CloseError{Code: 4429, Reason: "too many attempts"}
+	for _, test := range []struct {
+		err    error
+		code   zws.Code
+		status zap.Status
+	}{
+		{nil, 1000, 0},
+		{&zmtp.RefusedError{Status: 300}, 4300, 0},
+		{&zmtp.RefusedError{Status: 400}, 4400, 400},
+		{&zmtp.RefusedError{Status: 500}, 4500, 500},
+		{&zmtp.RefusedError{Reason: "no status"}, 4400, 400},
+		{&zmtp.RefusedError{Status: 300, Err: tooMany}, 4429, 0}, // a reply's own cause
+		{fmt.Errorf("wrapped: %w", tooMany), 4429, 0},
+		{errors.Join(nil, tooMany), 4429, 0},
+		{&zws.BackendError{Position: 1, Err: tooMany}, 4429, 0},
+		{&zws.BackendError{Err: context.DeadlineExceeded}, 4504, 0},
+		{&zws.BackendError{Err: context.Canceled}, 1001, 0},
+		{&zmtp.SocketTypeError{Ours: zmtp.SUB, Peer: zmtp.REQ}, 4406, 400},
+		{fmt.Errorf("frame: %w", zmtp.ErrTooLarge), 1009, 0},
+		{fmt.Errorf("frame: %w", zmtp.ErrProtocol), 1002, 0},
+		{zmtp.ErrHandshakeTimeout, 4408, 0},
+		{context.Canceled, 1001, 0},
+		{errors.New("disk on fire"), 1011, 0},
+	} {
+		cause := zws.Cause(test.err)
+		if cause.Code != test.code || cause.Status != test.status {
+			t.Errorf("%v: %d status %d, want %d status %d", test.err, cause.Code, cause.Status, test.code, test.status)
+		}
+		if test.err != nil && !errors.Is(cause, test.err) && !errors.Is(test.err, cause) && test.code != 1002 {
+			t.Errorf("%v: the cause %v does not lead to it", test.err, cause)
+		}
+		if strings.Contains(cause.Reason, "disk") {
+			t.Errorf("a fault of ours is told: %q", cause.Reason)
+		}
+	}
+}
+
+// TestFinal: the codes after which a client has no use in trying again, as in the table of
+// the README.
+func TestFinal(t *testing.T) {
+	for code, final := range map[zws.Code]bool{
+		1000: false, 1001: false, 1002: true, 1003: true, 1006: false, 1009: true, 1011: false,
+		4300: false, 4400: true, 4401: true, 4403: true, 4404: true, 4406: true, 4408: false, 4429: false,
+		4500: true, 4502: true, 4503: false, 4504: false, 4508: false,
+	} {
+		if code.Final() != final {
+			t.Errorf("%d: final is %v", code, code.Final())
+		}
+	}
+}
+
+// TestCloseErrorText: the text holds the code, what the client was told, and for the log
+// what it was not.
+func TestCloseErrorText(t *testing.T) {
+	backend := &zws.BackendError{Position: 2, Err: errors.New("tcp://10.0.0.7:5556: refused")}
+	cause := &zws.CloseError{Code: 4503, Reason: "backend 2 cannot be reached", Err: backend}
+	if got, want := cause.Error(), "4503 backend 2 cannot be reached: backend 2: tcp://10.0.0.7:5556: refused"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := zws.Cause(&zws.BackendError{Err: zmtp.ErrUnreachable}).Reason; got != "backend cannot be reached" {
+		t.Errorf("without a position: %q", got)
+	}
+}
+
+// TestCodecs: dialects with the same octets share one codec, so that a message is encoded
+// once for all their clients.
+func TestCodecs(t *testing.T) {
+	s := serve(t, options(), plain)
+	codecs := map[string]zws.Codec{}
+	for _, test := range []struct{ offer, target, say string }{
+		{"ZWS2.0", "/", "\x00"},
+		{"ZWS2.0/NULL", "/", "\x02\x05READY" + dealerMetadata},
+		{"ZWS1.0", "/?type=REQ", "\x00"},
+		{"WSNetMQ", "/", "\x00"},
+		{"ZWS1.0", "/?type=REQ&connect=x", "0"},
+	} {
+		p := s.dialRaw(t, test.target, offering(test.offer))
+		p.send(test.say)
+		session := (<-s.accepted).session
+		codec, ok := session.Channel().Codec()
+		if !ok || session.Channel().Session() != session {
+			t.Fatalf("%s shares no codec", test.offer)
+		}
+		codecs[session.Login().Dialect] = codec
+	}
+	for name, codec := range codecs {
+		if same := codec == codecs["ZWS2.0"]; same != (name != "webtalk") {
+			t.Errorf("%s has the codec of ZWS2.0: %v", name, same)
+		}
+	}
+	o := options()
+	curved := serve(t, o, plain)
+	c, err := zws.Dial(t.Context(), curved.url(), clients(&o, "user")["ZWS2.0/CURVE"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if codec, ok := (<-curved.accepted).session.Channel().Codec(); ok {
+		t.Errorf("CURVE shares the codec %v", codec)
+	}
+}
+
+// TestNoExtensions: compression is not agreed to; libzmq could not read it.
+func TestNoExtensions(t *testing.T) {
+	p := serve(t, options(), plain).dialRaw(t, "/", offering("ZWS2.0"), "Sec-WebSocket-Extensions: permessage-deflate")
+	if strings.Contains(p.head, "Extensions") {
+		t.Errorf("answered %q", p.head)
+	}
+}
