@@ -1,3 +1,5 @@
+//go:build interop
+
 package interop
 
 import (
@@ -94,6 +96,29 @@ func TestLibzmqRefusedBehind(t *testing.T) {
 			t.Errorf("libzmq tells status %d, want 400", e.Status)
 		}
 	})
+}
+
+// TestLibzmqTriesAgain: what is not final is told to libzmq in a way that it does not give
+// up for. A backend that comes later is found without a word of the application.
+func TestLibzmqTriesAgain(t *testing.T) {
+	need(t, "npm")
+	libzmq := start(t, "libzmq.mjs")
+	for _, l := range logins[2:] {
+		t.Run(l.name, func(t *testing.T) {
+			h := newHome(t)
+			endpoint := freePort(t)
+			client := libzmq.open(t, order{
+				Type:    "DEALER",
+				Connect: h.bridge(everybody + route("DEALER", endpoint, anyLogin)),
+				Options: l.options(h),
+			})
+			for client.next().Event != "disconnect" {
+			}
+			client.send("hello")
+			backend := libzmq.open(t, order{Type: "ROUTER", Bind: endpoint})
+			equal(t, backend.wait("message").Frames[1:], "hello")
+		})
+	}
 }
 
 // TestLibzmqOtherServer: a client that has another server's key gives up at once. libzmq

@@ -1,0 +1,238 @@
+//go:build interop
+
+package interop
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"testing"
+
+	"github.com/zwsbridge/zwsbridge/certs"
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// known is what the handler in Python knows.
+func known(h *home) map[string]any {
+	return map[string]any{
+		"passwords": map[string]string{"alice": secrets["alice"], "later": "known"},
+		"tokens":    map[string]string{"token-of-alice": "alice"},
+		"known":     map[string]string{certs.EncodeKey(h.controller.Public): "controller"},
+		"metadata":  map[string]string{"Send": "house/1/", "Tags": "resident"},
+	}
+}
+
+// central is the configuration of a bridge that asks a handler elsewhere.
+func central(endpoint string, more string) string {
+	return fmt.Sprintf(`
+[server]
+curve_cert = "server"
+query_token = true
+[zap]
+chain = [ { authn = "central" } ]
+[auth.central]
+type = "zap"
+endpoint = %q
+%s
+`, endpoint, more)
+}
+
+func dialAs(t *testing.T, url string, security zmtp.ClientSecurity) (*zws.Client, error) {
+	return zws.Dial(t.Context(), url, zws.DialOptions{SocketType: zmtp.DEALER, Security: security, HandshakeTimeout: patience})
+}
+
+// TestZAPHandler: the bridge asks a handler written in Python, and its answers become what
+// clients of every kind are told.
+func TestZAPHandler(t *testing.T) {
+	need(t, "python3-zmq", "npm")
+	python, libzmq, jszmq := start(t, "zaphandler.py"), start(t, "libzmq.mjs"), start(t, "jszmq.mjs")
+	h := newHome(t)
+	handler := python.open(t, order{Type: "ROUTER", Bind: "tcp://127.0.0.1:0", Options: known(h)})
+	backend := libzmq.bind(t, "ROUTER", nil)
+	at := h.bridge(central(handler.endpoint, `timeout = "500ms"`) + route("DEALER", backend.endpoint, anyLogin, `domain = "houses"`))
+
+	asked := func(t *testing.T, mechanism string) {
+		t.Helper()
+		e := handler.next()
+		if e.Event != "zap" || e.Mechanism != mechanism || e.Domain != "houses" || e.Address != "127.0.0.1" {
+			t.Errorf("the handler was asked %+v, want mechanism %s", e, mechanism)
+		}
+	}
+	hello := func(client *socket) {
+		client.t.Helper()
+		client.send("house/1/lamp", "on")
+		equal(client.t, backend.wait("message").Frames[1:], "house/1/lamp", "on")
+	}
+
+	for _, l := range []struct {
+		mechanism string
+		security  zmtp.ClientSecurity
+	}{
+		{"PLAIN", zmtp.Plain{User: "alice", Password: secrets["alice"]}},
+		{"BEARER", zmtp.Bearer{Token: "token-of-alice"}},
+		{"CURVE", zmtp.Curve{Public: h.controller.Public, Secret: h.controller.Secret, ServerKey: h.server.Public}},
+	} {
+		t.Run("own client "+l.mechanism, func(t *testing.T) {
+			client, err := dialAs(t, at, l.security)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			asked(t, l.mechanism)
+			// The handler's metadata grants one house.
+			if err := client.Send(zmtp.Message{[]byte("house/2/lamp")}); err != nil {
+				t.Fatal(err)
+			}
+			_, err = client.Recv()
+			if cause, ok := errors.AsType[*zws.CloseError](err); !ok || cause.Code != zws.CodeForbidden {
+				t.Errorf("sending to another house: %v, want 4403", err)
+			}
+		})
+	}
+	for name, want := range map[string]struct {
+		code   zws.Code
+		status zap.Status
+	}{
+		"mallory": {4400, 400}, "broken": {4500, 500}, "silent": {4300, 0}, "busy": {4300, 0},
+	} {
+		t.Run("own client "+name, func(t *testing.T) {
+			_, err := dialAs(t, at, zmtp.Plain{User: name, Password: "guessed"})
+			if cause, ok := errors.AsType[*zws.CloseError](err); !ok || cause.Code != want.code || cause.Status != want.status {
+				t.Errorf("%v, want %+v", err, want)
+			}
+			asked(t, "PLAIN")
+		})
+	}
+	t.Run("libzmq PLAIN", func(t *testing.T) {
+		hello(libzmq.open(t, order{Type: "DEALER", Connect: at, Options: password("alice", secrets["alice"])}))
+		asked(t, "PLAIN")
+	})
+	t.Run("libzmq CURVE", func(t *testing.T) {
+		hello(libzmq.open(t, order{Type: "DEALER", Connect: at, Options: keys(h.controller, h.server)}))
+		asked(t, "CURVE")
+	})
+	t.Run("libzmq 500", func(t *testing.T) {
+		client := libzmq.open(t, order{Type: "DEALER", Connect: at, Options: password("broken", "guessed")})
+		if e := client.wait("handshake:error:auth"); e.Status != 500 {
+			t.Errorf("libzmq tells status %d, want 500", e.Status)
+		}
+		asked(t, "PLAIN")
+	})
+	t.Run("libzmq 300", func(t *testing.T) {
+		// What may be tried later, libzmq tries later by itself.
+		hello(libzmq.open(t, order{Type: "DEALER", Connect: at, Options: password("later", "known")}))
+		for range 3 {
+			asked(t, "PLAIN")
+		}
+	})
+	t.Run("jszmq token", func(t *testing.T) {
+		hello(jszmq.open(t, order{Type: "DEALER", Connect: at + "?access_token=token-of-alice"}))
+		asked(t, "BEARER")
+	})
+	t.Run("jszmq Basic", func(t *testing.T) {
+		u, err := url.Parse(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.User = url.UserPassword("alice", secrets["alice"])
+		hello(jszmq.open(t, order{Type: "DEALER", Connect: u.String()}))
+		asked(t, "PLAIN")
+	})
+}
+
+// TestZAPHandlerLost: without the handler nobody comes in, and everybody is told to try
+// later; with a new one at the same place they do. Over CURVE, and as a REP socket.
+func TestZAPHandlerLost(t *testing.T) {
+	need(t, "python3-zmq")
+	h := newHome(t)
+	h.keysOf("bridge")
+	server := h.cert("handler")
+	options := known(h)
+	options["secret"], options["keys"] = certs.EncodeKey(server.Secret), h.path("known")
+	handler := start(t, "zaphandler.py").open(t, order{Type: "REP", Bind: "tcp://127.0.0.1:0", Options: options})
+	backend := start(t, "pyzmq.py").bind(t, "ROUTER", nil)
+	at := h.bridge(central(handler.endpoint, fmt.Sprintf("server_key = %q\ncert = \"known/bridge.key\"\n", certs.EncodeKey(server.Public))) +
+		route("DEALER", backend.endpoint))
+
+	login := func() error {
+		client, err := alice(t, at, zmtp.DEALER)
+		if err == nil {
+			client.Close()
+		}
+		return err
+	}
+	if err := login(); err != nil {
+		t.Fatal(err)
+	}
+	handler.process.kill()
+	if cause, ok := errors.AsType[*zws.CloseError](login()); !ok || cause.Code != zws.CodeTemporary {
+		t.Fatalf("without a handler: %v, want 4300", cause)
+	}
+	start(t, "zaphandler.py").open(t, order{Type: "REP", Bind: handler.endpoint, Options: options})
+	for {
+		err := login()
+		if err == nil {
+			return
+		}
+		if cause, ok := errors.AsType[*zws.CloseError](err); !ok || cause.Code != zws.CodeTemporary {
+			t.Fatalf("with a new handler: %v", err)
+		}
+	}
+}
+
+// TestZAPListen: a pyzmq server has no list of users: it asks the bridge's handler about
+// those who connect to it.
+func TestZAPListen(t *testing.T) {
+	need(t, "python3-zmq")
+	pyzmq := start(t, "pyzmq.py")
+	h := newHome(t)
+	endpoints := map[string]string{"tcp": freePort(t), "ipc": "ipc://" + h.path("zap.sock")}
+	h.bridge(fmt.Sprintf(`
+[zap]
+listen = [%q, %q]
+chain = [ { authn = "users" }, { authn = "controllers" } ]
+[auth.users]
+type = "htpasswd"
+file = "users.htpasswd"
+[auth.controllers]
+type = "curve"
+dir = "controllers"
+`, endpoints["tcp"], endpoints["ipc"]))
+	backend := h.cert("backend")
+
+	for transport, endpoint := range endpoints {
+		forward := map[string]any{"forward": endpoint}
+		plain := map[string]any{"server": "PLAIN", "domain": "global", "zap": forward}
+		curve := map[string]any{"server": "CURVE", "domain": "global", "zap": forward, "secret": certs.EncodeKey(backend.Secret)}
+		for _, c := range []struct {
+			name   string
+			server map[string]any
+			client map[string]any
+			ok     bool
+		}{
+			{"PLAIN", plain, password("alice", secrets["alice"]), true},
+			{"PLAIN wrong password", plain, password("alice", "guessed"), false},
+			{"PLAIN unknown user", plain, password("mallory", "guessed"), false},
+			{"CURVE", curve, keys(h.controller, backend), true},
+			{"CURVE unknown key", curve, keys(h.server, backend), false},
+		} {
+			t.Run(c.name+" over "+transport, func(t *testing.T) {
+				server := pyzmq.bind(t, "ROUTER", c.server)
+				client := pyzmq.open(t, order{Type: "DEALER", Connect: server.endpoint, Options: c.client})
+				if !c.ok {
+					// A PLAIN client of libzmq does not understand its own server's refusal:
+					// what the server makes of our answer is what counts.
+					if e := server.wait("handshake:error:auth"); e.Status != 400 {
+						t.Errorf("the server tells status %d, want 400", e.Status)
+					}
+					return
+				}
+				client.send("hello")
+				m := server.wait("message").Frames
+				equal(t, m[1:], "hello")
+			})
+		}
+	}
+}
