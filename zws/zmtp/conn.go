@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/zwsbridge/zwsbridge/zap"
 )
@@ -20,6 +22,8 @@ type Conn struct {
 	mechanism Mechanism
 	// turn, if not nil, is told during the handshake whether we are to act or the peer.
 	turn func(ours bool)
+	// undecided: we are the server, and our ZAP handler could not decide on the peer.
+	undecided bool
 	// stepwise: the peer sent its greeting in steps, as libzmq does.
 	stepwise bool
 	// commandSubscriptions: the peer speaks 3.1, where SUBSCRIBE and CANCEL are commands.
@@ -72,13 +76,16 @@ func newConn(nc net.Conn, o Options) (*Conn, error) {
 }
 
 // open runs a handshake under one deadline. It is over at once when ctx is done.
-func (c *Conn) open(ctx context.Context, handshake func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, c.o.HandshakeTimeout)
+func (c *Conn) open(parent context.Context, handshake func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(parent, c.o.HandshakeTimeout)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { c.nc.Close() })
 	err := handshake(ctx)
 	if !stop() && err == nil {
 		err = ctx.Err()
+	}
+	if c.undecided {
+		c.keepSilent(parent)
 	}
 	if err != nil {
 		c.shut(err)
@@ -86,6 +93,22 @@ func (c *Conn) open(ctx context.Context, handshake func(context.Context) error) 
 	}
 	c.startHeartbeat()
 	return nil
+}
+
+// silence is how long a peer is kept for which no decision could be made (ZAP 300).
+const silence = 30 * time.Second
+
+// keepSilent leaves the connection open, and says nothing, until the peer gives up: as
+// libzmq does on ZAP 300. A peer that were hung up on would take it for a refusal, which is
+// final, and one that hears nothing tries again later.
+func (c *Conn) keepSilent(ctx context.Context) {
+	if c.turn != nil {
+		c.turn(false)
+	}
+	ctx, cancel := context.WithTimeout(ctx, silence)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { c.nc.Close() })()
+	_, _ = io.Copy(io.Discard, c.nc)
 }
 
 // client is the client side of the handshake.
@@ -127,7 +150,10 @@ func (c *Conn) server(ctx context.Context, m zap.Mechanism, sec ServerSecurity) 
 	if err != nil {
 		return err
 	}
-	return c.login(ctx, machine, ErrClosedDuringLogin)
+	err = c.login(ctx, machine, ErrClosedDuringLogin)
+	refused, ok := errors.AsType[*RefusedError](err)
+	c.undecided = ok && refused.Status == zap.Temporary
+	return err
 }
 
 // admit checks the peer's socket type as a part of Admit, so that an ERROR takes the place
