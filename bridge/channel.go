@@ -28,6 +28,8 @@ type channel struct {
 	queue      *queue.Queue
 	codec      queue.Codec
 	socket     backend.Socket
+	held       []zmtp.Message // what the client has sent, and the socket does not have yet
+	stamp      []byte // frame that goes with every message of the client; nil for none
 
 	// chunk collects what the backend has brought since the last Flush.
 	chunk *queue.Chunk
@@ -79,11 +81,22 @@ func (c *channel) Flush() {
 	chunk.Release()
 }
 
+// maxHeld is how many messages of a client are given to the backend at a time, and
+// keptHeld for how many the room is kept.
+const (
+	maxHeld  = 256
+	keptHeld = 8
+)
+
 // forward gives one message of the client to the backend, if it is allowed. It waits
-// while the backend cannot take it.
-func (c *channel) forward(ctx context.Context, m zmtp.Message) error {
+// while the backend cannot take it. Where more tells that another is at hand, the message
+// may be held to go to the backend together with that one.
+func (c *channel) forward(ctx context.Context, m zmtp.Message, more bool) error {
 	if subscribes(c.route.config.Socket) {
 		if on, prefix, ok := subscription(m); ok {
+			if err := c.release(ctx); err != nil {
+				return err
+			}
 			return c.subscribe(ctx, prefix, on)
 		}
 		if c.route.config.Socket == zmtp.SUB {
@@ -92,11 +105,31 @@ func (c *channel) forward(ctx context.Context, m zmtp.Message) error {
 	}
 	if p := c.privileges.Load(); !p.unlimited {
 		if err := p.Send(ctx, topic(c.route.config.Socket, m)); err != nil {
-			return forbidden(err)
+			return errors.Join(forbidden(err), c.release(ctx))
 		}
 	}
 	c.route.metrics.fromClient(m)
-	return c.socket.Send(ctx, m)
+	if c.stamp != nil {
+		m = stamped(c.route.config.Socket, m, c.stamp)
+	}
+	c.held = append(c.held, m)
+	if more && len(c.held) < maxHeld {
+		return nil
+	}
+	return c.release(ctx)
+}
+
+// release gives the backend what was held.
+func (c *channel) release(ctx context.Context) error {
+	if len(c.held) == 0 {
+		return nil
+	}
+	err := c.socket.Send(ctx, c.held...)
+	clear(c.held)
+	if c.held = c.held[:0]; cap(c.held) > keptHeld {
+		c.held = nil
+	}
+	return err
 }
 
 // subscription reads a message of the form 01|00 + topic (29/PUBSUB).

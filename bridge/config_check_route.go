@@ -296,6 +296,8 @@ func (c *checker) identity(key string, r *RouteConfig) {
 	switch {
 	case !r.Sends():
 		c.fault(key+".stamp", "is %q on a %s route, whose clients send nothing", r.Stamp, r.Socket)
+	case r.Stamp == StampRoutingID && !slices.Contains([]zmtp.SocketType{zmtp.DEALER, zmtp.REQ, zmtp.ROUTER}, r.Socket):
+		c.fault(key+".stamp", `is "routing-id" on a %s route: only DEALER, REQ and ROUTER tell a routing id; want "frame"`, r.Socket)
 	case r.Stamp == StampRoutingID && !own:
 		c.fault(key+".stamp", `is "routing-id" on a route whose clients share a connection: want "frame"`)
 	case r.Stamp == StampRoutingID && r.RoutingID == RoutingIDClient:

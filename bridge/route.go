@@ -147,6 +147,9 @@ func (r *route) open(ctx context.Context, s *session, l *zws.Login) (*channel, e
 		}
 	}
 	c := &channel{route: r}
+	if c.stamp, err = r.config.frameStamp(l); err != nil {
+		return nil, err
+	}
 	c.privileges.Store(p)
 	if codec, shared := l.Codec(); shared {
 		c.codec = codec

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -24,6 +25,7 @@ var readies = map[string]backend.Ready{ReadyAny: backend.Any, ReadyAll: backend.
 type dedicated struct {
 	route   *route
 	options backend.Options
+	allowed allowedEndpoints
 }
 
 func (d *dedicated) attach(ctx context.Context, s *session, l *zws.Login, c *channel) (backend.Socket, error) {
@@ -36,17 +38,36 @@ func (d *dedicated) attach(ctx context.Context, s *session, l *zws.Login, c *cha
 		if err != nil {
 			return nil, err
 		}
-		o.Endpoints = append(o.Endpoints, backend.Endpoint{Address: e.Endpoint, Security: security})
+		address, permit, err := d.allowed.reach(e.Endpoint, l)
+		if err != nil {
+			return nil, err
+		}
+		o.Endpoints = append(o.Endpoints, backend.Endpoint{Address: address, Security: security, Permit: permit})
 	}
-	if d.route.config.RoutingID == RoutingIDClient {
-		o.RoutingID = l.RoutingID
+	var err error
+	if o.RoutingID, err = d.routingID(s, l); err != nil {
+		return nil, err
 	}
 	o.Lost = s.end
 	socket, err := backend.Dial(ctx, o, c)
-	if err != nil {
+	switch {
+	case errors.Is(err, errAbroad):
+		return nil, notReached(err)
+	case err != nil:
 		return nil, err // and no socket: a nil *Dedicated would be one
 	}
 	return socket, nil
+}
+
+// routingID is what the backend is to know the session by; empty if it is free to choose.
+func (d *dedicated) routingID(s *session, l *zws.Login) ([]byte, error) {
+	switch {
+	case d.route.config.Stamp == StampRoutingID:
+		return routingIDStamp(l, s.number)
+	case d.route.config.RoutingID == RoutingIDClient:
+		return l.RoutingID, nil
+	}
+	return nil, nil
 }
 
 func (d *dedicated) statuses() []backend.Status { return nil }
@@ -93,7 +114,7 @@ func (b *Bridge) newUpstream(c *Config, r *route) (upstream, error) {
 		HighWaterBytes: int64(r.config.HighWaterBytes),
 		MaxTopic:       int(c.Server.MaxTopic),
 		Heartbeat:      backendHeartbeat,
-		Event:          logStatus(log),
+		Event:          r.watch(log),
 	}
 	var open func(lost func(error)) (*backend.Shared, error)
 	switch {
@@ -102,7 +123,7 @@ func (b *Bridge) newUpstream(c *Config, r *route) (upstream, error) {
 	case r.config.Shared():
 		open = func(lost func(error)) (*backend.Shared, error) { return r.dialShared(o, lost) }
 	default:
-		return &dedicated{route: r, options: o}, nil
+		return &dedicated{route: r, options: o, allowed: newAllowedEndpoints(r.config.EndpointsAllowed)}, nil
 	}
 	return newShared(r, open, func(socket *backend.Shared, lost func(error)) (layer, error) {
 		if subscribes(r.config.Socket) {
@@ -127,23 +148,28 @@ func (r *route) dialShared(o backend.Options, lost func(error)) (*backend.Shared
 	return backend.DialShared(do)
 }
 
-// logStatus logs what happens to the backends of a route.
-func logStatus(log *slog.Logger) func(backend.Status) {
+// watch counts and logs what happens to the backends of the route.
+func (r *route) watch(log *slog.Logger) func(backend.Status) {
 	return func(s backend.Status) {
-		level := slog.LevelDebug
-		if s.Err != nil {
-			level = slog.LevelWarn
-		}
-		attrs := []slog.Attr{slog.String("state", s.State.String()), slog.String("endpoint", s.Address)}
-		if s.Position > 0 {
-			attrs = append(attrs, slog.Int("backend", s.Position))
-		}
-		if s.User != "" {
-			attrs = append(attrs, slog.String("user", s.User))
-		}
-		if s.Err != nil {
-			attrs = append(attrs, slog.String("error", s.Err.Error()))
-		}
-		log.LogAttrs(context.Background(), level, "backend", attrs...)
+		r.metrics.backend(s)
+		logStatus(log, s)
 	}
+}
+
+func logStatus(log *slog.Logger, s backend.Status) {
+	level := slog.LevelDebug
+	if s.Err != nil {
+		level = slog.LevelWarn
+	}
+	attrs := []slog.Attr{slog.String("state", s.State.String()), slog.String("endpoint", s.Address)}
+	if s.Position > 0 {
+		attrs = append(attrs, slog.Int("backend", s.Position))
+	}
+	if s.User != "" {
+		attrs = append(attrs, slog.String("user", s.User))
+	}
+	if s.Err != nil {
+		attrs = append(attrs, slog.String("error", s.Err.Error()))
+	}
+	log.LogAttrs(context.Background(), level, "backend", attrs...)
 }

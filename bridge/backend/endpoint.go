@@ -60,7 +60,9 @@ func (e *endpoint) run() {
 func (e *endpoint) connect() (*zmtp.Conn, time.Duration, *zws.BackendError) {
 	d := e.d
 	started := time.Now()
-	conn, err := d.o.dial(d.core.ctx, e.Address, e.Security, d.o.connection(d.o.ConnectTimeout))
+	o := d.o.connection(d.o.ConnectTimeout)
+	o.Permit = e.Permit
+	conn, err := d.o.dial(d.core.ctx, e.Address, e.Security, o)
 	if err != nil {
 		return nil, 0, &zws.BackendError{Position: e.status.Position, Err: err}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/zap"
@@ -57,6 +58,9 @@ type Endpoint struct {
 	Address string
 	// Security is how we log in there. Required: grasslands is [zmtp.Null].
 	Security zmtp.ClientSecurity
+	// Permit, if not nil, is asked about the IP address that a connect goes to, as
+	// [zmtp.Options] has it.
+	Permit func(netip.AddrPort) error
 }
 
 // Ready is when [Dial] is content.

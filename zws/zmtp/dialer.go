@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Dial connects to a ZeroMQ endpoint and completes the handshake:
@@ -39,7 +41,7 @@ func Dial(ctx context.Context, endpoint string, sec ClientSecurity, o Options) (
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.HandshakeTimeout)
 	defer cancel()
-	nc, err := new(net.Dialer).DialContext(ctx, network, address)
+	nc, err := o.dialer().DialContext(ctx, network, address)
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		if err == nil {
@@ -54,6 +56,25 @@ func Dial(ctx context.Context, endpoint string, sec ClientSecurity, o Options) (
 		return nil, fmt.Errorf("zmtp: %s: %w", endpoint, err)
 	}
 	return c, nil
+}
+
+// dialer asks Permit about every address that a name has, when its turn comes, so that a
+// name cannot mean another one between the question and the connect.
+func (o *Options) dialer() *net.Dialer {
+	d := new(net.Dialer)
+	if o.Permit != nil {
+		d.Control = func(network, address string, _ syscall.RawConn) error {
+			if !strings.HasPrefix(network, "tcp") {
+				return nil
+			}
+			a, err := netip.ParseAddrPort(address)
+			if err != nil {
+				return err
+			}
+			return o.Permit(a)
+		}
+	}
+	return d
 }
 
 // ParseEndpoint splits a ZeroMQ endpoint into the network and the address that package

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/zap"
@@ -63,6 +64,9 @@ type Options struct {
 	// WriteTimeout bounds every Write as a whole: a peer that has not taken all of it by
 	// then is disconnected; zero means [DefaultWriteTimeout].
 	WriteTimeout time.Duration
+	// Permit, if not nil, is asked by [Dial] about the address that it is about to connect
+	// to over tcp, once a name is resolved; an error keeps it from doing so.
+	Permit func(netip.AddrPort) error
 	// Heartbeat is the interval of our PING commands (37/ZMTP); zero means none, and a
 	// ZMTP 3.0 peer, which knows no PING, is sent none. A peer that is pinged and from
 	// which nothing arrives for two intervals is disconnected with [ErrSilent].
