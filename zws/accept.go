@@ -62,7 +62,7 @@ func Refuse(w http.ResponseWriter, r *http.Request, o Options, cause error) erro
 }
 
 func refuse(w http.ResponseWriter, r *http.Request, o *Options, cause *CloseError) error {
-	first := offer{dialect: new(dialect)} // offers nothing: can be told nothing but a close
+	first := offer{dialect: unknown}
 	if list := offers(r); len(list) > 0 {
 		first.name = list[0].name
 		if list[0].dialect != nil {
@@ -125,7 +125,8 @@ type handshake struct {
 	session     *Session
 	options     *Options
 	chosen      offer
-	credentials credentials // of the HTTP request
+	credentials credentials // of the HTTP request, or of the first message
+	unreadable  error       // what was wrong with those of the HTTP request
 	login       Login
 	libzmq      bool
 	told        bool          // an ERROR was sent
@@ -163,17 +164,22 @@ func (h *handshake) consider(r *http.Request) error {
 		h.login.Dialect = d.name
 	}
 	if !d.sealed {
-		h.login.codec = d.frames
+		h.login.codec = d.codec
 	}
 	setDefault(&h.login.Address, peerAddress(r))
 
 	h.credentials = credentials{mechanism: zap.NULL}
+	var unreadable error
 	if d.mechanism == "" || d.mechanism == zap.NULL {
-		var err error
-		if h.credentials, err = httpCredentials(r, o); err != nil {
-			return err
-		}
+		h.credentials, unreadable = httpCredentials(r, o)
 		h.login.Mechanism = h.credentials.mechanism
+	}
+	if d.late {
+		h.unreadable = unreadable // of no interest to a client that brings its own
+		return h.typeTaken()
+	}
+	if unreadable != nil {
+		return unreadable
 	}
 	if err := mechanismTaken(h.login.Mechanism, o); err != nil {
 		return err

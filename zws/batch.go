@@ -76,13 +76,28 @@ func (b *Batch) Full() bool {
 // the batch is written, so a Source gives m away. An error means that the session cannot
 // go on: it is closed after Next has returned.
 func (b *Batch) Message(m zmtp.Message) error {
+	err := b.session.dialect.write(b, m)
+	if err != nil {
+		b.err = err
+	}
+	return err
+}
+
+// frames appends m frame by frame.
+func (b *Batch) frames(m zmtp.Message) error {
 	for i, body := range m {
 		if err := b.frame(zmtp.Frame{More: i < len(m)-1, Body: body}); err != nil {
-			b.err = err
 			return err
 		}
 	}
 	return nil
+}
+
+// encoded appends what encode appends to the octets that it is given.
+func (b *Batch) encoded(encode func(dst []byte) []byte) {
+	start := len(b.own)
+	b.own = encode(b.own)
+	b.size += len(b.own) - start
 }
 
 // Octets appends whole messages that are already encoded, by the Codec of this channel.

@@ -19,9 +19,10 @@ const (
 	CodeNormal         Code = 1000 // the client is done
 	CodeGoingAway      Code = 1001 // we shut down
 	CodeProtocol       Code = 1002 // the client broke the protocol
-	CodeTextFrame      Code = 1003 // the client sent text where octets are due
+	CodeUnsupported    Code = 1003 // the client sent text where octets are due, or octets for text
 	CodeNoStatus       Code = 1005 // the client closed without a code; never sent
 	CodeAbnormal       Code = 1006 // the connection broke; never sent
+	CodeNotUTF8        Code = 1007 // the client sent text that is not UTF-8
 	CodeTooLarge       Code = 1009 // a message or command over its limit
 	CodeInternal       Code = 1011 // a fault of ours
 	CodeTemporary      Code = 4300 // the ZAP handler answered 300, failed or was too late
@@ -78,7 +79,7 @@ func (e *CloseError) Unwrap() error { return e.Err }
 // Final tells whether a client has no use in trying again with the same credentials.
 func (c Code) Final() bool {
 	switch c {
-	case CodeProtocol, CodeTextFrame, CodeTooLarge, CodeRefused, CodeExpired, CodeForbidden, CodeNoRoute,
+	case CodeProtocol, CodeUnsupported, CodeNotUTF8, CodeTooLarge, CodeRefused, CodeExpired, CodeForbidden, CodeNoRoute,
 		CodeNotTaken, CodeHandlerBroken, CodeBackendRefused:
 		return true
 	}

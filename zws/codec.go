@@ -66,6 +66,7 @@ func (c zwsFrames) parse(p []byte, commands bool) (zmtp.Frame, error) {
 
 // The first octet of a WebSocket frame: FIN and the opcode (RFC 6455, section 5.2).
 const (
+	wsText   = 0x80 | 0x1
 	wsBinary = 0x80 | 0x2
 	wsClose  = 0x80 | 0x8
 	wsPing   = 0x80 | 0x9
@@ -75,17 +76,19 @@ const (
 // appendHeader appends what stands before the body of a ZWS frame: the header of an
 // unmasked binary WebSocket frame and the flag octet.
 func appendHeader(dst []byte, flag byte, body int) []byte {
-	switch size := body + 1; {
+	return append(appendDataHeader(dst, wsBinary, body+1), flag)
+}
+
+// appendDataHeader appends the header of an unmasked data frame with size octets (RFC
+// 6455, section 5.2: in as few octets as will do).
+func appendDataHeader(dst []byte, first byte, size int) []byte {
+	switch {
 	case size < 126:
-		dst = append(dst, wsBinary, byte(size))
+		return append(dst, first, byte(size))
 	case size < 1<<16:
-		dst = append(dst, wsBinary, 126)
-		dst = binary.BigEndian.AppendUint16(dst, uint16(size))
-	default:
-		dst = append(dst, wsBinary, 127)
-		dst = binary.BigEndian.AppendUint64(dst, uint64(size))
+		return binary.BigEndian.AppendUint16(append(dst, first, 126), uint16(size))
 	}
-	return append(dst, flag)
+	return binary.BigEndian.AppendUint64(append(dst, first, 127), uint64(size))
 }
 
 // appendControl appends an unmasked control frame; payload has at most 125 octets.

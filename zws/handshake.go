@@ -164,13 +164,18 @@ func (h *handshake) authenticate(ctx context.Context) error {
 	return nil
 }
 
-// receive reads one frame of the handshake, in what is left of the client's time.
+// receive reads one frame of the handshake.
 func (h *handshake) receive() (rawFrame, error) {
+	defer h.waitForClient()()
+	return h.session.readFrame(h.options.MaxHandshake + 1)
+}
+
+// waitForClient gives what is read from now on the time that the client has left. The
+// function that it returns ends that.
+func (h *handshake) waitForClient() (done func()) {
 	start := time.Now()
 	h.session.wire.SetReadDeadline(start.Add(h.left))
-	f, err := h.session.readFrame(h.options.MaxHandshake + 1)
-	h.left -= time.Since(start)
-	return f, err
+	return func() { h.left -= time.Since(start) }
 }
 
 // receiveCommand is receive where only a command may come.

@@ -34,7 +34,7 @@ func (c *Channel) ReadMessage() (zmtp.Message, error) {
 	s.liveness.listening.Store(true)
 	defer s.liveness.listening.Store(false)
 	for {
-		m, err := c.read()
+		m, err := s.dialect.read(c)
 		if err != nil {
 			s.Close(err)
 		}
@@ -47,14 +47,13 @@ func (c *Channel) ReadMessage() (zmtp.Message, error) {
 	}
 }
 
-// read reads one frame; it gives the message that the frame completes, if it does.
-func (c *Channel) read() (zmtp.Message, error) {
+// readFrames reads one frame; it gives the message that the frame completes, if it does.
+func (c *Channel) readFrames() (zmtp.Message, error) {
 	f, err := c.session.readFrame(c.session.frameLimit(c))
 	if err != nil {
 		return nil, err
 	}
 	defer f.free()
-	c.session.liveness.heard.Store(true)
 	return c.take(f.Frame)
 }
 
@@ -83,11 +82,8 @@ func (c *Channel) take(f zmtp.Frame) (zmtp.Message, error) {
 		return s.command(f.Body)
 	}
 	c.size += int64(len(f.Body))
-	switch {
-	case c.size > s.maxMessage:
-		return nil, &CloseError{Code: CodeTooLarge, Reason: fmt.Sprintf("message longer than %d octets", s.maxMessage)}
-	case len(c.frames) == s.maxFrames:
-		return nil, &CloseError{Code: CodeTooLarge, Reason: fmt.Sprintf("message of more than %d frames", s.maxFrames)}
+	if err := s.tooLarge(c.size, len(c.frames)+1); err != nil {
+		return nil, err
 	}
 	c.frames = append(c.frames, append(make([]byte, 0, len(f.Body)), f.Body...))
 	if f.More {
@@ -99,6 +95,17 @@ func (c *Channel) take(f zmtp.Frame) (zmtp.Message, error) {
 		s.dialect.normalise(s.Login(), m)
 	}
 	return m, nil
+}
+
+// tooLarge tells whether a message of that many octets and frames is.
+func (s *Session) tooLarge(size int64, frames int) error {
+	switch {
+	case size > s.maxMessage:
+		return &CloseError{Code: CodeTooLarge, Reason: fmt.Sprintf("message longer than %d octets", s.maxMessage)}
+	case frames > s.maxFrames:
+		return &CloseError{Code: CodeTooLarge, Reason: fmt.Sprintf("message of more than %d frames", s.maxFrames)}
+	}
+	return nil
 }
 
 // command acts on a command of the client after READY. One that means nothing here is
@@ -128,6 +135,12 @@ func subscription(first byte, topic []byte) zmtp.Message {
 // rawFrame is a frame whose body lies in a pooled buffer.
 type rawFrame struct {
 	zmtp.Frame
+	pooled
+}
+
+// pooled is the octets of a WebSocket message in a buffer that others use afterwards.
+type pooled struct {
+	octets []byte
 	buffer *[]byte
 }
 
@@ -141,36 +154,54 @@ var scratch = sync.Pool{New: func() any {
 	return &b
 }}
 
-func (f rawFrame) free() {
-	if cap(*f.buffer) <= keptScratch {
-		scratch.Put(f.buffer)
+func (p pooled) free() {
+	if cap(*p.buffer) <= keptScratch {
+		scratch.Put(p.buffer)
 	}
 }
 
-// readFrame reads one WebSocket message of at most limit octets. No buffer is taken
-// before something has arrived, and none grows ahead of what has.
+// readFrame reads one WebSocket message of at most limit octets as a frame.
 func (s *Session) readFrame(limit int64) (rawFrame, error) {
-	s.ws.SetReadLimit(limit)
-	kind, r, err := s.ws.NextReader()
+	p, err := s.readOctets(websocket.BinaryMessage, limit)
 	if err != nil {
-		return rawFrame{}, s.readError(err)
-	}
-	f := rawFrame{buffer: scratch.Get().(*[]byte)}
-	p, err := appendAll((*f.buffer)[:0], r)
-	*f.buffer = p[:0]
-	if err != nil {
-		f.free()
-		return rawFrame{}, s.readError(err)
-	}
-	if kind != websocket.BinaryMessage {
-		f.free()
-		return rawFrame{}, &CloseError{Code: CodeTextFrame, Reason: "text frame: this protocol is binary"}
-	}
-	if f.Frame, err = s.dialect.frames.parse(p, s.dialect.commands); err != nil {
-		f.free()
 		return rawFrame{}, err
 	}
-	return f, nil
+	f, err := s.dialect.frames.parse(p.octets, s.dialect.commands)
+	if err != nil {
+		p.free()
+		return rawFrame{}, err
+	}
+	return rawFrame{f, p}, nil
+}
+
+// readOctets reads one WebSocket message of at most limit octets, which has to be of the
+// given kind. No buffer is taken before something has arrived, and none grows ahead of
+// what has.
+func (s *Session) readOctets(kind int, limit int64) (pooled, error) {
+	s.ws.SetReadLimit(limit)
+	got, r, err := s.ws.NextReader()
+	if err != nil {
+		return pooled{}, s.readError(err)
+	}
+	p := pooled{buffer: scratch.Get().(*[]byte)}
+	p.octets, err = appendAll((*p.buffer)[:0], r)
+	*p.buffer = p.octets[:0]
+	if err != nil {
+		p.free()
+		return pooled{}, s.readError(err)
+	}
+	s.liveness.heard.Store(true)
+	if got != kind {
+		p.free()
+		return pooled{}, &CloseError{Code: CodeUnsupported, Reason: unsupported[got]}
+	}
+	return p, nil
+}
+
+// unsupported says by the kind of a WebSocket message why it is not taken.
+var unsupported = map[int]string{
+	websocket.TextMessage:   "text frame: this protocol is binary",
+	websocket.BinaryMessage: "binary frame: this protocol is text",
 }
 
 // appendAll appends what r holds to dst.

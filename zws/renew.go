@@ -16,8 +16,8 @@ type renewal struct {
 	last    time.Time // when the client last asked
 }
 
-// renew judges another token that a client sends on a live session, as a HELLO of BEARER.
-// The same user gets a WELCOME; a refusal or another user ends the session with 4401; if
+// renew judges another token that a client sends on a live session, as a HELLO of BEARER
+// or a second login object. The same user is told so; a refusal or another user ends the session with 4401; if
 // no decision could be made (300) the login stays what it was until it expires. It is
 // called by the reader, which reads nothing meanwhile.
 func (s *Session) renew(token []byte) error {
@@ -58,6 +58,6 @@ func (s *Session) renew(token []byte) error {
 		}
 	}
 	s.login.Store(&l)
-	s.send(zmtp.Command{Name: "WELCOME"})
+	s.dialect.tells.renewed(s)
 	return nil
 }

@@ -2,7 +2,6 @@ package zws
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -100,7 +99,7 @@ func (s *Session) Expiring(d time.Duration) {
 	s.out.wake()
 }
 
-func (s *Session) notices() bool { return s.dialect.commands && s.Login().Notices() }
+func (s *Session) notices() bool { return s.dialect.tells.listens(s.Login()) }
 
 // Channel is one socket on a session: what a route opens its backends for.
 type Channel struct {
@@ -120,7 +119,7 @@ func (c *Channel) Codec() (codec Codec, ok bool) {
 	if c.session.dialect.sealed {
 		return nil, false
 	}
-	return c.session.dialect.frames, true
+	return c.session.dialect.codec, true
 }
 
 // Attach sets where the channel's output comes from. Call it before the first Wake.
@@ -191,17 +190,6 @@ func (s *Session) linger() {
 	if !s.readEnded {
 		io.Copy(io.Discard, s.wire.Conn)
 	}
-}
-
-// lostNotice and expiringNotice are commands for clients that asked for notices.
-func lostNotice(n uint64) zmtp.Frame {
-	c := zmtp.Command{Name: "LOST", Data: binary.BigEndian.AppendUint64(nil, n)}
-	return zmtp.Frame{Command: true, Body: c.Append(nil)}
-}
-
-func expiringNotice(seconds uint32) zmtp.Frame {
-	c := zmtp.Command{Name: "EXPIRING", Data: binary.BigEndian.AppendUint32(nil, seconds)}
-	return zmtp.Frame{Command: true, Body: c.Append(nil)}
 }
 
 // writeError tells a client that does not read from a connection that broke.

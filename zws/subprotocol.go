@@ -21,8 +21,18 @@ type dialect struct {
 	// login is the first-message rule: it returns when READY, or what stands for it, is
 	// queued.
 	login func(h *handshake, ctx context.Context) error
-	// frames is the frame codec.
+	// codec encodes messages; sessions share what it makes, unless they are sealed.
+	codec Codec
+	// frames is the codec of frames, of dialects that have any.
 	frames zwsFrames
+	// read reads one WebSocket message, and gives the client's message that it completes,
+	// if it does; write appends a message to what is to be written.
+	read  func(c *Channel) (zmtp.Message, error)
+	write func(b *Batch, m zmtp.Message) error
+	// tells is how the client is told what is no message.
+	tells teller
+	// late tells that the client names its mechanism in its first message.
+	late bool
 	// commands tells that a frame may be a command, so that the client can be told
 	// ERROR, WELCOME and notices.
 	commands bool
@@ -43,7 +53,7 @@ type dialect struct {
 // that a browser cannot offer (it is no token character): the very same octets follow.
 var dialects = map[string]*dialect{
 	// 45/ZWS. CURVE is libzmq's addition.
-	"ZWS2.0":        {login: (*handshake).exchangeRoutingIDs, frames: octetFlags},
+	"ZWS2.0":        inFrames(octetFlags, dialect{login: (*handshake).exchangeRoutingIDs}),
 	"ZWS2.0/NULL":   withMechanism(zap.NULL),
 	"ZWS2.0/PLAIN":  withMechanism(zap.PLAIN),
 	"ZWS2.0/BEARER": withMechanism(zap.BEARER),
@@ -53,31 +63,54 @@ var dialects = map[string]*dialect{
 	"ZWS2.0+BEARER": withMechanism(zap.BEARER),
 	"ZWS2.0+CURVE":  withMechanism(zap.CURVE),
 	// 39/ZWS
-	"ZWS1.0": {login: (*handshake).exchangeRoutingIDs, frames: octetFlags, query: typeQuery},
+	"ZWS1.0": inFrames(octetFlags, dialect{login: (*handshake).exchangeRoutingIDs, query: typeQuery}),
 	// JSMQ and NetMQ.WebSockets: neither side says who it is.
-	"WSNetMQ": {login: (*handshake).sayNothing, frames: octetFlags},
+	"WSNetMQ": inFrames(octetFlags, dialect{login: (*handshake).sayNothing}),
+	// PROTOCOL.md, "ZWSJSON1.0": objects as text.
+	"ZWSJSON1.0": {
+		login:     (*handshake).awaitLogin,
+		codec:     jsonObjects{},
+		read:      (*Channel).readObject,
+		write:     (*Batch).object,
+		tells:     jsonObjects{},
+		late:      true,
+		renewable: true,
+	},
 }
 
 // webtalk's dialect has the subprotocol of 39/ZWS and tells itself by its URL.
-var webtalk = &dialect{
+var webtalk = inFrames(asciiFlags, dialect{
 	name:      "webtalk",
 	login:     (*handshake).sayNothing,
-	frames:    asciiFlags,
 	query:     webtalkQuery,
 	normalise: webtalkSubscription,
-}
+})
 
 func withMechanism(m zap.Mechanism) *dialect {
-	return &dialect{
+	return inFrames(octetFlags, dialect{
 		mechanism: m,
 		login:     (*handshake).runMechanism,
-		frames:    octetFlags,
+		tells:     commands{},
 		commands:  true,
 		hello:     m != zap.NULL,
 		renewable: m == zap.BEARER,
 		sealed:    m == zap.CURVE,
-	}
+	})
 }
+
+// inFrames completes a dialect in which one WebSocket message is one ZMTP frame.
+func inFrames(f zwsFrames, d dialect) *dialect {
+	d.frames, d.codec = f, f
+	d.read, d.write = (*Channel).readFrames, (*Batch).frames
+	if d.tells == nil {
+		d.tells = silence{}
+	}
+	return &d
+}
+
+// unknown stands for a dialect that is not known here: nothing can be told in it but the
+// close code.
+var unknown = &dialect{tells: silence{}}
 
 // offer is one subprotocol that a client offers.
 type offer struct {

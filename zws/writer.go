@@ -114,22 +114,24 @@ func (w *writer) flush() bool {
 func (w *writer) collect(b *Batch) (source Source, last bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	tells := w.session.dialect.tells
 	b.Octets(w.control)
 	b.Octets(w.pong)
 	w.control, w.pong = nil, nil
 	if cause := w.session.Cause(); cause != nil {
 		b.err = nil
+		tells.farewell(b, cause)
 		if cause.Code.Final() || !w.session.libzmqLogin.Load() {
 			b.Octets(closeFrame(cause))
 		}
 		return nil, true
 	}
 	if w.expiring != nil {
-		b.err = b.frame(expiringNotice(*w.expiring))
+		b.err = tells.expiring(b, *w.expiring)
 		w.expiring = nil
 	}
 	if w.lost > 0 && b.err == nil {
-		b.err = b.frame(lostNotice(w.lost))
+		b.err = tells.lost(b, w.lost)
 		w.lost = 0
 	}
 	return w.source, false

@@ -1,0 +1,299 @@
+package zws_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+const (
+	jsonLogin = `{"op":"login","user":"alice","password":"secret"}`
+	jsonReady = `{"op":"ready"}`
+)
+
+func (s *server) dialJSON(t testing.TB, header ...string) *raw {
+	t.Helper()
+	return s.dialRaw(t, "/", append(header, offering("ZWSJSON1.0"))...)
+}
+
+func (p *raw) say(object string) {
+	p.t.Helper()
+	p.write(frame(0x81, object))
+}
+
+// hear reads a text frame with that object.
+func (p *raw) hear(object string) {
+	p.t.Helper()
+	first, got, err := p.receive()
+	if err != nil || first != 0x81 || got != object {
+		p.t.Fatalf("received %02x %.200q, %v; want 81 %.200q", first, got, err, object)
+	}
+}
+
+// TestJSON: what goes over the WebSocket, octet by octet. The server echoes.
+func TestJSON(t *testing.T) {
+	type step struct{ say, hear string } // either may be empty
+	o := options()
+	o.ClientTypes = append(o.ClientTypes, zmtp.SUB)
+	sub := o
+	sub.Untyped = zmtp.SUB
+	message := func(frames string) step {
+		return step{`{"op":"send","frames":` + frames + `}`, `{"op":"message","frames":` + frames + `}`}
+	}
+	for name, test := range map[string]struct {
+		options   zws.Options
+		mechanism zap.Mechanism
+		steps     []step
+	}{
+		"PLAIN":   {o, zap.PLAIN, []step{{jsonLogin, jsonReady}, message(`["a","b"]`)}},
+		"BEARER":  {o, zap.BEARER, []step{{`{"op":"login","token":"t"}`, jsonReady}, message(`[""]`)}},
+		"NULL":    {o, zap.NULL, []step{{`{"op":"login"}`, jsonReady}}},
+		"spaces":  {o, zap.PLAIN, []step{{" {\n\"password\" : \"secret\", \"user\":\"alice\",\t\"op\":\"login\" } ", jsonReady}}},
+		"escapes": {o, zap.NULL, []step{{`{"op":"login"}`, jsonReady}, message(`["\u0000\u001f\"\\é☃😀/"]`), {`{"op":"send","frames":["\u00e9\n\/"]}`, `{"op":"message","frames":["é\u000a/"]}`}}},
+		"octets":  {o, zap.NULL, []step{{`{"op":"login"}`, jsonReady}, message(`["t",{"b64":"/w=="},{"b64":"gAA="}]`)}},
+		"base64 that is UTF-8": {o, zap.NULL, []step{{`{"op":"login"}`, jsonReady},
+			{`{"op":"send","frames":[{"b64":"aGk="},{"b64":""}]}`, `{"op":"message","frames":["hi",""]}`}}},
+		"subscriptions": {sub, zap.NULL, []step{{`{"op":"login"}`, jsonReady},
+			{`{"op":"subscribe","topic":"a/"}`, `{"op":"message","frames":["\u0001a/"]}`},
+			{`{"op":"unsubscribe","topic":""}`, `{"op":"message","frames":["\u0000"]}`},
+			{`{"op":"subscribe","topic":{"b64":"/w=="}}`, `{"op":"message","frames":[{"b64":"Af8="}]}`}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, test.options, plain)
+			p := s.dialJSON(t)
+			for _, step := range test.steps {
+				p.say(step.say)
+				p.hear(step.hear)
+			}
+			l := (<-s.accepted).session.Login()
+			if l.Dialect != "ZWSJSON1.0" || l.Mechanism != test.mechanism {
+				t.Errorf("dialect %s, mechanism %s", l.Dialect, l.Mechanism)
+			}
+		})
+	}
+}
+
+// TestJSONLengths: messages whose texts need each of the three forms of the header.
+func TestJSONLengths(t *testing.T) {
+	p := serve(t, options(), plain).dialJSON(t)
+	p.say(`{"op":"login"}`)
+	p.hear(jsonReady)
+	overhead := len(`{"op":"message","frames":[""]}`)
+	for _, n := range []int{125, 126, 1<<16 - 1, 1 << 16} {
+		frames := `"frames":["` + strings.Repeat("x", n-overhead) + `"]}`
+		p.say(`{"op":"send",` + frames)
+		p.hear(`{"op":"message",` + frames)
+	}
+}
+
+// TestJSONRefused: who does not get in, and what is told: an object, then the close frame.
+func TestJSONRefused(t *testing.T) {
+	login := func(user string) string { return `{"op":"login","user":"` + user + `","password":""}` }
+	for name, test := range map[string]struct {
+		say    string
+		change func(*zws.Options)
+		code   zws.Code
+		reason string
+	}{
+		"300":               {login("300"), nil, 4300, "the login cannot be checked at present, try again later"},
+		"400":               {login("400"), nil, 4400, "login refused"},
+		"500":               {login("500"), nil, 4500, "logins are not possible: the server's login check is broken"},
+		"a token":           {`{"op":"login","token":"400"}`, nil, 4400, "login refused"},
+		"no login":          {`{"op":"login"}`, wants(zap.PLAIN), 4400, "a login is wanted here"},
+		"another mechanism": {jsonLogin, wants(zap.BEARER), 4406, "PLAIN is not taken here"},
+		"plaintext":         {jsonLogin, inTheClear, 4403, "PLAIN is not taken without TLS"},
+		"Open": {jsonLogin, func(o *zws.Options) {
+			o.Open = func(context.Context, *zws.Login) error {
+				return &zws.CloseError{Code: 4403, Reason: `not "here"`}
+			}
+		}, 4403, `not "here"`},
+		"long password":   {`{"op":"login","user":"u","password":"` + strings.Repeat("p", 256) + `"}`, nil, 4400, "user name or password longer than 255 octets"},
+		"a message first": {`{"op":"send","frames":["a"]}`, nil, 1002, `the first object has to be {"op":"login",…}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := options()
+			if test.change != nil {
+				test.change(&o)
+			}
+			p := serve(t, o, plain).dialJSON(t)
+			p.say(test.say)
+			p.hearError(test.code, test.reason)
+		})
+	}
+	t.Run("at the upgrade", func(t *testing.T) {
+		p := refuseAll(t, &zws.CloseError{Code: 4404, Status: zap.Refused, Reason: "no such route"}).dialJSON(t)
+		p.hear(`{"op":"error","code":4404,"reason":"no such route"}`)
+		p.expectClose(4404, "no such route")
+	})
+}
+
+// TestJSONFaults: what breaks the protocol ends the session of whoever does it, before the
+// login and after it.
+func TestJSONFaults(t *testing.T) {
+	const notJSON = "not JSON as PROTOCOL.md has it: "
+	o := options()
+	o.MaxFrames, o.MaxMessage = 3, 100
+	s := serve(t, o, plain)
+	good := s.dialJSON(t)
+	good.say(jsonLogin)
+	good.hear(jsonReady)
+	for _, test := range []struct {
+		send   []byte
+		code   zws.Code
+		reason string
+	}{
+		{frame(0x82, jsonLogin), 1003, "binary frame: this protocol is text"},
+		{frame(0x81, ""), 1002, notJSON + "an object is due"},
+		{frame(0x81, "[]"), 1002, notJSON + "an object is due"},
+		{frame(0x81, `{"op":"login"`), 1002, notJSON + "the end of an object is due"},
+		{frame(0x81, `{"op":"login",}`), 1002, "key has to be a string"},
+		{frame(0x81, `{"op":"login"}{}`), 1002, "more than one object in a message"},
+		{frame(0x81, `{"op":"login"} x`), 1002, "more than one object in a message"},
+		{frame(0x81, `{}`), 1002, `unknown op "": want login, subscribe, unsubscribe or send`},
+		{frame(0x81, `{"op":"ready"}`), 1002, `unknown op "ready": want login, subscribe, unsubscribe or send`},
+		{frame(0x81, `{"op":7}`), 1002, "op has to be a string"},
+		{frame(0x81, `{"OP":"login"}`), 1002, `unknown key "OP"`},
+		{frame(0x81, `{"op":"login","op":"login"}`), 1002, `the key "op" comes twice`},
+		{frame(0x81, `{"op":"login","user":"a"}`), 1002, `op "login" takes user and password, or token, or nothing`},
+		{frame(0x81, `{"op":"login","user":"a","password":"b","token":"c"}`), 1002, `op "login" takes user and password, or token, or nothing`},
+		{frame(0x81, `{"op":"send"}`), 1002, `op "send" takes frames`},
+		{frame(0x81, `{"op":"send","frames":[]}`), 1002, "a message has at least one frame"},
+		{frame(0x81, `{"op":"send","frames":"a"}`), 1002, notJSON + "an array of frames is due"},
+		{frame(0x81, `{"op":"send","frames":[1]}`), 1002, `frames: a frame has to be a string or {"b64":"…"}`},
+		{frame(0x81, `{"op":"send","frames":[{}]}`), 1002, `frames: a frame has to be a string or {"b64":"…"}`},
+		{frame(0x81, `{"op":"send","frames":[{"b64":"","b64":""}]}`), 1002, `frames: a frame has to be a string or {"b64":"…"}`},
+		{frame(0x81, `{"op":"send","frames":[{"b64":"/w"}]}`), 1002, "the b64 in frames is not base64 with padding"},
+		{frame(0x81, `{"op":"send","frames":[{"b64":"/x=="}]}`), 1002, "the b64 in frames is not base64 with padding"},
+		{frame(0x81, `{"op":"send","frames":[[[[[["a"]]]]]]}`), 1002, `frames: a frame has to be a string or {"b64":"…"}`},
+		{frame(0x81, `{"op":"subscribe","topic":["a"]}`), 1002, `topic: a frame has to be a string or {"b64":"…"}`},
+		{frame(0x81, `{"op":"send","frames":["","","",""]}`), 1009, "message of more than 3 frames"},
+		{frame(0x81, "{\"op\":\"login\",\"token\":\"\xff\"}"), 1007, "text that is not UTF-8: send such frames as base64"},
+	} {
+		for _, before := range []string{"", jsonLogin} {
+			p := s.dialJSON(t)
+			if before != "" {
+				p.say(before)
+				p.hear(jsonReady)
+			}
+			p.write(test.send)
+			p.hearError(test.code, test.reason)
+		}
+	}
+	for _, test := range []struct {
+		say    string
+		code   zws.Code
+		reason string
+	}{
+		{jsonLogin, 1002, "a second login: only one by token can be renewed, by a token"},
+		{`{"op":"login","token":"alice"}`, 1002, "a second login: only one by token can be renewed, by a token"},
+		{`{"op":"subscribe","topic":"a"}`, 1002, "no subscriptions here: on this route you are a DEALER"},
+		{`{"op":"send","frames":["` + strings.Repeat("x", 101) + `"]}`, 1009, "message longer than 100 octets"},
+	} {
+		p := s.dialJSON(t)
+		p.say(jsonLogin)
+		p.hear(jsonReady)
+		p.say(test.say)
+		p.hearError(test.code, test.reason)
+	}
+	full := `"frames":["","","` + strings.Repeat("x", 100) + `"]}`
+	good.say(`{"op":"send",` + full)
+	good.hear(`{"op":"message",` + full)
+}
+
+// hearError reads the error object and the close frame after it.
+func (p *raw) hearError(code zws.Code, reason string) {
+	p.t.Helper()
+	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(reason)
+	p.hear(fmt.Sprintf(`{"op":"error","code":%d`, code) + `,"reason":"` + quoted + `"}`)
+	p.expectClose(code, reason)
+}
+
+// TestJSONLimits: the login object is bounded by MaxHandshake, and later ones by what a
+// message may need as base64.
+func TestJSONLimits(t *testing.T) {
+	o := options()
+	o.MaxHandshake, o.MaxMessage = 100, 3000
+	s := serve(t, o, plain)
+	token := func(n int) string {
+		login := `{"op":"login","token":""}`
+		return strings.Replace(login, `""`, `"`+strings.Repeat("t", n-len(login))+`"`, 1)
+	}
+	p := s.dialJSON(t)
+	p.say(token(100))
+	p.hear(jsonReady)
+	p.say(`{"op":"send","frames":[{"b64":"` + strings.Repeat("/v//", 1000) + `"}]}`)
+	p.hear(`{"op":"message","frames":[{"b64":"` + strings.Repeat("/v//", 1000) + `"}]}`)
+	p.say(`{"op":"send","frames":["` + strings.Repeat(`\u0000`, 3000) + `"]}`)
+	p.hearError(1009, "larger than this server takes")
+	p = s.dialJSON(t)
+	p.say(token(101))
+	p.hearError(1009, "larger than this server takes")
+}
+
+// TestJSONAmbient: what the HTTP request carries counts for a login without credentials.
+func TestJSONAmbient(t *testing.T) {
+	s := serve(t, options(), plain)
+	p := s.dialJSON(t, "Cookie: zws_token=alice")
+	p.say(`{"op":"login"}`)
+	p.hear(jsonReady)
+	if l := (<-s.accepted).session.Login(); l.Mechanism != zap.BEARER || l.User() != "alice" {
+		t.Errorf("%s %q", l.Mechanism, l.User())
+	}
+	p = s.dialJSON(t, "Cookie: zws_token=alice")
+	p.say(`{"op":"login","user":"bob","password":"b"}`)
+	p.hear(jsonReady)
+	if l := (<-s.accepted).session.Login(); l.Mechanism != zap.PLAIN || l.User() != "bob" {
+		t.Errorf("%s %q", l.Mechanism, l.User())
+	}
+	p = s.dialJSON(t, "Cookie: zws_token=alice", "Authorization: Bearer bob")
+	p.say(`{"op":"login"}`)
+	p.hearError(4400, "more than one kind of credentials in the request")
+	p = s.dialJSON(t, "Cookie: zws_token=alice", "Authorization: Bearer bob")
+	p.say(jsonLogin)
+	p.hear(jsonReady)
+}
+
+// TestJSONRenewal: another token of the same user is answered by another ready.
+func TestJSONRenewal(t *testing.T) {
+	renewed := make(chan struct{}, 1)
+	o := options()
+	o.Renew = func(context.Context, *zws.Login) error {
+		renewed <- struct{}{}
+		return nil
+	}
+	s := serve(t, o, plain)
+	p := s.dialJSON(t)
+	p.say(`{"op":"login","token":"alice"}`)
+	p.hear(jsonReady)
+	p.say(`{"op":"login","token":"alice"}`)
+	p.hear(jsonReady)
+	<-renewed
+	p.say(`{"op":"login","token":"alice"}`)
+	p.hearError(4429, "a login can be renewed once a second at most")
+	p = s.dialJSON(t)
+	p.say(`{"op":"login","token":"alice"}`)
+	p.hear(jsonReady)
+	p.say(`{"op":"login","token":"bob"}`)
+	p.hearError(4401, "renewal refused: the token is another user's")
+}
+
+// TestJSONNotices: every client is told of losses and of the end of its login.
+func TestJSONNotices(t *testing.T) {
+	s := serve(t, options(), plain)
+	p := s.dialJSON(t)
+	p.say(jsonLogin)
+	p.hear(jsonReady)
+	session := (<-s.accepted).session
+	session.Lost(3)
+	p.hear(`{"op":"lost","count":3}`)
+	session.Expiring(time.Minute)
+	p.hear(`{"op":"expiring","seconds":60}`)
+	session.Close(nil)
+	p.expectClose(1000, "")
+}
