@@ -6,19 +6,32 @@ import (
 	"net/http"
 	"os"
 	"strings"
+
+	"github.com/zwsbridge/zwsbridge/zws/js"
 )
 
-// staticFiles serves a folder, and nothing outside of it, whatever links it holds; nil
-// without one. Names that begin with a dot are not there.
+// staticFiles serves a folder, and nothing outside of it, whatever links it holds. Names
+// that begin with a dot are not there. The browser's client is served too, unless the
+// folder has files of these names; without a folder it is all there is.
 func staticFiles(folder string) (http.Handler, error) {
 	if folder == "" {
-		return nil, nil
+		return js.Handler, nil
 	}
 	root, err := os.OpenRoot(folder)
 	if err != nil {
 		return nil, fmt.Errorf("server.static: %w", err)
 	}
-	return http.FileServerFS(withoutDotfiles{root.FS()}), nil
+	files := withoutDotfiles{root.FS()}
+	server := http.FileServerFS(files)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if js.Serves(r.URL.Path) {
+			if _, err := fs.Stat(files, strings.TrimPrefix(r.URL.Path, "/")); err != nil {
+				js.Handler.ServeHTTP(w, r)
+				return
+			}
+		}
+		server.ServeHTTP(w, r)
+	}), nil
 }
 
 // withoutDotfiles hides files and folders whose name begins with a dot.

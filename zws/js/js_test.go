@@ -1,0 +1,169 @@
+package js
+
+import (
+	"compress/gzip"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// maxSize is how many octets a page may have to load for the client without CURVE.
+const maxSize = 12_000
+
+// onDemand are the modules that only a login by CURVE loads.
+var onDemand = []string{"/zws/curve.js", "/zws/nacl.js", "/zws/z85.js"}
+
+func get(t *testing.T, method, path string, headers ...string) *http.Response {
+	t.Helper()
+	r := httptest.NewRequest(method, path, nil)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	Handler.ServeHTTP(w, r)
+	return w.Result()
+}
+
+func body(t *testing.T, r io.Reader) string {
+	t.Helper()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestSize(t *testing.T) {
+	size := 0
+	for path, f := range served() {
+		if !slices.Contains(onDemand, path) {
+			size += len(f.compressed)
+		}
+	}
+	t.Logf("%d modules, %d octets without CURVE", len(served()), size)
+	if len(served()) < 8 || size == 0 || size >= maxSize {
+		t.Errorf("%d modules of %d octets, allowed are %d", len(served()), size, maxSize)
+	}
+}
+
+// The modules import each other and nothing else, and only the login by CURVE loads what
+// it needs.
+func TestImports(t *testing.T) {
+	for path, f := range served() {
+		for line := range strings.Lines(string(f.plain)) {
+			_, name, ok := strings.Cut(strings.TrimRight(line, "\n"), " from './")
+			if !ok {
+				continue
+			}
+			name = strings.TrimSuffix(name, "';")
+			if strings.HasPrefix(path, "/zws/") {
+				name = "zws/" + name
+			}
+			if !Serves("/" + name) {
+				t.Errorf("%s imports %q", path, name)
+			}
+			if slices.Contains(onDemand, "/"+name) && !slices.Contains(onDemand, path) {
+				t.Errorf("%s imports %s, which is to be loaded on demand", path, name)
+			}
+		}
+	}
+}
+
+func TestHandler(t *testing.T) {
+	for path := range served() {
+		plain := get(t, http.MethodGet, path)
+		text := body(t, plain.Body)
+		if plain.StatusCode != http.StatusOK || !strings.Contains(text, "SPDX-License-Identifier: ") {
+			t.Fatalf("%s: %s, %d octets", path, plain.Status, len(text))
+		}
+		compressed := get(t, http.MethodGet, path, "Accept-Encoding", "br, gzip")
+		if got := compressed.Header.Get("Content-Encoding"); got != "gzip" {
+			t.Fatalf("%s: Content-Encoding %q", path, got)
+		}
+		r, err := gzip.NewReader(compressed.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body(t, r) != text {
+			t.Errorf("%s: another text with gzip than without", path)
+		}
+		for _, r := range []*http.Response{plain, compressed} {
+			want := map[string]string{
+				"Content-Type":                "text/javascript; charset=utf-8",
+				"X-Content-Type-Options":      "nosniff",
+				"Cache-Control":               "no-cache",
+				"Access-Control-Allow-Origin": "*",
+				"Vary":                        "Accept-Encoding",
+			}
+			got := maps.Clone(want)
+			for name := range want {
+				got[name] = r.Header.Get(name)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s: %s", path, diff)
+			}
+		}
+		again := get(t, http.MethodGet, path, "If-None-Match", plain.Header.Get("ETag"))
+		if again.StatusCode != http.StatusNotModified {
+			t.Errorf("%s: %s where nothing has changed", path, again.Status)
+		}
+		if plain.Header.Get("ETag") == compressed.Header.Get("ETag") {
+			t.Errorf("%s: one tag for two answers", path)
+		}
+	}
+}
+
+func TestHandlerRefuses(t *testing.T) {
+	if r := get(t, http.MethodPost, "/zws.js"); r.StatusCode != http.StatusMethodNotAllowed || r.Header.Get("Allow") == "" {
+		t.Errorf("POST: %s, Allow %q", r.Status, r.Header.Get("Allow"))
+	}
+	if r := get(t, http.MethodHead, "/zws.js"); r.StatusCode != http.StatusOK || body(t, r.Body) != "" {
+		t.Errorf("HEAD: %s", r.Status)
+	}
+	for _, path := range []string{"/", "/zws", "/zws/", "/js.go", "/package.json", "/zws/../zws.js", "/zws/connection"} {
+		if Serves(path) {
+			t.Errorf("%s is served", path)
+		}
+		if r := get(t, http.MethodGet, path); r.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %s", path, r.Status)
+		}
+	}
+}
+
+func TestWithoutComments(t *testing.T) {
+	const source = `// Header. SPDX-License-Identifier: X
+// More.
+import a from './a.js'; // stays
+
+/** One line. */
+const url = 'ws://host'; /** stays */
+  /**
+   * Block.
+   */
+  async* items() {
+    // Gone.
+  }
+`
+	const want = `// Header. SPDX-License-Identifier: X
+
+import a from './a.js'; // stays
+
+
+const url = 'ws://host'; /** stays */
+
+
+
+  async* items() {
+
+  }
+`
+	if diff := cmp.Diff(want, string(withoutComments([]byte(source)))); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -1,0 +1,183 @@
+// What all sockets have: URLs, events, and an end. SPDX-License-Identifier: MPL-2.0
+
+import { Connection } from './connection.js';
+import { none } from './credentials.js';
+import { SocketError } from './errors.js';
+import { octets } from './frame.js';
+import { Inbox, Outbox } from './queues.js';
+
+/** Handlers by the name of the event. */
+class Events {
+  #handlers = new Map();
+
+  on(name, handler) {
+    this.#handlers.set(name, [...(this.#handlers.get(name) ?? []), handler]);
+    return this;
+  }
+
+  off(name, handler) {
+    this.#handlers.set(name, (this.#handlers.get(name) ?? []).filter((h) => h !== handler));
+    return this;
+  }
+
+  emit(name, event) {
+    for (const handler of this.#handlers.get(name) ?? []) {
+      try {
+        handler(event);
+      } catch (error) {
+        queueMicrotask(() => { throw error; }); // the page's fault, not the socket's
+      }
+    }
+  }
+}
+
+const DEFAULTS = {
+  login: none,
+  routingId: '',
+  sendHighWaterMark: 1000,
+  sendHighWaterBytes: 4 << 20,
+  sendTimeout: -1,
+  receiveHighWaterMark: 1000,
+  maxMessageSize: 1 << 20,
+  maxFrames: 1000,
+  handshakeTimeout: 30_000,
+  reconnectInterval: 250,
+  reconnectMaxInterval: 30_000,
+};
+
+/** url as it is connected to: relative to the page's, with ws for http. */
+function absolute(url) {
+  const target = new URL(url, globalThis.location?.href);
+  target.protocol = target.protocol.replace(/^http/, 'ws');
+  if (!/^wss?:$/.test(target.protocol)) throw new TypeError('a URL for a socket begins with ws:// or wss://');
+  target.hash = '';
+  return target.href;
+}
+
+/**
+ * The base of all sockets. Names that begin with _ are for connections and for the
+ * patterns, which override some of them.
+ */
+export class Socket {
+  events = new Events();
+  closed = false;
+  #options;
+  #connections = new Map(); // by URL
+  #waiting = new Map(); // the promises of connect, by connection
+  #dropped = new Map(); // messages that were not read in time, by connection
+
+  constructor(type, options = {}) {
+    for (const name in options) {
+      if (!(name in DEFAULTS) && name !== 'WebSocket') throw new TypeError(`there is no option ${name}`);
+    }
+    this.#options = { ...DEFAULTS, WebSocket: globalThis.WebSocket, ...options, type };
+    this.#options.routingId = octets(this.#options.routingId);
+    if (this.#options.routingId.length > 255) throw new RangeError('a routing id has at most 255 octets');
+    if (!this.#options.WebSocket) throw new TypeError('there is no WebSocket here: give a class for it in the options');
+    this._inbox = new Inbox(this.#options.receiveHighWaterMark, (connection) => this.#count(connection));
+    this._outbox = new Outbox(this.#options, () => [...this.#connections.values()]);
+  }
+
+  get type() {
+    return this.#options.type;
+  }
+
+  /** Whether at least one URL is ready. */
+  get ready() {
+    return this._connections.some((connection) => connection.ready);
+  }
+
+  /** Connects to a further URL, or again to one that had refused. Nobody needs to await it. */
+  connect(url, { login = this.#options.login } = {}) {
+    const href = absolute(url);
+    if (this.closed) throw new SocketError('ECLOSED', 'the socket is closed');
+    if (this.#connections.has(href)) throw new SocketError('EINUSE', 'the socket is connected to this URL already');
+    this._inbox.end();
+    this._outbox.end();
+    const connection = new Connection(href, login, this, this.#options);
+    this.#connections.set(href, connection);
+    const ready = new Promise((resolve, reject) => this.#waiting.set(connection, { resolve, reject }));
+    ready.catch(() => {}); // whoever does not await it hears by event
+    return ready;
+  }
+
+  /** Ends the connection to a URL. */
+  disconnect(url) {
+    const connection = this.#connections.get(absolute(url));
+    if (connection) this.#remove(connection, new SocketError('ECLOSED', 'disconnected'));
+  }
+
+  /** Ends all connections. What no connection has taken yet is not sent. */
+  close() {
+    if (this.closed) return;
+    this.closed = true;
+    const error = new SocketError('ECLOSED', 'the socket is closed');
+    for (const connection of this._connections) this.#remove(connection, error);
+    this._inbox.end(error);
+    this._outbox.end(error);
+  }
+
+  get _connections() {
+    return [...this.#connections.values()];
+  }
+
+  /** The frames of a message that is to be sent, if no limit forbids it. */
+  _frames(message) {
+    const frames = (Array.isArray(message) ? message : [message]).map(octets);
+    const { maxMessageSize, maxFrames } = this.#options;
+    const size = frames.reduce((n, frame) => n + frame.length, 0);
+    if (!frames.length || frames.length > maxFrames) throw new RangeError(`a message has 1 to ${maxFrames} frames`);
+    if (size > maxMessageSize) throw new RangeError(`a message of ${size} octets, allowed are ${maxMessageSize}`);
+    return frames;
+  }
+
+  /** A login has succeeded: again, if the connection had been lost. */
+  _ready(connection, again) {
+    this.#waiting.get(connection)?.resolve();
+    this.#waiting.delete(connection);
+    this.#emit(again ? 'recovered' : 'ready', connection, {});
+    this._outbox.pump();
+  }
+
+  /** A message has come. A socket that cannot receive forgets it. */
+  _arrived() {}
+
+  _notice(connection, name, event) {
+    this.#emit(name, connection, event);
+  }
+
+  /** A connection is lost, or could not be made; it is tried again in delay ms. */
+  _parted(connection, event) {
+    this.#emit('disconnect', connection, event);
+  }
+
+  _refused(connection, error) {
+    this.#remove(connection, error);
+    this.#emit('refused', connection, { code: error.code, reason: error.reason, status: error.status });
+    if (this.#connections.size) return;
+    this._inbox.end(error);
+    this._outbox.end(error);
+  }
+
+  #remove(connection, error) {
+    connection.close();
+    this.#connections.delete(connection.url);
+    this.#waiting.get(connection)?.reject(error);
+    this.#waiting.delete(connection);
+  }
+
+  /** One event for all that is dropped in one go. */
+  #count(connection) {
+    const count = this.#dropped.get(connection) ?? 0;
+    this.#dropped.set(connection, count + 1);
+    if (count) return;
+    setTimeout(() => {
+      this.#emit('lost', connection, { count: this.#dropped.get(connection) });
+      this.#dropped.delete(connection);
+    });
+  }
+
+  #emit(name, { url }, event) {
+    this.events.emit(name, { url, ...event });
+  }
+}
