@@ -22,7 +22,7 @@ type hub struct {
 
 // newHub puts a hub on socket; lost hears when it cannot go on.
 func newHub(r *route, socket *backend.Shared, lost func(error)) (*hub, error) {
-	h := &hub{Hub: fanout.New(fanout.Options{Flush: r.config.Flush}), route: r}
+	h := &hub{Hub: fanout.New(fanout.Options{Flush: r.config.Flush, Observe: r.metrics.toClient}), route: r}
 	up, err := socket.Attach(h.Hub)
 	if err != nil {
 		return nil, err

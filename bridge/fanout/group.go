@@ -126,20 +126,26 @@ func (l *lane) full() bool {
 	return l.batch.Size() >= batchOctets || l.batch.Messages() >= batchMessages
 }
 
-// deliver gives every group's members what waits, and returns the number of deliveries.
-func (l *lane) deliver() (deliveries uint64) {
+// delivered counts what was queued for members: messages and encoded octets, once for each
+// member.
+type delivered struct{ messages, octets int }
+
+// deliver gives every group's members what waits.
+func (l *lane) deliver() (sum delivered) {
 	if l.batch == nil {
-		return 0
+		return delivered{}
 	}
 	for i, g := range l.wanted {
-		deliveries += g.deliver(l.batch)
+		d := g.deliver(l.batch)
+		sum.messages += d.messages
+		sum.octets += d.octets
 		l.wanted[i] = nil
 	}
 	l.wanted = l.wanted[:0]
 	l.size = l.batch.Size()
 	l.batch.Release()
 	l.batch = nil
-	return deliveries
+	return sum
 }
 
 // sharedSpans is how many pieces of a batch a group may take as they are.
@@ -148,9 +154,10 @@ const sharedSpans = 4
 // deliver puts what the group wants of batch into its members' queues: as references to
 // the batch where that is a few large pieces of it, else to a copy, so that a slow client
 // keeps no more memory alive than its queue is bounded to.
-func (g *group) deliver(batch *queue.Chunk) (deliveries uint64) {
-	octets := 0
+func (g *group) deliver(batch *queue.Chunk) delivered {
+	messages, octets := 0, 0
 	for _, s := range g.spans {
+		messages += s.to - s.from
 		octets += len(batch.Octets(s.from, s.to))
 	}
 	if len(g.spans) > sharedSpans || 2*octets < batch.Size() {
@@ -158,22 +165,21 @@ func (g *group) deliver(batch *queue.Chunk) (deliveries uint64) {
 		for _, s := range g.spans {
 			own.AppendRange(batch, s.from, s.to)
 		}
-		deliveries = g.put(own, span{0, own.Messages()})
+		g.put(own, span{0, own.Messages()})
 		own.Release()
 	} else {
 		for _, s := range g.spans {
-			deliveries += g.put(batch, s)
+			g.put(batch, s)
 		}
 	}
 	g.spans = g.spans[:0]
-	return deliveries
+	return delivered{messages * len(g.members), octets * len(g.members)}
 }
 
-func (g *group) put(c *queue.Chunk, s span) (deliveries uint64) {
+func (g *group) put(c *queue.Chunk, s span) {
 	for _, m := range g.members {
 		// A queue that is closed, or closes now because it is full, tells its own
 		// session; its member leaves with that.
 		_ = m.queue.PutRange(c, s.from, s.to)
 	}
-	return uint64(len(g.members)) * uint64(s.to-s.from)
 }

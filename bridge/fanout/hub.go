@@ -17,6 +17,9 @@ type Options struct {
 	// Flush is how long messages may wait for others to be delivered with. 0 means that
 	// they do not: what one read of the upstream brings is delivered at once.
 	Flush time.Duration
+	// Observe, if not nil, hears how many messages, and octets of them, were queued for
+	// members, once for each member. It must be quick and must not call the hub.
+	Observe func(messages, octets int)
 }
 
 const defaultLinger = 5 * time.Second
@@ -30,6 +33,7 @@ const (
 // Hub is a shared upstream and its members. All methods may be called concurrently.
 type Hub struct {
 	linger, flush time.Duration
+	observe       func(messages, octets int)
 
 	mu      sync.Mutex
 	trie    trie
@@ -65,6 +69,7 @@ func New(o Options) *Hub {
 	return &Hub{
 		linger:  max(o.Linger, 0),
 		flush:   o.Flush,
+		observe: o.Observe,
 		lanes:   make(map[queue.Codec]*lane),
 		groups:  make(map[groupKey]*group),
 		changed: make(chan struct{}, 1),
@@ -115,8 +120,15 @@ func (h *Hub) deliver() {
 		return
 	}
 	h.waiting = false
+	var sum delivered
 	for _, l := range h.lanes {
-		h.stats.Deliveries += l.deliver()
+		d := l.deliver()
+		sum.messages += d.messages
+		sum.octets += d.octets
+	}
+	h.stats.Deliveries += uint64(sum.messages)
+	if h.observe != nil {
+		h.observe(sum.messages, sum.octets)
 	}
 }
 
