@@ -14,8 +14,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/zwsbridge/zwsbridge/bridge/adminpage"
 	"github.com/zwsbridge/zwsbridge/certs"
-	"github.com/zwsbridge/zwsbridge/zap"
 )
 
 // The tags of a user (ZAP metadata Tags) that open the admin interface.
@@ -34,20 +34,31 @@ const maxAdminToken = 4 << 10
 //
 //	GET  /livez, /readyz   without credentials, from this machine only
 //	GET  /metrics          the same; Prometheus
+//	GET  /                 a page that shows the rest to people; it holds nothing itself
+//	POST /login            a form with access_token, or with user and password: a cookie
+//	POST /logout           JSON {}: ends it
+//	GET  /summary          JSON: who asks, connections, counts by route and by code
 //	GET  /sessions         JSON, one object a session
 //	GET  /backends         JSON, one object an endpoint or a peer that has dialled in
 //	POST /sessions/kick    JSON {"session": 7} or {"user": "alice"}: ends them with 4401
 //
-// Everything else than the first two lines wants, as a Bearer token or by Basic, the token
-// of admin.token_file or a login that the ZAP chain tags "monitoring" (to look) or
-// "administrator" (to change). It answers only Hosts that it is known by, so that no
-// page of another name can be resolved to it.
+// Everything else than the first four lines wants, as a Bearer token, by Basic or by the
+// cookie of a login, the token of admin.token_file or a login that the ZAP chain tags
+// "monitoring" (to look) or "administrator" (to change). It answers only Hosts that it is
+// known by, so that no page of another name can be resolved to it.
 func (b *Bridge) AdminHandler() http.Handler {
 	mux := http.NewServeMux()
 	metrics := promhttp.HandlerFor(b.metrics.registry, promhttp.HandlerOpts{})
 	mux.Handle("GET /metrics", b.look(metrics))
 	mux.Handle("GET /livez", b.look(http.HandlerFunc(b.serveLive)))
 	mux.Handle("GET /readyz", b.look(http.HandlerFunc(b.serveReady)))
+	page := adminpage.Handler()
+	for _, path := range adminpage.Paths {
+		mux.Handle("GET "+path, page)
+	}
+	mux.HandleFunc("POST /login", b.serveLogin)
+	mux.Handle("POST /logout", ownPage(http.HandlerFunc(b.serveLogout)))
+	mux.Handle("GET /summary", b.permit(tagMonitoring, b.serveSummary))
 	mux.Handle("GET /sessions", b.permit(tagMonitoring, b.serveSessions))
 	mux.Handle("GET /backends", b.permit(tagMonitoring, b.serveBackends))
 	mux.Handle("POST /sessions/kick", b.permit(tagAdministrator, b.serveKick))
@@ -82,20 +93,28 @@ func (b *Bridge) knownHost(r *http.Request) bool {
 // look lets programs on this machine in, and from elsewhere those who may look.
 func (b *Bridge) look(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if from, err := locate(r, nil); err == nil && from.local || b.authorized(w, r, tagMonitoring) {
+		if from, err := locate(r, nil); err == nil && from.local {
+			h.ServeHTTP(w, r)
+		} else if _, ok := b.authorized(w, r, tagMonitoring); ok {
 			h.ServeHTTP(w, r)
 		}
 	})
 }
 
-// permit lets those in who have the tag. A request that changes something must be JSON
-// from no other page than our own, which no form of a foreign page can make.
-func (b *Bridge) permit(tag string, h http.HandlerFunc) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !b.authorized(w, r, tag) {
-			return
+// permit lets those in who have the tag, and changes only from no other page than our own.
+func (b *Bridge) permit(tag string, h func(http.ResponseWriter, *http.Request, *operator)) http.Handler {
+	return ownPage(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if o, ok := b.authorized(w, r, tag); ok {
+			h(w, r, o)
 		}
-		if r.Method != http.MethodGet {
+	}))
+}
+
+// ownPage has a request that changes something be JSON from no other page than our own,
+// which no form of a foreign page can make.
+func ownPage(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 			if kind != "application/json" {
 				http.Error(w, "want Content-Type: application/json", http.StatusUnsupportedMediaType)
@@ -106,38 +125,22 @@ func (b *Bridge) permit(tag string, h http.HandlerFunc) http.Handler {
 				return
 			}
 		}
-		h(w, r)
+		h.ServeHTTP(w, r)
 	})
 }
 
-// authorized tells whether the request may do what tag stands for, and answers it if not.
-func (b *Bridge) authorized(w http.ResponseWriter, r *http.Request, tag string) bool {
-	req := &zap.Request{Domain: b.state.Load().config.Zap.Domain, Address: remoteAddress(r.RemoteAddr).String()}
-	if user, password, ok := r.BasicAuth(); ok {
-		req.Mechanism, req.Credentials = zap.PLAIN, [][]byte{[]byte(user), []byte(password)}
-	} else if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
-		if b.isAdminToken(token) {
-			return true
-		}
-		req.Mechanism, req.Credentials = zap.BEARER, [][]byte{[]byte(token)}
-	} else {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="zwsbridge"`)
-		http.Error(w, "want the admin token, or a login that may do this", http.StatusUnauthorized)
-		return false
+// authorized tells who asks and whether they may do what tag stands for, and answers the
+// request if not.
+func (b *Bridge) authorized(w http.ResponseWriter, r *http.Request, tag string) (*operator, bool) {
+	o, err := b.operator(r)
+	if err == nil && !o.may(tag) {
+		err = &refusal{http.StatusForbidden, "this login may not do this: it is not tagged " + tag}
 	}
-	reply := zap.Decide(r.Context(), zap.HandlerFunc(b.judge), req)
-	tags := strings.Fields(reply.Metadata.Get("Tags"))
-	switch {
-	case reply.Status == zap.Temporary || reply.Status == zap.Internal:
-		http.Error(w, "the login cannot be checked at present", http.StatusServiceUnavailable)
-	case reply.Status != zap.OK:
-		http.Error(w, "login refused", http.StatusUnauthorized)
-	case !slices.Contains(tags, tag) && !slices.Contains(tags, tagAdministrator):
-		http.Error(w, "this login may not do this: it is not tagged "+tag, http.StatusForbidden)
-	default:
-		return true
+	if err != nil {
+		err.write(w)
+		return nil, false
 	}
-	return false
+	return o, true
 }
 
 // isAdminToken compares with the token file, which is read each time: a changed token
@@ -179,11 +182,11 @@ func (b *Bridge) serveReady(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-func (b *Bridge) serveSessions(w http.ResponseWriter, _ *http.Request) {
+func (b *Bridge) serveSessions(w http.ResponseWriter, _ *http.Request, _ *operator) {
 	writeJSON(w, b.Sessions())
 }
 
-func (b *Bridge) serveBackends(w http.ResponseWriter, _ *http.Request) {
+func (b *Bridge) serveBackends(w http.ResponseWriter, _ *http.Request, _ *operator) {
 	writeJSON(w, b.Backends())
 }
 
@@ -193,7 +196,7 @@ type kick struct {
 	User    string `json:"user"`
 }
 
-func (b *Bridge) serveKick(w http.ResponseWriter, r *http.Request) {
+func (b *Bridge) serveKick(w http.ResponseWriter, r *http.Request, o *operator) {
 	var k kick
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAdminBody))
 	d.DisallowUnknownFields()
@@ -206,7 +209,7 @@ func (b *Bridge) serveKick(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	b.log.Info("sessions kicked", "session", k.Session, "user", k.User, "number", n)
+	b.log.Info("sessions kicked", "by", o.name, "session", k.Session, "user", k.User, "number", n)
 	writeJSON(w, map[string]int{"kicked": n})
 }
 

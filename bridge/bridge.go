@@ -14,6 +14,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -42,10 +43,11 @@ type Bridge struct {
 	connections connections
 	failures    failures
 	metrics     *metrics
+	operators   operators
 
 	mu       sync.Mutex
 	sessions map[*session]bool
-	number   uint64
+	number   uint64         // of the last session; begins anywhere, so that no other bridge has the same
 	running  sync.WaitGroup // one for each session
 }
 
@@ -68,11 +70,13 @@ func New(c *Config, o Options) (*Bridge, error) {
 	b := &Bridge{
 		log:      o.Logger,
 		sessions: make(map[*session]bool),
+		number:   rand.Uint64N(1<<32) << 20,
 		metrics:  newMetrics(),
 	}
 	if b.log == nil {
 		b.log = slog.Default()
 	}
+	b.metrics.registry.MustRegister(gauges{b})
 	b.ctx, b.cancel = context.WithCancelCause(context.Background())
 	s, err := b.newState(c, nil)
 	if err != nil {

@@ -69,6 +69,13 @@ func (c *connections) leave(a netip.Addr) {
 	}
 }
 
+// open is how many connections there are.
+func (c *connections) open() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.total
+}
+
 // network is the key under which an address is counted: whoever has one IPv6 address has
 // the other 2^64 of its /64 too.
 func network(a netip.Addr) netip.Addr {

@@ -2,9 +2,12 @@ package bridge
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/zwsbridge/zwsbridge/bridge/backend"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -14,16 +17,18 @@ import (
 // message is resolved once for each route, so that counting costs an atomic addition.
 type metrics struct {
 	registry *prometheus.Registry
+	since    time.Time
 
-	sessions  *prometheus.GaugeVec   // route, dialect
-	accepted  *prometheus.CounterVec // route, dialect
-	ends      *prometheus.CounterVec // route, code: sessions that were logged in
-	refusals  *prometheus.CounterVec // route, code: clients that were not
-	logins    *prometheus.CounterVec // authenticator, status
-	messages  *prometheus.CounterVec // route, direction
-	octets    *prometheus.CounterVec // route, direction
-	dropped   *prometheus.CounterVec // route
-	handshake *prometheus.HistogramVec
+	sessions  *prometheus.GaugeVec     // route, dialect
+	accepted  *prometheus.CounterVec   // route, dialect
+	ends      *prometheus.CounterVec   // route, code: sessions that were logged in
+	refusals  *prometheus.CounterVec   // route, code: clients that were not
+	logins    *prometheus.CounterVec   // authenticator, status
+	messages  *prometheus.CounterVec   // route, direction
+	octets    *prometheus.CounterVec   // route, direction
+	dropped   *prometheus.CounterVec   // route
+	handshake *prometheus.HistogramVec // route
+	behind    *prometheus.HistogramVec // route: handshakes with backends
 }
 
 // noRoute stands for the path of a request that no route serves: what clients make up must
@@ -33,6 +38,7 @@ const noRoute = "none"
 func newMetrics() *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
+		since:    time.Now(),
 		sessions: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "zwsbridge_sessions", Help: "Sessions that are logged in.",
 		}, []string{"route", "dialect"}),
@@ -61,8 +67,13 @@ func newMetrics() *metrics {
 			Name: "zwsbridge_handshake_seconds", Help: "Time from the upgrade to READY, the login behind included.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 8),
 		}, []string{"route"}),
+		behind: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "zwsbridge_backend_handshake_seconds", Help: "Time of a connect and ZMTP handshake with a backend that let us in.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 4, 8),
+		}, []string{"route"}),
 	}
-	m.registry.MustRegister(m.sessions, m.accepted, m.ends, m.refusals, m.logins, m.messages, m.octets, m.dropped, m.handshake)
+	m.registry.MustRegister(m.sessions, m.accepted, m.ends, m.refusals, m.logins, m.messages, m.octets, m.dropped, m.handshake, m.behind,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -71,7 +82,7 @@ type routeMetrics struct {
 	inMessages, inOctets   prometheus.Counter
 	outMessages, outOctets prometheus.Counter
 	dropped                prometheus.Counter
-	handshake              prometheus.Observer
+	handshake, behind      prometheus.Observer
 }
 
 func (m *metrics) route(path string) *routeMetrics {
@@ -82,6 +93,7 @@ func (m *metrics) route(path string) *routeMetrics {
 		outOctets:   m.octets.WithLabelValues(path, "out"),
 		dropped:     m.dropped.WithLabelValues(path),
 		handshake:   m.handshake.WithLabelValues(path),
+		behind:      m.behind.WithLabelValues(path),
 	}
 }
 
@@ -95,6 +107,13 @@ func (m *routeMetrics) fromClient(msg zmtp.Message) {
 func (m *routeMetrics) toClient(messages, octets int) {
 	m.outMessages.Add(float64(messages))
 	m.outOctets.Add(float64(octets))
+}
+
+// backend counts what has happened to a backend of the route.
+func (m *routeMetrics) backend(s backend.Status) {
+	if s.State == backend.Connected && s.Handshake > 0 {
+		m.behind.Observe(s.Handshake.Seconds())
+	}
 }
 
 // login counts a decision of the ZAP handler; entry is empty if no authenticator decided.
@@ -112,6 +131,7 @@ func (m *metrics) started(s *session) {
 	labels := []string{s.route.config.Path, s.ws.Login().Dialect}
 	m.sessions.WithLabelValues(labels...).Inc()
 	m.accepted.WithLabelValues(labels...).Inc()
+	s.route.metrics.handshake.Observe(time.Since(s.since).Seconds())
 }
 
 func (m *metrics) ended(s *session) {

@@ -1,0 +1,27 @@
+// What the WebSocket close codes of the bridge mean, in few words.
+const words = {
+  1000: 'the client has left',
+  1001: 'shutdown, or the route was changed',
+  1002: 'the client broke the protocol',
+  1003: 'a text frame on a binary protocol',
+  1005: 'the client has left without a code',
+  1006: 'the connection was lost',
+  1009: 'too large a message',
+  1011: 'internal error',
+  4300: 'the login could not be checked',
+  4400: 'wrong or missing login',
+  4401: 'login expired or ended',
+  4403: 'not allowed',
+  4404: 'no such route',
+  4406: 'socket type, mechanism or subprotocol not taken',
+  4408: 'the client was silent during the login',
+  4429: 'too many connections or attempts',
+  4500: 'the ZAP handler is broken',
+  4502: 'a backend refused the login',
+  4503: 'no backend could be reached',
+  4504: 'a backend did not answer in time',
+  4508: 'the client read too slowly',
+};
+
+/** The meaning of a code; empty for one that is not ours. */
+export const meaning = (code) => words[code] ?? '';
