@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -71,6 +72,8 @@ type Options struct {
 	Timeout time.Duration
 	// Logger gets a line when keys change or cannot be read. Nil means slog.Default().
 	Logger *slog.Logger
+
+	transport http.RoundTripper // of tests; nil is the network
 }
 
 // check says what is wrong with the options.
@@ -125,11 +128,7 @@ func New(o Options) (_ *Authenticator, err error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	rules := []jwt.ParserOption{jwt.WithAudience(o.ResourceServerID), jwt.WithLeeway(o.Leeway)}
-	if !o.AllowNoExpiry {
-		rules = append(rules, jwt.WithExpirationRequired())
-	}
-	a := &Authenticator{options: o, validator: jwt.NewValidator(rules...), ring: newKeyring()}
+	a := &Authenticator{options: o, validator: newValidator(&o, time.Now), ring: newKeyring()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -148,6 +147,15 @@ func New(o Options) (_ *Authenticator, err error) {
 		}
 	}
 	return a, nil
+}
+
+// newValidator checks exp, nbf and aud.
+func newValidator(o *Options, now func() time.Time) *jwt.Validator {
+	rules := []jwt.ParserOption{jwt.WithAudience(o.ResourceServerID), jwt.WithLeeway(o.Leeway), jwt.WithTimeFunc(now)}
+	if !o.AllowNoExpiry {
+		rules = append(rules, jwt.WithExpirationRequired())
+	}
+	return jwt.NewValidator(rules...)
 }
 
 // Close ends the watching and fetching of keys. It must not be called from a function that

@@ -35,6 +35,12 @@ func watchFiles(path string, ring *keyring, log *slog.Logger) (*watch.Watcher, e
 	return watch.Start(path, f.load, log)
 }
 
+// CheckKeys tells why a file of keys, or a folder of them, cannot be used.
+func CheckKeys(path string) error {
+	f := &keyFiles{path: path, ring: newKeyring(), log: slog.New(slog.DiscardHandler)}
+	return f.load()
+}
+
 func (f *keyFiles) load() error {
 	files, err := f.list()
 	if err != nil {
@@ -98,7 +104,7 @@ func readKeys(file string) ([]key, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+	name := kidOf(file)
 	keys, secret, err := parseFile(name, text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)

@@ -65,33 +65,43 @@ func newRemoteKeys(o *Options, ring *keyring, log *slog.Logger) (*remoteKeys, er
 		r.issuer = o.Issuer
 	}
 	for _, u := range []string{r.url, r.issuer} {
-		if err := checkURL(u); u != "" && err != nil {
+		if err := CheckURL(u); u != "" && err != nil {
 			return nil, err
 		}
 	}
-	r.client = &http.Client{
-		Transport: &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			TLSClientConfig:     &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12},
-			TLSHandshakeTimeout: o.Timeout,
-			MaxIdleConns:        1,
-			IdleConnTimeout:     time.Minute,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error {
-			return errors.New("redirects are not followed")
-		},
-	}
+	r.client = newClient(o)
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
 	r.running.Go(func() { r.run(ctx) })
 	return r, nil
 }
 
-// checkURL takes https, and http to this machine.
-func checkURL(text string) error {
+// newClient makes a client that goes nowhere but where it is sent.
+func newClient(o *Options) *http.Client {
+	c := &http.Client{
+		Transport: o.transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return errors.New("redirects are not followed")
+		},
+	}
+	if c.Transport == nil {
+		c.Transport = &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			TLSClientConfig:     &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12},
+			TLSHandshakeTimeout: o.Timeout,
+			MaxIdleConns:        1,
+			IdleConnTimeout:     time.Minute,
+		}
+	}
+	return c
+}
+
+// CheckURL tells why keys cannot be fetched from a URL, or an issuer's document: they are
+// by https, and from this machine also by http.
+func CheckURL(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.User != nil {
-		return errors.New("no URL of keys: want https://host/path")
+		return errors.New("is no URL of keys: want https://host/path")
 	}
 	if u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()) {
 		return nil
@@ -213,7 +223,7 @@ func (r *remoteKeys) discover(ctx context.Context) (string, error) {
 	if document.Issuer != r.issuer { // section 4.3
 		return "", fmt.Errorf("%s: is the document of issuer %.100q, want %q", at, document.Issuer, r.issuer)
 	}
-	if err := checkURL(document.JWKSURI); err != nil {
+	if err := CheckURL(document.JWKSURI); err != nil {
 		return "", fmt.Errorf("%s: jwks_uri: %w", at, err)
 	}
 	return document.JWKSURI, nil

@@ -1,0 +1,154 @@
+package jwt
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/MicahParks/jwkset"
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/zwsbridge/zwsbridge/certs"
+)
+
+// SigningKey makes tokens, for development and tests: in earnest an issuer does.
+type SigningKey struct {
+	kid     string // what the file's name says, or the JWK
+	alg     string
+	private any // a crypto.Signer, or the octets of a shared secret
+}
+
+// GenerateKey draws a key for one of [Algorithms], called kid.
+func GenerateKey(kid, alg string) (*SigningKey, error) {
+	k := &SigningKey{kid: kid, alg: alg}
+	var err error
+	switch {
+	case strings.HasPrefix(alg, "HS"):
+		secret := make([]byte, 64)
+		rand.Read(secret)
+		k.private = secret
+	case strings.HasPrefix(alg, "RS"), strings.HasPrefix(alg, "PS"):
+		k.private, err = rsa.GenerateKey(rand.Reader, MinRSA)
+	case curves[alg] != nil:
+		k.private, err = ecdsa.GenerateKey(curves[alg], rand.Reader)
+	case alg == "EdDSA":
+		_, k.private, err = ed25519.GenerateKey(rand.Reader)
+	default:
+		err = fmt.Errorf("algorithm %q: want one of %s", alg, strings.Join(Algorithms, " "))
+	}
+	return k, err
+}
+
+// ReadSigningKey reads a private key in PEM, or a JWK with the private part, which nobody
+// but its owner may read. alg is the algorithm that it signs with; empty: that of the JWK,
+// or the usual one of such a key.
+func ReadSigningKey(file, alg string) (*SigningKey, error) {
+	text, err := certs.ReadPrivate(file, maxFile)
+	if err != nil {
+		return nil, err
+	}
+	k := &SigningKey{kid: kidOf(file)}
+	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("-----BEGIN ")) {
+		err = k.parsePEM(text)
+	} else {
+		err = k.parseJWK(text)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	public, err := newKey(k.kid, k.alg, k.private)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if alg == "" {
+		alg = k.alg
+	}
+	for _, usual := range []string{"ES256", "ES384", "ES512", "EdDSA", "RS256", "HS256"} {
+		if alg == "" && public.fits(usual) {
+			alg = usual
+		}
+	}
+	if !public.fits(alg) {
+		return nil, fmt.Errorf("%s: the key is not for algorithm %q", file, alg)
+	}
+	k.alg = alg
+	return k, nil
+}
+
+// kidOf is what a key is called by its file.
+func kidOf(file string) string {
+	return strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+}
+
+func (k *SigningKey) parsePEM(text []byte) error {
+	block, _ := pem.Decode(bytes.TrimSpace(text))
+	if block == nil {
+		return errors.New("no PEM block that can be read")
+	}
+	material, err := jwkset.LoadX509KeyInfer(block)
+	if _, private := material.(crypto.Signer); err != nil || !private {
+		return fmt.Errorf("PEM block %q: want a private key", block.Type)
+	}
+	k.private = material
+	return nil
+}
+
+func (k *SigningKey) parseJWK(text []byte) error {
+	jwk, err := jwkset.NewJWKFromRawJSON(text, jwkset.JWKMarshalOptions{Private: true}, jwkset.JWKValidateOptions{SkipMetadata: true})
+	if err != nil {
+		return errors.New("neither PEM nor a JWK that can be used")
+	}
+	k.private, k.alg = jwk.Key(), string(jwk.Marshal().ALG)
+	if kid := jwk.Marshal().KID; kid != "" {
+		k.kid = kid
+	}
+	switch k.private.(type) {
+	case crypto.Signer, []byte:
+		return nil
+	}
+	return errors.New("a public JWK: want one with the private part")
+}
+
+// Write writes the key to a new file with mode 0600: PEM (PKCS #8), or for a shared secret
+// a JWK.
+func (k *SigningKey) Write(file string) error {
+	var text []byte
+	if secret, ok := k.private.([]byte); ok {
+		jwk := map[string]string{"kty": "oct", "kid": k.kid, "alg": k.alg, "k": base64.RawURLEncoding.EncodeToString(secret)}
+		text, _ = json.MarshalIndent(jwk, "", " ") // a map of strings
+	} else {
+		der, err := x509.MarshalPKCS8PrivateKey(k.private)
+		if err != nil {
+			return err
+		}
+		text = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(bytes.TrimSpace(text), '\n'))
+	if err = errors.Join(err, f.Close()); err != nil {
+		_ = os.Remove(file) // half a key is none
+	}
+	return err
+}
+
+// Sign makes a token of the claims.
+func (k *SigningKey) Sign(claims map[string]any) (string, error) {
+	t := jwt.NewWithClaims(jwt.GetSigningMethod(k.alg), jwt.MapClaims(claims))
+	t.Header["kid"] = k.kid
+	return t.SignedString(k.private)
+}

@@ -1,0 +1,373 @@
+package jwt
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// provider is an identity provider in memory: an http.RoundTripper, so that it works in
+// fake time.
+type provider struct {
+	mu       sync.Mutex
+	keys     []any // of its key set
+	requests int   // for the key set
+	down     bool
+}
+
+func (p *provider) publish(keys ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.keys = keys
+}
+
+func (p *provider) stop(down bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.down = down
+}
+
+func (p *provider) asked() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.requests
+}
+
+func (p *provider) RoundTrip(*http.Request) (*http.Response, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.requests++
+	if p.down {
+		return nil, errors.New("connection refused")
+	}
+	keys := p.keys
+	if keys == nil {
+		keys = []any{}
+	}
+	text, err := json.Marshal(map[string]any{"keys": keys})
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(string(text)))}, err
+}
+
+// follow makes an authenticator for the provider. It is closed when the test ends.
+func (p *provider) follow(t *testing.T) *Authenticator {
+	t.Helper()
+	o := idp()
+	o.JWKSURL = "https://idp.example/jwks"
+	o.transport = p
+	o.Logger = slog.New(slog.DiscardHandler)
+	return start(t, o, 0)
+}
+
+// drawn is a key in no file.
+func drawn(t testing.TB, kid string) *SigningKey {
+	t.Helper()
+	k, err := GenerateKey(kid, "ES256")
+	must(t, err)
+	return k
+}
+
+// TestRotation: the issuer's new keys are found by the first token that names one; those
+// it has removed end their logins within the interval.
+func TestRotation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, two := drawn(t, "one"), drawn(t, "two")
+		p := new(provider)
+		p.publish(jwkOf(t, one))
+		a := p.follow(t)
+		changes := 0
+		defer a.OnChange(func() { changes++ })()
+		login, err := ask(t, a, signed(t, one, nil))
+		if verdict(login, err) != "200" {
+			t.Fatalf("%+v, %v", login, err)
+		}
+		p.publish(jwkOf(t, one), jwkOf(t, two))
+		if got := verdict(ask(t, a, signed(t, two, nil))); got != "200" {
+			t.Errorf("by a key that was published since: %s, want 200", got)
+		}
+		if a.Revoked(login) {
+			t.Error("the login of a key that is still published is revoked")
+		}
+		before := changes
+		p.publish(jwkOf(t, two))
+		time.Sleep(RefreshInterval + time.Second)
+		synctest.Wait()
+		if !a.Revoked(login) || changes == before {
+			t.Errorf("the login of a key that is gone: revoked %v, %d changes", a.Revoked(login), changes-before)
+		}
+	})
+}
+
+// TestUnknownKid: a flood of tokens with unknown kids makes one request each interval.
+func TestUnknownKid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		known, stranger := drawn(t, "known"), drawn(t, "stranger")
+		p := new(provider)
+		p.publish(jwkOf(t, known))
+		a := p.follow(t)
+		synctest.Wait()
+		if n := p.asked(); n != 1 {
+			t.Fatalf("%d requests at the start, want 1", n)
+		}
+		var running sync.WaitGroup
+		for range 100 {
+			running.Go(func() {
+				if got := verdict(ask(t, a, signed(t, stranger, nil))); got != "pass" {
+					t.Errorf("unknown kid: %s, want pass", got)
+				}
+			})
+		}
+		running.Wait()
+		if n := p.asked(); n != 2 {
+			t.Errorf("%d requests after 100 tokens, want 2", n)
+		}
+		if got := verdict(ask(t, a, signed(t, known, nil))); got != "200" {
+			t.Errorf("a known key meanwhile: %s, want 200", got)
+		}
+		ask(t, a, signed(t, known, map[string]any{"iss": "https://other.example"}))
+		ask(t, a, "nonsense")
+		time.Sleep(RefetchInterval)
+		for range 100 {
+			ask(t, a, signed(t, stranger, nil))
+		}
+		if n := p.asked(); n != 3 {
+			t.Errorf("%d requests after the interval, want 3", n)
+		}
+	})
+}
+
+// TestUnreachable: without the issuer's keys nothing can be decided about its tokens, and
+// those that are known stay in force.
+func TestUnreachable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, two := drawn(t, "one"), drawn(t, "two")
+		p := &provider{down: true}
+		p.publish(jwkOf(t, one))
+		a := p.follow(t)
+		for range 3 {
+			if got := verdict(ask(t, a, signed(t, one, nil))); got != "error" {
+				t.Errorf("before the keys are there: %s, want error", got)
+			}
+		}
+		if got := verdict(ask(t, a, signed(t, one, map[string]any{"iss": "x"}))); got != "pass" {
+			t.Errorf("another issuer's: %s, want pass", got)
+		}
+		p.stop(false)
+		time.Sleep(RetryInterval)
+		synctest.Wait()
+		login, err := ask(t, a, signed(t, one, nil))
+		if got := verdict(login, err); got != "200" {
+			t.Errorf("once they are: %s, want 200", got)
+		}
+		p.stop(true)
+		time.Sleep(2 * RefreshInterval)
+		synctest.Wait()
+		if got := verdict(ask(t, a, signed(t, one, nil))); got != "200" || a.Revoked(login) {
+			t.Errorf("a known key while the issuer is away: %s, want 200", got)
+		}
+		if got := verdict(ask(t, a, signed(t, two, nil))); got != "error" {
+			t.Errorf("an unknown key while the issuer is away: %s, want error", got)
+		}
+	})
+}
+
+// TestReload: another authenticator in the place of the first judges logins by what it is
+// configured for, and by the keys once it has them.
+func TestReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one := drawn(t, "one")
+		p := new(provider)
+		p.publish(jwkOf(t, one))
+		login, err := ask(t, p.follow(t), signed(t, one, map[string]any{"scope": "zwsbridge.read:a/b alias"}))
+		must(t, err)
+		next := func(change func(*Options)) *Authenticator {
+			o := idp()
+			o.JWKSURL, o.transport, o.Logger = "https://idp.example/jwks", p, slog.New(slog.DiscardHandler)
+			change(&o)
+			return start(t, o, 0)
+		}
+		same := next(func(*Options) {})
+		if same.Revoked(login) {
+			t.Error("revoked before the keys are there")
+		}
+		synctest.Wait()
+		if same.Revoked(login) {
+			t.Error("revoked by the same options")
+		}
+		for name, change := range map[string]func(*Options){
+			"another issuer":     func(o *Options) { o.Issuer = "https://other.example" },
+			"another audience":   func(o *Options) { o.ResourceServerID = "other" },
+			"another algorithm":  func(o *Options) { o.Algorithms = []string{"RS256"} },
+			"another user claim": func(o *Options) { o.PreferredUsernameClaims = []string{"iss"} },
+			"another alias":      func(o *Options) { o.ScopeAliases = map[string][]string{"alias": {"zwsbridge.write:*/*"}} },
+			"strict topics":      func(o *Options) { o.StrictTopics = true },
+			"another prefix":     func(o *Options) { o.ScopePrefix = "" },
+			"a leeway":           func(o *Options) { o.Leeway = time.Minute },
+		} {
+			a := next(change)
+			synctest.Wait()
+			if !a.Revoked(login) {
+				t.Errorf("%s: the login stands", name)
+			}
+		}
+		p.publish()
+		gone := next(func(*Options) {})
+		told := false
+		defer gone.OnChange(func() { told = true })()
+		synctest.Wait()
+		if !told || !gone.Revoked(login) {
+			t.Errorf("an empty key set: told %v, revoked %v", told, gone.Revoked(login))
+		}
+	})
+}
+
+// TestKeySets: what a key set may hold beside keys that can be used.
+func TestKeySets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one := drawn(t, "one")
+		secret := &SigningKey{"secret", "HS256", make([]byte, 32)}
+		encryption := jwkOf(t, drawn(t, "encryption"))
+		encryption["use"] = "enc"
+		p := new(provider)
+		p.publish(
+			map[string]any{"kty": "oct", "kid": "secret", "k": encodeBase64(make([]byte, 32))},
+			map[string]any{"kty": "AKP", "kid": "of a newer kind", "alg": "ML-DSA-44"},
+			map[string]any{"kty": "RSA", "kid": "broken"},
+			"no object", encryption, jwkOf(t, one),
+		)
+		a := p.follow(t)
+		if got := verdict(ask(t, a, signed(t, one, nil))); got != "200" {
+			t.Errorf("the good key among others: %s, want 200", got)
+		}
+		if got := verdict(ask(t, a, signed(t, secret, nil))); got == "200" {
+			t.Error("a shared secret that everybody may read signs")
+		}
+		if n := a.ring.size(); n != 1 {
+			t.Errorf("%d keys, want 1", n)
+		}
+	})
+}
+
+// TestDiscovery goes over HTTP, with issuers that do everything wrong.
+func TestDiscovery(t *testing.T) {
+	one := drawn(t, "one")
+	set := object(t, map[string]any{"keys": []any{jwkOf(t, one)}})
+	for name, c := range map[string]struct {
+		document func(base string) map[string]string // nil: none
+		jwks     http.HandlerFunc
+		want     string
+	}{
+		"as it should be": {func(base string) map[string]string {
+			return map[string]string{"issuer": base, "jwks_uri": base + "/jwks"}
+		}, nil, "200"},
+		"another issuer's document": {func(base string) map[string]string {
+			return map[string]string{"issuer": base + "/", "jwks_uri": base + "/jwks"}
+		}, nil, "error"},
+		"keys by http from afar": {func(base string) map[string]string {
+			return map[string]string{"issuer": base, "jwks_uri": "http://keys.example/jwks"}
+		}, nil, "error"},
+		"no keys named": {func(base string) map[string]string {
+			return map[string]string{"issuer": base}
+		}, nil, "error"},
+		"no document": {nil, nil, "error"},
+		"a redirect": {nil, func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/real", http.StatusFound)
+		}, "error"},
+		"an endless answer": {nil, func(w http.ResponseWriter, r *http.Request) {
+			for {
+				if _, err := w.Write(make([]byte, 1<<16)); err != nil {
+					return
+				}
+			}
+		}, "error"},
+		"no answer":    {nil, func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "error"},
+		"not JSON":     {nil, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "<html>") }, "error"},
+		"not a set":    {nil, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "{}") }, "error"},
+		"server error": {nil, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, "error"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			mux := http.NewServeMux()
+			server := httptest.NewServer(mux)
+			defer server.Close()
+			mux.HandleFunc("/real", func(w http.ResponseWriter, r *http.Request) { w.Write(set) })
+			jwks := c.jwks
+			if jwks == nil {
+				jwks = func(w http.ResponseWriter, r *http.Request) { w.Write(set) }
+			}
+			mux.HandleFunc("/jwks", jwks)
+			document := c.document
+			if document == nil && c.jwks != nil {
+				document = func(base string) map[string]string {
+					return map[string]string{"issuer": base, "jwks_uri": base + "/jwks"}
+				}
+			}
+			if document != nil {
+				mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) {
+					w.Write(object(t, document(server.URL)))
+				})
+			}
+			o := idp()
+			o.Issuer, o.Discovery, o.Timeout = server.URL, true, 2*time.Second
+			o.Logger = slog.New(slog.DiscardHandler)
+			a, err := New(o)
+			must(t, err)
+			if got := verdict(ask(t, a, signed(t, one, map[string]any{"iss": server.URL}))); got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+			must(t, a.Close())
+		})
+	}
+}
+
+// TestCheckURL: keys come by https, or from this machine.
+func TestCheckURL(t *testing.T) {
+	for url, good := range map[string]bool{
+		"https://idp.example/jwks": true, "http://127.0.0.1:8080/jwks": true, "http://[::1]/": true,
+		"http://localhost/": true, "http://127.9.9.9/": true,
+		"http://idp.example/": false, "http://localhost.example/": false, "http://10.0.0.1/": false,
+		"ftp://127.0.0.1/": false, "file:///etc/passwd": false, "https://": false, "": false,
+		"https://user:secret@idp.example/": false, "http://127.0.0.1.example/": false,
+	} {
+		if err := CheckURL(url); (err == nil) != good {
+			t.Errorf("%q: %v", url, err)
+		}
+		if err := CheckURL(url); err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("the error repeats the password: %v", err)
+		}
+	}
+}
+
+// TestOptions: what cannot work is an error of New.
+func TestOptions(t *testing.T) {
+	dir := t.TempDir()
+	minted(t, dir, "k.pem", "ES256")
+	for name, change := range map[string]func(*Options){
+		"no algorithm":       func(o *Options) { o.Algorithms = nil },
+		"none":               func(o *Options) { o.Algorithms = []string{"none"} },
+		"unknown algorithm":  func(o *Options) { o.Algorithms = []string{"RS256", "ES256K"} },
+		"no audience":        func(o *Options) { o.ResourceServerID = "" },
+		"no keys":            func(o *Options) { o.Keys = nil },
+		"no issuer to find":  func(o *Options) { o.Discovery, o.Issuer = true, "" },
+		"two places":         func(o *Options) { o.Discovery, o.JWKSURL = true, "https://idp.example/jwks" },
+		"keys by http":       func(o *Options) { o.JWKSURL = "http://idp.example/jwks" },
+		"negative leeway":    func(o *Options) { o.Leeway = -1 },
+		"negative timeout":   func(o *Options) { o.Timeout = -1 },
+		"a file that is not": func(o *Options) { o.Keys = []string{filepath.Join(dir, "none.pem")} },
+	} {
+		o := idp(dir)
+		change(&o)
+		if a, err := New(o); err == nil {
+			t.Errorf("%s: no error", name)
+			must(t, a.Close())
+		}
+	}
+}
