@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/zwsbridge/zwsbridge/bridge"
+	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -43,7 +45,8 @@ func startIn(t *testing.T, config func(dir string) string) (url string, b *bridg
 	if err := faults.Err(); err != nil {
 		t.Fatal(err)
 	}
-	b, err := bridge.New(loaded, bridge.Options{})
+	log := new(logBuffer)
+	b, err := bridge.New(loaded, bridge.Options{Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,8 +58,36 @@ func startIn(t *testing.T, config func(dir string) string) (url string, b *bridg
 			t.Error(err)
 		}
 		server.Close()
+		log.check(t)
 	})
 	return "ws" + strings.TrimPrefix(server.URL, "http"), b
+}
+
+// logBuffer is a log that is looked through for secrets, and shown if a test fails.
+type logBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// check fails the test if a password, a key or the query of a URL is in the log.
+func (l *logBuffer) check(t *testing.T) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text := l.text.String()
+	for _, secret := range []string{"'s secret", "access_token", "an admin token", certs.EncodeKey(bridgeKey.Secret), certs.EncodeKey(nativeKey.Secret)} {
+		if strings.Contains(text, secret) {
+			t.Errorf("the log holds %q", secret)
+		}
+	}
+	if t.Failed() {
+		t.Log(text)
+	}
 }
 
 // users are alice and bob, whose passwords cost little to check.

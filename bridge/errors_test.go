@@ -162,6 +162,8 @@ func TestRefusedBehind(t *testing.T) {
 			passOn, 4502, 400, "backend 1 refused the login (400)"},
 		{"PLAIN 500", func(t *testing.T) string { return native(t, zmtp.PUB, zap.PLAIN, answer(zap.Internal)) },
 			passOn, 4502, 500, "backend 1 refused the login (500)"},
+		{"PLAIN 300", func(t *testing.T) string { return native(t, zmtp.PUB, zap.PLAIN, answer(zap.Temporary)) },
+			passOn, 4504, 0, "backend 1"},
 		{"handler hangs", func(t *testing.T) string { return native(t, zmtp.PUB, zap.PLAIN, hang) },
 			passOn, 4504, 0, "backend 1"},
 		{"CURVE key unknown", func(t *testing.T) string { return native(t, zmtp.PUB, zap.CURVE, answer(zap.Refused)) },

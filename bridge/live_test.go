@@ -277,7 +277,7 @@ on_full = "disconnect"
 // TestAdmin asks what operators ask.
 func TestAdmin(t *testing.T) {
 	url, b := startIn(t, func(dir string) string {
-		if err := os.WriteFile(filepath.Join(dir, "token"), []byte("the token\n"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "token"), []byte("an admin token\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return usersOnly + fmt.Sprintf("[admin]\ntoken_file = \"token\"\n[[route]]\npath = \"/d\"\nsocket = \"SUB\"\nmechanism = \"NULL\"\nconnect = [%q]\n", native(t, zmtp.PUB, zap.NULL, answer(zap.OK)))
@@ -312,7 +312,7 @@ func TestAdmin(t *testing.T) {
 		}
 		return resp.StatusCode, string(text)
 	}
-	token := []string{"Authorization", "Bearer the token"}
+	token := []string{"Authorization", "Bearer an admin token"}
 	change := append(token, "Content-Type", "application/json")
 	for _, tc := range []struct {
 		name         string
