@@ -29,7 +29,7 @@ type channel struct {
 	codec      queue.Codec
 	socket     backend.Socket
 	held       []zmtp.Message // what the client has sent, and the socket does not have yet
-	stamp      []byte // frame that goes with every message of the client; nil for none
+	stamp      []byte         // frame that goes with every message of the client; nil for none
 
 	// chunk collects what the backend has brought since the last Flush.
 	chunk *queue.Chunk

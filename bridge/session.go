@@ -126,7 +126,7 @@ func (s *session) run(ctx context.Context) {
 		if err != nil {
 			break
 		}
-		if err := s.channel.forward(ctx, m); err != nil {
+		if err := s.channel.forward(ctx, m, in.Buffered()); err != nil {
 			s.end(err)
 			break
 		}

@@ -1,0 +1,71 @@
+package zws
+
+import (
+	"bufio"
+	"bytes"
+	"testing"
+)
+
+// maskedFrame is a client's frame; its header begins with first.
+func maskedFrame(first byte, payload []byte) []byte {
+	key := [4]byte{1, 2, 3, 4}
+	p := appendControl(nil, first, nil)[:1]
+	switch n := len(payload); {
+	case n < 126:
+		p = append(p, 0x80|byte(n))
+	case n < 1<<16:
+		p = append(p, 0x80|126, byte(n>>8), byte(n))
+	default:
+		p = append(p, 0x80|127, 0, 0, 0, 0, byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
+	}
+	p = append(p, key[:]...)
+	for i, b := range payload {
+		p = append(p, b^key[i%4])
+	}
+	return p
+}
+
+// TestWhole cuts what arrives at every octet, and has every part of it in the library's
+// buffer and the rest still ahead of it.
+func TestWhole(t *testing.T) {
+	last := func(n int) []byte { return maskedFrame(wsBinary, append([]byte{flagLast}, make([]byte, n)...)) }
+	more := maskedFrame(wsBinary, []byte{flagMore, 'm'})
+	tests := []struct {
+		name    string
+		octets  []byte
+		message int // octets of the first message; 0: there is none
+	}{
+		{"one frame", last(5), len(last(5))},
+		{"frame of 125", last(124), len(last(124))},
+		{"frame of 126", last(125), len(last(125))},
+		{"long frame", last(300), len(last(300))},
+		{"longer frame", last(1 << 16), len(last(1 << 16))},
+		{"two frames", append(bytes.Clone(more), last(0)...), len(more) + len(last(0))},
+		{"more to come", more, 0},
+		{"ping before", append(maskedFrame(wsPing, []byte("x")), last(1)...), len(maskedFrame(wsPing, []byte("x"))) + len(last(1))},
+		{"ping only", maskedFrame(wsPing, nil), 0},
+		{"fragmented", maskedFrame(0x02, []byte{flagLast}), 0},
+		{"empty, which is an error", maskedFrame(wsBinary, nil), 6},
+		{"announces too much", []byte{wsBinary, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0, 0}, 0},
+		{"not masked, which is an error", []byte{wsBinary, 1, 0, 0, 0, 0, 0, 0}, 0},
+	}
+	for _, tt := range tests {
+		for cut := 0; cut <= len(tt.octets); cut++ {
+			if cut == 1000 {
+				cut = len(tt.octets) - 3 // the middle of a long frame is all the same
+			}
+			for _, inLibrary := range []int{0, 1, 5, 6, 7, cut} {
+				if inLibrary > min(cut, libraryBuffer) {
+					continue
+				}
+				w := &wire{ahead: new([]byte), rest: tt.octets[inLibrary:cut]}
+				w.library = bufio.NewReaderSize(bytes.NewReader(tt.octets[:inLibrary]), libraryBuffer)
+				w.library.Peek(inLibrary)
+				want := tt.message > 0 && cut >= tt.message
+				if got := w.whole(flagMore); got != want {
+					t.Fatalf("%s: %d octets, %d of them in the library: %v, want %v", tt.name, cut, inLibrary, got, want)
+				}
+			}
+		}
+	}
+}
