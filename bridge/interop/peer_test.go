@@ -124,7 +124,7 @@ func start(t *testing.T, script string, args ...string) *process {
 func (p *process) read(out io.Reader) {
 	defer close(p.ended)
 	lines := bufio.NewScanner(out)
-	lines.Buffer(nil, 1<<20)
+	lines.Buffer(nil, 4<<20)
 	for lines.Scan() {
 		var e event
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {

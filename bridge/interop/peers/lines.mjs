@@ -10,9 +10,9 @@ export const text = (frames) => frames.map((f) => Buffer.from(f).toString("latin
 
 /**
  * Obeys until standard input ends: each line goes to the function that is named after its
- * "do", and what that throws is told in an event "failed".
+ * "do", and what that throws is told in an event "failed". Then end is called.
  */
-export async function obey(verbs) {
+export async function obey(verbs, end = () => {}) {
   for await (const line of createInterface({ input: process.stdin })) {
     const order = JSON.parse(line)
     try {
@@ -21,5 +21,6 @@ export async function obey(verbs) {
       say({ socket: order.socket, event: "failed", error: String(e?.stack ?? e) })
     }
   }
+  await end()
   process.exit(0)
 }

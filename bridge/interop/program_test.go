@@ -1,0 +1,72 @@
+//go:build interop
+
+package interop
+
+import (
+	"bufio"
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// program is a running zwsbridge serve.
+type program struct {
+	t       *testing.T
+	cmd     *exec.Cmd
+	address string
+	once    sync.Once
+	logged  chan struct{} // closed when its log has ended
+}
+
+// serve builds zwsbridge and runs it with a configuration, whose listener must have port 0.
+func (h *home) serve(text string) *program {
+	h.t.Helper()
+	h.write("bridge.toml", text)
+	binary := filepath.Join(h.dir, "zwsbridge")
+	run(h.t, "go", "build", "-o", binary, "../../cmd/zwsbridge")
+	p := &program{t: h.t, cmd: exec.Command(binary, "serve", "--config", h.path("bridge.toml")), logged: make(chan struct{})}
+	log, err := p.cmd.StderrPipe()
+	if err == nil {
+		err = p.cmd.Start()
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	serving := make(chan string, 1)
+	go func() {
+		defer close(p.logged)
+		for lines := bufio.NewScanner(log); lines.Scan(); {
+			h.t.Log(lines.Text())
+			var line struct{ Msg, Address string }
+			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "serving" {
+				serving <- line.Address
+			}
+		}
+	}()
+	h.t.Cleanup(p.stop)
+	select {
+	case p.address = <-serving:
+	case <-p.logged:
+		h.t.Fatal("zwsbridge serve has ended")
+	case <-time.After(patience):
+		h.t.Fatal("zwsbridge serve does not begin")
+	}
+	return p
+}
+
+// stop ends the program as an operator does, and wants it to end well.
+func (p *program) stop() {
+	p.once.Do(func() {
+		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			p.t.Error(err)
+		}
+		<-p.logged
+		if err := p.cmd.Wait(); err != nil {
+			p.t.Errorf("zwsbridge serve: %v", err)
+		}
+	})
+}
