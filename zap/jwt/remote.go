@@ -139,11 +139,11 @@ func (r *remoteKeys) join(ctx context.Context, limited bool) error {
 	r.mu.Lock()
 	f := r.flight
 	if f == nil {
-		if limited && time.Since(r.last) < RefetchInterval {
-			defer r.mu.Unlock()
-			return r.err
-		}
-		if limited {
+		if limited && r.err != errNotYet { // the first fetch is everybody's
+			if time.Since(r.last) < RefetchInterval {
+				defer r.mu.Unlock()
+				return r.err
+			}
 			r.last = time.Now()
 		}
 		f = r.start(ctx)
