@@ -16,6 +16,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap/curvekeys"
 	"github.com/zwsbridge/zwsbridge/zap/htpasswd"
 	"github.com/zwsbridge/zwsbridge/zap/ip"
+	"github.com/zwsbridge/zwsbridge/zap/jwt"
 	"github.com/zwsbridge/zwsbridge/zap/remote"
 	"github.com/zwsbridge/zwsbridge/zap/tokenendpoint"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -146,6 +147,8 @@ func (a *authentication) newAuthenticator(c *Config, of AuthConfig, old *authent
 		return certificate.New(o)
 	case *RemoteConfig:
 		return newRemote(s)
+	case *JWTConfig:
+		return newJWT(s, log)
 	case *HTTPConfig:
 		return newHTTP(s)
 	case *TokenEndpointConfig:
@@ -165,6 +168,16 @@ func newRemote(s *RemoteConfig) (*remote.Client, error) {
 		o.Security = zmtp.Curve{Public: cert.Public, Secret: cert.Secret, ServerKey: s.ServerKey}
 	}
 	return remote.New(o)
+}
+
+// newJWT makes the authenticator of one issuer's tokens.
+func newJWT(s *JWTConfig, log *slog.Logger) (*jwt.Authenticator, error) {
+	o, err := s.Options()
+	if err != nil {
+		return nil, err
+	}
+	o.Logger = log
+	return jwt.New(o)
 }
 
 // close ends the chain, then what it asks, but for what kept has taken over, or has given;

@@ -90,8 +90,8 @@ func clientTLS(ca, cert, key Path) (*tls.Config, error) {
 	return config, nil
 }
 
-// recipe is what a client of an HTTP service was made of. Another client of the same
-// recipe would be its equal.
+// recipe is what a client of an HTTP service was made of, be it asked about logins or for
+// the keys of tokens. Another client of the same recipe would be its equal.
 type recipe struct {
 	settings any
 	files    [3][sha256.Size]byte // what CA, Cert and Key held
@@ -106,6 +106,8 @@ func recipeOf(settings any) (r recipe, ok bool) {
 		files = [...]Path{s.CA, s.Cert, s.Key}
 	case *TokenEndpointConfig:
 		files = [...]Path{s.CA, s.Cert, s.Key}
+	case *JWTConfig:
+		files[0] = s.CA
 	default:
 		return recipe{}, false
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap/certificate"
 	"github.com/zwsbridge/zwsbridge/zap/htpasswd"
 	"github.com/zwsbridge/zwsbridge/zap/ip"
+	"github.com/zwsbridge/zwsbridge/zap/jwt"
 )
 
 // authorizes tells whether the authenticator can also look at logins that another one has
@@ -121,17 +122,12 @@ func (c *checker) authRemote(key string, s *RemoteConfig) {
 	}
 }
 
-var jwtAlgorithms = []string{
-	"HS256", "HS384", "HS512", "RS256", "RS384", "RS512",
-	"PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
-}
-
 func (c *checker) authJWT(key string, s *JWTConfig) {
 	if len(s.Algorithms) == 0 {
-		c.fault(key, "has no algorithms: want a list of %s", choices(jwtAlgorithms))
+		c.fault(key, "has no algorithms: want a list of %s", choices(jwt.Algorithms))
 	}
 	for i, a := range s.Algorithms {
-		c.oneOf(entry(key+".algorithms", i), a, jwtAlgorithms)
+		c.oneOf(entry(key+".algorithms", i), a, jwt.Algorithms)
 	}
 	c.required(key+".resource_server_id", s.ResourceServerID, `type = "jwt"`)
 	if len(s.Keys) == 0 && s.JWKSURL == "" && !s.Discovery {
@@ -142,6 +138,9 @@ func (c *checker) authJWT(key string, s *JWTConfig) {
 	}
 	if s.JWKSURL != "" {
 		c.keyURL(key+".jwks_url", s.JWKSURL)
+	}
+	if s.JWKSURL != "" && s.Discovery {
+		c.fault(key, "has jwks_url and discovery: want one of them")
 	}
 	if s.Discovery {
 		c.required(key+".issuer", s.Issuer, "discovery")
@@ -155,15 +154,17 @@ func (c *checker) authJWT(key string, s *JWTConfig) {
 	if !s.RequireExp {
 		c.warn(key+".require_exp", "is false: a token without exp is good for ever")
 	}
-	c.oneOf(key+".extra_scopes_mode", s.ExtraScopesMode, []string{"add", "replace"})
+	c.oneOf(key+".extra_scopes_mode", s.ExtraScopesMode, []string{"add", extraScopesReplace})
 	c.positive(key+".timeout", s.Timeout)
 	c.roots(key+".ca", s.CA)
 }
 
-// keyURL checks where keys come from: over TLS, or from this machine.
+// keyURL checks where keys come from: over TLS, or from this machine. Whoever is on the way
+// of anything else can give us keys of his own.
 func (c *checker) keyURL(key, text string) {
-	c.url(key, text, "https", "http")
-	c.plainHTTP(key, text, "whoever is on the way can give us keys of his own")
+	if err := jwt.CheckURL(text); err != nil {
+		c.fault(key, "%v", err)
+	}
 }
 
 // plainHTTP reports http:// to another machine.

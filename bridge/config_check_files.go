@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/zwsbridge/zwsbridge/certs"
+	"github.com/zwsbridge/zwsbridge/zap/jwt"
 )
 
 // folder reports a folder that is not there.
@@ -22,9 +23,9 @@ func (c *checker) folder(key string, p Path) {
 	}
 }
 
-// keys reports a file or folder that is not there.
+// keys reports a file or folder of token keys that cannot be used.
 func (c *checker) keys(key string, p Path) {
-	if _, err := os.Stat(string(p)); err != nil {
+	if err := jwt.CheckKeys(string(p)); err != nil {
 		c.fault(key, "%s", reason(err))
 	}
 }

@@ -60,13 +60,27 @@ func (b *Bridge) newZAPServer(c *Config, endpoint string) (_ *zapServer, err err
 }
 
 // answer is the handler for native servers: the chain that is in force. The addresses that
-// they tell are their own business and do not count against anybody's failures here.
+// they tell are their own business and do not count against anybody's failures here. Rights
+// that depend on routes mean nothing to them, but a login that may do nothing at all in
+// their domain, as RabbitMQ asks about a vhost, is refused.
 func (b *Bridge) answer(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
 	st := b.state.Load()
 	if st == nil || st.auth == nil {
 		return nil, errShutdown
 	}
-	return st.auth.Authenticate(ctx, req)
+	reply, err := st.auth.Authenticate(ctx, req)
+	if err != nil || reply.Status != zap.OK {
+		return reply, err
+	}
+	for _, r := range reply.Rights {
+		switch in, err := r.In(ctx, req.Domain); {
+		case err != nil:
+			return nil, err
+		case !in:
+			return &zap.Reply{Status: zap.Refused, Text: fmt.Sprintf("user %q may do nothing in this domain", reply.UserID)}, nil
+		}
+	}
+	return reply, nil
 }
 
 // Close stops serving.
