@@ -64,6 +64,7 @@ export class Pair extends Readable(Writable(Socket)) {
 /** A request, then its reply: 28/REQREP, "The REQ Socket Type". */
 export class Req extends Readable(Socket) {
   #asked; // the connection that owes a reply; null while the request waits for one
+  #lost; // that the reply will not come, until somebody is told
 
   constructor(options) {
     super('REQ', options);
@@ -73,6 +74,7 @@ export class Req extends Readable(Socket) {
     if (this.#asked !== undefined) throw new SocketError('EFSM', 'the last request has no reply yet');
     const frames = [new Uint8Array(), ...this._frames(message)];
     this.#asked = null;
+    this.#lost = undefined;
     try {
       await this._outbox.send(frames, (connection) => { this.#asked = connection; });
     } catch (error) {
@@ -82,6 +84,9 @@ export class Req extends Readable(Socket) {
   }
 
   async receive() {
+    const lost = this.#lost;
+    this.#lost = undefined;
+    if (lost) throw lost;
     if (this.#asked === undefined && this._inbox.empty) throw new SocketError('EFSM', 'there is no request to have a reply');
     return super.receive();
   }
@@ -99,15 +104,17 @@ export class Req extends Readable(Socket) {
   }
 
   _refused(connection, error) {
-    this.#gone(connection);
     super._refused(connection, error);
+    this.#gone(connection);
   }
 
   /** Nobody knows whether a request that has no reply was carried out. */
   #gone(connection) {
     if (connection !== this.#asked) return;
     this.#asked = undefined;
-    this._inbox.fail(new SocketError('ELOST', 'the connection was lost before the reply'));
+    if (!this._connections.length) return; // the last has refused, which says more
+    const lost = new SocketError('ELOST', 'the connection was lost before the reply');
+    if (!this._inbox.fail(lost)) this.#lost = lost;
   }
 }
 

@@ -19,12 +19,16 @@ export class Inbox {
     this.#dropped = dropped;
   }
 
+  /** Whether there is nothing to read, and nothing to tell who tries. */
   get empty() {
-    return !this.#queues.size;
+    return !this.#queues.size && !this.#end;
   }
 
   put(connection, message) {
-    if (this.#reader) return this.#settle('resolve', message);
+    if (this.#reader) {
+      this.#settle('resolve', message);
+      return;
+    }
     const queue = this.#queues.get(connection) ?? [];
     this.#queues.set(connection, queue);
     queue.push(message);
@@ -52,15 +56,16 @@ export class Inbox {
     if (error) this.fail(error);
   }
 
-  /** Tells a waiting reader, and nobody else. */
+  /** Tells a waiting reader; without one it returns false. */
   fail(error) {
-    if (this.#reader) this.#settle('reject', error);
+    return !!this.#reader && this.#settle('reject', error);
   }
 
   #settle(how, value) {
     const reader = this.#reader;
     this.#reader = undefined;
     reader[how](value);
+    return true;
   }
 }
 

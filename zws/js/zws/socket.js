@@ -174,7 +174,7 @@ export class Socket {
     setTimeout(() => {
       this.#emit('lost', connection, { count: this.#dropped.get(connection) });
       this.#dropped.delete(connection);
-    });
+    }, 0);
   }
 
   #emit(name, { url }, event) {
