@@ -1,0 +1,564 @@
+package bridge_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/bridge"
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// peer is a native ZeroMQ peer that notes what arrives, and answers with what it got.
+type peer struct {
+	endpoint string
+	messages chan zmtp.Message
+	ids      chan string // the routing id of each that connects
+}
+
+func peering(t *testing.T, as zmtp.SocketType) *peer {
+	t.Helper()
+	l, err := zmtp.Listen("tcp://127.0.0.1:0", zap.NULL, nativeSecurity(answer(zap.OK)), zmtp.ListenOptions{Options: zmtp.Options{SocketType: as}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &peer{l.Endpoint(), make(chan zmtp.Message, 1000), make(chan string, 1000)}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			p.ids <- string(c.Peer().RoutingID())
+			running.Go(func() {
+				defer c.Close()
+				for {
+					m, err := c.ReadMessage()
+					if err != nil {
+						return
+					}
+					p.messages <- m
+					if as == zmtp.PULL || as == zmtp.SUB {
+						continue
+					}
+					if c.Write(m) != nil {
+						return
+					}
+				}
+			})
+		}
+	})
+	t.Cleanup(func() { l.Close(); running.Wait() })
+	return p
+}
+
+// httpService speaks rabbitmq_auth_backend_http: the password is the name in capitals, and
+// what is asked beyond that is decided by allows.
+type httpService struct {
+	*httptest.Server
+	allows  func(path string, f func(string) string) bool
+	topics  atomic.Int64
+	broken  atomic.Bool
+	holding atomic.Pointer[chan struct{}] // logins wait for it
+}
+
+func newHTTPService(t *testing.T, allows func(path string, f func(string) string) bool) *httpService {
+	t.Helper()
+	s := &httpService{allows: allows}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f := r.PostFormValue
+		switch {
+		case s.broken.Load():
+			http.Error(w, "allow", http.StatusInternalServerError)
+			return
+		case r.URL.Path == "/topic":
+			s.topics.Add(1)
+		case r.URL.Path == "/user":
+			if hold := s.holding.Load(); hold != nil {
+				<-*hold
+			}
+			if f("password") != strings.ToUpper(f("username")) {
+				fmt.Fprint(w, "deny")
+				return
+			}
+		}
+		if s.allows(r.URL.Path, f) {
+			fmt.Fprint(w, "allow")
+		} else {
+			fmt.Fprint(w, "deny because")
+		}
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+// config is [auth.app] of the service.
+func (s *httpService) config() string {
+	return fmt.Sprintf(`
+[auth.app]
+type = "http"
+user_path = "%[1]s/user"
+vhost_path = "%[1]s/vhost"
+resource_path = "%[1]s/resource"
+topic_path = "%[1]s/topic"
+cache = "1h"
+timeout = "1m"
+`, s.URL)
+}
+
+func as(user string, t zmtp.SocketType) zws.DialOptions {
+	return zws.DialOptions{SocketType: t, Security: zmtp.Plain{User: user, Password: strings.ToUpper(user)}, HandshakeTimeout: time.Minute}
+}
+
+func connect(t *testing.T, url string, o zws.DialOptions) *zws.Client {
+	t.Helper()
+	c, err := zws.Dial(t.Context(), url, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// closed waits for the end of a session and returns its code.
+func closed(t *testing.T, c *zws.Client) zws.Code {
+	t.Helper()
+	for {
+		if _, err := c.Recv(); err != nil {
+			cause, ok := errors.AsType[*zws.CloseError](err)
+			if !ok {
+				t.Fatalf("the session ended with %v, want a close code", err)
+			}
+			return cause.Code
+		}
+	}
+}
+
+// TestHTTPService: a service that was written for RabbitMQ decides on logins, routes,
+// subscriptions and messages.
+func TestHTTPService(t *testing.T) {
+	s := newHTTPService(t, func(path string, f func(string) string) bool {
+		switch path {
+		case "/vhost":
+			return f("vhost") == "homes"
+		case "/resource":
+			return f("name") != "closed" && !(f("name") == "view" && f("permission") == "write")
+		case "/topic":
+			return strings.HasPrefix(f("routing_key"), f("username")+"/")
+		}
+		return true
+	})
+	router := peering(t, zmtp.ROUTER)
+	routes := ""
+	for _, path := range []string{"dealer", "view", "closed"} {
+		routes += fmt.Sprintf("[[route]]\npath = \"/%s\"\nsocket = \"DEALER\"\nconnect = [%q]\n", path, router.endpoint)
+	}
+	url, _ := start(t, `
+[zap]
+domain = "homes"
+timeout = "1m"
+chain = [ { authn = "app" }, { authn = "users", authz = ["app"] } ]
+[auth.users]
+type = "htpasswd"
+file = "users.htpasswd"
+`+s.config()+routes+fmt.Sprintf(`
+[[route]]
+path = "/sub"
+socket = "SUB"
+connect = [%[1]q]
+[[route]]
+path = "/ruled"
+socket = "DEALER"
+connect = [%[2]q]
+allow = [ { user = "*", send = ["alice/a"] } ]
+[[route]]
+path = "/elsewhere"
+domain = "office"
+socket = "DEALER"
+connect = [%[2]q]
+`, native(t, zmtp.PUB, zap.NULL, answer(zap.OK)), router.endpoint))
+
+	t.Run("refused", func(t *testing.T) {
+		for _, tc := range []struct {
+			path, user, password string
+			code                 zws.Code
+		}{
+			{"/dealer", "alice", "wrong", 4400},
+			{"/closed", "alice", "ALICE", 4403},
+			{"/elsewhere", "alice", "ALICE", 4400},
+		} {
+			o := as(tc.user, zmtp.DEALER)
+			o.Security = zmtp.Plain{User: tc.user, Password: tc.password}
+			if got := refusal(t, url+tc.path, o); got.Code != tc.code {
+				t.Errorf("%s as %s: %v, want %d", tc.path, tc.user, got, tc.code)
+			}
+		}
+	})
+	for _, tc := range []struct {
+		name, path string
+		topic      string
+		code       zws.Code // 0: it comes back
+	}{
+		{"one's own topic", "/dealer", "alice/a", 0},
+		{"another's topic", "/dealer", "bob/a", 4403},
+		{"a route to look at", "/view", "alice/a", 4403},
+		{"both allow", "/ruled", "alice/a", 0},
+		{"the service allows, the route does not", "/ruled", "alice/b", 4403},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := connect(t, url+tc.path, as("alice", zmtp.DEALER))
+			if err := c.Send(frames(tc.topic, "x")); err != nil {
+				t.Fatal(err)
+			}
+			if tc.code != 0 {
+				if got := closed(t, c); got != tc.code {
+					t.Errorf("got %d, want %d", got, tc.code)
+				}
+			} else if m, err := c.Recv(); err != nil || string(m[0]) != tc.topic {
+				t.Errorf("got %q, %v", m, err)
+			}
+		})
+	}
+	t.Run("subscriptions", func(t *testing.T) {
+		c := connect(t, url+"/sub", as("alice", zmtp.SUB))
+		if err := errors.Join(c.Subscribe([]byte("alice/")), c.Subscribe([]byte(""))); err != nil {
+			t.Fatal(err)
+		}
+		if got := closed(t, c); got != 4403 {
+			t.Errorf("got %d, want 4403", got)
+		}
+	})
+	t.Run("as authz of another's login", func(t *testing.T) {
+		o := as("bob", zmtp.DEALER)
+		o.Security = zmtp.Plain{User: "bob", Password: "bob's secret"}
+		c := connect(t, url+"/dealer", o)
+		if err := errors.Join(c.Send(frames("bob/a")), c.Send(frames("alice/a"))); err != nil {
+			t.Fatal(err)
+		}
+		if got := closed(t, c); got != 4403 {
+			t.Errorf("got %d, want 4403", got)
+		}
+	})
+	t.Run("asked once", func(t *testing.T) {
+		c := connect(t, url+"/dealer", as("carol", zmtp.DEALER))
+		before := s.topics.Load()
+		for range 100 {
+			if err := c.Send(frames("carol/a")); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Recv(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := s.topics.Load() - before; n != 1 {
+			t.Errorf("%d questions about a topic that was sent to 100 times", n)
+		}
+	})
+	t.Run("broken", func(t *testing.T) {
+		c := connect(t, url+"/dealer", as("dave", zmtp.DEALER))
+		s.broken.Store(true)
+		defer s.broken.Store(false)
+		if got := refusal(t, url+"/dealer", as("alice", zmtp.DEALER)); got.Code != 4300 || got.Status != 0 {
+			t.Errorf("a login: %v, want 4300 without ERROR", got)
+		}
+		if err := c.Send(frames("dave/new")); err != nil {
+			t.Fatal(err)
+		}
+		if got := closed(t, c); got != 4300 {
+			t.Errorf("a message: %d, want 4300", got)
+		}
+	})
+}
+
+func frames(text ...string) zmtp.Message {
+	var m zmtp.Message
+	for _, f := range text {
+		m = append(m, []byte(f))
+	}
+	return m
+}
+
+// TestLoginStorm: while more logins than there are connections to the service wait for it,
+// who is in goes on, topics that nobody was asked about yet included.
+func TestLoginStorm(t *testing.T) {
+	s := newHTTPService(t, func(string, func(string) string) bool { return true })
+	url, _ := start(t, `
+[zap]
+timeout = "1m"
+chain = [ { authn = "app" } ]
+`+s.config()+fmt.Sprintf("[[route]]\npath = \"/d\"\nsocket = \"DEALER\"\nconnect = [%q]\n", peering(t, zmtp.ROUTER).endpoint))
+	in := connect(t, url+"/d", as("alice", zmtp.DEALER))
+
+	hold := make(chan struct{})
+	s.holding.Store(&hold)
+	var storm sync.WaitGroup
+	for i := range 200 {
+		storm.Go(func() {
+			c, err := zws.Dial(context.Background(), url+"/d", as(fmt.Sprint("user", i), zmtp.DEALER))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			c.Close()
+		})
+	}
+	for i := range 200 {
+		if err := in.Send(frames(fmt.Sprint("topic ", i))); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := in.Recv(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(hold)
+	storm.Wait()
+}
+
+// reload gives a running bridge another configuration, beside the same files.
+func reload(t *testing.T, b *bridge.Bridge, dir, text string) {
+	t.Helper()
+	file := filepath.Join(dir, "bridge.toml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, faults := bridge.Load(file)
+	if err := faults.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Reload(c); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestReloadHTTPService: a reload that leaves the service as it is asks nobody anew; one
+// that replaces it ends the sessions that it has let in, which then come again.
+func TestReloadHTTPService(t *testing.T) {
+	all := func(string, func(string) string) bool { return true }
+	first, second := newHTTPService(t, all), newHTTPService(t, all)
+	router := peering(t, zmtp.ROUTER)
+	config := func(s *httpService, drain string) string {
+		return fmt.Sprintf("[server]\ndrain = %q\n[zap]\ntimeout = \"1m\"\nchain = [ { authn = \"app\" } ]\n", drain) +
+			s.config() + fmt.Sprintf("[[route]]\npath = \"/d\"\nsocket = \"DEALER\"\nconnect = [%q]\n", router.endpoint)
+	}
+	var dir string
+	url, b := startIn(t, func(d string) string { dir = d; return config(first, "1s") })
+	c := connect(t, url+"/d", as("alice", zmtp.DEALER))
+	send := func() {
+		t.Helper()
+		if err := c.Send(frames("a")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Recv(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send()
+	reload(t, b, dir, config(first, "2s"))
+	first.broken.Store(true)
+	send()
+	reload(t, b, dir, config(second, "2s"))
+	if got := closed(t, c); got != 4300 {
+		t.Errorf("got %d, want 4300", got)
+	}
+	c = connect(t, url+"/d", as("alice", zmtp.DEALER))
+	send()
+}
+
+// TestTokenEndpoint: whose token it is stands with every message, under the name that is
+// his here; a new token ends the sessions of the old.
+func TestTokenEndpoint(t *testing.T) {
+	chat := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, _, ok := strings.Cut(r.Header.Get("token"), ".")
+		if !ok || user == "nobody" {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		fmt.Fprintf(w, `{"userID": %q}`, user)
+	}))
+	t.Cleanup(chat.Close)
+	router := peering(t, zmtp.ROUTER)
+	config := func(timeout string) string {
+		return fmt.Sprintf(`
+[zap]
+timeout = "1m"
+chain = [ { authn = "chat" } ]
+[auth.chat]
+type = "token-endpoint"
+url = %q
+timeout = %q
+identity_map = "uuid4"
+store = "identities.db"
+single_token = true
+[[route]]
+path = "/d"
+socket = "DEALER"
+connect = [%q]
+stamp = "frame"
+`, chat.URL, timeout, router.endpoint)
+	}
+	var dir string
+	url, b := startIn(t, func(d string) string { dir = d; return config("1m") })
+	login := func(token string) zws.DialOptions {
+		return zws.DialOptions{SocketType: zmtp.DEALER, Security: zmtp.Bearer{Token: token}, HandshakeTimeout: time.Minute}
+	}
+	if got := refusal(t, url+"/d", login("nobody.a.b")); got.Code != 4400 {
+		t.Errorf("got %v, want 4400", got)
+	}
+	name := func(c *zws.Client) string {
+		t.Helper()
+		if err := c.Send(frames("bob", "hello")); err != nil {
+			t.Fatal(err)
+		}
+		m, err := c.Recv()
+		if err != nil || len(m) != 3 || string(m[1]) != "bob" {
+			t.Fatalf("%q, %v", m, err)
+		}
+		return string(m[0])
+	}
+	first, bob := connect(t, url+"/d", login("alice.a.1")), connect(t, url+"/d", login("bob.a.1"))
+	alice := name(first)
+	if len(alice) != 36 || alice == name(bob) {
+		t.Errorf("alice is %q, bob is %q", alice, name(bob))
+	}
+	reload(t, b, dir, config("2m")) // another client of the endpoint, with the same store
+	if got := name(first); got != alice {
+		t.Errorf("alice was %s and is %s", alice, got)
+	}
+	second := connect(t, url+"/d", login("alice.a.2"))
+	if again := connect(t, url+"/d", login("alice.a.2")); name(second) != alice || name(again) != alice {
+		t.Error("alice has got another name")
+	}
+	third := connect(t, url+"/d", login("alice.a.3"))
+	if got := closed(t, second); got != 4401 {
+		t.Errorf("the older session: %d, want 4401", got)
+	}
+	if name(third) != alice || name(bob) == "" {
+		t.Error("the newer session, or another's, has ended")
+	}
+	if got := refusal(t, url+"/d", login("alice.a.2")); got.Code != 4400 {
+		t.Errorf("a token that was replaced: %v, want 4400", got)
+	}
+}
+
+// TestStamp: what the backend is told of the user, on routes where it asks for it.
+func TestStamp(t *testing.T) {
+	router, rep, pull := peering(t, zmtp.ROUTER), peering(t, zmtp.REP), peering(t, zmtp.PULL)
+	url, _ := start(t, usersOnly+fmt.Sprintf(`
+[auth.guests]
+type = "anonymous"
+[[route]]
+path = "/req"
+socket = "REQ"
+connect = [%[1]q]
+stamp = "frame"
+[[route]]
+path = "/push"
+socket = "PUSH"
+connect = [%[2]q]
+stamp = "frame"
+[[route]]
+path = "/id"
+socket = "DEALER"
+connect = [%[3]q]
+stamp = "routing-id"
+`, rep.endpoint, pull.endpoint, router.endpoint))
+	req, err := dial(t.Context(), url+"/req", "alice", zmtp.REQ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer req.Close()
+	if err := req.Send(frames("", "bob", "hello")); err != nil {
+		t.Fatal(err)
+	}
+	if m := <-rep.messages; fmt.Sprintf("%q", m) != `["" "alice" "bob" "hello"]` {
+		t.Errorf("REP got %q", m)
+	}
+	push, err := dial(t.Context(), url+"/push", "bob", zmtp.PUSH)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer push.Close()
+	if err := push.Send(frames("alice", "hello")); err != nil {
+		t.Fatal(err)
+	}
+	if m := <-pull.messages; fmt.Sprintf("%q", m) != `["bob" "alice" "hello"]` {
+		t.Errorf("PULL got %q", m)
+	}
+	seen := make(map[string]bool)
+	for range 3 {
+		o := asAlice()
+		o.SocketType, o.RoutingID = zmtp.DEALER, []byte("bob\x001")
+		connect(t, url+"/id", o)
+		id := <-router.ids
+		if user, number, ok := strings.Cut(id, "\x00"); !ok || user != "alice" || number == "" || seen[id] {
+			t.Errorf("ROUTER knows the client by %q, before by %v", id, seen)
+		}
+		seen[id] = true
+	}
+}
+
+// TestTemplates: each user gets to the backend of the own house, and nobody to this
+// machine, unless the route lists it.
+func TestTemplates(t *testing.T) {
+	var house atomic.Value
+	handler := native27(t, func(*zap.Request) *zap.Reply {
+		return &zap.Reply{Status: zap.OK, UserID: "alice", Metadata: zap.Metadata{{Name: "House", Value: house.Load().(string)}}}
+	})
+	router := peering(t, zmtp.ROUTER)
+	_, port, _ := strings.Cut(strings.TrimPrefix(router.endpoint, "tcp://"), ":")
+	url, _ := start(t, fmt.Sprintf(`
+[zap]
+timeout = "1m"
+chain = [ { authn = "any" } ]
+[auth.any]
+type = "zap"
+endpoint = %[1]q
+[[route]]
+path = "/any"
+socket = "DEALER"
+connect = ["tcp://{meta.House}:%[2]s"]
+endpoints_allowed = ["tcp://*:%[2]s"]
+[[route]]
+path = "/listed"
+socket = "DEALER"
+connect = ["tcp://{meta.House}:%[2]s"]
+endpoints_allowed = ["tcp://*.houses.lan:%[2]s", "tcp://localhost:%[2]s"]
+`, handler, port))
+	o := asAlice()
+	o.SocketType = zmtp.DEALER
+	for _, tc := range []struct {
+		house, path string
+		code        zws.Code // 0: it connects
+	}{
+		{"localhost", "/listed", 0},
+		{"localhost", "/any", 4403},
+		{"LOCALHOST", "/any", 4403},
+		{"", "/any", 4403},
+		{"127.0.0.1", "/any", 4403},
+		{"house/1", "/any", 4403},
+		{"house1", "/listed", 4403},
+	} {
+		house.Store(tc.house)
+		if tc.code == 0 {
+			connect(t, url+tc.path, o)
+			<-router.ids
+		} else if got := refusal(t, url+tc.path, o); got.Code != tc.code {
+			t.Errorf("house %q on %s: %v, want %d", tc.house, tc.path, got, tc.code)
+		}
+	}
+	if len(router.ids) > 0 {
+		t.Error("somebody got through who should not")
+	}
+}
