@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -65,20 +64,22 @@ func runDemo(cmd *cobra.Command, address, dir string) error {
 		return err
 	}
 	s.http.Handler = demo.Page(s.http.Handler)
-	if err := printDemo(cmd.OutOrStdout(), s.listener.Addr(), home); err != nil {
+	if err := printDemo(cmd.OutOrStdout(), s, home); err != nil {
 		return err
 	}
 	return s.run(cmd.Context(), nil)
 }
 
-func printDemo(w io.Writer, address net.Addr, home *demo.Home) error {
+func printDemo(w io.Writer, s *server, home *demo.Home) error {
 	_, err := fmt.Fprintf(w, `Open https://%s/ and let the browser accept the certificate, which is self-signed.
 Log in as
 
   ann   %s   sees and commands her own house
   bob   %s   sees both houses, commands his own
 
+Operators look at http://%s/ with the token %s
+
 Everything that was drawn, and the bridge's configuration, is in %s.
-`, address, home.Passwords["ann"], home.Passwords["bob"], home.Dir)
+`, s.listener.Addr(), home.Passwords["ann"], home.Passwords["bob"], s.adminListener.Addr(), home.Token, home.Dir)
 	return err
 }

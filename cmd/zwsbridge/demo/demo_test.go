@@ -55,21 +55,28 @@ func TestHousePublishes(t *testing.T) {
 	if err := sub.SetOption(zmq4.OptionSubscribe, "house/ann/"); err != nil {
 		t.Fatal(err)
 	}
-	value := regexp.MustCompile(`^\d+\.\d$`)
+	value := map[string]*regexp.Regexp{
+		"temperature": regexp.MustCompile(`^\d+\.\d$`),
+		"target":      regexp.MustCompile(`^21\.0$`),
+		"light":       regexp.MustCompile(`^off$`),
+	}
 	seen := make(map[string]bool)
-	for len(seen) < len(Rooms) {
+	for len(seen) < len(value)*len(Rooms) {
 		m, err := sub.Recv()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(m.Frames) != 2 || !value.Match(m.Frames[1]) {
+		_, what, _ := strings.Cut(strings.TrimPrefix(string(m.Frames[0]), "house/ann/"), "/")
+		if len(m.Frames) != 2 || value[what] == nil || !value[what].Match(m.Frames[1]) {
 			t.Fatalf("published %q", m.Frames)
 		}
 		seen[string(m.Frames[0])] = true
 	}
 	for _, room := range Rooms {
-		if !seen["house/ann/"+room+"/temperature"] {
-			t.Errorf("nothing of the %s: %v", room, seen)
+		for what := range value {
+			if !seen["house/ann/"+room+"/"+what] {
+				t.Errorf("no %s of the %s: %v", what, room, seen)
+			}
 		}
 	}
 }
@@ -94,7 +101,11 @@ func TestHouseObeys(t *testing.T) {
 		{[]string{"target", "kitchen", "warm"}, "error: want 5 to 30"},
 		{[]string{"target", "cellar", "20"}, "error: house ann has no such room"},
 		{[]string{"target", "kitchen"}, "error: want the frames"},
-		{[]string{"open", "door", "1"}, "error: want the frames"},
+		{[]string{"light", "kitchen", "on"}, "ok: house ann turns the light in its kitchen on"},
+		{[]string{"light", "kitchen", "off"}, "ok"},
+		{[]string{"light", "kitchen", "dim"}, "error: want on or off"},
+		{[]string{"light", "cellar", "on"}, "error: house ann has no such room"},
+		{[]string{"open", "kitchen", "1"}, "error: want target or light"},
 		{[]string{"target", "kitchen", "20"}, "ok"},
 	} {
 		var frames [][]byte
@@ -226,7 +237,8 @@ func TestPage(t *testing.T) {
 		return w
 	}
 	inline := regexp.MustCompile(`(?i)<script(?:\s[^>]*)?>[^<]|<style|\sstyle=|\son\w+=|javascript:`)
-	for path, kind := range map[string]string{"/": "text/html", "/style.css": "text/css", "/page.js": "text/javascript", "/client.js": "text/javascript"} {
+	for path, kind := range map[string]string{"/": "text/html", "/style.css": "text/css", "/page.js": "text/javascript",
+		"/house.js": "text/javascript", "/sparkline.js": "text/javascript", "/words.js": "text/javascript"} {
 		w := get(path)
 		if w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Content-Type"), kind) {
 			t.Errorf("%s: %d %s", path, w.Code, w.Header().Get("Content-Type"))

@@ -23,6 +23,7 @@ type Home struct {
 	Bridge    *certs.Certificate            // the bridge's, towards the houses
 	Houses    map[string]*certs.Certificate // by resident
 	Passwords map[string]string             // by resident
+	Token     string                        // the operator's
 }
 
 // Open makes the folder, or reads what is in it. Only its owner may read it.
@@ -43,7 +44,8 @@ func Open(dir string) (*Home, error) {
 			return nil, err
 		}
 	}
-	return h, nil
+	h.Token, err = drawn(filepath.Join(dir, "admin.token"))
+	return h, err
 }
 
 // certificate reads a key pair, which it makes if there is none.
@@ -62,17 +64,21 @@ func (h *Home) certificate(name string) (*certs.Certificate, error) {
 
 // password reads a resident's password, which it draws if there is none.
 func (h *Home) password(user string) (string, error) {
-	file := filepath.Join(h.Dir, user+".password")
+	password, err := drawn(filepath.Join(h.Dir, user+".password"))
+	if err != nil {
+		return "", err
+	}
+	return password, htpasswd.Set(filepath.Join(h.Dir, "users.htpasswd"), user, password)
+}
+
+// drawn reads a secret word, which it draws if there is none.
+func drawn(file string) (string, error) {
 	text, err := certs.ReadPrivate(file, 255)
 	if errors.Is(err, fs.ErrNotExist) {
 		text = []byte(strings.ToLower(rand.Text()[:12]) + "\n") // 60 bits
 		err = os.WriteFile(file, text, 0o600)
 	}
-	if err != nil {
-		return "", err
-	}
-	password := strings.TrimSpace(string(text))
-	return password, htpasswd.Set(filepath.Join(h.Dir, "users.htpasswd"), user, password)
+	return strings.TrimSpace(string(text)), err
 }
 
 // Config is the name of the bridge's configuration.
@@ -87,6 +93,11 @@ func (h *Home) WriteConfig(listen string, houses []*House) error {
 listen = %q
 tls = "self-signed"
 key = "portal.key"
+
+# What operators ask, and a page for them.
+[admin]
+listen = "127.0.0.1:0"
+token_file = "admin.token"
 
 [zap]
 timeout = "30s" # a password is slow work for a small machine
@@ -122,7 +133,7 @@ socket = "REQ"
 mechanism = "CURVE"
 cert = "bridge"
 connect = [ { endpoint = %[2]q, server_key = %[3]q } ]
-allow = [ { user = "%[1]s", send = ["target"] } ]
+allow = [ { user = "%[1]s", send = ["target", "light"] } ]
 `, house.name, house.Commands(), certs.EncodeKey(h.Houses[house.name].Public))
 	}
 	return os.WriteFile(h.Config(), []byte(b.String()), 0o600)

@@ -24,9 +24,10 @@ const (
 	highest   = 30.0
 )
 
-// House is a device with two ZeroMQ sockets: a PUB that tells the temperature of each room
-// as house/NAME/ROOM/temperature, and a REP that takes the command "target ROOM DEGREES".
-// It knows nothing of browsers, users or WebSockets.
+// House is a device with two ZeroMQ sockets: a PUB that tells of each room, as
+// house/NAME/ROOM/temperature, …/target and …/light, and a REP that takes the commands
+// "target ROOM DEGREES" and "light ROOM on|off". It knows nothing of browsers, users or
+// WebSockets.
 type House struct {
 	name     string
 	readings zmq4.Socket
@@ -36,7 +37,10 @@ type House struct {
 	rooms map[string]*room
 }
 
-type room struct{ temperature, target float64 }
+type room struct {
+	temperature, target float64 // °C
+	light               bool
+}
 
 // newHouse opens the sockets at an endpoint of zmq4, a free port each. The caller calls
 // Run, which closes them.
@@ -79,10 +83,11 @@ func (h *House) publish(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		for _, name := range Rooms {
-			value := strconv.FormatFloat(h.measure(name), 'f', 1, 64)
-			m := zmq4.NewMsgFrom([]byte("house/"+h.name+"/"+name+"/temperature"), []byte(value))
-			if err := h.readings.Send(m); err != nil {
-				return h.ended(ctx, err)
+			for _, r := range h.measure(name) {
+				m := zmq4.NewMsgFrom([]byte("house/"+h.name+"/"+name+"/"+r.what), []byte(r.value))
+				if err := h.readings.Send(m); err != nil {
+					return h.ended(ctx, err)
+				}
 			}
 		}
 		select {
@@ -93,14 +98,23 @@ func (h *House) publish(ctx context.Context) error {
 	}
 }
 
-// measure lets the temperature of a room drift towards its target.
-func (h *House) measure(name string) float64 {
+// measure lets the temperature of a room drift towards its target, and tells all about it.
+func (h *House) measure(name string) []reading {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r := h.rooms[name]
 	r.temperature += (r.target-r.temperature)/10 + (rand.Float64()-0.5)/5
-	return r.temperature
+	return []reading{
+		{"temperature", strconv.FormatFloat(r.temperature, 'f', 1, 64)},
+		{"target", strconv.FormatFloat(r.target, 'f', 1, 64)},
+		{"light", onOff[r.light]},
+	}
 }
+
+// reading is the last level of a topic, and what is published there.
+type reading struct{ what, value string }
+
+var onOff = map[bool]string{true: "on", false: "off"}
 
 func (h *House) answer(ctx context.Context) error {
 	for {
@@ -125,19 +139,30 @@ func (h *House) ended(ctx context.Context, err error) error {
 
 // obey carries a command out and says what came of it.
 func (h *House) obey(command [][]byte) string {
-	if len(command) != 3 || string(command[0]) != "target" {
-		return "error: want the frames target, ROOM, DEGREES"
-	}
-	degrees, err := strconv.ParseFloat(string(command[2]), 64)
-	if err != nil || !(degrees >= lowest && degrees <= highest) {
-		return fmt.Sprintf("error: want %g to %g °C", lowest, highest)
+	if len(command) != 3 {
+		return "error: want the frames target, ROOM, DEGREES or light, ROOM, on or off"
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	r := h.rooms[string(command[1])]
+	name, value := string(command[1]), string(command[2])
+	r := h.rooms[name]
 	if r == nil {
 		return fmt.Sprintf("error: house %s has no such room", h.name)
 	}
-	r.target = degrees
-	return fmt.Sprintf("ok: house %s heats its %s to %g °C", h.name, command[1], degrees)
+	switch string(command[0]) {
+	case "target":
+		degrees, err := strconv.ParseFloat(value, 64)
+		if err != nil || !(degrees >= lowest && degrees <= highest) {
+			return fmt.Sprintf("error: want %g to %g °C", lowest, highest)
+		}
+		r.target = degrees
+		return fmt.Sprintf("ok: house %s heats its %s to %g °C", h.name, name, degrees)
+	case "light":
+		if value != "on" && value != "off" {
+			return "error: want on or off"
+		}
+		r.light = value == "on"
+		return fmt.Sprintf("ok: house %s turns the light in its %s %s", h.name, name, value)
+	}
+	return "error: want target or light"
 }

@@ -13,7 +13,8 @@ var files embed.FS
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// Page serves the demo's page and gives all else that is asked for to next.
+// Page serves the demo's page and gives all else that is asked for to next: the bridge,
+// which has the client that the page imports (/zws.js).
 func Page(next http.Handler) http.Handler {
 	page, err := fs.Sub(files, "page")
 	if err != nil {
@@ -22,7 +23,7 @@ func Page(next http.Handler) http.Handler {
 	server := http.FileServerFS(page)
 	mux := http.NewServeMux()
 	mux.Handle("/", next)
-	for _, path := range []string{"/{$}", "/style.css", "/page.js", "/client.js"} {
+	for _, path := range []string{"/{$}", "/style.css", "/page.js", "/house.js", "/sparkline.js", "/words.js"} {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
 			h := w.Header()
 			h.Set("Content-Security-Policy", policy)

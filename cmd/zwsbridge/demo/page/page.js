@@ -1,105 +1,71 @@
-import { connect } from './client.js';
+// A portal for two houses. It asks for both, whoever logs in: what a resident may not see
+// or do, the bridge refuses, and the page says so.
+import { plain, Sub } from './zws.js';
+import { House } from './house.js';
+import { explain } from './words.js';
 
 const $ = (id) => document.getElementById(id);
-const text = (frame) => new TextDecoder().decode(frame);
-const base = location.origin.replace(/^http/, 'ws');
+const residents = ['ann', 'bob'];
 
-// Who is logged in; null while nobody is.
-let session = null;
+let houses = []; // while somebody is logged in
 
 $('login').addEventListener('submit', async (event) => {
   event.preventDefault();
-  const { user, password, topic } = Object.fromEntries(new FormData(event.target));
-  busy(event.target, true);
+  const { user, password } = Object.fromEntries(new FormData(event.target));
+  busy(true);
+  tell('');
+  // One try with the password first, so that a wrong one is told here and once.
+  const probe = new Sub();
   try {
-    const devices = await connect(`${base}/devices`, {
-      user, password, socketType: 'SUB', onmessage: show, onclose: leave,
-    });
-    session = { user, password, devices };
-    devices.subscribe(topic === 'all' ? 'house/' : `house/${user}/`);
-    event.target.elements.password.value = '';
-    say(`Logged in as ${user}.`);
+    const login = plain(user, password);
+    await probe.connect('/devices', { login });
+    enter(user, login);
   } catch (refusal) {
-    say(refusal.message, true);
+    tell(refusal.code ? explain(refusal) : refusal.message);
   }
-  busy(event.target, false);
-  render();
+  probe.close();
+  busy(false);
 });
 
 $('logout').addEventListener('submit', (event) => {
   event.preventDefault();
-  session.devices.close();
+  leave('');
 });
 
-$('command').addEventListener('submit', async (event) => {
-  event.preventDefault();
-  const { house, room, target } = Object.fromEntries(new FormData(event.target));
-  const { user, password } = session;
-  busy(event.target, true);
-  try {
-    say(await request(`${base}/house/${house}`, user, password, ['target', room, target]));
-  } catch (refusal) {
-    say(refusal.message, true);
-  }
-  busy(event.target, false);
-});
-
-// request sends one request on a connection of its own and resolves to the reply's text.
-function request(url, user, password, frames) {
-  return new Promise((resolve, reject) => {
-    let connection;
-    // The empty delimiter of 28/REQREP stands first, both ways.
-    const onmessage = ([, ...reply]) => {
-      resolve(reply.map(text).join(' '));
-      connection.close();
-    };
-    connect(url, { user, password, socketType: 'REQ', onmessage, onclose: reject }).then((c) => {
-      connection = c;
-      connection.send('', ...frames);
-    }, reject);
-  });
+function enter(user, login) {
+  const own = [...residents].sort((a, b) => (b === user) - (a === user));
+  houses = own.map((name) => new House(name, { login, own: name === user, ended: leave }));
+  $('live').replaceChildren(...houses.map((house) => house.element));
+  $('who').textContent = user;
+  for (const name of residents) $(`rights-${name}`).classList.toggle('you', name === user);
+  show(true);
+  $('main').focus({ preventScroll: true });
 }
 
-// show puts what was published on the page: topic, value.
-function show([topic, value]) {
-  const [, house, room] = text(topic).split('/');
-  const id = `room-${house}-${room}`;
-  if (!$(id)) {
-    const card = element('div', 'room', '');
-    card.id = id;
-    card.append(element('div', 'name', `${house}, ${room}`), element('div', 'value', ''));
-    $('rooms').insertBefore(card, [...$('rooms').children].find((other) => other.id > id) ?? null);
-  }
-  $(id).lastChild.textContent = `${text(value)} °C`;
+// leave ends everything, for a reason if it was not the resident who wanted it.
+function leave(reason) {
+  houses.forEach((house) => house.close());
+  houses = [];
+  $('live').replaceChildren();
+  for (const name of residents) $(`rights-${name}`).classList.remove('you');
+  show(false);
+  tell(reason);
+  $('user').focus();
 }
 
-function element(name, className, content) {
-  const e = document.createElement(name);
-  e.className = className;
-  e.textContent = content;
-  return e;
+function show(inside) {
+  $('login').hidden = inside;
+  $('logout').hidden = $('live').hidden = !inside;
+  if (inside) $('password').value = '';
 }
 
-function leave(closed) {
-  session = null;
-  if (closed.code === 1000) say('Logged out.');
-  else say(closed.message, true);
-  render();
+function tell(text) {
+  $('notice').textContent = text;
+  $('notice').hidden = !text;
 }
 
-function render() {
-  $('login').hidden = !!session;
-  $('logout').hidden = $('live').hidden = !session;
-  $('who').textContent = session ? session.user : '';
-  if (!session) $('rooms').replaceChildren();
-}
-
-function say(message, bad = false) {
-  $('notice').hidden = false;
-  $('notice').textContent = message;
-  $('notice').classList.toggle('bad', bad);
-}
-
-function busy(form, on) {
-  form.querySelector('button').disabled = on;
+function busy(on) {
+  const button = $('login').querySelector('button');
+  button.disabled = on;
+  button.textContent = on ? 'Logging in …' : 'Log in';
 }
