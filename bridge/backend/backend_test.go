@@ -53,7 +53,12 @@ func newNative(t testing.TB, s zmtp.SocketType) *native {
 	return listenNative(t, zmtp.Options{SocketType: s}, "")
 }
 
-func (n *native) endpoint() Endpoint { return Endpoint{n.listener.Endpoint(), zmtp.Null{}} }
+// at is an endpoint and how we log in there.
+func at(address string, security zmtp.ClientSecurity) Endpoint {
+	return Endpoint{Address: address, Security: security}
+}
+
+func (n *native) endpoint() Endpoint { return at(n.listener.Endpoint(), zmtp.Null{}) }
 
 // accept returns the next connection.
 func (n *native) accept() *zmtp.Conn {

@@ -101,7 +101,7 @@ func (p *pipes) options(ours zmtp.SocketType) DialOptions {
 	o := options(ours)
 	for _, a := range []string{"one", "two", "three"} {
 		if p.served[a] != nil {
-			o.Endpoints = append(o.Endpoints, Endpoint{a, zmtp.Null{}})
+			o.Endpoints = append(o.Endpoints, at(a, zmtp.Null{}))
 		}
 	}
 	o.dial = p.dial

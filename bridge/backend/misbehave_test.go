@@ -47,7 +47,7 @@ func TestMisbehavingBackends(t *testing.T) {
 			good := newNative(t, zmtp.PUB)
 			o := options(zmtp.SUB, good)
 			o.Limits = zmtp.Limits{Frame: 1000, Message: 1000, Frames: 5}
-			o.Endpoints = append(o.Endpoints, Endpoint{raw(t, publishes(c.octets, c.hangUp)), zmtp.Null{}})
+			o.Endpoints = append(o.Endpoints, at(raw(t, publishes(c.octets, c.hangUp)), zmtp.Null{}))
 			told := make(chan error, 1000)
 			o.Event = func(s Status) {
 				if s.Position == 2 && s.Err != nil {

@@ -98,24 +98,24 @@ func backends(t testing.TB) map[string]struct {
 	}
 	refused := func(e Endpoint) row { return row{e, zws.CodeBackendRefused, zap.Refused} }
 	return map[string]row{
-		"closed port":           {Endpoint{closedPort(t), plain}, zws.CodeBackendLost, 0},
-		"unknown name":          {Endpoint{"tcp://nowhere.invalid:5555", plain}, zws.CodeBackendLost, 0},
-		"no ipc socket":         {Endpoint{"ipc://" + t.TempDir() + "/none", plain}, zws.CodeBackendLost, 0},
-		"mute":                  {Endpoint{raw(t, mute), plain}, zws.CodeBackendTimeout, 0},
-		"silent after HELLO":    {Endpoint{raw(t, func(c net.Conn) { c.Write(greeting("PLAIN")) }), plain}, zws.CodeBackendTimeout, 0}, // as libzmq at ZAP 300
-		"hangs up at ZAP 300":   refused(Endpoint{refusing(t, zap.Temporary), plain}),
-		"ZAP 400":               refused(Endpoint{refusing(t, zap.Refused), plain}),
-		"ZAP 500":               {Endpoint{refusing(t, zap.Internal), plain}, zws.CodeBackendRefused, zap.Internal},
-		"ERROR":                 refused(Endpoint{raw(t, answer("PLAIN", "\x04\x0a\x05ERROR\x03400")), plain}),
-		"^RROR":                 refused(Endpoint{raw(t, answer("PLAIN", "\x04\x09^RROR\x03400")), plain}),
-		"ERROR with a text":     refused(Endpoint{raw(t, answer("PLAIN", "\x04\x0d\x05ERROR\x06gone  ")), plain}),
-		"closes during login":   refused(Endpoint{raw(t, answer("PLAIN", "")), plain}),
-		"closes before WELCOME": refused(Endpoint{raw(t, answer("CURVE", "")), zmtp.Curve{ServerKey: [32]byte{9}}}),
-		"other mechanism":       refused(Endpoint{newNative(t, zmtp.PUB).listener.Endpoint(), plain}),
+		"closed port":           {at(closedPort(t), plain), zws.CodeBackendLost, 0},
+		"unknown name":          {at("tcp://nowhere.invalid:5555", plain), zws.CodeBackendLost, 0},
+		"no ipc socket":         {at("ipc://"+t.TempDir()+"/none", plain), zws.CodeBackendLost, 0},
+		"mute":                  {at(raw(t, mute), plain), zws.CodeBackendTimeout, 0},
+		"silent after HELLO":    {at(raw(t, func(c net.Conn) { c.Write(greeting("PLAIN")) }), plain), zws.CodeBackendTimeout, 0}, // as libzmq at ZAP 300
+		"ZAP 300":               {at(refusing(t, zap.Temporary), plain), zws.CodeBackendTimeout, 0},
+		"ZAP 400":               refused(at(refusing(t, zap.Refused), plain)),
+		"ZAP 500":               {at(refusing(t, zap.Internal), plain), zws.CodeBackendRefused, zap.Internal},
+		"ERROR":                 refused(at(raw(t, answer("PLAIN", "\x04\x0a\x05ERROR\x03400")), plain)),
+		"^RROR":                 refused(at(raw(t, answer("PLAIN", "\x04\x09^RROR\x03400")), plain)),
+		"ERROR with a text":     refused(at(raw(t, answer("PLAIN", "\x04\x0d\x05ERROR\x06gone  ")), plain)),
+		"closes during login":   refused(at(raw(t, answer("PLAIN", "")), plain)),
+		"closes before WELCOME": refused(at(raw(t, answer("CURVE", "")), zmtp.Curve{ServerKey: [32]byte{9}})),
+		"other mechanism":       refused(at(newNative(t, zmtp.PUB).listener.Endpoint(), plain)),
 		"other socket type":     refused(newNative(t, zmtp.PULL).endpoint()),
-		"not ZMTP":              refused(Endpoint{raw(t, func(c net.Conn) { io.WriteString(c, "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n") }), plain}),
-		"ZMTP 2.0":              refused(Endpoint{raw(t, func(c net.Conn) { c.Write([]byte("\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x01\x01\x00\x00")) }), plain}),
-		"password too long":     refused(Endpoint{newNative(t, zmtp.PUB).listener.Endpoint(), zmtp.Plain{User: "a", Password: strings.Repeat("x", 256)}}),
+		"not ZMTP":              refused(at(raw(t, func(c net.Conn) { io.WriteString(c, "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n") }), plain)),
+		"ZMTP 2.0":              refused(at(raw(t, func(c net.Conn) { c.Write([]byte("\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x01\x01\x00\x00")) }), plain)),
+		"password too long":     refused(at(newNative(t, zmtp.PUB).listener.Endpoint(), zmtp.Plain{User: "a", Password: strings.Repeat("x", 256)})),
 	}
 }
 
@@ -150,9 +150,9 @@ func TestRefusals(t *testing.T) {
 // TestWhichFailureWins: the first of refused, too late, not reached that occurred.
 func TestWhichFailureWins(t *testing.T) {
 	type endpoint = func(testing.TB) Endpoint
-	refused := func(t testing.TB) Endpoint { return Endpoint{refusing(t, zap.Refused), plain} }
-	late := func(t testing.TB) Endpoint { return Endpoint{raw(t, mute), plain} }
-	away := func(t testing.TB) Endpoint { return Endpoint{closedPort(t), plain} }
+	refused := func(t testing.TB) Endpoint { return at(refusing(t, zap.Refused), plain) }
+	late := func(t testing.TB) Endpoint { return at(raw(t, mute), plain) }
+	away := func(t testing.TB) Endpoint { return at(closedPort(t), plain) }
 	for _, c := range []struct {
 		name      string
 		endpoints []endpoint
@@ -183,7 +183,7 @@ func TestWhichFailureWins(t *testing.T) {
 func TestReadyNone(t *testing.T) {
 	o := options(zmtp.SUB)
 	o.Ready = None
-	o.Endpoints = []Endpoint{{refusing(t, zap.Refused), plain}, {refusing(t, zap.Internal), plain}}
+	o.Endpoints = []Endpoint{at(refusing(t, zap.Refused), plain), at(refusing(t, zap.Internal), plain)}
 	lost := make(chan error, 2)
 	o.Lost = func(err error) { lost <- err }
 	s := dial(t, o, newInbox())
@@ -202,7 +202,7 @@ func TestReadyNone(t *testing.T) {
 
 func TestDialEndsWithContext(t *testing.T) {
 	o := options(zmtp.SUB)
-	o.Endpoints = []Endpoint{{raw(t, mute), plain}}
+	o.Endpoints = []Endpoint{at(raw(t, mute), plain)}
 	ctx, cancel := context.WithCancel(t.Context())
 	accepted := make(chan struct{}, 1)
 	o.Endpoints[0].Address = raw(t, func(net.Conn) { accepted <- struct{}{} })
@@ -213,14 +213,14 @@ func TestDialEndsWithContext(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	e := []Endpoint{{"tcp://127.0.0.1:1", zmtp.Null{}}}
+	e := []Endpoint{at("tcp://127.0.0.1:1", zmtp.Null{})}
 	for name, o := range map[string]DialOptions{
 		"no type":       {Endpoints: e},
 		"unknown type":  {Options: Options{SocketType: "STREAM"}, Endpoints: e},
 		"no endpoint":   {Options: Options{SocketType: zmtp.SUB}},
 		"no mechanism":  {Options: Options{SocketType: zmtp.SUB}, Endpoints: []Endpoint{{Address: "tcp://127.0.0.1:1"}}},
 		"two for PAIR":  {Options: Options{SocketType: zmtp.PAIR}, Endpoints: append(e, e...)},
-		"bad address":   {Options: Options{SocketType: zmtp.SUB}, Endpoints: []Endpoint{{"udp://127.0.0.1:1", zmtp.Null{}}}},
+		"bad address":   {Options: Options{SocketType: zmtp.SUB}, Endpoints: []Endpoint{at("udp://127.0.0.1:1", zmtp.Null{})}},
 		"long identity": {Options: Options{SocketType: zmtp.DEALER, RoutingID: make([]byte, 256)}, Endpoints: e},
 	} {
 		if s, err := Dial(t.Context(), o, newInbox()); err == nil {

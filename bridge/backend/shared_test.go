@@ -325,7 +325,7 @@ func TestWait(t *testing.T) {
 		o.Ready = Any
 		lost := make(chan error, 1)
 		o.Lost = func(err error) { lost <- err }
-		o.Endpoints = append(o.Endpoints, Endpoint{refusing(t, zap.Refused), plain})
+		o.Endpoints = append(o.Endpoints, at(refusing(t, zap.Refused), plain))
 		s, err := DialShared(o)
 		if err != nil {
 			t.Fatal(err)
@@ -350,7 +350,7 @@ func TestWaitHearsAtOnce(t *testing.T) {
 	o := options(zmtp.SUB)
 	o.Ready = Any
 	o.Backoff, o.MaxBackoff = time.Hour, time.Hour
-	o.Endpoints = []Endpoint{{closedPort(t), plain}, {closedPort(t), plain}}
+	o.Endpoints = []Endpoint{at(closedPort(t), plain), at(closedPort(t), plain)}
 	s, err := DialShared(o)
 	if err != nil {
 		t.Fatal(err)

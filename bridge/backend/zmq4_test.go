@@ -19,7 +19,7 @@ func device(t testing.TB, make func(context.Context, ...zmq4.Option) zmq4.Socket
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	return s, Endpoint{"tcp://" + s.Addr().String(), zmtp.Null{}}
+	return s, at("tcp://"+s.Addr().String(), zmtp.Null{})
 }
 
 func recv(t testing.TB, s zmq4.Socket) string {
