@@ -105,7 +105,7 @@ func newSession(w http.ResponseWriter, r *http.Request, chosen offer, o *Options
 	}
 	s := &Session{
 		dialect: chosen.dialect, ws: ws, wire: wire, reading: make(chan struct{}, 1),
-		maxMessage: o.MaxMessage, maxFrames: o.MaxFrames,
+		maxMessage: o.MaxMessage, maxFrames: o.MaxFrames, poller: o.Poller,
 	}
 	if s.dialect.renewable {
 		s.renewal = &renewal{options: o}

@@ -86,6 +86,10 @@ type Options struct {
 	// 0 means DefaultWriteTimeout.
 	WriteTimeout time.Duration
 
+	// Poller, if not nil, waits for what the client sends while it is idle, so that it
+	// costs no goroutine; see Channel.Serve.
+	Poller *Poller
+
 	// Open, if not nil, is called once when the ZAP handler has let the client in and its
 	// socket type and routing id are known. It holds READY back: a bridge connects its
 	// backends here. Its error takes the place of READY, as Cause has it. l is the

@@ -33,6 +33,7 @@ func (c *Channel) ReadMessage() (zmtp.Message, error) {
 	}
 	s.liveness.listening.Store(true)
 	defer s.liveness.listening.Store(false)
+	s.wire.await()
 	for {
 		m, err := s.dialect.read(c)
 		if err != nil {

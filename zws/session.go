@@ -38,6 +38,12 @@ type Session struct {
 	reading   chan struct{}
 	readEnded bool
 
+	// poller stands in for the reader while parked is set; watched is its name for the
+	// session.
+	poller  *Poller
+	parked  atomic.Bool
+	watched uint64
+
 	out      writer
 	liveness liveness
 }
@@ -69,6 +75,7 @@ func (s *Session) Close(cause error) {
 	s.cancel(Cause(cause)) // keeps the first
 	s.liveness.stop()
 	s.out.wake()
+	s.resume()
 }
 
 // Wait returns when the connection is closed. It does not close it.
@@ -107,6 +114,9 @@ type Channel struct {
 	frames  [][]byte // of the message that is being read
 	size    int64
 	first   []zmtp.Message // what the URL asked for, to be read before anything else
+
+	handle func(zmtp.Message) error // see Serve
+	ended  func()
 }
 
 // Session is the session that the channel is on.
@@ -180,16 +190,24 @@ const lingerTime = 2 * time.Second
 // sends would reset it, and the close frame with its reason would be lost: so our side is
 // closed first, and what still comes is read and dropped for a while.
 func (s *Session) linger() {
-	defer s.wire.Conn.Close()
+	defer s.closeConn()
 	if half, ok := s.wire.Conn.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()
 	}
-	s.wire.SetReadDeadline(time.Now().Add(lingerTime)) // ends the read that may be going on
+	s.wire.expire(time.Now().Add(lingerTime)) // ends the read that may be going on
 	s.reading <- struct{}{}
 	defer func() { <-s.reading }()
 	if !s.readEnded {
 		io.Copy(io.Discard, s.wire.Conn)
 	}
+}
+
+// closeConn closes the connection, which the poller then forgets.
+func (s *Session) closeConn() {
+	if s.poller != nil {
+		s.poller.forget(s)
+	}
+	s.wire.Conn.Close()
 }
 
 // writeError tells a client that does not read from a connection that broke.

@@ -3,6 +3,7 @@ package zws
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"net"
 	"net/http"
 	"sync"
@@ -19,52 +20,115 @@ type wire struct {
 	net.Conn
 	upgraded bool
 	verdict  *CloseError
-	// busy: the last read filled the library's buffer, so more is likely to wait.
-	busy  bool
-	ahead *[]byte // pooled; nil unless rest holds something
-	rest  []byte  // what was read ahead
+
+	library *bufio.Reader // the library's own buffer
+	ahead   *[]byte       // pooled; nil unless rest holds something
+	pool    *sync.Pool    // where ahead came from
+	rest    []byte        // what was read ahead of the library
+	busy    bool          // the last read ahead filled its buffer, so more is likely to wait
+	until   time.Time     // the deadline that await has set, if any
+
+	mu    sync.Mutex
+	final bool // the deadline that is set stays
 }
 
-// readBuffer is the library's buffer. It is small because every connection keeps one.
-const readBuffer = 256
+// libraryBuffer is small because every connection keeps one; it is the least that the
+// library takes from a hijacked connection.
+const libraryBuffer = 257
 
-// aheads are the buffers of busy connections.
-var aheads = sync.Pool{New: func() any {
-	b := make([]byte, 16<<10)
-	return &b
-}}
+// readAheads are the buffers of connections in use: small ones while they wait, large ones
+// while they are busy.
+var (
+	smallReads = sync.Pool{New: func() any { b := make([]byte, 512); return &b }}
+	largeReads = sync.Pool{New: func() any { b := make([]byte, 16<<10); return &b }}
+)
 
-// Read reads ahead where more waits than the library's buffer takes, so that a busy
-// connection needs few system calls while an idle one keeps no large buffer.
-func (w *wire) Read(p []byte) (int, error) {
-	if len(w.rest) == 0 {
-		if !w.busy || len(p) > readBuffer {
-			n, err := w.Conn.Read(p)
-			w.busy = n == len(p) && n <= readBuffer
-			return n, err
-		}
-		if err := w.readAhead(); err != nil {
-			return 0, err
-		}
+// attention is how long a reader waits for a client before it takes it for idle. Shorter
+// in tests.
+var attention = time.Second
+
+// await waits until something can be read, and tells whether it can, if only an error; if
+// not, half of attention has passed at least. It reads ahead into a pooled buffer, which
+// an idle connection does not keep. It is for the reader between two messages.
+func (w *wire) await() bool {
+	if len(w.buffered()) > 0 {
+		return true
 	}
-	n := copy(p, w.rest)
-	if w.rest = w.rest[n:]; len(w.rest) == 0 {
-		aheads.Put(w.ahead)
-		w.ahead, w.rest = nil, nil
+	if now := time.Now(); w.until.Sub(now) < attention/2 { // a deadline a message would cost more
+		w.until = now.Add(attention)
+		w.SetReadDeadline(w.until)
 	}
-	return n, nil
-}
-
-func (w *wire) readAhead() error {
-	buffer := aheads.Get().(*[]byte)
+	pool := &smallReads
+	if w.busy {
+		pool = &largeReads
+	}
+	buffer := pool.Get().(*[]byte)
 	n, err := w.Conn.Read(*buffer)
 	w.busy = n == len(*buffer)
 	if n == 0 {
-		aheads.Put(buffer)
-		return err
+		pool.Put(buffer)
+		return !isTimeout(err) // the library will meet any other error itself
 	}
-	w.ahead, w.rest = buffer, (*buffer)[:n] // an error comes again with the next read
-	return nil
+	w.ahead, w.pool, w.rest = buffer, pool, (*buffer)[:n]
+	return true
+}
+
+// Read is for the library.
+func (w *wire) Read(p []byte) (int, error) {
+	if len(w.rest) > 0 {
+		n := copy(p, w.rest)
+		w.drop(n)
+		return n, nil
+	}
+	if !w.until.IsZero() {
+		w.until = time.Time{}
+		w.SetReadDeadline(w.until) // await's deadline is not for the rest of a frame
+	}
+	return w.Conn.Read(p)
+}
+
+// buffered is what comes next, as far as it has been read in one piece.
+func (w *wire) buffered() []byte {
+	if n := w.library.Buffered(); n > 0 {
+		p, _ := w.library.Peek(n)
+		return p
+	}
+	return w.rest
+}
+
+// discard drops the first n octets of what is buffered.
+func (w *wire) discard(n int) {
+	if w.library.Buffered() > 0 {
+		w.library.Discard(n)
+	} else {
+		w.drop(n)
+	}
+}
+
+// drop takes n octets off what was read ahead.
+func (w *wire) drop(n int) {
+	if w.rest = w.rest[n:]; len(w.rest) == 0 {
+		w.pool.Put(w.ahead)
+		w.ahead, w.pool, w.rest = nil, nil, nil
+	}
+}
+
+// SetReadDeadline does nothing once expire was called.
+func (w *wire) SetReadDeadline(t time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.final {
+		return nil
+	}
+	return w.Conn.SetReadDeadline(t)
+}
+
+// expire sets a read deadline that stays, for a connection that is closing.
+func (w *wire) expire(t time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.final = true
+	w.Conn.SetReadDeadline(t)
 }
 
 // Write passes the answer to the upgrade. What follows can only be a close frame, since
@@ -98,8 +162,13 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if rw.Reader.Buffered() > 0 {
+		conn.Close()
+		return nil, nil, errors.New("zws: the client sent data before the answer to its upgrade")
+	}
 	h.wire.Conn = conn
-	return h.wire, rw, nil
+	h.wire.library = bufio.NewReaderSize(h.wire, libraryBuffer)
+	return h.wire, bufio.NewReadWriter(h.wire.library, rw.Writer), nil
 }
 
 // noBuffers gives the library a write buffer only if it ever asks for one; it never does.
@@ -112,7 +181,6 @@ func (noBuffers) Put(any)  {}
 // cannot, the client has been told by an HTTP status.
 func upgrade(w http.ResponseWriter, r *http.Request, subprotocol string) (*websocket.Conn, *wire, error) {
 	u := websocket.Upgrader{
-		ReadBufferSize:  readBuffer,
 		WriteBufferPool: noBuffers{},
 		CheckOrigin:     func(*http.Request) bool { return true }, // checked before
 	}

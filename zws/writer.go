@@ -98,7 +98,7 @@ func (w *writer) flush() bool {
 		w.conn.SetWriteDeadline(time.Now().Add(w.timeout))
 		if err := b.writeTo(w.conn); err != nil {
 			w.session.Close(writeError(err))
-			w.conn.Close()
+			w.session.closeConn()
 			return false
 		}
 		if last {

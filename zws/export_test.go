@@ -1,0 +1,5 @@
+package zws
+
+import "time"
+
+func init() { attention = 25 * time.Millisecond }

@@ -1,0 +1,22 @@
+//go:build !linux
+
+package zws
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Poller is there on Linux only.
+type Poller struct{}
+
+// NewPoller fails with errors.ErrUnsupported on this system.
+func NewPoller() (*Poller, error) {
+	return nil, fmt.Errorf("zws: no epoll: %w", errors.ErrUnsupported)
+}
+
+// Close does nothing.
+func (p *Poller) Close() error { return nil }
+
+func (p *Poller) watch(*Session) bool { return false }
+func (p *Poller) forget(*Session)     {}
