@@ -3,18 +3,57 @@ package fanout
 import "bytes"
 
 // trie holds the subscriptions by topic: a radix tree, in which an edge is the longest run
-// of octets without a branch.
+// of octets without a branch. With many topics, matching is a walk through cold memory, so
+// a node has what the walk needs close together: most steps touch the node and one child.
 type trie struct {
 	root node
 	size int // subscriptions
 }
 
 type node struct {
-	edge         []byte // the octets that lead here from the parent
-	first        []byte // the first octet of each child's edge
-	children     []*node
-	parent       *node
+	few          [16]byte // the first octet of each child's edge, unless they are more
+	children     []child
 	subscription *subscription // nil if no subscription ends here
+	edge         []byte        // the octets that lead here from the parent
+	many         []byte        // in place of few
+	parent       *node
+}
+
+// child is a node and the beginning of its edge.
+type child struct {
+	label [7]byte
+	size  uint8 // of the edge; long if it does not fit
+	*node
+}
+
+const long = 0xFF
+
+func newChild(n *node) child {
+	c := child{size: uint8(len(n.edge)), node: n}
+	if copy(c.label[:], n.edge) < len(n.edge) {
+		c.size = long
+	}
+	return c
+}
+
+// leads tells whether topic goes on with the edge to c, and what follows it.
+func (c *child) leads(topic []byte) (rest []byte, ok bool) {
+	if c.size == long {
+		return bytes.CutPrefix(topic, c.edge)
+	}
+	n := int(c.size)
+	if len(topic) < n || string(topic[:n]) != string(c.label[:n]) {
+		return nil, false
+	}
+	return topic[n:], true
+}
+
+// find is where the child whose edge begins with first is; -1 if there is none.
+func (n *node) find(first byte) int {
+	if n.many != nil {
+		return bytes.IndexByte(n.many, first)
+	}
+	return bytes.IndexByte(n.few[:len(n.children)], first)
 }
 
 // match appends every subscription that is a prefix of topic to dst, shortest first.
@@ -26,15 +65,16 @@ func (t *trie) match(dst []*subscription, topic []byte) []*subscription {
 		if len(topic) == 0 {
 			return dst
 		}
-		i := bytes.IndexByte(n.first, topic[0])
+		i := n.find(topic[0])
 		if i < 0 {
 			return dst
 		}
-		n = n.children[i]
-		if !bytes.HasPrefix(topic, n.edge) {
+		c := &n.children[i]
+		rest, ok := c.leads(topic)
+		if !ok {
 			return dst
 		}
-		topic = topic[len(n.edge):]
+		n, topic = c.node, rest
 	}
 }
 
@@ -42,12 +82,16 @@ func (t *trie) match(dst []*subscription, topic []byte) []*subscription {
 func (t *trie) get(topic []byte) *subscription {
 	n := &t.root
 	for len(topic) > 0 {
-		i := bytes.IndexByte(n.first, topic[0])
-		if i < 0 || !bytes.HasPrefix(topic, n.children[i].edge) {
+		i := n.find(topic[0])
+		if i < 0 {
 			return nil
 		}
-		n = n.children[i]
-		topic = topic[len(n.edge):]
+		c := &n.children[i]
+		rest, ok := c.leads(topic)
+		if !ok {
+			return nil
+		}
+		n, topic = c.node, rest
 	}
 	return n.subscription
 }
@@ -57,28 +101,35 @@ func (t *trie) put(s *subscription) {
 	t.size++
 	n, rest := &t.root, s.topic
 	for len(rest) > 0 {
-		i := bytes.IndexByte(n.first, rest[0])
+		i := n.find(rest[0])
 		if i < 0 {
-			n = n.add(rest)
+			lower := &node{edge: rest, parent: n}
+			n.add(lower)
+			n = lower
 			break
 		}
-		child := n.children[i]
-		common := commonPrefix(child.edge, rest)
-		if common < len(child.edge) {
-			child = child.split(common)
-			n.children[i] = child
+		lower := n.children[i].node
+		common := commonPrefix(lower.edge, rest)
+		if common < len(lower.edge) {
+			lower = lower.split(common)
+			n.children[i] = newChild(lower)
 		}
-		n, rest = child, rest[common:]
+		n, rest = lower, rest[common:]
 	}
 	n.subscription, s.node = s, n
 }
 
-// add hangs a new child with this edge below n.
-func (n *node) add(edge []byte) *node {
-	child := &node{edge: edge, parent: n}
-	n.first = append(n.first, edge[0])
-	n.children = append(n.children, child)
-	return child
+// add hangs c below n.
+func (n *node) add(c *node) {
+	switch i := len(n.children); {
+	case n.many != nil:
+		n.many = append(n.many, c.edge[0])
+	case i < len(n.few):
+		n.few[i] = c.edge[0]
+	default:
+		n.many = append(n.few[:], c.edge[0])
+	}
+	n.children = append(n.children, newChild(c))
 }
 
 // split puts a new node in front of n that takes the first octets of n's edge. The caller
@@ -86,8 +137,22 @@ func (n *node) add(edge []byte) *node {
 func (n *node) split(at int) *node {
 	upper := &node{edge: n.edge[:at], parent: n.parent}
 	n.edge, n.parent = n.edge[at:], upper
-	upper.first, upper.children = []byte{n.edge[0]}, []*node{n}
+	upper.add(n)
 	return upper
+}
+
+// drop takes child i away; the last takes its place.
+func (n *node) drop(i int) {
+	last := len(n.children) - 1
+	n.children[i] = n.children[last]
+	n.children[last] = child{}
+	n.children = n.children[:last]
+	if n.many != nil {
+		n.many[i] = n.many[last]
+		n.many = n.many[:last]
+		return
+	}
+	n.few[i] = n.few[last]
 }
 
 // remove takes s out, and the nodes that nothing needs without it.
@@ -96,13 +161,8 @@ func (t *trie) remove(s *subscription) {
 	n := s.node
 	n.subscription, s.node = nil, nil
 	if n.parent != nil && len(n.children) == 0 {
-		parent := n.parent
-		i := bytes.IndexByte(parent.first, n.edge[0])
-		last := len(parent.children) - 1
-		parent.first[i], parent.children[i] = parent.first[last], parent.children[last]
-		parent.children[last] = nil
-		parent.first, parent.children = parent.first[:last], parent.children[:last]
-		n = parent
+		n.parent.drop(n.parent.find(n.edge[0]))
+		n = n.parent
 	}
 	n.join()
 }
@@ -113,10 +173,10 @@ func (n *node) join() {
 	if n.parent == nil || n.subscription != nil || len(n.children) != 1 {
 		return
 	}
-	child := n.children[0]
-	child.edge = append(bytes.Clone(n.edge), child.edge...)
-	child.parent = n.parent
-	n.parent.children[bytes.IndexByte(n.parent.first, n.edge[0])] = child
+	lower := n.children[0].node
+	lower.edge = append(bytes.Clone(n.edge), lower.edge...)
+	lower.parent = n.parent
+	n.parent.children[n.parent.find(n.edge[0])] = newChild(lower)
 }
 
 func commonPrefix(a, b []byte) int {

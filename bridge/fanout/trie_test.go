@@ -9,11 +9,18 @@ import (
 	"testing"
 )
 
-// word makes a topic of few different octets, so that many are prefixes of each other.
+// word makes a topic of few different octets, so that many are prefixes of each other; now
+// and then a long one, or one that begins with any octet.
 func word(r *rand.Rand) []byte {
 	w := make([]byte, r.IntN(7))
 	for i := range w {
 		w[i] = "ab\x00"[r.IntN(3)]
+	}
+	switch r.IntN(4) {
+	case 0:
+		w = append(bytes.Repeat([]byte{'l'}, r.IntN(20)), w...)
+	case 1:
+		w = append([]byte{byte(0x80 + r.IntN(40))}, w...)
 	}
 	return w
 }
