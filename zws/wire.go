@@ -25,7 +25,7 @@ type wire struct {
 	ahead   *[]byte       // pooled; nil unless rest holds something
 	pool    *sync.Pool    // where ahead came from
 	rest    []byte        // what was read ahead of the library
-	busy    bool          // the last read ahead filled its buffer, so more is likely to wait
+	busy    bool          // the last read brought as much as a small buffer takes
 	until   time.Time     // the deadline that await has set, if any
 
 	mu    sync.Mutex
@@ -36,11 +36,15 @@ type wire struct {
 // library takes from a hijacked connection.
 const libraryBuffer = 257
 
-// readAheads are the buffers of connections in use: small ones while they wait, large ones
-// while they are busy.
+// The buffers of connections in use: large ones for those that are busy.
+const (
+	smallRead = 512
+	largeRead = 16 << 10
+)
+
 var (
-	smallReads = sync.Pool{New: func() any { b := make([]byte, 512); return &b }}
-	largeReads = sync.Pool{New: func() any { b := make([]byte, 16<<10); return &b }}
+	smallReads = sync.Pool{New: func() any { b := make([]byte, smallRead); return &b }}
+	largeReads = sync.Pool{New: func() any { b := make([]byte, largeRead); return &b }}
 )
 
 // attention is how long a reader waits for a client before it takes it for idle. Shorter
@@ -58,33 +62,46 @@ func (w *wire) await() bool {
 		w.until = now.Add(attention)
 		w.SetReadDeadline(w.until)
 	}
+	n, err := w.fill()
+	return n > 0 || !isTimeout(err) // the library will meet any other error itself
+}
+
+// fill reads ahead.
+func (w *wire) fill() (int, error) {
 	pool := &smallReads
 	if w.busy {
 		pool = &largeReads
 	}
 	buffer := pool.Get().(*[]byte)
 	n, err := w.Conn.Read(*buffer)
-	w.busy = n == len(*buffer)
+	w.busy = n >= smallRead
 	if n == 0 {
 		pool.Put(buffer)
-		return !isTimeout(err) // the library will meet any other error itself
+		return 0, err
 	}
 	w.ahead, w.pool, w.rest = buffer, pool, (*buffer)[:n]
-	return true
+	return n, nil // an error comes again with the next read
 }
 
 // Read is for the library.
 func (w *wire) Read(p []byte) (int, error) {
-	if len(w.rest) > 0 {
-		n := copy(p, w.rest)
-		w.drop(n)
-		return n, nil
+	if len(w.rest) == 0 {
+		if !w.until.IsZero() {
+			w.until = time.Time{}
+			w.SetReadDeadline(w.until) // await's deadline is not for the rest of a frame
+		}
+		if !w.busy || len(p) > libraryBuffer {
+			n, err := w.Conn.Read(p)
+			w.busy = w.busy || n == libraryBuffer && n == len(p)
+			return n, err
+		}
+		if n, err := w.fill(); n == 0 {
+			return 0, err
+		}
 	}
-	if !w.until.IsZero() {
-		w.until = time.Time{}
-		w.SetReadDeadline(w.until) // await's deadline is not for the rest of a frame
-	}
-	return w.Conn.Read(p)
+	n := copy(p, w.rest)
+	w.drop(n)
+	return n, nil
 }
 
 // buffered is what comes next, as far as it has been read in one piece.
