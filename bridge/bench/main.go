@@ -37,7 +37,7 @@ func main() {
 	address := flag.String("address", "", "with -serve: where WebSocket clients connect")
 	feed := flag.String("feed", "", "with -serve: where the publisher is")
 	secure := flag.Bool("tls", false, "with -serve: TLS")
-	only := flag.String("only", "", "regular expression: which of fanout, tls, paced, slow, idle, requests, topics")
+	only := flag.String("only", "", "regular expression: which of fanout, tls, paced, slow, requests, topics, matching, idle")
 	peers := flag.String("peers", "", "regular expression: which peers")
 	duration := flag.Duration("time", 3*time.Second, "of one measurement")
 	repeat := flag.Int("repeat", 3, "measurements of which the median is taken")
@@ -98,6 +98,7 @@ func all(o options) error {
 		{"slow", slowPart},
 		{"requests", requestsPart},
 		{"topics", topicsPart},
+		{"matching", matchingPart},
 		{"idle", idlePart},
 	} {
 		if !o.only.MatchString(part.name) {

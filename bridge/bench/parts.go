@@ -141,6 +141,9 @@ func requestsPart(o options) error {
 		{"zwsbridge, share = requests", startOurs, login("/shared")},
 		{"libzmq proxy ROUTER ↔ DEALER", node("router"), func(srv *server) (*wsConn, error) { return nullLogin(srv, "DEALER") }},
 	} {
+		if !o.peers.MatchString(p.name) {
+			continue
+		}
 		row := []string{p.name}
 		for _, l := range []struct{ clients, flight int }{{1, 1}, {1, 64}, {64, 1}} {
 			f, err := median(o, func() (figures, error) {

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/zwsbridge/zwsbridge/bridge/fanout"
+	"github.com/zwsbridge/zwsbridge/bridge/queue"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// nowhere is the queue of a client that takes everything at once.
+type nowhere struct{}
+
+func (nowhere) PutRange(*queue.Chunk, int, int) error { return nil }
+
+// matching is what the hub itself takes for one message, matched, encoded and handed to
+// the queues, where each client wants 20 of so many topics. There is no network in it.
+func matching(topics, clients int, d time.Duration) time.Duration {
+	names := make([][]byte, topics)
+	for i := range names {
+		names[i] = []byte(topicName(i))
+	}
+	h := fanout.New(fanout.Options{})
+	for i := range clients {
+		m := h.Join(nowhere{}, fanout.MemberOptions{})
+		for k := range 20 {
+			if err := m.Subscribe(names[(i*20+k)%topics]); err != nil {
+				panic(err)
+			}
+		}
+	}
+	rand.Shuffle(topics, func(i, k int) { names[i], names[k] = names[k], names[i] })
+	message := zmtp.Message{nil, make([]byte, messageSize)}
+	n := 0
+	cpu := used()
+	for start := time.Now(); time.Since(start) < d; {
+		for range 5000 {
+			message[0] = names[n%topics]
+			h.Message(message)
+			if n++; n%5 == 0 {
+				h.Flush()
+			}
+		}
+	}
+	return (used() - cpu) / time.Duration(n)
+}
+
+// used is the processor time of this process.
+func used() time.Duration {
+	var r unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &r); err != nil {
+		panic(err)
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
+
+// matchingPart shows how matching grows with topics and clients.
+func matchingPart(o options) error {
+	counts := []int{2000, 20000, 200000}
+	t := newTable("20 topics for each client: ns of CPU in the hub for a message (its deliveries)", "2,000 topics", "20,000 topics", "200,000 topics")
+	var lines []line
+	for _, clients := range []int{100, 1000, 10000} {
+		l := line{name: fmt.Sprintf("%d clients", clients)}
+		row := []string{l.name}
+		for _, topics := range counts {
+			took := matching(topics, clients, o.duration)
+			row = append(row, fmt.Sprintf("%d (%.2f)", took.Nanoseconds(), float64(clients)*20/float64(topics)))
+			l.x, l.y = append(l.x, float64(topics)), append(l.y, float64(took.Nanoseconds()))
+		}
+		t.row(row...)
+		lines = append(lines, l)
+	}
+	t.print()
+	return draw(beside(o.plot, "matching"), "Matching in the hub, 20 topics for each client", "topics", "ns for a message", lines)
+}
+
+// beside is the file for a further plot.
+func beside(file, what string) string {
+	ext := filepath.Ext(file)
+	return strings.TrimSuffix(file, ext) + "-" + what + ext
+}
