@@ -20,7 +20,7 @@ import (
 const patience = 60 * time.Second
 
 // missing names the peers that could not be installed, as the script run tells: npm,
-// python3-zmq, chromium, nginx.
+// python3-zmq, chromium, nginx, rabbitmq-server.
 const missing = "ZWSBRIDGE_INTEROP_MISSING"
 
 // need skips a test whose peers could not be installed. run has said so by name, and it
