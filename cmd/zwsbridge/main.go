@@ -83,7 +83,7 @@ Exit codes: 0 done, 1 failed at work, 2 usage or configuration, 3 refused by the
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		newServe(), newCheck(), newDemo(),
-		newKeygen(), newPasswd(),
+		newKeygen(), newPasswd(), newToken(),
 		newSub(), newPush(), newReq(), newDealer(),
 		newVersion(),
 	)
