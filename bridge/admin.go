@@ -40,6 +40,7 @@ const maxAdminToken = 4 << 10
 //	GET  /summary          JSON: who asks, connections, counts by route and by code
 //	GET  /sessions         JSON, one object a session
 //	GET  /backends         JSON, one object an endpoint or a peer that has dialled in
+//	GET  /identities       JSON, ?user= or ?id= of a token endpoint's identity_map
 //	POST /sessions/kick    JSON {"session": 7} or {"user": "alice"}: ends them with 4401
 //
 // Everything else than the first four lines wants, as a Bearer token, by Basic or by the
@@ -61,6 +62,7 @@ func (b *Bridge) AdminHandler() http.Handler {
 	mux.Handle("GET /summary", b.permit(tagMonitoring, b.serveSummary))
 	mux.Handle("GET /sessions", b.permit(tagMonitoring, b.serveSessions))
 	mux.Handle("GET /backends", b.permit(tagMonitoring, b.serveBackends))
+	mux.Handle("GET /identities", b.permit(tagMonitoring, b.serveIdentities))
 	mux.Handle("POST /sessions/kick", b.permit(tagAdministrator, b.serveKick))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !b.knownHost(r) {

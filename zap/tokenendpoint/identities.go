@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // lockTimeout is how long [OpenIdentities] waits for another process to let go of the file.
@@ -30,7 +31,7 @@ type Identities struct {
 func OpenIdentities(file string) (*Identities, error) {
 	db, err := bbolt.Open(file, 0o600, &bbolt.Options{Timeout: lockTimeout})
 	switch {
-	case errors.Is(err, bbolt.ErrTimeout):
+	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, fmt.Errorf("identities in %s: the file is in use", file)
 	case err != nil:
 		return nil, fmt.Errorf("identities in %s: %w", file, err)
