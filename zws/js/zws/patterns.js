@@ -120,7 +120,7 @@ export class Req extends Readable(Socket) {
 
 /** Subscriptions hold for all connections, those to come included. */
 export class Sub extends Readable(Socket) {
-  #topics = new Map(); // how often each is subscribed to; by the topic's octets, as text of bytes
+  #topics = new Map(); // how often each is subscribed to
 
   constructor(options, type = 'SUB') {
     super(type, options);
@@ -137,7 +137,7 @@ export class Sub extends Readable(Socket) {
 
   /** Only the first subscription to a topic and the end of the last go to the server. */
   _subscribe(on, topic) {
-    const key = String.fromCharCode(...topic), count = (this.#topics.get(key)?.count ?? 0) + (on ? 1 : -1);
+    const key = topic.join(), count = (this.#topics.get(key)?.count ?? 0) + (on ? 1 : -1);
     if (count < 0) return;
     if (count) this.#topics.set(key, { topic, count });
     else this.#topics.delete(key);

@@ -1,0 +1,105 @@
+//go:build interop
+
+package interop
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zap/remote"
+)
+
+// TestClientReturns: a bridge that is restarted is found again, subscriptions and all.
+func TestClientReturns(t *testing.T) {
+	need(t, "npm")
+	libzmq := start(t, "libzmq.mjs")
+	for _, where := range []string{"node", "chromium", "firefox"} {
+		t.Run(where, func(t *testing.T) {
+			client := place(t, where)
+			h := newHome(t)
+			h.pages()
+			publisher := libzmq.bind(t, "XPUB", nil)
+			text := strings.Replace(everybody, "[server]", "[server]\nstatic = \"www\"", 1) +
+				routeAt("/live", "SUB", publisher.endpoint, anyLogin)
+			url, end := h.bridgeAt("127.0.0.1:0", text)
+			sub := client.open(t, order{Type: "SUB", Connect: url + "live", Subscribe: []string{"house/"},
+				Options: withPassword("alice", secrets["alice"]).with("http" + strings.TrimPrefix(url, "ws"))})
+			sub.wait("ready")
+			publisher.expect("\x01house/")
+
+			end()
+			if e := sub.wait("disconnect"); e.Code != 1001 {
+				t.Errorf("the client is told %d %q, want 1001", e.Code, e.Reason)
+			}
+			publisher.expect("\x00house/")
+			h.bridgeAt(strings.Trim(strings.TrimPrefix(url, "ws:"), "/"), text)
+			e := sub.next()
+			for e.Event == "disconnect" {
+				e = sub.next()
+			}
+			if e.Event != "recovered" {
+				t.Fatalf("the client tells %+v, want recovered", e)
+			}
+			publisher.expect("\x01house/")
+			publisher.send("house/1", "21")
+			sub.expect("house/1", "21")
+		})
+	}
+}
+
+// TestClientRenews: a new token goes out on the live connection when the bridge says that
+// the login is about to end; without a newer one it ends.
+func TestClientRenews(t *testing.T) {
+	need(t, "npm")
+	libzmq := start(t, "libzmq.mjs")
+	for _, where := range []string{"node", "chromium"} {
+		t.Run(where, func(t *testing.T) {
+			client := place(t, where)
+			h := newHome(t)
+			h.pages()
+			server, err := remote.Listen(remote.ServerOptions{Endpoint: "ipc://" + h.path("zap.sock"), Handler: zap.HandlerFunc(shortLogins)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer server.Close()
+			worker := libzmq.bind(t, "ROUTER", nil)
+			url := h.bridge(fmt.Sprintf("[server]\nstatic = \"www\"\n[zap]\nchain = [ { authn = \"central\" } ]\n"+
+				"[auth.central]\ntype = \"zap\"\nendpoint = %q\n", server.Endpoint()) + routeAt("/work", "DEALER", worker.endpoint))
+			dealer := client.open(t, order{Type: "DEALER", Connect: url + "work",
+				Options: credentials{"mechanism": "BEARER", "tokens": []string{"first", "second"}}.with("http" + strings.TrimPrefix(url, "ws"))})
+			dealer.wait("ready")
+			dealer.wait("expiring")
+			// The bridge may tell of the second's end before it takes it.
+			var told []string
+			for len(told) < 2 {
+				told = append(told, dealer.next().Event)
+			}
+			slices.Sort(told)
+			equal(t, told, "expiring", "renewed")
+			dealer.send("still here")
+			m := worker.wait("message").Frames
+			equal(t, m[1:], "still here")
+			if e := dealer.wait("disconnect"); e.Code != 4401 {
+				t.Errorf("the client is told %d %q, want 4401", e.Code, e.Reason)
+			}
+			dealer.refusedFor(4401, 0, "the login has expired, and there is no newer token")
+		})
+	}
+}
+
+// shortLogins takes two tokens, of which the first is to be renewed soon and the second ends.
+func shortLogins(_ context.Context, r *zap.Request) (*zap.Reply, error) {
+	// The bridge warns 30 s before the end.
+	seconds := map[string]int{"first": 32, "second": 3}[string(r.Credentials[0])]
+	if seconds == 0 {
+		return &zap.Reply{Status: zap.Refused}, nil
+	}
+	end := time.Now().Add(time.Duration(seconds) * time.Second)
+	return &zap.Reply{Status: zap.OK, UserID: "alice", Metadata: zap.Metadata{{Name: "Expires", Value: strconv.FormatInt(end.Unix(), 10)}}}, nil
+}
