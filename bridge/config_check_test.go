@@ -349,6 +349,7 @@ func TestCheckSession(t *testing.T) {
 		{aRoute + `stamp = "header"`, `route[0].stamp: is "header"`},
 		{sub + `stamp = "frame"`, `route[0].stamp: is "frame" on a SUB route, whose clients send nothing`},
 		{aRoute + "stamp = \"routing-id\"\nshare = \"requests\"", `route[0].stamp: is "routing-id" on a route whose clients share`},
+		{strings.Replace(aRoute, "DEALER", "PUSH", 1) + `stamp = "routing-id"`, `route[0].stamp: is "routing-id" on a PUSH route`},
 		{aRoute + "stamp = \"routing-id\"\nrouting_id = \"client\"", `want only one of them`},
 		{aRoute + `on_wide = "widen"`, `route[0].on_wide: is "widen": want "refuse" or "narrow"`},
 		{aRoute + `separator = "::"`, `route[0].separator: is "::": want one ASCII character`},

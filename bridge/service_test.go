@@ -70,6 +70,7 @@ type httpService struct {
 	*httptest.Server
 	allows  func(path string, f func(string) string) bool
 	topics  atomic.Int64
+	stuck   atomic.Pointer[chan struct{}] // questions about eve's topics wait for it
 	broken  atomic.Bool
 	holding atomic.Pointer[chan struct{}] // logins wait for it
 }
@@ -85,6 +86,9 @@ func newHTTPService(t *testing.T, allows func(path string, f func(string) string
 			return
 		case r.URL.Path == "/topic":
 			s.topics.Add(1)
+			if stuck := s.stuck.Load(); stuck != nil && f("username") == "eve" {
+				<-*stuck
+			}
 		case r.URL.Path == "/user":
 			if hold := s.holding.Load(); hold != nil {
 				<-*hold
@@ -291,7 +295,8 @@ func frames(text ...string) zmtp.Message {
 }
 
 // TestLoginStorm: while more logins than there are connections to the service wait for it,
-// who is in goes on, topics that nobody was asked about yet included.
+// and a message of another client does, who is in goes on, topics that nobody was asked
+// about yet included.
 func TestLoginStorm(t *testing.T) {
 	s := newHTTPService(t, func(string, func(string) string) bool { return true })
 	url, _ := start(t, `
@@ -301,7 +306,12 @@ chain = [ { authn = "app" } ]
 `+s.config()+fmt.Sprintf("[[route]]\npath = \"/d\"\nsocket = \"DEALER\"\nconnect = [%q]\n", peering(t, zmtp.ROUTER).endpoint))
 	in := connect(t, url+"/d", as("alice", zmtp.DEALER))
 
+	eve := connect(t, url+"/d", as("eve", zmtp.DEALER))
 	hold := make(chan struct{})
+	s.stuck.Store(&hold)
+	if err := eve.Send(frames("topic")); err != nil {
+		t.Fatal(err)
+	}
 	s.holding.Store(&hold)
 	var storm sync.WaitGroup
 	for i := range 200 {
@@ -324,6 +334,9 @@ chain = [ { authn = "app" } ]
 	}
 	close(hold)
 	storm.Wait()
+	if _, err := eve.Recv(); err != nil {
+		t.Error(err)
+	}
 }
 
 // read loads another configuration beside the same files.

@@ -2,9 +2,11 @@ package httpauth
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -411,6 +413,40 @@ func TestCache(t *testing.T) {
 	}
 }
 
+// TestCacheIsBounded: of more topics than are kept the latest are remembered.
+func TestCacheIsBounded(t *testing.T) {
+	var topics atomic.Int64
+	s := serve(t, func(path string, _ url.Values) string {
+		if path == "/auth/topic" {
+			topics.Add(1)
+		}
+		return "allow"
+	})
+	o := s.options()
+	o.Resource, o.Cache, o.CacheEntries = "", time.Hour, 10
+	devices := rightsOn(t, open(t, o), "devices").Topics
+	send := func(n int) (questions int64) {
+		before := topics.Load()
+		if err := devices.Send(t.Context(), fmt.Append(nil, n)); err != nil {
+			t.Fatal(err)
+		}
+		return topics.Load() - before
+	}
+	for n := range 11 {
+		if send(n) != 1 {
+			t.Errorf("topic %d was not asked about", n)
+		}
+	}
+	for n := 10; n > 0; n-- {
+		if send(n) != 0 {
+			t.Errorf("topic %d is not remembered", n)
+		}
+	}
+	if send(0) != 1 {
+		t.Error("the topic beyond the limit is remembered")
+	}
+}
+
 func TestSecretsStayOut(t *testing.T) {
 	dead := httptest.NewServer(http.NotFoundHandler())
 	dead.Close()
@@ -436,6 +472,51 @@ func TestOptions(t *testing.T) {
 		if c, err := New(o); err == nil {
 			t.Errorf("%s was taken", name)
 			c.Close()
+		}
+	}
+}
+
+// TestDecisions: whatever is asked, in whatever order, with a cache and without, what is
+// allowed is exactly what the service allows.
+func TestDecisions(t *testing.T) {
+	allows := func(user, vhost, name, permission, key string) bool {
+		sum := sha256.Sum256([]byte(strings.Join([]string{user, vhost, name, permission, key}, "\x00")))
+		return sum[0]%3 > 0
+	}
+	s := serve(t, func(path string, f url.Values) string {
+		if path == "/auth/user" || allows(f.Get("username"), f.Get("vhost"), f.Get("name"), f.Get("permission"), f.Get("routing_key")) {
+			return "allow"
+		}
+		return "deny"
+	})
+	o := s.options()
+	o.Vhost = ""
+	bare := open(t, o)
+	o.Cache, o.CacheEntries = time.Hour, 20
+	cached := open(t, o)
+	random := rand.New(rand.NewPCG(1, 2))
+	// Fields that run into one another if they are only joined.
+	words := []string{"a", "aa", "a a", "a&b=c", "", "é\xff", "a%00"}
+	word := func() string { return words[random.IntN(len(words))] }
+	for range 2000 {
+		c := []*Client{bare, cached}[random.IntN(2)]
+		user, vhost, name, key := "u"+word(), word(), word(), word()
+		access, err := c.login(user, nil, "").On(t.Context(), vhost, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		attached := allows(user, vhost, name, "read", "")
+		if access.Read != attached {
+			t.Fatalf("%q attaches to %q in %q: %v", user, name, vhost, access.Read)
+		}
+		if !attached {
+			continue
+		}
+		for permission, ask := range map[string]func(context.Context, []byte) error{"read": access.Topics.Receive, "write": access.Topics.Send} {
+			want := allows(user, vhost, name, permission, "") && allows(user, vhost, name, permission, key)
+			if err := ask(t.Context(), []byte(key)); (err == nil) != want || err != nil && !errors.Is(err, zap.ErrDenied) {
+				t.Fatalf("%q, %s of %q on %q in %q: %v, want allowed: %v", user, permission, key, name, vhost, err, want)
+			}
 		}
 	}
 }
