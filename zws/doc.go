@@ -10,19 +10,21 @@
 // The client hears READY only after [Options].Open has returned, so that a login that
 // fails further behind can still be told in READY's place.
 //
-// A session is a login on one WebSocket. A [Channel] is one socket on it: it has a socket
-// type, is read with [Channel.ReadMessage] and writes what its [Source] holds. A plain
-// ZWS connection is a session with one channel.
+// A session is a login on one WebSocket. A [Channel] is one socket on it: it is read with
+// [Channel.ReadMessage] or [Channel.Serve] and writes what its [Source] holds. A plain ZWS
+// connection is a session with one channel.
 //
-// At most one goroutine reads a session: whoever calls ReadMessage. At most one writes
-// it: the session starts a writer when something is queued, which asks the source, puts
-// everything into one write, and ends when nothing is left.
+// At most one goroutine reads a session: whoever calls ReadMessage; with Serve and a
+// [Poller] none while the client is idle. At most one writes it: the session starts a
+// writer when something is queued, which asks the source, puts everything into one write,
+// and ends when nothing is left.
 //
 // # Dialects
 //
 // ZWS2.0 (45/ZWS) bare and with a mechanism (ZWS2.0/NULL, ZWS2.0/PLAIN, ZWS2.0/CURVE,
 // ZWS2.0/BEARER, and the same with "+" for "/", because a browser cannot offer "/"),
-// ZWS1.0 (39/ZWS), WSNetMQ (JSMQ, NetMQ.WebSockets) and webtalk's form of ZWS1.0.
+// ZWS1.0 (39/ZWS), WSNetMQ (JSMQ, NetMQ.WebSockets), webtalk's form of ZWS1.0, and
+// ZWSJSON1.0 for pages without a library.
 //
 // # Errors
 //
