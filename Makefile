@@ -6,12 +6,12 @@ STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Modules of their own, so that the peers they test against are no dependencies of ours.
 MODULES      = certs/acmetest
 
-.PHONY: build test lint cross unit modules interop fuzz cover bench clean
+.PHONY: build test lint cross unit modules js interop fuzz cover bench clean
 
 build:
 	$(GO) build -trimpath -o zwsbridge ./cmd/zwsbridge
 
-test: lint cross unit modules interop
+test: lint cross unit modules js interop
 
 lint:
 	@bad=$$(find . -name '*.go' -not -path '*/node_modules/*' | xargs gofmt -l); \
@@ -32,6 +32,11 @@ modules:
 	@for m in $(MODULES); do \
 	   echo "module $$m"; (cd $$m && $(GO) vet ./... && $(GO) test -race ./...) || exit 1; \
 	 done
+
+# The browser's client, without a browser; the script says so if there is no Node, and fails
+# for it where CI=true.
+js:
+	zws/js/run
 
 # Peers that nobody here wrote; the script says which of them it could not install, and
 # fails for it where CI=true.
