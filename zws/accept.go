@@ -174,6 +174,9 @@ func (h *handshake) consider(r *http.Request) error {
 		h.credentials, unreadable = httpCredentials(r, o)
 		h.login.Mechanism = h.credentials.mechanism
 	}
+	if h.login.Multiplexed = d.multiplexed; d.multiplexed && o.ServeChannel == nil {
+		return notTaken("several channels on a connection are not taken here")
+	}
 	if d.late {
 		h.unreadable = unreadable // of no interest to a client that brings its own
 		return h.typeTaken()

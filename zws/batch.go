@@ -43,6 +43,7 @@ type Batch struct {
 	vectored bool
 	size     int
 	err      error
+	channel  *muxChannel // whose turn it is, on a session with many
 }
 
 var batches = sync.Pool{New: func() any { return new(Batch) }}
@@ -69,7 +70,8 @@ func (b *Batch) reset() {
 
 // Full tells that no more should be appended; what is appended all the same is written.
 func (b *Batch) Full() bool {
-	return b.size >= batchSize || len(b.pieces) >= batchPieces || b.err != nil
+	return b.size >= batchSize || len(b.pieces) >= batchPieces || b.err != nil ||
+		b.channel != nil && b.channel.budget <= 0
 }
 
 // Message appends m in the codec of the session. Its frames must not be changed until
@@ -104,6 +106,14 @@ func (b *Batch) encoded(encode func(dst []byte) []byte) {
 // p is not changed and must not change until the batch is written: several sessions may
 // share it.
 func (b *Batch) Octets(p []byte) {
+	if b.channel != nil {
+		b.channel.deliver(b, p)
+		return
+	}
+	b.octets(p)
+}
+
+func (b *Batch) octets(p []byte) {
 	b.size += len(p)
 	if !b.vectored || len(p) < copyBelow {
 		b.own = append(b.own, p...)

@@ -6,6 +6,9 @@ import "encoding/binary"
 // not wait for the network. It may be called by the goroutine that calls ReadMessage. False
 // tells nothing.
 func (c *Channel) Buffered() bool {
+	if c.mux != nil {
+		return c.mux.buffered()
+	}
 	return len(c.first) > 0 || c.session.wire.whole(c.session.dialect.frames.more)
 }
 

@@ -12,7 +12,8 @@ import (
 // comparable: two that are equal give equal octets. They hold no state and may be used by
 // any goroutine.
 type Codec interface {
-	// AppendMessage appends m, WebSocket headers included, to dst.
+	// AppendMessage appends m, WebSocket headers included, to dst; in ZWSMUX1.0 without
+	// them, since a header tells the number that the client has given its channel.
 	AppendMessage(dst []byte, m zmtp.Message) []byte
 }
 

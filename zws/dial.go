@@ -76,7 +76,7 @@ func Dial(ctx context.Context, rawURL string, o DialOptions) (*Client, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, o.HandshakeTimeout, zmtp.ErrHandshakeTimeout)
 	defer cancel()
-	ws, err := o.upgrade(ctx, rawURL)
+	ws, err := o.upgrade(ctx, rawURL, o.subprotocol())
 	if err != nil {
 		return nil, err
 	}
@@ -125,9 +125,8 @@ func (o *DialOptions) subprotocol() string {
 	return "ZWS2.0" + separator + string(o.Security.Name())
 }
 
-// upgrade connects and makes the WebSocket.
-func (o *DialOptions) upgrade(ctx context.Context, rawURL string) (*websocket.Conn, error) {
-	name := o.subprotocol()
+// upgrade connects and makes the WebSocket with that subprotocol.
+func (o *DialOptions) upgrade(ctx context.Context, rawURL, name string) (*websocket.Conn, error) {
 	dialer := websocket.Dialer{
 		NetDialContext:  o.NetDial,
 		Proxy:           http.ProxyFromEnvironment,

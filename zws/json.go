@@ -135,7 +135,7 @@ func (h *handshake) awaitLogin(ctx context.Context) error {
 	if request.op != opLogin {
 		return &CloseError{Code: CodeProtocol, Reason: `the first object has to be {"op":"login",…}`}
 	}
-	if err := h.chooseCredentials(request); err != nil {
+	if err := h.chooseCredentials(request.credentials()); err != nil {
 		return err
 	}
 	if err := h.authenticate(ctx); err != nil {
@@ -154,14 +154,23 @@ func (h *handshake) receiveObject() (*jsonRequest, error) {
 	return h.session.readRequest(h.options.MaxHandshake)
 }
 
-// chooseCredentials takes the credentials of a login object in place of those of the HTTP
-// request, and tells whether the route takes their kind.
-func (h *handshake) chooseCredentials(r *jsonRequest) error {
+// credentials are those of a login object.
+func (r *jsonRequest) credentials() credentials {
 	switch {
 	case r.has["token"]:
-		h.credentials = bearer(r.token)
+		return bearer(r.token)
 	case r.has["user"]:
-		h.credentials = credentials{zap.PLAIN, [][]byte{[]byte(r.user), []byte(r.password)}}
+		return credentials{zap.PLAIN, [][]byte{[]byte(r.user), []byte(r.password)}}
+	}
+	return credentials{mechanism: zap.NULL}
+}
+
+// chooseCredentials takes the client's own credentials, if it has any, in place of those of
+// the HTTP request, and tells whether the route takes their kind.
+func (h *handshake) chooseCredentials(own credentials) error {
+	switch {
+	case own.mechanism != zap.NULL:
+		h.credentials = own
 	case h.unreadable != nil:
 		return h.unreadable
 	}

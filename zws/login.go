@@ -25,6 +25,10 @@ type Login struct {
 	// RoutingID is what the client calls itself; empty if it gave nothing. At most 255
 	// octets.
 	RoutingID []byte
+	// Multiplexed tells that this is a login for channels that the client will open
+	// (ZWSMUX1.0): SocketType and RoutingID mean nothing, and Options.Open has nothing to
+	// connect.
+	Multiplexed bool
 	// Metadata is what the client told of itself in READY or INITIATE; nil on dialects
 	// without a mechanism.
 	Metadata zap.Metadata

@@ -15,6 +15,7 @@ const (
 	DefaultMaxMessage       = 1 << 20  // octets
 	DefaultMaxFrames        = 1000     // frames of one message
 	DefaultMaxHandshake     = 16 << 10 // octets
+	DefaultMaxChannels      = 100      // of one session of ZWSMUX1.0
 	DefaultHandshakeTimeout = 10 * time.Second
 	DefaultPingInterval     = 25 * time.Second
 	DefaultWriteTimeout     = 10 * time.Second
@@ -74,6 +75,17 @@ type Options struct {
 	// renewal. 0 means DefaultMaxHandshake.
 	MaxHandshake int64
 
+	// ServeChannel, if not nil, lets clients of ZWSMUX1.0 in, and is called for each channel
+	// that one opens, by a goroutine that lives as long as it runs: it connects what
+	// c.Request asks for, attaches a Source, calls c.Opened and reads c until an error.
+	// When it returns, the channel is closed and the client told what Cause makes of the
+	// error. ctx ends with the channel. It is not called before Accept's caller reads the
+	// session's own channel, which gives no messages, only the end.
+	ServeChannel func(ctx context.Context, c *Channel) error
+	// MaxChannels limits the channels that are open on one session. 0 means
+	// DefaultMaxChannels. One more is refused with 4429.
+	MaxChannels int
+
 	// HandshakeTimeout is how long we wait for the client during the handshake, all
 	// waits together; what the ZAP handler and Open take does not count. 0 means
 	// DefaultHandshakeTimeout. A client that is later is refused with 4408.
@@ -123,6 +135,7 @@ func (o Options) withDefaults() (*Options, error) {
 	setDefault(&o.MaxMessage, DefaultMaxMessage)
 	setDefault(&o.MaxFrames, DefaultMaxFrames)
 	setDefault(&o.MaxHandshake, DefaultMaxHandshake)
+	setDefault(&o.MaxChannels, DefaultMaxChannels)
 	setDefault(&o.HandshakeTimeout, DefaultHandshakeTimeout)
 	setDefault(&o.PingInterval, DefaultPingInterval)
 	setDefault(&o.WriteTimeout, DefaultWriteTimeout)

@@ -20,6 +20,9 @@ const frameOverhead = 64
 // and the error is its cause, a *CloseError. One goroutine reads at a time; after Close it
 // returns within two seconds.
 func (c *Channel) ReadMessage() (zmtp.Message, error) {
+	if c.mux != nil {
+		return c.mux.readMessage()
+	}
 	s := c.session
 	if s.ctx.Err() != nil {
 		return nil, s.Cause()

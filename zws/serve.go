@@ -8,7 +8,8 @@ import (
 // each its own, as if ReadMessage had returned it; an error that it returns ends the
 // session, and ended is called when nothing more comes. Both are called by one goroutine
 // at a time, and with Options.Poller there is none while the client is idle. Serve returns
-// at once. It takes the place of ReadMessage and is called once.
+// at once. It takes the place of ReadMessage, is called once, and is for the one channel of a
+// session.
 func (c *Channel) Serve(handle func(zmtp.Message) error, ended func()) {
 	c.handle, c.ended = handle, ended
 	go c.session.serve()

@@ -22,6 +22,7 @@ type Session struct {
 	login     atomic.Pointer[Login]
 	renewal   *renewal // nil on dialects without one
 	channel   Channel
+	mux       *mux // nil on dialects with one channel
 
 	maxMessage int64
 	maxFrames  int
@@ -78,8 +79,14 @@ func (s *Session) Close(cause error) {
 	s.resume()
 }
 
-// Wait returns when the connection is closed. It does not close it.
-func (s *Session) Wait() { <-s.out.end() }
+// Wait returns when the connection is closed and nothing of the session runs any more,
+// except for a ReadMessage of its one channel. It does not close it.
+func (s *Session) Wait() {
+	<-s.out.end()
+	if s.mux != nil {
+		s.mux.wait()
+	}
+}
 
 // Lost tells a client that asked for notices that n more messages were dropped for it
 // (LOST). Calls before the notice is written add up. It does not block.
@@ -107,43 +114,6 @@ func (s *Session) Expiring(d time.Duration) {
 }
 
 func (s *Session) notices() bool { return s.dialect.tells.listens(s.Login()) }
-
-// Channel is one socket on a session: what a route opens its backends for.
-type Channel struct {
-	session *Session
-	frames  [][]byte // of the message that is being read
-	size    int64
-	first   []zmtp.Message // what the URL asked for, to be read before anything else
-
-	handle func(zmtp.Message) error // see Serve
-	ended  func()
-}
-
-// Session is the session that the channel is on.
-func (c *Channel) Session() *Session { return c.session }
-
-// Codec is how messages of this channel are encoded, if it shares that with others: what
-// it gives may be written with Batch.Octets. ok is false where each session has keys of
-// its own; then only Batch.Message will do.
-func (c *Channel) Codec() (codec Codec, ok bool) {
-	if c.session.dialect.sealed {
-		return nil, false
-	}
-	return c.session.dialect.codec, true
-}
-
-// Attach sets where the channel's output comes from. Call it before the first Wake.
-func (c *Channel) Attach(src Source) {
-	w := &c.session.out
-	w.mu.Lock()
-	w.source = src
-	w.mu.Unlock()
-	w.wake()
-}
-
-// Wake tells that the source has something: a writer is started if none runs. It does not
-// block and costs next to nothing if a writer runs already.
-func (c *Channel) Wake() { c.session.out.wake() }
 
 // encode and flag make a frame of traffic ready for the transport.
 func (s *Session) encode(f zmtp.Frame) (zmtp.Frame, error) {

@@ -40,6 +40,8 @@ type dialect struct {
 	hello bool
 	// renewable tells that a login can be renewed by another HELLO.
 	renewable bool
+	// multiplexed tells that the client opens its channels itself.
+	multiplexed bool
 	// sealed tells that each session encodes with keys of its own.
 	sealed bool
 	// query, if not nil, reads what the URL tells of the client into l.
@@ -75,6 +77,17 @@ var dialects = map[string]*dialect{
 		tells:     jsonObjects{},
 		late:      true,
 		renewable: true,
+	},
+	// PROTOCOL.md, "ZWSMUX1.0": many channels.
+	"ZWSMUX1.0": {
+		login:       (*handshake).awaitMuxLogin,
+		codec:       muxCodec{},
+		read:        (*Channel).readMux,
+		write:       (*Batch).muxMessage,
+		tells:       muxTeller{},
+		late:        true,
+		renewable:   true,
+		multiplexed: true,
 	},
 }
 

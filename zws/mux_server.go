@@ -1,0 +1,264 @@
+package zws
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"sync"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+const (
+	// muxWindow is the credit that a client gets for a new channel, in octets.
+	muxWindow = 64 << 10
+	// muxWrite is from how many octets on messages of a channel go into a WebSocket
+	// message of their own.
+	muxWrite = 16 << 10
+	// maxControl is how many octets of answers may wait for a client that asks and does not
+	// read.
+	maxControl = 256 << 10
+)
+
+// mux is the channels of a session of ZWSMUX1.0. It is the Source of the session's writer,
+// which takes from one channel after the other.
+type mux struct {
+	session *Session
+	options *Options
+	running sync.WaitGroup // ServeChannel
+
+	mu       sync.Mutex
+	channels map[uint32]*muxChannel
+	last     uint32        // the highest number that the client has opened
+	served   int           // calls of ServeChannel, those for channels that were closed included
+	active   []*muxChannel // may have something to write, in turn
+}
+
+// awaitMuxLogin is the first-message rule of ZWSMUX1.0: a login, which ready answers.
+func (h *handshake) awaitMuxLogin(ctx context.Context) error {
+	f, err := h.receiveMux()
+	if err != nil {
+		return err
+	}
+	if err := h.chooseCredentials(f.login); err != nil {
+		return err
+	}
+	if err := h.authenticate(ctx); err != nil {
+		return err
+	}
+	if err := h.open(ctx); err != nil {
+		return err
+	}
+	m := &mux{session: h.session, options: h.options, channels: make(map[uint32]*muxChannel)}
+	h.session.mux = m
+	h.session.channel.Attach(m)
+	m.ready()
+	return nil
+}
+
+// receiveMux reads the login.
+func (h *handshake) receiveMux() (muxFrame, error) {
+	defer h.waitForClient()()
+	p, err := h.session.readOctets(websocket.BinaryMessage, h.options.MaxHandshake)
+	if err != nil {
+		return muxFrame{}, err
+	}
+	defer p.free()
+	f, err := parseMuxFrame(append([]byte(nil), p.octets...)) // the token outlives the buffer
+	if err == nil && f.op != muxLogin {
+		err = muxFault("the first frame has to be a login")
+	}
+	return f, err
+}
+
+// wait returns when no channel is served any more. The session is over, so none is opened.
+func (m *mux) wait() {
+	m.mu.Lock() // after an open that is going on
+	m.mu.Unlock()
+	m.running.Wait()
+}
+
+// ready tells that a login was taken.
+func (m *mux) ready() { m.tell(muxFrame{op: muxReady, number: uint64(m.options.MaxChannels)}) }
+
+// tell queues a frame before data.
+func (m *mux) tell(f muxFrame) {
+	if m.session.ctx.Err() != nil {
+		return // the close frame says it all
+	}
+	out := &m.session.out
+	out.mu.Lock()
+	waiting := len(out.control)
+	out.mu.Unlock()
+	if waiting > maxControl {
+		m.session.Close(&CloseError{Code: CodeTooSlow, Reason: "the client asks and does not read the answers"})
+		return
+	}
+	m.session.enqueue(f.webSocket())
+}
+
+// readMux reads one frame and does what it says. It gives no message: those are for the
+// channels.
+func (c *Channel) readMux() (zmtp.Message, error) {
+	s := c.session
+	p, err := s.readOctets(websocket.BinaryMessage, max(muxLimit(s.maxMessage, s.maxFrames), s.mux.options.MaxHandshake))
+	if err != nil {
+		return nil, err
+	}
+	defer p.free()
+	f, err := parseMuxFrame(p.octets)
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.mux.act(&f)
+}
+
+// muxLimit is how long a WebSocket message may be that carries a message.
+func muxLimit(maxMessage int64, maxFrames int) int64 {
+	return maxMessage + 4*int64(maxFrames) + frameOverhead
+}
+
+// act does what a frame of the client says.
+func (m *mux) act(f *muxFrame) error {
+	switch f.op {
+	case muxLogin:
+		if f.login.mechanism != zap.BEARER || m.session.Login().Mechanism != zap.BEARER {
+			return muxFault("a second login: only one by token can be renewed, by a token")
+		}
+		return m.session.renew(f.login.frames[0])
+	case muxOpen:
+		return m.open(f)
+	case muxMessages, muxCredit, muxClose:
+		c, err := m.channel(f.channel)
+		if c == nil {
+			return err
+		}
+		switch f.op {
+		case muxMessages:
+			return c.receive(f.messages)
+		case muxCredit:
+			return c.granted(f.number)
+		}
+		c.closed(f.code, f.reason)
+		return nil
+	}
+	return muxFault(fmt.Sprintf("op %02x is for servers", f.op))
+}
+
+// channel finds an open channel; nil if it is one that was closed, for what was under way.
+func (m *mux) channel(number uint32) (*muxChannel, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if number == 0 || number > m.last {
+		return nil, muxFault(fmt.Sprintf("channel %d was never opened", number))
+	}
+	return m.channels[number], nil
+}
+
+// open makes a channel and has it served. Numbers go up, so that what is under way for a
+// closed channel is never taken for another's.
+func (m *mux) open(f *muxFrame) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.session.ctx.Err() != nil {
+		return nil // the reader will see that
+	}
+	if f.channel <= m.last {
+		return muxFault(fmt.Sprintf("channel %d: numbers go up, and %d was opened", f.channel, m.last))
+	}
+	m.last = f.channel
+	if refusal := m.refusal(f); refusal != nil {
+		m.tell(closing(f.channel, refusal))
+		return nil
+	}
+	c := newMuxChannel(m, f)
+	m.channels[f.channel] = c
+	m.served++
+	m.running.Go(func() { m.serve(c) })
+	return nil
+}
+
+func (m *mux) serve(c *muxChannel) {
+	c.close(m.options.ServeChannel(c.ctx, &c.Channel))
+	m.mu.Lock()
+	m.served--
+	m.mu.Unlock()
+}
+
+// refusal is what speaks against a channel at once. Lock held on entry.
+func (m *mux) refusal(f *muxFrame) *CloseError {
+	t := f.open.SocketType
+	switch {
+	case len(m.channels) >= m.options.MaxChannels, m.served >= 2*m.options.MaxChannels:
+		// As many again may be at their end, so that a client that opens and closes without
+		// pause costs no more than that.
+		return &CloseError{Code: CodeTooMany, Reason: fmt.Sprintf("more than %d channels on a connection", m.options.MaxChannels)}
+	case t != "" && !t.Valid():
+		return Cause(notTaken(fmt.Sprintf("%.16q is no socket type", t)))
+	case len(f.open.Subscribe) > 0 && !subscribes(t):
+		return Cause(notTaken("only SUB and XSUB have subscriptions"))
+	}
+	return nil
+}
+
+// closing tells the client that a channel is closed.
+func closing(channel uint32, cause *CloseError) muxFrame {
+	return muxFrame{op: muxClose, channel: channel, code: cause.Code, reason: cutReason(cause.Reason)}
+}
+
+// activate has the writer look at c. Lock held on entry.
+func (m *mux) activate(c *muxChannel) {
+	if !c.active && !c.gone {
+		c.active = true
+		m.active = append(m.active, c)
+	}
+}
+
+// Next implements Source. Each channel gets one turn in a batch, since what its source gave
+// has to be written before the source is asked again. Those that gave something stand at
+// the end of the line then.
+func (m *mux) Next(b *Batch) {
+	m.mu.Lock()
+	turns := len(m.active)
+	m.mu.Unlock()
+	for ; turns > 0 && !b.Full(); turns-- {
+		m.mu.Lock()
+		c := m.active[0]
+		m.active = m.active[1:]
+		c.active = false
+		m.mu.Unlock()
+		if c.fill(b) {
+			m.mu.Lock()
+			m.activate(c)
+			m.mu.Unlock()
+		}
+	}
+}
+
+// muxTeller tells clients of ZWSMUX1.0 what is no message; losses are told by channel.
+type muxTeller struct{ silence }
+
+func (muxTeller) listens(*Login) bool { return true }
+
+func (muxTeller) expiring(b *Batch, seconds uint32) error {
+	f := muxFrame{op: muxExpiring, number: uint64(seconds)}
+	b.encoded(func(dst []byte) []byte { return append(dst, f.webSocket()...) })
+	return nil
+}
+
+func (muxTeller) renewed(s *Session) { s.mux.ready() }
+
+// muxMessage appends a message for the channel whose turn it is.
+func (b *Batch) muxMessage(m zmtp.Message) error {
+	b.Octets(muxCodec{}.AppendMessage(nil, m))
+	return nil
+}
+
+// muxHeader appends what stands before n octets of messages for a channel.
+func appendMuxHeader(dst []byte, channel uint32, n int) []byte {
+	dst = appendDataHeader(dst, wsBinary, 5+n)
+	return binary.BigEndian.AppendUint32(append(dst, muxMessages), channel)
+}
