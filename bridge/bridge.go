@@ -207,6 +207,7 @@ func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, route *route, fro
 	o.PlaintextAllowed = from.local || b.state.Load().config.Server.InsecurePlaintext
 	o.Open = s.open
 	o.Renew = s.renew
+	o.ServeChannel = s.serveChannel
 	ws, err := zws.Accept(b.ctx, w, r, o)
 	if err != nil {
 		s.close()
@@ -215,7 +216,7 @@ func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, route *route, fro
 		b.log.LogAttrs(b.ctx, slog.LevelInfo, "client refused", append(s.attributes(), slog.String("error", err.Error()))...)
 		return
 	}
-	s.start(ws)
+	s.start(ws.Channel())
 	s.revise(b.ctx, b.state.Load().auth, ws.Login()) // the users may have changed meanwhile
 	b.metrics.started(s)
 	b.log.LogAttrs(b.ctx, slog.LevelInfo, "session started", s.attributes()...)
@@ -240,7 +241,9 @@ func (b *Bridge) leave(s *session) {
 	b.mu.Lock()
 	delete(b.sessions, s)
 	b.mu.Unlock()
-	b.connections.leave(s.from.address)
+	if s.carrier == nil {
+		b.connections.leave(s.from.address)
+	}
 	b.running.Done()
 }
 

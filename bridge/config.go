@@ -58,6 +58,7 @@ type ServerConfig struct {
 	MaxMessage          Size `toml:"max_message"`
 	MaxFrames           int  `toml:"max_frames"`
 	MaxSubscriptions    int  `toml:"max_subscriptions"`
+	MaxChannels         int  `toml:"max_channels"` // of one client of ZWSMUX1.0
 	MaxTopic            Size `toml:"max_topic"`
 	MaxConnections      int  `toml:"max_connections"`
 	MaxConnectionsPerIP int  `toml:"max_connections_per_ip"` // 0 = no limit

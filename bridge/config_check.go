@@ -114,6 +114,7 @@ func (c *checker) limits() {
 	c.atLeast("server.max_message", int64(s.MaxMessage), 1)
 	c.atLeast("server.max_frames", int64(s.MaxFrames), 1)
 	c.atLeast("server.max_subscriptions", int64(s.MaxSubscriptions), 1)
+	c.atLeast("server.max_channels", int64(s.MaxChannels), 1)
 	c.atLeast("server.max_topic", int64(s.MaxTopic), 1)
 	c.atLeast("server.max_connections", int64(s.MaxConnections), 1)
 	c.atLeast("server.max_connections_per_ip", int64(s.MaxConnectionsPerIP), 0)

@@ -26,6 +26,7 @@ func defaultConfig() Config {
 			MaxMessage:       1 << 20,
 			MaxFrames:        1000,
 			MaxSubscriptions: 1000,
+			MaxChannels:      100,
 			MaxTopic:         1 << 10,
 			MaxConnections:   10000,
 			MaxFailures:      10,

@@ -66,9 +66,11 @@ func (s *session) info() (SessionInfo, bool) {
 		Mechanism: string(l.Mechanism),
 		Address:   s.from.text(),
 		Since:     s.since,
-		Dropped:   s.channel.queue.Dropped(),
 	}
-	info.Messages, info.Octets = s.channel.queue.Len()
+	if s.channel != nil {
+		info.Dropped = s.channel.queue.Dropped()
+		info.Messages, info.Octets = s.channel.queue.Len()
+	}
 	if end, limited, err := expiry(l.Reply); err == nil && limited {
 		info.Expires = end
 	}
@@ -94,7 +96,7 @@ func (b *Bridge) Backends() []BackendInfo {
 		add(r, 0, r.upstream.statuses())
 	}
 	b.each(func(s *session) {
-		if s.connection() == nil {
+		if s.connection() == nil || s.channel == nil {
 			return
 		}
 		if own, ok := s.channel.socket.(*backend.Dedicated); ok {

@@ -136,6 +136,9 @@ func (s *session) revise(ctx context.Context, auth *authentication, l *zws.Login
 		s.end(errRevoked)
 		return
 	}
+	if s.channel == nil {
+		return // the sessions that it carries are looked at by themselves
+	}
 	if s.channel.privileges.Load().by == s.route.rules.Load() {
 		return
 	}

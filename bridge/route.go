@@ -111,6 +111,7 @@ func sessionOptions(c *Config, rc *RouteConfig, handler zap.Handler) (zws.Option
 		QueryToken:       c.Server.QueryToken,
 		MaxMessage:       int64(c.Server.MaxMessage),
 		MaxFrames:        c.Server.MaxFrames,
+		MaxChannels:      c.Server.MaxChannels,
 		MaxHandshake:     int64(c.Server.MaxHandshake),
 		HandshakeTimeout: c.Server.HandshakeTimeout,
 		PingInterval:     c.Server.PingInterval,

@@ -13,8 +13,9 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws"
 )
 
-// session is a login: who it is, on one WebSocket, until when, and its channels, of which
-// a plain ZWS connection has one.
+// session is a login and its socket: who it is, until when, and the channel. A client of
+// ZWSMUX1.0 has a session without a channel for its connection, which carries one more
+// session for each socket that it opens.
 type session struct {
 	bridge *Bridge
 	route  *route
@@ -22,9 +23,13 @@ type session struct {
 	from   origin
 	since  time.Time
 
+	carrier *session // whose connection this is on; nil for one that has its own
+
 	mu      sync.Mutex
-	ws      *zws.Session // nil until the client has been told READY
-	cause   error        // why it ends, if that is known before ws is
+	carried map[*session]bool // on this connection
+	renewed *zws.Login        // what those that are about to start have not seen
+	ws      *zws.Channel      // nil until the client has been told READY
+	cause   error             // why it ends, if that is known before ws is
 	channel *channel
 	claimed []byte // the routing id that this session holds on its route
 	timers  []*time.Timer
@@ -40,9 +45,14 @@ const expiryWarning = 30 * time.Second
 // open is called when the ZAP handler has let the client in, and holds READY back: it
 // opens the channel, so that a login that is refused behind is told in READY's place.
 func (s *session) open(ctx context.Context, l *zws.Login) error {
-	if err := s.schedule(l.Reply); err != nil {
+	if err := s.schedule(l.Reply); err != nil || l.Multiplexed {
 		return err
 	}
+	return s.connect(ctx, l)
+}
+
+// connect opens the channel.
+func (s *session) connect(ctx context.Context, l *zws.Login) error {
 	if err := s.claim(l); err != nil {
 		return err
 	}
@@ -70,19 +80,21 @@ func (s *session) claim(l *zws.Login) error {
 }
 
 // start makes ws the session's, once the client has been told READY.
-func (s *session) start(ws *zws.Session) {
+func (s *session) start(ws *zws.Channel) {
 	s.mu.Lock()
 	s.ws = ws
 	cause := s.cause
 	s.mu.Unlock()
-	ws.Channel().Attach(s.channel.queue)
+	if s.channel != nil {
+		ws.Attach(s.channel.queue)
+	}
 	if cause != nil {
 		ws.Close(cause)
 	}
 }
 
-// connection is the WebSocket; nil until the client has been told READY.
-func (s *session) connection() *zws.Session {
+// connection is the client's side; nil until the client has been told READY.
+func (s *session) connection() *zws.Channel {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.ws
@@ -105,7 +117,7 @@ func (s *session) end(cause error) {
 // wake starts the writer, if there is one yet: Attach does it for what was queued before.
 func (s *session) wake() {
 	if ws := s.connection(); ws != nil {
-		ws.Channel().Wake()
+		ws.Wake()
 	}
 }
 
@@ -120,25 +132,38 @@ func (s *session) lost(n uint64) {
 // run forwards what the client sends until the session is over, and then takes it down.
 func (s *session) run(ctx context.Context) {
 	defer s.close()
-	in := s.ws.Channel()
+	s.forward(ctx)
+	s.ws.Session().Wait()
+	s.ended(ctx)
+}
+
+// forward gives what the client sends to the channel, until there is no more.
+func (s *session) forward(ctx context.Context) {
 	for {
-		m, err := in.ReadMessage()
+		m, err := s.ws.ReadMessage()
 		if err != nil {
-			break
+			return
 		}
-		if err := s.channel.forward(ctx, m, in.Buffered()); err != nil {
+		if err := s.channel.forward(ctx, m, s.ws.Buffered()); err != nil {
 			s.end(err)
-			break
+			return
 		}
 	}
-	s.ws.Wait()
+}
+
+// ended counts and logs the end of a session that was started.
+func (s *session) ended(ctx context.Context) {
 	cause := s.ws.Cause()
+	var dropped uint64
+	if s.channel != nil {
+		dropped = s.channel.queue.Dropped()
+	}
 	s.bridge.metrics.ended(s)
 	s.bridge.log.LogAttrs(ctx, slog.LevelInfo, "session ended", append(s.attributes(),
 		slog.Int("code", int(cause.Code)),
 		slog.String("reason", cause.Reason),
 		slog.Duration("lasted", time.Since(s.since).Round(time.Millisecond)),
-		slog.Uint64("dropped", s.channel.queue.Dropped()))...)
+		slog.Uint64("dropped", dropped))...)
 }
 
 // close gives back what the session holds.
@@ -202,7 +227,7 @@ var errExpired = &zws.CloseError{Code: zws.CodeExpired, Reason: "your login has 
 // warn tells the client when its login ends.
 func (s *session) warn(end time.Time) {
 	if ws := s.connection(); ws != nil {
-		ws.Expiring(time.Until(end))
+		ws.Session().Expiring(time.Until(end))
 	}
 }
 
@@ -225,6 +250,10 @@ func expiry(reply *zap.Reply) (end time.Time, limited bool, err error) {
 func (s *session) renew(ctx context.Context, l *zws.Login) error {
 	if err := s.schedule(l.Reply); err != nil {
 		return err
+	}
+	if s.channel == nil {
+		s.renewCarried(ctx, l)
+		return nil
 	}
 	return s.reconsider(ctx, l)
 }

@@ -1,0 +1,125 @@
+package bridge
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+)
+
+// serveChannel serves one channel of a client that has many on its connection (ZWSMUX1.0):
+// a session with the login of the connection, on the route that the channel names. It
+// returns when the channel is over.
+func (s *session) serveChannel(ctx context.Context, c *zws.Channel) error {
+	b, l := s.bridge, c.Login()
+	r := b.state.Load().routes[c.Request().Route]
+	if err := s.mayOpen(r, l); err != nil {
+		return s.channelRefused(r, err)
+	}
+	carried := b.carry(s, r)
+	defer carried.putDown()
+	defer carried.close()
+	if err := carried.connect(ctx, l); err != nil {
+		return s.channelRefused(r, err)
+	}
+	c.Opened()
+	carried.start(c)
+	carried.catchUp(ctx, l)
+	b.metrics.started(carried)
+	b.log.LogAttrs(ctx, slog.LevelInfo, "channel opened", carried.attributes()...)
+	carried.forward(ctx)
+	carried.ended(ctx)
+	return nil // forward has told the client
+}
+
+// catchUp gives a session that has just started what it has missed while it connected: its
+// login may have been renewed, and the users may have changed.
+func (s *session) catchUp(ctx context.Context, l *zws.Login) {
+	s.carrier.mu.Lock()
+	renewed := s.carrier.renewed
+	s.carrier.mu.Unlock()
+	if renewed != nil && renewed.Reply != l.Reply {
+		if err := s.reconsider(ctx, renewed); err != nil {
+			s.end(err)
+		}
+		l = renewed
+	}
+	s.revise(ctx, s.bridge.state.Load().auth, l)
+}
+
+// mayOpen tells what speaks against a channel on r, and makes a client that names no
+// socket type what the route takes it for. The ZAP handler has judged the login for the
+// domain of the path that the client has connected to; a route with another would have its
+// own answer.
+func (s *session) mayOpen(r *route, l *zws.Login) error {
+	if r == nil {
+		return &zws.CloseError{Code: zws.CodeNoRoute, Status: zap.Refused, Reason: "there is no such route"}
+	}
+	o := &r.rules.Load().options
+	if l.SocketType == "" {
+		l.SocketType = o.Untyped
+	}
+	refusal := &zws.CloseError{Code: zws.CodeNotTaken, Status: zap.Refused}
+	switch {
+	case o.Domain != s.route.rules.Load().options.Domain:
+		refusal.Code, refusal.Reason = zws.CodeForbidden, "this route has logins of its own: connect to it"
+	case l.Mechanism == zap.NULL && !slices.Contains(o.Mechanisms, zap.NULL):
+		refusal.Code, refusal.Reason = zws.CodeRefused, "a login is wanted here"
+	case !slices.Contains(o.Mechanisms, l.Mechanism):
+		refusal.Reason = string(l.Mechanism) + " is not taken here"
+	case !slices.Contains(o.ClientTypes, l.SocketType):
+		refusal.Reason = "a " + string(l.SocketType) + " socket cannot be served here"
+	default:
+		return nil
+	}
+	return refusal
+}
+
+// channelRefused counts and logs err, which the client is told.
+func (s *session) channelRefused(r *route, err error) error {
+	s.bridge.metrics.refused(r, zws.Cause(err))
+	s.bridge.log.LogAttrs(s.bridge.ctx, slog.LevelInfo, "channel refused", append(s.attributes(), slog.String("error", err.Error()))...)
+	return err
+}
+
+// carry registers a session on the connection of carrier.
+func (b *Bridge) carry(carrier *session, r *route) *session {
+	s := b.enter(r, carrier.from)
+	s.carrier = carrier
+	carrier.mu.Lock()
+	defer carrier.mu.Unlock()
+	if carrier.carried == nil {
+		carrier.carried = make(map[*session]bool)
+	}
+	carrier.carried[s] = true
+	return s
+}
+
+// putDown is leave for a session that is carried.
+func (s *session) putDown() {
+	s.carrier.mu.Lock()
+	delete(s.carrier.carried, s)
+	s.carrier.mu.Unlock()
+	s.bridge.leave(s)
+}
+
+// renewCarried gives the sessions on this connection the rights of its renewed login.
+func (s *session) renewCarried(ctx context.Context, l *zws.Login) {
+	s.mu.Lock()
+	s.renewed = l
+	all := make([]*session, 0, len(s.carried))
+	for c := range s.carried {
+		all = append(all, c)
+	}
+	s.mu.Unlock()
+	for _, c := range all {
+		if c.connection() == nil {
+			continue // it is about to start, and looks at renewed then
+		}
+		if err := c.reconsider(ctx, l); err != nil {
+			c.end(err)
+		}
+	}
+}

@@ -1,0 +1,237 @@
+package bridge_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/bridge"
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+func dialMux(t *testing.T, url, user string) *zws.MuxClient {
+	t.Helper()
+	m, err := zws.DialMux(t.Context(), url, zws.DialOptions{
+		Security: zmtp.Plain{User: user, Password: user + "'s secret"}, HandshakeTimeout: time.Minute,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+func openMux(t *testing.T, m *zws.MuxClient, o zws.ChannelOptions) *zws.MuxChannel {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a hang is a failure
+	defer cancel()
+	c, err := m.Open(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// echoRouter listens as a ROUTER that sends back what it gets.
+func echoRouter(t *testing.T) string {
+	t.Helper()
+	l, err := zmtp.Listen("tcp://127.0.0.1:0", zap.NULL, nativeSecurity(answer(zap.OK)), zmtp.ListenOptions{Options: zmtp.Options{SocketType: zmtp.ROUTER}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() {
+				defer c.Close()
+				for {
+					m, err := c.ReadMessage()
+					if err != nil || c.Write(m) != nil {
+						return
+					}
+				}
+			})
+		}
+	})
+	t.Cleanup(func() { l.Close(); running.Wait() })
+	return l.Endpoint()
+}
+
+// muxBridge has a route that floods, two that echo, one of another domain and one whose
+// backend refuses.
+func muxBridge(t *testing.T) (url string, b *bridge.Bridge) {
+	t.Helper()
+	endpoint, stop := publisher(t, "tcp://127.0.0.1:0", zmtp.Message{[]byte("a"), make([]byte, 1000)})
+	t.Cleanup(stop)
+	router := echoRouter(t)
+	return start(t, usersOnly+fmt.Sprintf(`
+[[route]]
+path = "/flood"
+socket = "SUB"
+mechanism = "NULL"
+connect = [%[1]q]
+allow = [ { user = "*", subscribe = ["a"] } ]
+[[route]]
+path = "/control"
+socket = "DEALER"
+mechanism = "NULL"
+connect = [%[2]q]
+allow = [ { user = "*", send = ["house/{user}/"] } ]
+[[route]]
+path = "/pair"
+socket = "DEALER"
+mechanism = "NULL"
+connect = [%[2]q]
+routing_id = "client"
+[[route]]
+path = "/elsewhere"
+socket = "DEALER"
+mechanism = "NULL"
+domain = "elsewhere"
+connect = [%[2]q]
+[[route]]
+path = "/token"
+socket = "DEALER"
+mechanism = "NULL"
+client_mechanisms = ["BEARER"]
+connect = [%[2]q]
+[[route]]
+path = "/refused"
+socket = "DEALER"
+connect = [%[3]q]
+mechanism = "PLAIN"
+username = "bridge"
+password_file = "users.htpasswd"
+`, endpoint, router, native(t, zmtp.ROUTER, zap.PLAIN, answer(zap.Refused))))
+}
+
+// TestMux: one login, sockets on several routes, each with its own rights; what is refused
+// ends its channel and no other.
+func TestMux(t *testing.T) {
+	url, b := muxBridge(t)
+	m := dialMux(t, url+"/control", "alice")
+	control := openMux(t, m, zws.ChannelOptions{Route: "/control"})
+	echo := func(c *zws.MuxChannel, topic string) {
+		t.Helper()
+		if err := c.Send(t.Context(), zmtp.Message{[]byte(topic), []byte("on")}); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := c.Recv(); err != nil || string(got[0]) != topic {
+			t.Fatalf("%q, %v", got, err)
+		}
+	}
+	echo(control, "house/alice/lamp")
+	for _, test := range []struct {
+		options zws.ChannelOptions
+		want    zws.Code
+	}{
+		{zws.ChannelOptions{Route: "/nothing"}, 4404},
+		{zws.ChannelOptions{Route: "/elsewhere"}, 4403},
+		{zws.ChannelOptions{Route: "/token"}, 4406},
+		{zws.ChannelOptions{Route: "/control", SocketType: zmtp.SUB}, 4406},
+		{zws.ChannelOptions{Route: "/refused"}, 4502},
+	} {
+		_, err := m.Open(t.Context(), test.options)
+		if closed, _ := errors.AsType[*zws.CloseError](err); closed == nil || closed.Code != test.want {
+			t.Errorf("%+v: %v, want %d", test.options, err, test.want)
+		}
+	}
+	other := openMux(t, m, zws.ChannelOptions{Route: "/control"})
+	if err := other.Send(t.Context(), zmtp.Message{[]byte("house/bob/lamp")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Recv(); zws.Cause(err).Code != 4403 {
+		t.Errorf("bob's lamp: %v, want 4403", err)
+	}
+	pair := openMux(t, m, zws.ChannelOptions{Route: "/pair", RoutingID: []byte("me")})
+	echo(pair, "anything")
+	_, err := m.Open(t.Context(), zws.ChannelOptions{Route: "/pair", RoutingID: []byte("me")})
+	if zws.Cause(err).Code != 4403 {
+		t.Errorf("a routing id twice: %v, want 4403", err)
+	}
+	routes := map[string]int{}
+	for _, s := range b.Sessions() {
+		if s.User != "alice" || s.Dialect != "ZWSMUX1.0" || s.Mechanism != "PLAIN" {
+			t.Errorf("%+v", s)
+		}
+		routes[s.Route]++
+	}
+	if fmt.Sprint(routes) != "map[/control:2 /pair:1]" { // the connection is one of /control
+		t.Errorf("sessions %v", routes)
+	}
+	echo(control, "house/alice/lamp")
+}
+
+// TestMuxSlow: a channel that nobody reads stalls no other, and a hundred share a connection.
+func TestMuxSlow(t *testing.T) {
+	url, _ := muxBridge(t)
+	m := dialMux(t, url+"/control", "alice")
+	slow := openMux(t, m, zws.ChannelOptions{Route: "/flood", SocketType: zmtp.SUB, Subscribe: [][]byte{[]byte("a")}, Window: 5000})
+	var all sync.WaitGroup
+	for n := range 99 {
+		c := openMux(t, m, zws.ChannelOptions{Route: "/control"})
+		all.Go(func() {
+			for range 10 {
+				want := fmt.Sprintf("house/alice/%d", n)
+				if err := c.Send(t.Context(), zmtp.Message{[]byte(want)}); err != nil {
+					t.Error(err)
+					return
+				}
+				if got, err := c.Recv(); err != nil || string(got[0]) != want {
+					t.Errorf("%q, %v", got, err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	for range 50 {
+		if got, err := slow.Recv(); err != nil || string(got[0]) != "a" {
+			t.Fatalf("%q, %v", got, err)
+		}
+	}
+	if err := slow.Subscribe(t.Context(), []byte("b")); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := slow.Recv(); err != nil {
+			if zws.Cause(err).Code != 4403 {
+				t.Errorf("topic b: %v, want 4403", err)
+			}
+			return
+		}
+	}
+}
+
+// TestMuxKick: a channel is ended by its number, the connection by the user.
+func TestMuxKick(t *testing.T) {
+	url, b := muxBridge(t)
+	m := dialMux(t, url+"/control", "alice")
+	one := openMux(t, m, zws.ChannelOptions{Route: "/pair"})
+	two := openMux(t, m, zws.ChannelOptions{Route: "/control"})
+	for _, s := range b.Sessions() {
+		if s.Route == "/pair" {
+			if n, err := b.Kick(s.Number, ""); n != 1 || err != nil {
+				t.Errorf("kicked %d, %v", n, err)
+			}
+		}
+	}
+	if _, err := one.Recv(); zws.Cause(err).Code != 4401 {
+		t.Errorf("the kicked channel: %v, want 4401", err)
+	}
+	if _, err := b.Kick(0, "alice"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := two.Recv(); zws.Cause(err).Code != 4401 {
+		t.Errorf("the kicked user: %v, want 4401", err)
+	}
+}
