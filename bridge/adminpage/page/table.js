@@ -14,7 +14,7 @@ export class Table {
       const th = document.createElement('th');
       th.scope = 'col';
       th.textContent = c.head;
-      if (c.number) th.className = 'number';
+      th.className = c.number ? 'number' : c.wide ? 'wide' : '';
       head.append(th);
     }
     this.body = table.createTBody();

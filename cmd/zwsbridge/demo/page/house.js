@@ -18,7 +18,7 @@ export class House {
     this.state = element('span', 'state wait', 'connecting …');
     this.state.setAttribute('role', 'status');
     const heading = element('div', 'heading');
-    heading.append(title, element('span', 'badge', own ? 'yours' : 'not yours'), this.state);
+    heading.append(title, element('span', 'badge', own ? 'yours' : 'somebody else’s'), this.state);
     this.note = element('p', 'note');
     this.note.hidden = true;
     this.cards = element('div', 'rooms');

@@ -9,8 +9,9 @@ export function line(values) {
   root.setAttribute('role', 'img');
   root.setAttribute('aria-label', `from ${values[0]} to ${values.at(-1)} °C`);
   if (values.length < 2) return root;
-  const low = Math.min(...values), span = Math.max(Math.max(...values) - low, least);
-  const at = (n, i) => `${(i / (values.length - 1) * width).toFixed(1)},${(height - 4 - (n - low) / span * (height - 8)).toFixed(1)}`;
+  const low = Math.min(...values), range = Math.max(...values) - low, span = Math.max(range, least);
+  const base = low - (span - range) / 2; // what hardly moves is drawn in the middle
+  const at = (n, i) => `${(i / (values.length - 1) * width).toFixed(1)},${(height - 4 - (n - base) / span * (height - 8)).toFixed(1)}`;
   const points = values.map(at).join(' ');
   for (const [name, list, className] of [
     ['polygon', `0,${height} ${points} ${width},${height}`, 'area'],
