@@ -12,6 +12,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -44,6 +45,7 @@ type Bridge struct {
 	failures    failures
 	metrics     *metrics
 	operators   operators
+	poller      *zws.Poller // nil on systems that have none: each session keeps a goroutine then
 
 	mu       sync.Mutex
 	sessions map[*session]bool
@@ -80,6 +82,10 @@ func New(c *Config, o Options) (*Bridge, error) {
 	b.ctx, b.cancel = context.WithCancelCause(context.Background())
 	s, err := b.newState(c, nil)
 	if err != nil {
+		return nil, err
+	}
+	if b.poller, err = zws.NewPoller(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		s.close(nil)
 		return nil, err
 	}
 	b.adopt(s)
@@ -207,6 +213,7 @@ func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, route *route, fro
 	o.PlaintextAllowed = from.local || b.state.Load().config.Server.InsecurePlaintext
 	o.Open = s.open
 	o.Renew = s.renew
+	o.Poller = b.poller
 	o.ServeChannel = s.serveChannel
 	ws, err := zws.Accept(b.ctx, w, r, o)
 	if err != nil {
@@ -220,10 +227,7 @@ func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, route *route, fro
 	s.revise(b.ctx, b.state.Load().auth, ws.Login()) // the users may have changed meanwhile
 	b.metrics.started(s)
 	b.log.LogAttrs(b.ctx, slog.LevelInfo, "session started", s.attributes()...)
-	go func() {
-		defer b.leave(s)
-		s.run(b.ctx)
-	}()
+	s.run(b.ctx, func() { b.leave(s) })
 }
 
 // enter registers a session that is about to log in.
@@ -281,6 +285,9 @@ func (b *Bridge) Close(ctx context.Context) error {
 	if st := b.state.Swap(&state{config: b.state.Load().config}); st != nil {
 		st.stop()
 		st.close(nil)
+	}
+	if b.poller != nil {
+		_ = b.poller.Close() // no session is left that it watches; again is no harm
 	}
 	return nil
 }

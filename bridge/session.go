@@ -11,6 +11,7 @@ import (
 
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 // session is a login and its socket: who it is, until when, and the channel. A client of
@@ -129,26 +130,42 @@ func (s *session) lost(n uint64) {
 	}
 }
 
-// run forwards what the client sends until the session is over, and then takes it down.
-func (s *session) run(ctx context.Context) {
-	defer s.close()
-	s.forward(ctx)
-	s.ws.Session().Wait()
-	s.ended(ctx)
+// run forwards what the client sends until the session is over, takes it down, and calls
+// over. It returns at once: an idle client has no goroutine, unless it has many channels.
+func (s *session) run(ctx context.Context, over func()) {
+	takeDown := func() {
+		defer over()
+		defer s.close()
+		s.ws.Session().Wait()
+		s.ended(ctx)
+	}
+	if s.channel == nil {
+		go func() {
+			s.forward(ctx)
+			takeDown()
+		}()
+		return
+	}
+	s.ws.Serve(func(m zmtp.Message) error { return s.pass(ctx, m) }, takeDown)
 }
 
 // forward gives what the client sends to the channel, until there is no more.
 func (s *session) forward(ctx context.Context) {
 	for {
 		m, err := s.ws.ReadMessage()
-		if err != nil {
-			return
-		}
-		if err := s.channel.forward(ctx, m, s.ws.Buffered()); err != nil {
-			s.end(err)
+		if err != nil || s.pass(ctx, m) != nil {
 			return
 		}
 	}
+}
+
+// pass gives one message to the channel. An error ends the session.
+func (s *session) pass(ctx context.Context, m zmtp.Message) error {
+	err := s.channel.forward(ctx, m, s.ws.Buffered())
+	if err != nil {
+		s.end(err)
+	}
+	return err
 }
 
 // ended counts and logs the end of a session that was started.
