@@ -75,6 +75,27 @@ test('BEARER, and its renewal', async () => {
   assert.deepEqual(events, [['ready', {}], ['expiring', { seconds: 60 }], ['expiring', { seconds: 30 }], ['renewed', {}]]);
 });
 
+test('tokens that live shortly are not renewed all the time', async () => {
+  let n = 0;
+  const { ws, ready } = await begin({ login: bearer(() => `token ${n++}`) });
+  ws.open().tell('WELCOME');
+  ws.tell('READY', typed('PUB'));
+  await ready;
+  const hellos = () => ws.commands.filter((name) => name === 'HELLO').length - 1;
+  for (const [seconds, wait] of [[20, 10_000], [1, 1500]]) {
+    const before = hellos();
+    ws.tell('EXPIRING', [0, 0, 0, seconds]);
+    await settle();
+    assert.equal(hellos(), before + 1);
+    ws.tell('EXPIRING', [0, 0, 0, seconds]); // of the new one
+    await pass(wait - 1);
+    assert.equal(hellos(), before + 1);
+    await pass(1);
+    assert.equal(hellos(), before + 2);
+    await pass(1500);
+  }
+});
+
 test('an expired login is renewed by a new token, and by no old one', async () => {
   let token = 'one';
   const { ws, events, opened } = await begin({ login: bearer(() => token) });

@@ -19,6 +19,7 @@ const PEERS = {
 const MAX_COMMAND = 16 << 10; // octets of a command
 const MAX_BUFFERED = 1 << 20; // octets that a WebSocket may hold back before others get their turn
 const STEADY = 10_000; // ms: a connection that lived so long was a good one
+const RENEWAL = 1_500; // ms: the bridge takes a new token once a second at most
 const REASON = 1_000; // ms in which a close frame may follow an ERROR
 
 /**
@@ -34,6 +35,7 @@ export class Connection {
   #status = 0; // of the ERROR that came
   #frames = []; // of the message that is being received
   #size = 0;
+  #renewed = false; // just now
   #failures = 0; // since a connection was steady
   #timers = new Set();
   #closed = false;
@@ -171,9 +173,16 @@ export class Connection {
     if (name === 'LOST') this.#owner._notice(this, 'lost', { count: parseNumber(data, 8) });
     if (name === 'WELCOME') this.#owner._notice(this, 'renewed', {});
     if (name === 'EXPIRING') {
-      this.#owner._notice(this, 'expiring', { seconds: parseNumber(data, 4) });
-      this.#renew(this.#handshake);
+      this.#expiring(parseNumber(data, 4));
     }
+  }
+
+  /** A token that was taken just now and is about to end has half of its life still. */
+  #expiring(seconds) {
+    this.#owner._notice(this, 'expiring', { seconds });
+    const handshake = this.#handshake;
+    if (!this.#renewed) this.#renew(handshake);
+    else this.#after(Math.max(seconds * 500, RENEWAL), () => this.#renew(handshake));
   }
 
   /** Without a newer token the login ends when it ends; then a new one is asked for again. */
@@ -181,6 +190,8 @@ export class Connection {
     const token = await this.#credentials.token?.().catch(() => {});
     if (!token || handshake !== this.#handshake || !this.ready || handshake.carries(token)) return;
     this.#write(encode(COMMAND, handshake.renew(token)));
+    this.#renewed = true;
+    this.#after(RENEWAL, () => { this.#renewed = false; });
   }
 
   /** The WebSocket is closed, or is given up. */
@@ -216,7 +227,7 @@ export class Connection {
   #drop() {
     const ws = this.#ws;
     this.#ws = this.#handshake = undefined;
-    this.ready = false;
+    this.ready = this.#renewed = false;
     this.#status = this.#size = 0;
     this.#frames = [];
     this.#cancel();
