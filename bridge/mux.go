@@ -29,9 +29,13 @@ func (s *session) serveChannel(ctx context.Context, c *zws.Channel) error {
 	carried.catchUp(ctx, l)
 	b.metrics.started(carried)
 	b.log.LogAttrs(ctx, slog.LevelInfo, "channel opened", carried.attributes()...)
-	carried.forward(ctx)
-	carried.ended(ctx)
-	return nil // forward has told the client
+	for {
+		m, err := c.ReadMessage()
+		if err != nil || carried.forward(ctx, m) != nil { // the client has been told
+			carried.ended(ctx)
+			return nil
+		}
+	}
 }
 
 // catchUp gives a session that has just started what it has missed while it connected: its

@@ -141,26 +141,16 @@ func (s *session) run(ctx context.Context, over func()) {
 	}
 	if s.channel == nil {
 		go func() {
-			s.forward(ctx)
+			_, _ = s.ws.ReadMessage() // returns when the connection is over
 			takeDown()
 		}()
 		return
 	}
-	s.ws.Serve(func(m zmtp.Message) error { return s.pass(ctx, m) }, takeDown)
+	s.ws.Serve(func(m zmtp.Message) error { return s.forward(ctx, m) }, takeDown)
 }
 
-// forward gives what the client sends to the channel, until there is no more.
-func (s *session) forward(ctx context.Context) {
-	for {
-		m, err := s.ws.ReadMessage()
-		if err != nil || s.pass(ctx, m) != nil {
-			return
-		}
-	}
-}
-
-// pass gives one message to the channel. An error ends the session.
-func (s *session) pass(ctx context.Context, m zmtp.Message) error {
+// forward gives one message of the client to the channel. An error ends the session.
+func (s *session) forward(ctx context.Context, m zmtp.Message) error {
 	err := s.channel.forward(ctx, m, s.ws.Buffered())
 	if err != nil {
 		s.end(err)
