@@ -80,6 +80,11 @@ func TestDefects(t *testing.T) {
 		{"a body that is cut", octets("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nallow")},
 		{"a header without end", octets("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 80<<10) + "\r\n\r\nallow")},
 		{"a body without end", octets("HTTP/1.1 200 OK\r\n\r\nallow " + strings.Repeat("x ", httpclient.MaxBody))},
+		{"a body that stops", handler(func(w http.ResponseWriter, r *http.Request) {
+			w.Write([]byte("allow"))
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		})},
 		{"an empty body", octets("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")},
 		{"a redirect to where it is allowed", handler(func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
