@@ -7,7 +7,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
-	"net/http"
+	"net"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -106,12 +106,15 @@ func (h *home) write(name, text string) {
 	}
 }
 
-// everybody lets users in by password, guests without, and controllers by key.
+// everybody lets users in by password, guests without, and controllers by key. Its times,
+// as those of every bridge here, are for a machine that is busy with other things.
 const everybody = `
 [server]
 curve_cert = "server"
 query_token = true
+handshake_timeout = "1m"
 [zap]
+timeout = "1m"
 chain = [ { authn = "users" }, { authn = "guests" }, { authn = "controllers" } ]
 [auth.users]
 type = "htpasswd"
@@ -125,6 +128,9 @@ dir = "controllers"
 
 // route is the text of a route at "/"; more is further lines.
 func route(socket, endpoint string, more ...string) string {
+	if !strings.Contains(strings.Join(more, "\n"), "connect_timeout") {
+		more = append(more, `connect_timeout = "1m"`)
+	}
 	return fmt.Sprintf("[[route]]\npath = \"/\"\nsocket = %q\nconnect = [%q]\n%s\n", socket, endpoint, strings.Join(more, "\n"))
 }
 
@@ -145,12 +151,24 @@ func (h *home) load(text string) *bridge.Config {
 // bridge runs a bridge over plain HTTP on loopback, and returns its URL.
 func (h *home) bridge(text string) string {
 	h.t.Helper()
+	url, _ := h.bridgeAt("127.0.0.1:0", text)
+	return url
+}
+
+// bridgeAt is bridge at an address, with what ends it before the test does.
+func (h *home) bridgeAt(address, text string) (url string, end func()) {
+	h.t.Helper()
 	b, err := bridge.New(h.load(text), bridge.Options{Logger: slog.New(slog.NewTextHandler(h.t.Output(), nil))})
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	server := httptest.NewServer(http.Handler(b))
-	h.t.Cleanup(func() {
+	server := httptest.NewUnstartedServer(b)
+	server.Listener.Close()
+	if server.Listener, err = net.Listen("tcp", address); err != nil {
+		h.t.Fatal(err)
+	}
+	server.Start()
+	end = sync.OnceFunc(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := b.Close(ctx); err != nil {
@@ -158,7 +176,8 @@ func (h *home) bridge(text string) string {
 		}
 		server.Close()
 	})
-	return "ws" + strings.TrimPrefix(server.URL, "http") + "/"
+	h.t.Cleanup(end)
+	return "ws" + strings.TrimPrefix(server.URL, "http") + "/", end
 }
 
 // alice logs in by password with our own client.

@@ -18,7 +18,9 @@ const portal = `
 listen = "127.0.0.1:0"
 tls = "self-signed"
 static = "www"
+handshake_timeout = "1m"
 [zap]
+timeout = "1m"
 chain = [ { authn = "users" }, { authn = "central" } ]
 [auth.users]
 type = "htpasswd"

@@ -16,7 +16,9 @@ import (
 const dialIn = `
 [server]
 curve_cert = "server"
+handshake_timeout = "1m"
 [zap]
+timeout = "1m"
 chain = [ { authn = "users" }, { authn = "installers", domains = ["devices"] }, { authn = "controllers", domains = ["devices"] } ]
 [auth.users]
 type = "htpasswd"
@@ -65,7 +67,7 @@ var devices = []device{
 
 // bound is a route at "/" where devices dial in.
 func bound(socket, endpoint, mechanism string) string {
-	return fmt.Sprintf("[[route]]\npath = \"/\"\nsocket = %q\nbind = [%q]\nbind_domain = \"devices\"\nmechanism = %q\n", socket, endpoint, mechanism)
+	return fmt.Sprintf("[[route]]\npath = \"/\"\nsocket = %q\nbind = [%q]\nbind_domain = \"devices\"\nconnect_timeout = \"1m\"\nmechanism = %q\n", socket, endpoint, mechanism)
 }
 
 // TestDevices: devices behind NAT dial in and are judged by the bridge's own handler. A

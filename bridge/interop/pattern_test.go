@@ -4,8 +4,10 @@ package interop
 
 import (
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/zwsbridge/zwsbridge/certs"
 )
@@ -21,6 +23,9 @@ type pattern struct {
 
 var patterns = []pattern{
 	{client: "SUB", route: "SUB", backend: "XPUB", subscribe: []string{"house/1/", "weather"}, talk: subscribe},
+	{client: "SUB", route: "SUB", backend: "PUB", subscribe: []string{"house/1/"},
+		talk: func(client, backend *socket) { repeat(backend, client) }},
+	{client: "PUB", route: "PUB", backend: "SUB", subscribed: []string{"house/1/"}, talk: repeat},
 	{client: "XSUB", route: "XSUB", backend: "XPUB", talk: func(client, backend *socket) {
 		client.send("\x01house/1/")
 		backend.expect("\x01house/1/")
@@ -87,6 +92,24 @@ func subscribe(client, backend *socket) {
 	backend.send("weather")
 	client.expect("house/1/temperature", "21", "\u00ff\u0000")
 	client.expect("weather")
+}
+
+// repeat: a PUB does not tell when it has heard of a subscription, so it publishes until
+// something arrives.
+func repeat(publisher, subscriber *socket) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		publisher.send("house/2/temperature", "7")
+		publisher.send("house/1/temperature", "21")
+		select {
+		case e := <-subscriber.events:
+			if e.Event == "message" {
+				equal(subscriber.t, e.Frames, "house/1/temperature", "21")
+				return
+			}
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	subscriber.t.Fatal("nothing comes")
 }
 
 func ask(client, backend *socket) {
@@ -158,5 +181,20 @@ func TestPatterns(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// TestAggregate: two backends on one WebSocket, one by libzmq's Node binding and one by its
+// Python binding.
+func TestAggregate(t *testing.T) {
+	need(t, "npm", "python3-zmq")
+	h := newHome(t)
+	backends := []*socket{start(t, "libzmq.mjs").bind(t, "XPUB", nil), start(t, "pyzmq.py").bind(t, "XPUB", nil)}
+	config := strings.Replace(route("SUB", backends[0].endpoint, anyLogin, `ready = "all"`), `"]`, `", "`+backends[1].endpoint+`"]`, 1)
+	client := start(t, "jszmq.mjs").open(t, order{Type: "SUB", Connect: h.bridge(everybody + config), Subscribe: []string{""}})
+	for i, b := range backends {
+		b.expect("\x01")
+		b.send("from", strconv.Itoa(i))
+		client.expect("from", strconv.Itoa(i))
 	}
 }

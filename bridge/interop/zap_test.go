@@ -30,7 +30,9 @@ func central(endpoint string, more string) string {
 [server]
 curve_cert = "server"
 query_token = true
+handshake_timeout = "1m"
 [zap]
+timeout = "1m"
 chain = [ { authn = "central" } ]
 [auth.central]
 type = "zap"
@@ -192,6 +194,7 @@ func TestZAPListen(t *testing.T) {
 	h.bridge(fmt.Sprintf(`
 [zap]
 listen = [%q, %q]
+timeout = "1m"
 chain = [ { authn = "users" }, { authn = "controllers" } ]
 [auth.users]
 type = "htpasswd"

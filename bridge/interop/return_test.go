@@ -1,0 +1,39 @@
+//go:build interop
+
+package interop
+
+import (
+	"net/url"
+	"testing"
+)
+
+// TestClientsComeBack: the bridge is restarted. Foreign clients connect again by
+// themselves, and their subscriptions hold.
+func TestClientsComeBack(t *testing.T) {
+	need(t, "npm")
+	libzmq := start(t, "libzmq.mjs")
+	for _, l := range logins {
+		t.Run(l.name, func(t *testing.T) {
+			h := newHome(t)
+			clients := start(t, l.script)
+			publisher := libzmq.bind(t, "XPUB", nil)
+			config := everybody + route("SUB", publisher.endpoint, anyLogin)
+			at, end := h.bridgeAt("127.0.0.1:0", config)
+			u, err := url.Parse(at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			address := u.Host
+			u.User = l.user
+			client := clients.open(t, order{Type: "SUB", Connect: u.String(), Options: l.options(h), Subscribe: []string{"house/1/"}})
+			for range 2 {
+				publisher.expect("\x01house/1/")
+				publisher.send("house/1/temperature", "21")
+				client.expect("house/1/temperature", "21")
+				end()
+				publisher.expect("\x00house/1/")
+				_, end = h.bridgeAt(address, config)
+			}
+		})
+	}
+}
