@@ -266,6 +266,8 @@ func (c *checker) queue(key string, r *RouteConfig) {
 	switch {
 	case r.OnFull == OnFullBlock && r.Stalls():
 		c.fault(key+".on_full", `is "block" on a route whose clients share a connection: one slow client would hold all; want "drop-oldest", "drop-newest", "conflate" or "disconnect"`)
+	case r.Socket == zmtp.REP && r.OnFull != OnFullBlock && r.OnFull != OnFullDisconnect:
+		c.fault(key+".on_full", `is %q on a REP route: a request that were dropped would have its answer go to another; want "block" or "disconnect"`, r.OnFull)
 	case r.OnFull == OnFullConflate && slices.Contains([]zmtp.SocketType{zmtp.REQ, zmtp.REP, zmtp.ROUTER}, r.Socket):
 		c.fault(key+".on_full", `is "conflate" on a %s route, where messages begin with no topic`, r.Socket)
 	}

@@ -337,6 +337,8 @@ func TestCheckSession(t *testing.T) {
 		{sub + `on_full = "block"`, `route[0].on_full: is "block" on a route whose clients share a connection`},
 		{sub + "on_full = \"block\"\ncredentials = \"client\"", ``},
 		{aRoute + "on_full = \"block\"\nshare = \"requests\"", `route[0].on_full: is "block"`},
+		{strings.Replace(aRoute, "DEALER", "REP", 1) + `on_full = "drop-oldest"`, `route[0].on_full: is "drop-oldest" on a REP route`},
+		{strings.Replace(aRoute, "DEALER", "REP", 1) + `on_full = "disconnect"`, ``},
 		{strings.Replace(aRoute, "DEALER", "REQ", 1) + `on_full = "conflate"`, `route[0].on_full: is "conflate" on a REQ route`},
 		{aRoute + `flush = "1s"`, `route[0].flush: is 1s: want less than 1s`},
 		{aRoute + `flush = "999ms"`, ``},

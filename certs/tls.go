@@ -17,6 +17,8 @@ func serverConfig(get func(*tls.ClientHelloInfo) (*tls.Certificate, error), prot
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     append([]string{"http/1.1"}, protocols...),
 		GetCertificate: get,
+		// The writer fills records by itself: small first ones only cost octets.
+		DynamicRecordSizingDisabled: true,
 	}
 }
 
