@@ -322,7 +322,7 @@ func (a *Authenticator) valid(t *token, note tracer) error {
 			note.note(false, claim, "is no time in seconds")
 			return fmt.Errorf("%s is no time in seconds", claim)
 		}
-		note.note(true, claim, "%s", at.UTC().Format(time.RFC3339))
+		note.note(true, claim, "%v", at.UTC())
 	}
 	if err := a.validator.Validate(jwt.MapClaims(t.claims)); err != nil {
 		note.note(false, "claims", "%s", strings.ReplaceAll(err.Error(), "\n", ", "))

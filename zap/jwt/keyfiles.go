@@ -74,6 +74,7 @@ func (f *keyFiles) load() error {
 	}
 	if changed := f.ring.set(f.path, all); changed && !first {
 		f.log.Info("token keys changed", "path", f.path, "keys", len(all))
+		f.ring.changes.Notify()
 	}
 	return nil
 }

@@ -27,12 +27,12 @@ func newKeyring() *keyring {
 }
 
 // set puts keys in the place of those that the source had, and tells whether that changed
-// anything, as the first keys of a source do. Whoever follows is told then.
+// anything, as the first keys of a source do. The caller notifies whoever follows then.
 func (r *keyring) set(source string, keys []key) (changed bool) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	same := func(a, b key) bool { return a.kid == b.kid && a.alg == b.alg && a.print == b.print }
 	if old, known := r.sources[source]; known && slices.EqualFunc(old, keys, same) {
-		r.mu.Unlock()
 		return false
 	}
 	r.sources[source] = keys
@@ -43,8 +43,6 @@ func (r *keyring) set(source string, keys []key) (changed bool) {
 		}
 	}
 	r.table.Store(&table)
-	r.mu.Unlock()
-	r.changes.Notify()
 	return true
 }
 

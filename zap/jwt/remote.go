@@ -41,6 +41,7 @@ type remoteKeys struct {
 	timeout time.Duration
 	ring    *keyring
 	log     *slog.Logger
+	ctx     context.Context // of all requests; ends with close
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
@@ -70,9 +71,8 @@ func newRemoteKeys(o *Options, ring *keyring, log *slog.Logger) (*remoteKeys, er
 		}
 	}
 	r.client = newClient(o)
-	ctx, cancel := context.WithCancel(context.Background())
-	r.cancel = cancel
-	r.running.Go(func() { r.run(ctx) })
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.running.Go(r.run)
 	return r, nil
 }
 
@@ -115,16 +115,16 @@ func isLoopback(host string) bool {
 }
 
 // run fetches the keys, and again when they are old.
-func (r *remoteKeys) run(ctx context.Context) {
+func (r *remoteKeys) run() {
 	for {
 		wait := RefreshInterval
-		if err := r.join(ctx, false); err != nil && ctx.Err() == nil {
+		if err := r.join(r.ctx, false); err != nil && r.ctx.Err() == nil {
 			r.log.Error("token keys could not be fetched: those of before stay in force", "error", err)
 			wait = RetryInterval
 		}
 		select {
 		case <-time.After(wait):
-		case <-ctx.Done():
+		case <-r.ctx.Done():
 			return
 		}
 	}
@@ -146,7 +146,7 @@ func (r *remoteKeys) join(ctx context.Context, limited bool) error {
 			}
 			r.last = time.Now()
 		}
-		f = r.start(ctx)
+		f = r.start()
 	}
 	r.mu.Unlock()
 	select {
@@ -158,38 +158,40 @@ func (r *remoteKeys) join(ctx context.Context, limited bool) error {
 }
 
 // start makes the requests in a goroutine of its own, for all who wait. Lock held on entry.
-func (r *remoteKeys) start(ctx context.Context) *fetch {
+func (r *remoteKeys) start() *fetch {
 	f := &fetch{done: make(chan struct{})}
 	r.flight = f
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.timeout)
 	r.running.Go(func() {
+		ctx, cancel := context.WithTimeout(r.ctx, r.timeout)
 		defer cancel()
-		f.err = r.fetch(ctx)
+		changed, err := r.fetch(ctx)
 		r.mu.Lock()
-		r.flight, r.err = nil, f.err
+		r.flight, r.err, f.err = nil, err, err
 		r.mu.Unlock()
 		close(f.done)
+		if changed { // whoever waits for a key does not wait for those who follow
+			r.ring.changes.Notify()
+		}
 	})
 	return f
 }
 
 // fetch gets the keys and makes them those in force.
-func (r *remoteKeys) fetch(ctx context.Context) error {
+func (r *remoteKeys) fetch(ctx context.Context) (changed bool, err error) {
 	from := r.url
 	if r.issuer != "" {
-		var err error
 		if from, err = r.discover(ctx); err != nil {
-			return err
+			return false, err
 		}
 	}
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
 	if err := r.get(ctx, from, &set); err != nil {
-		return err
+		return false, err
 	}
 	if set.Keys == nil || len(set.Keys) > MaxKeys {
-		return fmt.Errorf("%s: no key set, or one of more than %d keys", from, MaxKeys)
+		return false, fmt.Errorf("%s: no key set, or one of more than %d keys", from, MaxKeys)
 	}
 	var keys []key
 	for _, raw := range set.Keys {
@@ -203,10 +205,10 @@ func (r *remoteKeys) fetch(ctx context.Context) error {
 		}
 		keys = append(keys, k)
 	}
-	if r.ring.set(remoteSource, keys) {
+	if changed = r.ring.set(remoteSource, keys); changed {
 		r.log.Info("token keys changed", "url", from, "keys", len(keys))
 	}
-	return nil
+	return changed, nil
 }
 
 // discover reads where the keys are from the issuer's own document (OpenID Connect

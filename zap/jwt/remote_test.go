@@ -96,6 +96,7 @@ func TestRotation(t *testing.T) {
 		if a.Revoked(login) {
 			t.Error("the login of a key that is still published is revoked")
 		}
+		synctest.Wait()
 		before := changes
 		p.publish(jwkOf(t, two))
 		time.Sleep(RefreshInterval + time.Second)

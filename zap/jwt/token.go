@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -108,13 +107,6 @@ func stringList(v any) (list []string, ok bool) {
 		return list, true
 	}
 	return nil, false
-}
-
-// addressed tells whether the audience claim holds the resource server (RFC 7519, section
-// 4.1.3).
-func (t *token) addressed(server string) bool {
-	audience, ok := stringList(t.claims["aud"])
-	return ok && slices.Contains(audience, server)
 }
 
 // lastTime is the last second that has a date of four digits.
