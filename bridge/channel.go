@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,8 +40,8 @@ type channel struct {
 	// asked is the client's subscriptions and what each has become upstream: the same
 	// topic, or where that was too wide the narrower ones.
 	asked map[string][][]byte
-	// upstream counts for how many of them each upstream subscription stands.
-	upstream map[string]int
+	// narrowed tells that one of them has become something else than itself.
+	narrowed bool
 }
 
 // privileges are the rights of a login on a route.
@@ -179,29 +180,51 @@ func (c *channel) stand(ctx context.Context, prefix string, grant rights.Grant) 
 		r.restrict()
 	}
 	c.mu.Lock()
-	if c.asked == nil {
-		c.asked, c.upstream = make(map[string][][]byte), make(map[string]int)
+	old := c.asked[prefix]
+	switch {
+	case len(grant.Prefixes) == 0:
+		delete(c.asked, prefix)
+	case c.asked == nil:
+		c.asked = make(map[string][][]byte)
+		fallthrough
+	default:
+		c.asked[prefix] = grant.Prefixes
+		c.narrowed = c.narrowed || len(grant.Prefixes) > 1 || string(grant.Prefixes[0]) != prefix
 	}
 	var messages []zmtp.Message
 	for _, g := range grant.Prefixes {
-		if c.upstream[string(g)]++; c.upstream[string(g)] == 1 {
+		if !holds(old, g) && !c.elsewhere(prefix, g) {
 			messages = append(messages, zmtp.Message{append([]byte{1}, g...)})
 		}
 	}
-	for _, g := range c.asked[prefix] {
-		if c.upstream[string(g)]--; c.upstream[string(g)] == 0 {
-			delete(c.upstream, string(g))
+	for _, g := range old {
+		if !holds(grant.Prefixes, g) && !c.elsewhere(prefix, g) {
 			messages = append(messages, zmtp.Message{append([]byte{0}, g...)})
 		}
-	}
-	if c.asked[prefix] = grant.Prefixes; len(grant.Prefixes) == 0 {
-		delete(c.asked, prefix)
 	}
 	c.mu.Unlock()
 	if len(messages) == 0 {
 		return nil
 	}
 	return c.socket.Send(ctx, messages...)
+}
+
+// elsewhere tells whether another subscription of the client than prefix stands for topic
+// upstream too: lock held.
+func (c *channel) elsewhere(prefix string, topic []byte) bool {
+	if !c.narrowed {
+		return false // each stands for itself
+	}
+	for p, topics := range c.asked {
+		if p != prefix && holds(topics, topic) {
+			return true
+		}
+	}
+	return false
+}
+
+func holds(topics [][]byte, topic []byte) bool {
+	return slices.ContainsFunc(topics, func(t []byte) bool { return bytes.Equal(t, topic) })
 }
 
 // reconsider puts the rights of a renewed login, or of changed rules, in place of the
