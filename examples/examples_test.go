@@ -2,6 +2,7 @@ package examples
 
 import (
 	"debug/elf"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -98,4 +99,43 @@ func TestDockerfile(t *testing.T) {
 	s := newStage(t)
 	s.copy("docker/bridge.toml", "bridge.toml", `"0.0.0.0:8443"`, `"127.0.0.1:0"`)
 	s.serve()
+}
+
+// TestGrafana: the dashboard asks for nothing that the bridge does not count.
+func TestGrafana(t *testing.T) {
+	text, err := os.ReadFile("grafana/zwsbridge.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dashboard struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal(text, &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	var known strings.Builder
+	for _, file := range []string{"../bridge/metrics.go", "../bridge/gauges.go"} {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		known.Write(source)
+	}
+	asked := 0
+	for _, panel := range dashboard.Panels {
+		for _, target := range panel.Targets {
+			for _, name := range regexp.MustCompile(`zwsbridge_[a-z_]+`).FindAllString(target.Expr, -1) {
+				asked++
+				if !strings.Contains(known.String(), `"`+strings.TrimSuffix(name, "_bucket")+`"`) {
+					t.Errorf("%s asks for %s, which there is not", panel.Title, name)
+				}
+			}
+		}
+	}
+	if asked < 15 {
+		t.Errorf("only %d names are asked for", asked)
+	}
 }

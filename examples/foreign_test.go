@@ -188,7 +188,10 @@ func TestPortal(t *testing.T) {
 		`static = "page"`, fmt.Sprintf("static = %q", absolute(t, "portal/page")))
 	browser := os.Getenv("CHROMIUM")
 	if browser == "" {
-		browser = "chromium"
+		var err error
+		if browser, err = exec.LookPath("chromium"); err != nil {
+			t.Fatal(err)
+		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()

@@ -38,7 +38,7 @@ async function sound(page, name) {
   assert.deepEqual(nameless, [], `${name}: controls without a name`)
 }
 
-const picture = (page, name, more) => folder && page.screenshot({ path: `${folder}/${name}.png`, ...more })
+const picture = (page, name) => page.screenshot({ path: `${folder}/${name}.png` })
 const quiet = (page, name, allowed = /$^/) => assert.deepEqual(page.complaints.filter((c) => !allowed.test(c)), [], name)
 
 /** Logs in by keyboard alone: the first field has the focus. */
@@ -143,8 +143,8 @@ try {
     await new Promise((resolve) => setTimeout(resolve, 40_000)) // something to see in the sparklines
     await picture(annsPage, "portal-ann")
     for (const [i, kind] of ["light", "dark", "phone"].entries()) {
-      await picture(bobs[i], `portal-${kind}`, { fullPage: kind === "phone" })
-      await picture(admins[i], `admin-${kind}`, { fullPage: kind === "phone" })
+      await picture(bobs[i], `portal-${kind}`)
+      await picture(admins[i], `admin-${kind}`)
     }
     await picture(await open(portal), "portal-login")
     await picture(await open(admin), "admin-login")
