@@ -24,15 +24,21 @@ func place(t *testing.T, where string) *process {
 		need(t, "npm")
 		return start(t, "zws.mjs", where)
 	}
-	need(t, "npm", program)
-	executable := os.Getenv(strings.ToUpper(program))
-	if executable == "" {
-		var err error
-		if executable, err = exec.LookPath(map[string]string{"chromium": "chromium", "firefox": "firefox-esr"}[program]); err != nil {
-			t.Fatal(err)
-		}
+	return start(t, "zws.mjs", where, executableOf(t, program))
+}
+
+// executableOf is the executable of chromium or firefox, which the test needs.
+func executableOf(t *testing.T, name string) string {
+	t.Helper()
+	need(t, "npm", name)
+	if path := os.Getenv(strings.ToUpper(name)); path != "" {
+		return path
 	}
-	return start(t, "zws.mjs", where, executable)
+	path, err := exec.LookPath(map[string]string{"chromium": "chromium", "firefox": "firefox-esr"}[name])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // pages writes what the bridge is to serve beside its own /zws.js.
