@@ -94,8 +94,8 @@ type Options struct {
 	// held to it: the session ends after two intervals without an answer or any other
 	// sign of life. 0 means DefaultPingInterval, less than 0 no pings.
 	PingInterval time.Duration
-	// WriteTimeout is how long one write may take before the session ends with 4508.
-	// 0 means DefaultWriteTimeout.
+	// WriteTimeout is how long one write may take before the session ends with 4508; an
+	// eighth of it may pass in addition. 0 means DefaultWriteTimeout.
 	WriteTimeout time.Duration
 
 	// Poller, if not nil, waits for what the client sends while it is idle, so that it

@@ -194,8 +194,8 @@ func TestPingsWhileNotRead(t *testing.T) {
 	})
 }
 
-// TestSlowReader: a client that takes nothing for WriteTimeout is given up; the others
-// are not the writer's to wait for.
+// TestSlowReader: a client that takes nothing for WriteTimeout, and an eighth of it, is
+// given up; the others are not the writer's to wait for.
 func TestSlowReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, done := acceptPipe(t, options(), offering("WSNetMQ"))
@@ -205,8 +205,9 @@ func TestSlowReader(t *testing.T) {
 		start := time.Now()
 		q.put(message("to nobody"))
 		_, err := session.Channel().ReadMessage()
-		if cause := zws.Cause(err); cause.Code != 4508 || time.Since(start) != zws.DefaultWriteTimeout {
-			t.Errorf("%v after %v", err, time.Since(start))
+		took := time.Since(start)
+		if cause := zws.Cause(err); cause.Code != 4508 || took < zws.DefaultWriteTimeout || took > zws.DefaultWriteTimeout*9/8 {
+			t.Errorf("%v after %v", err, took)
 		}
 		session.Wait()
 	})

@@ -15,6 +15,7 @@ type writer struct {
 	conn     net.Conn
 	vectored bool
 	timeout  time.Duration
+	deadline time.Time    // of writes; the writing goroutine's
 	state    atomic.Int32 // idle, writing, again or ended
 
 	mu      sync.Mutex
@@ -95,7 +96,7 @@ func (w *writer) flush() bool {
 		if b.size == 0 && !last {
 			return true
 		}
-		w.conn.SetWriteDeadline(time.Now().Add(w.timeout))
+		w.extend()
 		if err := b.writeTo(w.conn); err != nil {
 			w.session.Close(writeError(err))
 			w.session.closeConn()
@@ -105,6 +106,15 @@ func (w *writer) flush() bool {
 			w.session.linger()
 			return false
 		}
+	}
+}
+
+// extend sees to it that a write may take timeout, and at most an eighth of that longer:
+// setting a deadline costs a tenth of a small write, so it is not done for each.
+func (w *writer) extend() {
+	if now := time.Now(); w.deadline.Sub(now) < w.timeout {
+		w.deadline = now.Add(w.timeout + w.timeout/8)
+		w.conn.SetWriteDeadline(w.deadline)
 	}
 }
 
