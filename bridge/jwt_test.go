@@ -1,7 +1,9 @@
 package bridge_test
 
 import (
+	"encoding/base64"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -198,6 +200,50 @@ func TestTokenTopics(t *testing.T) {
 		if got := ended(t, c); got.Code != 4403 {
 			t.Errorf("sending %s with %s: %v, want 4403", topic, scope, got)
 		}
+	}
+}
+
+// TestTokenCarriers: the ways in for those who speak no BEARER. PLAIN and Basic take 255
+// octets, as 24/ZMTP-PLAIN does: a token that fits has hardly room for a scope, so that to be
+// refused the route, and not the login, shows that it was taken.
+func TestTokenCarriers(t *testing.T) {
+	i, url, _ := tokensOnly(t, "", routeTo("/d", "SUB", native(t, zmtp.PUB, zap.NULL, answer(zap.OK))))
+	long := i.token("zwsbridge.read:global/d")
+	short, err := i.key.Sign(map[string]any{"iss": "https://idp.example", "aud": "zwsbridge", "sub": "a", "exp": time.Now().Add(time.Hour).Unix()})
+	if err != nil || len(short) > 255 || len(long) <= 255 {
+		t.Fatalf("tokens of %d and %d octets, %v", len(short), len(long), err)
+	}
+	basic := func(user, password string) http.Header {
+		return http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))}}
+	}
+	for name, c := range map[string]struct {
+		header   http.Header
+		security zmtp.ClientSecurity
+		want     zws.Code // 0: it comes in
+	}{
+		"Authorization: Bearer":   {http.Header{"Authorization": {"Bearer " + long}}, nil, 0},
+		"cookie":                  {http.Header{"Cookie": {"zws_token=" + long}}, nil, 0},
+		"PLAIN":                   {nil, zmtp.Plain{Password: short}, 4403},
+		"Basic":                   {basic("", short), nil, 4403},
+		"Basic, too long":         {basic("", long), nil, 4400},
+		"PLAIN with a user name":  {nil, zmtp.Plain{User: "a", Password: short}, 4400},
+		"Basic with a user name":  {basic("a", short), nil, 4400},
+		"PLAIN as the user name":  {nil, zmtp.Plain{User: short}, 4400},
+		"Bearer that is no token": {http.Header{"Authorization": {"Bearer x.y.z"}}, nil, 4400},
+	} {
+		o := zws.DialOptions{SocketType: zmtp.SUB, Header: c.header, Security: c.security, HandshakeTimeout: time.Minute}
+		if c.want != 0 {
+			if got := refusal(t, url+"/d", o); got.Code != c.want {
+				t.Errorf("%s: %v, want %d", name, got, c.want)
+			}
+			continue
+		}
+		conn, err := zws.Dial(t.Context(), url+"/d", o)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		conn.Close()
 	}
 }
 
