@@ -140,12 +140,17 @@ func (c *muxChannel) buffered() bool {
 func (c *muxChannel) granted(octets uint64) error {
 	c.parent.mu.Lock()
 	defer c.parent.mu.Unlock()
-	if c.credit += int64(octets); c.credit > maxCredit {
-		return muxFault(fmt.Sprintf("channel %d: more than %d octets of credit", c.number, maxCredit))
+	if c.credit+int64(octets) > maxCredit {
+		return tooMuchCredit(c.number)
 	}
+	c.credit += int64(octets)
 	c.parent.activate(c)
 	c.session.out.wake()
 	return nil
+}
+
+func tooMuchCredit(channel uint32) error {
+	return muxFault(fmt.Sprintf("channel %d: more than %d octets of credit", channel, maxCredit))
 }
 
 // close closes the channel for a reason of ours, which the client is told.

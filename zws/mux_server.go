@@ -169,6 +169,9 @@ func (m *mux) open(f *muxFrame) error {
 	if f.channel <= m.last {
 		return muxFault(fmt.Sprintf("channel %d: numbers go up, and %d was opened", f.channel, m.last))
 	}
+	if f.number > maxCredit {
+		return tooMuchCredit(f.channel)
+	}
 	m.last = f.channel
 	if refusal := m.refusal(f); refusal != nil {
 		m.tell(closing(f.channel, refusal))

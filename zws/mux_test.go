@@ -303,6 +303,7 @@ func TestMuxFaults(t *testing.T) {
 		{"a number again", opened, 1002, "channel 7: numbers go up, and 7 was opened"},
 		{"a channel never opened", "\x07\x00\x00\x00\x08\x03\xe8", 1002, "channel 8 was never opened"},
 		{"too much credit", "\x06\x00\x00\x00\x07\x80\x00\x00\x00", 1002, "channel 7: more than 2147483647 octets of credit"},
+		{"too much credit at once", "\x03\x00\x00\x00\x08\x80\x00\x00\x00\x00\x00\x00\x00", 1002, "channel 8: more than 2147483647 octets of credit"},
 		{"no message", "\x05\x00\x00\x00\x07", 1002, "no message in a frame for messages"},
 		{"no frame", "\x05\x00\x00\x00\x07\x00\x00\x00\x00", 1002, "lengths in a message that do not fit together"},
 		{"a frame too long", "\x05\x00\x00\x00\x07\x00\x00\x00\x05\x00\x00\x00\x02a", 1002, "lengths in a message that do not fit together"},
