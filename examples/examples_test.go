@@ -66,6 +66,9 @@ func TestSystemdCommand(t *testing.T) {
 // hold: docker itself is not needed.
 func TestDockerfile(t *testing.T) {
 	skipOnWindows(t)
+	if testing.Short() {
+		t.Skip("compiles everything once more, without cgo")
+	}
 	text, err := os.ReadFile("docker/Dockerfile")
 	if err != nil {
 		t.Fatal(err)
