@@ -40,6 +40,8 @@ func adminOf(t *testing.T) (admin, routes, tokenFile string, b *bridge.Bridge) {
 			t.Fatal(err)
 		}
 		return fmt.Sprintf(`
+[server]
+origins = ["https://portal.example", "*"]
 [admin]
 token_file = "token"
 [zap]
@@ -51,6 +53,12 @@ file = "users.htpasswd"
 [auth.tokens]
 type = "zap"
 endpoint = %q
+[auth.sso]
+type = "jwt"
+algorithms = ["ES256"]
+issuer = "https://login.example/realms/home"
+jwks_url = "https://login.example/jwks.json"
+resource_server_id = "zwsbridge"
 [[route]]
 path = "/d"
 socket = "SUB"
@@ -170,6 +178,22 @@ func TestAdminLogin(t *testing.T) {
 			}
 			if resp := o.do("POST", tc.path, tc.kind, `{"user":"nobody"}`, header...); resp.StatusCode != tc.status {
 				t.Errorf("%s as %s from %q: %s, want %d", tc.path, tc.kind, tc.origin, resp.Status, tc.status)
+			}
+		}
+	})
+	t.Run("forms of other pages", func(t *testing.T) {
+		for origin, status := range map[string]int{
+			"": 303, admin: 303, "https://portal.example": 303, "https://login.example": 303,
+			"https://evil.example": 403, "http://login.example": 403, "null": 403, "*": 403,
+		} {
+			o := &operator{t: t, admin: admin}
+			var header []string
+			if origin != "" {
+				header = []string{"Origin", origin}
+			}
+			resp := o.do("POST", "/login", "application/x-www-form-urlencoded", "access_token=the+token", header...)
+			if resp.StatusCode != status {
+				t.Errorf("from %q: %s, want %d", origin, resp.Status, status)
 			}
 		}
 	})

@@ -3,6 +3,7 @@ package bridge
 import (
 	"crypto/rand"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -119,6 +120,10 @@ const maxLoginForm = 64 << 10
 // serveLogin takes a form, from the page or from a provider's own (access_token), and gives
 // a cookie that no script can read and no other site can send.
 func (b *Bridge) serveLogin(w http.ResponseWriter, r *http.Request) {
+	if !b.mayPostLogin(r) {
+		http.Error(w, "a page of this origin may not log in here: see server.origins", http.StatusForbidden)
+		return
+	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxLoginForm)
 	if err := r.ParseForm(); err != nil {
 		http.Error(w, "want a form with access_token, or with user and password", http.StatusBadRequest)
@@ -151,6 +156,35 @@ func (b *Bridge) serveLogin(w http.ResponseWriter, r *http.Request) {
 	})
 	b.log.Info("operator logged in", "name", o.name, "address", from.text())
 	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// mayPostLogin tells whether the form comes from our own page, from one that is listed by
+// name, or from the provider of tokens. Any other could use up the attempts of the address
+// that it is looked at from.
+func (b *Bridge) mayPostLogin(r *http.Request) bool {
+	from := r.Header.Get("Origin")
+	if from == "" {
+		return true
+	}
+	origin, err := url.Parse(from)
+	switch {
+	case err != nil || origin.Host == "": // "null": nobody knows whose page it is
+		return false
+	case origin.Host == r.Host:
+		return true
+	}
+	c := b.state.Load().config
+	if slices.Contains(c.Server.Origins, from) {
+		return true
+	}
+	for _, auth := range c.Auth {
+		if s, ok := auth.Settings.(*JWTConfig); ok {
+			if issuer, err := url.Parse(s.Issuer); err == nil && issuer.Host != "" && from == issuer.Scheme+"://"+issuer.Host {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // serveLogout forgets the login of the cookie.

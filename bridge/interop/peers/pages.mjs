@@ -38,7 +38,10 @@ async function sound(page, name) {
   assert.deepEqual(nameless, [], `${name}: controls without a name`)
 }
 
-const picture = (page, name) => page.screenshot({ path: `${folder}/${name}.png` })
+const picture = async (page, name) => {
+  await page.evaluate(() => scrollTo(0, 0))
+  await page.screenshot({ path: `${folder}/${name}.png` })
+}
 const quiet = (page, name, allowed = /$^/) => assert.deepEqual(page.complaints.filter((c) => !allowed.test(c)), [], name)
 
 /** Logs in by keyboard alone: the first field has the focus. */
