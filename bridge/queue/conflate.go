@@ -21,19 +21,31 @@ func (q *Queue) conflate(it item) {
 // replace puts every message of it where an older one of its topic waits, else at the end.
 func (q *Queue) replace(it item) {
 	for i := it.from; i < it.to; i++ {
-		one := item{it.chunk, i, i + 1}
+		one := alone(it.chunk, i)
 		topic := it.chunk.marks[i].topic
-		place := q.newest[topic]
-		if place == nil {
+		if place := q.newest[topic]; place == nil {
 			q.newest[topic] = q.push(one)
-			continue
+		} else {
+			q.dropped++
+			q.octets += one.octets() - place.octets()
+			one.chunk.retain()
+			place.chunk.Release()
+			*place = one
 		}
-		q.dropped++
-		q.octets += one.octets() - place.octets()
-		one.chunk.retain()
-		place.chunk.Release()
-		*place = one
+		one.chunk.Release()
 	}
+}
+
+// alone is message i of c with a reference of its own: of c itself or, where that holds
+// much else, of a copy, since the newest message of a quiet topic may wait for long.
+func alone(c *Chunk, i int32) item {
+	if size := len(c.Octets(int(i), int(i)+1)); 2*size < c.Size() {
+		own := NewChunk(c.codec, size)
+		own.AppendRange(c, int(i), int(i)+1)
+		return item{own, 0, 1}
+	}
+	c.retain()
+	return item{c, i, i + 1}
 }
 
 // forget ends what newest knows of the message at the front of the queue, which is about

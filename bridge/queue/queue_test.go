@@ -338,6 +338,20 @@ func TestTaken(t *testing.T) {
 	}
 }
 
+// TestConflatedMemory shows that a message that waits for long keeps no chunk alive that
+// holds much else.
+func TestConflatedMemory(t *testing.T) {
+	q := New(Options{Messages: 2, OnFull: Conflate, Codec: lines{}})
+	big := chunk(lines{}, "a,1", "b,2", "a,3", "a,4", "b,5")
+	q.PutChunk(big)
+	if n := big.refs.Load(); n != 1 {
+		t.Errorf("%d references to the chunk, want the maker's alone", n)
+	}
+	if diff := cmp.Diff([]string{"a,4", "b,5"}, read(q)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestFullBatch shows that messages that a session encodes itself are given one by one.
 func TestFullBatch(t *testing.T) {
 	q := New(Options{})
