@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge"
 	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zap/htpasswd"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -233,5 +236,95 @@ func TestMuxKick(t *testing.T) {
 	}
 	if _, err := two.Recv(); zws.Cause(err).Code != 4401 {
 		t.Errorf("the kicked user: %v, want 4401", err)
+	}
+}
+
+// TestMuxReload: changed rules and routes end the channels that they concern and no other;
+// a user who is no more loses the connection.
+func TestMuxReload(t *testing.T) {
+	router, users := echoRouter(t), ""
+	var file string
+	text := func(allow, more string) string {
+		return usersOnly + fmt.Sprintf(`
+[[route]]
+path = "/one"
+socket = "DEALER"
+mechanism = "NULL"
+connect = [%[1]q]
+[[route]]
+path = "/two"
+socket = "DEALER"
+mechanism = "NULL"
+connect = [%[1]q]
+allow = [ { user = %[2]q, send = ["#"] } ]
+[[route]]
+path = "/three"
+socket = "DEALER"
+mechanism = "NULL"
+connect = [%[1]q]
+%[3]s
+`, router, allow, more)
+	}
+	url, b := startIn(t, func(dir string) string {
+		file, users = filepath.Join(dir, "bridge.toml"), filepath.Join(dir, "users.htpasswd")
+		return text("alice", "")
+	})
+	m := dialMux(t, url+"/one", "alice")
+	channels := map[string]*zws.MuxChannel{}
+	for _, route := range []string{"/one", "/two", "/three"} {
+		channels[route] = openMux(t, m, zws.ChannelOptions{Route: route})
+	}
+	if err := os.WriteFile(file, []byte(text("bob", "high_water_mark = 7")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, faults := bridge.Load(file)
+	if err := faults.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Reload(c); err != nil {
+		t.Fatal(err)
+	}
+	for route, want := range map[string]zws.Code{"/two": 4403, "/three": 1001} {
+		if _, err := channels[route].Recv(); zws.Cause(err).Code != want {
+			t.Errorf("%s ended with %v, want %d", route, err, want)
+		}
+	}
+	if err := channels["/one"].Send(t.Context(), zmtp.Message{[]byte("still here")}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := channels["/one"].Recv(); err != nil || string(got[0]) != "still here" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	if err := htpasswd.Set(users, "alice", "another"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := channels["/one"].Recv(); zws.Cause(err).Code != 4401 {
+		t.Errorf("a changed password: %v, want 4401", err)
+	}
+	if _, err := m.Open(t.Context(), zws.ChannelOptions{Route: "/one"}); zws.Cause(err).Code != 4401 {
+		t.Errorf("a changed password: %v, want 4401", err)
+	}
+}
+
+// TestMuxClientCredentials: the login of the connection goes on to the backends of a
+// channel.
+func TestMuxClientCredentials(t *testing.T) {
+	logins := make(chan string, 1)
+	endpoint := native(t, zmtp.ROUTER, zap.PLAIN, func(_ context.Context, r *zap.Request) (*zap.Reply, error) {
+		user, password, _ := r.Plain()
+		logins <- user + "/" + password
+		return &zap.Reply{Status: zap.OK}, nil
+	})
+	url, _ := start(t, usersOnly+fmt.Sprintf(`
+[[route]]
+path = "/d"
+socket = "DEALER"
+mechanism = "PLAIN"
+credentials = "client"
+connect = [%q]
+`, endpoint))
+	openMux(t, dialMux(t, url+"/d", "alice"), zws.ChannelOptions{Route: "/d"})
+	if got := <-logins; got != "alice/alice's secret" {
+		t.Errorf("the backend saw %s", got)
 	}
 }

@@ -12,7 +12,8 @@
 //
 // A session is a login on one WebSocket. A [Channel] is one socket on it: it is read with
 // [Channel.ReadMessage] or [Channel.Serve] and writes what its [Source] holds. A plain ZWS
-// connection is a session with one channel.
+// connection is a session with one channel; a client of ZWSMUX1.0 opens any number, which
+// [Options].ServeChannel serves.
 //
 // At most one goroutine reads a session: whoever calls ReadMessage; with Serve and a
 // [Poller] none while the client is idle. At most one writes it: the session starts a
@@ -23,8 +24,9 @@
 //
 // ZWS2.0 (45/ZWS) bare and with a mechanism (ZWS2.0/NULL, ZWS2.0/PLAIN, ZWS2.0/CURVE,
 // ZWS2.0/BEARER, and the same with "+" for "/", because a browser cannot offer "/"),
-// ZWS1.0 (39/ZWS), WSNetMQ (JSMQ, NetMQ.WebSockets), webtalk's form of ZWS1.0, and
-// ZWSJSON1.0 for pages without a library.
+// ZWS1.0 (39/ZWS), WSNetMQ (JSMQ, NetMQ.WebSockets), webtalk's form of ZWS1.0; and, as
+// PROTOCOL.md defines them beside BEARER, ZWSJSON1.0 for pages without a library and
+// ZWSMUX1.0, many channels on one connection.
 //
 // # Errors
 //

@@ -240,3 +240,19 @@ func newFuzzedMux(t *testing.T) *mux {
 	t.Cleanup(m.running.Wait)
 	return m
 }
+
+// TestMuxControlLimit: a client that asks and does not read the answers does not fill our
+// memory with them.
+func TestMuxControlLimit(t *testing.T) {
+	m := newFuzzedMux(t)
+	answer := closing(1, &CloseError{Code: CodeNoRoute, Reason: "there is no such route"})
+	for range 2 * maxControl / len(answer.webSocket()) {
+		m.tell(answer)
+	}
+	if n := len(m.session.out.control); n <= maxControl || n > maxControl+len(answer.webSocket()) {
+		t.Errorf("%d octets wait", n)
+	}
+	if cause := m.session.Cause(); cause == nil || cause.Code != CodeTooSlow {
+		t.Errorf("ended with %v", cause)
+	}
+}
