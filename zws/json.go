@@ -15,7 +15,7 @@ import (
 
 // jsonObjects is the codec and the teller of ZWSJSON1.0: one object a text message. See
 // PROTOCOL.md, "ZWSJSON1.0".
-type jsonObjects struct{ silence }
+type jsonObjects struct{}
 
 // AppendMessage implements Codec.
 func (jsonObjects) AppendMessage(dst []byte, m zmtp.Message) []byte {

@@ -77,8 +77,9 @@ func (h *handshake) receiveMux() (muxFrame, error) {
 // wait returns when no channel is served any more. The session is over, so none is opened.
 func (m *mux) wait() {
 	m.mu.Lock() // after an open that is going on
+	running := &m.running
 	m.mu.Unlock()
-	m.running.Wait()
+	running.Wait()
 }
 
 // ready tells that a login was taken.
