@@ -197,6 +197,16 @@ func TestAdminLogin(t *testing.T) {
 			}
 		}
 	})
+	t.Run("large forms", func(t *testing.T) {
+		const most = 64 << 10
+		for size, status := range map[int]int{most: 303, most + 1: 400} {
+			o := &operator{t: t, admin: admin}
+			form := "access_token=the+token&more="
+			if resp := o.do("POST", "/login", "application/x-www-form-urlencoded", form+strings.Repeat("x", size-len(form))); resp.StatusCode != status {
+				t.Errorf("%d octets: %s, want %d", size, resp.Status, status)
+			}
+		}
+	})
 	t.Run("logout", func(t *testing.T) {
 		o := &operator{t: t, admin: admin}
 		o.login(url.Values{"access_token": {"the token"}})
