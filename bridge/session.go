@@ -31,6 +31,7 @@ type session struct {
 	renewed *zws.Login        // what those that are about to start have not seen
 	ws      *zws.Channel      // nil until the client has been told READY
 	cause   error             // why it ends, if that is known before ws is
+	ending  time.Time         // when the login ends, if the client was to be told before ws was there
 	channel *channel
 	claimed []byte // the routing id that this session holds on its route
 	timers  []*time.Timer
@@ -84,10 +85,13 @@ func (s *session) claim(l *zws.Login) error {
 func (s *session) start(ws *zws.Channel) {
 	s.mu.Lock()
 	s.ws = ws
-	cause := s.cause
+	cause, ending := s.cause, s.ending
 	s.mu.Unlock()
 	if s.channel != nil {
 		ws.Attach(s.channel.queue)
+	}
+	if !ending.IsZero() {
+		ws.Session().Expiring(time.Until(ending))
 	}
 	if cause != nil {
 		ws.Close(cause)
@@ -233,7 +237,13 @@ var errExpired = &zws.CloseError{Code: zws.CodeExpired, Reason: "your login has 
 
 // warn tells the client when its login ends.
 func (s *session) warn(end time.Time) {
-	if ws := s.connection(); ws != nil {
+	s.mu.Lock()
+	ws := s.ws
+	if ws == nil {
+		s.ending = end // start does it
+	}
+	s.mu.Unlock()
+	if ws != nil {
 		ws.Session().Expiring(time.Until(end))
 	}
 }
