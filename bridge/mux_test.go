@@ -328,3 +328,56 @@ connect = [%q]
 		t.Errorf("the backend saw %s", got)
 	}
 }
+
+// TestMuxRenewal: a renewed login changes the rights of every channel.
+func TestMuxRenewal(t *testing.T) {
+	handler := native27(t, func(req *zap.Request) *zap.Reply {
+		return &zap.Reply{Status: zap.OK, UserID: "alice", Metadata: zap.Metadata{{Name: "Send", Value: string(req.Credentials[0])}}}
+	})
+	url, _ := start(t, fmt.Sprintf(`
+[zap]
+chain = [ { authn = "tokens" } ]
+[auth.tokens]
+type = "zap"
+endpoint = %q
+[[route]]
+path = "/d"
+socket = "DEALER"
+mechanism = "NULL"
+client_mechanisms = ["BEARER"]
+connect = [%q]
+`, handler, echoRouter(t)))
+	renewed := make(chan zws.Notice, 1)
+	m, err := zws.DialMux(t.Context(), url+"/d", zws.DialOptions{
+		Security: zmtp.Bearer{Token: "a/# b/#"}, Notice: func(n zws.Notice) { renewed <- n },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	one, two := openMux(t, m, zws.ChannelOptions{Route: "/d"}), openMux(t, m, zws.ChannelOptions{Route: "/d"})
+	send := func(c *zws.MuxChannel, topic string) error {
+		if err := c.Send(t.Context(), zmtp.Message{[]byte(topic)}); err != nil {
+			return err
+		}
+		_, err := c.Recv()
+		return err
+	}
+	for _, c := range []*zws.MuxChannel{one, two} {
+		if err := send(c, "a/1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := m.Renew("b/#"); err != nil {
+		t.Fatal(err)
+	}
+	if n := <-renewed; !n.Renewed {
+		t.Errorf("%+v", n)
+	}
+	if err := send(one, "a/1"); zws.Cause(err).Code != 4403 {
+		t.Errorf("a topic of the old token: %v, want 4403", err)
+	}
+	if err := send(two, "b/1"); err != nil {
+		t.Errorf("a topic of the new token: %v", err)
+	}
+}

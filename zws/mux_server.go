@@ -33,6 +33,7 @@ type mux struct {
 	mu       sync.Mutex
 	channels map[uint32]*muxChannel
 	last     uint32        // the highest number that the client has opened
+	over     bool          // nothing is added to running
 	served   int           // calls of ServeChannel, those for channels that were closed included
 	active   []*muxChannel // may have something to write, in turn
 }
@@ -74,12 +75,12 @@ func (h *handshake) receiveMux() (muxFrame, error) {
 	return f, err
 }
 
-// wait returns when no channel is served any more. The session is over, so none is opened.
+// wait returns when no channel is served any more. The session is over.
 func (m *mux) wait() {
-	m.mu.Lock() // after an open that is going on
-	running := &m.running
+	m.mu.Lock()
+	m.over = true // an open that is going on adds nothing to running from now on
 	m.mu.Unlock()
-	running.Wait()
+	m.running.Wait()
 }
 
 // ready tells that a login was taken.
@@ -164,7 +165,7 @@ func (m *mux) channel(number uint32) (*muxChannel, error) {
 func (m *mux) open(f *muxFrame) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.session.ctx.Err() != nil {
+	if m.over {
 		return nil // the reader will see that
 	}
 	if f.channel <= m.last {
