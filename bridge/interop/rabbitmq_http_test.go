@@ -78,6 +78,14 @@ func (a attempt) String() string {
 	return fmt.Sprintf("%s with %q %s %q at %s in %s", a.user, a.password, does, a.topic, a.name, a.vhost)
 }
 
+// security is how ours is logged in to: a password that has no user name is a token.
+func (a attempt) security() zmtp.ClientSecurity {
+	if a.user == "" {
+		return zmtp.Bearer{Token: a.password}
+	}
+	return zmtp.Plain{User: a.user, Password: a.password}
+}
+
 // attempts are all combinations.
 func attempts() (all []attempt) {
 	for _, login := range [][2]string{{"alice", "pw"}, {"bob", "pw"}, {"carol", "pw"}, {"bob", "guess"}} {
@@ -134,7 +142,7 @@ func (o *ours) decide(t *testing.T, a attempt) string {
 	}
 	c, err := zws.Dial(t.Context(), o.urls[a.vhost+" "+string(as)]+a.name, zws.DialOptions{
 		SocketType:       as,
-		Security:         zmtp.Plain{User: a.user, Password: a.password},
+		Security:         a.security(),
 		HandshakeTimeout: patience,
 	})
 	if err == nil {
@@ -227,7 +235,8 @@ func listen(t *testing.T, as zmtp.SocketType, connected func(*zmtp.Conn), got fu
 	return l.Endpoint()
 }
 
-func newOurs(t *testing.T, service string) *ours {
+// newOurs runs them; auth is the text of [auth.app].
+func newOurs(t *testing.T, auth string) *ours {
 	t.Helper()
 	o := &ours{urls: make(map[string]string), pub: new(publisher), written: make(chan string, 1)}
 	endpoints := map[zmtp.SocketType]string{
@@ -252,12 +261,7 @@ domain = %q
 timeout = "1m"
 chain = [ { authn = "app" } ]
 [auth.app]
-type = "http"
-user_path = "%[2]s/user"
-vhost_path = "%[2]s/vhost"
-resource_path = "%[2]s/resource"
-topic_path = "%[2]s/topic"
-`, vhost, service) + routes.String())
+`, vhost) + auth + routes.String())
 		}
 	}
 	return o
@@ -274,7 +278,13 @@ auth_http.vhost_path = %[1]s/vhost
 auth_http.resource_path = %[1]s/resource
 auth_http.topic_path = %[1]s/topic
 `, service), "rabbitmq_auth_backend_http")
-	o := newOurs(t, service)
+	o := newOurs(t, fmt.Sprintf(`
+type = "http"
+user_path = "%[1]s/user"
+vhost_path = "%[1]s/vhost"
+resource_path = "%[1]s/resource"
+topic_path = "%[1]s/topic"
+`, service))
 	count := make(map[string]int)
 	for _, a := range attempts() {
 		want := byRabbitMQ(t, broker, a)
