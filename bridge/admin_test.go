@@ -229,6 +229,23 @@ func TestAdminLogin(t *testing.T) {
 	})
 }
 
+// counted waits until a session on the route is counted, which is soon after its client has
+// heard READY.
+func (o *operator) counted(route string) {
+	o.t.Helper()
+	want := fmt.Sprintf("zwsbridge_sessions{dialect=\"ZWS2.0/PLAIN\",route=%q} 1\n", route)
+	for {
+		text, err := io.ReadAll(o.do("GET", "/metrics", "", "").Body)
+		if err != nil {
+			o.t.Fatal(err)
+		}
+		if strings.Contains(string(text), want) {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // TestAdminSummary: the page is told what Prometheus is.
 func TestAdminSummary(t *testing.T) {
 	admin, routes, _, _ := adminOf(t)
@@ -241,6 +258,7 @@ func TestAdminSummary(t *testing.T) {
 		t.Fatal("there is no such route")
 	}
 	o := &operator{t: t, admin: admin}
+	o.counted("/d")
 	var s bridge.Summary
 	resp := o.do("GET", "/summary", "", "", "Authorization", "Bearer dave monitoring")
 	if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {

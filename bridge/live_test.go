@@ -289,6 +289,7 @@ func TestAdmin(t *testing.T) {
 	defer alice.Close()
 	admin := httptest.NewServer(b.AdminHandler())
 	defer admin.Close()
+	(&operator{t: t, admin: admin.URL}).counted("/d")
 	ask := func(method, path, body string, header ...string) (int, string) {
 		t.Helper()
 		r, err := http.NewRequestWithContext(t.Context(), method, admin.URL+path, strings.NewReader(body))
