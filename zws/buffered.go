@@ -16,7 +16,7 @@ func (c *Channel) Buffered() bool {
 // whose flag octet is not more. It does not look into fragmented ones.
 func (w *wire) whole(more byte) bool {
 	ahead := ahead{rest: w.rest}
-	ahead.library, _ = w.library.Peek(w.library.Buffered())
+	ahead.peeked, _ = w.peeked.Peek(w.peeked.Buffered())
 	for at := 0; ; {
 		first, header, size, ok := ahead.header(at)
 		body := at + header
@@ -34,15 +34,15 @@ func (w *wire) whole(more byte) bool {
 }
 
 // ahead is what was read ahead, in the order in which it arrived.
-type ahead struct{ library, rest []byte }
+type ahead struct{ peeked, rest []byte }
 
-func (a ahead) len() int { return len(a.library) + len(a.rest) }
+func (a ahead) len() int { return len(a.peeked) + len(a.rest) }
 
 func (a ahead) octet(i int) byte {
-	if i < len(a.library) {
-		return a.library[i]
+	if i < len(a.peeked) {
+		return a.peeked[i]
 	}
-	return a.rest[i-len(a.library)]
+	return a.rest[i-len(a.peeked)]
 }
 
 // header reads the header of the client's frame that begins at at (RFC 6455, section 5.2).

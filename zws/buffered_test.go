@@ -59,8 +59,8 @@ func TestWhole(t *testing.T) {
 					continue
 				}
 				w := &wire{ahead: new([]byte), rest: tt.octets[inLibrary:cut]}
-				w.library = bufio.NewReaderSize(bytes.NewReader(tt.octets[:inLibrary]), libraryBuffer)
-				w.library.Peek(inLibrary)
+				w.peeked = bufio.NewReaderSize(bytes.NewReader(tt.octets[:inLibrary]), libraryBuffer)
+				w.peeked.Peek(inLibrary)
 				want := tt.message > 0 && cut >= tt.message
 				if got := w.whole(flagMore); got != want {
 					t.Fatalf("%s: %d octets, %d of them in the library: %v, want %v", tt.name, cut, inLibrary, got, want)

@@ -21,12 +21,12 @@ type wire struct {
 	upgraded bool
 	verdict  *CloseError
 
-	library *bufio.Reader // the library's own buffer
-	ahead   *[]byte       // pooled; nil unless rest holds something
-	pool    *sync.Pool    // where ahead came from
-	rest    []byte        // what was read ahead of the library
-	busy    bool          // the last read brought as much as a small buffer takes
-	until   time.Time     // the deadline that await has set, if any
+	peeked *bufio.Reader // the library's own buffer
+	ahead  *[]byte       // pooled; nil unless rest holds something
+	pool   *sync.Pool    // where ahead came from
+	rest   []byte        // what was read ahead of the library
+	busy   bool          // the last read brought as much as a small buffer takes
+	until  time.Time     // the deadline that await has set, if any
 
 	mu    sync.Mutex
 	final bool // the deadline that is set stays
@@ -106,8 +106,8 @@ func (w *wire) Read(p []byte) (int, error) {
 
 // buffered is what comes next, as far as it has been read in one piece.
 func (w *wire) buffered() []byte {
-	if n := w.library.Buffered(); n > 0 {
-		p, _ := w.library.Peek(n)
+	if n := w.peeked.Buffered(); n > 0 {
+		p, _ := w.peeked.Peek(n)
 		return p
 	}
 	return w.rest
@@ -115,8 +115,8 @@ func (w *wire) buffered() []byte {
 
 // discard drops the first n octets of what is buffered.
 func (w *wire) discard(n int) {
-	if w.library.Buffered() > 0 {
-		w.library.Discard(n)
+	if w.peeked.Buffered() > 0 {
+		w.peeked.Discard(n)
 	} else {
 		w.drop(n)
 	}
@@ -184,8 +184,8 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, errors.New("zws: the client sent data before the answer to its upgrade")
 	}
 	h.wire.Conn = conn
-	h.wire.library = bufio.NewReaderSize(h.wire, libraryBuffer)
-	return h.wire, bufio.NewReadWriter(h.wire.library, rw.Writer), nil
+	h.wire.peeked = bufio.NewReaderSize(h.wire, libraryBuffer)
+	return h.wire, bufio.NewReadWriter(h.wire.peeked, rw.Writer), nil
 }
 
 // noBuffers gives the library a write buffer only if it ever asks for one; it never does.
