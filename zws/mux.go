@@ -145,8 +145,8 @@ type cursor struct {
 	short bool
 }
 
-func (c *cursor) take(n int) []byte {
-	if n > len(c.rest) {
+func (c *cursor) take(n uint64) []byte {
+	if n > uint64(len(c.rest)) { // before it becomes an int, which may have 32 bits
 		c.short, c.rest = true, nil
 		return nil
 	}
@@ -155,10 +155,10 @@ func (c *cursor) take(n int) []byte {
 	return p
 }
 
-func (c *cursor) all() []byte { return c.take(len(c.rest)) }
+func (c *cursor) all() []byte { return c.take(uint64(len(c.rest))) }
 
 // uint reads a number of n octets, in network order.
-func (c *cursor) uint(n int) (v uint64) {
+func (c *cursor) uint(n uint64) (v uint64) {
 	for _, octet := range c.take(n) {
 		v = v<<8 | uint64(octet)
 	}
@@ -166,7 +166,7 @@ func (c *cursor) uint(n int) (v uint64) {
 }
 
 // field reads octets with their length in n octets before them.
-func (c *cursor) field(n int) []byte { return c.take(int(c.uint(n))) }
+func (c *cursor) field(n uint64) []byte { return c.take(c.uint(n)) }
 
 func appendField(dst []byte, n int, s string) []byte {
 	for i := n - 1; i >= 0; i-- {
