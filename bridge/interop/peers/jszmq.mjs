@@ -9,6 +9,12 @@ const kinds = {
 }
 const sockets = new Map()
 
+// jszmq does not listen to errors of its WebSocket: in a browser that is nothing, in Node a
+// connection refused would end the process. It connects again either way.
+process.on("uncaughtException", (e) => {
+  if (e.syscall !== "connect" && e.code !== "ECONNRESET") throw e
+})
+
 await obey({
   open({ socket: number, type, connect, subscribe = [], options = {} }) {
     const socket = new kinds[type]()
