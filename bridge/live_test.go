@@ -73,8 +73,19 @@ connect = [%q]
 	if got := refusal(t, url+"/d", zws.DialOptions{SocketType: zmtp.SUB, Security: zmtp.Bearer{Token: "alice -1m"}}); got.Code != 4401 {
 		t.Errorf("a login that has ended already: %v, want 4401", got)
 	}
-	if got := ended(t, login("alice 1s")); got.Code != 4401 {
-		t.Errorf("at the end of the login: %v, want 4401", got)
+	for life := 2 * time.Second; ; life *= 2 { // a slow machine needs a longer life to log in
+		c, err := zws.Dial(t.Context(), url+"/d", zws.DialOptions{SocketType: zmtp.SUB, Security: zmtp.Bearer{Token: "alice " + life.String()}})
+		if zws.Cause(err).Code == 4401 && life < time.Hour {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if got := ended(t, c); got.Code != 4401 {
+			t.Errorf("at the end of the login: %v, want 4401", got)
+		}
+		break
 	}
 	c := login("alice 1h")
 	if err := c.Renew("bob 1h"); err != nil {

@@ -79,13 +79,17 @@ func (u *shared) attach(ctx context.Context, s *session, _ *zws.Login, c *channe
 	return &sharedSocket{Socket: socket, live: live, session: s}, nil
 }
 
-// waitReady waits for the route's `ready` rule, at most as long as a connect may take.
+// waitReady waits for the route's `ready` rule: for the end of the attempts that are under
+// way, or where peers dial in, as long as a connect may take.
 func (u *shared) waitReady(ctx context.Context, live *liveSocket) error {
 	if u.route.config.Ready == ReadyNone {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, u.route.config.ConnectTimeout)
-	defer cancel()
+	if len(u.route.config.Bind) > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, u.route.config.ConnectTimeout)
+		defer cancel()
+	}
 	err := live.socket.Wait(ctx)
 	if err != nil && live.refused() {
 		live.fail(err)
