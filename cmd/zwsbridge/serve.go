@@ -38,8 +38,9 @@ changes nothing.`,
 }
 
 // collectAt is how much garbage, in percent of what is in use, starts a collection unless
-// GOGC says otherwise. The way of a message makes none, so that the collector has time to
-// come early; what clients leave behind when they log in is most of what there is.
+// GOGC says otherwise. Fan-out makes none; most of what there is, is what clients leave
+// behind when they log in, and an idle client is to cost little. One client with 64 requests
+// in flight gets a third more through with GOGC=100.
 const collectAt = 50
 
 // serve runs the bridge of a configuration file until ctx is done.
