@@ -3,10 +3,9 @@ package bridge
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/zap"
@@ -35,14 +34,12 @@ type session struct {
 	channel *channel
 	claimed []byte // the routing id that this session holds on its route
 	timers  []*time.Timer
+	expires atomic.Int64 // when the login ends, in Unix nanoseconds; 0 = never
 }
 
 func newSession(b *Bridge, r *route, number uint64, from origin) *session {
 	return &session{bridge: b, route: r, number: number, from: from, since: time.Now()}
 }
-
-// expiryWarning is how long before the end of a login a client is told of it.
-const expiryWarning = 30 * time.Second
 
 // open is called when the ZAP handler has let the client in, and holds READY back: it
 // opens the channel, so that a login that is refused behind is told in READY's place.
@@ -88,7 +85,7 @@ func (s *session) start(ws *zws.Channel) {
 	cause, ending := s.cause, s.ending
 	s.mu.Unlock()
 	if s.channel != nil {
-		ws.Attach(s.channel.queue)
+		ws.Attach(timely{s})
 	}
 	if !ending.IsZero() {
 		ws.Session().Expiring(time.Until(ending))
@@ -155,7 +152,10 @@ func (s *session) run(ctx context.Context, over func()) {
 
 // forward gives one message of the client to the channel. An error ends the session.
 func (s *session) forward(ctx context.Context, m zmtp.Message) error {
-	err := s.channel.forward(ctx, m, s.ws.Buffered())
+	err := error(errExpired)
+	if !s.expired() {
+		err = s.channel.forward(ctx, m, s.ws.Buffered())
+	}
 	if err != nil {
 		s.end(err)
 	}
@@ -206,61 +206,6 @@ func (s *session) attributes() []slog.Attr {
 		attrs = append(attrs, slog.String("user", l.User()), slog.String("dialect", l.Dialect))
 	}
 	return attrs
-}
-
-// schedule has the session end when its login does, and the client warned before.
-func (s *session) schedule(reply *zap.Reply) error {
-	end, limited, err := expiry(reply)
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, t := range s.timers {
-		t.Stop()
-	}
-	s.timers = nil
-	if !limited {
-		return nil
-	}
-	left := time.Until(end)
-	if left <= 0 {
-		return errExpired
-	}
-	s.timers = append(s.timers,
-		time.AfterFunc(left, func() { s.end(errExpired) }),
-		time.AfterFunc(max(left-expiryWarning, 0), func() { s.warn(end) }))
-	return nil
-}
-
-var errExpired = &zws.CloseError{Code: zws.CodeExpired, Reason: "your login has expired: log in again"}
-
-// warn tells the client when its login ends.
-func (s *session) warn(end time.Time) {
-	s.mu.Lock()
-	ws := s.ws
-	if ws == nil {
-		s.ending = end // start does it
-	}
-	s.mu.Unlock()
-	if ws != nil {
-		ws.Session().Expiring(time.Until(end))
-	}
-}
-
-// expiry reads when a login ends from the reply's metadata: Expires, in Unix seconds.
-func expiry(reply *zap.Reply) (end time.Time, limited bool, err error) {
-	text, ok := reply.Metadata.Lookup("Expires")
-	if !ok {
-		return time.Time{}, false, nil
-	}
-	seconds, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return time.Time{}, false, &zws.CloseError{Code: zws.CodeTemporary,
-			Reason: "the login cannot be checked at present, try again later",
-			Err:    fmt.Errorf("ZAP metadata Expires is %q: want Unix seconds", text)}
-	}
-	return time.Unix(seconds, 0), true, nil
 }
 
 // renew puts a renewed login of the same user in place of the old one.

@@ -1,0 +1,100 @@
+package bridge_test
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// clock listens as a PUB that publishes the time, again and again.
+func clock(t *testing.T) (endpoint string) {
+	t.Helper()
+	l, err := zmtp.Listen("tcp://127.0.0.1:0", zap.NULL, nativeSecurity(answer(zap.OK)), zmtp.ListenOptions{Options: zmtp.Options{SocketType: zmtp.PUB}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		for { // a message every other millisecond or so; how many there are does not matter
+			now := binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixNano()))
+			if c.Write(zmtp.Message{[]byte("clock"), now}) != nil {
+				return
+			}
+			time.Sleep(2 * time.Millisecond)
+		}
+	}()
+	t.Cleanup(func() { l.Close(); <-done })
+	return l.Endpoint()
+}
+
+// TestNothingAfterExpiry: a thousand clients whose login ends at the same moment, and none
+// gets a message that was published after it.
+func TestNothingAfterExpiry(t *testing.T) {
+	const clients = 1000
+	end := time.Now().Add(6 * time.Second).Truncate(time.Second)
+	handler := native27(t, func(*zap.Request) *zap.Reply {
+		return &zap.Reply{Status: zap.OK, UserID: "alice", Metadata: zap.Metadata{{Name: "Expires", Value: fmt.Sprint(end.Unix())}}}
+	})
+	url, _ := start(t, fmt.Sprintf(`
+[zap]
+timeout = "1m"
+chain = [ { authn = "tokens" } ]
+[auth.tokens]
+type = "zap"
+endpoint = %q
+timeout = "1m"
+[[route]]
+path = "/d"
+socket = "SUB"
+mechanism = "NULL"
+connect = [%q]
+`, handler, clock(t)))
+	var running sync.WaitGroup
+	dialling := make(chan struct{}, 20) // at the same time
+	for range clients {
+		running.Go(func() {
+			dialling <- struct{}{}
+			c, err := zws.Dial(context.Background(), url+"/d", zws.DialOptions{
+				SocketType: zmtp.SUB, Security: zmtp.Bearer{Token: "token"}, HandshakeTimeout: time.Minute})
+			<-dialling
+			if zws.Cause(err).Code == 4401 {
+				return // a slow machine: the end has come before the login
+			}
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			if err := c.Subscribe(nil); err != nil && time.Now().Before(end) {
+				t.Error(err)
+			}
+			for {
+				m, err := c.Recv()
+				if err != nil {
+					if code := zws.Cause(err).Code; code != 4401 {
+						t.Errorf("ended with %v, want 4401", err)
+					}
+					return
+				}
+				if at := time.Unix(0, int64(binary.BigEndian.Uint64(m[1]))); at.After(end) {
+					t.Errorf("delivered %v after the end of the login", at.Sub(end))
+					return
+				}
+			}
+		})
+	}
+	running.Wait()
+}
