@@ -23,14 +23,14 @@ import (
 )
 
 // start runs a bridge with the given configuration text and returns its WebSocket URL.
-func start(t *testing.T, text string) (url string, b *bridge.Bridge) {
+func start(t testing.TB, text string) (url string, b *bridge.Bridge) {
 	t.Helper()
 	return startIn(t, func(string) string { return text })
 }
 
 // startIn is start for a configuration that needs files beside it: config makes them in
 // dir. There are users.htpasswd with alice and bob, and the key pair "bridge".
-func startIn(t *testing.T, config func(dir string) string) (url string, b *bridge.Bridge) {
+func startIn(t testing.TB, config func(dir string) string) (url string, b *bridge.Bridge) {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "users.htpasswd"), users(), 0o600); err != nil {
@@ -76,7 +76,7 @@ func (l *logBuffer) Write(p []byte) (int, error) {
 }
 
 // check fails the test if a password, a key or the query of a URL is in the log.
-func (l *logBuffer) check(t *testing.T) {
+func (l *logBuffer) check(t testing.TB) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	text := l.text.String()

@@ -22,7 +22,7 @@ import (
 
 // native listens as a ZeroMQ peer of the given type whose handler is h, and returns its
 // endpoint. Whoever gets in stays connected and is sent nothing.
-func native(t *testing.T, as zmtp.SocketType, m zap.Mechanism, h zap.HandlerFunc) string {
+func native(t testing.TB, as zmtp.SocketType, m zap.Mechanism, h zap.HandlerFunc) string {
 	t.Helper()
 	l, err := zmtp.Listen("tcp://127.0.0.1:0", m, nativeSecurity(h), zmtp.ListenOptions{Options: zmtp.Options{SocketType: as}})
 	if err != nil {
@@ -276,7 +276,7 @@ connect = [%q]
 }
 
 // writeKey writes a key pair as the zcert name in dir.
-func writeKey(t *testing.T, dir, name string, c *certs.Certificate) {
+func writeKey(t testing.TB, dir, name string, c *certs.Certificate) {
 	t.Helper()
 	if err := c.Write(filepath.Join(dir, name)); err != nil {
 		t.Fatal(err)

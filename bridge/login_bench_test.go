@@ -1,0 +1,44 @@
+package bridge_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// BenchmarkLogin is a whole login by PLAIN, from the TCP connect to READY and the close,
+// with the ZAP chain's answer from its cache. Client and bridge share the machine.
+func BenchmarkLogin(b *testing.B) {
+	endpoint := native(b, zmtp.PUB, zap.NULL, answer(zap.OK))
+	url, _ := startIn(b, func(string) string {
+		return fmt.Sprintf(`
+[server]
+max_connections = 100000
+[zap]
+cache = "1h"
+chain = [ { authn = "users" } ]
+[auth.users]
+type = "htpasswd"
+file = "users.htpasswd"
+[[route]]
+path = "/d"
+socket = "SUB"
+mechanism = "NULL"
+connect = [%q]
+`, endpoint)
+	})
+	b.ResetTimer()
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			c, err := dial(b.Context(), url+"/d", "alice", zmtp.SUB)
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			c.Close()
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "logins/s")
+}
