@@ -189,9 +189,8 @@ func (o *ours) await(c *zws.Client, a attempt) error {
 
 // publisher is a PUB that leaves it to its subscribers to choose.
 type publisher struct {
-	endpoint string
-	mu       sync.Mutex
-	conns    []*zmtp.Conn
+	mu    sync.Mutex
+	conns []*zmtp.Conn
 }
 
 func (p *publisher) publish(topic string) {
