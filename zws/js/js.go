@@ -39,7 +39,7 @@ var served = sync.OnceValue(func() map[string]file {
 		if err != nil {
 			return err
 		}
-		plain = withoutComments(plain)
+		plain = condensed(plain)
 		sum := sha256.Sum256(plain)
 		all["/"+name] = file{plain, compress(plain), base64.RawURLEncoding.EncodeToString(sum[:12])}
 		return nil
@@ -50,19 +50,20 @@ var served = sync.OnceValue(func() map[string]file {
 	return all
 })
 
-// withoutComments empties the lines that hold nothing but a comment, a fifth of what
-// travels. Line numbers stay, and so does the line that names the licence.
-func withoutComments(source []byte) []byte {
+// condensed empties the lines that hold nothing but a comment and takes the indentation
+// off the others, a quarter of what travels. Line numbers stay, and so does the line that
+// names the licence.
+func condensed(source []byte) []byte {
 	var kept bytes.Buffer
 	block := false
 	for line := range bytes.Lines(source) {
 		text := bytes.TrimSpace(line)
 		block = block || bytes.HasPrefix(text, []byte("/**"))
-		if (block || bytes.HasPrefix(text, []byte("//"))) && !bytes.Contains(text, []byte("SPDX-License-Identifier")) {
-			kept.WriteByte('\n')
-		} else {
-			kept.Write(line)
+		comment := block || bytes.HasPrefix(text, []byte("//"))
+		if !comment || bytes.Contains(text, []byte("SPDX-License-Identifier")) {
+			kept.Write(text)
 		}
+		kept.WriteByte('\n')
 		block = block && !bytes.HasSuffix(text, []byte("*/"))
 	}
 	return kept.Bytes()

@@ -136,7 +136,7 @@ func TestHandlerRefuses(t *testing.T) {
 	}
 }
 
-func TestWithoutComments(t *testing.T) {
+func TestCondensed(t *testing.T) {
 	const source = `// Header. SPDX-License-Identifier: X
 // More.
 import a from './a.js'; // stays
@@ -159,11 +159,22 @@ const url = 'ws://host'; /** stays */
 
 
 
-  async* items() {
+async* items() {
 
-  }
+}
 `
-	if diff := cmp.Diff(want, string(withoutComments([]byte(source)))); diff != "" {
+	if diff := cmp.Diff(want, string(condensed([]byte(source)))); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What is within backticks keeps its indentation by beginning and ending on one line.
+func TestTemplates(t *testing.T) {
+	for path, f := range served() {
+		for line := range strings.Lines(string(f.plain)) {
+			if strings.Count(line, "`")%2 != 0 {
+				t.Errorf("%s: a template of several lines: %s", path, line)
+			}
+		}
 	}
 }
