@@ -85,6 +85,21 @@ func (b *Batch) Message(m zmtp.Message) error {
 	return err
 }
 
+// Unsubscribed appends the notice that the client's subscription to topic is gone, if the
+// client listens to notices: nothing that a Source appends afterwards may be there for that
+// subscription's sake. Unlike Channel.Lost it is a Source's to call, and on a batch that is
+// not full, since the notice has its place between messages. Errors are as of Message.
+func (b *Batch) Unsubscribed(topic []byte) error {
+	if !b.session.notices() {
+		return nil
+	}
+	err := b.session.dialect.tells.unsubscribed(b, topic)
+	if err != nil {
+		b.err = err
+	}
+	return err
+}
+
 // frames appends m frame by frame.
 func (b *Batch) frames(m zmtp.Message) error {
 	for i, body := range m {

@@ -114,6 +114,8 @@ func (c *Client) command(body []byte) error {
 		c.options.Notice(Notice{Lost: binary.BigEndian.Uint64(data)})
 	case command.Name == "EXPIRING" && len(data) == 4:
 		c.options.Notice(Notice{Expiring: time.Duration(binary.BigEndian.Uint32(data)) * time.Second})
+	case command.Name == "UNSUBSCRIBED":
+		c.options.Notice(Notice{Unsubscribed: append([]byte{}, data...)})
 	case command.Name == "WELCOME":
 		c.options.Notice(Notice{Renewed: true})
 	}

@@ -60,6 +60,14 @@ type Notice struct {
 	Expiring time.Duration
 	// Renewed: the token that Client.Renew sent was taken.
 	Renewed bool
+	// Unsubscribed is the topic of a subscription that the login no longer allows, so that
+	// the server has dropped it; nil if the notice is of something else. What comes after the
+	// notice is not there for that subscription's sake; a MuxChannel may hold what came
+	// before. To subscribe to it again without the right to do so ends the session.
+	Unsubscribed []byte
+	// Channel is the one that Lost or Unsubscribed is about; nil if the client is not a
+	// MuxClient.
+	Channel *MuxChannel
 }
 
 // ErrUpgrade is wrapped by errors of Dial about a server that answered the HTTP request

@@ -92,6 +92,15 @@ func (jsonObjects) expiring(b *Batch, seconds uint32) error {
 	return b.number(`{"op":"expiring","seconds":`, uint64(seconds))
 }
 
+func (jsonObjects) unsubscribed(b *Batch, topic []byte) error {
+	b.encoded(func(dst []byte) []byte {
+		return appendText(dst, func(dst []byte) []byte {
+			return append(appendFrame(append(dst, `{"op":"unsubscribed","topic":`...), topic), '}')
+		})
+	})
+	return nil
+}
+
 // number appends an object that ends with n.
 func (b *Batch) number(before string, n uint64) error {
 	b.encoded(func(dst []byte) []byte {

@@ -283,7 +283,8 @@ func TestJSONRenewal(t *testing.T) {
 	p.hearError(4401, "renewal refused: the token is another user's")
 }
 
-// TestJSONNotices: every client is told of losses and of the end of its login.
+// TestJSONNotices: every client is told of losses, of the end of its login and of dropped
+// subscriptions.
 func TestJSONNotices(t *testing.T) {
 	s := serve(t, options(), plain)
 	p := s.dialJSON(t)
@@ -294,6 +295,10 @@ func TestJSONNotices(t *testing.T) {
 	p.hear(`{"op":"lost","count":3}`)
 	session.Expiring(time.Minute)
 	p.hear(`{"op":"expiring","seconds":60}`)
+	for _, topic := range []string{`"a/\"é"`, `""`, `{"b64":"/wA="}`} {
+		p.say(`{"op":"send","frames":["unsubscribed",` + topic + `]}`)
+		p.hear(`{"op":"unsubscribed","topic":` + topic + `}`)
+	}
 	session.Close(nil)
 	p.expectClose(1000, "")
 }

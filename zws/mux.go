@@ -10,15 +10,16 @@ import (
 
 // The ops of ZWSMUX1.0 (PROTOCOL.md, "ZWSMUX1.0"): the first octet of a WebSocket message.
 const (
-	muxLogin    = 0x01
-	muxReady    = 0x02
-	muxOpen     = 0x03
-	muxOpened   = 0x04
-	muxMessages = 0x05
-	muxCredit   = 0x06
-	muxClose    = 0x07
-	muxLost     = 0x08
-	muxExpiring = 0x09
+	muxLogin        = 0x01
+	muxReady        = 0x02
+	muxOpen         = 0x03
+	muxOpened       = 0x04
+	muxMessages     = 0x05
+	muxCredit       = 0x06
+	muxClose        = 0x07
+	muxLost         = 0x08
+	muxExpiring     = 0x09
+	muxUnsubscribed = 0x0a
 )
 
 // maxCredit is how much credit a channel may have in one direction, in octets.
@@ -34,6 +35,7 @@ type muxFrame struct {
 	login    credentials // login
 	open     ChannelRequest
 	messages []byte // one or more, encoded
+	topic    []byte // unsubscribed
 	code     Code   // close
 	reason   string // close
 }
@@ -78,6 +80,8 @@ func parseMuxFrame(p []byte) (f muxFrame, err error) {
 		f.channel, f.number = uint32(c.uint(4)), c.uint(8)
 	case muxExpiring:
 		f.number = c.uint(4)
+	case muxUnsubscribed:
+		f.channel, f.topic = uint32(c.uint(4)), c.all()
 	default:
 		return f, muxFault(fmt.Sprintf("op %02x is not one of this protocol", f.op))
 	}
@@ -116,6 +120,8 @@ func (f *muxFrame) append(dst []byte) []byte {
 		dst = append(binary.BigEndian.AppendUint16(dst, uint16(f.code)), f.reason...)
 	case muxLost:
 		dst = binary.BigEndian.AppendUint64(dst, f.number)
+	case muxUnsubscribed:
+		dst = append(dst, f.topic...)
 	}
 	return dst
 }

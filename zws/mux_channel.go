@@ -221,8 +221,7 @@ func (c *muxChannel) fill(b *Batch) bool {
 		return false
 	}
 	if lost > 0 {
-		f := muxFrame{op: muxLost, channel: c.number, number: lost}
-		b.encoded(func(dst []byte) []byte { return append(dst, f.webSocket()...) })
+		b.mux(muxFrame{op: muxLost, channel: c.number, number: lost})
 	}
 	if credit <= 0 || source == nil {
 		return b.size > before

@@ -242,7 +242,9 @@ func (m *MuxClient) act(f *muxFrame) error {
 	case muxClose:
 		c.end(&CloseError{Code: f.code, Reason: f.reason})
 	case muxLost:
-		m.notice(Notice{Lost: f.number})
+		m.notice(Notice{Lost: f.number, Channel: c})
+	case muxUnsubscribed:
+		m.notice(Notice{Unsubscribed: f.topic, Channel: c})
 	}
 	return nil
 }

@@ -249,9 +249,19 @@ type muxTeller struct{ silence }
 func (muxTeller) listens(*Login) bool { return true }
 
 func (muxTeller) expiring(b *Batch, seconds uint32) error {
-	f := muxFrame{op: muxExpiring, number: uint64(seconds)}
-	b.encoded(func(dst []byte) []byte { return append(dst, f.webSocket()...) })
+	b.mux(muxFrame{op: muxExpiring, number: uint64(seconds)})
 	return nil
+}
+
+// unsubscribed is about the channel whose turn it is.
+func (muxTeller) unsubscribed(b *Batch, topic []byte) error {
+	b.mux(muxFrame{op: muxUnsubscribed, channel: b.channel.number, topic: topic})
+	return nil
+}
+
+// mux appends a frame that costs no credit.
+func (b *Batch) mux(f muxFrame) {
+	b.encoded(func(dst []byte) []byte { return append(dst, f.webSocket()...) })
 }
 
 func (muxTeller) renewed(s *Session) { s.mux.ready() }

@@ -293,7 +293,7 @@ func TestMuxFaults(t *testing.T) {
 		reason     string
 	}{
 		{"no op", "", 1002, "op 00 is not one of this protocol"},
-		{"an unknown op", "\x0a", 1002, "op 0a is not one of this protocol"},
+		{"an unknown op", "\x0b", 1002, "op 0b is not one of this protocol"},
 		{"an op of servers", "\x02\x00\x00\x00\x00", 1002, "op 02 is for servers"},
 		{"a second login", login, 1002, "a second login: only one by token can be renewed, by a token"},
 		{"a short op", "\x06\x00", 1002, "op 06 is too short or too long"},
@@ -372,7 +372,7 @@ func TestMuxNotices(t *testing.T) {
 	}
 	defer m.Close()
 	session := (<-s.accepted).session
-	open(t, m, zws.ChannelOptions{Route: "/echo", RoutingID: []byte("me")})
+	channel := open(t, m, zws.ChannelOptions{Route: "/echo", RoutingID: []byte("me")})
 	c := <-channels
 	if l := c.Login(); l.User() != "alice" || l.Mechanism != zap.BEARER || string(l.RoutingID) != "me" || l.Multiplexed {
 		t.Errorf("login %+v", l)
@@ -381,7 +381,7 @@ func TestMuxNotices(t *testing.T) {
 		t.Error("the session's login is not for channels")
 	}
 	c.Lost(2)
-	if n := <-notices; n.Lost != 2 {
+	if n := <-notices; n.Lost != 2 || n.Channel != channel {
 		t.Errorf("%+v", n)
 	}
 	session.Expiring(time.Minute)
@@ -397,6 +397,42 @@ func TestMuxNotices(t *testing.T) {
 	session.Close(&zws.CloseError{Code: zws.CodeExpired, Reason: "over"})
 	if _, err := c.ReadMessage(); zws.Cause(err).Code != zws.CodeExpired {
 		t.Errorf("the channel ended with %v", err)
+	}
+}
+
+// TestMuxUnsubscribed: the notice has its place between the messages of its channel, and
+// waits with them for credit.
+func TestMuxUnsubscribed(t *testing.T) {
+	const login, ready, opened = "\x01\x04NULL", "\x02\x00\x00\x00\x64", "\x04\x00\x00\x00\x07\x00\x01\x00\x00"
+	const say, hear = "\x05\x00\x00\x00\x07", "\x05\x00\x00\x00\x07"
+	const unsubscribed = "\x00\x00\x00\x16\x00\x00\x00\x0cunsubscribed\x00\x00\x00\x02a/"
+	const one, two = "\x00\x00\x00\x05\x00\x00\x00\x011", "\x00\x00\x00\x05\x00\x00\x00\x012"
+	s := serveMux(t, muxOptions())
+	p := s.dialRaw(t, "/", offering("ZWSMUX1.0"))
+	p.send(login)
+	p.expect(ready)
+	p.send("\x03\x00\x00\x00\x07\x00\x00\x00\x01\x00\x00\x00\x05/echo")
+	p.expect(opened)
+	p.send(say + one + unsubscribed + two)
+	p.expect(hear + one) // which takes the credit of one octet
+	p.send("\x06\x00\x00\x00\x07\x00\x00\x00\x09")
+	p.expect("\x0a\x00\x00\x00\x07a/")
+	p.expect(hear + two)
+
+	notices := make(chan zws.Notice, 1)
+	m, err := zws.DialMux(t.Context(), s.url(), zws.DialOptions{Notice: func(n zws.Notice) { notices <- n }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	c := open(t, m, zws.ChannelOptions{Route: "/echo"})
+	for _, topic := range []string{"a/", ""} {
+		if err := c.Send(t.Context(), message("unsubscribed", topic)); err != nil {
+			t.Fatal(err)
+		}
+		if n := <-notices; n.Unsubscribed == nil || string(n.Unsubscribed) != topic || n.Channel != c {
+			t.Errorf("%+v, want %q", n, topic)
+		}
 	}
 }
 

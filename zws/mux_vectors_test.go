@@ -36,6 +36,7 @@ type muxVector struct {
 	RoutingID   octets `json:"routing_id"`
 	Route       string
 	Topics      []octets
+	Topic       octets
 	Messages    [][]octets
 	Code        int
 	Reason      string
@@ -54,6 +55,7 @@ type vectors struct {
 var muxOps = map[string]byte{
 	"login": muxLogin, "ready": muxReady, "open": muxOpen, "opened": muxOpened, "messages": muxMessages,
 	"credit": muxCredit, "close": muxClose, "lost": muxLost, "expiring": muxExpiring,
+	"unsubscribed": muxUnsubscribed,
 }
 
 func readVectors(t testing.TB) (v vectors) {
@@ -76,7 +78,7 @@ func readVectors(t testing.TB) (v vectors) {
 // frame is what the vector's fields say.
 func (v *muxVector) frame() muxFrame {
 	f := muxFrame{
-		op: muxOps[v.Op], channel: v.Channel, number: v.Number, code: Code(v.Code), reason: v.Reason,
+		op: muxOps[v.Op], channel: v.Channel, number: v.Number, code: Code(v.Code), reason: v.Reason, topic: v.Topic,
 		login: credentials{mechanism: zap.Mechanism(v.Mechanism)},
 		open:  ChannelRequest{Route: v.Route, SocketType: zmtp.SocketType(v.SocketType), RoutingID: v.RoutingID},
 	}
@@ -141,6 +143,7 @@ func sameFields(a, b muxFrame) bool {
 	for _, f := range []*muxFrame{&a, &b} {
 		f.open.RoutingID = append([]byte{}, f.open.RoutingID...)
 		f.messages = append([]byte{}, f.messages...)
+		f.topic = append([]byte{}, f.topic...)
 		f.login.frames = append([][]byte{}, f.login.frames...)
 		for i := range f.login.frames {
 			f.login.frames[i] = append([]byte{}, f.login.frames[i]...)

@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 )
@@ -134,6 +136,52 @@ func TestNotices(t *testing.T) {
 	session.Lost(1)
 	p.send("\x00next")
 	p.expect("\x00next")
+}
+
+// TestUnsubscribed: the notice has its place between messages, in every mechanism. Whoever
+// did not ask for notices, or has a dialect without commands, gets the messages alone.
+func TestUnsubscribed(t *testing.T) {
+	o := options()
+	long := strings.Repeat("x", 1000)
+	for name, d := range clients(&o, "user") {
+		for _, asks := range []bool{true, false} {
+			s := serve(t, o, plain)
+			var got []string
+			if asks {
+				d.Notice = func(n zws.Notice) {
+					if n.Unsubscribed == nil || n.Channel != nil {
+						t.Errorf("noticed %+v", n)
+					}
+					got = append(got, "-"+string(n.Unsubscribed))
+				}
+			}
+			c, err := zws.Dial(t.Context(), s.url(), d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			for _, topic := range []string{"a/", "", long} {
+				c.Send(message("before", topic))
+				c.Send(message("unsubscribed", topic))
+			}
+			c.Send(message("last", ""))
+			for len(got) == 0 || got[len(got)-1] != "last" {
+				m, err := c.Recv()
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, string(m[0]))
+			}
+			want := []string{"before", "-a/", "before", "-", "before", "-" + long, "last"}
+			if !asks || name == "ZWS2.0" {
+				want = []string{"before", "before", "before", "last"}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s, asks for notices: %v: %s", name, asks, diff)
+			}
+			d.Notice = nil
+		}
+	}
 }
 
 // TestClientRenews: the Go client's side of a renewal.

@@ -68,7 +68,8 @@ func keyPair() (public, secret [32]byte) {
 	return [32]byte(p), secret
 }
 
-// queue is a Source of messages.
+// queue is a Source of messages, and of notices: a message "unsubscribed" with a topic
+// stands for one.
 type queue struct {
 	channel *zws.Channel
 	mu      sync.Mutex
@@ -86,7 +87,11 @@ func (q *queue) Next(b *zws.Batch) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(q.items) > 0 && !b.Full() {
-		b.Message(q.items[0])
+		if m := q.items[0]; len(m) == 2 && string(m[0]) == "unsubscribed" {
+			b.Unsubscribed(m[1])
+		} else {
+			b.Message(m)
+		}
 		q.items = q.items[1:]
 	}
 }

@@ -95,6 +95,10 @@ func tellNotice(cmd *cobra.Command, n zws.Notice) {
 	if n.Expiring > 0 {
 		fmt.Fprintf(cmd.ErrOrStderr(), "zwsbridge: the login ends in %v\n", n.Expiring)
 	}
+	if n.Unsubscribed != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "zwsbridge: no longer subscribed to %s: the login does not allow it any more\n",
+			cmp.Or(formatFrame(n.Unsubscribed), "everything"))
+	}
 }
 
 // security makes the credentials of the flags.
