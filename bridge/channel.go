@@ -36,12 +36,22 @@ type channel struct {
 	chunk *queue.Chunk
 	size  int // of the chunk before: the next one is made as large
 
+	delivery delivery
+
+	// deciding is held while a subscription is decided on, or all of them are anew, so that
+	// none stands by rights that are no more.
+	deciding sync.Mutex
+
 	mu sync.Mutex
 	// asked is the client's subscriptions and what each has become upstream: the same
 	// topic, or where that was too wide the narrower ones.
 	asked map[string][][]byte
 	// narrowed tells that one of them has become something else than itself.
 	narrowed bool
+
+	// lapsed tells that a subscription was dropped by us: messages for it are under way
+	// until the backend has heard of that.
+	lapsed atomic.Bool
 }
 
 // privileges are the rights of a login on a route.
@@ -60,6 +70,10 @@ const chunkSize = 256
 
 // Message implements backend.Receiver: it queues what the client may see.
 func (c *channel) Message(m zmtp.Message) error {
+	c.delivery.begin()
+	if c.lapsed.Load() && !c.wants(m[0]) {
+		return nil
+	}
 	if p := c.privileges.Load(); !p.unlimited && filtered(c.route.config.Socket) && !p.Deliver(topic(c.route.config.Socket, m)) {
 		return nil
 	}
@@ -72,6 +86,7 @@ func (c *channel) Message(m zmtp.Message) error {
 
 // Flush implements backend.Receiver.
 func (c *channel) Flush() {
+	defer c.delivery.end(c.queue)
 	if c.chunk == nil {
 		return
 	}
@@ -144,6 +159,8 @@ func subscription(m zmtp.Message) (on bool, prefix []byte, ok bool) {
 // subscribe adds or removes one subscription of the client. A client's subscriptions are a
 // set: jszmq and libzmq repeat one on reconnect and cancel it once.
 func (c *channel) subscribe(ctx context.Context, prefix []byte, on bool) error {
+	c.deciding.Lock()
+	defer c.deciding.Unlock()
 	if !on {
 		return c.stand(ctx, string(prefix), rights.Grant{})
 	}
@@ -209,6 +226,18 @@ func (c *channel) stand(ctx context.Context, prefix string, grant rights.Grant) 
 	return c.socket.Send(ctx, messages...)
 }
 
+// wants tells whether a subscription of the client stands for topic.
+func (c *channel) wants(topic []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, prefixes := range c.asked {
+		if slices.ContainsFunc(prefixes, func(p []byte) bool { return bytes.HasPrefix(topic, p) }) {
+			return true
+		}
+	}
+	return false
+}
+
 // elsewhere tells whether another subscription of the client than prefix stands for topic
 // upstream too: lock held.
 func (c *channel) elsewhere(prefix string, topic []byte) bool {
@@ -228,23 +257,30 @@ func holds(topics [][]byte, topic []byte) bool {
 }
 
 // reconsider puts the rights of a renewed login, or of changed rules, in place of the
-// old. Subscriptions that are no longer allowed, or not as widely, are dropped; it returns
-// how many.
+// old. Subscriptions that are no longer allowed, or not as widely, are dropped, which the
+// client is told; it returns how many.
 func (c *channel) reconsider(ctx context.Context, p *privileges) (dropped int, err error) {
+	c.deciding.Lock()
+	defer c.deciding.Unlock()
 	c.privileges.Store(p)
 	c.mu.Lock()
 	prefixes := slices.Collect(maps.Keys(c.asked))
 	c.mu.Unlock()
 	for _, prefix := range prefixes {
 		grant, err := p.Subscribe(ctx, []byte(prefix))
-		switch {
-		case errors.Is(err, rights.ErrDenied):
-			dropped++
-		case err != nil:
+		denied := errors.Is(err, rights.ErrDenied)
+		if err != nil && !denied {
 			return dropped, forbidden(err)
 		}
 		if err := c.stand(ctx, prefix, grant); err != nil {
 			return dropped, err
+		}
+		if denied {
+			dropped++
+			c.lapsed.Store(true)
+			if err := c.delivery.unsubscribed(c.queue, []byte(prefix), c.route.rules.Load().limits.subscriptions); err != nil {
+				return dropped, err
+			}
 		}
 	}
 	return dropped, nil

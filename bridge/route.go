@@ -75,7 +75,7 @@ func newRules(c *Config, rc *RouteConfig, handler zap.Handler) (*rules, error) {
 		name:     strings.TrimPrefix(rc.Path, "/"),
 		limits:   routeLimits{topic: int(c.Server.MaxTopic), subscriptions: c.Server.MaxSubscriptions},
 		patterns: rights.Options{Separator: rc.Separator, Narrow: rc.OnWide == OnWideNarrow},
-		queue:    queue.Options{Messages: rc.HighWaterMark, Octets: int64(rc.HighWaterBytes)},
+		queue:    queue.Options{Messages: rc.HighWaterMark, Octets: int64(rc.HighWaterBytes), Notices: c.Server.MaxSubscriptions},
 	}
 	var err error
 	if r.queue.OnFull, err = queue.ParsePolicy(rc.OnFull); err != nil {

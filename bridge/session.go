@@ -234,5 +234,6 @@ func (s *session) reconsider(ctx context.Context, l *zws.Login) error {
 	return err
 }
 
-// tooSlow is the cause of a session whose queue is full on a route that disconnects then.
+// tooSlow is the cause of a session whose queue is full on a route that disconnects then,
+// or that leaves the notices of its dropped subscriptions unread.
 var tooSlow = &zws.CloseError{Code: zws.CodeTooSlow, Reason: "this client reads too slowly", Err: errors.New("high-water mark reached")}

@@ -11,6 +11,7 @@ type sink struct{ size int }
 
 func (s *sink) Message(m zmtp.Message) error { s.size += m.Size(); return nil }
 func (s *sink) Octets(o []byte)              { s.size += len(o) }
+func (s *sink) Unsubscribed([]byte) error    { return nil }
 func (s *sink) Full() bool                   { return false }
 
 // BenchmarkDelivery is one chunk of so many messages through one queue; ns/op is a message.

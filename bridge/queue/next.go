@@ -10,6 +10,7 @@ import (
 type batch interface {
 	Message(zmtp.Message) error
 	Octets([]byte)
+	Unsubscribed(topic []byte) error
 	Full() bool
 }
 
@@ -18,8 +19,16 @@ type batch interface {
 func (q *Queue) next(b batch) {
 	q.written.release()
 	for !b.Full() {
-		if q.current.chunk == nil && !q.take() {
-			return
+		if q.current.chunk == nil {
+			n, some := q.take()
+			if !some {
+				return
+			}
+			if n != nil {
+				// As with a message, a batch that cannot encode fails the session.
+				_ = b.Unsubscribed(n.topic)
+				continue
+			}
 		}
 		if q.current.chunk.shared() {
 			b.Octets(q.current.chunk.Octets(int(q.current.from), int(q.current.to)))
@@ -31,20 +40,25 @@ func (q *Queue) next(b batch) {
 	}
 }
 
-// take makes the first item the writer's.
-func (q *Queue) take() bool {
+// take takes what is first: a notice whose turn it is, or an item, which becomes the
+// writer's current one.
+func (q *Queue) take() (n *notice, some bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if n := q.due(); n != nil {
+		return n, true
+	}
 	if q.items.empty() {
 		q.newest = nil
-		return false
+		return nil, false
 	}
 	q.forget()
 	q.current = q.items.pop()
 	q.messages -= q.current.messages()
+	q.passed += uint64(q.current.messages())
 	q.octets -= q.current.octets()
 	q.space.Broadcast()
-	return true
+	return nil, true
 }
 
 var messages = sync.Pool{New: func() any { return new(zmtp.Message) }}

@@ -27,6 +27,8 @@ type Options struct {
 	// message always finds room in an empty queue, however long it is.
 	Messages int
 	Octets   int64
+	// Notices bounds the notices that wait (Queue.Unsubscribed). 0 means DefaultNotices.
+	Notices int
 	// OnFull is what happens at a bound.
 	OnFull Policy
 	// Codec is how the session encodes (zws.Session.Codec); nil where no other session
@@ -38,8 +40,8 @@ type Options struct {
 	// Lost is called, without a lock, after messages were dropped, with their number since
 	// the call before (the LOST notice). It must not block. Nil: nobody is told.
 	Lost func(n uint64)
-	// Overflow is called once, without a lock, when a full queue has closed itself
-	// (Disconnect). It must not block. Nil: nobody is told.
+	// Overflow is called once, without a lock, when the queue has closed itself: full
+	// (Disconnect), or with too many notices. It must not block. Nil: nobody is told.
 	Overflow func()
 }
 
@@ -54,6 +56,8 @@ type Queue struct {
 	messages int
 	octets   int64
 	dropped  uint64
+	passed   uint64 // messages that have left at the front: to the writer, or dropped
+	notices  []notice
 	closed   bool
 	newest   map[uint64]*item // while conflating: where each topic's message waits
 
@@ -69,6 +73,9 @@ func New(o Options) *Queue {
 	}
 	if o.Octets == 0 {
 		o.Octets = DefaultOctets
+	}
+	if o.Notices == 0 {
+		o.Notices = DefaultNotices
 	}
 	q := &Queue{o: o}
 	q.space.L = &q.mu
@@ -218,6 +225,7 @@ func (q *Queue) dropFront(n int) {
 	it := q.items.front()
 	part := item{it.chunk, it.from, it.from + int32(n)}
 	q.dropped += uint64(n)
+	q.passed += uint64(n)
 	q.messages -= n
 	q.octets -= part.octets()
 	it.from = part.to
@@ -242,7 +250,7 @@ func (q *Queue) close() {
 	}
 	q.closed = true
 	q.items.release()
-	q.messages, q.octets, q.newest = 0, 0, nil
+	q.messages, q.octets, q.newest, q.notices = 0, 0, nil, nil
 	q.space.Broadcast()
 }
 

@@ -41,6 +41,11 @@ func (p *page) Message(m zmtp.Message) error {
 
 func (p *page) Octets(o []byte) { p.text = append(p.text, o...) }
 
+func (p *page) Unsubscribed(topic []byte) error {
+	p.text = fmt.Appendf(p.text, "-%s\n", topic)
+	return nil
+}
+
 func (p *page) Full() bool { return p.limit > 0 && len(p.text) >= p.limit }
 
 func (p *page) lines() []string { return strings.Fields(string(p.text)) }

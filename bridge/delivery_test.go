@@ -1,0 +1,39 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/zwsbridge/zwsbridge/bridge/queue"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// TestDeliveryLimit: neither while the backend brings something, nor afterwards, can more
+// notices wait than the limit says.
+func TestDeliveryLimit(t *testing.T) {
+	const limit = 3
+	for _, running := range []bool{true, false} {
+		overflows := 0
+		q := queue.New(queue.Options{Notices: limit, Overflow: func() { overflows++ }})
+		var d delivery
+		if running {
+			d.begin()
+		}
+		for i := range limit {
+			if err := d.unsubscribed(q, fmt.Append(nil, i), limit); err != nil {
+				t.Fatalf("running: %v, notice %d: %v", running, i, err)
+			}
+		}
+		if err := d.unsubscribed(q, []byte("beyond"), limit); err != tooSlow {
+			t.Errorf("running: %v, beyond the limit: %v, want 4508", running, err)
+		}
+		d.end(q)
+		if err := q.Put(zmtp.Message{[]byte("a")}); errors.Is(err, queue.ErrClosed) != !running {
+			t.Errorf("running: %v, the queue: %v", running, err)
+		}
+		if d.running || d.untold != nil || overflows > 1 {
+			t.Errorf("running: %v, left behind: %+v", running, &d)
+		}
+	}
+}

@@ -1,0 +1,301 @@
+package bridge_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-zeromq/zmq4"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/zwsbridge/zwsbridge/bridge"
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// station publishes under all topics without end, on zmq4's PUB, until the test ends.
+func station(t *testing.T, topics ...string) (port string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	pub := zmq4.NewPub(ctx)
+	if err := pub.Listen("tcp://127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		for ctx.Err() == nil {
+			for i := range 100 {
+				if pub.Send(zmq4.NewMsgFrom([]byte(topics[i%len(topics)]), make([]byte, 100))) != nil {
+					return
+				}
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Millisecond):
+			}
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		pub.Close()
+		sending.Wait()
+	})
+	_, port, _ = strings.Cut(pub.Addr().String(), ":")
+	return port
+}
+
+// audience is a client of any dialect. What it hears is a topic, "-" and the topic of a
+// dropped subscription, or "renewed".
+type audience struct {
+	subscribe func(topics ...string)
+	renew     func(token string)
+	hear      func() string
+}
+
+// audiences connect in each dialect that tells of dropped subscriptions, to a route that
+// takes tokens.
+var audiences = map[string]func(t *testing.T, url, route, token string) audience{
+	"ZWS2.0/BEARER": func(t *testing.T, url, route, token string) audience {
+		var heard []string
+		c, err := zws.Dial(t.Context(), url+route, zws.DialOptions{
+			SocketType: zmtp.SUB, Security: zmtp.Bearer{Token: token}, HandshakeTimeout: time.Minute,
+			Notice: func(n zws.Notice) { heard = append(heard, noticed(n)...) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return audience{
+			subscribe: func(topics ...string) { must(t, c.Subscribe(octets(topics)...)) },
+			renew:     func(token string) { must(t, c.Renew(token)) },
+			hear: func() (next string) {
+				for len(heard) == 0 {
+					m, err := c.Recv()
+					must(t, err)
+					heard = append(heard, string(m[0]))
+				}
+				next, heard = heard[0], heard[1:]
+				return next
+			},
+		}
+	},
+	"ZWSJSON1.0": func(t *testing.T, url, route, token string) audience {
+		p := openPage(t, url+route)
+		say := func(op, key, value string) {
+			text, err := json.Marshal(map[string]string{"op": op, key: value})
+			must(t, err)
+			p.say(string(text))
+		}
+		say("login", "token", token)
+		if got := p.hear(); got["op"] != "ready" {
+			t.Fatalf("got %v", got)
+		}
+		return audience{
+			subscribe: func(topics ...string) {
+				for _, topic := range topics {
+					say("subscribe", "topic", topic)
+				}
+			},
+			renew: func(token string) { say("login", "token", token) },
+			hear: func() string {
+				switch object := p.hear(); object["op"] {
+				case "message":
+					return object["frames"].([]any)[0].(string)
+				case "unsubscribed":
+					return "-" + object["topic"].(string)
+				case "ready":
+					return "renewed"
+				default:
+					t.Fatalf("heard %v", object)
+					return ""
+				}
+			},
+		}
+	},
+	"ZWSMUX1.0": func(t *testing.T, url, route, token string) audience {
+		notices := make(chan string, 100)
+		m, err := zws.DialMux(t.Context(), url+route, zws.DialOptions{
+			Security: zmtp.Bearer{Token: token}, HandshakeTimeout: time.Minute,
+			Notice: func(n zws.Notice) {
+				for _, heard := range noticed(n) {
+					notices <- heard
+				}
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { m.Close() })
+		// A window of one octet lets the server send one message at a time: what was sent
+		// before a notice is read before it is heard.
+		c := openMux(t, m, zws.ChannelOptions{Route: route, Window: 1})
+		return audience{
+			subscribe: func(topics ...string) { must(t, c.Subscribe(t.Context(), octets(topics)...)) },
+			renew:     func(token string) { must(t, m.Renew(token)) },
+			hear: func() string {
+				message, err := c.Recv()
+				must(t, err)
+				select {
+				case heard := <-notices:
+					return heard // the message came before or after it: it is no proof of anything
+				default:
+					return string(message[0])
+				}
+			},
+		}
+	},
+}
+
+func noticed(n zws.Notice) []string {
+	switch {
+	case n.Unsubscribed != nil:
+		return []string{"-" + string(n.Unsubscribed)}
+	case n.Renewed:
+		return []string{"renewed"}
+	}
+	return nil
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func octets(topics []string) (list [][]byte) {
+	for _, topic := range topics {
+		list = append(list, []byte(topic))
+	}
+	return list
+}
+
+// hearAll listens until every one of want was heard. What is wanted once is wanted in any
+// order; anything that is not in allowed fails the test.
+func (a audience) hearAll(t *testing.T, allowed []string, want ...string) {
+	t.Helper()
+	for missing := slices.Clone(want); len(missing) > 0; {
+		heard := a.hear()
+		i := slices.Index(missing, heard)
+		if i >= 0 {
+			missing = slices.Delete(missing, i, i+1)
+		} else if !slices.Contains(allowed, heard) {
+			t.Fatalf("heard %s, allowed are %q and %q is missing", heard, allowed, missing)
+		}
+	}
+}
+
+// TestUnsubscribed: a renewed token drops subscriptions. Each is told, nothing of it comes
+// afterwards, and the others stay as they are.
+func TestUnsubscribed(t *testing.T) {
+	handler := native27(t, func(req *zap.Request) *zap.Reply { // the token is what may be subscribed to
+		return &zap.Reply{Status: zap.OK, UserID: "alice", Metadata: zap.Metadata{
+			{Name: "Subscribe", Value: string(req.Credentials[0])}, {Name: "House", Value: "localhost"},
+		}}
+	})
+	topics := []string{"a/1", "a/deep/1", "b/1", "b/deep/1", "c/1", "d/1"}
+	port := station(t, topics...)
+	const route = "[[route]]\npath = %q\nsocket = \"SUB\"\nmechanism = \"NULL\"\nclient_mechanisms = [\"BEARER\"]\nconnect = [%q]\n"
+	url, _ := start(t, fmt.Sprintf(`
+[zap]
+timeout = "1m"
+chain = [ { authn = "tokens" } ]
+[auth.tokens]
+type = "zap"
+endpoint = %q
+`, handler)+
+		fmt.Sprintf(route, "/shared", "tcp://127.0.0.1:"+port)+
+		fmt.Sprintf(route, "/own", "tcp://{meta.house}:"+port)+fmt.Sprintf("endpoints_allowed = [%q]\n", "tcp://localhost:"+port)+
+		fmt.Sprintf(route, "/blocking", "tcp://{meta.house}:"+port)+fmt.Sprintf("endpoints_allowed = [%q]\non_full = \"block\"\nhigh_water_mark = 3\n", "tcp://localhost:"+port)+
+		fmt.Sprintf(route, "/narrow", "tcp://127.0.0.1:"+port)+"on_wide = \"narrow\"\n")
+	for dialect, connect := range audiences {
+		for _, path := range []string{"/shared", "/own", "/blocking"} {
+			t.Run(dialect+path, func(t *testing.T) {
+				a := connect(t, url, path, "a/ b/ c/ d/")
+				a.subscribe("a/", "a/deep/", "b/", "c/")
+				heard := []string{"a/1", "a/deep/1", "b/1", "b/deep/1", "c/1"}
+				a.hearAll(t, heard, heard...)
+				a.renew("a/deep/ b/deep/ c/") // a/ and b/ are wider than that
+				a.hearAll(t, heard, "renewed", "-a/", "-b/")
+				for range 300 {
+					a.hearAll(t, []string{"a/deep/1"}, "c/1")
+					a.hearAll(t, []string{"c/1"}, "a/deep/1")
+				}
+			})
+		}
+		t.Run(dialect+"/narrow", func(t *testing.T) {
+			a := connect(t, url, "/narrow", "a/ d/")
+			a.subscribe("a/", "d/")
+			heard := []string{"a/1", "a/deep/1", "d/1"}
+			a.hearAll(t, heard, heard...)
+			a.renew("a/deep/")
+			a.hearAll(t, heard, "renewed", "-d/")
+			for range 300 {
+				a.hearAll(t, nil, "a/deep/1")
+			}
+		})
+	}
+}
+
+// TestUnsubscribedByReload: changed rules drop subscriptions too.
+func TestUnsubscribedByReload(t *testing.T) {
+	port := station(t, "a/1", "b/1")
+	var file string
+	text := func(allow string) string {
+		return usersOnly + fmt.Sprintf("[[route]]\npath = \"/d\"\nsocket = \"SUB\"\nmechanism = \"NULL\"\nconnect = [\"tcp://127.0.0.1:%s\"]\nallow = [%s]\n", port, allow)
+	}
+	url, b := startIn(t, func(dir string) string {
+		file = filepath.Join(dir, "bridge.toml")
+		return text(`{ user = "*", subscribe = ["a/", "b/"] }`)
+	})
+	var told []string
+	alice, err := zws.Dial(t.Context(), url+"/d", zws.DialOptions{
+		SocketType: zmtp.SUB, Security: zmtp.Plain{User: "alice", Password: "alice's secret"}, HandshakeTimeout: time.Minute,
+		Notice: func(n zws.Notice) { told = append(told, noticed(n)...) },
+	})
+	must(t, err)
+	defer alice.Close()
+	silent, err := dial(t.Context(), url+"/d", "bob", zmtp.SUB) // asks for no notices
+	must(t, err)
+	defer silent.Close()
+	for _, c := range []*zws.Client{alice, silent} {
+		must(t, c.Subscribe([]byte("a/"), []byte("b/")))
+		for heard := map[string]bool{}; len(heard) < 2; {
+			m, err := c.Recv()
+			must(t, err)
+			heard[string(m[0])] = true
+		}
+	}
+	must(t, os.WriteFile(file, []byte(text(`{ user = "*", subscribe = ["b/"] }`)), 0o600))
+	c, faults := bridge.Load(file)
+	must(t, faults.Err())
+	must(t, b.Reload(c))
+	for after := 0; after < 300; {
+		m, err := alice.Recv()
+		must(t, err)
+		if len(told) == 0 {
+			continue
+		}
+		if after++; string(m[0]) != "b/1" {
+			t.Fatalf("%s after the notice", m[0])
+		}
+	}
+	if diff := cmp.Diff([]string{"-a/"}, told); diff != "" {
+		t.Error(diff)
+	}
+	for n := 0; n < 300; { // of b/ alone, at some time
+		m, err := silent.Recv()
+		must(t, err)
+		if n++; string(m[0]) != "b/1" {
+			n = 0
+		}
+	}
+}
