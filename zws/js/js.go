@@ -17,7 +17,8 @@ import (
 )
 
 // Files are the modules: zws.js, which a page imports, and what it imports itself from the
-// folder zws; zws/curve.js and zws/nacl.js only once a page logs in by CURVE.
+// folder zws; zws/curve.js and zws/nacl.js only once a page logs in by CURVE. A page that
+// wants many sockets on one WebSocket imports zws/mux.js too.
 //
 //go:embed zws.js zws/*.js
 var Files embed.FS

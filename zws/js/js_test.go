@@ -13,11 +13,19 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// maxSize is how many octets a page may have to load for the client without CURVE.
-const maxSize = 12_000
+// maxSize is how many octets a page may have to load for the client without CURVE, and
+// maxMuxSize how many more for many sockets on one WebSocket.
+const (
+	maxSize    = 12_000
+	maxMuxSize = 4_500
+)
 
-// onDemand are the modules that only a login by CURVE loads.
-var onDemand = []string{"/zws/curve.js", "/zws/nacl.js", "/zws/z85.js"}
+// onDemand are the modules that only a login by CURVE loads, and muxOnly those that only a
+// page loads which imports /zws/mux.js.
+var (
+	onDemand = []string{"/zws/curve.js", "/zws/nacl.js", "/zws/z85.js"}
+	muxOnly  = []string{"/zws/mux.js", "/zws/channel.js", "/zws/muxframe.js"}
+)
 
 func get(t *testing.T, method, path string, headers ...string) *http.Response {
 	t.Helper()
@@ -40,15 +48,21 @@ func body(t *testing.T, r io.Reader) string {
 }
 
 func TestSize(t *testing.T) {
-	size := 0
+	size, mux := 0, 0
 	for path, f := range served() {
-		if !slices.Contains(onDemand, path) {
+		switch {
+		case slices.Contains(muxOnly, path):
+			mux += len(f.compressed)
+		case !slices.Contains(onDemand, path):
 			size += len(f.compressed)
 		}
 	}
-	t.Logf("%d modules, %d octets without CURVE", len(served()), size)
+	t.Logf("%d modules, %d octets without CURVE, %d more for the mux", len(served()), size, mux)
 	if len(served()) < 8 || size == 0 || size >= maxSize {
 		t.Errorf("%d modules of %d octets, allowed are %d", len(served()), size, maxSize)
+	}
+	if mux == 0 || mux >= maxMuxSize {
+		t.Errorf("%d octets for the mux, allowed are %d", mux, maxMuxSize)
 	}
 }
 
@@ -68,8 +82,10 @@ func TestImports(t *testing.T) {
 			if !Serves("/" + name) {
 				t.Errorf("%s imports %q", path, name)
 			}
-			if slices.Contains(onDemand, "/"+name) && !slices.Contains(onDemand, path) {
-				t.Errorf("%s imports %s, which is to be loaded on demand", path, name)
+			for _, apart := range [][]string{onDemand, muxOnly} {
+				if slices.Contains(apart, "/"+name) && !slices.Contains(apart, path) {
+					t.Errorf("%s imports %s, which is to be loaded on demand", path, name)
+				}
 			}
 		}
 	}

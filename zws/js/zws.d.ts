@@ -69,7 +69,8 @@ export interface SocketOptions {
   sendTimeout?: number;
   /**
    * Messages of one connection that wait to be read. A browser cannot ask a server to wait:
-   * beyond it the oldest are dropped, which the event `lost` tells. Default: 1000.
+   * beyond it the oldest are dropped, which the event `lost` tells. Default: 1000. On a
+   * route of a `Mux` its `window` counts instead.
    */
   receiveHighWaterMark?: number;
   /** Octets of one message, in either direction, all frames together. Default: 1 MiB. */
@@ -84,6 +85,12 @@ export interface SocketOptions {
   reconnectMaxInterval?: number;
   /** Default: the global one. Node 20 has none: take that of the package `ws`. */
   WebSocket?: WebSocketClass;
+}
+
+/** A route of a server, reached over a connection that others share: made by `Mux`. */
+export interface Route {
+  /** The URL that a connection of its own would have. */
+  readonly url: string;
 }
 
 /** What the handlers of `events` are given. `url` is the connection's. */
@@ -111,9 +118,9 @@ export interface SocketEvents {
   renewed: { url: string };
 }
 
-export interface Events {
-  on<Name extends keyof SocketEvents>(name: Name, handler: (event: SocketEvents[Name]) => void): this;
-  off<Name extends keyof SocketEvents>(name: Name, handler: (event: SocketEvents[Name]) => void): this;
+export interface Events<Names extends keyof SocketEvents = keyof SocketEvents> {
+  on<Name extends Names>(name: Name, handler: (event: SocketEvents[Name]) => void): this;
+  off<Name extends Names>(name: Name, handler: (event: SocketEvents[Name]) => void): this;
 }
 
 export interface ConnectOptions {
@@ -140,8 +147,11 @@ export abstract class Socket {
    */
   connect(url: string, options?: ConnectOptions): Promise<void>;
 
-  /** Ends the connection to a URL. */
-  disconnect(url: string): void;
+  /** Connects to a route of a `Mux`, with the login of that. URLs and routes may be mixed. */
+  connect(route: Route): Promise<void>;
+
+  /** Ends the connection to a URL or a route. */
+  disconnect(target: string | Route): void;
 
   /** Ends all connections. What no connection has taken yet is not sent. */
   close(): void;

@@ -6,8 +6,11 @@ import { COMMAND, LAST, MORE, encode, parse, text } from '../zws/frame.js';
 
 export { command, metadata };
 
-/** Makes a class of WebSockets, and the list of all that were made of it. */
-export function network() {
+/**
+ * Makes a class of WebSockets, and the list of all that were made of it. read makes of a
+ * message what is found in sent.
+ */
+export function network(read = parse) {
   const opened = [];
   class WebSocket {
     readyState = 0;
@@ -25,7 +28,7 @@ export function network() {
 
     send(message) {
       if (this.readyState === 0) throw new DOMException('still connecting', 'InvalidStateError');
-      if (this.readyState === 1) this.sent.push(parse(message.slice().buffer));
+      if (this.readyState === 1) this.sent.push(read(message.slice().buffer));
     }
 
     close(code) {

@@ -7,6 +7,7 @@ import test from 'node:test';
 
 import * as zws from '../zws.js';
 import * as packed from '@zwsbridge/zws';
+import * as packedMux from '@zwsbridge/zws/mux';
 import { vendored } from '../vendor.mjs';
 
 const here = new URL('..', import.meta.url);
@@ -17,6 +18,7 @@ test('npm packs the modules and nothing else', () => {
   const modules = readdirSync(new URL('zws/', here)).map((name) => `zws/${name}`);
   assert.deepEqual(files.map(({ path }) => path).sort(), ['LICENSE', 'README.md', 'package.json', 'zws.d.ts', 'zws.js', ...modules].sort());
   assert.equal(packed.Sub, zws.Sub);
+  assert.deepEqual(Object.keys(packedMux), ['Mux']);
 });
 
 test('the types name what there is', () => {

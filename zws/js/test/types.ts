@@ -3,6 +3,7 @@
 import {
   Dealer, Frame, Push, RefusedError, Req, Request, SocketError, Sub, Subscriber, XSub, bearer, curve, curveKeyPair, plain,
 } from '@zwsbridge/zws';
+import { Mux } from '@zwsbridge/zws/mux';
 
 const sub: Subscriber = new Sub({ login: plain('ann', 'secret'), receiveHighWaterMark: 10 });
 await sub.connect('/devices');
@@ -33,6 +34,16 @@ try {
   if (error instanceof SocketError) error.code === 'EAGAIN';
 }
 
+const mux = new Mux('/devices', { login: bearer('token'), window: 1 << 20 });
+mux.events.on('refused', ({ code }) => code.toFixed());
+await sub.connect(mux.route('/devices'));
+sub.disconnect(mux.route('/devices'));
+mux.close();
+
+// @ts-expect-error the login is that of the Mux
+sub.connect(mux.route('/devices'), { login: bearer('token') });
+// @ts-expect-error what was lost is told to the sockets
+mux.events.on('lost', () => {});
 // @ts-expect-error a Push has nothing to receive
 new Push().receive();
 // @ts-expect-error a Sub has nothing to send

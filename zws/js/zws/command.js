@@ -57,6 +57,6 @@ export function parseStatus(data) {
 
 /** The octets of a number, most significant first, as a Number. */
 export function parseNumber(data, size) {
-  if (data.length !== size) throw new ProtocolError('a notice of the wrong size');
+  if (data.length !== size) throw new ProtocolError('a number of the wrong size');
   return data.reduce((n, octet) => n * 256 + octet, 0);
 }

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 import { parseCommand, parseNumber, parseStatus } from './command.js';
-import { NOT_TAKEN, ProtocolError, codeOfStatus } from './errors.js';
+import { NOT_TAKEN, ProtocolError, TOO_LARGE, codeOfStatus } from './errors.js';
 import { COMMAND, Frame, LAST, MORE, encode, parse, text } from './frame.js';
 import { Link } from './link.js';
 
@@ -58,7 +58,7 @@ export class Connection extends Link {
 
   #login({ flag, body }) {
     if (flag !== COMMAND) throw new ProtocolError('a message before READY');
-    if (body.length > MAX_COMMAND) throw new ProtocolError('a command that is too long', 1009);
+    if (body.length > MAX_COMMAND) throw new ProtocolError('a command that is too long', TOO_LARGE);
     const { name, data } = parseCommand(body);
     if (this.#status) return;
     if (name === 'ERROR') return this.#error(parseStatus(data));
@@ -84,8 +84,8 @@ export class Connection extends Link {
   #frame(flag, body) {
     const { maxMessageSize, maxFrames } = this.#options;
     this.#size += body.length;
-    if (this.#size > maxMessageSize) throw new ProtocolError(`a message of more than ${maxMessageSize} octets`, 1009);
-    if (this.#frames.length === maxFrames) throw new ProtocolError(`a message of more than ${maxFrames} frames`, 1009);
+    if (this.#size > maxMessageSize) throw new ProtocolError(`a message of more than ${maxMessageSize} octets`, TOO_LARGE);
+    if (this.#frames.length === maxFrames) throw new ProtocolError(`a message of more than ${maxFrames} frames`, TOO_LARGE);
     this.#frames.push(new Frame(body.buffer, body.byteOffset, body.length));
     if (flag === MORE) return;
     const frames = this.#frames;

@@ -31,12 +31,13 @@ export class ProtocolError extends Error {
   }
 }
 
+export const TOO_LARGE = 1009;
 export const EXPIRED = 4401;
 export const NOT_TAKEN = 4406;
 export const TOO_MANY = 4429;
 
 // After any other code, and after no code, the same credentials may do another time.
-const FINAL = [1002, 1003, 1009, 4400, EXPIRED, 4403, 4404, NOT_TAKEN, 4500, 4502];
+const FINAL = [1002, 1003, TOO_LARGE, 4400, EXPIRED, 4403, 4404, NOT_TAKEN, 4500, 4502];
 
 export const isFinal = (code) => FINAL.includes(code);
 

@@ -22,6 +22,7 @@ const Readable = (Base) => class extends Base {
 
   _arrived(connection, frames) {
     this._inbox.put(connection, frames);
+    return true;
   }
 };
 
@@ -93,9 +94,9 @@ export class Req extends Readable(Socket) {
 
   /** Whatever is not the reply is dropped: from elsewhere, or without the delimiter. */
   _arrived(connection, frames) {
-    if (connection !== this.#asked || frames.length < 2 || frames[0].length) return;
+    if (connection !== this.#asked || frames.length < 2 || frames[0].length) return false;
     this.#asked = undefined;
-    super._arrived(connection, frames.slice(1));
+    return super._arrived(connection, frames.slice(1));
   }
 
   _parted(connection, event) {

@@ -13,7 +13,11 @@ export class Inbox {
   #reader;
   #end;
 
-  /** limit is for the messages of one connection; dropped is called for each beyond. */
+  /**
+   * limit is for the messages of one connection; dropped is called for each beyond. But a
+   * connection that has a method taken can make its server wait: nothing of it is dropped,
+   * and it is told of each message that somebody has read.
+   */
   constructor(limit, dropped) {
     this.#limit = limit;
     this.#dropped = dropped;
@@ -27,12 +31,13 @@ export class Inbox {
   put(connection, message) {
     if (this.#reader) {
       this.#settle('resolve', message);
+      connection.taken?.();
       return;
     }
     const queue = this.#queues.get(connection) ?? [];
     this.#queues.set(connection, queue);
     queue.push(message);
-    if (queue.length <= this.#limit) return;
+    if (queue.length <= this.#limit || connection.taken) return;
     queue.shift();
     this.#dropped(connection);
   }
@@ -43,6 +48,7 @@ export class Inbox {
       if (!queue.length) continue; // what comes next puts it back
       const message = queue.shift();
       if (queue.length) this.#queues.set(connection, queue);
+      connection.taken?.();
       return message;
     }
     if (this.#end) throw this.#end;

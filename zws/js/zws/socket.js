@@ -7,7 +7,7 @@ import { octets } from './frame.js';
 import { Inbox, Outbox } from './queues.js';
 
 /** Handlers by the name of the event. */
-class Events {
+export class Events {
   #handlers = new Map();
 
   on(name, handler) {
@@ -31,8 +31,10 @@ class Events {
   }
 }
 
+// Options of everything that connects.
+const CONNECTS = { login: none, handshakeTimeout: 30_000, reconnectInterval: 250, reconnectMaxInterval: 30_000 };
+
 const DEFAULTS = {
-  login: none,
   routingId: '',
   sendHighWaterMark: 1000,
   sendHighWaterBytes: 4 << 20,
@@ -40,13 +42,21 @@ const DEFAULTS = {
   receiveHighWaterMark: 1000,
   maxMessageSize: 1 << 20,
   maxFrames: 1000,
-  handshakeTimeout: 30_000,
-  reconnectInterval: 250,
-  reconnectMaxInterval: 30_000,
 };
 
+/** The options as they hold, if all have a name of these or of CONNECTS. */
+export function complete(options, defaults) {
+  const all = { ...CONNECTS, WebSocket: globalThis.WebSocket, ...defaults };
+  for (const name in options) {
+    if (!(name in all)) throw new TypeError(`there is no option ${name}`);
+  }
+  Object.assign(all, options);
+  if (!all.WebSocket) throw new TypeError('there is no WebSocket here: give a class for it in the options');
+  return all;
+}
+
 /** url as it is connected to: relative to the page's, with ws for http. */
-function absolute(url) {
+export function absolute(url) {
   const target = new URL(url, globalThis.location?.href);
   target.protocol = target.protocol.replace(/^http/, 'ws');
   if (!/^wss?:$/.test(target.protocol)) throw new TypeError('a URL for a socket begins with ws:// or wss://');
@@ -66,14 +76,10 @@ export class Socket {
   #waiting = new Map(); // the promises of connect, by connection
   #dropped = new Map(); // messages that were not read in time, by connection
 
-  constructor(type, options = {}) {
-    for (const name in options) {
-      if (!(name in DEFAULTS) && name !== 'WebSocket') throw new TypeError(`there is no option ${name}`);
-    }
-    this.#options = { ...DEFAULTS, WebSocket: globalThis.WebSocket, ...options, type };
+  constructor(type, options) {
+    this.#options = { ...complete(options, DEFAULTS), type };
     this.#options.routingId = octets(this.#options.routingId);
     if (this.#options.routingId.length > 255) throw new RangeError('a routing id has at most 255 octets');
-    if (!this.#options.WebSocket) throw new TypeError('there is no WebSocket here: give a class for it in the options');
     this._inbox = new Inbox(this.#options.receiveHighWaterMark, (connection) => this.#count(connection));
     this._outbox = new Outbox(this.#options, () => [...this.#connections.values()]);
   }
@@ -87,23 +93,26 @@ export class Socket {
     return this._connections.some((connection) => connection.ready);
   }
 
-  /** Connects to a further URL, or again to one that had refused. Nobody needs to await it. */
-  connect(url, { login = this.#options.login } = {}) {
-    const href = absolute(url);
+  /**
+   * Connects to a further URL or route of a Mux, or again to one that had refused. Nobody
+   * needs to await it.
+   */
+  connect(target, { login = this.#options.login } = {}) {
+    const url = absolute(target.url ?? target);
     if (this.closed) throw new SocketError('ECLOSED', 'the socket is closed');
-    if (this.#connections.has(href)) throw new SocketError('EINUSE', 'the socket is connected to this URL already');
+    if (this.#connections.has(url)) throw new SocketError('EINUSE', 'the socket is connected to this URL already');
     this._inbox.end();
     this._outbox.end();
-    const connection = new Connection(href, login, this, this.#options);
-    this.#connections.set(href, connection);
+    const connection = target._open?.(this, this.#options) ?? new Connection(url, login, this, this.#options);
+    this.#connections.set(url, connection);
     const ready = new Promise((resolve, reject) => this.#waiting.set(connection, { resolve, reject }));
     ready.catch(() => {}); // whoever does not await it hears by event
     return ready;
   }
 
-  /** Ends the connection to a URL. */
-  disconnect(url) {
-    const connection = this.#connections.get(absolute(url));
+  /** Ends the connection to a URL or a route. */
+  disconnect(target) {
+    const connection = this.#connections.get(absolute(target.url ?? target));
     if (connection) this.#remove(connection, new SocketError('ECLOSED', 'disconnected'));
   }
 
@@ -136,11 +145,18 @@ export class Socket {
     this.#waiting.get(connection)?.resolve();
     this.#waiting.delete(connection);
     this.#emit(again ? 'recovered' : 'ready', connection, {});
+    this._writable();
+  }
+
+  /** A connection can send again. */
+  _writable() {
     this._outbox.pump();
   }
 
-  /** A message has come. A socket that cannot receive forgets it. */
-  _arrived() {}
+  /** A message has come: tells whether somebody will read it. */
+  _arrived() {
+    return false;
+  }
 
   _notice(connection, name, event) {
     this.#emit(name, connection, event);

@@ -1,0 +1,85 @@
+// A WebSocket whose server is the test, which speaks ZWSMUX1.0.
+
+import { network as any } from './fake.js';
+
+const OPS = ['', 'login', 'ready', 'open', 'opened', 'messages', 'credit', 'close', 'lost', 'expiring'];
+
+/** Writes a frame: fields are strings, octets, or [number, size]. */
+export function frame(op, ...fields) {
+  const parts = fields.map((field) => (Array.isArray(field) ? Buffer.from(BigInt(field[0]).toString(16).padStart(2 * field[1], '0'), 'hex') : Buffer.from(field)));
+  return new Uint8Array(Buffer.concat([Buffer.from([OPS.indexOf(op)]), ...parts])).buffer;
+}
+
+/** Octets of messages, each a list of strings. */
+export const messages = (...all) => Buffer.concat(all.flatMap((frames) => {
+  const body = frames.map((f) => Buffer.concat([size(Buffer.byteLength(f)), Buffer.from(f)]));
+  return [size(Buffer.concat(body).length), ...body];
+}));
+
+function size(n) {
+  const b = Buffer.alloc(4);
+  b.writeUInt32BE(n);
+  return b;
+}
+
+/** Reads what a client sends. */
+export function read(data) {
+  const b = Buffer.from(data), op = OPS[b[0]];
+  let at = 1;
+  const number = (n) => b.readUIntBE((at += n) - n, n);
+  const octets = (n) => { const length = number(n); return b.subarray(at, at += length).toString(); };
+  if (op === 'login') return { op, mechanism: octets(1), data: b.subarray(at).toString() };
+  if (op === 'open') return { op, channel: number(4), window: number(4), type: octets(1), routingId: octets(1), route: octets(2) };
+  if (op === 'credit') return { op, channel: number(4), size: number(4) };
+  if (op === 'close') return { op, channel: number(4), code: number(2) };
+  const channel = number(4), all = [];
+  while (at < b.length) {
+    const end = number(4) + at, frames = [];
+    while (at < end) frames.push(octets(4));
+    all.push(frames);
+  }
+  return { op, channel, messages: all };
+}
+
+/** As in fake.js, with what a server of this protocol does. */
+export function network() {
+  const made = any(read);
+  class WebSocket extends made.WebSocket {
+    say(op, ...fields) {
+      this.onmessage({ data: frame(op, ...fields) });
+      return this;
+    }
+
+    /** Answers the login. */
+    ready(channels = 100) {
+      return this.open().say('ready', [channels, 4]);
+    }
+
+    opened(channel, credit = 65536) {
+      return this.say('opened', [channel, 4], [credit, 4]);
+    }
+
+    tell(channel, ...all) {
+      return this.say('messages', [channel, 4], messages(...all));
+    }
+
+    credit(channel, octets) {
+      return this.say('credit', [channel, 4], [octets, 4]);
+    }
+
+    refuse(channel, code, reason = '') {
+      return this.say('close', [channel, 4], [code, 2], reason);
+    }
+
+    /** The channels that the client asks for, by route. */
+    get channels() {
+      return Object.fromEntries(this.sent.filter(({ op }) => op === 'open').map(({ route, channel }) => [route, channel]));
+    }
+
+    /** The messages that the client has sent on a channel. */
+    on(channel) {
+      return this.sent.filter((f) => f.op === 'messages' && f.channel === channel).flatMap((f) => f.messages);
+    }
+  }
+  return { WebSocket, opened: made.opened };
+}

@@ -1,0 +1,423 @@
+// Many sockets on one WebSocket. The server is the test.
+
+import assert from 'node:assert/strict';
+import test, { mock } from 'node:test';
+
+import { Dealer, Pair, Pull, Push, RefusedError, Req, Sub, XSub, bearer, curve, plain } from '../zws.js';
+import { none } from '../zws/credentials.js';
+import { Mux } from '../zws/mux.js';
+import { network as plainNetwork, record, settle } from './fake.js';
+import { frame, network } from './fakemux.js';
+
+const URL = 'wss://host/devices';
+const strings = (message) => message.map(String);
+
+test.beforeEach(() => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  mock.method(Math, 'random', () => 1); // the longest of every delay
+});
+test.afterEach(() => {
+  mock.timers.reset();
+  mock.restoreAll();
+});
+
+async function pass(ms) {
+  mock.timers.tick(ms);
+  await settle();
+}
+
+/** A Mux that has begun to connect. */
+async function begin(options = {}) {
+  const { WebSocket, opened } = network();
+  const mux = new Mux(URL, { WebSocket, login: plain('ann', 'secret'), ...options });
+  const events = record(mux);
+  await settle();
+  return { mux, events, opened, ws: opened[0], WebSocket };
+}
+
+/** A socket that is connected to each of the routes, with what was asked for on each. */
+async function over({ mux, WebSocket }, Type, routes = ['/devices'], options = {}) {
+  const socket = new Type({ WebSocket, ...options });
+  const events = record(socket);
+  const ready = routes.map((route) => socket.connect(mux.route(route)));
+  await settle();
+  return { socket, events, ready };
+}
+
+/** A socket that is ready on one route of a Mux of its own. */
+async function connected(Type, { options, credit, ...login } = {}) {
+  const m = await begin(login);
+  m.ws.ready();
+  const s = await over(m, Type, ['/devices'], options);
+  m.ws.opened(1, credit);
+  await s.ready[0];
+  return { ...m, muxEvents: m.events, ...s };
+}
+
+test('one login, then the routes', async () => {
+  const m = await begin();
+  assert.deepEqual([m.ws.url, m.ws.protocols, m.ws.binaryType], [URL, ['ZWSMUX1.0'], 'arraybuffer']);
+  const sub = await over(m, Sub, ['/devices'], { routingId: 'me' }), req = await over(m, Req, ['/control?x']);
+  assert.equal(m.mux.ready, false);
+  m.ws.ready();
+  assert.deepEqual(m.ws.sent, [
+    { op: 'login', mechanism: 'PLAIN', data: '\x03ann\x06secret' },
+    { op: 'open', channel: 1, window: 262144, type: 'SUB', routingId: 'me', route: '/devices' },
+    { op: 'open', channel: 2, window: 262144, type: 'REQ', routingId: '', route: '/control?x' },
+  ]);
+  assert.deepEqual([m.mux.ready, m.mux.url, sub.socket.ready], [true, URL, false]);
+  m.ws.opened(2).opened(1);
+  await Promise.all([...sub.ready, ...req.ready]);
+  assert.deepEqual([m.events, sub.events, req.events], [[['ready', {}]], [['ready', {}]], [['ready', {}]]]);
+  assert.equal(m.opened.length, 1);
+});
+
+test('logins', async () => {
+  for (const [login, want] of [[none, ['NULL', '']], [bearer(() => 'token'), ['BEARER', 'token']]]) {
+    const { ws } = await begin({ login });
+    ws.open();
+    assert.deepEqual(ws.sent, [{ op: 'login', mechanism: want[0], data: want[1] }]);
+  }
+});
+
+test('what is no Mux', async () => {
+  const { WebSocket } = network();
+  assert.throws(() => new Mux(URL, { WebSocket, login: curve({}) }), TypeError);
+  assert.throws(() => new Mux(URL, { WebSocket, hwm: 1 }), /hwm/);
+  assert.throws(() => new Mux('ftp://host/', { WebSocket }), TypeError);
+  for (const window of [0, -1, 2 ** 31, NaN]) assert.throws(() => new Mux(URL, { WebSocket, window }), RangeError);
+  const mux = new Mux(URL, { WebSocket, window: 2 ** 31 - 1 });
+  for (const route of ['', 'devices', undefined]) assert.throws(() => mux.route(route), TypeError);
+  assert.equal(JSON.stringify(mux.route('/a')), '{"url":"wss://host/a"}');
+});
+
+test('Sub: subscriptions are messages, and go out again after a loss', async () => {
+  const { ws, socket, opened, events, muxEvents } = await connected(Sub);
+  socket.subscribe('a', 'b');
+  socket.unsubscribe('b');
+  assert.deepEqual(ws.on(1), [['\x01a'], ['\x01b'], ['\0b']]);
+  ws.tell(1, ['a/1', '21'], ['a/2', '']);
+  assert.deepEqual([strings(await socket.receive()), strings(await socket.receive())], [['a/1', '21'], ['a/2', '']]);
+  ws.lose(1001, 'the bridge is shutting down');
+  const lost = ['disconnect', { code: 1001, reason: 'the bridge is shutting down', delay: 250, cause: undefined }];
+  assert.deepEqual([events.at(-1), muxEvents.at(-1), socket.ready], [lost, lost, false]);
+  socket.subscribe('c');
+  await pass(250);
+  opened[1].ready().opened(1);
+  assert.deepEqual(opened[1].on(1), [['\x01a'], ['\x01c']]);
+  assert.deepEqual([events.at(-1), muxEvents.at(-1)], [['recovered', {}], ['recovered', {}]]);
+});
+
+test('every pattern', async () => {
+  for (const [Type, type] of [[Dealer, 'DEALER'], [Pair, 'PAIR'], [XSub, 'XSUB']]) {
+    const { ws, socket } = await connected(Type);
+    assert.equal(ws.sent[1].type, type);
+    await socket.send(['a', new Uint8Array([98])]);
+    assert.deepEqual(ws.on(1), [['a', 'b']]);
+    ws.tell(1, ['c']);
+    assert.deepEqual(strings(await socket.receive()), ['c']);
+  }
+  const push = await connected(Push), pull = await connected(Pull), req = await connected(Req);
+  await push.socket.send('x');
+  assert.deepEqual(push.ws.on(1), [['x']]);
+  pull.ws.tell(1, ['y']);
+  assert.deepEqual(strings(await pull.socket.receive()), ['y']);
+  await req.socket.send('question');
+  assert.deepEqual(req.ws.on(1), [['', 'question']]);
+  req.ws.tell(1, ['no delimiter'], ['', 'answer'], ['', 'twice']);
+  assert.deepEqual(strings(await req.socket.receive()), ['answer']);
+});
+
+test('a socket over a Mux and over a WebSocket of its own', async () => {
+  const m = await begin(), own = plainNetwork();
+  m.ws.ready();
+  const { socket, ready } = await over({ ...m, WebSocket: own.WebSocket }, Push, ['/a', '/b']);
+  const direct = socket.connect('wss://host/c');
+  assert.throws(() => socket.connect(m.mux.route('/a')), { code: 'EINUSE' });
+  await settle();
+  own.opened[0].login('PULL');
+  m.ws.opened(1).opened(2);
+  await Promise.all([...ready, direct]);
+  for (let i = 0; i < 6; i++) await socket.send(`${i}`);
+  assert.deepEqual([m.ws.on(1), m.ws.on(2), own.opened[0].messages].map((all) => all.length), [2, 2, 2]);
+  socket.disconnect(m.mux.route('/a'));
+  socket.disconnect('wss://host/b');
+  assert.deepEqual(m.ws.sent.slice(-2), [{ op: 'close', channel: 1, code: 1000 }, { op: 'close', channel: 2, code: 1000 }]);
+  m.ws.tell(1, ['under way']).credit(1, 5).refuse(2, 4403);
+  await socket.send('still');
+  assert.equal(own.opened[0].messages.at(-1)[0], 'still');
+});
+
+test('credit that the server gives', async () => {
+  const { ws, socket } = await connected(Push, { credit: 10 });
+  for (const n of ['1', '2', '3', '4']) await socket.send(n);
+  // Each costs 9 octets: the second takes the credit below 0.
+  assert.deepEqual(ws.on(1), [['1'], ['2']]);
+  ws.credit(1, 8);
+  assert.deepEqual(ws.on(1), [['1'], ['2']]);
+  ws.credit(1, 1);
+  assert.deepEqual(ws.on(1), [['1'], ['2'], ['3']]);
+  ws.credit(1, 100);
+  assert.deepEqual(ws.on(1), [['1'], ['2'], ['3'], ['4']]);
+});
+
+test('subscriptions wait for credit in their order', async () => {
+  const { ws, socket } = await connected(Sub, { credit: 1 });
+  socket.subscribe('a', 'b');
+  socket.unsubscribe('a');
+  assert.deepEqual(ws.on(1), [['\x01a']]);
+  ws.credit(1, 1000);
+  assert.deepEqual(ws.on(1), [['\x01a'], ['\x01b'], ['\0a']]);
+});
+
+/** The credit that the client has given back. */
+const given = (ws) => ws.sent.filter(({ op }) => op === 'credit').map(({ size }) => size);
+
+test('credit that we give follows the reader, and nothing is dropped', async () => {
+  const { ws, socket, events } = await connected(Pull, { window: 100, options: { receiveHighWaterMark: 1 } });
+  for (let i = 0; i < 5; i++) ws.tell(1, ['0123456789ab']); // 20 octets each
+  await pass(1000);
+  assert.deepEqual([given(ws), events], [[], [['ready', {}]]], 'nobody reads');
+  await socket.receive();
+  await socket.receive();
+  assert.deepEqual(given(ws), []);
+  await socket.receive();
+  assert.deepEqual(given(ws), [60]);
+  ws.tell(1, ['0123456789ab'.repeat(10)]); // more than the window
+  for (let i = 0; i < 3; i++) await socket.receive();
+  assert.deepEqual(given(ws), [60, 168]);
+});
+
+test('what nobody will read costs no credit', async () => {
+  for (const Type of [Push, Req]) {
+    const { ws } = await connected(Type, { window: 100 });
+    for (let i = 0; i < 6; i++) ws.tell(1, ['0123456789ab']);
+    assert.deepEqual(given(ws), [60, 60]);
+  }
+});
+
+test('what was not read before a loss counts after it', async () => {
+  const { ws, socket, opened } = await connected(Pull, { window: 100 });
+  ws.tell(1, ['0123456789ab'], ['0123456789ab'], ['0123456789ab']);
+  ws.lose();
+  await pass(250);
+  const again = opened[1].ready().opened(1);
+  assert.equal(again.sent[1].window, 40);
+  await socket.receive();
+  await socket.receive();
+  assert.deepEqual(given(again), []);
+  await socket.receive();
+  assert.deepEqual(given(again), [60]);
+});
+
+const FINAL = [1002, 1009, 4400, 4403, 4404, 4406, 4500, 4502];
+const LATER = [1000, 1001, 1011, 4300, 4408, 4429, 4503, 4504, 4508];
+
+for (const code of FINAL) {
+  test(`${code} ends a channel and no other`, async () => {
+    const m = await connected(Sub), other = await over(m, Pull, ['/other']);
+    m.ws.opened(2).refuse(1, code, 'because');
+    await assert.rejects(m.socket.receive(), { name: 'RefusedError', code, reason: 'because' });
+    assert.deepEqual(m.events.at(-1), ['refused', { code, reason: 'because', status: 0 }]);
+    m.ws.tell(2, ['on']);
+    assert.deepEqual(strings(await other.socket.receive()), ['on']);
+    await pass(600_000);
+    assert.equal(m.ws.sent.length, 3);
+    assert.equal(m.muxEvents.length, 1);
+  });
+}
+
+for (const code of LATER) {
+  test(`after ${code} a channel is asked for again, by another number`, async () => {
+    const { ws, events, socket } = await connected(Sub, { options: { reconnectInterval: 100, reconnectMaxInterval: 1000 } });
+    socket.subscribe('a');
+    ws.refuse(1, code, 'because');
+    const delay = code === 4429 ? 1000 : 100;
+    assert.deepEqual(events.at(-1), ['disconnect', { code, reason: 'because', delay, cause: undefined }]);
+    await pass(delay - 1);
+    assert.equal(ws.channels['/devices'], 1);
+    await pass(1);
+    assert.equal(ws.channels['/devices'], 2);
+    ws.refuse(2, 4503);
+    assert.equal(events.at(-1)[1].delay, code === 4429 ? 100 : 200);
+    await pass(200);
+    ws.opened(3);
+    assert.deepEqual(events.at(-1), ['recovered', {}]);
+    assert.deepEqual(ws.on(3), [['\x01a']]);
+  });
+}
+
+test('4401 of a channel waits for what the connection says', async () => {
+  let token = 'one';
+  for (const ends of [true, false]) {
+    const { ws, opened, events } = await connected(Sub, { login: bearer(() => token) });
+    ws.refuse(1, 4401, 'ended');
+    assert.deepEqual(events, [['ready', {}]]);
+    if (!ends) { // somebody has ended this channel alone
+      await pass(1000);
+      assert.deepEqual(events.at(-1), ['refused', { code: 4401, reason: 'ended', status: 0 }]);
+      continue;
+    }
+    token = 'two';
+    ws.lose(4401, 'ended');
+    await pass(1000);
+    opened[1].ready().opened(1);
+    assert.deepEqual(opened[1].sent[0].data, 'two');
+    assert.deepEqual(events.map(([name]) => name), ['ready', 'disconnect', 'recovered']);
+  }
+});
+
+test('a refused login ends all', async () => {
+  const m = await begin(), sockets = [await over(m, Sub, ['/a']), await over(m, Dealer, ['/b'])];
+  m.ws.open().lose(4400, 'login refused');
+  for (const { ready, events, socket } of sockets) {
+    await assert.rejects(ready[0], { name: 'RefusedError', code: 4400, reason: 'login refused' });
+    assert.deepEqual(events, [['refused', { code: 4400, reason: 'login refused', status: 0 }]]);
+    await assert.rejects(socket.receive(), RefusedError);
+  }
+  assert.deepEqual([m.events, m.mux.closed], [[['refused', { code: 4400, reason: 'login refused', status: 0 }]], true]);
+  const late = await over(m, Sub, ['/c']);
+  await assert.rejects(late.ready[0], { code: 4400 });
+  await pass(600_000);
+  assert.equal(m.opened.length, 1);
+});
+
+test('sockets that connect again when the login was refused', async () => {
+  const m = await begin(), { socket } = await over(m, Sub);
+  let again;
+  socket.events.on('refused', () => { again ??= socket.connect(m.mux.route('/devices')); });
+  m.ws.open().lose(4400, 'login refused');
+  await settle();
+  await assert.rejects(again, { code: 4400 });
+});
+
+test('a renewed login', async () => {
+  let token = 'one';
+  const { ws, events, muxEvents } = await connected(Sub, { login: bearer(() => token) });
+  token = 'two';
+  ws.say('expiring', [30, 4]);
+  await settle();
+  assert.deepEqual(ws.sent.at(-1), { op: 'login', mechanism: 'BEARER', data: 'two' });
+  ws.say('ready', [100, 4]);
+  const want = [['ready', {}], ['expiring', { seconds: 30 }], ['renewed', {}]];
+  assert.deepEqual([events, muxEvents], [want, want]);
+});
+
+test('no more channels than the server takes', async () => {
+  const m = await begin();
+  m.ws.ready(2);
+  const all = [await over(m, Pull, ['/1', '/2']), await over(m, Pull, ['/3'], { reconnectMaxInterval: 1000 })];
+  assert.deepEqual(Object.keys(m.ws.channels), ['/1', '/2']);
+  assert.deepEqual(all[1].events, [['disconnect', {
+    code: 4429, reason: 'the server takes no more channels', delay: 1000, cause: undefined,
+  }]]);
+  all[0].socket.disconnect(m.mux.route('/1'));
+  await pass(1000);
+  assert.equal(m.ws.channels['/3'], 3);
+  m.ws.opened(3);
+  await all[1].ready[0];
+});
+
+test('messages that were dropped are told by channel', async () => {
+  const m = await connected(Sub), other = await over(m, Sub, ['/other']);
+  m.ws.opened(2).say('lost', [2, 4], [258, 8]);
+  assert.deepEqual([m.events.length, other.events.at(-1)], [1, ['lost', { count: 258 }]]);
+});
+
+test('limits of messages, just below and above, end one channel', async () => {
+  for (const [options, just, above] of [
+    [{ maxMessageSize: 10 }, ['12345', '12345'], ['12345', '123456']],
+    [{ maxFrames: 2 }, ['', ''], ['', '', '']],
+  ]) {
+    const { ws, socket, muxEvents } = await connected(Pull, { options });
+    ws.tell(1, just);
+    assert.equal((await socket.receive()).length, 2);
+    ws.tell(1, above);
+    await assert.rejects(socket.receive(), { name: 'RefusedError', code: 1009 });
+    assert.deepEqual(ws.sent.at(-1), { op: 'close', channel: 1, code: 1009 });
+    assert.equal(muxEvents.length, 1);
+  }
+});
+
+// Each is one defect of a server on which channel 1 is open, with the code that it gets.
+const DEFECTS = {
+  'a channel that was never opened': [(ws) => ws.tell(2, ['x']), 1002],
+  'channel 0': [(ws) => ws.credit(0, 1), 1002],
+  'opened twice': [(ws) => ws.opened(1), 1002],
+  'more credit than there can be': [(ws) => ws.credit(1, 2 ** 31 - 1), 1002],
+  'a message without credit': [(ws) => ws.tell(1, ['x'.repeat(100)]).tell(1, ['x']), 1002],
+  'two messages, the second without credit': [(ws) => ws.tell(1, ['x'.repeat(100)], ['x']), 1002],
+  'a message that does not fit': [(ws) => ws.say('messages', [1, 4], [5, 4], [2, 4], 'a'), 1002],
+  'op 03': [(ws) => ws.onmessage({ data: frame('open', [1, 4]) }), 1002],
+  'text': [(ws) => ws.onmessage({ data: 'ready' }), 1003],
+  'nothing': [(ws) => ws.onmessage({ data: new ArrayBuffer(0) }), 1002],
+};
+
+for (const [name, [defect, code]] of Object.entries(DEFECTS)) {
+  test(`refuses ${name}`, async () => {
+    const good = await connected(Pull), { ws, socket, muxEvents } = await connected(Sub, { window: 100 });
+    defect(ws);
+    await assert.rejects((async () => { for await (const _ of socket); })(), { name: 'RefusedError', code });
+    assert.equal(ws.closedWith, 1000);
+    assert.equal(muxEvents.at(-1)[0], 'refused');
+    good.ws.tell(1, ['on']);
+    assert.deepEqual(strings(await good.socket.receive()), ['on']);
+  });
+}
+
+test('frames before their time', async () => {
+  for (const early of [(ws) => ws.open().opened(1), (ws) => ws.ready().tell(1, ['x'])]) {
+    const m = await begin(), { ready } = await over(m, Sub);
+    early(m.ws);
+    await assert.rejects(ready[0], { code: 1002 });
+  }
+});
+
+test('a server that is slow', async () => {
+  const m = await begin({ handshakeTimeout: 5000 }), { events } = await over(m, Sub, ['/a'], { handshakeTimeout: 100 });
+  m.ws.open();
+  await pass(5000);
+  assert.deepEqual(m.events, [['disconnect', { code: 1006, reason: 'the login did not end in time', delay: 250, cause: undefined }]]);
+  await pass(250);
+  m.opened[1].ready();
+  await pass(100);
+  assert.deepEqual(m.opened[1].sent.at(-1), { op: 'close', channel: 1, code: 1000 });
+  assert.equal(events.at(-1)[1].reason, 'not opened in time');
+  m.opened[1].opened(1); // late, and without effect
+  assert.equal(events.at(-1)[0], 'disconnect');
+});
+
+test('a server that does not speak it', async () => {
+  const m = await begin(), { ready } = await over(m, Sub);
+  m.ws.open('');
+  await assert.rejects(ready[0], { code: 4406, reason: 'the server does not speak ZWSMUX1.0' });
+});
+
+test('closed, by the socket or the Mux', async () => {
+  const m = await connected(Sub), other = await over(m, Pull, ['/other']);
+  m.socket.close();
+  assert.deepEqual(m.ws.sent.at(-1), { op: 'close', channel: 1, code: 1000 });
+  assert.equal(m.ws.closedWith, undefined, 'others may want it');
+  m.mux.close();
+  m.mux.close();
+  assert.equal(m.ws.closedWith, 1000);
+  await assert.rejects(other.ready[0], { code: 'ECLOSED' });
+  assert.deepEqual([m.mux.closed, other.socket.closed, other.socket.ready], [true, false, false]);
+  assert.throws(() => other.socket.connect(m.mux.route('/other')), { code: 'ECLOSED' });
+  await pass(60_000);
+  assert.equal(m.opened.length, 1);
+
+  const early = await begin();
+  const never = over(early, Sub);
+  early.mux.close();
+  await assert.rejects((await never).ready[0], { code: 'ECLOSED' });
+});
+
+test('what a lost channel waits with is forgotten', async () => {
+  const { ws, socket, opened } = await connected(Sub, { credit: 0 });
+  socket.subscribe('a');
+  socket.unsubscribe('a');
+  ws.lose();
+  await pass(250);
+  assert.deepEqual(opened[1].ready().opened(1).on(1), []);
+});

@@ -1,0 +1,82 @@
+// The frames of ZWSMUX1.0 (zws/PROTOCOL.md of zwsbridge): each is one WebSocket message.
+// SPDX-License-Identifier: MPL-2.0
+
+import { parseNumber, short } from './command.js';
+import { ProtocolError, TOO_LARGE } from './errors.js';
+import { Frame, concat, octets } from './frame.js';
+
+// The ops of a client, and those of a server with the sizes of the numbers in them.
+const LOGIN = 1, OPEN = 3, MESSAGES = 5, CREDIT = 6, CLOSE = 7;
+const SERVER = {
+  2: ['ready', 4],
+  4: ['opened', 4, 4],
+  [MESSAGES]: ['messages', 4],
+  [CREDIT]: ['credit', 4, 4],
+  [CLOSE]: ['close', 4, 2],
+  8: ['lost', 4, 8],
+  9: ['expiring', 4],
+};
+
+/** Credit that a channel may have in one direction, in octets. */
+export const MAX_CREDIT = 2 ** 31 - 1;
+
+/** A number in size octets, of which there are at most four. */
+const number = (value, size = 4) => Uint8Array.from({ length: size }, (_, i) => value >>> (8 * (size - 1 - i)));
+
+/** data is what follows the name of the mechanism: nothing, or what HELLO has. */
+export const login = (mechanism, data) => concat([LOGIN], short(mechanism), data);
+
+/** window is the credit that the server has to begin with. */
+export function open(channel, window, type, routingId, route) {
+  const path = octets(route);
+  return concat([OPEN], number(channel), number(window), short(type), short(routingId), number(path.length, 2), path);
+}
+
+export const credit = (channel, size) => concat([CREDIT], number(channel), number(size));
+
+export const close = (channel, code) => concat([CLOSE], number(channel), number(code, 2));
+
+/** What a message costs: its octets in a frame. */
+export const costOf = (frames) => frames.reduce((cost, frame) => cost + 4 + frame.length, 4);
+
+/** One message. */
+export function message(channel, frames) {
+  return concat([MESSAGES], number(channel), number(costOf(frames) - 4), ...frames.flatMap((frame) => [number(frame.length), frame]));
+}
+
+/** Reads a frame of a server: its op, its numbers (a channel's comes first), and the rest. */
+export function parse(data) {
+  if (!(data instanceof ArrayBuffer)) throw new ProtocolError('text where octets are due', 1003);
+  const frame = new Uint8Array(data), [op, ...sizes] = SERVER[frame[0]] ?? [];
+  if (!op) throw new ProtocolError(`op ${frame[0]} is not a server's`);
+  let at = 1;
+  const numbers = sizes.map((size) => parseNumber(frame.subarray(at, at += size), size)), rest = frame.subarray(at);
+  if (rest.length && op !== 'messages' && op !== 'close') throw new ProtocolError(`${op} is too long`);
+  return { op, numbers, rest };
+}
+
+/** Takes what has its length before it off the front of data. */
+function field(data) {
+  const end = 4 + parseNumber(data.subarray(0, 4), 4);
+  if (end > data.length) throw new ProtocolError('lengths in a message that do not fit together');
+  return [data.subarray(4, end), data.subarray(end)];
+}
+
+/** Reads the messages of a frame. What they hold is copied: one that is kept keeps no others. */
+export function parseMessages(rest, { maxMessageSize, maxFrames }) {
+  const messages = [];
+  do {
+    const frames = [];
+    let size = 0, message, frame;
+    [message, rest] = field(rest);
+    do {
+      [frame, message] = field(message);
+      size += frame.length;
+      if (size > maxMessageSize) throw new ProtocolError(`a message of more than ${maxMessageSize} octets`, TOO_LARGE);
+      if (frames.length === maxFrames) throw new ProtocolError(`a message of more than ${maxFrames} frames`, TOO_LARGE);
+      frames.push(new Frame(frame));
+    } while (message.length);
+    messages.push(frames);
+  } while (rest.length);
+  return messages;
+}
