@@ -45,7 +45,7 @@ func executableOf(t *testing.T, name string) string {
 func (h *home) pages() {
 	h.t.Helper()
 	h.mkdir("www")
-	for _, name := range []string{"index.html", "page.js", "worker.js", "driver.js"} {
+	for _, name := range []string{"index.html", "page.js", "worker.js", "driver.js", "json.js"} {
 		text, err := os.ReadFile(filepath.Join("peers", "zws", name))
 		if err != nil {
 			h.t.Fatal(err)

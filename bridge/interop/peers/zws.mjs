@@ -17,7 +17,7 @@ class TrustingWebSocket extends WebSocket {
 }
 
 async function inNode() {
-  const zws = await import("../../../zws/js/zws.js")
+  const zws = { ...await import("../../../zws/js/zws.js"), ...await import("../../../zws/js/zws/mux.js") }
   const drive = driver(zws, say, { WebSocket: TrustingWebSocket })
   return { visit: async () => (order) => drive[order.do](order), end() {} }
 }
@@ -69,5 +69,6 @@ await obey({
     await pageOf.get(order.socket)(order)
   },
   send: (order) => pageOf.get(order.socket)(order),
+  read: (order) => pageOf.get(order.socket)(order),
   close: (order) => pageOf.get(order.socket)(order),
 }, () => place.end())

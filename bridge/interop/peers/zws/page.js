@@ -1,7 +1,10 @@
 // The client in a page, and in a worker of it. begin is given a function that takes events
 // and makes obey, which takes orders.
-import * as zws from "/zws.js"
+import * as sockets from "/zws.js"
+import * as mux from "/zws/mux.js"
 import { driver } from "/driver.js"
+
+const zws = { ...sockets, ...mux }
 
 window.begin = (say, inWorker) => {
   if (!inWorker) {

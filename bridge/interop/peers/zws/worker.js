@@ -1,6 +1,8 @@
 // The client in a worker: orders and events are its messages.
-import * as zws from "/zws.js"
+import * as sockets from "/zws.js"
+import * as mux from "/zws/mux.js"
 import { driver } from "/driver.js"
 
+const zws = { ...sockets, ...mux }
 const drive = driver(zws, (event) => postMessage(event))
 onmessage = ({ data }) => drive[data.do](data)

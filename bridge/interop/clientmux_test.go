@@ -1,0 +1,265 @@
+//go:build interop
+
+package interop
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// openOver opens a socket on routes of a Mux, and on URLs of its own: paths in connect are
+// routes. The Mux is one for each login and URL.
+func (p *clientPlace) openOver(t *testing.T, socketType, connect string, c credentials, subscribe ...string) *socket {
+	t.Helper()
+	options := c.with(p.page)
+	options["mux"] = p.url + "/work"
+	return p.process.open(t, order{Type: socketType, Connect: connect, Subscribe: subscribe, Options: options})
+}
+
+// TestClientMux runs many sockets on one WebSocket in each place.
+func TestClientMux(t *testing.T) {
+	need(t, "npm", "python3-zmq")
+	stage := newClientStage(t)
+	for _, where := range places {
+		t.Run(where, func(t *testing.T) {
+			p := &clientPlace{stage, where, place(t, where)}
+			t.Run("PLAIN, and a URL of its own", p.sharesLogin)
+			t.Run("BEARER", func(t *testing.T) { p.asksOver(t, p.logins["BEARER"]) })
+			t.Run("a hundred, one of them slow", p.isSlow)
+			for _, r := range []clientRefusal{
+				{"no route", "/nowhere", p.logins["PLAIN"], 4404, 0, "there is no such route"},
+				{"socket type", "/ask", p.logins["PLAIN"], 4406, 0, "a DEALER socket cannot be served here"},
+				{"refused behind", "/remote", p.logins["PLAIN"], 4502, 0, "backend 1 refused the login (400)"},
+				{"mechanism not taken", "/remote", p.logins["BEARER"], 4406, 0, "BEARER is not taken here"},
+				{"wrong password", "/work", withPassword("alice", "guessed"), 4400, 0, "login refused"},
+				{"wrong token", "/work", credentials{"mechanism": "BEARER", "tokens": []string{"another"}}, 4400, 0, "login refused"},
+			} {
+				t.Run(r.name, func(t *testing.T) {
+					p.openOver(t, "DEALER", r.path, r.login).refusedFor(r.code, r.status, r.reason)
+				})
+			}
+			t.Run("another's topic", func(t *testing.T) {
+				sub := p.openOver(t, "SUB", "/"+p.where+"/0", p.logins["PLAIN"], "house/bob/")
+				sub.wait("ready")
+				sub.refusedFor(4403, 0, "not allowed: to subscribe to this topic")
+			})
+		})
+	}
+}
+
+// sharesLogin: sockets of several kinds on several routes, one of which has a connection of
+// its own beside.
+func (p *clientPlace) sharesLogin(t *testing.T) {
+	c := p.logins["PLAIN"]
+	sub := p.openOver(t, "SUB", fmt.Sprintf("/%s/0 %s/%[1]s/1", p.where, p.url), c, "house/alice/")
+	sub.wait("ready")
+	sub.wait("ready")
+	for i, publisher := range p.publishers[p.where][:2] {
+		publisher.expect("\x01house/alice/")
+		publisher.send("house/alice/temperature", fmt.Sprint(i), "\u00ff\u0000")
+		sub.expect("house/alice/temperature", fmt.Sprint(i), "\u00ff\u0000")
+	}
+	p.asksOver(t, c)
+}
+
+func (p *clientPlace) asksOver(t *testing.T, c credentials) {
+	dealer := p.openOver(t, "DEALER", "/work", c)
+	dealer.wait("ready")
+	req := p.openOver(t, "REQ", "/ask", c)
+	req.wait("ready")
+	big := strings.Repeat("0123456789", 30000) // larger than the windows of both sides
+	for range 3 {
+		dealer.send("square", "", big)
+		p.answers(dealer, "square", "", big)
+	}
+	req.send("what?")
+	p.replier.expect("what?")
+	p.replier.send("that")
+	req.expect("that")
+}
+
+// answers has the worker send back what it gets.
+func (p *clientPlace) answers(dealer *socket, frames ...string) {
+	dealer.t.Helper()
+	m := p.worker.wait("message").Frames
+	equal(dealer.t, m[1:], frames...)
+	p.worker.send(m...)
+	dealer.expect(frames...)
+}
+
+// isSlow: a socket that nobody reads stalls none of the others on its WebSocket, and gets
+// the oldest that were under way and the newest when it is read.
+func (p *clientPlace) isSlow(t *testing.T) {
+	options := p.logins["PLAIN"].with(p.page)
+	options["mux"], options["paused"] = p.url+"/work", true
+	slow := p.process.open(t, order{Type: "SUB", Connect: "/" + p.where + "/raw", Subscribe: []string{"flood"}, Options: options})
+	slow.wait("ready")
+	publisher := p.publishers[p.where][2]
+	publisher.expect("\x01flood")
+	kilobyte := strings.Repeat("x", 1000)
+	for i := range 3000 {
+		publisher.send("flood", strconv.Itoa(i), kilobyte)
+	}
+	slow.wait("lost")
+	slow.passing = append(slices.Clone(slow.passing), "lost")
+	for i := range 99 {
+		dealer := p.openOver(t, "DEALER", "/work", p.logins["PLAIN"])
+		dealer.wait("ready")
+		dealer.send(strconv.Itoa(i))
+		p.answers(dealer, strconv.Itoa(i))
+	}
+	p.process.tell(order{Do: "read", Socket: slow.number})
+	for i := range 200 { // of a window of 256 KiB
+		slow.expect("flood", strconv.Itoa(i), kilobyte)
+	}
+	publisher.send("flood", "end")
+	for last := 199; ; {
+		frames := slow.wait("message").Frames
+		if frames[1] == "end" {
+			return
+		}
+		n, err := strconv.Atoi(frames[1])
+		if err != nil || n <= last {
+			t.Fatalf("%q after %d", frames[1], last)
+		}
+		last = n
+	}
+}
+
+// TestClientMuxReturns: a bridge that is restarted is found again, with all sockets.
+func TestClientMuxReturns(t *testing.T) {
+	need(t, "npm")
+	libzmq := start(t, "libzmq.mjs")
+	for _, where := range []string{"node", "chromium", "firefox"} {
+		t.Run(where, func(t *testing.T) {
+			client := place(t, where)
+			h := newHome(t)
+			h.pages()
+			publisher, worker := libzmq.bind(t, "XPUB", nil), libzmq.bind(t, "ROUTER", nil)
+			text := strings.Replace(everybody, "[server]", "[server]\nstatic = \"www\"", 1) +
+				routeAt("/live", "SUB", publisher.endpoint) + routeAt("/work", "DEALER", worker.endpoint)
+			url, end := h.bridgeAt("127.0.0.1:0", text)
+			options := withPassword("alice", secrets["alice"]).with("http" + strings.TrimPrefix(url, "ws"))
+			options["mux"] = url + "live"
+			sub := client.open(t, order{Type: "SUB", Connect: "/live", Subscribe: []string{"house/"}, Options: options})
+			dealer := client.open(t, order{Type: "DEALER", Connect: "/work", Options: options})
+			sub.wait("ready")
+			dealer.wait("ready")
+			publisher.expect("\x01house/")
+
+			end()
+			for _, s := range []*socket{sub, dealer} {
+				if e := s.wait("disconnect"); e.Code != 1001 {
+					t.Errorf("the client is told %d %q, want 1001", e.Code, e.Reason)
+				}
+				s.passing = append(slices.Clone(s.passing), "disconnect")
+			}
+			publisher.expect("\x00house/")
+			h.bridgeAt(strings.Trim(strings.TrimPrefix(url, "ws:"), "/"), text)
+			sub.wait("recovered")
+			dealer.wait("recovered")
+			publisher.expect("\x01house/")
+			publisher.send("house/1", "21")
+			sub.expect("house/1", "21")
+			dealer.send("still here")
+			equal(t, worker.wait("message").Frames[1:], "still here")
+		})
+	}
+}
+
+// counter is between a client and a bridge, and counts connections and octets.
+type counter struct {
+	address             string
+	connections, octets atomic.Int64
+}
+
+func newCounter(t *testing.T, to string) *counter {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &counter{address: l.Addr().String()}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			from, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.connections.Add(1)
+			running.Go(func() { c.carry(from, to) })
+		}
+	})
+	t.Cleanup(func() { l.Close(); running.Wait() })
+	return c
+}
+
+// Write counts.
+func (c *counter) Write(p []byte) (int, error) {
+	c.octets.Add(int64(len(p)))
+	return len(p), nil
+}
+
+// carry copies both ways until one side ends.
+func (c *counter) carry(from net.Conn, address string) {
+	to, err := net.Dial("tcp", address)
+	if err != nil {
+		from.Close()
+		return
+	}
+	var both sync.WaitGroup
+	for _, way := range [][2]net.Conn{{from, to}, {to, from}} {
+		both.Go(func() {
+			// Counted before it goes on: who hears of it can read the count.
+			_, _ = io.Copy(way[1], io.TeeReader(way[0], c))
+			from.Close()
+			to.Close()
+		})
+	}
+	both.Wait()
+}
+
+// TestMuxCost counts what a further socket costs on the wire, TLS included.
+func TestMuxCost(t *testing.T) {
+	need(t, "npm", "python3-zmq")
+	stage := newClientStage(t)
+	proxy := newCounter(t, strings.TrimPrefix(stage.url, "wss://"))
+	stage.url = "wss://" + proxy.address
+	p := &clientPlace{stage, "node", place(t, "node")}
+	login := p.logins["PLAIN"]
+	dealer := p.openOver(t, "DEALER", "/work", login)
+	dealer.wait("ready")
+	// An answer tells that all before it has arrived.
+	measure := func(open func()) int64 {
+		dealer.send("before")
+		p.answers(dealer, "before")
+		before := proxy.octets.Load()
+		open()
+		dealer.send("after")
+		p.answers(dealer, "after")
+		return proxy.octets.Load() - before
+	}
+	idle := measure(func() {})
+	const sockets = 10
+	further := (measure(func() {
+		for range sockets {
+			p.openOver(t, "SUB", "/node/0", login, "house/alice/").wait("ready")
+		}
+	}) - idle) / sockets
+	if n := proxy.connections.Load(); n != 1 {
+		t.Errorf("%d connections, want 1", n)
+	}
+	own := measure(func() { p.open(t, "SUB", "/node/0", login, "house/alice/").wait("ready") }) - idle
+	t.Logf("a further SUB with one subscription: %d octets; on a connection of its own: %d", further, own)
+	if further > 300 || further <= 0 || own < 5*further {
+		t.Errorf("a further socket costs %d octets, on a connection of its own %d", further, own)
+	}
+}
