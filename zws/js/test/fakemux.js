@@ -2,7 +2,7 @@
 
 import { network as any } from './fake.js';
 
-const OPS = ['', 'login', 'ready', 'open', 'opened', 'messages', 'credit', 'close', 'lost', 'expiring'];
+const OPS = ['', 'login', 'ready', 'open', 'opened', 'messages', 'credit', 'close', 'lost', 'expiring', 'unsubscribed'];
 
 /** Writes a frame: fields are strings, octets, or [number, size]. */
 export function frame(op, ...fields) {

@@ -318,10 +318,13 @@ test('no more channels than the server takes', async () => {
   await all[1].ready[0];
 });
 
-test('messages that were dropped are told by channel', async () => {
+test('what was dropped is told by channel', async () => {
   const m = await connected(Sub), other = await over(m, Sub, ['/other']);
-  m.ws.opened(2).say('lost', [2, 4], [258, 8]);
-  assert.deepEqual([m.events.length, other.events.at(-1)], [1, ['lost', { count: 258 }]]);
+  const topics = [];
+  other.socket.events.on('unsubscribed', ({ url, topic }) => topics.push([url, String(topic)]));
+  m.ws.opened(2).say('lost', [2, 4], [258, 8]).say('unsubscribed', [2, 4], 'a/').say('unsubscribed', [2, 4]);
+  assert.deepEqual([m.events.length, other.events[1]], [1, ['lost', { count: 258 }]]);
+  assert.deepEqual(topics, [['wss://host/other', 'a/'], ['wss://host/other', '']]);
 });
 
 test('limits of messages, just below and above, end one channel', async () => {

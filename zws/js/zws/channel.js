@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 import { EXPIRED, ProtocolError, RefusedError, TOO_LARGE, TOO_MANY, isFinal, reasonOf } from './errors.js';
-import { text } from './frame.js';
+import { Frame, text } from './frame.js';
 import { MAX_CREDIT, close, costOf, credit, message, open, parseMessages } from './muxframe.js';
 import { Timers } from './timers.js';
 
@@ -82,6 +82,7 @@ export class Channel {
     if (op === 'credit') this.#credited(number);
     if (op === 'messages') this.#arrived(rest);
     if (op === 'lost') this.notice(op, { count: number });
+    if (op === 'unsubscribed') this.notice(op, { topic: new Frame(rest) });
   }
 
   notice(name, event) {

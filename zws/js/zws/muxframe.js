@@ -15,7 +15,9 @@ const SERVER = {
   [CLOSE]: ['close', 4, 2],
   8: ['lost', 4, 8],
   9: ['expiring', 4],
+  10: ['unsubscribed', 4],
 };
+const ENDLESS = ['messages', 'close', 'unsubscribed']; // what follows the numbers may be of any length
 
 /** Credit that a channel may have in one direction, in octets. */
 export const MAX_CREDIT = 2 ** 31 - 1;
@@ -51,7 +53,7 @@ export function parse(data) {
   if (!op) throw new ProtocolError(`op ${frame[0]} is not a server's`);
   let at = 1;
   const numbers = sizes.map((size) => parseNumber(frame.subarray(at, at += size), size)), rest = frame.subarray(at);
-  if (rest.length && op !== 'messages' && op !== 'close') throw new ProtocolError(`${op} is too long`);
+  if (rest.length && !ENDLESS.includes(op)) throw new ProtocolError(`${op} is too long`);
   return { op, numbers, rest };
 }
 
