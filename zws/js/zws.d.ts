@@ -116,6 +116,12 @@ export interface SocketEvents {
   expiring: { url: string; seconds: number };
   /** The server has taken the new token. */
   renewed: { url: string };
+  /**
+   * The login on this URL no longer allows the subscription to `topic`: the server has
+   * dropped it, and it is not asked for again on this URL unless `subscribe` is called with
+   * the topic. If it is not allowed then either, the URL is refused with 4403.
+   */
+  unsubscribed: { url: string; topic: Frame };
 }
 
 export interface Events<Names extends keyof SocketEvents = keyof SocketEvents> {

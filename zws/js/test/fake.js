@@ -95,7 +95,7 @@ export async function settle() {
 /** Writes down the events of a socket. */
 export function record(socket) {
   const events = [];
-  for (const name of ['ready', 'recovered', 'disconnect', 'refused', 'lost', 'expiring', 'renewed']) {
+  for (const name of ['ready', 'recovered', 'disconnect', 'refused', 'lost', 'expiring', 'renewed', 'unsubscribed']) {
     socket.events.on(name, ({ url, ...event }) => events.push([name, event]));
   }
   return events;

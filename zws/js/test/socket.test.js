@@ -72,6 +72,48 @@ test('Sub: subscriptions go out once, and again after a loss', async () => {
   assert.deepEqual(events.at(-1), ['recovered', {}]);
 });
 
+test('Sub: what a server has dropped is asked for again there by the page only', async () => {
+  const { socket, opened, events } = await connected(Sub, ['PUB', 'PUB']);
+  socket.subscribe('a', 'b', '');
+  opened[0].tell('UNSUBSCRIBED', octets('a'));
+  opened[0].tell('UNSUBSCRIBED');
+  opened[0].tell('UNSUBSCRIBED', octets('never'));
+  assert.deepEqual(events.slice(-3).map(([name, { topic }]) => [name, topic.toString()]),
+    [['unsubscribed', 'a'], ['unsubscribed', ''], ['unsubscribed', 'never']]);
+  assert.ok(events.at(-1)[1].topic instanceof Uint8Array);
+  opened[0].message('b', 'still');
+  assert.deepEqual(strings(await socket.receive()), ['b', 'still']);
+  opened[0].lose();
+  const first = await again(opened, 'PUB');
+  assert.deepEqual(first.messages, [['\x01b']]);
+  opened[1].lose();
+  assert.deepEqual((await again(opened, 'PUB')).messages, [['\x01a'], ['\x01b'], ['\x01']], 'the other has dropped nothing');
+  socket.unsubscribe('never');
+  socket.subscribe('b');
+  assert.deepEqual(first.messages, [['\x01b']]);
+  socket.subscribe('a');
+  socket.subscribe('a');
+  assert.deepEqual(first.messages, [['\x01b'], ['\x01a']]);
+  assert.equal(opened.at(-1).messages.length, 3, 'the other has it still');
+  first.lose();
+  assert.deepEqual((await again(opened, 'PUB')).messages, [['\x01a'], ['\x01b']]);
+});
+
+test('Sub: what was dropped and taken back is new when it is subscribed to', async () => {
+  const { socket, opened } = await connected(Sub, ['PUB']);
+  socket.subscribe('a', 'a');
+  opened[0].tell('UNSUBSCRIBED', octets('a'));
+  socket.unsubscribe('a'); // one is left
+  opened[0].lose();
+  const ws = await again(opened, 'PUB');
+  assert.deepEqual(ws.messages, []);
+  socket.unsubscribe('a');
+  ws.lose();
+  const next = await again(opened, 'PUB');
+  socket.subscribe('a');
+  assert.deepEqual(next.messages, [['\x01a']]);
+});
+
 test('Sub: what is received, by for await, from several URLs in turn', async () => {
   const { socket, opened } = await connected(Sub, ['PUB', 'PUB']);
   for (const value of ['1', '2', '3']) opened[0].message('a', value);

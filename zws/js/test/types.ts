@@ -10,7 +10,8 @@ await sub.connect('/devices');
 sub.subscribe('house/ann/', new Uint8Array([1]));
 sub.events.on('refused', ({ code, reason, status }) => [code.toFixed(), reason.length, status.toFixed()])
   .on('lost', ({ url, count }) => [url.length, count.toFixed()])
-  .on('disconnect', ({ delay }) => delay.toFixed());
+  .on('disconnect', ({ delay }) => delay.toFixed())
+  .on('unsubscribed', ({ topic }) => topic.toString());
 for await (const [topic, value] of sub) {
   const frame: Frame | undefined = topic;
   const octets: Uint8Array = value!;

@@ -100,6 +100,9 @@ export class Connection extends Link {
     if (name === 'LOST') this._owner._notice(this, 'lost', { count: parseNumber(data, 8) });
     if (name === 'WELCOME') this._owner._notice(this, 'renewed', {});
     if (name === 'EXPIRING') this._expiring(parseNumber(data, 4));
+    if (name === 'UNSUBSCRIBED') {
+      this._owner._notice(this, 'unsubscribed', { topic: new Frame(data.buffer, data.byteOffset, data.length) });
+    }
   }
 
   _ended(code, reason) {

@@ -122,6 +122,7 @@ export class Req extends Readable(Socket) {
 /** Subscriptions hold for all connections, those to come included. */
 export class Sub extends Readable(Socket) {
   #topics = new Map(); // how often each is subscribed to
+  #denied = new WeakMap(); // those that a server has dropped, by connection
 
   constructor(options, type = 'SUB') {
     super(type, options);
@@ -136,13 +137,20 @@ export class Sub extends Readable(Socket) {
     for (const topic of topics.length ? topics : ['']) this._subscribe(0, octets(topic));
   }
 
-  /** Only the first subscription to a topic and the end of the last go to the server. */
+  /**
+   * Only the first subscription to a topic and the end of the last go to the server; and a
+   * further one to a server that has dropped it.
+   */
   _subscribe(on, topic) {
     const key = topic.join(), count = (this.#topics.get(key)?.count ?? 0) + (on ? 1 : -1);
     if (count < 0) return;
     if (count) this.#topics.set(key, { topic, count });
     else this.#topics.delete(key);
-    if (count === on) this._broadcast([concat([on], topic)]);
+    if (!on && count) return;
+    for (const connection of this._connections) {
+      const again = this.#denied.get(connection)?.delete(key);
+      if (connection.ready && (count === on || again)) connection.send([concat([on], topic)]);
+    }
   }
 
   _broadcast(frames) {
@@ -151,9 +159,21 @@ export class Sub extends Readable(Socket) {
     }
   }
 
+  /** To ask for what was dropped without the page's wish would end the connection for good. */
   _ready(connection, again) {
-    for (const { topic } of this.#topics.values()) connection.send([concat([1], topic)]);
+    const denied = this.#denied.get(connection);
+    for (const [key, { topic }] of this.#topics) {
+      if (!denied?.has(key)) connection.send([concat([1], topic)]);
+    }
     super._ready(connection, again);
+  }
+
+  _notice(connection, name, event) {
+    const key = event.topic?.join();
+    if (this.#topics.has(key)) {
+      this.#denied.set(connection, (this.#denied.get(connection) ?? new Set()).add(key));
+    }
+    super._notice(connection, name, event);
   }
 }
 
