@@ -93,6 +93,60 @@ func TestClientRenews(t *testing.T) {
 	}
 }
 
+// TestClientUnsubscribed: a renewed token that allows less costs a subscription. The client
+// and libzmq behind hear of that, and it is not asked for again after a reconnect.
+func TestClientUnsubscribed(t *testing.T) {
+	need(t, "npm")
+	libzmq := start(t, "libzmq.mjs")
+	for _, where := range []string{"node", "chromium"} {
+		t.Run(where, func(t *testing.T) {
+			client := place(t, where)
+			h := newHome(t)
+			h.pages()
+			server, err := remote.Listen(remote.ServerOptions{Endpoint: "ipc://" + h.path("zap.sock"), Handler: zap.HandlerFunc(narrowingLogins)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer server.Close()
+			publisher := libzmq.bind(t, "XPUB", nil)
+			text := fmt.Sprintf("[server]\nstatic = \"www\"\n[zap]\nchain = [ { authn = \"central\" } ]\n"+
+				"[auth.central]\ntype = \"zap\"\nendpoint = %q\n", server.Endpoint()) + routeAt("/live", "SUB", publisher.endpoint)
+			url, end := h.bridgeAt("127.0.0.1:0", text)
+			sub := client.open(t, order{Type: "SUB", Connect: url + "live", Subscribe: []string{"house/", "yard/"},
+				Options: credentials{"mechanism": "BEARER", "tokens": []string{"first", "second"}}.with("http" + strings.TrimPrefix(url, "ws"))})
+			sub.passing = []string{"ready", "expiring", "renewed", "disconnect"}
+			if e := sub.wait("unsubscribed"); len(e.Frames) != 1 || e.Frames[0] != "yard/" {
+				t.Errorf("the client tells %+v, want yard/", e)
+			}
+			for publisher.wait("message").Frames[0] != "\x00yard/" {
+			}
+			publisher.send("yard/1", "open")
+			publisher.send("house/1", "21")
+			sub.expect("house/1", "21")
+
+			end()
+			for publisher.wait("message").Frames[0] != "\x00house/" {
+			}
+			h.bridgeAt(strings.Trim(strings.TrimPrefix(url, "ws:"), "/"), text)
+			sub.wait("recovered") // to ask for yard/ again would be refused for good
+			publisher.expect("\x01house/")
+			publisher.send("house/1", "22")
+			sub.expect("house/1", "22")
+		})
+	}
+}
+
+// narrowingLogins takes two tokens, of which the first is to be renewed soon and the second
+// allows less.
+func narrowingLogins(_ context.Context, r *zap.Request) (*zap.Reply, error) {
+	rights := zap.Metadata{{Name: "Subscribe", Value: "house/"}}
+	if string(r.Credentials[0]) == "first" {
+		end := time.Now().Add(20 * time.Second).Unix()
+		rights = zap.Metadata{{Name: "Subscribe", Value: "house/ yard/"}, {Name: "Expires", Value: strconv.FormatInt(end, 10)}}
+	}
+	return &zap.Reply{Status: zap.OK, UserID: "alice", Metadata: rights}, nil
+}
+
 // shortLogins takes two tokens, of which the first is to be renewed soon and the second ends.
 func shortLogins(_ context.Context, r *zap.Request) (*zap.Reply, error) {
 	// The bridge warns 30 s before the end: at once.

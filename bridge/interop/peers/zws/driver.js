@@ -12,7 +12,7 @@ const credentials = {
   BEARER: (zws, { tokens }) => zws.bearer(async () => (tokens.length > 1 ? tokens.shift() : tokens[0])),
 }
 
-const events = ["ready", "recovered", "disconnect", "refused", "lost", "expiring", "renewed"]
+const events = ["ready", "recovered", "disconnect", "refused", "lost", "expiring", "renewed", "unsubscribed"]
 const classes = { SUB: "Sub", XSUB: "XSub", DEALER: "Dealer", REQ: "Req", PUSH: "Push", PULL: "Pull", PAIR: "Pair" }
 
 export function driver(zws, say, more = {}) {
@@ -48,7 +48,9 @@ export function driver(zws, say, more = {}) {
       const sock = new zws[classes[type]](settings)
       sockets.set(socket, sock)
       for (const name of events) {
-        sock.events.on(name, ({ code, reason, status }) => say({ socket, event: name, code, reason, status }))
+        sock.events.on(name, ({ code, reason, status, topic }) => {
+          say({ socket, event: name, code, reason, status, frames: topic && text([topic]) })
+        })
       }
       if (subscribe.length) sock.subscribe(...subscribe)
       for (const url of connect.split(" ")) sock.connect(url.startsWith("/") ? muxOf(options, settings).route(url) : url)
