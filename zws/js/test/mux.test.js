@@ -424,3 +424,14 @@ test('what a lost channel waits with is forgotten', async () => {
   await pass(250);
   assert.deepEqual(opened[1].ready().opened(1).on(1), []);
 });
+
+test('a subscription that was dropped is asked for again by the page only', async () => {
+  const { ws, socket, opened } = await connected(Sub);
+  socket.subscribe('a', 'b');
+  ws.say('unsubscribed', [1, 4], 'a');
+  ws.lose();
+  await pass(250);
+  assert.deepEqual(opened[1].ready().opened(1).on(1), [['\x01b']]);
+  socket.subscribe('a');
+  assert.deepEqual(opened[1].on(1), [['\x01b'], ['\x01a']]);
+});
