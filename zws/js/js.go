@@ -51,9 +51,8 @@ var served = sync.OnceValue(func() map[string]file {
 	return all
 })
 
-// condensed empties the lines that hold nothing but a comment and takes the indentation
-// off the others, a quarter of what travels. Line numbers stay, and so does the line that
-// names the licence.
+// condensed takes comments and indentation away, a quarter of what travels. Line numbers
+// stay, and so does the line that names the licence.
 func condensed(source []byte) []byte {
 	var kept bytes.Buffer
 	block := false
@@ -62,12 +61,23 @@ func condensed(source []byte) []byte {
 		block = block || bytes.HasPrefix(text, []byte("/**"))
 		comment := block || bytes.HasPrefix(text, []byte("//"))
 		if !comment || bytes.Contains(text, []byte("SPDX-License-Identifier")) {
-			kept.Write(text)
+			kept.Write(uncommented(text))
 		}
 		kept.WriteByte('\n')
 		block = block && !bytes.HasSuffix(text, []byte("*/"))
 	}
 	return kept.Bytes()
+}
+
+// uncommented is a line of code without the comment at its end.
+func uncommented(line []byte) []byte {
+	code, _, _ := bytes.Cut(line, []byte(" // "))
+	for _, quote := range []string{"'", "\"", "`"} {
+		if bytes.Count(code, []byte(quote))%2 != 0 {
+			return line // that was within a string
+		}
+	}
+	return code
 }
 
 func compress(plain []byte) []byte {

@@ -155,10 +155,11 @@ func TestHandlerRefuses(t *testing.T) {
 func TestCondensed(t *testing.T) {
 	const source = `// Header. SPDX-License-Identifier: X
 // More.
-import a from './a.js'; // stays
+import a from './a.js'; // goes
 
 /** One line. */
 const url = 'ws://host'; /** stays */
+const slashes = 'a // b'; // stays
   /**
    * Block.
    */
@@ -168,10 +169,11 @@ const url = 'ws://host'; /** stays */
 `
 	const want = `// Header. SPDX-License-Identifier: X
 
-import a from './a.js'; // stays
+import a from './a.js';
 
 
 const url = 'ws://host'; /** stays */
+const slashes = 'a // b'; // stays
 
 
 

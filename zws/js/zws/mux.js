@@ -37,10 +37,10 @@ class Carrier extends Link {
 
   _message(data) {
     const frame = parse(data), { op, numbers: [number] } = frame;
-    if (op === 'ready' && this.ready) this._owner._notice(this, 'renewed', {});
-    else if (op === 'ready') {
+    if (op === 'ready') {
       this.channels = number;
-      this._loggedIn();
+      if (this.ready) this._owner._notice(this, 'renewed', {});
+      else this._loggedIn();
     } else if (!this.ready) throw new ProtocolError(`${op} before ready`);
     else if (op === 'expiring') this._expiring(number);
     else this._owner._arrived(frame);

@@ -57,28 +57,30 @@ export function parse(data) {
   return { op, numbers, rest };
 }
 
-/** Takes what has its length before it off the front of data. */
-function field(data) {
-  const end = 4 + parseNumber(data.subarray(0, 4), 4);
-  if (end > data.length) throw new ProtocolError('lengths in a message that do not fit together');
-  return [data.subarray(4, end), data.subarray(end)];
-}
-
-/** Reads the messages of a frame. What they hold is copied: one that is kept keeps no others. */
+/** Reads the messages of a frame. Each is a copy: one that is kept keeps no others. */
 export function parseMessages(rest, { maxMessageSize, maxFrames }) {
-  const messages = [];
+  const view = new DataView(rest.buffer, rest.byteOffset, rest.length), messages = [];
+  /** Where that ends which has its length before it, at start, and has to end before limit. */
+  const endOf = (start, limit) => {
+    const end = start + 4 > limit ? Infinity : start + 4 + view.getUint32(start);
+    if (end > limit) throw new ProtocolError('lengths in a message that do not fit together');
+    return end;
+  };
+  let at = 0;
   do {
-    const frames = [];
-    let size = 0, message, frame;
-    [message, rest] = field(rest);
+    const start = at, end = endOf(at, rest.length), { buffer } = rest.slice(start, end), frames = [];
+    let size = 0;
+    at += 4;
     do {
-      [frame, message] = field(message);
+      const next = endOf(at, end), frame = new Frame(buffer, at + 4 - start, next - at - 4);
       size += frame.length;
-      if (size > maxMessageSize) throw new ProtocolError(`a message of more than ${maxMessageSize} octets`, TOO_LARGE);
-      if (frames.length === maxFrames) throw new ProtocolError(`a message of more than ${maxFrames} frames`, TOO_LARGE);
-      frames.push(new Frame(frame));
-    } while (message.length);
+      if (size > maxMessageSize || frames.length === maxFrames) {
+        throw new ProtocolError(`a message of more than ${maxMessageSize} octets or ${maxFrames} frames`, TOO_LARGE);
+      }
+      frames.push(frame);
+      at = next;
+    } while (at < end);
     messages.push(frames);
-  } while (rest.length);
+  } while (at < rest.length);
   return messages;
 }
