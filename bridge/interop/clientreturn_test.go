@@ -58,8 +58,9 @@ func TestClientReturns(t *testing.T) {
 func TestClientRenews(t *testing.T) {
 	need(t, "npm")
 	libzmq := start(t, "libzmq.mjs")
-	for _, where := range []string{"node", "chromium"} {
-		t.Run(where, func(t *testing.T) {
+	for _, name := range []string{"node", "chromium", "node over a Mux", "chromium over a Mux"} {
+		t.Run(name, func(t *testing.T) {
+			where, _, overMux := strings.Cut(name, " ")
 			client := place(t, where)
 			h := newHome(t)
 			h.pages()
@@ -71,17 +72,20 @@ func TestClientRenews(t *testing.T) {
 			worker := libzmq.bind(t, "ROUTER", nil)
 			url := h.bridge(fmt.Sprintf("[server]\nstatic = \"www\"\n[zap]\nchain = [ { authn = \"central\" } ]\n"+
 				"[auth.central]\ntype = \"zap\"\nendpoint = %q\n", server.Endpoint()) + routeAt("/work", "DEALER", worker.endpoint))
-			dealer := client.open(t, order{Type: "DEALER", Connect: url + "work",
-				Options: credentials{"mechanism": "BEARER", "tokens": []string{"first", "second"}}.with("http" + strings.TrimPrefix(url, "ws"))})
-			dealer.wait("ready")
-			dealer.wait("expiring")
-			// The bridge may tell of the second's end before it takes it.
+			o := order{Type: "DEALER", Connect: url + "work",
+				Options: credentials{"mechanism": "BEARER", "tokens": []string{"first", "second"}}.with("http" + strings.TrimPrefix(url, "ws"))}
+			if overMux {
+				o.Connect, o.Options["mux"] = "/work", o.Connect
+			}
+			dealer := client.open(t, o)
+			// The bridge may tell of the second's end before it takes it, and of the first's
+			// before the channel is open.
 			var told []string
-			for len(told) < 2 {
+			for len(told) < 4 {
 				told = append(told, dealer.next().Event)
 			}
 			slices.Sort(told)
-			equal(t, told, "expiring", "renewed")
+			equal(t, told, "expiring", "expiring", "ready", "renewed")
 			dealer.send("still here")
 			m := worker.wait("message").Frames
 			equal(t, m[1:], "still here")
