@@ -48,6 +48,15 @@ func ParseCommand(body []byte) (Command, error) {
 	return Command{string(body[1:n]), body[n:]}, nil
 }
 
+// Refusal is what an ERROR says: a [*RefusedError], or an error that wraps [ErrProtocol] if
+// it is malformed. It is nil for any other command.
+func (c Command) Refusal() error {
+	if c.Name != cmdError {
+		return nil
+	}
+	return parseError(c.Data)
+}
+
 // Append appends the body of the command's frame to dst. It panics on a name that is
 // empty or longer than 255 octets: names are ours, or were parsed.
 func (c Command) Append(dst []byte) []byte {

@@ -28,6 +28,25 @@ import (
 //
 // Any other error is about the arguments or, once ctx is cancelled, is its cause.
 func Dial(ctx context.Context, endpoint string, sec ClientSecurity, o Options) (*Conn, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.HandshakeTimeout)
+	defer cancel()
+	nc, err := dialTransport(ctx, endpoint, o.Permit)
+	if err != nil {
+		return nil, err
+	}
+	c, err := Client(ctx, nc, sec, o)
+	if err != nil {
+		return nil, fmt.Errorf("zmtp: %s: %w", endpoint, err)
+	}
+	return c, nil
+}
+
+// dialTransport makes the connection below; permit is that of [Options].
+func dialTransport(ctx context.Context, endpoint string, permit func(netip.AddrPort) error) (net.Conn, error) {
 	network, address, err := ParseEndpoint(endpoint)
 	if err != nil {
 		return nil, err
@@ -35,13 +54,7 @@ func Dial(ctx context.Context, endpoint string, sec ClientSecurity, o Options) (
 	if network == "tcp" && (strings.HasPrefix(address, ":") || strings.HasSuffix(address, ":0")) {
 		return nil, fmt.Errorf("zmtp: endpoint %q: names no peer, it can only be listened on", endpoint)
 	}
-	o, err = o.withDefaults()
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, o.HandshakeTimeout)
-	defer cancel()
-	nc, err := o.dialer().DialContext(ctx, network, address)
+	nc, err := dialer(permit).DialContext(ctx, network, address)
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		if err == nil {
@@ -51,18 +64,14 @@ func Dial(ctx context.Context, endpoint string, sec ClientSecurity, o Options) (
 	case err != nil:
 		return nil, fmt.Errorf("zmtp: %s: %w: %w", endpoint, ErrUnreachable, err)
 	}
-	c, err := Client(ctx, nc, sec, o)
-	if err != nil {
-		return nil, fmt.Errorf("zmtp: %s: %w", endpoint, err)
-	}
-	return c, nil
+	return nc, nil
 }
 
-// dialer asks Permit about every address that a name has, when its turn comes, so that a
+// dialer asks permit about every address that a name has, when its turn comes, so that a
 // name cannot mean another one between the question and the connect.
-func (o *Options) dialer() *net.Dialer {
+func dialer(permit func(netip.AddrPort) error) *net.Dialer {
 	d := new(net.Dialer)
-	if o.Permit != nil {
+	if permit != nil {
 		d.Control = func(network, address string, _ syscall.RawConn) error {
 			if !strings.HasPrefix(network, "tcp") {
 				return nil
@@ -71,7 +80,7 @@ func (o *Options) dialer() *net.Dialer {
 			if err != nil {
 				return err
 			}
-			return o.Permit(a)
+			return permit(a)
 		}
 	}
 	return d

@@ -105,26 +105,43 @@ func notMechanism(r rune) bool {
 	return (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.' && r != '+'
 }
 
+// minor is the version of ZMTP 3 that the peer speaks: whatever is newer than ours speaks
+// ours too (37/ZMTP, "Version Negotiation").
+func (g greeting) minor() byte {
+	if g.Major > ourMajor {
+		return ourMinor
+	}
+	return g.Minor
+}
+
 // greet exchanges greetings and checks that the peer is one that we can talk to.
 func (c *Conn) greet(m zap.Mechanism, server bool) error {
-	// NULL has no roles: as-server is zero for all (37/ZMTP, "Topology").
-	ours := greeting{Major: ourMajor, Minor: ourMinor, Mechanism: m, AsServer: server && m != zap.NULL}
-	b, err := c.exchangeGreetings(ours.marshal(), server)
+	theirs, err := c.greetAs(ourMinor, m, server)
 	if err != nil {
 		return err
 	}
-	theirs, err := parseGreeting(b)
+	c.commandSubscriptions = theirs.minor() >= subscribeMinor
+	return nil
+}
+
+// greetAs is greet for a side that speaks 3.minor.
+func (c *Conn) greetAs(minor byte, m zap.Mechanism, server bool) (theirs greeting, err error) {
+	// NULL has no roles: as-server is zero for all (37/ZMTP, "Topology").
+	ours := greeting{Major: ourMajor, Minor: minor, Mechanism: m, AsServer: server && m != zap.NULL}
+	b, err := c.exchangeGreetings(ours.marshal(), server)
+	if err != nil {
+		return greeting{}, err
+	}
+	theirs, err = parseGreeting(b)
 	switch {
 	case err != nil:
-		return err
+		return greeting{}, err
 	case theirs.Mechanism != m:
-		return &MechanismError{Want: m, Got: theirs.Mechanism}
+		return greeting{}, &MechanismError{Want: m, Got: theirs.Mechanism}
 	case theirs.AsServer && ours.AsServer:
-		return fmt.Errorf("%w: both sides want to be the %s server", ErrProtocol, m)
+		return greeting{}, fmt.Errorf("%w: both sides want to be the %s server", ErrProtocol, m)
 	}
-	// Whatever is newer than ours speaks ours too (37/ZMTP, "Version Negotiation").
-	c.commandSubscriptions = theirs.Major > ourMajor || theirs.Minor >= subscribeMinor
-	return nil
+	return theirs, nil
 }
 
 // exchangeGreetings sends our greeting and returns the peer's.
