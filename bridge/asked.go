@@ -35,6 +35,9 @@ func (a asked) Send(ctx context.Context, topic []byte) error {
 	return told(a.Topics.Send(ctx, topic), "to send to this topic")
 }
 
+// Whole implements rights.Rights: nobody can be asked about all topics.
+func (a asked) Whole() (receive, send bool) { return false, false }
+
 // told keeps from the client why somebody elsewhere has refused.
 func told(err error, what string) error {
 	if errors.Is(err, zap.ErrDenied) {

@@ -190,3 +190,7 @@ func (m *matcher) below(prefix string) (longer [][]byte, filter bool) {
 }
 
 func (m *matcher) empty() bool { return len(m.prefixes) == 0 && len(m.leveled) == 0 }
+
+// whole tells that every topic is in the union, by one prefix: several that together leave
+// nothing out do not count.
+func (m *matcher) whole() bool { return m.hasPrefixOf(nil) }

@@ -191,3 +191,6 @@ func (s *Set) Send(_ context.Context, topic []byte) error {
 	}
 	return nil
 }
+
+// Whole tells whether a pattern allows every topic.
+func (s *Set) Whole() (receive, send bool) { return s.subscribe.whole(), s.send.whole() }

@@ -52,6 +52,10 @@ type Rights interface {
 
 	// Send decides on a message that the client sends. It may wait for a network.
 	Send(ctx context.Context, topic []byte) error
+
+	// Whole tells whether all topics are allowed, without exception, to receive and to send.
+	// It neither blocks nor asks anybody: what is decided on elsewhere is not whole.
+	Whole() (receive, send bool)
 }
 
 // Grant is a permission to subscribe.
@@ -75,6 +79,7 @@ func (everything) Subscribe(_ context.Context, prefix []byte) (Grant, error) {
 }
 func (everything) Deliver([]byte) bool                { return true }
 func (everything) Send(context.Context, []byte) error { return nil }
+func (everything) Whole() (receive, send bool)        { return true, true }
 
 // And allows what all of sources allow, and everything if there are none. The sources are
 // asked in the order given, each about what those before it have left: put those that
@@ -144,4 +149,13 @@ func (c conjunction) Send(ctx context.Context, topic []byte) error {
 		}
 	}
 	return nil
+}
+
+func (c conjunction) Whole() (receive, send bool) {
+	receive, send = true, true
+	for _, source := range c {
+		r, s := source.Whole()
+		receive, send = receive && r, send && s
+	}
+	return receive, send
 }
