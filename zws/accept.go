@@ -75,7 +75,9 @@ func refuse(w http.ResponseWriter, r *http.Request, o *Options, cause *CloseErro
 	}
 	h := &handshake{session: s, options: o, libzmq: isLibzmq(r), left: helloTime}
 	if cause.Status != 0 && first.dialect.hello {
+		h.session.reading <- struct{}{}
 		h.awaitHello()
+		<-h.session.reading
 	}
 	h.fail(cause)
 	return cause
@@ -89,8 +91,6 @@ const helloTime = 2 * time.Second
 // before it has sent HELLO is a protocol fault and not a refused login. What comes, if
 // anything does, is not looked at.
 func (h *handshake) awaitHello() {
-	h.session.reading <- struct{}{}
-	defer func() { <-h.session.reading }()
 	if f, err := h.receive(); err == nil {
 		f.free()
 	}
@@ -142,7 +142,10 @@ func choose(r *http.Request, o *Options) (*handshake, *CloseError) {
 			continue
 		}
 		h := &handshake{options: o, chosen: offered, libzmq: isLibzmq(r), left: o.HandshakeTimeout}
-		err := h.consider(r)
+		err := h.relay()
+		if err == nil {
+			err = h.consider(r)
+		}
 		if err == nil {
 			return h, nil
 		}
@@ -156,6 +159,19 @@ func choose(r *http.Request, o *Options) (*handshake, *CloseError) {
 	return nil, refusal
 }
 
+// relay puts what a relay speaks in the place of the chosen subprotocol, if this is one.
+func (h *handshake) relay() error {
+	d := h.chosen.dialect
+	if !h.options.Relay || d.multiplexed {
+		return nil
+	}
+	if d.relayed == nil {
+		return notTaken("this is a relay: offer the mechanism of who is behind it, as ZWS2.0+CURVE")
+	}
+	h.chosen.dialect = d.relayed
+	return relayTaken(d.relayed.inner, h.options)
+}
+
 // consider tells what speaks against the chosen subprotocol as far as the request shows.
 func (h *handshake) consider(r *http.Request) error {
 	o, d := h.options, h.chosen.dialect
@@ -163,6 +179,7 @@ func (h *handshake) consider(r *http.Request) error {
 	if d.name != "" {
 		h.login.Dialect = d.name
 	}
+	h.login.Relayed, h.login.Greets = d.inner, d.told
 	if !d.sealed {
 		h.login.codec = d.codec
 	}
@@ -202,7 +219,15 @@ func mechanismTaken(m zap.Mechanism, o *Options) error {
 		return &CloseError{Code: CodeRefused, Status: zap.Refused, Reason: "a login is wanted here"}
 	case !slices.Contains(o.Mechanisms, m):
 		return notTaken(fmt.Sprintf("%s is not taken here", m))
-	case (m == zap.PLAIN || m == zap.BEARER) && !o.Secure && !o.PlaintextAllowed:
+	case m == zap.PLAIN || m == zap.BEARER:
+		return plaintextTaken(m, o)
+	}
+	return nil
+}
+
+// plaintextTaken tells whether the connection is one for m, which hides no secret itself.
+func plaintextTaken(m zap.Mechanism, o *Options) error {
+	if !o.Secure && !o.PlaintextAllowed {
 		return &CloseError{Code: CodeForbidden, Status: zap.Refused, Reason: fmt.Sprintf("%s is not taken without TLS", m)}
 	}
 	return nil
@@ -251,7 +276,9 @@ func (h *handshake) accept(ctx context.Context, w http.ResponseWriter, r *http.R
 	if s.ctx.Err() != nil {
 		return nil, h.fail(s.Cause())
 	}
-	s.libzmqLogin.Store(false)
+	if s.dialect.inner == "" { // on a relay nobody here sees READY
+		s.libzmqLogin.Store(false)
+	}
 	s.wire.SetReadDeadline(time.Time{})
 	s.liveness.start(s, h.options.PingInterval)
 	return s, nil
@@ -273,7 +300,7 @@ func (h *handshake) fail(err error) *CloseError {
 // errorCommand makes an ERROR outside of a mechanism's state machine.
 func (h *handshake) errorCommand(status zap.Status) zmtp.Command {
 	name := "ERROR"
-	if h.libzmq && h.session.dialect.mechanism == zap.PLAIN {
+	if d := h.session.dialect; h.libzmq && (d.mechanism == zap.PLAIN || d.inner == zap.PLAIN) {
 		name = "^RROR" // see zmtp.ServerSecurity.LibzmqError
 	}
 	return zmtp.Command{Name: name, Data: fmt.Appendf([]byte{3}, "%d", status)}

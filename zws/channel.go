@@ -40,6 +40,8 @@ func (c *Channel) Login() *Login {
 		own.SocketType = c.mux.request.SocketType
 	}
 	own.RoutingID, own.Multiplexed = c.mux.request.RoutingID, false
+	own.Relayed = c.mux.request.Relay
+	own.Greets = own.Relayed != ""
 	return &own
 }
 
@@ -58,7 +60,7 @@ func (c *Channel) Codec() (codec Codec, ok bool) {
 // nothing.
 func (c *Channel) Opened() {
 	if c.mux != nil {
-		c.mux.opened()
+		c.mux.opened(muxFrame{op: muxOpened})
 	}
 }
 

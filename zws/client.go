@@ -1,12 +1,10 @@
 package zws
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -18,108 +16,17 @@ import (
 // reconnect. One goroutine at a time may call Recv, which also answers pings, so somebody
 // should be in it; all other methods may be called by any goroutine.
 type Client struct {
-	ws        *websocket.Conn
-	options   *DialOptions
-	mechanism zmtp.Mechanism // nil on bare ZWS2.0
-	peer      *zmtp.Peer
+	traffic
+	ws *websocket.Conn
 
 	received []byte // buffer of readFrame
-
-	writing sync.Mutex // also orders what mechanism encodes
-	sent    []byte     // buffer of writeFrame
-}
-
-// Peer is what the server told of itself.
-func (c *Client) Peer() *zmtp.Peer { return c.peer }
-
-// Send writes one message and returns when the system has taken it, at most
-// DialOptions.WriteTimeout later. Its frames are not kept.
-func (c *Client) Send(m zmtp.Message) error {
-	if len(m) == 0 {
-		return errors.New("zws: a message has at least one frame")
-	}
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	for i, body := range m {
-		if err := c.writeTraffic(zmtp.Frame{More: i < len(m)-1, Body: body}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Subscribe asks for the messages that begin with any of the topics.
-func (c *Client) Subscribe(topics ...[]byte) error { return c.subscriptions(1, topics) }
-
-// Unsubscribe takes back what Subscribe asked for with the same topics.
-func (c *Client) Unsubscribe(topics ...[]byte) error { return c.subscriptions(0, topics) }
-
-func (c *Client) subscriptions(first byte, topics [][]byte) error {
-	for _, topic := range topics {
-		if err := c.Send(subscription(first, topic)); err != nil {
-			return err
-		}
-	}
-	return nil
+	sent     []byte // buffer of writeFrame
 }
 
 // Renew sends another token on a session that logged in with zmtp.Bearer. The server's
 // answer comes while Recv runs: a Notice with Renewed, or the end with CodeExpired.
 func (c *Client) Renew(token string) error {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	hello := zmtp.Command{Name: "HELLO", Data: []byte(token)}
-	return c.writeTraffic(zmtp.Frame{Command: true, Body: hello.Append(nil)})
-}
-
-// Recv returns the next message, which is the caller's. When the server closes, the error
-// is a *CloseError.
-func (c *Client) Recv() (zmtp.Message, error) {
-	var m zmtp.Message
-	size := int64(0)
-	for {
-		f, err := c.readFrame()
-		if err != nil {
-			return nil, err
-		}
-		if c.mechanism != nil {
-			if f, err = c.mechanism.Decode(f); err != nil {
-				return nil, err
-			}
-		}
-		if f.Command {
-			if err := c.command(f.Body); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		if size += int64(len(f.Body)); size > c.options.MaxMessage || len(m) == c.options.MaxFrames {
-			return nil, fmt.Errorf("zws: %w: message of more than %d octets or %d frames", zmtp.ErrTooLarge, c.options.MaxMessage, c.options.MaxFrames)
-		}
-		m = append(m, append([]byte{}, f.Body...))
-		if !f.More {
-			return m, nil
-		}
-	}
-}
-
-// command turns a notice into a call; other commands are ignored.
-func (c *Client) command(body []byte) error {
-	command, err := zmtp.ParseCommand(body)
-	if err != nil || c.options.Notice == nil {
-		return err
-	}
-	switch data := command.Data; {
-	case command.Name == "LOST" && len(data) == 8:
-		c.options.Notice(Notice{Lost: binary.BigEndian.Uint64(data)})
-	case command.Name == "EXPIRING" && len(data) == 4:
-		c.options.Notice(Notice{Expiring: time.Duration(binary.BigEndian.Uint32(data)) * time.Second})
-	case command.Name == "UNSUBSCRIBED":
-		c.options.Notice(Notice{Unsubscribed: append([]byte{}, data...)})
-	case command.Name == "WELCOME":
-		c.options.Notice(Notice{Renewed: true})
-	}
-	return nil
+	return c.command(zmtp.Command{Name: "HELLO", Data: []byte(token)})
 }
 
 // CloseSend tells the server that nothing more comes. Recv goes on to return what the
@@ -144,24 +51,6 @@ func (c *Client) NetConn() net.Conn { return c.ws.NetConn() }
 func (c *Client) Close() error {
 	_ = c.CloseSend() // the server may have gone first
 	return c.ws.Close()
-}
-
-// write writes a frame of the handshake.
-func (c *Client) write(f zmtp.Frame) error {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	return c.writeFrame(f)
-}
-
-// writeTraffic encodes and writes a frame. Lock held on entry.
-func (c *Client) writeTraffic(f zmtp.Frame) error {
-	if c.mechanism != nil {
-		var err error
-		if f, err = c.mechanism.Encode(f); err != nil {
-			return err
-		}
-	}
-	return c.writeFrame(f)
 }
 
 // writeFrame writes a frame as one WebSocket message. Lock held on entry.

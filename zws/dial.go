@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -88,7 +87,8 @@ func Dial(ctx context.Context, rawURL string, o DialOptions) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{ws: ws, options: &o}
+	c := &Client{traffic: traffic{options: &o}, ws: ws}
+	c.read, c.write, c.hangUp = c.readFrame, c.writeFrame, ws.Close
 	ws.SetReadLimit(o.MaxMessage + frameOverhead)
 	stop := context.AfterFunc(ctx, func() { ws.NetConn().Close() })
 	defer stop()
@@ -179,91 +179,13 @@ func (o *DialOptions) local() zap.Metadata {
 // login is the client side of the first-message rules: the mechanism's handshake, or the
 // exchange of routing ids.
 func (c *Client) login(ctx context.Context) error {
-	o := c.options
-	if o.Security == nil {
-		if err := c.write(zmtp.Frame{Body: o.RoutingID}); err != nil {
-			return err
-		}
-		f, err := c.readFrame()
-		c.peer = &zmtp.Peer{Metadata: zap.Metadata{{Name: "Identity", Value: string(f.Body)}}}
+	if c.options.Security != nil {
+		return c.traffic.login(ctx)
+	}
+	if err := c.tell(zmtp.Frame{Body: c.options.RoutingID}); err != nil {
 		return err
 	}
-	mechanism, err := o.Security.NewClient(o.local())
-	if err != nil {
-		return err
-	}
-	if err := c.runMechanism(ctx, mechanism); err != nil {
-		return c.refused(err)
-	}
-	c.mechanism, c.peer = mechanism, mechanism.Peer()
-	if t := c.peer.SocketType(); t != "" && !o.SocketType.Accepts(t) {
-		return &zmtp.SocketTypeError{Ours: o.SocketType, Peer: t}
-	}
-	return nil
-}
-
-func (c *Client) runMechanism(ctx context.Context, mechanism zmtp.Mechanism) error {
-	var in *zmtp.Command
-	for {
-		out, err := mechanism.Next(ctx, in)
-		if err != nil {
-			return err
-		}
-		if out != nil {
-			if err := c.write(zmtp.Frame{Command: true, Body: out.Append(nil)}); err != nil {
-				return err
-			}
-		}
-		if mechanism.Done() {
-			return nil
-		}
-		f, err := c.readFrame()
-		if err != nil {
-			if mechanism.Name() == zap.CURVE && in == nil {
-				return closedEarly(err, zmtp.ErrClosedBeforeWelcome)
-			}
-			return closedEarly(err, zmtp.ErrClosedDuringLogin)
-		}
-		if !f.Command {
-			return fmt.Errorf("%w: a message where a command of the handshake is due", zmtp.ErrProtocol)
-		}
-		command, err := zmtp.ParseCommand(f.Body)
-		if err != nil {
-			return err
-		}
-		in = &command
-	}
-}
-
-// closedEarly adds to a connection that broke during the login what that means.
-func closedEarly(err, meaning error) error {
-	closed, ok := errors.AsType[*CloseError](err)
-	if ok && (closed.Code == CodeAbnormal || closed.Code == CodeNoStatus) {
-		closed.Err = meaning
-	}
+	f, err := c.readFrame()
+	c.peer = &zmtp.Peer{Metadata: zap.Metadata{{Name: "Identity", Value: string(f.Body)}}}
 	return err
-}
-
-// reasonTime is how long after an ERROR the close frame with its reason may come. libzmq
-// sends none.
-const reasonTime = time.Second
-
-// refused adds to a refusal the code and reason of the close frame that follows it.
-func (c *Client) refused(err error) error {
-	refusal, ok := errors.AsType[*zmtp.RefusedError](err)
-	if !ok {
-		return err
-	}
-	c.ws.SetReadDeadline(time.Now().Add(reasonTime))
-	for {
-		_, err := c.readFrame()
-		if err == nil {
-			continue
-		}
-		if closed, ok := errors.AsType[*CloseError](err); ok && closed.Code != CodeAbnormal {
-			closed.Status, closed.Err = refusal.Status, refusal
-			return closed
-		}
-		return &CloseError{Code: CodeAbnormal, Status: refusal.Status, Reason: strings.ToValidUTF8(refusal.Reason, "\uFFFD"), Err: refusal}
-	}
 }

@@ -32,6 +32,12 @@ type Login struct {
 	// Metadata is what the client told of itself in READY or INITIATE; nil on dialects
 	// without a mechanism.
 	Metadata zap.Metadata
+	// Relayed is the mechanism that the client speaks with who is behind a relay; empty
+	// elsewhere. The login is not by it.
+	Relayed zap.Mechanism
+	// Greets tells that the client of a relay can be told the version of who is behind, by
+	// Channel.Greeted, and so speaks whichever it is.
+	Greets bool
 	// Connect and Bind are the endpoints that a webtalk client asked for in its URL.
 	// They are its wish only, for the bridge to judge.
 	Connect, Bind []string

@@ -20,6 +20,8 @@ const (
 	muxLost         = 0x08
 	muxExpiring     = 0x09
 	muxUnsubscribed = 0x0a
+	muxRelay        = 0x0b
+	muxRelayed      = 0x0c
 )
 
 // maxCredit is how much credit a channel may have in one direction, in octets.
@@ -29,9 +31,10 @@ const maxCredit = 1<<31 - 1
 type muxFrame struct {
 	op      byte
 	channel uint32
-	// number is the channels that may be open (ready), the credit (open, opened, credit),
-	// the count (lost) or the seconds (expiring).
+	// number is the channels that may be open (ready), the credit (open, relay, opened,
+	// relayed, credit), the count (lost) or the seconds (expiring).
 	number   uint64
+	minor    byte        // of ZMTP 3 (relayed)
 	login    credentials // login
 	open     ChannelRequest
 	messages []byte // one or more, encoded
@@ -48,6 +51,10 @@ type ChannelRequest struct {
 	SocketType zmtp.SocketType
 	// RoutingID is what the client calls itself there, 0 to 255 octets.
 	RoutingID []byte
+	// Relay is the mechanism that the client speaks with who is behind (op relay); empty for
+	// a channel that is not to be relayed. With it, all but Route is left to the handshake
+	// there.
+	Relay zap.Mechanism
 	// Subscribe are the channel's first subscriptions. The channel gives them out as its
 	// first messages.
 	Subscribe [][]byte
@@ -72,6 +79,12 @@ func parseMuxFrame(p []byte) (f muxFrame, err error) {
 		}
 	case muxOpened, muxCredit:
 		f.channel, f.number = uint32(c.uint(4)), c.uint(4)
+	case muxRelay:
+		f.channel, f.number = uint32(c.uint(4)), c.uint(4)
+		f.open.Relay = zap.Mechanism(c.field(1))
+		f.open.Route = string(c.field(2))
+	case muxRelayed:
+		f.channel, f.number, f.minor = uint32(c.uint(4)), c.uint(4), byte(c.uint(1))
 	case muxMessages:
 		f.channel, f.messages = uint32(c.uint(4)), c.all()
 	case muxClose:
@@ -114,6 +127,12 @@ func (f *muxFrame) append(dst []byte) []byte {
 		}
 	case muxOpened, muxCredit:
 		dst = binary.BigEndian.AppendUint32(dst, uint32(f.number))
+	case muxRelay:
+		dst = binary.BigEndian.AppendUint32(dst, uint32(f.number))
+		dst = appendField(dst, 1, string(f.open.Relay))
+		dst = appendField(dst, 2, f.open.Route)
+	case muxRelayed:
+		dst = append(binary.BigEndian.AppendUint32(dst, uint32(f.number)), f.minor)
 	case muxMessages:
 		dst = append(dst, f.messages...)
 	case muxClose:

@@ -40,7 +40,7 @@ func newMuxChannel(m *mux, f *muxFrame) *muxChannel {
 	c := &muxChannel{parent: m, number: f.channel, credit: int64(f.number), arrived: make(chan struct{}, 1)}
 	c.Channel.session, c.Channel.mux = m.session, c
 	c.request = ChannelRequest{
-		Route: f.open.Route, SocketType: f.open.SocketType, RoutingID: append([]byte(nil), f.open.RoutingID...),
+		Route: f.open.Route, Relay: f.open.Relay, SocketType: f.open.SocketType, RoutingID: append([]byte(nil), f.open.RoutingID...),
 	}
 	for _, topic := range f.open.Subscribe {
 		c.request.Subscribe = append(c.request.Subscribe, append([]byte(nil), topic...))
@@ -50,8 +50,8 @@ func newMuxChannel(m *mux, f *muxFrame) *muxChannel {
 	return c
 }
 
-// opened gives the client its credit and starts the output.
-func (c *muxChannel) opened() {
+// opened tells the client that its channel is connected, with its credit.
+func (c *muxChannel) opened(f muxFrame) {
 	m := c.parent
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -59,13 +59,22 @@ func (c *muxChannel) opened() {
 		return
 	}
 	c.allowance = muxWindow
-	m.tell(muxFrame{op: muxOpened, channel: c.number, number: muxWindow})
+	f.channel, f.number = c.number, muxWindow
+	m.tell(f)
+}
+
+// check tells whether p is messages that the client may send here.
+func (c *muxChannel) check(p []byte) error {
+	if c.request.Relay != "" {
+		return checkRelayed(p, relayLimit(c.parent.options))
+	}
+	return checkMessages(p, c.session.tooLarge)
 }
 
 // receive queues messages of the client, which it had the credit for.
 func (c *muxChannel) receive(p []byte) error {
 	m := c.parent
-	if err := checkMessages(p, m.session.tooLarge); err != nil {
+	if err := c.check(p); err != nil {
 		return err
 	}
 	m.mu.Lock()

@@ -94,14 +94,25 @@ func (m *MuxClient) login(c credentials) error {
 // Open opens a channel and returns when the server has connected it. If the server refuses
 // it, the error is a *CloseError. ctx ends the waiting.
 func (m *MuxClient) Open(ctx context.Context, o ChannelOptions) (*MuxChannel, error) {
-	setDefault(&o.Window, DefaultWindow)
-	if len(o.RoutingID) > MaxRoutingID || len(o.Route) > 1<<16-1 || o.Window > maxCredit {
-		return nil, errors.New("zws: routing id, route or window too large")
+	if len(o.RoutingID) > MaxRoutingID {
+		return nil, fmt.Errorf("zws: routing id of %d octets, allowed are %d", len(o.RoutingID), MaxRoutingID)
+	}
+	return m.openWith(ctx, o.Window, muxFrame{op: muxOpen, open: ChannelRequest{
+		Route: o.Route, SocketType: o.SocketType, RoutingID: o.RoutingID, Subscribe: o.Subscribe,
+	}})
+}
+
+// openWith opens a channel by f, to which number and credit are added.
+func (m *MuxClient) openWith(ctx context.Context, window int, f muxFrame) (*MuxChannel, error) {
+	setDefault(&window, DefaultWindow)
+	if len(f.open.Route) > 1<<16-1 || window > maxCredit {
+		return nil, errors.New("zws: route or window too large")
 	}
 	c := &MuxChannel{
-		client: m, window: int64(o.Window), changed: make(chan struct{}, 1), room: make(chan struct{}, 1), done: make(chan struct{}),
+		client: m, window: int64(window), relayed: f.op == muxRelay,
+		changed: make(chan struct{}, 1), room: make(chan struct{}, 1), done: make(chan struct{}),
 	}
-	if err := m.open(c, o); err != nil {
+	if err := m.open(c, f); err != nil {
 		return nil, err
 	}
 	for {
@@ -122,7 +133,7 @@ func (m *MuxClient) Open(ctx context.Context, o ChannelOptions) (*MuxChannel, er
 }
 
 // open gives c the next number and asks for it; the numbers have to arrive in order.
-func (m *MuxClient) open(c *MuxChannel, o ChannelOptions) error {
+func (m *MuxClient) open(c *MuxChannel, f muxFrame) error {
 	m.writing.Lock()
 	defer m.writing.Unlock()
 	m.mu.Lock()
@@ -134,9 +145,8 @@ func (m *MuxClient) open(c *MuxChannel, o ChannelOptions) error {
 	c.number = m.last
 	m.channels[c.number] = c
 	m.mu.Unlock()
-	return m.write(muxFrame{op: muxOpen, channel: c.number, number: uint64(o.Window), open: ChannelRequest{
-		Route: o.Route, SocketType: o.SocketType, RoutingID: o.RoutingID, Subscribe: o.Subscribe,
-	}})
+	f.channel, f.number = c.number, uint64(c.window)
+	return m.write(f)
 }
 
 // Renew sends another token for a login with zmtp.Bearer. The answer is a Notice with
@@ -235,7 +245,7 @@ func (m *MuxClient) act(f *muxFrame) error {
 		return nil // under way when we closed it
 	}
 	switch f.op {
-	case muxOpened, muxCredit:
+	case muxOpened, muxRelayed, muxCredit:
 		c.granted(f)
 	case muxMessages:
 		return c.receive(f.messages)

@@ -131,7 +131,7 @@ func (m *mux) act(f *muxFrame) error {
 			return muxFault("a second login: only one by token can be renewed, by a token")
 		}
 		return m.session.renew(f.login.frames[0])
-	case muxOpen:
+	case muxOpen, muxRelay:
 		return m.open(f)
 	case muxMessages, muxCredit, muxClose:
 		c, err := m.channel(f.channel)
@@ -196,6 +196,11 @@ func (m *mux) serve(c *muxChannel) {
 // refusal is what speaks against a channel at once. Lock held on entry.
 func (m *mux) refusal(f *muxFrame) *CloseError {
 	t := f.open.SocketType
+	if f.op == muxRelay {
+		if err := relayTaken(f.open.Relay, m.options); err != nil {
+			return Cause(err)
+		}
+	}
 	switch {
 	case len(m.channels) >= m.options.MaxChannels, m.served >= 2*m.options.MaxChannels:
 		// As many again may be at their end, so that a client that opens and closes without

@@ -17,11 +17,14 @@ type MuxChannel struct {
 	client *MuxClient
 	number uint32
 	window int64
+	// relayed: each message is a frame, flag octet and body, for a peer behind a relay.
+	relayed bool
 
 	mu      sync.Mutex
 	changed chan struct{} // one token: something below is new
 	room    chan struct{} // one token: credit has come
 	opened  bool
+	minor   byte   // of ZMTP 3, which the peer behind a relay speaks
 	inbox   []byte // messages, encoded; the credit that the server has bounds them
 	taken   int64  // what the server has not been given back yet
 	credit  int64  // what we may still send
@@ -57,20 +60,30 @@ func signal(c chan struct{}) {
 func (c *MuxChannel) granted(f *muxFrame) {
 	c.mu.Lock()
 	c.credit += int64(f.number)
-	c.opened = true
+	if f.op != muxCredit {
+		c.opened, c.minor = true, f.minor
+	}
 	c.mu.Unlock()
 	signal(c.changed)
 	signal(c.room)
 }
 
-func (c *MuxChannel) receive(p []byte) error {
+// check tells whether p is messages that are taken here.
+func (c *MuxChannel) check(p []byte) error {
 	o := c.client.options
-	if err := checkMessages(p, func(size int64, frames int) error {
+	if c.relayed {
+		return checkRelayed(p, max(o.MaxMessage, DefaultMaxHandshake))
+	}
+	return checkMessages(p, func(size int64, frames int) error {
 		if size > o.MaxMessage || frames > o.MaxFrames {
 			return fmt.Errorf("zws: %w: message of more than %d octets or %d frames", zmtp.ErrTooLarge, o.MaxMessage, o.MaxFrames)
 		}
 		return nil
-	}); err != nil {
+	})
+}
+
+func (c *MuxChannel) receive(p []byte) error {
+	if err := c.check(p); err != nil {
 		return err
 	}
 	c.mu.Lock()

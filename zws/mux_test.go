@@ -293,7 +293,7 @@ func TestMuxFaults(t *testing.T) {
 		reason     string
 	}{
 		{"no op", "", 1002, "op 00 is not one of this protocol"},
-		{"an unknown op", "\x0b", 1002, "op 0b is not one of this protocol"},
+		{"an unknown op", "\x0d", 1002, "op 0d is not one of this protocol"},
 		{"an op of servers", "\x02\x00\x00\x00\x00", 1002, "op 02 is for servers"},
 		{"a second login", login, 1002, "a second login: only one by token can be renewed, by a token"},
 		{"a short op", "\x06\x00", 1002, "op 06 is too short or too long"},

@@ -32,6 +32,7 @@ type muxVector struct {
 	Credentials []octets
 	Channel     uint32
 	Number      uint64
+	Minor       byte
 	SocketType  string `json:"socket_type"`
 	RoutingID   octets `json:"routing_id"`
 	Route       string
@@ -55,7 +56,7 @@ type vectors struct {
 var muxOps = map[string]byte{
 	"login": muxLogin, "ready": muxReady, "open": muxOpen, "opened": muxOpened, "messages": muxMessages,
 	"credit": muxCredit, "close": muxClose, "lost": muxLost, "expiring": muxExpiring,
-	"unsubscribed": muxUnsubscribed,
+	"unsubscribed": muxUnsubscribed, "relay": muxRelay, "relayed": muxRelayed,
 }
 
 func readVectors(t testing.TB) (v vectors) {
@@ -78,9 +79,12 @@ func readVectors(t testing.TB) (v vectors) {
 // frame is what the vector's fields say.
 func (v *muxVector) frame() muxFrame {
 	f := muxFrame{
-		op: muxOps[v.Op], channel: v.Channel, number: v.Number, code: Code(v.Code), reason: v.Reason, topic: v.Topic,
+		op: muxOps[v.Op], channel: v.Channel, number: v.Number, minor: v.Minor, code: Code(v.Code), reason: v.Reason, topic: v.Topic,
 		login: credentials{mechanism: zap.Mechanism(v.Mechanism)},
 		open:  ChannelRequest{Route: v.Route, SocketType: zmtp.SocketType(v.SocketType), RoutingID: v.RoutingID},
+	}
+	if f.op == muxRelay {
+		f.open.Relay, f.login.mechanism = f.login.mechanism, ""
 	}
 	for _, c := range v.Credentials {
 		f.login.frames = append(f.login.frames, c)

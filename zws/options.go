@@ -36,6 +36,13 @@ type Options struct {
 	// the TLS server has verified. Required.
 	Mechanisms []zap.Mechanism
 
+	// Relay tells that this is one: the login is what the HTTP request carries, the mechanism
+	// of the subprotocol is for who is behind, and a message of the channel is one frame of
+	// that: the flag octet of 45/ZWS and the body. Each may have MaxMessage octets, or
+	// MaxHandshake if that is more, and 64 beyond it for what sealing adds. Login.Relayed
+	// names the mechanism.
+	Relay bool
+
 	// Announce is the socket type that we tell in READY. Required.
 	Announce zmtp.SocketType
 	// ClientTypes are the socket types that the client may have; another is refused with

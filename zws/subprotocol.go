@@ -40,6 +40,12 @@ type dialect struct {
 	hello bool
 	// renewable tells that a login can be renewed by another HELLO.
 	renewable bool
+	// relayed is what takes its place on a relay, where the mechanism is for who is behind;
+	// nil if it has none that could be. There, inner is that mechanism, and told says that
+	// the client knows GREETING.
+	relayed *dialect
+	inner   zap.Mechanism
+	told    bool
 	// multiplexed tells that the client opens its channels itself.
 	multiplexed bool
 	// sealed tells that each session encodes with keys of its own.
@@ -56,14 +62,14 @@ type dialect struct {
 var dialects = map[string]*dialect{
 	// 45/ZWS. CURVE is libzmq's addition.
 	"ZWS2.0":        inFrames(octetFlags, dialect{login: (*handshake).exchangeRoutingIDs}),
-	"ZWS2.0/NULL":   withMechanism(zap.NULL),
-	"ZWS2.0/PLAIN":  withMechanism(zap.PLAIN),
-	"ZWS2.0/BEARER": withMechanism(zap.BEARER),
-	"ZWS2.0/CURVE":  withMechanism(zap.CURVE),
-	"ZWS2.0+NULL":   withMechanism(zap.NULL),
-	"ZWS2.0+PLAIN":  withMechanism(zap.PLAIN),
-	"ZWS2.0+BEARER": withMechanism(zap.BEARER),
-	"ZWS2.0+CURVE":  withMechanism(zap.CURVE),
+	"ZWS2.0/NULL":   withMechanism(zap.NULL, false),
+	"ZWS2.0/PLAIN":  withMechanism(zap.PLAIN, false),
+	"ZWS2.0/BEARER": withMechanism(zap.BEARER, false),
+	"ZWS2.0/CURVE":  withMechanism(zap.CURVE, false),
+	"ZWS2.0+NULL":   withMechanism(zap.NULL, true),
+	"ZWS2.0+PLAIN":  withMechanism(zap.PLAIN, true),
+	"ZWS2.0+BEARER": withMechanism(zap.BEARER, true),
+	"ZWS2.0+CURVE":  withMechanism(zap.CURVE, true),
 	// 39/ZWS
 	"ZWS1.0": inFrames(octetFlags, dialect{login: (*handshake).exchangeRoutingIDs, query: typeQuery}),
 	// JSMQ and NetMQ.WebSockets: neither side says who it is.
@@ -99,8 +105,11 @@ var webtalk = inFrames(asciiFlags, dialect{
 	normalise: webtalkSubscription,
 })
 
-func withMechanism(m zap.Mechanism) *dialect {
+// withMechanism is a dialect with the mechanism m. Clients that offer a name with "+" know
+// GREETING, which others might take for a fault.
+func withMechanism(m zap.Mechanism, plus bool) *dialect {
 	return inFrames(octetFlags, dialect{
+		relayed:   relayedDialect(m, plus),
 		mechanism: m,
 		login:     (*handshake).runMechanism,
 		tells:     commands{},
