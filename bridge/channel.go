@@ -108,20 +108,9 @@ const (
 // while the backend cannot take it. Where more tells that another is at hand, the message
 // may be held to go to the backend together with that one.
 func (c *channel) forward(ctx context.Context, m zmtp.Message, more bool) error {
-	if subscribes(c.route.config.Socket) {
-		if on, prefix, ok := subscription(m); ok {
-			if err := c.release(ctx); err != nil {
-				return err
-			}
-			return c.subscribe(ctx, prefix, on)
-		}
-		if c.route.config.Socket == zmtp.SUB {
-			return &zws.CloseError{Code: zws.CodeProtocol, Reason: "this route takes subscriptions only"}
-		}
-	}
-	if p := c.privileges.Load(); !p.unlimited {
-		if err := p.Send(ctx, topic(c.route.config.Socket, m)); err != nil {
-			return errors.Join(forbidden(err), c.release(ctx))
+	if !c.route.config.Relay { // what a relay passes on is not for us to read
+		if done, err := c.examine(ctx, m); done || err != nil {
+			return err
 		}
 	}
 	c.route.metrics.fromClient(m)
@@ -133,6 +122,28 @@ func (c *channel) forward(ctx context.Context, m zmtp.Message, more bool) error 
 		return nil
 	}
 	return c.release(ctx)
+}
+
+// examine looks at a message of the client before it goes on. done tells that it was a
+// subscription, which has been dealt with.
+func (c *channel) examine(ctx context.Context, m zmtp.Message) (done bool, err error) {
+	if subscribes(c.route.config.Socket) {
+		if on, prefix, ok := subscription(m); ok {
+			if err := c.release(ctx); err != nil {
+				return true, err
+			}
+			return true, c.subscribe(ctx, prefix, on)
+		}
+		if c.route.config.Socket == zmtp.SUB {
+			return false, &zws.CloseError{Code: zws.CodeProtocol, Reason: "this route takes subscriptions only"}
+		}
+	}
+	if p := c.privileges.Load(); !p.unlimited {
+		if err := p.Send(ctx, topic(c.route.config.Socket, m)); err != nil {
+			return false, errors.Join(forbidden(err), c.release(ctx))
+		}
+	}
+	return false, nil
 }
 
 // release gives the backend what was held.

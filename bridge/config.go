@@ -113,6 +113,9 @@ type RouteConfig struct {
 	Path   string          `toml:"path"`
 	Socket zmtp.SocketType `toml:"socket"` // the socket that the bridge opens
 
+	// Relay passes on the login that the client does with the backend, and what follows.
+	Relay bool `toml:"relay"`
+
 	Connect          []EndpointConfig `toml:"connect"`
 	EndpointsAllowed []string         `toml:"endpoints_allowed"` // for endpoints that hold a placeholder
 	Bind             []string         `toml:"bind"`
@@ -189,7 +192,7 @@ type AllowRule struct {
 // whose login does not depend on who the client is, or requests that are told apart by an
 // envelope.
 func (r *RouteConfig) Shared() bool {
-	if r.Credentials != CredentialsStatic || r.perUser() {
+	if r.Relay || r.Credentials != CredentialsStatic || r.perUser() {
 		return false
 	}
 	return r.Socket == zmtp.SUB || r.Socket == zmtp.XSUB || r.Share == ShareRequests

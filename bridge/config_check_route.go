@@ -39,6 +39,7 @@ func (c *checker) routes() {
 		c.queue(key, r)
 		c.identity(key, r)
 		c.allow(key, r)
+		c.relay(key, r)
 	}
 }
 
@@ -73,7 +74,7 @@ func (c *checker) connect(key string, r *RouteConfig) {
 		default:
 			c.endpoint(of, e.Endpoint, false)
 		}
-		if !e.ServerKey.IsZero() && r.Mechanism != zap.CURVE {
+		if !e.ServerKey.IsZero() && r.Mechanism != zap.CURVE && !r.Relay {
 			c.fault(of, `has a server_key, and mechanism is %q: want "CURVE"`, r.Mechanism)
 		}
 	}
@@ -94,6 +95,9 @@ func (c *checker) connect(key string, r *RouteConfig) {
 
 // bind checks the endpoints where native peers dial in.
 func (c *checker) bind(key string, r *RouteConfig, seen map[string]string) {
+	if r.Relay {
+		return // see relay
+	}
 	if len(r.Bind) == 0 {
 		if r.BindDomain != "" {
 			c.fault(key+".bind_domain", "is only for routes with bind")
@@ -147,6 +151,9 @@ func (c *checker) bindDomain(key string, r *RouteConfig) {
 
 // mechanism checks the login towards the backends.
 func (c *checker) mechanism(key string, r *RouteConfig) {
+	if r.Relay {
+		return // see relay
+	}
 	if !slices.Contains([]zap.Mechanism{zap.NULL, zap.PLAIN, zap.CURVE}, r.Mechanism) {
 		c.fault(key+".mechanism", `is %q: want "NULL", "PLAIN" or "CURVE"`, r.Mechanism)
 		return

@@ -136,6 +136,8 @@ func defaultMechanism(r *RouteConfig) zap.Mechanism {
 // so there the slow client has to go.
 func defaultOnFull(r *RouteConfig) string {
 	switch {
+	case r.Relay: // one frame that is missing ends what the two sides have agreed on
+		return OnFullBlock
 	case slices.Contains([]zmtp.SocketType{zmtp.SUB, zmtp.XSUB}, r.Socket):
 		return OnFullDropOldest
 	case r.Stalls():
@@ -150,7 +152,10 @@ func defaultClientMechanisms(c *Config, r *RouteConfig) []zap.Mechanism {
 	if r.Credentials == CredentialsClient {
 		return []zap.Mechanism{zap.PLAIN}
 	}
-	mechanisms := []zap.Mechanism{zap.PLAIN, zap.BEARER, zap.CURVE}
+	mechanisms := []zap.Mechanism{zap.PLAIN, zap.BEARER}
+	if !r.Relay { // whose clients log in by the HTTP request
+		mechanisms = append(mechanisms, zap.CURVE)
+	}
 	if c.Server.ClientCA != "" {
 		mechanisms = append(mechanisms, zap.TLS)
 	}

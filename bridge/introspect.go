@@ -99,7 +99,7 @@ func (b *Bridge) Backends() []BackendInfo {
 		if s.connection() == nil || s.channel == nil {
 			return
 		}
-		if own, ok := s.channel.socket.(*backend.Dedicated); ok {
+		if own, ok := s.channel.socket.(interface{ Status() []backend.Status }); ok {
 			add(s.route, s.number, own.Status())
 		}
 	})

@@ -24,7 +24,6 @@ func (s *session) serveChannel(ctx context.Context, c *zws.Channel) error {
 	if err := carried.connect(ctx, l); err != nil {
 		return s.channelRefused(r, err)
 	}
-	c.Opened()
 	carried.start(c)
 	carried.catchUp(ctx, l)
 	b.metrics.started(carried)
@@ -67,6 +66,10 @@ func (s *session) mayOpen(r *route, l *zws.Login) error {
 	}
 	refusal := &zws.CloseError{Code: zws.CodeNotTaken, Status: zap.Refused}
 	switch {
+	case r.config.Relay && l.Relayed == "":
+		refusal.Reason = "this route is a relay: open it as one"
+	case !r.config.Relay && l.Relayed != "":
+		refusal.Reason = "this route is no relay: open it as any other"
 	case o.Domain != s.route.rules.Load().options.Domain:
 		refusal.Code, refusal.Reason = zws.CodeForbidden, "this route has logins of its own: connect to it"
 	case l.Mechanism == zap.NULL && !slices.Contains(o.Mechanisms, zap.NULL):

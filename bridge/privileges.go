@@ -38,7 +38,11 @@ func (r *rules) privileges(ctx context.Context, l *zws.Login) (*privileges, erro
 		}
 		sources = append(sources, r.allowed(access))
 	}
-	return newPrivileges(r, rights.And(sources...)), nil
+	all := rights.And(sources...)
+	if r.relay {
+		return r.wholePrivileges(all)
+	}
+	return newPrivileges(r, all), nil
 }
 
 // allowed is the access as rights on this route.

@@ -29,6 +29,7 @@ type route struct {
 
 // rules are what the clients of a route may be and do.
 type rules struct {
+	relay    bool
 	limits   routeLimits
 	socket   zmtp.SocketType
 	name     string         // what Rights call the route: its path without the first slash
@@ -71,6 +72,7 @@ func (b *Bridge) newRoute(c *Config, rc *RouteConfig) (*route, error) {
 // newRules reads what may change without touching the backends.
 func newRules(c *Config, rc *RouteConfig, handler zap.Handler) (*rules, error) {
 	r := &rules{
+		relay:    rc.Relay,
 		socket:   rc.Socket,
 		name:     strings.TrimPrefix(rc.Path, "/"),
 		limits:   routeLimits{topic: int(c.Server.MaxTopic), subscriptions: c.Server.MaxSubscriptions},
@@ -103,6 +105,7 @@ func sessionOptions(c *Config, rc *RouteConfig, handler zap.Handler) (zws.Option
 	o := zws.Options{
 		Handler:          handler,
 		Domain:           rc.Domain,
+		Relay:            rc.Relay,
 		Mechanisms:       rc.ClientMechanisms,
 		Announce:         face.announce,
 		ClientTypes:      face.clients,

@@ -32,6 +32,7 @@ type session struct {
 	cause   error             // why it ends, if that is known before ws is
 	ending  time.Time         // when the login ends, if the client was to be told before ws was there
 	channel *channel
+	parting error  // why it ends once the client has what is queued
 	claimed []byte // the routing id that this session holds on its route
 	timers  []*time.Timer
 	expires atomic.Int64 // when the login ends, in Unix nanoseconds; 0 = never
@@ -85,7 +86,7 @@ func (s *session) start(ws *zws.Channel) {
 	cause, ending := s.cause, s.ending
 	s.mu.Unlock()
 	if s.channel != nil {
-		ws.Attach(timely{s})
+		s.announce(ws)
 	}
 	if !ending.IsZero() {
 		ws.Session().Expiring(time.Until(ending))

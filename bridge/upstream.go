@@ -116,6 +116,9 @@ func (b *Bridge) newUpstream(c *Config, r *route) (upstream, error) {
 		Heartbeat:      backendHeartbeat,
 		Event:          r.watch(log),
 	}
+	if r.config.Relay {
+		return newRelays(c, r, log), nil
+	}
 	var open func(lost func(error)) (*backend.Shared, error)
 	switch {
 	case len(r.config.Bind) > 0:

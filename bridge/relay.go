@@ -1,0 +1,116 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/zwsbridge/zwsbridge/bridge/backend"
+	"github.com/zwsbridge/zwsbridge/bridge/rights"
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// relays connects each channel of a route with `relay` to the backend, where the client
+// logs in itself. A frame, flag octet and body, is a message on the way through.
+type relays struct {
+	route   *route
+	options backend.RelayOptions
+	allowed allowedEndpoints
+}
+
+func newRelays(c *Config, r *route, log *slog.Logger) *relays {
+	return &relays{
+		route: r,
+		options: backend.RelayOptions{
+			MaxFrame:       int64(c.Server.MaxMessage),
+			MaxHandshake:   int64(c.Server.MaxHandshake),
+			ConnectTimeout: r.config.ConnectTimeout,
+			ClientTimeout:  c.Server.HandshakeTimeout,
+			Event:          r.watch(log),
+		},
+		allowed: newAllowedEndpoints(r.config.EndpointsAllowed),
+	}
+}
+
+func (u *relays) attach(ctx context.Context, s *session, l *zws.Login, c *channel) (backend.Socket, error) {
+	o := u.options
+	var err error
+	if o.Address, o.Permit, err = u.allowed.reach(u.route.config.Connect[0].Endpoint, l); err != nil {
+		return nil, err
+	}
+	o.Mechanism = l.Relayed
+	if plaintext := o.Mechanism == zap.PLAIN || o.Mechanism == zap.BEARER; plaintext && !u.route.config.InsecurePlaintext && !isLocalEndpoint(o.Address) {
+		return nil, &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused,
+			Reason: string(o.Mechanism) + " would go to the backend in the clear: log in there with CURVE"}
+	}
+	if l.Greets {
+		o.Minor = 1
+	} // any other client speaks as ZMTP 3.0 does: 45/ZWS has no PING, and subscriptions are messages
+	o.Ended = s.finish
+	relay, err := backend.DialRelay(ctx, o, c)
+	switch {
+	case errors.Is(err, errAbroad):
+		return nil, notReached(err)
+	case err != nil:
+		return nil, err // and no socket: a nil *Relay would be one
+	}
+	return relay, nil
+}
+
+func (u *relays) statuses() []backend.Status { return nil }
+func (u *relays) close()                     {}
+
+// announce tells the client that its channel is connected, and starts the output.
+func (s *session) announce(ws *zws.Channel) {
+	relay, ok := s.channel.socket.(*backend.Relay)
+	if !ok {
+		ws.Opened()
+		ws.Attach(timely{s})
+		return
+	}
+	ws.Greeted(relay.Minor())
+	ws.Attach(relaySource{timely{s}})
+}
+
+// finish ends the session once all that is queued for the client has been written: it is
+// what a relay's backend has said last.
+func (s *session) finish(cause error) {
+	s.mu.Lock()
+	s.parting = cause
+	s.mu.Unlock()
+	s.wake()
+}
+
+// relaySource is timely for a session that may have to finish.
+type relaySource struct{ timely }
+
+// Next implements zws.Source.
+func (r relaySource) Next(b *zws.Batch) {
+	r.timely.Next(b)
+	r.mu.Lock()
+	cause := r.parting
+	r.mu.Unlock()
+	if messages, _ := r.channel.queue.Len(); cause != nil && messages == 0 && !b.Full() {
+		r.end(cause) // takes effect after this batch
+	}
+}
+
+// wholePrivileges are those of a login on a relay, where nothing can be looked at: all that
+// the route's socket can do, or none.
+func (r *rules) wholePrivileges(granted rights.Rights) (*privileges, error) {
+	receive, send := granted.Whole()
+	needsReceive, needsSend := relayNeeds(r.socket)
+	if needsReceive && !receive || needsSend && !send {
+		return nil, &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused,
+			Reason: "your rights here are not for all topics, and a relay cannot keep rights per topic"}
+	}
+	return newPrivileges(r, rights.Everything), nil
+}
+
+// relayNeeds tells for which directions a login on a relay needs rights: those in which
+// messages of a route with this socket are looked at elsewhere.
+func relayNeeds(socket zmtp.SocketType) (receive, send bool) {
+	return filtered(socket), socket != zmtp.SUB && socket != zmtp.PULL
+}
