@@ -27,7 +27,8 @@ const numbers = ({ channel, number, code }) => [channel, number, code].filter((n
 
 let written = 0, read = 0;
 
-for (const vector of vectors.mux) {
+// This client opens no relays.
+for (const vector of vectors.mux.filter(({ op }) => !op.startsWith('relay'))) {
   test(vector.name, () => {
     const frame = unhex(vector.octets);
     if (vector.from !== 'server') {
