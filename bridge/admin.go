@@ -36,6 +36,8 @@ const maxAdminToken = 4 << 10
 //	GET  /metrics          the same; Prometheus
 //	GET  /                 a page that shows the rest to people; it holds nothing itself
 //	POST /login            a form with access_token, or with user and password: a cookie
+//	GET  /login            JSON: the host of an OIDC provider to log in with, if there is one
+//	GET  /login/oidc       sends the browser there; it comes back to /login/oidc/callback
 //	POST /logout           JSON {}: ends it
 //	GET  /summary          JSON: who asks, connections, counts by route and by code
 //	GET  /sessions         JSON, one object a session
@@ -43,7 +45,7 @@ const maxAdminToken = 4 << 10
 //	GET  /identities       JSON, ?user= or ?id= of a token endpoint's identity_map
 //	POST /sessions/kick    JSON {"session": 7} or {"user": "alice"}: ends them with 4401
 //
-// Everything else than the first four lines wants, as a Bearer token, by Basic or by the
+// Everything from /summary on wants, as a Bearer token, by Basic or by the
 // cookie of a login, the token of admin.token_file or a login that the ZAP chain tags
 // "monitoring" (to look) or "administrator" (to change). It answers only Hosts that it is
 // known by, so that no page of another name can be resolved to it.
@@ -58,6 +60,9 @@ func (b *Bridge) AdminHandler() http.Handler {
 		mux.Handle("GET "+path, page)
 	}
 	mux.HandleFunc("POST /login", b.serveLogin)
+	mux.HandleFunc("GET /login", b.serveLoginWays)
+	mux.HandleFunc("GET "+oidcStart, b.serveOIDCStart)
+	mux.HandleFunc("GET "+oidcCallback, b.serveOIDCCallback)
 	mux.Handle("POST /logout", ownPage(http.HandlerFunc(b.serveLogout)))
 	mux.Handle("GET /summary", b.permit(tagMonitoring, b.serveSummary))
 	mux.Handle("GET /sessions", b.permit(tagMonitoring, b.serveSessions))
@@ -71,6 +76,7 @@ func (b *Bridge) AdminHandler() http.Handler {
 		}
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Referrer-Policy", "no-referrer") // a code stands in a URL
 		mux.ServeHTTP(w, r)
 	})
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/zwsbridge/zwsbridge/bridge/oidclogin"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 )
@@ -59,6 +60,7 @@ type state struct {
 	auth       *authentication
 	routes     map[string]*route
 	static     http.Handler          // nil without
+	oidc       *oidclogin.Client     // of admin.oidc; nil without
 	zapServers map[string]*zapServer // by endpoint
 	unfollow   func()                // ends the registration for changes of the users
 }
@@ -102,6 +104,9 @@ func (b *Bridge) newState(c *Config, old *state) (_ *state, err error) {
 		}
 	}()
 	if s.auth, err = newAuthentication(c, old.authentication(), b.log, b.metrics.login); err != nil {
+		return nil, err
+	}
+	if s.oidc, err = newOIDCLogin(c, old); err != nil {
 		return nil, err
 	}
 	if s.static, err = staticFiles(string(c.Server.Static)); err != nil {

@@ -87,6 +87,17 @@ type AdminConfig struct {
 	Listen    string   `toml:"listen"` // empty = none
 	Hosts     []string `toml:"hosts"`
 	TokenFile Path     `toml:"token_file"`
+	// URL is where browsers reach the page, as scheme://host[:port]; empty means
+	// http:// and Listen. See PageURL.
+	URL string `toml:"url"`
+
+	// OIDC names the [auth.NAME] of type "jwt" with whose issuer operators can log in by
+	// redirect; empty = none.
+	OIDC                 string            `toml:"oidc"`
+	OIDCClientID         string            `toml:"oidc_client_id"`
+	OIDCClientSecretFile Path              `toml:"oidc_client_secret_file"` // empty = a public client
+	OIDCScopes           []string          `toml:"oidc_scopes"`             // "openid" has to be one, and alone is the default
+	OIDCParams           map[string]string `toml:"oidc_params"`             // of the requests for a code and for tokens
 }
 
 // ZapConfig is the table [zap]: who decides on logins, and in which order.

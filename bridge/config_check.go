@@ -124,28 +124,6 @@ func (c *checker) limits() {
 	}
 }
 
-func (c *checker) admin() {
-	a := &c.Admin
-	if a.Listen == "" {
-		return
-	}
-	c.listen("admin.listen", a.Listen)
-	if a.Listen == c.Server.Listen && !strings.HasSuffix(a.Listen, ":0") {
-		c.fault("admin.listen", "is server.listen as well: want an address of its own")
-	}
-	for i, h := range a.Hosts {
-		if h == "" || strings.ContainsAny(h, "/ ") {
-			c.fault(entry("admin.hosts", i), "is %q: want a host name as a Host header has it", h)
-		}
-	}
-	if a.TokenFile != "" {
-		c.secretFile("admin.token_file", a.TokenFile)
-	}
-	if !isLoopback(a.Listen) {
-		c.warn("admin.listen", "%s can be reached from other machines, without TLS", a.Listen)
-	}
-}
-
 func (c *checker) zap() {
 	z := &c.Zap
 	c.domain("zap.domain", z.Domain)

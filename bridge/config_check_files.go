@@ -137,6 +137,7 @@ func (c *checker) secretPaths() []secretPath {
 		{"server.key", s.Key},
 		{"server.acme_cache", s.ACMECache},
 		{"admin.token_file", c.Admin.TokenFile},
+		{"admin.oidc_client_secret_file", c.Admin.OIDCClientSecretFile},
 	}
 	curve := func(key string, p Path) {
 		if p != "" {

@@ -87,6 +87,9 @@ func (d *decoder) fillIn(c *Config) {
 	if !d.given["server.curve_cert"] {
 		c.Server.CurveCert = d.path("certs/server")
 	}
+	if c.Admin.OIDC != "" && c.Admin.OIDCScopes == nil {
+		c.Admin.OIDCScopes = []string{"openid"}
+	}
 	for i, e := range c.Zap.Listen {
 		c.Zap.Listen[i] = absoluteEndpoint(d.dir, e)
 	}

@@ -24,6 +24,8 @@ type SessionInfo struct {
 	Messages int    `json:"queued_messages"`
 	Octets   int64  `json:"queued_octets"`
 	Dropped  uint64 `json:"dropped"`
+	// Lag is how many seconds the first of the waiting messages has waited.
+	Lag float64 `json:"lag_seconds"`
 }
 
 // BackendInfo is what an operator sees of an endpoint, or of a peer that has dialled in.
@@ -70,6 +72,7 @@ func (s *session) info() (SessionInfo, bool) {
 	if s.channel != nil {
 		info.Dropped = s.channel.queue.Dropped()
 		info.Messages, info.Octets = s.channel.queue.Len()
+		info.Lag = s.channel.queue.Lag().Seconds()
 	}
 	if end, limited, err := expiry(l.Reply); err == nil && limited {
 		info.Expires = end

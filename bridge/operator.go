@@ -30,6 +30,8 @@ type operator struct {
 	// What the login stands on: it counts for as long as that does.
 	token string     // the admin token, or
 	reply *zap.Reply // what the chain said
+	// logout is where a login with the OIDC provider ends there too; empty if nowhere.
+	logout string
 }
 
 // may tells whether the operator may do what tag stands for.
@@ -138,24 +140,45 @@ func (b *Bridge) serveLogin(w http.ResponseWriter, r *http.Request) {
 	} else {
 		err = &refusal{http.StatusBadRequest, "want a form with access_token, or with user and password"}
 	}
-	if err == nil && !o.may(tagMonitoring) {
-		err = &refusal{http.StatusForbidden, "this login is tagged neither monitoring nor administrator"}
+	if err == nil {
+		err = mayEnter(o)
 	}
 	if err != nil {
 		err.write(w)
 		return
 	}
+	b.enterOperator(w, r, o)
+}
+
+// mayEnter tells why somebody who has logged in may not see anything here; nil if they may.
+func mayEnter(o *operator) *refusal {
+	if o.may(tagMonitoring) {
+		return nil
+	}
+	return &refusal{http.StatusForbidden, "this login is tagged neither monitoring nor administrator"}
+}
+
+// enterOperator keeps a login, gives its cookie and sends the browser to the page.
+func (b *Bridge) enterOperator(w http.ResponseWriter, r *http.Request, o *operator) {
 	from, _ := locate(r, b.state.Load().config.Server.TrustedProxies)
 	http.SetCookie(w, &http.Cookie{
 		Name:     operatorCookie,
 		Value:    b.operators.add(o),
 		Path:     "/",
 		HttpOnly: true,
-		Secure:   from.secure,
+		Secure:   b.adminSecure(r),
 		SameSite: http.SameSiteStrictMode,
 	})
 	b.log.Info("operator logged in", "name", o.name, "address", from.text())
 	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// adminSecure tells whether the browser reaches the page over TLS, so that its cookies need
+// never go another way.
+func (b *Bridge) adminSecure(r *http.Request) bool {
+	c := b.state.Load().config
+	from, err := locate(r, c.Server.TrustedProxies)
+	return err == nil && from.secure || c.Admin.URL == "https://"+r.Host
 }
 
 // mayPostLogin tells whether the form comes from our own page, from one that is listed by
@@ -187,13 +210,19 @@ func (b *Bridge) mayPostLogin(r *http.Request) bool {
 	return false
 }
 
-// serveLogout forgets the login of the cookie.
+// serveLogout forgets the login of the cookie. If it came from a provider that has a page to
+// log out there too, the answer names it.
 func (b *Bridge) serveLogout(w http.ResponseWriter, r *http.Request) {
+	var o *operator
 	if cookie, err := r.Cookie(operatorCookie); err == nil {
-		b.operators.remove(cookie.Value)
+		o = b.operators.remove(cookie.Value)
 	}
 	http.SetCookie(w, &http.Cookie{Name: operatorCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode})
-	w.WriteHeader(http.StatusNoContent)
+	if o == nil || o.logout == "" {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	writeJSON(w, map[string]string{"oidc": o.logout})
 }
 
 // operators are the logins at the admin page, by the value of their cookie.
@@ -241,8 +270,11 @@ func (l *operators) find(value string) *operator {
 	return nil
 }
 
-func (l *operators) remove(value string) {
+// remove forgets the login of a cookie and returns it; nil if there was none.
+func (l *operators) remove(value string) *operator {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	o := l.logins[value]
 	delete(l.logins, value)
+	return o
 }

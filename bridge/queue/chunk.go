@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -21,6 +22,7 @@ type Codec interface {
 type Chunk struct {
 	codec  Codec
 	refs   atomic.Int32
+	made   time.Time // when its first message came
 	octets []byte
 	marks  []mark
 }
@@ -47,6 +49,7 @@ func NewChunk(codec Codec, size int) *Chunk {
 	}
 	c := pooled(size)
 	c.codec = codec
+	c.made = time.Now()
 	c.refs.Store(1)
 	return c
 }

@@ -41,6 +41,7 @@ func (q *Queue) replace(it item) {
 func alone(c *Chunk, i int32) item {
 	if size := len(c.Octets(int(i), int(i)+1)); 2*size < c.Size() {
 		own := NewChunk(c.codec, size)
+		own.made = c.made
 		own.AppendRange(c, int(i), int(i)+1)
 		return item{own, 0, 1}
 	}

@@ -3,6 +3,7 @@ package queue
 import (
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -259,6 +260,16 @@ func (q *Queue) Len() (messages int, octets int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.messages, q.octets
+}
+
+// Lag is how long the message at the front has waited; 0 if none waits.
+func (q *Queue) Lag() time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.items.empty() {
+		return 0
+	}
+	return time.Since(q.items.front().chunk.made)
 }
 
 // Dropped is how many messages the policy has dropped so far.

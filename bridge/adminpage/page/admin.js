@@ -1,6 +1,6 @@
 // What an operator sees: asks the admin interface every other second and shows the answers.
 // Rows are kept and changed, not made anew, so that focus and selection stay where they are.
-import { meaning } from './codes.js';
+import { loginFailure, meaning } from './codes.js';
 import { line } from './sparkline.js';
 import { Table } from './table.js';
 
@@ -49,6 +49,7 @@ function duration(seconds) {
   return `${Math.floor(s / 86400)} d ${Math.floor(s % 86400 / 3600)} h`;
 }
 
+const lag = (seconds) => seconds < 1 ? `${Math.round(seconds * 1000)} ms` : duration(seconds);
 const since = (time) => duration((Date.now() - new Date(time)) / 1000);
 const until = (time) => time ? `in ${duration((new Date(time) - Date.now()) / 1000)}` : 'never';
 
@@ -64,6 +65,7 @@ const sessions = new Table($('sessions'), [
   { head: 'Address', text: (s) => s.address },
   { head: 'For', text: (s) => since(s.since), number: true },
   { head: 'Queue', text: (s) => s.queued_messages ? `${number.format(s.queued_messages)} (${octets(s.queued_octets)})` : '0', number: true },
+  { head: 'Lag', text: (s) => lag(s.lag_seconds), number: true, bad: (s) => s.lag_seconds >= 1 },
   { head: 'Dropped', text: (s) => number.format(s.dropped), number: true, bad: (s) => s.dropped > 0 },
   { head: 'Expires', text: (s) => until(s.expires), number: true },
   { head: '', button: 'End …', label: (s) => `End the session of ${s.user || 'nobody'} on ${s.route}`, press: confirmKick, shown: () => may },
@@ -202,7 +204,10 @@ async function look() {
     show(...await Promise.all(['/summary', '/sessions', '/backends'].map(get)));
     enter(true);
   } catch (failure) {
-    if (failure instanceof Refused && failure.status === 401) return enter(false);
+    if (failure instanceof Refused && failure.status === 401) {
+      if (!$('live').hidden) refuse('Your login has ended. Log in again.');
+      return enter(false);
+    }
     say(failure instanceof Refused ? failure.message : 'The bridge does not answer. Trying again …', 'bad');
   }
   if (!document.hidden) timer = setTimeout(look, interval);
@@ -215,13 +220,17 @@ function enter(inside) {
   if (inside && !$('live').hidden || !inside && !$('login').hidden) return;
   $('live').hidden = $('logout').hidden = !inside;
   $('login').hidden = inside;
-  if (inside) $('main').focus({ preventScroll: true });
-  else {
+  if (inside) {
+    $('refused').hidden = $('elsewhere').hidden = true;
+    $('main').focus({ preventScroll: true });
+  } else {
     last = null;
     say('', '');
-    $('token').focus();
+    focusLogin();
   }
 }
+
+const focusLogin = () => ($('by-provider').hidden ? $('token') : $('by-provider').querySelector('a')).focus();
 
 function say(text, className) {
   if ($('state').textContent !== text) $('state').textContent = text;
@@ -241,8 +250,7 @@ for (const form of [$('by-token'), $('by-password')]) {
       await ask('/login', { method: 'POST', body });
       await look();
     } catch (failure) {
-      $('refused').textContent = failure.message;
-      $('refused').hidden = false;
+      refuse(failure.message);
       form.querySelector('input').focus();
     }
     form.querySelector('button').disabled = false;
@@ -252,9 +260,36 @@ for (const form of [$('by-token'), $('by-password')]) {
 $('logout').addEventListener('submit', async (event) => {
   event.preventDefault();
   clearTimeout(timer);
-  await change('/logout', {}).catch(() => {});
+  const answer = await change('/logout', {}).catch(() => null);
   enter(false);
+  if (answer?.status === 200) offer($('elsewhere'), (await answer.json()).oidc);
 });
+
+// ---- Logging in with a provider -------------------------------------------------------
+
+function refuse(text) {
+  $('refused').textContent = text;
+  $('refused').hidden = false;
+}
+
+/** Shows a box with a link to a provider; url also names it. */
+function offer(box, url, name = new URL(url).host) {
+  box.querySelector('a').href = url;
+  box.querySelector('span').textContent = name;
+  box.hidden = false;
+}
+
+async function loginWays() {
+  const failure = loginFailure(new URLSearchParams(location.hash.slice(1)).get('login'));
+  if (failure) {
+    history.replaceState(null, '', '/'); // or the next reload would tell it again
+    refuse(failure);
+  }
+  const { oidc } = await get('/login');
+  if (!oidc) return;
+  offer($('by-provider'), '/login/oidc', oidc);
+  if (!$('login').hidden && !$('token').value) focusLogin();
+}
 
 let chosen = null; // the session that the dialog asks about
 
@@ -279,3 +314,4 @@ $('confirm').addEventListener('close', async () => {
 });
 
 look();
+loginWays().catch(() => {}); // the forms are there in any case

@@ -25,3 +25,17 @@ const words = {
 
 /** The meaning of a code; empty for one that is not ours. */
 export const meaning = (code) => words[code] ?? '';
+
+// Why a login with the provider came to nothing, as the bridge says in the page's URL.
+const logins = {
+  stale: 'This login was begun too long ago, or in another browser. Try again.',
+  declined: 'The provider did not let you in.',
+  unavailable: 'The provider cannot be reached, or is out of order. Try again later.',
+  failed: 'The answer of the provider could not be accepted. The log of the bridge tells why.',
+  refused: 'The bridge does not take the token that the provider gave. The log of the bridge tells why.',
+  untagged: 'You are known, but may not look here: your login is tagged neither monitoring nor administrator.',
+  unchecked: 'The login cannot be checked at present. Try again later.',
+};
+
+/** What to tell of such a reason; empty for one that is not ours. */
+export const loginFailure = (reason) => Object.hasOwn(logins, reason) ? logins[reason] : '';

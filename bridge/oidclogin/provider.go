@@ -1,0 +1,155 @@
+package oidclogin
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+
+	"github.com/zwsbridge/zwsbridge/zap/jwt"
+)
+
+const (
+	// discoveryLife is how long a discovery document counts.
+	discoveryLife = 5 * time.Minute
+	// discoveryRetry is how long a provider is let alone that could not be asked.
+	discoveryRetry = 2 * time.Second
+)
+
+// provider is what the discovery document tells.
+type provider struct {
+	oauth    oauth2.Config // without the secret
+	style    oauth2.AuthStyle
+	verifier *oidc.IDTokenVerifier
+	logout   string // end_session_endpoint; may be empty
+}
+
+// discovery is the provider as it was last found, and by whom it is looked for.
+type discovery struct {
+	asking   chan struct{} // holds an entry while somebody asks; guards the rest
+	found    *provider
+	err      error
+	deadline time.Time // when found or err counts no more
+}
+
+// provider returns what the provider's discovery document says, and reads it if that was
+// long ago. One request at a time is made for that.
+func (c *Client) provider(ctx context.Context) (*provider, error) {
+	d := &c.discovery
+	select {
+	case d.asking <- struct{}{}:
+		defer func() { <-d.asking }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if time.Until(d.deadline) > 0 {
+		return d.found, d.err
+	}
+	// Others wait for the answer too: it does not end with the request of this one.
+	d.found, d.err = c.discover(context.WithoutCancel(ctx))
+	d.deadline = time.Now().Add(discoveryLife)
+	if d.err != nil {
+		d.deadline = time.Now().Add(discoveryRetry)
+	}
+	return d.found, d.err
+}
+
+// discover reads the discovery document (OpenID Connect Discovery 1.0, section 4).
+func (c *Client) discover(ctx context.Context) (*provider, error) {
+	found, err := oidc.NewProvider(oidc.ClientContext(ctx, c.http), c.o.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	var more struct {
+		JWKS    string   `json:"jwks_uri"`
+		Logout  string   `json:"end_session_endpoint"`
+		Methods []string `json:"token_endpoint_auth_methods_supported"`
+	}
+	if err := found.Claims(&more); err != nil {
+		return nil, err
+	}
+	endpoint := found.Endpoint()
+	for name, at := range map[string]string{
+		"authorization_endpoint": endpoint.AuthURL, "token_endpoint": endpoint.TokenURL, "jwks_uri": more.JWKS,
+	} {
+		if err := jwt.CheckURL(at); err != nil {
+			return nil, fmt.Errorf("the discovery document's %s: %w", name, err)
+		}
+	}
+	if jwt.CheckURL(more.Logout) != nil {
+		more.Logout = ""
+	}
+	return &provider{
+		oauth:    oauth2.Config{ClientID: c.o.ClientID, Endpoint: endpoint, RedirectURL: c.o.RedirectURL, Scopes: c.o.Scopes},
+		style:    secretStyle(more.Methods),
+		verifier: found.Verifier(&oidc.Config{ClientID: c.o.ClientID}),
+		logout:   more.Logout,
+	}, nil
+}
+
+// secretStyle is how a secret is shown, by what the provider takes: client_secret_basic,
+// which is the default (Discovery 1.0, section 3), or client_secret_post.
+func secretStyle(methods []string) oauth2.AuthStyle {
+	if len(methods) > 0 && !slices.Contains(methods, "client_secret_basic") {
+		return oauth2.AuthStyleInParams
+	}
+	return oauth2.AuthStyleInHeader
+}
+
+// config is the client at the provider; a public one names itself in the form.
+func (p *provider) config(secret string) *oauth2.Config {
+	config := p.oauth
+	config.ClientSecret = secret
+	config.Endpoint.AuthStyle = p.style
+	if secret == "" {
+		config.Endpoint.AuthStyle = oauth2.AuthStyleInParams
+	}
+	return &config
+}
+
+// logoutPage is where a person ends the provider's own session.
+func (p *provider) logoutPage(clientID string) string {
+	u, err := url.Parse(p.logout)
+	if p.logout == "" || err != nil {
+		return ""
+	}
+	q := u.Query()
+	q.Set("client_id", clientID)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// newHTTPClient makes a client that goes nowhere but where it is sent and reads no more than
+// MaxAnswer. Logins are rare: it keeps no connections.
+func newHTTPClient(o *Options) *http.Client {
+	return &http.Client{
+		Timeout: o.Timeout,
+		Transport: bounded{&http.Transport{
+			Proxy:                  http.ProxyFromEnvironment,
+			TLSClientConfig:        &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12},
+			DisableKeepAlives:      true,
+			MaxResponseHeaderBytes: MaxAnswer,
+		}},
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return errors.New("redirects are not followed")
+		},
+	}
+}
+
+// bounded ends the body of an answer with an error at MaxAnswer octets.
+type bounded struct{ http.RoundTripper }
+
+func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := b.RoundTripper.RoundTrip(r)
+	if err == nil {
+		resp.Body = http.MaxBytesReader(nil, resp.Body, MaxAnswer)
+	}
+	return resp, err
+}
