@@ -74,9 +74,17 @@ export async function openFirefox(executable) {
       await command("browsingContext.navigate", { context, url, wait: "complete" })
       return {
         async call(functionDeclaration, ...values) {
-          const { type, exceptionDetails } = await command("script.callFunction",
+          const { type, exceptionDetails, result } = await command("script.callFunction",
             { functionDeclaration, awaitPromise: true, target: { context }, arguments: values.map(local) })
           if (type === "exception") throw new Error(exceptionDetails.text)
+          return remote(result)
+        },
+
+        /** Presses keys one after the other, as WebDriver calls them; a list is pressed together. */
+        async press(...keys) {
+          const actions = keys.map((key) => [key].flat()).flatMap((chord) =>
+            [...chord.map((value) => ({ type: "keyDown", value })), ...chord.map((value) => ({ type: "keyUp", value }))])
+          await command("input.performActions", { context, actions: [{ type: "key", id: "keyboard", actions }] })
         },
       }
     },
