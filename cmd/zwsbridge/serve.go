@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -37,17 +36,8 @@ changes nothing.`,
 	return cmd
 }
 
-// collectAt is how much garbage, in percent of what is in use, starts a collection unless
-// GOGC says otherwise. Fan-out makes none; most of what there is, is what clients leave
-// behind when they log in, and an idle client is to cost little. One client with 64 requests
-// in flight gets a third more through with GOGC=100.
-const collectAt = 50
-
 // serve runs the bridge of a configuration file until ctx is done.
 func serve(ctx context.Context, file string, log *slog.Logger) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(collectAt)
-	}
 	c, err := load(file, log)
 	if err != nil {
 		return err
@@ -159,6 +149,10 @@ func (s *server) run(ctx context.Context, reload <-chan os.Signal) error {
 				s.reload()
 			}
 		}
+	})
+	serving.Go(func() error {
+		giveBackMemory(served)
+		return nil
 	})
 	return serving.Wait()
 }
