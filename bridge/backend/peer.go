@@ -2,6 +2,7 @@ package backend
 
 import (
 	"errors"
+	"runtime"
 
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -76,7 +77,10 @@ func (p *peer) push(it item) {
 		p.core.writer = p
 		return
 	}
-	p.core.running.Go(p.write)
+	p.core.running.Go(func() {
+		runtime.Gosched() // sessions that are about to send do so first: one write for all
+		p.write()
+	})
 }
 
 // write writes what is queued until nothing is left. At most one goroutine does so.
