@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"sync"
 	"time"
 )
 
@@ -268,99 +267,4 @@ func idle(p *peer, n int, secure bool) (octets int64, err error) {
 	time.Sleep(5 * time.Second)
 	after, err := b.srv.resident()
 	return (after - before) / int64(n), err
-}
-
-// requests measures round trips through a bridge to an echo: clients with so many
-// requests in flight each.
-func requests(start func(*server) error, login func(*server) (*wsConn, error), clients, flight int, d time.Duration) (figures, error) {
-	srv, err := newServer(false)
-	if err != nil {
-		return figures{}, err
-	}
-	defer srv.stop()
-	l, err := echo(srv.feed, "ROUTER")
-	if err != nil {
-		return figures{}, err
-	}
-	defer l.Close()
-	if err := start(srv); err != nil {
-		return figures{}, err
-	}
-	if err := srv.wait(); err != nil {
-		return figures{}, err
-	}
-	var conns []*wsConn
-	for range clients {
-		c, err := login(srv)
-		if err != nil {
-			return figures{}, fmt.Errorf("%w: %s", err, tail(srv.output.String()))
-		}
-		defer c.Close()
-		conns = append(conns, c)
-	}
-	if _, err := trips(conns, flight, time.Second); err != nil {
-		return figures{}, err
-	}
-	cpu := srv.cpu()
-	n, err := trips(conns, flight, d)
-	cpu = srv.cpu() - cpu
-	return figures{rate: float64(n) / d.Seconds(), cpu: time.Duration(float64(cpu) / float64(max(n, 1)) * 1e6)}, err
-}
-
-// trips counts the round trips that the clients make in d.
-func trips(conns []*wsConn, flight int, d time.Duration) (total int, err error) {
-	var mu sync.Mutex
-	var working sync.WaitGroup
-	end := time.Now().Add(d)
-	for _, c := range conns {
-		working.Go(func() {
-			n, e := trip(c, flight, end)
-			mu.Lock()
-			defer mu.Unlock()
-			total += n
-			if e != nil {
-				err = e
-			}
-		})
-	}
-	working.Wait()
-	return total, err
-}
-
-// trip keeps so many requests in flight until end, and then waits for the last answers.
-func trip(c *wsConn, flight int, end time.Time) (n int, err error) {
-	c.SetDeadline(end.Add(5 * time.Second))
-	request := appendFrame(nil, opBinary, append([]byte{0}, make([]byte, messageSize)...))
-	var batch []byte
-	for range flight {
-		batch = append(batch, request...)
-	}
-	if _, err := c.Write(batch); err != nil {
-		return 0, err
-	}
-	var got counter
-	buffer := make([]byte, 64<<10)
-	answered, sent := int64(0), int64(flight)
-	for answered < sent {
-		k, err := c.in.Read(buffer)
-		if err != nil {
-			return n, fmt.Errorf("after %d round trips: %w", n, err)
-		}
-		got.count(buffer[:k])
-		fresh := got.payload/(1+messageSize) - answered
-		answered += fresh
-		if time.Now().After(end) {
-			continue
-		}
-		n += int(fresh)
-		batch = batch[:0]
-		for range fresh {
-			batch = append(batch, request...)
-		}
-		sent += fresh
-		if _, err := c.Write(batch); err != nil {
-			return n, err
-		}
-	}
-	return n, nil
 }
