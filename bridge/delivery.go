@@ -36,9 +36,10 @@ func (d *delivery) end(q *queue.Queue) {
 	d.untold = nil
 }
 
-// unsubscribed has the client told that its subscription to topic is gone, once the
-// backend is told and c.privileges are the new ones. At most limit notices may wait for a
-// backend that waits itself for the client to read.
+// unsubscribed has the client told that its subscription to topic is gone: behind what is
+// being delivered, or else behind what is in q. What begins afterwards has to be looked at by
+// the new rights. At most limit notices wait for a delivery that waits itself for the client
+// to read.
 func (d *delivery) unsubscribed(q *queue.Queue, topic []byte, limit int) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

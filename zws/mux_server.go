@@ -264,12 +264,12 @@ func (muxTeller) unsubscribed(b *Batch, topic []byte) error {
 	return nil
 }
 
+func (muxTeller) renewed(s *Session) { s.mux.ready() }
+
 // mux appends a frame that costs no credit.
 func (b *Batch) mux(f muxFrame) {
 	b.encoded(func(dst []byte) []byte { return append(dst, f.webSocket()...) })
 }
-
-func (muxTeller) renewed(s *Session) { s.mux.ready() }
 
 // muxMessage appends a message for the channel whose turn it is.
 func (b *Batch) muxMessage(m zmtp.Message) error {
