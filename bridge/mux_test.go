@@ -148,6 +148,7 @@ func TestMux(t *testing.T) {
 			t.Errorf("%+v: %v, want %d", test.options, err, test.want)
 		}
 	}
+	openMux(t, m, zws.ChannelOptions{Route: "/flood"}).Close() // of no type, as is /control, and of another
 	other := openMux(t, m, zws.ChannelOptions{Route: "/control"})
 	if err := other.Send(t.Context(), zmtp.Message{[]byte("house/bob/lamp")}); err != nil {
 		t.Fatal(err)

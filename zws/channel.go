@@ -36,10 +36,7 @@ func (c *Channel) Login() *Login {
 		return l
 	}
 	own := *l
-	if c.mux.request.SocketType != "" {
-		own.SocketType = c.mux.request.SocketType
-	}
-	own.RoutingID, own.Multiplexed = c.mux.request.RoutingID, false
+	own.SocketType, own.RoutingID, own.Multiplexed = c.mux.request.SocketType, c.mux.request.RoutingID, false
 	own.Relayed = c.mux.request.Relay
 	own.Greets = own.Relayed != ""
 	return &own

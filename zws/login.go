@@ -20,7 +20,8 @@ type Login struct {
 	Reply *zap.Reply
 	// Address is the client's IP address.
 	Address string
-	// SocketType is the client's; Options.Untyped if it named none.
+	// SocketType is the client's; Options.Untyped if it named none. On a channel of
+	// ZWSMUX1.0 it is empty then, since only the route knows.
 	SocketType zmtp.SocketType
 	// RoutingID is what the client calls itself; empty if it gave nothing. At most 255
 	// octets.
