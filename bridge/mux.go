@@ -40,14 +40,10 @@ func (s *session) serveChannel(ctx context.Context, c *zws.Channel) error {
 // catchUp gives a session that has just started what it has missed while it connected: its
 // login may have been renewed, and the users may have changed.
 func (s *session) catchUp(ctx context.Context, l *zws.Login) {
-	s.carrier.mu.Lock()
-	renewed := s.carrier.renewed
-	s.carrier.mu.Unlock()
-	if renewed != nil && renewed.Reply != l.Reply {
-		if err := s.reconsider(ctx, renewed); err != nil {
+	if s.newest(l).Reply != l.Reply {
+		if err := s.reconsider(ctx, l); err != nil {
 			s.end(err)
 		}
-		l = renewed
 	}
 	s.revise(ctx, s.bridge.state.Load().auth, l)
 }
@@ -115,7 +111,6 @@ func (s *session) putDown() {
 // renewCarried gives the sessions on this connection the rights of its renewed login.
 func (s *session) renewCarried(ctx context.Context, l *zws.Login) {
 	s.mu.Lock()
-	s.renewed = l
 	all := make([]*session, 0, len(s.carried))
 	for c := range s.carried {
 		all = append(all, c)
@@ -123,7 +118,7 @@ func (s *session) renewCarried(ctx context.Context, l *zws.Login) {
 	s.mu.Unlock()
 	for _, c := range all {
 		if c.connection() == nil {
-			continue // it is about to start, and looks at renewed then
+			continue // it is about to start, and looks for itself then
 		}
 		if err := c.reconsider(ctx, l); err != nil {
 			c.end(err)

@@ -132,7 +132,7 @@ const revisions = 64
 // revise ends the session if its login would be refused now, and else gives it the rights
 // that it has now if the rules are others than it had its rights by.
 func (s *session) revise(ctx context.Context, auth *authentication, l *zws.Login) {
-	if auth.Revoked(l.Reply) {
+	if auth.Revoked(s.newest(l).Reply) {
 		s.end(errRevoked)
 		return
 	}

@@ -27,7 +27,7 @@ type session struct {
 
 	mu      sync.Mutex
 	carried map[*session]bool // on this connection
-	renewed *zws.Login        // what those that are about to start have not seen
+	renewed *zws.Login        // the login of this connection since its last renewal
 	ws      *zws.Channel      // nil until the client has been told READY
 	cause   error             // why it ends, if that is known before ws is
 	ending  time.Time         // when the login ends, if the client was to be told before ws was there
@@ -36,6 +36,10 @@ type session struct {
 	claimed []byte // the routing id that this session holds on its route
 	timers  []*time.Timer
 	expires atomic.Int64 // when the login ends, in Unix nanoseconds; 0 = never
+
+	// deciding is held while the rights are worked out anew, which may take a question to
+	// somebody else: those of an older login must not come last.
+	deciding sync.Mutex
 }
 
 func newSession(b *Bridge, r *route, number uint64, from origin) *session {
@@ -214,6 +218,9 @@ func (s *session) renew(ctx context.Context, l *zws.Login) error {
 	if err := s.schedule(l.Reply); err != nil {
 		return err
 	}
+	s.mu.Lock()
+	s.renewed = l
+	s.mu.Unlock()
 	if s.channel == nil {
 		s.renewCarried(ctx, l)
 		return nil
@@ -221,8 +228,26 @@ func (s *session) renew(ctx context.Context, l *zws.Login) error {
 	return s.reconsider(ctx, l)
 }
 
-// reconsider works the rights of a login out anew, for a renewed token or changed rules.
+// newest is the login whose rights count: that of the last renewal of the connection, or l
+// if there was none.
+func (s *session) newest(l *zws.Login) *zws.Login {
+	if s.carrier != nil {
+		s = s.carrier
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.renewed != nil {
+		return s.renewed
+	}
+	return l
+}
+
+// reconsider works the rights of the newest login out anew, for a renewed token or changed
+// rules.
 func (s *session) reconsider(ctx context.Context, l *zws.Login) error {
+	s.deciding.Lock()
+	defer s.deciding.Unlock()
+	l = s.newest(l)
 	p, err := s.route.rules.Load().privileges(ctx, l)
 	if err != nil {
 		return err

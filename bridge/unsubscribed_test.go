@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -297,5 +298,62 @@ func TestUnsubscribedByReload(t *testing.T) {
 		if n++; string(m[0]) != "b/1" {
 			n = 0
 		}
+	}
+}
+
+// TestRenewedDuringReload: where a reload and a renewal work out rights at the same time,
+// those of the newer token stay.
+func TestRenewedDuringReload(t *testing.T) {
+	renewing, asked, release := make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
+	var hold atomic.Bool
+	service := newHTTPService(t, func(path string, _ func(string) string) bool {
+		if path == "/resource" && hold.CompareAndSwap(true, false) {
+			close(asked)
+			<-release
+		}
+		return true
+	})
+	handler := native27(t, func(req *zap.Request) *zap.Reply {
+		if string(req.Credentials[0]) == "b/" {
+			renewing <- struct{}{}
+		}
+		return &zap.Reply{Status: zap.OK, UserID: "alice", Metadata: zap.Metadata{{Name: "Subscribe", Value: string(req.Credentials[0])}}}
+	})
+	var file string
+	url, b := startIn(t, func(dir string) string {
+		file = filepath.Join(dir, "bridge.toml")
+		return fmt.Sprintf(`
+[zap]
+timeout = "1m"
+chain = [ { authn = "tokens", authz = ["app"] } ]
+[auth.tokens]
+type = "zap"
+endpoint = %q
+`, handler) + strings.Replace(service.config(), `cache = "1h"`, `cache = "0s"`, 1) + fmt.Sprintf(`
+[[route]]
+path = "/d"
+socket = "SUB"
+mechanism = "NULL"
+client_mechanisms = ["BEARER"]
+connect = ["tcp://127.0.0.1:%s"]
+`, station(t, "a/1", "b/1"))
+	})
+	a := audiences["ZWS2.0/BEARER"](t, url, "/d", "a/ b/")
+	a.subscribe("a/", "b/")
+	a.hearAll(t, []string{"a/1", "b/1"}, "a/1", "b/1")
+
+	c, faults := bridge.Load(file)
+	must(t, faults.Err())
+	hold.Store(true)
+	reloaded := make(chan error, 1)
+	go func() { reloaded <- b.Reload(c) }()
+	<-asked
+	a.renew("b/")
+	<-renewing
+	close(release)
+	must(t, <-reloaded)
+	a.hearAll(t, []string{"a/1", "b/1"}, "renewed", "-a/")
+	for range 300 {
+		a.hearAll(t, nil, "b/1")
 	}
 }
