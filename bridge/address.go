@@ -24,7 +24,7 @@ type origin struct {
 
 // forwardingHeaders are those that only a proxy writes: a request that carries one did
 // not start where its TCP connection starts.
-var forwardingHeaders = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-Ip"}
+var forwardingHeaders = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-Ip", "Via"}
 
 // locate finds out where a request came from. Forwarding headers count only from a
 // trusted proxy, and then the client is the rightmost entry of X-Forwarded-For that is

@@ -33,12 +33,12 @@ func (d *decoder) value(key string, dst reflect.Value, src any) {
 	switch dst := dst.Addr().Interface().(type) {
 	case *time.Duration:
 		if isText {
-			d.set(key, func() (err error) { *dst, err = parseDuration(text); return })
+			parseInto(d, key, dst, text, parseDuration)
 			return
 		}
 	case *netip.Prefix:
 		if isText {
-			d.set(key, func() (err error) { *dst, err = parseNetwork(text); return })
+			parseInto(d, key, dst, text, parseNetwork)
 			return
 		}
 	case *Path:
@@ -73,7 +73,9 @@ func (d *decoder) value(key string, dst reflect.Value, src any) {
 		}
 	}
 	if u, ok := dst.Addr().Interface().(encoding.TextUnmarshaler); ok && isText {
-		d.set(key, func() error { return u.UnmarshalText([]byte(text)) })
+		if err := u.UnmarshalText([]byte(text)); err != nil {
+			d.fault(key, "%v", err)
+		}
 		return
 	}
 	switch src := src.(type) {
@@ -174,11 +176,15 @@ func (d *decoder) auth(key string, dst *AuthConfig, src map[string]any) {
 	d.table(key, known, src)
 }
 
-// set reports the error of a value that does not parse.
-func (d *decoder) set(key string, parse func() error) {
-	if err := parse(); err != nil {
+// parseInto puts what text says into dst. If it does not parse, dst keeps its default, so
+// that nothing else is said about it.
+func parseInto[T any](d *decoder, key string, dst *T, text string, parse func(string) (T, error)) {
+	v, err := parse(text)
+	if err != nil {
 		d.fault(key, "%v", err)
+		return
 	}
+	*dst = v
 }
 
 // path makes a file name absolute. "*" is no file name but a word.

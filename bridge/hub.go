@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 
 	"github.com/zwsbridge/zwsbridge/bridge/backend"
@@ -16,6 +15,7 @@ import (
 type hub struct {
 	*fanout.Hub
 	route   *route
+	up      backend.Socket
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 }
@@ -23,14 +23,14 @@ type hub struct {
 // newHub puts a hub on socket; lost hears when it cannot go on.
 func newHub(r *route, socket *backend.Shared, lost func(error)) (*hub, error) {
 	h := &hub{Hub: fanout.New(fanout.Options{Flush: r.config.Flush, Observe: r.metrics.toClient}), route: r}
-	up, err := socket.Attach(h.Hub)
-	if err != nil {
+	var err error
+	if h.up, err = socket.Attach(h.Hub); err != nil {
 		return nil, err
 	}
 	var ctx context.Context
 	ctx, h.cancel = context.WithCancel(context.Background())
 	h.running.Go(func() {
-		if err := h.Run(ctx, up); !errors.Is(err, context.Canceled) {
+		if err := h.Run(ctx, h.up); !errors.Is(err, context.Canceled) {
 			lost(err)
 		}
 	})
@@ -47,22 +47,26 @@ func (h *hub) join(c *channel) (backend.Socket, error) {
 		Codec:            c.codec,
 		MaxSubscriptions: h.route.rules.Load().limits.subscriptions,
 	})
-	return &hubSocket{member: member, channel: c}, nil
+	return &hubSocket{member: member, channel: c, up: h.up}, nil
 }
 
 // hubSocket is a member of the hub as the socket of a channel.
 type hubSocket struct {
 	member  *fanout.Member
 	channel *channel
+	up      backend.Socket
 }
 
-// Send takes subscriptions; the hub tells the backends what is new to them.
-func (s *hubSocket) Send(_ context.Context, msgs ...zmtp.Message) error {
+// Send takes subscriptions; the hub tells the backends what is new to them. What else an
+// XSUB sends goes to them as it is.
+func (s *hubSocket) Send(ctx context.Context, msgs ...zmtp.Message) error {
 	for _, m := range msgs {
 		on, prefix, ok := subscription(m)
 		switch {
 		case !ok:
-			return fmt.Errorf("%w: a shared route takes subscriptions only", zmtp.ErrProtocol)
+			if err := s.up.Send(ctx, m); err != nil {
+				return err
+			}
 		case !on:
 			s.member.Cancel(prefix)
 		default:

@@ -47,6 +47,7 @@ var conversations = []struct {
 	{zmtp.XSUB, zmtp.XSUB, zmtp.XPUB, []step{
 		{true, []string{"\x01"}, []string{"\x01"}},
 		{false, []string{"b", "x", ""}, []string{"b", "x", ""}},
+		{true, []string{"to the publisher", "x"}, []string{"to the publisher", "x"}},
 	}},
 	{zmtp.DEALER, zmtp.DEALER, zmtp.ROUTER, []step{
 		{true, []string{"one", "two"}, []string{"one", "two"}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"time"
@@ -111,7 +112,7 @@ func newSession(w http.ResponseWriter, r *http.Request, chosen offer, o *Options
 		s.renewal = &renewal{options: o}
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
-	s.libzmqLogin.Store(isLibzmq(r))
+	s.silent.Store(wantsNoClose(r))
 	s.channel.session = s
 	s.out.open(s, wire.Conn, o.WriteTimeout)
 	ws.SetPingHandler(s.answerPing)
@@ -241,10 +242,9 @@ func (h *handshake) typeTaken() error {
 	return notTaken(fmt.Sprintf("a %.16s socket cannot be served here", h.login.SocketType))
 }
 
-// isLibzmq tells a client that is libzmq's by what it sends: neither Origin nor User-Agent,
-// and one of three offers, to the letter. Two things are told it in another way: PLAIN's
-// ERROR, which it takes for a fault in the specified form; and what it may try again,
-// because a close frame before READY makes it give up for good.
+// isLibzmq tells a client that may be libzmq's by what it sends: neither Origin nor
+// User-Agent, and one of three offers, to the letter. It takes PLAIN's ERROR for a fault in
+// the specified form. Others with these offers are told the same: they have to know both.
 func isLibzmq(r *http.Request) bool {
 	offered := r.Header.Values("Sec-Websocket-Protocol")
 	if len(offered) != 1 || len(r.Header.Values("Origin")) > 0 || len(r.Header.Values("User-Agent")) > 0 {
@@ -255,6 +255,15 @@ func isLibzmq(r *http.Request) bool {
 		return true
 	}
 	return false
+}
+
+// wantsNoClose tells a client that a close frame before READY makes give up for good, also
+// where it may try again: libzmq, which names no port in Host, whatever port it connects
+// to. Others without User-Agent, as gorilla/websocket and Node's ws, name it unless it is
+// the default, and want to hear why.
+func wantsNoClose(r *http.Request) bool {
+	_, _, err := net.SplitHostPort(r.Host)
+	return err != nil && isLibzmq(r)
 }
 
 // accept runs the login: upgrade, first-message rule, and the session is there.
@@ -277,7 +286,7 @@ func (h *handshake) accept(ctx context.Context, w http.ResponseWriter, r *http.R
 		return nil, h.fail(s.Cause())
 	}
 	if s.dialect.inner == "" { // on a relay nobody here sees READY
-		s.libzmqLogin.Store(false)
+		s.silent.Store(false)
 	}
 	s.wire.SetReadDeadline(time.Time{})
 	s.liveness.start(s, h.options.PingInterval)

@@ -38,9 +38,12 @@ func (s *server) dialRaw(t testing.TB, target string, header ...string) *raw {
 func upgradeRaw(t testing.TB, conn net.Conn, target string, header ...string) *raw {
 	t.Helper()
 	p := &raw{t: t, conn: conn, r: bufio.NewReader(conn), patience: 20 * time.Second}
-	lines := []string{"GET " + target + " HTTP/1.1", "Host: example.org", "Upgrade: websocket"}
-	if !strings.Contains(strings.Join(header, "\n"), "Connection:") {
-		lines = append(lines, "Connection: Upgrade")
+	lines := []string{"GET " + target + " HTTP/1.1", "Upgrade: websocket"}
+	for _, line := range []string{"Host: example.org", "Connection: Upgrade"} {
+		name, _, _ := strings.Cut(line, " ")
+		if !strings.Contains("\n"+strings.Join(header, "\n"), "\n"+name) {
+			lines = append(lines, line)
+		}
 	}
 	lines = append(lines, "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
 	request := strings.Join(append(lines, header...), "\r\n") + "\r\n\r\n"

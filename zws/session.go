@@ -31,8 +31,9 @@ type Session struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	// libzmqLogin is set while a client that is libzmq's has not heard READY; see isLibzmq.
-	libzmqLogin atomic.Bool
+	// silent is set while a client that wants no close frame has not heard READY; see
+	// wantsNoClose.
+	silent atomic.Bool
 
 	// reading holds one token while somebody reads. readEnded is the reader's: the client
 	// will send no more.

@@ -214,6 +214,7 @@ func TestLibzmqTriesAgain(t *testing.T) {
 		{"ZWS2.0/NULL,ZWS2.0", nil, refused, true},
 		{"ZWS2.0/NULL,ZWS2.0", []string{"User-Agent: Go"}, unreachable, true},
 		{"ZWS2.0/NULL,ZWS2.0", []string{"Origin: http://example.org"}, unreachable, true},
+		{"ZWS2.0/NULL,ZWS2.0", []string{"Host: example.org:8443"}, unreachable, true}, // gorilla, Node
 		{"ZWS2.0/NULL, ZWS2.0", nil, unreachable, true},
 	} {
 		o := options()

@@ -131,7 +131,7 @@ func (w *writer) collect(b *Batch) (source Source, last bool) {
 	if cause := w.session.Cause(); cause != nil {
 		b.err = nil
 		tells.farewell(b, cause)
-		if cause.Code.Final() || !w.session.libzmqLogin.Load() {
+		if cause.Code.Final() || !w.session.silent.Load() {
 			b.Octets(closeFrame(cause))
 		}
 		return nil, true

@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,7 +32,7 @@ type clientFlags struct {
 	ca           string
 	insecure     bool
 	timeout      time.Duration
-	count        int
+	count        uint
 }
 
 const clientHelp = `
@@ -61,14 +61,15 @@ func (f *clientFlags) register(cmd *cobra.Command) {
 	cmd.MarkFlagsRequiredTogether("cert", "server-key")
 }
 
-func (f *clientFlags) registerCount(cmd *cobra.Command) {
-	cmd.Flags().IntVarP(&f.count, "count", "n", 0, "end after `N` received messages (0: never)")
+// registerCount has --count end the command after that many of what.
+func (f *clientFlags) registerCount(cmd *cobra.Command, what string) {
+	cmd.Flags().UintVarP(&f.count, "count", "n", 0, "end after `N` "+what+" (0: no limit)")
 }
 
 // dial connects and logs in. The caller closes the client.
-func (f *clientFlags) dial(cmd *cobra.Command, url string, socket zmtp.SocketType) (*zws.Client, error) {
-	if !strings.HasPrefix(url, "ws://") && !strings.HasPrefix(url, "wss://") {
-		return nil, usagef("URL %q: want one that begins with ws:// or wss://", url)
+func (f *clientFlags) dial(cmd *cobra.Command, address string, socket zmtp.SocketType) (*zws.Client, error) {
+	if u, err := url.Parse(address); err != nil || (u.Scheme != "ws" && u.Scheme != "wss") || u.Hostname() == "" {
+		return nil, usagef("URL %q: want ws:// or wss:// and a host", address)
 	}
 	security, err := f.security(cmd)
 	if err != nil {
@@ -78,7 +79,7 @@ func (f *clientFlags) dial(cmd *cobra.Command, url string, socket zmtp.SocketTyp
 	if err != nil {
 		return nil, err
 	}
-	return zws.Dial(cmd.Context(), url, zws.DialOptions{
+	return zws.Dial(cmd.Context(), address, zws.DialOptions{
 		Security:         security,
 		SocketType:       socket,
 		RoutingID:        []byte(f.id),
@@ -157,10 +158,10 @@ func (f *clientFlags) tls() (*tls.Config, error) {
 	return config, err
 }
 
-// receive prints messages until the server closes, ctx is done or, if f.count is not 0,
-// that many have come. skip frames at the start of each are left out.
-func (f *clientFlags) receive(ctx context.Context, w io.Writer, c *zws.Client, skip int) error {
-	for n := 0; f.count == 0 || n < f.count; n++ {
+// receive prints messages until the server closes, ctx is done or, if count is not 0, that
+// many have come. skip frames at the start of each are left out.
+func receive(ctx context.Context, w io.Writer, c *zws.Client, count uint, skip int) error {
+	for n := uint(0); count == 0 || n < count; n++ {
 		m, err := c.Recv()
 		if err != nil {
 			return endOf(ctx, err)

@@ -27,12 +27,12 @@ func newDealer() *cobra.Command {
 			// Who waits for standard input cannot be waited for: this ends with the program.
 			failed := make(chan error, 1)
 			go func() {
-				if err := eachMessage(ctx, args[1:], cmd.InOrStdin(), c.Send); err != nil {
+				if err := eachMessage(ctx, args[1:], cmd.InOrStdin(), 0, c.Send); err != nil {
 					failed <- err
 					cancel()
 				}
 			}()
-			if err := f.receive(ctx, cmd.OutOrStdout(), c, 0); err != nil {
+			if err := receive(ctx, cmd.OutOrStdout(), c, f.count, 0); err != nil {
 				return err
 			}
 			select {
@@ -44,6 +44,6 @@ func newDealer() *cobra.Command {
 		},
 	}
 	f.register(cmd)
-	f.registerCount(cmd)
+	f.registerCount(cmd, "received messages")
 	return cmd
 }

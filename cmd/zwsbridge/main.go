@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,7 +40,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	working := false // from here on an error is not about the usage
 	root := newRoot()
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
-		if err := cmd.ValidateFlagGroups(); err != nil {
+		if err := cmp.Or(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()); err != nil {
 			return err
 		}
 		working = true
@@ -77,9 +78,11 @@ a login in front, a login behind, frames both ways.
 Exit codes: 0 done, 1 failed at work, 2 usage or configuration, 3 refused by the peer.`,
 		Args:          cobra.NoArgs,
 		RunE:          func(*cobra.Command, []string) error { return usagef("which command? See --help") },
+		Version:       versionLine(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		newServe(), newCheck(), newDemo(),

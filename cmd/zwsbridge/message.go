@@ -58,8 +58,8 @@ func parseFrame(s string) ([]byte, error) {
 }
 
 // eachMessage calls send with the one message that frames make up, or else with one for
-// each line of r.
-func eachMessage(ctx context.Context, frames []string, r io.Reader, send func(zmtp.Message) error) error {
+// each line of r, of at most limit lines if that is not 0.
+func eachMessage(ctx context.Context, frames []string, r io.Reader, limit uint, send func(zmtp.Message) error) error {
 	if len(frames) > 0 {
 		m, err := parseMessage(strings.Join(frames, "\t"))
 		if err != nil {
@@ -69,7 +69,7 @@ func eachMessage(ctx context.Context, frames []string, r io.Reader, send func(zm
 	}
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxLine)
-	for n := 1; lines.Scan(); n++ {
+	for n := uint(1); (limit == 0 || n <= limit) && lines.Scan(); n++ {
 		if ctx.Err() != nil {
 			return nil
 		}

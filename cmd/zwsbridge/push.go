@@ -20,10 +20,11 @@ func newPush() *cobra.Command {
 				return err
 			}
 			defer closeOn(cmd.Context(), c)()
-			err = eachMessage(cmd.Context(), args[1:], cmd.InOrStdin(), c.Send)
+			err = eachMessage(cmd.Context(), args[1:], cmd.InOrStdin(), f.count, c.Send)
 			return f.finish(cmd.Context(), c, err)
 		},
 	}
 	f.register(cmd)
+	f.registerCount(cmd, "sent messages")
 	return cmd
 }

@@ -20,16 +20,16 @@ func newReq() *cobra.Command {
 				return err
 			}
 			defer closeOn(cmd.Context(), c)()
-			f.count = 1 // one reply to a request
-			return eachMessage(cmd.Context(), args[1:], cmd.InOrStdin(), func(m zmtp.Message) error {
+			return eachMessage(cmd.Context(), args[1:], cmd.InOrStdin(), f.count, func(m zmtp.Message) error {
 				// The delimiter of 28/REQREP goes in front, and is not shown in replies.
 				if err := c.Send(append(zmtp.Message{nil}, m...)); err != nil {
 					return f.finish(cmd.Context(), c, err)
 				}
-				return f.receive(cmd.Context(), cmd.OutOrStdout(), c, 1)
+				return receive(cmd.Context(), cmd.OutOrStdout(), c, 1, 1)
 			})
 		},
 	}
 	f.register(cmd)
+	f.registerCount(cmd, "replies")
 	return cmd
 }

@@ -30,11 +30,11 @@ func newSub() *cobra.Command {
 					return f.finish(cmd.Context(), c, err)
 				}
 			}
-			return f.receive(cmd.Context(), cmd.OutOrStdout(), c, 0)
+			return receive(cmd.Context(), cmd.OutOrStdout(), c, f.count, 0)
 		},
 	}
 	f.register(cmd)
-	f.registerCount(cmd)
+	f.registerCount(cmd, "received messages")
 	cmd.Flags().StringArrayVarP(&topics, "subscribe", "s", nil, "a `topic` prefix, repeatable (default: everything)")
 	return cmd
 }
