@@ -38,7 +38,7 @@ export function bearer(
 
 /** CURVE keys, as 40 characters of Z85 or 32 octets. */
 export interface CurveKeys {
-  /** The public key of the server: the bridge, or a libzmq socket with `ws://`. */
+  /** The public key of the server: the bridge, or a libzmq socket with `ws://`; on a relay, the device's. */
   serverKey: string | Uint8Array;
   publicKey: string | Uint8Array;
   secretKey: string | Uint8Array;
@@ -95,10 +95,13 @@ export interface Route {
 
 /** What the handlers of `events` are given. `url` is the connection's. */
 export interface SocketEvents {
-  /** The first login on this URL has succeeded. */
-  ready: { url: string };
+  /**
+   * The first login on this URL has succeeded. `zmtp` is there behind a relay: the version
+   * that the peer at its other end speaks, as '3.1'.
+   */
+  ready: { url: string; zmtp?: string };
   /** A later login has succeeded; subscriptions are back. */
-  recovered: { url: string };
+  recovered: { url: string; zmtp?: string };
   /**
    * The connection was lost, or could not be made, and is tried again in `delay`
    * milliseconds. `code` and `reason` are the server's, or 1006. `cause` is what the token

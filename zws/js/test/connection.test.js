@@ -340,3 +340,46 @@ test('closed while it connects, waits, or asks for a token', async () => {
   assert.equal(asking.opened.length, 0);
   assert.deepEqual(asking.events, []);
 });
+
+test('a relay tells the version of the peer behind it', async () => {
+  const { ws, ready, events, socket, opened } = await begin({ login: plain('ann', 'secret') });
+  ws.open().tell('GREETING', [1]);
+  ws.tell('WELCOME');
+  ws.tell('READY', typed('XPUB'));
+  await ready;
+  socket.subscribe('a');
+  socket.unsubscribe('a');
+  ws.tell('PING', [0, 100], octets('context'));
+  assert.deepEqual(ws.commands, ['HELLO', 'INITIATE', 'SUBSCRIBE', 'CANCEL', 'PONG']);
+  assert.deepEqual(ws.sent.slice(-3).map(({ body }) => text(body)), ['\x09SUBSCRIBEa', '\x06CANCELa', '\x04PONGcontext']);
+  assert.deepEqual(ws.messages, []);
+  socket.subscribe('b');
+  ws.lose(4503, 'backend 1 was lost: log in there again');
+  await pass(250);
+  opened[1].open().tell('GREETING', [0]); // another peer at the same place
+  opened[1].tell('WELCOME');
+  opened[1].tell('READY', typed('PUB'));
+  opened[1].tell('PING', [0, 100]);
+  assert.deepEqual(opened[1].commands, ['HELLO', 'INITIATE', 'PONG']);
+  assert.deepEqual(opened[1].messages, [['\x01b']]);
+  assert.deepEqual(events.filter(([name]) => name !== 'disconnect'), [['ready', { zmtp: '3.1' }], ['recovered', { zmtp: '3.0' }]]);
+});
+
+for (const [name, ...commands] of [
+  ['twice', 'GREETING', 'GREETING'],
+  ['late', 'WELCOME', 'GREETING'],
+]) {
+  test(`a relay that tells it ${name}`, async () => {
+    const { ws, events } = await begin({ login: plain('ann', 'secret') });
+    ws.open();
+    for (const command of commands) ws.tell(command, command === 'GREETING' ? [1] : []);
+    assert.deepEqual(events, [['refused', { code: 1002, reason: events[0][1].reason, status: 0 }]]);
+  });
+}
+
+test('without a relay no PING is answered', async () => {
+  const { ws, ready } = await begin();
+  ws.login('PUB').tell('PING', [0, 100]);
+  await ready;
+  assert.deepEqual(ws.commands, ['READY']);
+});

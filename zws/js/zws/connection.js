@@ -1,7 +1,7 @@
 // One URL of a socket: the login and the traffic of ZWS 2.0 (45/ZWS).
 // SPDX-License-Identifier: MPL-2.0
 
-import { parseCommand, parseNumber, parseStatus } from './command.js';
+import { command, parseCommand, parseNumber, parseStatus } from './command.js';
 import { NOT_TAKEN, ProtocolError, TOO_LARGE, codeOfStatus } from './errors.js';
 import { COMMAND, Frame, LAST, MORE, encode, parse, text } from './frame.js';
 import { Link } from './link.js';
@@ -24,6 +24,7 @@ const REASON = 1_000; // ms in which a close frame may follow an ERROR
 export class Connection extends Link {
   #options;
   #status = 0; // of the ERROR that came
+  #minor; // of ZMTP 3, which the peer behind a relay speaks; -1 without a relay
   #frames = []; // of the message that is being received
   #size = 0;
 
@@ -38,6 +39,16 @@ export class Connection extends Link {
   /** Sends all frames of one message; for the owner, and only when ready. */
   send(frames) {
     frames.forEach((body, i) => this._write(this._handshake.encode(i < frames.length - 1 ? MORE : LAST, body)));
+  }
+
+  /** The version that the peer behind a relay speaks, as '3.1'. */
+  get zmtp() {
+    return this.#minor >= 0 ? `3.${this.#minor}` : undefined;
+  }
+
+  /** Sends a command between messages, likewise. */
+  command(name, ...data) {
+    this._write(this._handshake.encode(COMMAND, command(name, ...data)));
   }
 
   _greeting() {
@@ -61,6 +72,11 @@ export class Connection extends Link {
     if (body.length > MAX_COMMAND) throw new ProtocolError('a command that is too long', TOO_LARGE);
     const { name, data } = parseCommand(body);
     if (this.#status) return;
+    if (name === 'GREETING' && this.#minor === undefined) {
+      this.#minor = parseNumber(data, 1);
+      return;
+    }
+    this.#minor ??= -1;
     if (name === 'ERROR') return this.#error(parseStatus(data));
     const answer = this._handshake.next({ name, data });
     if (answer) this._write(encode(COMMAND, answer));
@@ -97,6 +113,7 @@ export class Connection extends Link {
   #notice(body) {
     if (this.#frames.length) throw new ProtocolError('a command inside a message');
     const { name, data } = parseCommand(body);
+    if (name === 'PING' && this.zmtp) this.command('PONG', data.subarray(2)); // without the time-to-live
     if (name === 'LOST') this._owner._notice(this, 'lost', { count: parseNumber(data, 8) });
     if (name === 'WELCOME') this._owner._notice(this, 'renewed', {});
     if (name === 'EXPIRING') this._expiring(parseNumber(data, 4));
@@ -114,6 +131,7 @@ export class Connection extends Link {
   _drop() {
     super._drop();
     this.#status = this.#size = 0;
+    this.#minor = undefined;
     this.#frames = [];
   }
 }

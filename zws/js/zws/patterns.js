@@ -119,6 +119,12 @@ export class Req extends Readable(Socket) {
   }
 }
 
+/** A message, as 45/ZWS has it, or what ZMTP 3.1 has for it behind a relay. */
+function subscription(connection, on, topic) {
+  if (connection.zmtp >= '3.1') connection.command(on ? 'SUBSCRIBE' : 'CANCEL', topic);
+  else connection.send([concat([on], topic)]);
+}
+
 /** Subscriptions hold for all connections, those to come included. */
 export class Sub extends Readable(Socket) {
   #topics = new Map(); // how often each is subscribed to
@@ -149,7 +155,7 @@ export class Sub extends Readable(Socket) {
     if (!on && count) return;
     for (const connection of this._connections) {
       const again = this.#denied.get(connection)?.delete(key);
-      if (connection.ready && (count === on || again)) connection.send([concat([on], topic)]);
+      if (connection.ready && (count === on || again)) subscription(connection, on, topic);
     }
   }
 
@@ -163,7 +169,7 @@ export class Sub extends Readable(Socket) {
   _ready(connection, again) {
     const denied = this.#denied.get(connection);
     for (const [key, { topic }] of this.#topics) {
-      if (!denied?.has(key)) connection.send([concat([1], topic)]);
+      if (!denied?.has(key)) subscription(connection, 1, topic);
     }
     super._ready(connection, again);
   }

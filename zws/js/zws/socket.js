@@ -144,7 +144,8 @@ export class Socket {
   _ready(connection, again) {
     this.#waiting.get(connection)?.resolve();
     this.#waiting.delete(connection);
-    this.#emit(again ? 'recovered' : 'ready', connection, {});
+    const { zmtp } = connection;
+    this.#emit(again ? 'recovered' : 'ready', connection, zmtp ? { zmtp } : {});
     this._writable();
   }
 
