@@ -62,6 +62,7 @@ type event struct {
 	Protocol string `json:"protocol"`
 	Code     int    `json:"code"`
 	Reason   string `json:"reason"`
+	ZMTP     string `json:"zmtp"`
 }
 
 // process is a running peer.

@@ -43,13 +43,14 @@ export function driver(zws, say, more = {}) {
         sockets.set(socket, jsonSocket(more.WebSocket ?? WebSocket, order, say))
         return say({ socket, event: "open" })
       }
+      if (options.cookie) document.cookie = options.cookie
       const login = credentials[options.mechanism]?.(zws, options)
       const settings = { reconnectInterval: 20, reconnectMaxInterval: 200, ...(login && { login }), ...more }
       const sock = new zws[classes[type]](settings)
       sockets.set(socket, sock)
       for (const name of events) {
-        sock.events.on(name, ({ code, reason, status, topic }) => {
-          say({ socket, event: name, code, reason, status, frames: topic && text([topic]) })
+        sock.events.on(name, ({ code, reason, status, topic, zmtp }) => {
+          say({ socket, event: name, code, reason, status, zmtp, frames: topic && text([topic]) })
         })
       }
       if (subscribe.length) sock.subscribe(...subscribe)
