@@ -311,6 +311,44 @@ connect = [%q]
 	}
 }
 
+// TestEndpointsDoor: a client that names an endpoint in its URL, as webtalk's do, gets that
+// one or nothing, in whichever dialect.
+func TestEndpointsDoor(t *testing.T) {
+	url, _ := start(t, `
+[zap]
+chain = [ { authn = "users" } ]
+[auth.users]
+type = "htpasswd"
+file = "users.htpasswd"
+[[route]]
+path = "/d"
+socket = "DEALER"
+connect = ["tcp://127.0.0.1:1"]
+ready = "none"
+`)
+	for _, tt := range []struct {
+		query string
+		code  zws.Code // 0: taken
+	}{
+		{"connect=tcp://127.0.0.1:1", 0},
+		{"connect=tcp://127.0.0.1:22", zws.CodeForbidden},
+		{"connect=tcp://127.0.0.1:1&connect=tcp://169.254.169.254:80", zws.CodeForbidden},
+		{"bind=tcp://*:80", zws.CodeForbidden},
+	} {
+		c, err := dial(t.Context(), url+"/d?"+tt.query, "alice", zmtp.DEALER)
+		if err == nil {
+			c.Close()
+		}
+		var code zws.Code
+		if closed, ok := errors.AsType[*zws.CloseError](err); ok {
+			code = closed.Code
+		}
+		if code != tt.code {
+			t.Errorf("%s: %v, want %d", tt.query, err, tt.code)
+		}
+	}
+}
+
 // TestFailures: who guesses is made to wait, and then shut out for a while.
 func TestFailures(t *testing.T) {
 	url, _ := start(t, usersOnly+fmt.Sprintf(`

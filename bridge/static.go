@@ -1,10 +1,12 @@
 package bridge
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
+	"path"
 	"strings"
 
 	"github.com/zwsbridge/zwsbridge/zws/js"
@@ -34,21 +36,35 @@ func staticFiles(folder string) (http.Handler, error) {
 	}), nil
 }
 
-// withoutDotfiles hides files and folders whose name begins with a dot.
+// withoutDotfiles hides what is not to be served: files and folders whose name begins with
+// a dot, folders without an index.html, and links that lead out.
 type withoutDotfiles struct{ fs.FS }
 
 // Open implements fs.FS.
 func (f withoutDotfiles) Open(name string) (fs.File, error) {
 	for element := range strings.SplitSeq(name, "/") {
 		if strings.HasPrefix(element, ".") && element != "." {
-			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+			return nil, notThere(name)
 		}
 	}
 	file, err := f.FS.Open(name)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
 		return nil, err
+	case err != nil:
+		return nil, notThere(name)
+	}
+	if info, err := file.Stat(); err == nil && info.IsDir() {
+		if _, err := fs.Stat(f.FS, path.Join(name, "index.html")); err != nil {
+			_ = file.Close()
+			return nil, notThere(name)
+		}
 	}
 	return noListing{file}, nil
+}
+
+func notThere(name string) error {
+	return &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 }
 
 // noListing is a file that, if it is a folder, does not list what it holds: an index.html
@@ -66,6 +82,9 @@ func (s *state) serveFile(w http.ResponseWriter, r *http.Request, isRoute bool) 
 		http.Error(w, "this is a ZeroMQ route: connect by WebSocket", http.StatusUpgradeRequired)
 	case s.static == nil:
 		http.NotFound(w, r)
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "files are here to be read: want GET or HEAD", http.StatusMethodNotAllowed)
 	default:
 		s.static.ServeHTTP(w, r)
 	}

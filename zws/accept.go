@@ -185,6 +185,9 @@ func (h *handshake) consider(r *http.Request) error {
 		h.login.codec = d.codec
 	}
 	setDefault(&h.login.Address, peerAddress(r))
+	if err := endpointsQuery(r.URL.Query(), &h.login); err != nil {
+		return err
+	}
 
 	h.credentials = credentials{mechanism: zap.NULL}
 	var unreadable error

@@ -39,8 +39,8 @@ type Login struct {
 	// Greets tells that the client of a relay can be told the version of who is behind, by
 	// Channel.Greeted, and so speaks whichever it is.
 	Greets bool
-	// Connect and Bind are the endpoints that a webtalk client asked for in its URL.
-	// They are its wish only, for the bridge to judge.
+	// Connect and Bind are the endpoints that the client asked for in its URL, as webtalk
+	// has it. They are its wish only, for the bridge to judge.
 	Connect, Bind []string
 	// Subscribe are the topics that a webtalk client named in its URL. The channel gives
 	// them out as its first messages.

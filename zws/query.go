@@ -35,8 +35,18 @@ func isWebtalk(q url.Values) bool {
 	return slices.ContainsFunc([]string{"connect", "bind", "subscribe", "identity", "policy"}, q.Has)
 }
 
-// webtalkQuery reads webtalk's URL: type=, identity=, and any number of connect=, bind=
-// and subscribe=. Its text mode and policies are not spoken.
+// endpointsQuery reads connect= and bind=, of which a URL may have any number. They are
+// webtalk's, but not passed over in other dialects: who names endpoints means them.
+func endpointsQuery(q url.Values, l *Login) error {
+	if max(len(q["connect"]), len(q["bind"])) > maxQueryValues {
+		return notTaken(fmt.Sprintf("the URL names more than %d endpoints", maxQueryValues))
+	}
+	l.Connect, l.Bind = q["connect"], q["bind"]
+	return nil
+}
+
+// webtalkQuery reads what else webtalk has in its URL: type=, identity=, and any number of
+// subscribe=. Its text mode and policies are not spoken.
 func webtalkQuery(q url.Values, l *Login) error {
 	if err := typeQuery(q, l); err != nil {
 		return err
@@ -46,13 +56,12 @@ func webtalkQuery(q url.Values, l *Login) error {
 		return notTaken("webtalk's text= and policy= are not spoken here")
 	case len(q["identity"]) > 1 || len(q.Get("identity")) > MaxRoutingID:
 		return notTaken(fmt.Sprintf("identity= wants one value of at most %d octets", MaxRoutingID))
-	case max(len(q["connect"]), len(q["bind"]), len(q["subscribe"])) > maxQueryValues:
-		return notTaken(fmt.Sprintf("the URL names more than %d endpoints or topics", maxQueryValues))
+	case len(q["subscribe"]) > maxQueryValues:
+		return notTaken(fmt.Sprintf("the URL names more than %d topics", maxQueryValues))
 	case q.Has("subscribe") && !subscribes(l.SocketType):
 		return notTaken(fmt.Sprintf("subscribe= is for SUB and XSUB, not for %s", l.SocketType))
 	}
 	l.RoutingID = []byte(q.Get("identity"))
-	l.Connect, l.Bind = q["connect"], q["bind"]
 	for _, topic := range q["subscribe"] {
 		l.Subscribe = append(l.Subscribe, []byte(topic))
 	}
