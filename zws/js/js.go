@@ -18,7 +18,7 @@ import (
 
 // Files are the modules: zws.js, which a page imports, and what it imports itself from the
 // folder zws; zws/curve.js and zws/nacl.js only once a page logs in by CURVE. A page that
-// wants many sockets on one WebSocket imports zws/mux.js too.
+// wants many sockets on one WebSocket imports zws/mux.js too, and zws/relay.js for relays on it.
 //
 //go:embed zws.js zws/*.js
 var Files embed.FS

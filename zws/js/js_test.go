@@ -13,19 +13,29 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// maxSize is how many octets a page may have to load for the client without CURVE, and
-// maxMuxSize how many more for many sockets on one WebSocket.
-const (
-	maxSize    = 12_000
-	maxMuxSize = 4_500
-)
+// part is modules that a page loads together.
+type part struct {
+	max   int    // octets that it may have, compressed
+	needs string // another part than "main" that its modules import
+	paths []string
+}
 
-// onDemand are the modules that only a login by CURVE loads, and muxOnly those that only a
-// page loads which imports /zws/mux.js.
-var (
-	onDemand = []string{"/zws/curve.js", "/zws/nacl.js", "/zws/z85.js"}
-	muxOnly  = []string{"/zws/mux.js", "/zws/channel.js", "/zws/muxframe.js"}
-)
+// parts are all but those of "main", which is what is left.
+var parts = map[string]part{
+	"main":  {max: 12_000},
+	"curve": {max: 16_000, paths: []string{"/zws/curve.js", "/zws/nacl.js", "/zws/z85.js"}},
+	"mux":   {max: 4_500, paths: []string{"/zws/mux.js", "/zws/channel.js", "/zws/muxframe.js"}},
+	"relay": {max: 1_000, needs: "mux", paths: []string{"/zws/relay.js"}},
+}
+
+func partOf(path string) string {
+	for name, p := range parts {
+		if slices.Contains(p.paths, path) {
+			return name
+		}
+	}
+	return "main"
+}
 
 func get(t *testing.T, method, path string, headers ...string) *http.Response {
 	t.Helper()
@@ -48,44 +58,37 @@ func body(t *testing.T, r io.Reader) string {
 }
 
 func TestSize(t *testing.T) {
-	size, mux := 0, 0
+	sizes := make(map[string]int)
 	for path, f := range served() {
-		switch {
-		case slices.Contains(muxOnly, path):
-			mux += len(f.compressed)
-		case !slices.Contains(onDemand, path):
-			size += len(f.compressed)
+		sizes[partOf(path)] += len(f.compressed)
+	}
+	t.Logf("%d modules, octets: %v", len(served()), sizes)
+	for name, p := range parts {
+		if sizes[name] == 0 || sizes[name] >= p.max {
+			t.Errorf("%s has %d octets, allowed are %d", name, sizes[name], p.max)
 		}
-	}
-	t.Logf("%d modules, %d octets without CURVE, %d more for the mux", len(served()), size, mux)
-	if len(served()) < 8 || size == 0 || size >= maxSize {
-		t.Errorf("%d modules of %d octets, allowed are %d", len(served()), size, maxSize)
-	}
-	if mux == 0 || mux >= maxMuxSize {
-		t.Errorf("%d octets for the mux, allowed are %d", mux, maxMuxSize)
 	}
 }
 
-// The modules import each other and nothing else, and only the login by CURVE loads what
-// it needs.
+// The modules import each other and nothing else, and those of a part that not every page
+// wants are loaded on demand.
 func TestImports(t *testing.T) {
 	for path, f := range served() {
+		own := partOf(path)
 		for line := range strings.Lines(string(f.plain)) {
 			_, name, ok := strings.Cut(strings.TrimRight(line, "\n"), " from './")
 			if !ok {
 				continue
 			}
-			name = strings.TrimSuffix(name, "';")
+			name = "/" + strings.TrimSuffix(name, "';")
 			if strings.HasPrefix(path, "/zws/") {
-				name = "zws/" + name
+				name = "/zws" + name
 			}
-			if !Serves("/" + name) {
+			if !Serves(name) {
 				t.Errorf("%s imports %q", path, name)
 			}
-			for _, apart := range [][]string{onDemand, muxOnly} {
-				if slices.Contains(apart, "/"+name) && !slices.Contains(apart, path) {
-					t.Errorf("%s imports %s, which is to be loaded on demand", path, name)
-				}
+			if p := partOf(name); p != "main" && p != own && p != parts[own].needs {
+				t.Errorf("%s imports %s, which is to be loaded on demand", path, name)
 			}
 		}
 	}

@@ -93,6 +93,11 @@ export interface Route {
   readonly url: string;
 }
 
+/** A route that is a relay, reached likewise: made by `relay`. */
+export interface Relay extends Route {
+  readonly relay: true;
+}
+
 /** What the handlers of `events` are given. `url` is the connection's. */
 export interface SocketEvents {
   /**
@@ -158,6 +163,9 @@ export abstract class Socket {
 
   /** Connects to a route of a `Mux`, with the login of that. URLs and routes may be mixed. */
   connect(route: Route): Promise<void>;
+
+  /** Connects over a `Mux` to who is behind a relay, and logs in there. */
+  connect(relay: Relay, options?: ConnectOptions): Promise<void>;
 
   /** Ends the connection to a URL or a route. */
   disconnect(target: string | Route): void;

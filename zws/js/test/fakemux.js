@@ -2,7 +2,7 @@
 
 import { network as any } from './fake.js';
 
-const OPS = ['', 'login', 'ready', 'open', 'opened', 'messages', 'credit', 'close', 'lost', 'expiring', 'unsubscribed'];
+const OPS = ['', 'login', 'ready', 'open', 'opened', 'messages', 'credit', 'close', 'lost', 'expiring', 'unsubscribed', 'relay', 'relayed'];
 
 /** Writes a frame: fields are strings, octets, or [number, size]. */
 export function frame(op, ...fields) {
@@ -30,6 +30,7 @@ export function read(data) {
   const octets = (n) => { const length = number(n); return b.subarray(at, at += length).toString(); };
   if (op === 'login') return { op, mechanism: octets(1), data: b.subarray(at).toString() };
   if (op === 'open') return { op, channel: number(4), window: number(4), type: octets(1), routingId: octets(1), route: octets(2) };
+  if (op === 'relay') return { op, channel: number(4), window: number(4), mechanism: octets(1), route: octets(2) };
   if (op === 'credit') return { op, channel: number(4), size: number(4) };
   if (op === 'close') return { op, channel: number(4), code: number(2) };
   const channel = number(4), all = [];

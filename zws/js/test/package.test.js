@@ -8,6 +8,7 @@ import test from 'node:test';
 import * as zws from '../zws.js';
 import * as packed from '@zwsbridge/zws';
 import * as packedMux from '@zwsbridge/zws/mux';
+import * as packedRelay from '@zwsbridge/zws/relay';
 import { vendored } from '../vendor.mjs';
 
 const here = new URL('..', import.meta.url);
@@ -18,7 +19,7 @@ test('npm packs the modules and nothing else', () => {
   const modules = readdirSync(new URL('zws/', here)).map((name) => `zws/${name}`);
   assert.deepEqual(files.map(({ path }) => path).sort(), ['LICENSE', 'README.md', 'package.json', 'zws.d.ts', 'zws.js', ...modules].sort());
   assert.equal(packed.Sub, zws.Sub);
-  assert.deepEqual(Object.keys(packedMux), ['Mux']);
+  assert.deepEqual([Object.keys(packedMux), Object.keys(packedRelay)], [['Mux'], ['relay']]);
 });
 
 test('the types name what there is', () => {

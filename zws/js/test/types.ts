@@ -4,6 +4,7 @@ import {
   Dealer, Frame, Push, RefusedError, Req, Request, SocketError, Sub, Subscriber, XSub, bearer, curve, curveKeyPair, plain,
 } from '@zwsbridge/zws';
 import { Mux } from '@zwsbridge/zws/mux';
+import { relay } from '@zwsbridge/zws/relay';
 
 const sub: Subscriber = new Sub({ login: plain('ann', 'secret'), receiveHighWaterMark: 10 });
 await sub.connect('/devices');
@@ -39,6 +40,8 @@ const mux = new Mux('/devices', { login: bearer('token'), window: 1 << 20 });
 mux.events.on('refused', ({ code }) => code.toFixed());
 await sub.connect(mux.route('/devices'));
 sub.disconnect(mux.route('/devices'));
+await dealer.connect(relay(mux, '/vault'), { login: curve({ serverKey: '', publicKey: '', secretKey: '' }) });
+dealer.disconnect(relay(mux, '/vault'));
 mux.close();
 
 // @ts-expect-error the login is that of the Mux

@@ -25,6 +25,9 @@ export class Channel {
   #unread = 0; // octets: the sum of them
   #timers = new Timers();
   #closed = false;
+  /** How it is asked for, and the op of the answer. */
+  _request = open;
+  _answer = 'opened';
   ready = false;
   /** Whether it was ready at any time. */
   known = false;
@@ -40,6 +43,11 @@ export class Channel {
   /** Whether a message would go out without much delay. */
   get writable() {
     return this.ready && this.#credit > 0 && this.#mux._carrier.writable;
+  }
+
+  /** Octets that wait for credit. */
+  get bufferedAmount() {
+    return this.#waiting.reduce((size, frames) => size + costOf(frames), 0);
   }
 
   /** Sends a message, for the owner, and only when ready. Subscriptions may have to wait for credit. */
@@ -68,21 +76,21 @@ export class Channel {
     this.#timers.cancel();
     this.#number = this.#mux._number(this);
     if (!this.#number) return this.#ended(TOO_MANY, 'the server takes no more channels');
-    const { type, routingId, handshakeTimeout } = this.#options;
     this.#given = Math.max(this.#mux._window - this.#unread, 0);
-    this.#mux._carrier._write(open(this.#number, this.#given, type, routingId, this.#route));
-    this.#timers.after(handshakeTimeout, () => this.#ended(1006, 'not opened in time'));
+    this.#mux._carrier._write(this._request(this.#number, this.#given, this.#route, this.#options));
+    this.#timers.after(this.#options.handshakeTimeout, () => this.#ended(1006, 'not opened in time'));
   }
 
   /** Reads a frame of the server. */
   take({ op, numbers: [, number], rest }) {
     if (op === 'close') return this.#ended(number, text(rest));
-    if (this.ready === (op === 'opened')) throw new ProtocolError(`${op} is not due`);
-    if (op === 'opened') this.#opened(number);
-    if (op === 'credit') this.#credited(number);
-    if (op === 'messages') this.#arrived(rest);
-    if (op === 'lost') this.notice(op, { count: number });
-    if (op === 'unsubscribed') this.notice(op, { topic: new Frame(rest) });
+    if (this.ready === (op === this._answer)) throw new ProtocolError(`${op} is not due`);
+    if (op === this._answer) this.#opened(number);
+    else if (op === 'credit') this.#credited(number);
+    else if (op === 'messages') this.#arrived(rest);
+    else if (op === 'lost') this.notice(op, { count: number });
+    else if (op === 'unsubscribed') this.notice(op, { topic: new Frame(rest) });
+    else throw new ProtocolError(`${op} is not for this channel`);
   }
 
   notice(name, event) {

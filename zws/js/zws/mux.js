@@ -77,9 +77,8 @@ export class Mux {
 
   /** What a socket connects to for a route of the server. */
   route(path) {
-    if (!/^\//.test(path)) throw new TypeError('a route is a path that begins with /');
-    const url = Object.assign(new URL(this.url), { pathname: path, search: '' }).href;
-    return { url, _open: (owner, options) => this.#add(new Channel(this, url, path, owner, options)) };
+    const url = this._url(path);
+    return { url, _open: (owner, options) => this._add(new Channel(this, url, path, owner, options)) };
   }
 
   /** Ends the connection. The sockets are disconnected from its routes, and not closed. */
@@ -88,6 +87,24 @@ export class Mux {
     this.#numbers.clear();
     this._carrier.close();
     this.#each((channel) => channel.disconnect());
+  }
+
+  /** The URL that a connection of its own would have. */
+  _url(path) {
+    if (!/^\//.test(path)) throw new TypeError('a route is a path that begins with /');
+    return Object.assign(new URL(this.url), { pathname: path, search: '' }).href;
+  }
+
+  _assertOpen() {
+    if (this.#end instanceof SocketError) throw this.#end;
+  }
+
+  _add(channel) {
+    this._assertOpen();
+    this.#channels.add(channel);
+    // Later, when its socket has it.
+    queueMicrotask(() => (this.#end ? channel.refused(this.#end) : channel.open()));
+    return channel;
   }
 
   // What the channels call.
@@ -139,14 +156,6 @@ export class Mux {
     this.#numbers.clear();
     this.#emit('refused', { code: error.code, reason: error.reason, status: error.status });
     this.#each((channel) => channel.refused(error));
-  }
-
-  #add(channel) {
-    if (this.#end instanceof SocketError) throw this.#end;
-    this.#channels.add(channel);
-    // Later, when its socket has it.
-    queueMicrotask(() => (this.#end ? channel.refused(this.#end) : channel.open()));
-    return channel;
   }
 
   /** Some come and some go meanwhile. */

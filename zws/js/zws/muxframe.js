@@ -6,7 +6,7 @@ import { ProtocolError, TOO_LARGE } from './errors.js';
 import { Frame, concat, octets } from './frame.js';
 
 // The ops of a client, and those of a server with the sizes of the numbers in them.
-const LOGIN = 1, OPEN = 3, MESSAGES = 5, CREDIT = 6, CLOSE = 7;
+const LOGIN = 1, OPEN = 3, MESSAGES = 5, CREDIT = 6, CLOSE = 7, RELAY = 11;
 const SERVER = {
   2: ['ready', 4],
   4: ['opened', 4, 4],
@@ -16,6 +16,7 @@ const SERVER = {
   8: ['lost', 4, 8],
   9: ['expiring', 4],
   10: ['unsubscribed', 4],
+  12: ['relayed', 4, 4, 1],
 };
 const ENDLESS = ['messages', 'close', 'unsubscribed']; // what follows the numbers may be of any length
 
@@ -28,10 +29,20 @@ const number = (value, size = 4) => Uint8Array.from({ length: size }, (_, i) => 
 /** data is what follows the name of the mechanism: nothing, or what HELLO has. */
 export const login = (mechanism, data) => concat([LOGIN], short(mechanism), data);
 
-/** window is the credit that the server has to begin with. */
-export function open(channel, window, type, routingId, route) {
+/** A path. */
+function long(route) {
   const path = octets(route);
-  return concat([OPEN], number(channel), number(window), short(type), short(routingId), number(path.length, 2), path);
+  return concat(number(path.length, 2), path);
+}
+
+/** window is the credit that the server has to begin with. */
+export function open(channel, window, route, { type, routingId }) {
+  return concat([OPEN], number(channel), number(window), short(type), short(routingId), long(route));
+}
+
+/** The same for a relay, to whose peer the client logs in by mechanism. */
+export function relay(channel, window, route, { mechanism }) {
+  return concat([RELAY], number(channel), number(window), short(mechanism), long(route));
 }
 
 export const credit = (channel, size) => concat([CREDIT], number(channel), number(size));

@@ -103,7 +103,7 @@ export class Socket {
     if (this.#connections.has(url)) throw new SocketError('EINUSE', 'the socket is connected to this URL already');
     this._inbox.end();
     this._outbox.end();
-    const connection = target._open?.(this, this.#options) ?? new Connection(url, login, this, this.#options);
+    const connection = target._open?.(this, this.#options, login) ?? new Connection(url, login, this, this.#options);
     this.#connections.set(url, connection);
     const ready = new Promise((resolve, reject) => this.#waiting.set(connection, { resolve, reject }));
     ready.catch(() => {}); // whoever does not await it hears by event
