@@ -17,7 +17,8 @@ class TrustingWebSocket extends WebSocket {
 }
 
 async function inNode() {
-  const zws = { ...await import("../../../zws/js/zws.js"), ...await import("../../../zws/js/zws/mux.js") }
+  const zws = {}
+  for (const module of ["zws.js", "zws/mux.js", "zws/relay.js"]) Object.assign(zws, await import(`../../../zws/js/${module}`))
   const drive = driver(zws, say, { WebSocket: TrustingWebSocket })
   return { visit: async () => (order) => drive[order.do](order), end() {} }
 }

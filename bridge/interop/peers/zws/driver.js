@@ -19,11 +19,23 @@ export function driver(zws, say, more = {}) {
   const sockets = new Map()
   const muxes = new Map() // by URL and login
 
-  /** The Mux at the URL options.mux, one for each login. */
-  function muxOf(options, settings) {
-    const { mux, username, password, tokens } = options, key = JSON.stringify([mux, username, password, tokens])
-    if (!muxes.has(key)) muxes.set(key, new zws.Mux(mux, settings))
+  function settingsFor(options) {
+    const login = credentials[options.mechanism]?.(zws, options)
+    return { reconnectInterval: 20, reconnectMaxInterval: 200, ...(login && { login }), ...more }
+  }
+
+  /** One for each login. */
+  function muxOf(url, login) {
+    const { username, password, tokens } = login, key = JSON.stringify([url, username, password, tokens])
+    if (!muxes.has(key)) muxes.set(key, new zws.Mux(url, settingsFor(login)))
     return muxes.get(key)
+  }
+
+  /** A path is a route of the Mux at the URL options.mux; with options.outer, its login, a relay. */
+  function target(url, options) {
+    const { mux, outer } = options
+    if (!url.startsWith("/")) return url
+    return outer ? zws.relay(muxOf(mux, outer), url) : muxOf(mux, options).route(url)
   }
 
   async function read(socket, sock) {
@@ -35,8 +47,7 @@ export function driver(zws, say, more = {}) {
   }
 
   return {
-    // With options.mux a path in connect is a route of that Mux. What is to be paused is not
-    // read before the order to do so.
+    // What is to be paused is not read before the order to do so.
     open(order) {
       const { socket, type, connect, subscribe = [], options } = order
       if (type === "JSON") {
@@ -44,9 +55,7 @@ export function driver(zws, say, more = {}) {
         return say({ socket, event: "open" })
       }
       if (options.cookie) document.cookie = options.cookie
-      const login = credentials[options.mechanism]?.(zws, options)
-      const settings = { reconnectInterval: 20, reconnectMaxInterval: 200, ...(login && { login }), ...more }
-      const sock = new zws[classes[type]](settings)
+      const sock = new zws[classes[type]](settingsFor(options))
       sockets.set(socket, sock)
       for (const name of events) {
         sock.events.on(name, ({ code, reason, status, topic, zmtp }) => {
@@ -54,7 +63,7 @@ export function driver(zws, say, more = {}) {
         })
       }
       if (subscribe.length) sock.subscribe(...subscribe)
-      for (const url of connect.split(" ")) sock.connect(url.startsWith("/") ? muxOf(options, settings).route(url) : url)
+      for (const url of connect.split(" ")) sock.connect(target(url, options))
       // A Req may receive only what it has asked for.
       if (sock.receive && type !== "REQ" && !options.paused) read(socket, sock)
       say({ socket, event: "open" })

@@ -2,9 +2,10 @@
 // and makes obey, which takes orders.
 import * as sockets from "/zws.js"
 import * as mux from "/zws/mux.js"
+import * as relay from "/zws/relay.js"
 import { driver } from "/driver.js"
 
-const zws = { ...sockets, ...mux }
+const zws = { ...sockets, ...mux, ...relay }
 
 window.begin = (say, inWorker) => {
   if (!inWorker) {

@@ -1,8 +1,9 @@
 // The client in a worker: orders and events are its messages.
 import * as sockets from "/zws.js"
 import * as mux from "/zws/mux.js"
+import * as relay from "/zws/relay.js"
 import { driver } from "/driver.js"
 
-const zws = { ...sockets, ...mux }
+const zws = { ...sockets, ...mux, ...relay }
 const drive = driver(zws, (event) => postMessage(event))
 onmessage = ({ data }) => drive[data.do](data)
