@@ -108,6 +108,22 @@ test('Sub: subscriptions are messages, and go out again after a loss', async () 
   assert.deepEqual([events.at(-1), muxEvents.at(-1)], [['recovered', {}], ['recovered', {}]]);
 });
 
+test('a socket that connects as soon as the login has succeeded', async () => {
+  const m = await begin(), socket = new Sub({ WebSocket: m.WebSocket });
+  for (const name of ['ready', 'recovered']) {
+    m.mux.events.on(name, () => { socket.connect(m.mux.route(`/${name}`)); });
+  }
+  m.ws.ready().opened(1);
+  await settle();
+  assert.deepEqual(m.ws.sent.map(({ op }) => op), ['login', 'open']);
+  m.ws.lose();
+  await pass(250);
+  m.opened[1].ready();
+  await settle();
+  assert.deepEqual(m.opened[1].channels, { '/ready': 1, '/recovered': 2 });
+  assert.equal(m.opened[1].sent.length, 3);
+});
+
 test('every pattern', async () => {
   for (const [Type, type] of [[Dealer, 'DEALER'], [Pair, 'PAIR'], [XSub, 'XSUB']]) {
     const { ws, socket } = await connected(Type);

@@ -70,9 +70,9 @@ export class Channel {
 
   // What the Mux calls.
 
-  /** Asks the server for the channel. */
+  /** Asks the server for the channel, once the Mux is ready. */
   open() {
-    if (this.#closed || !this.#mux.ready) return; // the Mux calls again when it is ready
+    if (this.#closed || this.#number || !this.#mux.ready) return;
     this.#timers.cancel();
     this.#number = this.#mux._number(this);
     if (!this.#number) return this.#ended(TOO_MANY, 'the server takes no more channels');
