@@ -11,13 +11,15 @@ import (
 
 // SessionInfo is what an operator sees of a session.
 type SessionInfo struct {
-	Number    uint64    `json:"session"`
-	User      string    `json:"user"`
-	Route     string    `json:"route"`
-	Dialect   string    `json:"dialect"`
-	Mechanism string    `json:"mechanism"`
-	Address   string    `json:"address"`
-	Since     time.Time `json:"since"`
+	Number    uint64 `json:"session"`
+	User      string `json:"user"`
+	Route     string `json:"route"`
+	Dialect   string `json:"dialect"`
+	Mechanism string `json:"mechanism"`
+	// Relayed is the mechanism that the client speaks with the backend of a relay.
+	Relayed string    `json:"relayed,omitempty"`
+	Address string    `json:"address"`
+	Since   time.Time `json:"since"`
 	// Expires is when the login ends; zero for never.
 	Expires time.Time `json:"expires,omitzero"`
 	// Messages and Octets wait to be written to the client; Dropped were not.
@@ -66,6 +68,7 @@ func (s *session) info() (SessionInfo, bool) {
 		Route:     s.route.config.Path,
 		Dialect:   l.Dialect,
 		Mechanism: string(l.Mechanism),
+		Relayed:   string(l.Relayed),
 		Address:   s.from.text(),
 		Since:     s.since,
 	}

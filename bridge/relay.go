@@ -16,31 +16,29 @@ import (
 // logs in itself. A frame, flag octet and body, is a message on the way through.
 type relays struct {
 	route   *route
-	options backend.RelayOptions
+	event   func(backend.Status)
 	allowed allowedEndpoints
 }
 
-func newRelays(c *Config, r *route, log *slog.Logger) *relays {
-	return &relays{
-		route: r,
-		options: backend.RelayOptions{
-			MaxFrame:       int64(c.Server.MaxMessage),
-			MaxHandshake:   int64(c.Server.MaxHandshake),
-			ConnectTimeout: r.config.ConnectTimeout,
-			ClientTimeout:  c.Server.HandshakeTimeout,
-			Event:          r.watch(log),
-		},
-		allowed: newAllowedEndpoints(r.config.EndpointsAllowed),
-	}
+func newRelays(r *route, log *slog.Logger) *relays {
+	return &relays{route: r, event: r.watch(log), allowed: newAllowedEndpoints(r.config.EndpointsAllowed)}
 }
 
 func (u *relays) attach(ctx context.Context, s *session, l *zws.Login, c *channel) (backend.Socket, error) {
-	o := u.options
+	limits := &u.route.rules.Load().options // which a reload may have changed
+	o := backend.RelayOptions{
+		Mechanism:      l.Relayed,
+		MaxFrame:       limits.MaxMessage,
+		MaxHandshake:   limits.MaxHandshake,
+		ConnectTimeout: u.route.config.ConnectTimeout,
+		ClientTimeout:  limits.HandshakeTimeout,
+		Event:          u.event,
+		Ended:          s.finish,
+	}
 	var err error
 	if o.Address, o.Permit, err = u.allowed.reach(u.route.config.Connect[0].Endpoint, l); err != nil {
 		return nil, err
 	}
-	o.Mechanism = l.Relayed
 	if plaintext := o.Mechanism == zap.PLAIN || o.Mechanism == zap.BEARER; plaintext && !u.route.config.InsecurePlaintext && !isLocalEndpoint(o.Address) {
 		return nil, &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused,
 			Reason: string(o.Mechanism) + " would go to the backend in the clear: log in there with CURVE"}
@@ -48,7 +46,6 @@ func (u *relays) attach(ctx context.Context, s *session, l *zws.Login, c *channe
 	if l.Greets {
 		o.Minor = 1
 	} // any other client speaks as ZMTP 3.0 does: 45/ZWS has no PING, and subscriptions are messages
-	o.Ended = s.finish
 	relay, err := backend.DialRelay(ctx, o, c)
 	switch {
 	case errors.Is(err, errAbroad):
@@ -62,16 +59,15 @@ func (u *relays) attach(ctx context.Context, s *session, l *zws.Login, c *channe
 func (u *relays) statuses() []backend.Status { return nil }
 func (u *relays) close()                     {}
 
-// announce tells the client that its channel is connected, and starts the output.
-func (s *session) announce(ws *zws.Channel) {
-	relay, ok := s.channel.socket.(*backend.Relay)
-	if !ok {
-		ws.Opened()
-		ws.Attach(timely{s})
-		return
+// announce tells the client that its channel is connected. It returns where the output is to
+// come from.
+func (s *session) announce(ws *zws.Channel) zws.Source {
+	if relay, ok := s.channel.socket.(*backend.Relay); ok {
+		ws.Greeted(relay.Minor())
+		return relaySource{timely{s}}
 	}
-	ws.Greeted(relay.Minor())
-	ws.Attach(relaySource{timely{s}})
+	ws.Opened()
+	return timely{s}
 }
 
 // finish ends the session once all that is queued for the client has been written: it is

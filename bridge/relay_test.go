@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -143,7 +141,7 @@ func TestRelay(t *testing.T) {
 					}
 				}
 				sessions := b.Sessions()
-				if s := sessions[len(sessions)-1]; s.User != "alice" || s.Mechanism != "PLAIN" || s.Route != "/relay" {
+				if s := sessions[len(sessions)-1]; s.User != "alice" || s.Mechanism != "PLAIN" || s.Relayed != string(inner.Name()) || s.Route != "/relay" {
 					t.Errorf("the operator sees %+v", s)
 				}
 				if backends := b.Backends(); len(backends) == 0 || backends[len(backends)-1].State != "ready" {
@@ -151,62 +149,6 @@ func TestRelay(t *testing.T) {
 				}
 			})
 		}
-	}
-}
-
-// greets is the greeting of a ZMTP 3.1 peer.
-func greets(mechanism string) string {
-	return "\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x03\x01" + mechanism + strings.Repeat("\x00", 52-len(mechanism))
-}
-
-// TestRelayVersions: the backend is greeted as what the client speaks. Its heartbeats pass,
-// and subscriptions have the form of its version.
-func TestRelayVersions(t *testing.T) {
-	heard := make(chan string, 1)
-	endpoint := plainTCP(t, func(c net.Conn) {
-		defer c.Close()
-		const ready = "\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x03PUB"
-		ping, pong, subscribed := "", "", "\x00\x02\x01a"
-		got := make([]byte, 64)
-		if _, err := fmt.Fprint(c, greets("NULL")); err != nil {
-			t.Error(err)
-		}
-		if _, err := io.ReadFull(c, got); err != nil {
-			t.Error(err)
-		}
-		if got[11] == 1 {
-			ping, pong, subscribed = "\x04\x0a\x04PING\x00\x64abc", "\x04\x08\x04PONGabc", "\x04\x0b\x09SUBSCRIBEa"
-		}
-		fmt.Fprint(c, ready)
-		got = make([]byte, len("\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB")+len(subscribed))
-		if _, err := io.ReadFull(c, got); err != nil || !strings.HasSuffix(string(got), subscribed) {
-			t.Errorf("got %q, %v, want %q", got, err, subscribed)
-		}
-		fmt.Fprint(c, ping+"\x01\x01a\x00\x021x")
-		got = make([]byte, len(pong))
-		if _, err := io.ReadFull(c, got); err != nil || string(got) != pong {
-			t.Errorf("got %q, %v, want %q", got, err, pong)
-		}
-		heard <- pong
-	})
-	url, _ := start(t, usersOnly+relayRoute("SUB", endpoint))
-	for _, way := range relayCases {
-		t.Run(way.name, func(t *testing.T) {
-			c, err := way.dial(t, url, zmtp.Null{}, zmtp.SUB)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
-			if err := c.Subscribe([]byte("a")); err != nil {
-				t.Fatal(err)
-			}
-			if m, err := c.Recv(); err != nil || len(m) != 2 || string(m[1]) != "1x" {
-				t.Errorf("got %q, %v", m, err)
-			}
-			if pong := <-heard; (pong == "") != (way.name == "with /") {
-				t.Errorf("the backend has heard %q", pong)
-			}
-		})
 	}
 }
 

@@ -85,12 +85,16 @@ func (s *session) claim(l *zws.Login) error {
 
 // start makes ws the session's, once the client has been told READY.
 func (s *session) start(ws *zws.Channel) {
+	var source zws.Source
+	if s.channel != nil {
+		source = s.announce(ws) // before anything else can be told
+	}
 	s.mu.Lock()
 	s.ws = ws
 	cause, ending := s.cause, s.ending
 	s.mu.Unlock()
-	if s.channel != nil {
-		s.announce(ws)
+	if source != nil {
+		ws.Attach(source)
 	}
 	if !ending.IsZero() {
 		ws.Session().Expiring(time.Until(ending))

@@ -117,7 +117,7 @@ func (b *Bridge) newUpstream(c *Config, r *route) (upstream, error) {
 		Event:          r.watch(log),
 	}
 	if r.config.Relay {
-		return newRelays(c, r, log), nil
+		return newRelays(r, log), nil
 	}
 	var open func(lost func(error)) (*backend.Shared, error)
 	switch {

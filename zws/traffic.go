@@ -78,8 +78,8 @@ func (t *traffic) subscriptions(command string, first byte, topics [][]byte) err
 	return nil
 }
 
-// Recv returns the next message, which is the caller's. When the server closes, the error
-// is a *CloseError.
+// Recv returns the next message, which is the caller's; for a PUB or XPUB that is a
+// subscription, 01 or 00 and the topic. When the server closes, the error is a *CloseError.
 func (t *traffic) Recv() (zmtp.Message, error) {
 	var m zmtp.Message
 	size := int64(0)
@@ -94,8 +94,12 @@ func (t *traffic) Recv() (zmtp.Message, error) {
 			}
 		}
 		if f.Command {
-			if err := t.receiveCommand(f.Body); err != nil {
-				return nil, err
+			subscribed, err := t.receiveCommand(f.Body)
+			switch {
+			case subscribed != nil && len(m) > 0:
+				return nil, fmt.Errorf("%w: a subscription inside a message", zmtp.ErrProtocol)
+			case subscribed != nil || err != nil:
+				return subscribed, err
 			}
 			continue
 		}
@@ -109,20 +113,38 @@ func (t *traffic) Recv() (zmtp.Message, error) {
 	}
 }
 
-// receiveCommand answers PING, which comes through a relay, and turns a notice into a call;
-// other commands are ignored.
-func (t *traffic) receiveCommand(body []byte) error {
+// receiveCommand acts on a command between messages: what a peer behind a relay says in
+// ZMTP 3.1, or a notice, which is turned into a call. Others are ignored.
+func (t *traffic) receiveCommand(body []byte) (subscribed zmtp.Message, err error) {
 	command, err := zmtp.ParseCommand(body)
-	if err != nil {
-		return err
+	switch {
+	case err != nil:
+		return nil, err
+	case t.relayed:
+		return t.receiveRelayed(command)
+	case t.options.Notice != nil:
+		t.notice(command)
 	}
+	return nil, nil
+}
+
+// receiveRelayed answers PING and gives a subscription the form that it has in 45/ZWS.
+func (t *traffic) receiveRelayed(c zmtp.Command) (zmtp.Message, error) {
+	publishes := t.options.SocketType == zmtp.PUB || t.options.SocketType == zmtp.XPUB
+	switch {
+	case c.Name == "SUBSCRIBE" && publishes:
+		return subscription(1, c.Data), nil
+	case c.Name == "CANCEL" && publishes:
+		return subscription(0, c.Data), nil
+	case c.Name == "PING" && len(c.Data) >= 2: // 37/ZMTP: time-to-live, context
+		return nil, t.command(zmtp.Command{Name: "PONG", Data: c.Data[2:]})
+	}
+	return nil, nil
+}
+
+// notice turns a notice into a call.
+func (t *traffic) notice(command zmtp.Command) {
 	data := command.Data
-	if command.Name == "PING" && len(data) >= 2 && t.relayed { // 37/ZMTP: time-to-live, context
-		return t.command(zmtp.Command{Name: "PONG", Data: data[2:]})
-	}
-	if t.options.Notice == nil {
-		return nil
-	}
 	switch {
 	case command.Name == "LOST" && len(data) == 8:
 		t.options.Notice(Notice{Lost: binary.BigEndian.Uint64(data)})
@@ -133,7 +155,6 @@ func (t *traffic) receiveCommand(body []byte) error {
 	case command.Name == "WELCOME":
 		t.options.Notice(Notice{Renewed: true})
 	}
-	return nil
 }
 
 // command writes a command between messages.

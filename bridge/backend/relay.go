@@ -27,9 +27,8 @@ type RelayOptions struct {
 	MaxFrame int64
 	// MaxHandshake bounds a command of the handshake, in octets. Required.
 	MaxHandshake int64
-	// ConnectTimeout is for the backend: name resolution, connect and greeting, and once
-	// more all that it owes an answer to during the handshake. Zero means
-	// [DefaultConnectTimeout].
+	// ConnectTimeout is for the backend: name resolution, connect and greeting, and all that
+	// is waited for it during the handshake. Zero means [DefaultConnectTimeout].
 	ConnectTimeout time.Duration
 	// ClientTimeout is for the client: all that is waited for it during the handshake. Zero
 	// means zws's default.
@@ -88,7 +87,7 @@ func DialRelay(ctx context.Context, o RelayOptions, r Receiver) (*Relay, error) 
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.clock = time.AfterFunc(x.login.left(), x.late)
-	x.stop = context.AfterFunc(ctx, func() { x.quit() })
+	x.stop = context.AfterFunc(ctx, x.leave)
 	x.running.Go(x.read)
 	return x, nil
 }
@@ -266,12 +265,17 @@ func (x *Relay) quit() bool {
 	return open
 }
 
-// Close implements [Socket].
-func (x *Relay) Close() error {
-	x.stop()
+// leave ends the connection because the client has gone.
+func (x *Relay) leave() {
 	if x.quit() {
 		x.change(Gone, nil)
 	}
+}
+
+// Close implements [Socket].
+func (x *Relay) Close() error {
+	x.stop()
+	x.leave()
 	x.running.Wait()
 	return nil
 }

@@ -22,7 +22,8 @@ type relayLogin struct {
 }
 
 func newRelayLogin(o RelayOptions, started time.Time) relayLogin {
-	return relayLogin{mechanism: o.Mechanism, started: started, client: o.ClientTimeout, backend: o.ConnectTimeout, since: time.Now()}
+	now := time.Now()
+	return relayLogin{mechanism: o.Mechanism, started: started, since: now, client: o.ClientTimeout, backend: o.ConnectTimeout - now.Sub(started)}
 }
 
 // over tells that nothing is waited for any more. In NULL both sides say READY, in any order.

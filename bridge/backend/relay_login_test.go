@@ -58,7 +58,7 @@ func TestRelayLogin(t *testing.T) {
 func TestRelayTurns(t *testing.T) {
 	now := time.Now()
 	l := newRelayLogin(RelayOptions{Mechanism: zap.CURVE, ClientTimeout: 10 * time.Second, ConnectTimeout: 5 * time.Second}, now)
-	l.since = now
+	l.since, l.backend = now, 5*time.Second
 	after := func(d time.Duration) time.Time {
 		now = now.Add(d)
 		return now

@@ -13,7 +13,7 @@ const (
 	Connected               // logged in: messages may flow
 	Waiting                 // lost or not reached; tried again after the back-off
 	Refused                 // it has refused us and is not tried again
-	Gone                    // the socket was closed, or a peer that had dialled in has left
+	Gone                    // the socket was closed, a peer that had dialled in has left, or a relay's backend was lost
 )
 
 // String returns the state as logs and the admin interface show it.

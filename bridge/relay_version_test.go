@@ -1,0 +1,125 @@
+package bridge_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// greets is the greeting of a ZMTP 3.1 peer.
+func greets(mechanism string) string {
+	return "\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x03\x01" + mechanism + strings.Repeat("\x00", 52-len(mechanism))
+}
+
+// TestRelayVersions: the backend is greeted as what the client speaks. Its heartbeats pass,
+// and subscriptions have the form of its version.
+func TestRelayVersions(t *testing.T) {
+	heard := make(chan string, 1)
+	endpoint := plainTCP(t, func(c net.Conn) {
+		defer c.Close()
+		const ready = "\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x03PUB"
+		ping, pong, subscribed := "", "", "\x00\x02\x01a"
+		got := make([]byte, 64)
+		if _, err := fmt.Fprint(c, greets("NULL")); err != nil {
+			t.Error(err)
+		}
+		if _, err := io.ReadFull(c, got); err != nil {
+			t.Error(err)
+		}
+		if got[11] == 1 {
+			ping, pong, subscribed = "\x04\x0a\x04PING\x00\x64abc", "\x04\x08\x04PONGabc", "\x04\x0b\x09SUBSCRIBEa"
+		}
+		fmt.Fprint(c, ready)
+		got = make([]byte, len("\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB")+len(subscribed))
+		if _, err := io.ReadFull(c, got); err != nil || !strings.HasSuffix(string(got), subscribed) {
+			t.Errorf("got %q, %v, want %q", got, err, subscribed)
+		}
+		fmt.Fprint(c, ping+"\x01\x01a\x00\x021x")
+		got = make([]byte, len(pong))
+		if _, err := io.ReadFull(c, got); err != nil || string(got) != pong {
+			t.Errorf("got %q, %v, want %q", got, err, pong)
+		}
+		heard <- pong
+	})
+	url, _ := start(t, usersOnly+relayRoute("SUB", endpoint))
+	for _, way := range relayCases {
+		t.Run(way.name, func(t *testing.T) {
+			c, err := way.dial(t, url, zmtp.Null{}, zmtp.SUB)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if err := c.Subscribe([]byte("a")); err != nil {
+				t.Fatal(err)
+			}
+			if m, err := c.Recv(); err != nil || len(m) != 2 || string(m[1]) != "1x" {
+				t.Errorf("got %q, %v", m, err)
+			}
+			if pong := <-heard; (pong == "") != (way.name == "with /") {
+				t.Errorf("the backend has heard %q", pong)
+			}
+		})
+	}
+}
+
+// TestRelaySubscribed: a publisher in front hears what a subscriber behind wants, whichever
+// version the two speak.
+func TestRelaySubscribed(t *testing.T) {
+	l, err := zmtp.Listen("tcp://127.0.0.1:0", zap.CURVE, nativeSecurity(known), zmtp.ListenOptions{Options: zmtp.Options{SocketType: zmtp.SUB}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard := make(chan zmtp.Message, 1)
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if err := c.Subscribe([]byte("a")); err != nil {
+				t.Error(err)
+			}
+			m, err := c.ReadMessage()
+			if err != nil {
+				t.Error(err)
+			}
+			if err := c.Cancel([]byte("a")); err != nil {
+				t.Error(err)
+			}
+			heard <- m
+			_, _ = c.ReadMessage() // the end
+			c.Close()
+		}
+	})
+	defer running.Wait()
+	defer l.Close()
+	url, _ := start(t, usersOnly+relayRoute("PUB", l.Endpoint()))
+	for _, way := range relayCases {
+		t.Run(way.name, func(t *testing.T) {
+			c, err := way.dial(t, url, keyed(nativeKey.Public), zmtp.PUB)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if m, err := c.Recv(); err != nil || len(m) != 1 || string(m[0]) != "\x01a" {
+				t.Fatalf("got %q, %v", m, err)
+			}
+			if err := c.Send(zmtp.Message{[]byte("a"), []byte("1")}); err != nil {
+				t.Fatal(err)
+			}
+			if m := <-heard; len(m) != 2 || string(m[1]) != "1" {
+				t.Errorf("the subscriber has heard %q", m)
+			}
+			if m, err := c.Recv(); err != nil || string(m[0]) != "\x00a" {
+				t.Errorf("got %q, %v", m, err)
+			}
+		})
+	}
+}
