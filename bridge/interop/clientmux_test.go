@@ -174,10 +174,14 @@ func TestClientMuxReturns(t *testing.T) {
 	}
 }
 
-// counter is between a client and a bridge, and counts connections and octets.
+// counter is between a client and a bridge, counts connections and octets, and can cut what
+// it carries, as the end of a machine would.
 type counter struct {
 	address             string
 	connections, octets atomic.Int64
+
+	mu   sync.Mutex
+	open map[net.Conn]bool
 }
 
 func newCounter(t *testing.T, to string) *counter {
@@ -186,7 +190,7 @@ func newCounter(t *testing.T, to string) *counter {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &counter{address: l.Addr().String()}
+	c := &counter{address: l.Addr().String(), open: make(map[net.Conn]bool)}
 	var running sync.WaitGroup
 	running.Go(func() {
 		for {
@@ -202,6 +206,15 @@ func newCounter(t *testing.T, to string) *counter {
 	return c
 }
 
+// cut resets all connections.
+func (c *counter) cut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for conn := range c.open {
+		conn.Close()
+	}
+}
+
 // Write counts.
 func (c *counter) Write(p []byte) (int, error) {
 	c.octets.Add(int64(len(p)))
@@ -215,6 +228,14 @@ func (c *counter) carry(from net.Conn, address string) {
 		from.Close()
 		return
 	}
+	c.mu.Lock()
+	c.open[from] = true
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		delete(c.open, from)
+		c.mu.Unlock()
+	}()
 	var both sync.WaitGroup
 	for _, way := range [][2]net.Conn{{from, to}, {to, from}} {
 		both.Go(func() {
@@ -225,6 +246,32 @@ func (c *counter) carry(from net.Conn, address string) {
 		})
 	}
 	both.Wait()
+}
+
+// TestClientMuxCut: a connection that is lost without a word comes back with all sockets.
+func TestClientMuxCut(t *testing.T) {
+	need(t, "npm", "python3-zmq")
+	stage := newClientStage(t)
+	proxy := newCounter(t, strings.TrimPrefix(stage.url, "wss://"))
+	stage.page, stage.url = "https://"+proxy.address+"/", "wss://"+proxy.address
+	for _, where := range []string{"node", "chromium", "firefox"} {
+		t.Run(where, func(t *testing.T) {
+			p := &clientPlace{stage, where, place(t, where)}
+			all := []*socket{p.openOver(t, "DEALER", "/work", p.logins["PLAIN"]), p.openOver(t, "REQ", "/ask", p.logins["PLAIN"])}
+			for _, s := range all {
+				s.wait("ready")
+			}
+			proxy.cut()
+			for _, s := range all {
+				if e := s.wait("disconnect"); e.Code != 1006 {
+					t.Errorf("the client is told %d %q, want 1006", e.Code, e.Reason)
+				}
+				s.wait("recovered")
+			}
+			all[0].send("back")
+			p.answers(all[0], "back")
+		})
+	}
 }
 
 // TestMuxCost counts what a further socket costs on the wire, TLS included.
