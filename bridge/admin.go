@@ -83,15 +83,12 @@ func (b *Bridge) AdminHandler() http.Handler {
 
 // knownHost tells whether the request means this listener by a name that it has.
 func (b *Bridge) knownHost(r *http.Request) bool {
-	admin := b.state.Load().config.Admin
-	if slices.Contains(admin.Hosts, r.Host) {
-		return true
-	}
 	name := r.Host
 	if host, _, err := net.SplitHostPort(r.Host); err == nil {
 		name = host
 	}
-	if name == "localhost" || slices.Contains(admin.Hosts, name) {
+	known := func(host string) bool { return strings.EqualFold(host, r.Host) || strings.EqualFold(host, name) }
+	if strings.EqualFold(name, "localhost") || slices.ContainsFunc(b.state.Load().config.Admin.Hosts, known) {
 		return true
 	}
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)

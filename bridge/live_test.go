@@ -339,6 +339,7 @@ func TestAdmin(t *testing.T) {
 		{"metrics", "GET", "/metrics", "", nil, 200, `zwsbridge_sessions{dialect="ZWS2.0/PLAIN",route="/d"} 1`},
 		{"metrics through a proxy", "GET", "/metrics", "", []string{"X-Forwarded-For", "192.0.2.1"}, 401, ""},
 		{"another Host", "GET", "/livez", "", []string{"Host", "evil.example"}, 421, ""},
+		{"localhost, in capitals", "GET", "/livez", "", []string{"Host", "LocalHost:1"}, 200, "ok"},
 		{"sessions without a login", "GET", "/sessions", "", nil, 401, ""},
 		{"sessions with a wrong token", "GET", "/sessions", "", []string{"Authorization", "Bearer wrong"}, 401, ""},
 		{"sessions", "GET", "/sessions", "", token, 200, `"user":"alice"`},

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge"
@@ -197,5 +198,43 @@ func TestListenFaults(t *testing.T) {
 			l.Close()
 			t.Errorf("%s: listens", name)
 		}
+	}
+}
+
+// pipes is a listener whose connections are made in memory.
+type pipes chan net.Conn
+
+func (p pipes) Accept() (net.Conn, error) {
+	if c, ok := <-p; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+func (p pipes) Close() error   { close(p); return nil }
+func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+// TestIdle: a connection that asks for nothing more, or does not end its request, is closed.
+func TestIdle(t *testing.T) {
+	for name, request := range map[string]string{
+		"idle":          "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+		"no end of URL": "GET /",
+		"no body":       "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := &bridge.Config{}
+				c.Server.HandshakeTimeout, c.Server.MaxHandshake = 10*time.Second, 16<<10
+				server, listener := httpServer(c, address, slog.New(slog.DiscardHandler)), make(pipes)
+				go server.Serve(listener)
+				defer server.Close()
+				conn, theirs := net.Pipe()
+				defer conn.Close()
+				listener <- theirs
+				go io.WriteString(conn, request)
+				if _, err := io.ReadAll(conn); err != nil { // would never end
+					t.Error(err)
+				}
+			})
+		})
 	}
 }

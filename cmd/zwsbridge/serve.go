@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -110,13 +111,18 @@ func (s *server) closeAdmin() error {
 	return s.adminListener.Close()
 }
 
+// idleTimeout is how long a connection may be kept for a further HTTP request.
+// server.max_connections does not count it until it is a WebSocket.
+const idleTimeout = time.Minute
+
 func httpServer(c *bridge.Config, h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: h,
-		// Also the deadline of the TLS handshake.
-		ReadHeaderTimeout: c.Server.HandshakeTimeout,
-		MaxHeaderBytes:    int(c.Server.MaxHandshake),
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		// Of the TLS handshake, and of a request with its body; a WebSocket has its own.
+		ReadTimeout:    c.Server.HandshakeTimeout,
+		IdleTimeout:    idleTimeout,
+		MaxHeaderBytes: int(c.Server.MaxHandshake),
+		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
 
