@@ -1,6 +1,10 @@
 // A WebSocket whose server is the test, which speaks ZWSMUX1.0.
 
-import { network as any } from './fake.js';
+import { plain } from '../zws.js';
+import { Mux } from '../zws/mux.js';
+import { network as any, record, settle } from './fake.js';
+
+export const URL = 'wss://host/devices';
 
 const OPS = ['', 'login', 'ready', 'open', 'opened', 'messages', 'credit', 'close', 'lost', 'expiring', 'unsubscribed', 'relay', 'relayed'];
 
@@ -83,4 +87,32 @@ export function network() {
     }
   }
   return { WebSocket, opened: made.opened };
+}
+
+/** A Mux that has begun to connect. */
+export async function begin(options = {}) {
+  const { WebSocket, opened } = network();
+  const mux = new Mux(URL, { WebSocket, login: plain('ann', 'secret'), ...options });
+  const events = record(mux);
+  await settle();
+  return { mux, events, opened, ws: opened[0], WebSocket };
+}
+
+/** A socket that is connected to each of the routes, with what was asked for on each. */
+export async function over({ mux, WebSocket }, Type, routes = ['/devices'], options = {}) {
+  const socket = new Type({ WebSocket, ...options });
+  const events = record(socket);
+  const ready = routes.map((route) => socket.connect(mux.route(route)));
+  await settle();
+  return { socket, events, ready };
+}
+
+/** A socket that is ready on one route of a Mux of its own. */
+export async function connected(Type, { options, credit, ...login } = {}) {
+  const m = await begin(login);
+  m.ws.ready();
+  const s = await over(m, Type, ['/devices'], options);
+  m.ws.opened(1, credit);
+  await s.ready[0];
+  return { ...m, muxEvents: m.events, ...s };
 }

@@ -7,9 +7,8 @@ import { Dealer, Pair, Pull, Push, RefusedError, Req, Sub, XSub, bearer, curve, 
 import { none } from '../zws/credentials.js';
 import { Mux } from '../zws/mux.js';
 import { network as plainNetwork, record, settle } from './fake.js';
-import { frame, network } from './fakemux.js';
+import { URL, begin, connected, frame, network, over } from './fakemux.js';
 
-const URL = 'wss://host/devices';
 const strings = (message) => message.map(String);
 
 test.beforeEach(() => {
@@ -24,34 +23,6 @@ test.afterEach(() => {
 async function pass(ms) {
   mock.timers.tick(ms);
   await settle();
-}
-
-/** A Mux that has begun to connect. */
-async function begin(options = {}) {
-  const { WebSocket, opened } = network();
-  const mux = new Mux(URL, { WebSocket, login: plain('ann', 'secret'), ...options });
-  const events = record(mux);
-  await settle();
-  return { mux, events, opened, ws: opened[0], WebSocket };
-}
-
-/** A socket that is connected to each of the routes, with what was asked for on each. */
-async function over({ mux, WebSocket }, Type, routes = ['/devices'], options = {}) {
-  const socket = new Type({ WebSocket, ...options });
-  const events = record(socket);
-  const ready = routes.map((route) => socket.connect(mux.route(route)));
-  await settle();
-  return { socket, events, ready };
-}
-
-/** A socket that is ready on one route of a Mux of its own. */
-async function connected(Type, { options, credit, ...login } = {}) {
-  const m = await begin(login);
-  m.ws.ready();
-  const s = await over(m, Type, ['/devices'], options);
-  m.ws.opened(1, credit);
-  await s.ready[0];
-  return { ...m, muxEvents: m.events, ...s };
 }
 
 test('one login, then the routes', async () => {
@@ -162,68 +133,6 @@ test('a socket over a Mux and over a WebSocket of its own', async () => {
   m.ws.tell(1, ['under way']).credit(1, 5).refuse(2, 4403);
   await socket.send('still');
   assert.equal(own.opened[0].messages.at(-1)[0], 'still');
-});
-
-test('credit that the server gives', async () => {
-  const { ws, socket } = await connected(Push, { credit: 10 });
-  for (const n of ['1', '2', '3', '4']) await socket.send(n);
-  // Each costs 9 octets: the second takes the credit below 0.
-  assert.deepEqual(ws.on(1), [['1'], ['2']]);
-  ws.credit(1, 8);
-  assert.deepEqual(ws.on(1), [['1'], ['2']]);
-  ws.credit(1, 1);
-  assert.deepEqual(ws.on(1), [['1'], ['2'], ['3']]);
-  ws.credit(1, 100);
-  assert.deepEqual(ws.on(1), [['1'], ['2'], ['3'], ['4']]);
-});
-
-test('subscriptions wait for credit in their order', async () => {
-  const { ws, socket } = await connected(Sub, { credit: 1 });
-  socket.subscribe('a', 'b');
-  socket.unsubscribe('a');
-  assert.deepEqual(ws.on(1), [['\x01a']]);
-  ws.credit(1, 1000);
-  assert.deepEqual(ws.on(1), [['\x01a'], ['\x01b'], ['\0a']]);
-});
-
-/** The credit that the client has given back. */
-const given = (ws) => ws.sent.filter(({ op }) => op === 'credit').map(({ size }) => size);
-
-test('credit that we give follows the reader, and nothing is dropped', async () => {
-  const { ws, socket, events } = await connected(Pull, { window: 100, options: { receiveHighWaterMark: 1 } });
-  for (let i = 0; i < 5; i++) ws.tell(1, ['0123456789ab']); // 20 octets each
-  await pass(1000);
-  assert.deepEqual([given(ws), events], [[], [['ready', {}]]], 'nobody reads');
-  await socket.receive();
-  await socket.receive();
-  assert.deepEqual(given(ws), []);
-  await socket.receive();
-  assert.deepEqual(given(ws), [60]);
-  ws.tell(1, ['0123456789ab'.repeat(10)]); // more than the window
-  for (let i = 0; i < 3; i++) await socket.receive();
-  assert.deepEqual(given(ws), [60, 168]);
-});
-
-test('what nobody will read costs no credit', async () => {
-  for (const Type of [Push, Req]) {
-    const { ws } = await connected(Type, { window: 100 });
-    for (let i = 0; i < 6; i++) ws.tell(1, ['0123456789ab']);
-    assert.deepEqual(given(ws), [60, 60]);
-  }
-});
-
-test('what was not read before a loss counts after it', async () => {
-  const { ws, socket, opened } = await connected(Pull, { window: 100 });
-  ws.tell(1, ['0123456789ab'], ['0123456789ab'], ['0123456789ab']);
-  ws.lose();
-  await pass(250);
-  const again = opened[1].ready().opened(1);
-  assert.equal(again.sent[1].window, 40);
-  await socket.receive();
-  await socket.receive();
-  assert.deepEqual(given(again), []);
-  await socket.receive();
-  assert.deepEqual(given(again), [60]);
 });
 
 const FINAL = [1002, 1009, 4400, 4403, 4404, 4406, 4500, 4502];
@@ -343,21 +252,6 @@ test('what was dropped is told by channel', async () => {
   assert.deepEqual(topics, [['wss://host/other', 'a/'], ['wss://host/other', '']]);
 });
 
-test('limits of messages, just below and above, end one channel', async () => {
-  for (const [options, just, above] of [
-    [{ maxMessageSize: 10 }, ['12345', '12345'], ['12345', '123456']],
-    [{ maxFrames: 2 }, ['', ''], ['', '', '']],
-  ]) {
-    const { ws, socket, muxEvents } = await connected(Pull, { options });
-    ws.tell(1, just);
-    assert.equal((await socket.receive()).length, 2);
-    ws.tell(1, above);
-    await assert.rejects(socket.receive(), { name: 'RefusedError', code: 1009 });
-    assert.deepEqual(ws.sent.at(-1), { op: 'close', channel: 1, code: 1009 });
-    assert.equal(muxEvents.length, 1);
-  }
-});
-
 // Each is one defect of a server on which channel 1 is open, with the code that it gets.
 const DEFECTS = {
   'a channel that was never opened': [(ws) => ws.tell(2, ['x']), 1002],
@@ -430,15 +324,6 @@ test('closed, by the socket or the Mux', async () => {
   const never = over(early, Sub);
   early.mux.close();
   await assert.rejects((await never).ready[0], { code: 'ECLOSED' });
-});
-
-test('what a lost channel waits with is forgotten', async () => {
-  const { ws, socket, opened } = await connected(Sub, { credit: 0 });
-  socket.subscribe('a');
-  socket.unsubscribe('a');
-  ws.lose();
-  await pass(250);
-  assert.deepEqual(opened[1].ready().opened(1).on(1), []);
 });
 
 test('a subscription that was dropped is asked for again by the page only', async () => {
