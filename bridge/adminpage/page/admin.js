@@ -6,6 +6,7 @@ import { Table } from './table.js';
 
 const interval = 2000; // ms between two looks
 const kept = 60; // looks that the sparklines show
+const most = 500; // rows of sessions: for more, there is the filter
 
 const $ = (id) => document.getElementById(id);
 
@@ -58,47 +59,49 @@ const until = (time) => time ? `in ${duration((new Date(time) - Date.now()) / 10
 let may = false; // whether the operator may change things
 
 const sessions = new Table($('sessions'), [
-  { head: 'User', text: (s) => s.user || '(none)', name: true },
-  { head: 'Route', text: (s) => s.route },
+  { head: 'User', text: (s) => s.user || '(none)', name: true, long: true },
+  { head: 'Route', text: (s) => s.route, long: true },
   { head: 'Dialect', text: (s) => s.dialect },
-  { head: 'Mechanism', text: (s) => (s.relayed ? `${s.mechanism}, then ${s.relayed}` : s.mechanism) },
-  { head: 'Address', text: (s) => s.address },
-  { head: 'For', text: (s) => since(s.since), number: true },
-  { head: 'Queue', text: (s) => s.queued_messages ? `${number.format(s.queued_messages)} (${octets(s.queued_octets)})` : '0', number: true },
+  { head: 'Mechanism', text: (s) => s.mechanism, note: (s) => s.relayed ? `then ${s.relayed}` : '' },
+  { head: 'Address', text: (s) => s.address, long: true },
+  { head: 'Connected', text: (s) => since(s.since), number: true },
+  { head: 'Queue', text: (s) => number.format(s.queued_messages), note: (s) => s.queued_messages ? octets(s.queued_octets) : '', number: true },
   { head: 'Lag', text: (s) => lag(s.lag_seconds), number: true, bad: (s) => s.lag_seconds >= 1 },
   { head: 'Dropped', text: (s) => number.format(s.dropped), number: true, bad: (s) => s.dropped > 0 },
   { head: 'Expires', text: (s) => until(s.expires), number: true },
   { head: '', button: 'End …', label: (s) => `End the session of ${s.user || 'nobody'} on ${s.route}`, press: confirmKick, shown: () => may },
-], { key: (s) => s.session, none: 'Nobody is connected.' });
+], { key: (s) => s.session });
 
 const tone = { ready: 'good', connecting: 'wait', unreachable: 'warn', refused: 'bad', gone: 'wait' };
 
+let users = new Map(); // by the number of a session
+
 const backends = new Table($('backends'), [
-  { head: 'Route', text: (b) => b.route, name: true },
+  { head: 'Route', text: (b) => b.route, name: true, long: true },
   { head: 'Backend', text: (b) => b.backend ? String(b.backend) : 'dialled in', number: true },
-  { head: 'Address', text: (b) => b.address },
+  { head: 'Address', text: (b) => b.address, long: true },
   { head: 'State', text: (b) => b.state, pill: (b) => tone[b.state] ?? 'wait' },
   { head: 'For', text: (b) => since(b.since), number: true },
   { head: 'Reconnects', text: (b) => number.format(b.reconnects), number: true, bad: (b) => b.reconnects > 0 },
-  { head: 'Whose', text: (b) => b.session ? `session ${b.session}` : b.user || 'shared' },
-  { head: 'Last error', text: (b) => b.error ?? '', wide: true },
+  { head: 'Whose', text: (b) => b.session ? `${users.get(b.session) || '(none)'}, own` : b.user || 'shared', long: true },
+  { head: 'Last error', text: (b) => b.error ?? '', long: true, faint: true },
 ], { key: (b) => `${b.route} ${b.session ?? 0} ${b.backend ?? 0} ${b.address}`, none: 'Backends are connected when clients come.' });
 
 const routes = new Table($('routes'), [
-  { head: 'Route', text: (r) => r.path, name: true },
+  { head: 'Route', text: (r) => r.path, name: true, long: true },
   { head: 'Socket', text: (r) => r.socket },
   { head: 'Sessions', text: (r) => number.format(r.sessions), number: true },
   { head: 'In', text: (r) => `${number.format(r.in)} /s`, number: true },
   { head: 'Out', text: (r) => `${number.format(r.out)} /s`, number: true },
-  { head: 'In, all', text: (r) => `${number.format(r.messages_in)} (${octets(r.octets_in)})`, number: true },
-  { head: 'Out, all', text: (r) => `${number.format(r.messages_out)} (${octets(r.octets_out)})`, number: true },
+  { head: 'In, all', text: (r) => number.format(r.messages_in), note: (r) => octets(r.octets_in), number: true },
+  { head: 'Out, all', text: (r) => number.format(r.messages_out), note: (r) => octets(r.octets_out), number: true },
   { head: 'Dropped', text: (r) => number.format(r.dropped), number: true, bad: (r) => r.dropped > 0 },
 ], { key: (r) => r.path, none: 'There are no routes.' });
 
 const codeColumns = [
   { head: 'Code', text: (c) => c.code, name: true },
-  { head: 'Meaning', text: (c) => meaning(c.code), wide: true },
-  { head: 'Route', text: (c) => c.route === 'none' ? 'no route' : c.route },
+  { head: 'Meaning', text: (c) => meaning(c.code), long: true, faint: true },
+  { head: 'Route', text: (c) => c.route === 'none' ? 'no route' : c.route, long: true },
   { head: 'Number', text: (c) => number.format(c.number), number: true },
 ];
 const codeKey = (c) => `${c.route} ${c.code}`;
@@ -106,7 +109,7 @@ const refusals = new Table($('refusals'), codeColumns, { key: codeKey, none: 'No
 const ends = new Table($('ends'), codeColumns, { key: codeKey, none: 'No session has ended.' });
 const statusWords = { 200: 'let in', 300: 'no decision', 400: 'refused', 500: 'handler broken' };
 const logins = new Table($('logins'), [
-  { head: 'Authenticator', text: (l) => l.authenticator || '(none decided)', name: true },
+  { head: 'Authenticator', text: (l) => l.authenticator || '(none decided)', name: true, long: true },
   { head: 'Answer', text: (l) => `${l.status} ${statusWords[l.status] ?? ''}` },
   { head: 'Number', text: (l) => number.format(l.number), number: true },
 ], { key: (l) => `${l.authenticator} ${l.status}`, none: 'Nobody has tried yet.' });
@@ -173,9 +176,10 @@ function show(summary, sessionList, backendList) {
   const now = performance.now(), list = rates(summary, now);
   last = { summary, now };
   may = summary.may === 'administrator';
-  $('who').textContent = `${summary.operator || 'nobody'}${may ? '' : ' (may look)'}`;
+  $('who').textContent = `${summary.operator || 'nobody'}${may ? '' : ' (may look only)'}`;
   const ready = backendList.filter((b) => b.state === 'ready').length;
-  say(`up ${since(summary.since)} · ${ready} of ${backendList.length} backends ready`, ready < backendList.length ? 'warn' : 'good');
+  const behind = backendList.length ? `${ready} of ${backendList.length} backends ready` : 'no backends yet';
+  say(`up ${since(summary.since)} · ${behind}`, ready < backendList.length ? 'warn' : 'good');
 
   tiles.connections.update(summary.connections, summary.max_connections ? `of ${number.format(summary.max_connections)}` : 'no limit');
   tiles.sessions.update(sessionList.length, `${new Set(sessionList.map((s) => s.user)).size} users`);
@@ -186,9 +190,12 @@ function show(summary, sessionList, backendList) {
 
   const word = $('filter').value.trim().toLowerCase();
   const chosen = sessionList.filter((s) => `${s.user} ${s.route} ${s.address} ${s.dialect}`.toLowerCase().includes(word));
-  $('n-sessions').textContent = word ? `${chosen.length} of ${sessionList.length}` : sessionList.length;
+  $('n-sessions').textContent = (word ? `${number.format(chosen.length)} of ` : '') + number.format(sessionList.length)
+    + (chosen.length > most ? `, the first ${most} are shown` : '');
   $('n-backends').textContent = backendList.length;
-  sessions.show(chosen);
+  users = new Map(sessionList.map((s) => [s.session, s.user]));
+  sessions.none.textContent = word ? 'No session matches the filter.' : 'Nobody is connected.';
+  sessions.show(chosen.slice(0, most));
   backends.show(backendList);
   routes.show(list);
   refusals.show(summary.refusals.sort((a, b) => b.number - a.number));
@@ -242,18 +249,20 @@ function say(text, className) {
 for (const form of [$('by-token'), $('by-password')]) {
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
-    const body = new URLSearchParams(new FormData(form));
+    const body = new URLSearchParams(new FormData(form)), button = form.querySelector('button'), words = button.textContent;
     form.reset();
-    form.querySelector('button').disabled = true;
+    button.disabled = true;
+    button.textContent = 'Logging in …';
     $('refused').hidden = true;
     try {
       await ask('/login', { method: 'POST', body });
       await look();
     } catch (failure) {
-      refuse(failure.message);
+      refuse(failure.status === 401 ? 'Login refused: the token, or the user and password, is not right.' : failure.message);
       form.querySelector('input').focus();
     }
-    form.querySelector('button').disabled = false;
+    button.disabled = false;
+    button.textContent = words;
   });
 }
 

@@ -1,11 +1,14 @@
+const classOf = (column) => ['number', 'long', 'faint'].filter((name) => column[name]).join(' ');
+
 /**
  * A table whose rows are kept by key and changed in place. A column is { head, text } and
- * may say number, name (it heads its row), wide, bad(item), pill(item), or be a button:
- * { button, label(item), press(item), shown() }. On a narrow screen a row becomes a card
+ * may say number, name (it heads its row), long (it may be broken anywhere), faint,
+ * note(item) below the text, bad(item), pill(item), or be a button: { button, label(item),
+ * press(item), shown() }. On a narrow screen a row of a table of class cards becomes a card,
  * that names each value by data-head.
  */
 export class Table {
-  constructor(table, columns, { key, none }) {
+  constructor(table, columns, { key, none = '' }) {
     this.columns = columns;
     this.key = key;
     this.rows = new Map();
@@ -14,7 +17,7 @@ export class Table {
       const th = document.createElement('th');
       th.scope = 'col';
       th.textContent = c.head;
-      th.className = c.number ? 'number' : c.wide ? 'wide' : '';
+      th.className = classOf(c);
       head.append(th);
     }
     this.body = table.createTBody();
@@ -50,8 +53,7 @@ export class Table {
       const cell = document.createElement(c.name ? 'th' : 'td');
       if (c.name) cell.scope = 'row';
       if (c.head) cell.dataset.head = c.head;
-      if (c.number) cell.className = 'number';
-      if (c.wide) cell.className = 'wide';
+      cell.className = classOf(c);
       let inner = document.createElement('span');
       if (c.button) {
         inner = document.createElement('button');
@@ -60,6 +62,7 @@ export class Table {
         inner.addEventListener('click', () => c.press(row.item));
       }
       cell.append(inner);
+      if (c.note) cell.append(document.createElement('small'));
       row.element.append(cell);
       return inner;
     });
@@ -78,6 +81,7 @@ export class Table {
       const text = c.text(item);
       if (inner.textContent !== text) inner.textContent = text;
       inner.parentElement.classList.toggle('empty', text === '');
+      if (c.note) inner.nextSibling.textContent = c.note(item);
       inner.className = c.pill ? `pill ${c.pill(item)}` : c.bad?.(item) ? 'bad' : '';
     });
   }

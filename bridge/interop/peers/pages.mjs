@@ -107,10 +107,12 @@ async function bobsPortal(viewport, colorScheme) {
 
 async function adminPage(viewport, colorScheme) {
   const page = await open(admin, { viewport, colorScheme })
+  await page.locator("#token:focus").waitFor()
   await page.keyboard.type("guessed")
   await page.keyboard.press("Enter")
-  await reads(page.getByRole("alert"), /login refused/)
+  await reads(page.getByRole("alert"), /Login refused/)
   await sound(page, "admin, refused")
+  await page.locator("#token:focus").waitFor()
   await page.keyboard.type(token)
   await page.keyboard.press("Enter")
   await reads(page.locator("#sessions tbody"), /ann/)
@@ -128,7 +130,7 @@ async function kick(adminPage, portalPage) {
   await adminPage.keyboard.press("Enter")
   const dialog = adminPage.getByRole("dialog")
   await reads(dialog, /ann on/)
-  await dialog.getByRole("button", { name: "End all of this user" }).click()
+  await dialog.getByRole("button", { name: "End all sessions of this user" }).click()
   await reads(portalPage.getByRole("alert"), /Your login has ended\. Log in again\. \(4401/)
   await adminPage.locator("#sessions tbody").filter({ hasNotText: "ann" }).waitFor()
   await adminPage.getByRole("button", { name: "Log out" }).click()

@@ -4,6 +4,7 @@ import { line } from './sparkline.js';
 import { explain } from './words.js';
 
 const kept = 60; // readings that a sparkline shows
+const silence = 10_000; // ms without a reading after which the last one is called old
 const EXPIRED = 4401;
 
 export class House {
@@ -27,14 +28,13 @@ export class House {
     this.readings = new Sub({ login });
     this.commands = new Commands(name, login);
     this.readings.events
-      .on('ready', () => this.tell('good', 'live'))
+      .on('ready', () => this.tell('good', 'live', this.rooms.size ? '' : 'Waiting for the first reading …'))
       .on('recovered', () => this.tell('good', 'live again'))
       .on('lost', ({ count }) => this.tell('warn', 'live', `${count} readings were lost: this page was too slow.`))
       .on('disconnect', (why) => this.tell('warn', `trying again in ${Math.ceil(why.delay / 1000)} s`, explain(why)))
       .on('refused', (why) => {
         if (why.code === EXPIRED) return ended(explain(why));
-        this.cards.replaceChildren();
-        this.rooms.clear();
+        this.forget();
         this.tell('bad', why.code === 4403 ? 'not for you' : 'refused', explain(why));
       });
     this.readings.connect('/devices');
@@ -56,6 +56,7 @@ export class House {
   room(name) {
     if (!this.rooms.has(name)) {
       const room = new Room(this, name);
+      if (!this.rooms.size) this.tell('good', 'live');
       this.rooms.set(name, room);
       const after = [...this.rooms.keys()].sort().find((other) => other > name);
       this.cards.insertBefore(room.element, this.rooms.get(after)?.element ?? null);
@@ -73,6 +74,13 @@ export class House {
   close() {
     this.readings.close();
     this.commands.close();
+    this.forget();
+  }
+
+  forget() {
+    this.rooms.forEach((room) => room.close());
+    this.rooms.clear();
+    this.cards.replaceChildren();
   }
 }
 
@@ -165,6 +173,16 @@ class Room {
     this.graph.replaceChildren(line(this.history));
     const low = Math.min(...this.history).toFixed(1), high = Math.max(...this.history).toFixed(1);
     this.span.textContent = `${low} to ${high} °C in the last ${this.history.length} s`;
+    this.element.classList.remove('old');
+    clearTimeout(this.silent);
+    this.silent = setTimeout(() => {
+      this.element.classList.add('old');
+      this.span.textContent = `No reading since ${new Date(Date.now() - silence).toLocaleTimeString()}`;
+    }, silence);
+  }
+
+  close() {
+    clearTimeout(this.silent);
   }
 
   async command(button, what, value) {
@@ -177,7 +195,7 @@ class Room {
       this.say('bad', refusal.reason === undefined ? 'No answer: the connection was lost.' : explain(refusal));
     }
     button.disabled = false;
-    button.focus();
+    if (document.activeElement === document.body) button.focus(); // disabling it took the focus away
   }
 
   say(tone, text) {
