@@ -41,6 +41,16 @@ const configuration = ({ client, secret, redirect, audience, roles }, key) => ({
 const form = `<!doctype html><title>Identity provider</title><form method="post">
 <label>Name <input name="name" autofocus></label> <button>Log in</button></form>`
 
+/** Begins a login. Who was there before is forgotten, or a page that logs them out would stand between. */
+async function begin(req, res) {
+  const session = await provider.Session.get(provider.createContext(req, res))
+  if (session.accountId) {
+    delete session.accountId
+    await session.persist()
+  }
+  serve(req, res)
+}
+
 /** The provider's own login page. */
 async function interaction(req, res) {
   if (req.method === "GET") return res.setHeader("Content-Type", "text/html").end(form)
@@ -52,7 +62,10 @@ await obey({
   async open({ socket, options }) {
     const { privateKey } = await generateKeyPair("ES256", { extractable: true })
     const key = { ...(await exportJWK(privateKey)), alg: "ES256", use: "sig", kid: crypto.randomUUID() }
-    server = createServer((req, res) => (req.url.startsWith("/interaction/") ? interaction : serve)(req, res))
+    server = createServer((req, res) => {
+      const handle = req.url.startsWith("/auth?") ? begin : req.url.startsWith("/interaction/") ? interaction : serve
+      handle(req, res)
+    })
     await new Promise((done) => server.listen(0, "127.0.0.1", done))
     const issuer = `http://127.0.0.1:${server.address().port}`
     provider = new Provider(issuer, configuration(options, key))
