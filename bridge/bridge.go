@@ -232,7 +232,7 @@ func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, route *route, fro
 	s.revise(b.ctx, b.state.Load().auth, ws.Login()) // the users may have changed meanwhile
 	b.metrics.started(s)
 	b.log.LogAttrs(b.ctx, slog.LevelInfo, "session started", s.attributes()...)
-	s.run(b.ctx, func() { b.leave(s) })
+	s.run(func() { b.leave(s) })
 }
 
 // enter registers a session that is about to log in.

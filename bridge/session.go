@@ -142,7 +142,8 @@ func (s *session) lost(n uint64) {
 
 // run forwards what the client sends until the session is over, takes it down, and calls
 // over. It returns at once: an idle client has no goroutine, unless it has many channels.
-func (s *session) run(ctx context.Context, over func()) {
+func (s *session) run(over func()) {
+	ctx := s.ws.Session().Context()
 	takeDown := func() {
 		defer over()
 		defer s.close()

@@ -56,9 +56,9 @@ func (s *Session) Login() *Login { return s.login.Load() }
 // Channel is the one channel of a plain ZWS connection.
 func (s *Session) Channel() *Channel { return &s.channel }
 
-// Done is closed when the session is over: no message is read or written any more. The
+// Context ends when the session is over: no message is read or written any more. The
 // connection may still be closing; Wait waits for that.
-func (s *Session) Done() <-chan struct{} { return s.ctx.Done() }
+func (s *Session) Context() context.Context { return s.ctx }
 
 // Cause is why the session is over; nil while it is not.
 func (s *Session) Cause() *CloseError {

@@ -241,7 +241,7 @@ func TestCloseWaits(t *testing.T) {
 				start := time.Now()
 				session.Close(&zws.CloseError{Code: 4403, Reason: "first"})
 				session.Close(&zws.CloseError{Code: 4404, Reason: "second"})
-				<-session.Done()
+				<-session.Context().Done()
 				if first, payload, err := p.receive(); first != 0x88 || payload != "\x11\x33first" {
 					t.Errorf("received %02x %q, %v", first, payload, err)
 				}

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"sync"
 
 	"github.com/zwsbridge/zwsbridge/zws"
 )
@@ -9,12 +10,15 @@ import (
 // Dedicated is a socket that connects and serves one session.
 type Dedicated struct {
 	*session
-	d *dialler
+	d       *dialler
+	stop    func() bool // following ctx
+	closing sync.Once
 }
 
 // Dial opens a socket for one session. It connects all endpoints at the same time and
 // returns once the Ready rule is met, or with an error once it can no longer be met, or
-// when ctx is done, which ends nothing afterwards.
+// when ctx is done. When ctx is done later the socket is closed: a Send that waits comes
+// back then.
 //
 // For the rule every endpoint has one attempt, of ConnectTimeout: with Any, Dial fails
 // when all have failed; with All, when one has. The error is a [*zws.BackendError] with
@@ -39,14 +43,20 @@ func Dial(ctx context.Context, o DialOptions, r Receiver) (*Dedicated, error) {
 		d.core.close()
 		return nil, err
 	}
-	return &Dedicated{x, d}, nil
+	s := &Dedicated{session: x, d: d}
+	s.stop = context.AfterFunc(ctx, s.close)
+	return s, nil
 }
 
 // Close implements [Socket].
 func (s *Dedicated) Close() error {
-	s.d.core.close()
+	s.stop()
+	s.close()
 	return nil
 }
+
+// close returns when the socket is closed, whoever does that.
+func (s *Dedicated) close() { s.closing.Do(s.d.core.close) }
 
 // Status returns the state of every endpoint, in their order.
 func (s *Dedicated) Status() []Status { return s.d.status() }

@@ -1,9 +1,11 @@
 package backend
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -100,6 +102,39 @@ func TestSilentBackend(t *testing.T) {
 		s.Close()
 		alive.Close()
 	})
+}
+
+// TestUnreadBackend: what waits for a backend that reads nothing comes back when the
+// socket's context ends, be it in the system or in the queue.
+func TestUnreadBackend(t *testing.T) {
+	for _, endpoints := range []int{1, 2} { // with one, Send writes by itself
+		deaf := newNative(t, zmtp.PULL)
+		o := options(zmtp.PUSH, slices.Repeat([]*native{deaf}, endpoints)...)
+		o.HighWaterMark, o.Linger = 10, -1
+		ctx, cancel := context.WithCancel(t.Context())
+		s, err := Dial(ctx, o, newInbox())
+		if err != nil {
+			t.Fatal(err)
+		}
+		stuck := make(chan error, 1)
+		go func() {
+			big := zmtp.Message{make([]byte, 100<<10)}
+			for {
+				if err := s.Send(context.Background(), big); err != nil {
+					stuck <- err
+					return
+				}
+			}
+		}()
+		for range endpoints {
+			deaf.accept()
+		}
+		cancel()
+		if err := receiveWithin(t, stuck); !errors.Is(err, ErrClosed) {
+			t.Errorf("%d endpoints: Send says %v, want ErrClosed", endpoints, err)
+		}
+		s.Close()
+	}
 }
 
 // FuzzReceive gives every socket type messages that a peer may send.
