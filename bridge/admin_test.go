@@ -64,7 +64,7 @@ path = "/d"
 socket = "SUB"
 mechanism = "NULL"
 connect = [%q]
-`, handler, native(t, zmtp.PUB, zap.NULL, answer(zap.OK)))
+`, handler, silent(t, zmtp.PUB))
 	})
 	server := httptest.NewServer(b.AdminHandler())
 	t.Cleanup(server.Close)
@@ -249,11 +249,7 @@ func (o *operator) counted(route string) {
 // TestAdminSummary: the page is told what Prometheus is.
 func TestAdminSummary(t *testing.T) {
 	admin, routes, _, _ := adminOf(t)
-	alice, err := dial(t.Context(), routes+"/d", "alice", zmtp.SUB)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer alice.Close()
+	connect(t, routes+"/d", byPassword("alice", zmtp.SUB))
 	if _, err := dial(t.Context(), routes+"/nowhere", "alice", zmtp.SUB); err == nil {
 		t.Fatal("there is no such route")
 	}

@@ -37,14 +37,7 @@ func startIn(t testing.TB, config func(dir string) string) (url string, b *bridg
 		t.Fatal(err)
 	}
 	writeKey(t, dir, "bridge", bridgeKey)
-	file := filepath.Join(dir, "bridge.toml")
-	if err := os.WriteFile(file, []byte(config(dir)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	loaded, faults := bridge.Load(file)
-	if err := faults.Err(); err != nil {
-		t.Fatal(err)
-	}
+	loaded := read(t, dir, config(dir))
 	log := new(logBuffer)
 	b, err := bridge.New(loaded, bridge.Options{Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	if err != nil {
@@ -111,12 +104,44 @@ type = "htpasswd"
 file = "users.htpasswd"
 `
 
-func dial(ctx context.Context, url, user string, as zmtp.SocketType) (*zws.Client, error) {
-	return zws.Dial(ctx, url, zws.DialOptions{
-		SocketType:       as,
-		Security:         zmtp.Plain{User: user, Password: user + "'s secret"},
-		HandshakeTimeout: time.Minute,
-	})
+// zapOnly is a configuration where the ZAP handler at the endpoint decides on logins.
+func zapOnly(endpoint string) string {
+	return fmt.Sprintf(`
+[zap]
+timeout = "1m"
+chain = [ { authn = "handler" } ]
+[auth.handler]
+type = "zap"
+endpoint = %q
+timeout = "1m"
+`, endpoint)
+}
+
+// routeTo is a route of a configuration, with further lines. Without any, everybody may do
+// everything there.
+func routeTo(path string, socket zmtp.SocketType, endpoint string, lines ...string) string {
+	return fmt.Sprintf("[[route]]\npath = %q\nsocket = %q\nconnect = [%q]\n%s\n", path, socket, endpoint, strings.Join(lines, "\n"))
+}
+
+// read loads another configuration beside the files of startIn.
+func read(t testing.TB, dir, text string) *bridge.Config {
+	t.Helper()
+	file := filepath.Join(dir, "bridge.toml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, faults := bridge.Load(file)
+	if err := faults.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func reload(t *testing.T, b *bridge.Bridge, dir, text string) {
+	t.Helper()
+	if err := b.Reload(read(t, dir, text)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestSubscribe(t *testing.T) {
@@ -126,15 +151,7 @@ func TestSubscribe(t *testing.T) {
 	if err := pub.Listen("tcp://127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
-	url, _ := start(t, usersOnly+fmt.Sprintf(`
-[[route]]
-path = "/devices"
-socket = "SUB"
-connect = ["tcp://%s"]
-mechanism = "NULL"
-allow = [ { user = "*", subscribe = ["house/{user}/"] } ]
-`, pub.Addr()))
-
+	url, _ := start(t, usersOnly+routeTo("/devices", "SUB", "tcp://"+pub.Addr().String(), `allow = [ { user = "*", subscribe = ["house/{user}/"] } ]`))
 	alice, err := dial(ctx, url+"/devices", "alice", zmtp.SUB)
 	if err != nil {
 		t.Fatal(err)

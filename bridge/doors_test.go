@@ -1,7 +1,6 @@
 package bridge_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -88,28 +87,11 @@ ready = "none"
 
 // TestRightsDoors tries to get at others' topics.
 func TestRightsDoors(t *testing.T) {
-	url, _ := start(t, usersOnly+fmt.Sprintf(`
-[auth.guests]
-type = "anonymous"
-[[route]]
-path = "/own"
-socket = "SUB"
-mechanism = "NULL"
-connect = [%[1]q]
-allow = [ { user = "*", subscribe = ["house/{user}/"] } ]
-[[route]]
-path = "/send"
-socket = "DEALER"
-mechanism = "NULL"
-connect = [%[2]q]
-allow = [ { user = "*", send = ["house/{user}/"] } ]
-[[route]]
-path = "/req"
-socket = "REQ"
-mechanism = "NULL"
-connect = [%[3]q]
-allow = [ { user = "*", send = ["house/{user}/"] } ]
-`, native(t, zmtp.PUB, zap.NULL, answer(zap.OK)), native(t, zmtp.ROUTER, zap.NULL, answer(zap.OK)), native(t, zmtp.REP, zap.NULL, answer(zap.OK))))
+	const send = `allow = [ { user = "*", send = ["house/{user}/"] } ]`
+	url, _ := start(t, usersOnly+
+		routeTo("/own", "SUB", silent(t, zmtp.PUB), `allow = [ { user = "*", subscribe = ["house/{user}/"] } ]`)+
+		routeTo("/send", "DEALER", silent(t, zmtp.ROUTER), send)+
+		routeTo("/req", "REQ", silent(t, zmtp.REP), send))
 	for _, tc := range []struct {
 		name    string
 		path    string
@@ -117,30 +99,26 @@ allow = [ { user = "*", send = ["house/{user}/"] } ]
 		message zmtp.Message
 		code    zws.Code
 	}{
-		{"another's house", "/own", zmtp.SUB, zmtp.Message{[]byte("\x01house/bob/")}, 4403},
-		{"all houses", "/own", zmtp.SUB, zmtp.Message{[]byte("\x01")}, 4403},
-		{"a wildcard", "/own", zmtp.SUB, zmtp.Message{[]byte("\x01house/+/")}, 4403},
-		{"a name that begins with one's own", "/own", zmtp.SUB, zmtp.Message{[]byte("\x01house/alice2/")}, 4403},
+		{"another's house", "/own", zmtp.SUB, message("\x01house/bob/"), 4403},
+		{"all houses", "/own", zmtp.SUB, message("\x01"), 4403},
+		{"a wildcard", "/own", zmtp.SUB, message("\x01house/+/"), 4403},
+		{"a name that begins with one's own", "/own", zmtp.SUB, message("\x01house/alice2/"), 4403},
 		{"a topic that is too long", "/own", zmtp.SUB, zmtp.Message{append([]byte("\x01house/alice/"), make([]byte, 1<<10)...)}, 4403},
-		{"a message on SUB", "/own", zmtp.SUB, zmtp.Message{[]byte("hello")}, 1002},
-		{"sending to another's house", "/send", zmtp.DEALER, zmtp.Message{[]byte("house/bob/switch"), []byte("on")}, 4403},
-		{"one's own topic in another frame", "/send", zmtp.DEALER, zmtp.Message{[]byte("house/bob/switch"), []byte("house/alice/switch")}, 4403},
+		{"a message on SUB", "/own", zmtp.SUB, message("hello"), 1002},
+		{"sending to another's house", "/send", zmtp.DEALER, message("house/bob/switch", "on"), 4403},
+		{"one's own topic in another frame", "/send", zmtp.DEALER, message("house/bob/switch", "house/alice/switch"), 4403},
 		{"one's own topic behind a delimiter", "/send", zmtp.DEALER, zmtp.Message{nil, []byte("house/alice/switch")}, 4403},
-		{"an empty message", "/send", zmtp.DEALER, zmtp.Message{nil}, 4403},
+		{"an empty message", "/send", zmtp.DEALER, message(""), 4403},
 		{"REQ to another's house", "/req", zmtp.REQ, zmtp.Message{nil, []byte("house/bob/switch")}, 4403},
-		{"REQ with one's own topic before the delimiter", "/req", zmtp.REQ, zmtp.Message{[]byte("house/alice/switch"), nil, []byte("house/bob/switch")}, 4403},
-		{"REQ without a delimiter", "/req", zmtp.REQ, zmtp.Message{[]byte("house/alice/switch")}, 0},
+		{"REQ with one's own topic before the delimiter", "/req", zmtp.REQ, message("house/alice/switch", "", "house/bob/switch"), 4403},
+		{"REQ without a delimiter", "/req", zmtp.REQ, message("house/alice/switch"), 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			c, err := dial(t.Context(), url+tc.path, "alice", tc.as)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
+			c := connect(t, url+tc.path, byPassword("alice", tc.as))
 			if err := c.Send(tc.message); err != nil {
 				t.Fatal(err)
 			}
-			_, err = c.Recv()
+			_, err := c.Recv()
 			got, ok := errors.AsType[*zws.CloseError](err)
 			if !ok || tc.code != 0 && got.Code != tc.code {
 				t.Errorf("got %v, want %d", err, tc.code)
@@ -151,20 +129,8 @@ allow = [ { user = "*", send = ["house/{user}/"] } ]
 
 // TestSubscriptionsDoor: one client may not fill our memory.
 func TestSubscriptionsDoor(t *testing.T) {
-	url, _ := start(t, usersOnly+fmt.Sprintf(`
-[server]
-max_subscriptions = 1000
-[[route]]
-path = "/d"
-socket = "SUB"
-mechanism = "NULL"
-connect = [%q]
-`, native(t, zmtp.PUB, zap.NULL, answer(zap.OK))))
-	c, err := dial(t.Context(), url+"/d", "alice", zmtp.SUB)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	url, _ := start(t, usersOnly+"[server]\nmax_subscriptions = 1000\n"+routeTo("/d", "SUB", silent(t, zmtp.PUB)))
+	c := connect(t, url+"/d", byPassword("alice", zmtp.SUB))
 	done := make(chan error, 1)
 	go func() {
 		_, err := c.Recv()
@@ -189,21 +155,8 @@ func TestCookieDoor(t *testing.T) {
 		}
 		return &zap.Reply{Status: zap.Refused}
 	})
-	url, _ := start(t, fmt.Sprintf(`
-[server]
-origins = ["*"]
-[zap]
-chain = [ { authn = "tokens" } ]
-[auth.tokens]
-type = "zap"
-endpoint = %q
-[[route]]
-path = "/d"
-socket = "SUB"
-mechanism = "NULL"
-client_mechanisms = ["BEARER"]
-connect = [%q]
-`, tokens, native(t, zmtp.PUB, zap.NULL, answer(zap.OK))))
+	url, _ := start(t, "[server]\norigins = [\"*\"]\n"+zapOnly(tokens)+
+		routeTo("/d", "SUB", silent(t, zmtp.PUB), `client_mechanisms = ["BEARER"]`))
 	cookie := func(origin string) zws.DialOptions {
 		h := http.Header{"Cookie": {"zws_token=good"}}
 		if origin != "" {
@@ -224,108 +177,37 @@ connect = [%q]
 	}
 }
 
-// native27 is a ZAP handler elsewhere, as a program in another language would be one.
-func native27(t *testing.T, decide func(*zap.Request) *zap.Reply) (endpoint string) {
-	t.Helper()
-	l, err := zmtp.Listen("tcp://127.0.0.1:0", zap.NULL, nativeSecurity(answer(zap.OK)), zmtp.ListenOptions{Options: zmtp.Options{SocketType: zmtp.ROUTER}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			serve27(c, decide)
-		}
-	}()
-	t.Cleanup(func() { l.Close(); <-done })
-	return l.Endpoint()
-}
-
-func serve27(c *zmtp.Conn, decide func(*zap.Request) *zap.Reply) {
-	defer c.Close()
-	for {
-		m, err := c.ReadMessage()
-		if err != nil {
-			return
-		}
-		req, err := zap.ParseRequest(m[1:]) // after the delimiter
-		if err != nil {
-			return
-		}
-		reply, err := decide(req).Frames(req.ID)
-		if err != nil || c.Write(append(zmtp.Message{nil}, reply...)) != nil {
-			return
-		}
-	}
-}
-
 // TestUserDoor: a name that is empty, or means more than a name, opens nobody's house.
 func TestUserDoor(t *testing.T) {
 	var user string
 	handler := native27(t, func(*zap.Request) *zap.Reply { return &zap.Reply{Status: zap.OK, UserID: user} })
 	url, _ := startIn(t, func(dir string) string {
 		writeKey(t, dir, "alice", bridgeKey)
-		return fmt.Sprintf(`
-[zap]
-chain = [ { authn = "any" } ]
-[auth.any]
-type = "zap"
-endpoint = %q
-[[route]]
-path = "/own"
-socket = "SUB"
-mechanism = "NULL"
-connect = [%q]
-allow = [ { user = "*", subscribe = ["house/{user}/"] } ]
-[[route]]
-path = "/key"
-socket = "SUB"
-mechanism = "CURVE"
-cert = "{user}"
-server_key = %q
-connect = [%q]
-`, handler, native(t, zmtp.PUB, zap.NULL, answer(zap.OK)), certs.EncodeKey(nativeKey.Public), native(t, zmtp.PUB, zap.CURVE, answer(zap.OK)))
+		return zapOnly(handler) +
+			routeTo("/own", "SUB", silent(t, zmtp.PUB), `allow = [ { user = "*", subscribe = ["house/{user}/"] } ]`) +
+			routeTo("/key", "SUB", native(t, zmtp.PUB, zap.CURVE, answer(zap.OK)),
+				`mechanism = "CURVE"`, `cert = "{user}"`, fmt.Sprintf("server_key = %q", certs.EncodeKey(nativeKey.Public)))
 	})
 	for _, user = range []string{"", "+", "#", "*", "a/b", "../alice"} {
-		if got := refusal(t, url+"/own", asAlice()); got.Code != 4403 {
+		if got := refusal(t, url+"/own", byPassword("alice", zmtp.SUB)); got.Code != 4403 {
 			t.Errorf("user %q on a route for {user}: %v, want 4403", user, got)
 		}
 	}
 	for _, user = range []string{"", "+", "#", "*", "a/b", "../alice", "..", ".alice", "alice_secret", "bob"} {
-		if got := refusal(t, url+"/key", asAlice()); got.Code != 4403 {
+		if got := refusal(t, url+"/key", byPassword("alice", zmtp.SUB)); got.Code != 4403 {
 			t.Errorf("user %q with a key of its own: %v, want 4403", user, got)
 		}
 	}
 	user = "alice"
 	for _, path := range []string{"/own", "/key"} {
-		c, err := dial(t.Context(), url+path, "alice", zmtp.SUB)
-		if err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
-		c.Close()
+		connect(t, url+path, byPassword("alice", zmtp.SUB))
 	}
 }
 
 // TestEndpointsDoor: a client that names an endpoint in its URL, as webtalk's do, gets that
 // one or nothing, in whichever dialect.
 func TestEndpointsDoor(t *testing.T) {
-	url, _ := start(t, `
-[zap]
-chain = [ { authn = "users" } ]
-[auth.users]
-type = "htpasswd"
-file = "users.htpasswd"
-[[route]]
-path = "/d"
-socket = "DEALER"
-connect = ["tcp://127.0.0.1:1"]
-ready = "none"
-`)
+	url, _ := start(t, usersOnly+routeTo("/d", "DEALER", "tcp://127.0.0.1:1", `ready = "none"`))
 	for _, tt := range []struct {
 		query string
 		code  zws.Code // 0: taken
@@ -351,22 +233,14 @@ ready = "none"
 
 // TestFailures: who guesses is made to wait, and then shut out for a while.
 func TestFailures(t *testing.T) {
-	url, _ := start(t, usersOnly+fmt.Sprintf(`
-[server]
-max_failures = 2
-[[route]]
-path = "/d"
-socket = "SUB"
-mechanism = "NULL"
-connect = [%q]
-`, native(t, zmtp.PUB, zap.NULL, answer(zap.OK))))
+	url, _ := start(t, usersOnly+"[server]\nmax_failures = 2\n"+routeTo("/d", "SUB", silent(t, zmtp.PUB)))
 	wrong := zws.DialOptions{SocketType: zmtp.SUB, Security: zmtp.Plain{User: "alice", Password: "x"}}
 	for range 2 {
 		if got := refusal(t, url+"/d", wrong); got.Code != 4400 {
 			t.Fatalf("got %v, want 4400", got)
 		}
 	}
-	for _, o := range []zws.DialOptions{wrong, asAlice()} {
+	for _, o := range []zws.DialOptions{wrong, byPassword("alice", zmtp.SUB)} {
 		if got := refusal(t, url+"/d", o); got.Code != 4429 || got.Status != 0 {
 			t.Errorf("got %v, want 4429 without ERROR", got)
 		}
@@ -375,24 +249,11 @@ connect = [%q]
 
 // TestConnectionsDoor: an address gets as many connections as the limit says.
 func TestConnectionsDoor(t *testing.T) {
-	url, _ := start(t, usersOnly+fmt.Sprintf(`
-[server]
-max_connections_per_ip = 2
-[[route]]
-path = "/d"
-socket = "SUB"
-mechanism = "NULL"
-connect = [%q]
-`, native(t, zmtp.PUB, zap.NULL, answer(zap.OK))))
-	ctx := context.Background()
+	url, _ := start(t, usersOnly+"[server]\nmax_connections_per_ip = 2\n"+routeTo("/d", "SUB", silent(t, zmtp.PUB)))
 	for range 2 {
-		c, err := dial(ctx, url+"/d", "alice", zmtp.SUB)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
+		connect(t, url+"/d", byPassword("alice", zmtp.SUB))
 	}
-	if got := refusal(t, url+"/d", asAlice()); got.Code != 4429 {
+	if got := refusal(t, url+"/d", byPassword("alice", zmtp.SUB)); got.Code != 4429 {
 		t.Errorf("got %v, want 4429", got)
 	}
 }

@@ -17,24 +17,11 @@ func TestExpiringSoon(t *testing.T) {
 		end := fmt.Sprint(time.Now().Add(life).Unix())
 		return &zap.Reply{Status: zap.OK, UserID: "alice", Metadata: zap.Metadata{{Name: "Expires", Value: end}}}
 	})
-	url, _ := start(t, fmt.Sprintf(`
-[zap]
-chain = [ { authn = "tokens" } ]
-[auth.tokens]
-type = "zap"
-endpoint = %q
-[[route]]
-path = "/d"
-socket = "SUB"
-mechanism = "NULL"
-connect = [%q]
-`, handler, native(t, zmtp.PUB, zap.NULL, answer(zap.OK))))
+	url, _ := start(t, zapOnly(handler)+routeTo("/d", "SUB", silent(t, zmtp.PUB)))
 	notices := make(chan zws.Notice, 10)
-	c, err := zws.Dial(t.Context(), url+"/d", zws.DialOptions{SocketType: zmtp.SUB, Security: zmtp.Bearer{Token: "token"},
-		Notice: func(n zws.Notice) { notices <- n }})
-	if err != nil {
-		t.Fatal(err)
-	}
+	o := byToken("token", zmtp.SUB)
+	o.Notice = func(n zws.Notice) { notices <- n }
+	c := connect(t, url+"/d", o)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

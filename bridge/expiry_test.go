@@ -16,18 +16,7 @@ import (
 // clock listens as a PUB that publishes the time, again and again.
 func clock(t *testing.T) (endpoint string) {
 	t.Helper()
-	l, err := zmtp.Listen("tcp://127.0.0.1:0", zap.NULL, nativeSecurity(answer(zap.OK)), zmtp.ListenOptions{Options: zmtp.Options{SocketType: zmtp.PUB}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		c, err := l.Accept()
-		if err != nil {
-			return
-		}
-		defer c.Close()
+	return listen(t, zmtp.PUB, zap.NULL, answer(zap.OK), func(c *zmtp.Conn) {
 		for { // a message every other millisecond or so; how many there are does not matter
 			now := binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixNano()))
 			if c.Write(zmtp.Message{[]byte("clock"), now}) != nil {
@@ -35,9 +24,7 @@ func clock(t *testing.T) (endpoint string) {
 			}
 			time.Sleep(2 * time.Millisecond)
 		}
-	}()
-	t.Cleanup(func() { l.Close(); <-done })
-	return l.Endpoint()
+	})
 }
 
 // TestNothingAfterExpiry: a thousand clients whose login ends at the same moment, and none
@@ -48,27 +35,13 @@ func TestNothingAfterExpiry(t *testing.T) {
 	handler := native27(t, func(*zap.Request) *zap.Reply {
 		return &zap.Reply{Status: zap.OK, UserID: "alice", Metadata: zap.Metadata{{Name: "Expires", Value: fmt.Sprint(end.Unix())}}}
 	})
-	url, _ := start(t, fmt.Sprintf(`
-[zap]
-timeout = "1m"
-chain = [ { authn = "tokens" } ]
-[auth.tokens]
-type = "zap"
-endpoint = %q
-timeout = "1m"
-[[route]]
-path = "/d"
-socket = "SUB"
-mechanism = "NULL"
-connect = [%q]
-`, handler, clock(t)))
+	url, _ := start(t, zapOnly(handler)+routeTo("/d", "SUB", clock(t)))
 	var running sync.WaitGroup
 	dialling := make(chan struct{}, 20) // at the same time
 	for range clients {
 		running.Go(func() {
 			dialling <- struct{}{}
-			c, err := zws.Dial(context.Background(), url+"/d", zws.DialOptions{
-				SocketType: zmtp.SUB, Security: zmtp.Bearer{Token: "token"}, HandshakeTimeout: time.Minute})
+			c, err := zws.Dial(context.Background(), url+"/d", byToken("token", zmtp.SUB))
 			<-dialling
 			if zws.Cause(err).Code == 4401 {
 				return // a slow machine: the end has come before the login

@@ -88,26 +88,14 @@ func login(user string) string {
 // TestJSON: a page logs in, subscribes, gets its messages with their topic, and is told
 // what it may not have. Beside it a ZWS2.0 client gets the same messages.
 func TestJSON(t *testing.T) {
-	endpoint, stop := publisher(t, "tcp://127.0.0.1:0", zmtp.Message{[]byte("house/alice/temp"), []byte("21 °C"), {0xff, 0}})
-	defer stop()
-	url, b := start(t, usersOnly+fmt.Sprintf(`
-[[route]]
-path = "/devices"
-socket = "SUB"
-connect = [%q]
-mechanism = "NULL"
-allow = [ { user = "*", subscribe = ["house/{user}/"] } ]
-`, endpoint))
+	url, b := start(t, usersOnly+routeTo("/devices", "SUB", publisher(t, message("house/alice/temp", "21 °C", "\xff\x00")),
+		`allow = [ { user = "*", subscribe = ["house/{user}/"] } ]`))
 	alice := openPage(t, url+"/devices")
 	alice.say(login("alice"))
 	if got := alice.hear(); got["op"] != "ready" {
 		t.Fatalf("got %v", got)
 	}
-	native, err := dial(t.Context(), url+"/devices", "alice", zmtp.SUB)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer native.Close()
+	native := connect(t, url+"/devices", byPassword("alice", zmtp.SUB))
 	if err := native.Subscribe([]byte("house/alice/")); err != nil {
 		t.Fatal(err)
 	}
@@ -148,37 +136,15 @@ allow = [ { user = "*", subscribe = ["house/{user}/"] } ]
 
 // TestJSONRequests: what a page sends reaches the device, and the answer the page.
 func TestJSONRequests(t *testing.T) {
-	l, err := zmtp.Listen("tcp://127.0.0.1:0", zap.NULL, nativeSecurity(answer(zap.OK)), zmtp.ListenOptions{Options: zmtp.Options{SocketType: zmtp.ROUTER}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		c, err := l.Accept()
-		if err != nil {
-			return
-		}
-		defer c.Close()
+	device := listen(t, zmtp.ROUTER, zap.NULL, answer(zap.OK), func(c *zmtp.Conn) {
 		for {
 			m, err := c.ReadMessage()
-			if err != nil {
-				return
-			}
-			if c.Write(append(m, []byte("done"))) != nil {
+			if err != nil || c.Write(append(m, []byte("done"))) != nil {
 				return
 			}
 		}
-	}()
-	t.Cleanup(func() { l.Close(); <-done })
-	url, _ := start(t, usersOnly+fmt.Sprintf(`
-[[route]]
-path = "/control"
-socket = "DEALER"
-connect = [%q]
-mechanism = "NULL"
-allow = [ { user = "alice", send = ["house/{user}/"] } ]
-`, l.Endpoint()))
+	})
+	url, _ := start(t, usersOnly+routeTo("/control", "DEALER", device, `allow = [ { user = "alice", send = ["house/{user}/"] } ]`))
 	alice := openPage(t, url+"/control")
 	alice.say(login("alice"))
 	alice.hear()
@@ -200,13 +166,7 @@ allow = [ { user = "alice", send = ["house/{user}/"] } ]
 
 // TestJSONFailures: refused logins count as any others do.
 func TestJSONFailures(t *testing.T) {
-	url, _ := start(t, "[server]\nmax_failures = 1\n"+usersOnly+fmt.Sprintf(`
-[[route]]
-path = "/d"
-socket = "SUB"
-connect = [%q]
-mechanism = "NULL"
-`, native(t, zmtp.PUB, zap.NULL, answer(zap.OK))))
+	url, _ := start(t, "[server]\nmax_failures = 1\n"+usersOnly+routeTo("/d", "SUB", silent(t, zmtp.PUB)))
 	p := openPage(t, url+"/d")
 	p.say(strings.Replace(login("alice"), "secret", "guess", 1))
 	if code := p.refused(); code != 4400 {

@@ -2,7 +2,6 @@ package bridge_test
 
 import (
 	"encoding/base64"
-	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -83,25 +82,6 @@ func (i *issuer) token(scope string, more ...any) string {
 	return token
 }
 
-func byToken(as zmtp.SocketType, token string) zws.DialOptions {
-	return zws.DialOptions{SocketType: as, Security: zmtp.Bearer{Token: token}, HandshakeTimeout: time.Minute}
-}
-
-func loginBy(t *testing.T, url string, as zmtp.SocketType, token string) *zws.Client {
-	t.Helper()
-	c, err := zws.Dial(t.Context(), url, byToken(as, token))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return c
-}
-
-// routeTo is a route without rules, for tokens alone.
-func routeTo(path, socket, endpoint string, more ...string) string {
-	return fmt.Sprintf("[[route]]\npath = %q\nsocket = %q\nmechanism = \"NULL\"\nconnect = [%q]\n%s\n", path, socket, endpoint, strings.Join(more, "\n"))
-}
-
 // TestTokenAttach: a token opens the routes that its scopes name, and no other.
 func TestTokenAttach(t *testing.T) {
 	sockets := map[zmtp.SocketType]struct{ behind, front zmtp.SocketType }{
@@ -110,8 +90,8 @@ func TestTokenAttach(t *testing.T) {
 	}
 	var routes strings.Builder
 	for socket, s := range sockets {
-		routes.WriteString(routeTo("/"+string(socket), string(socket), native(t, s.behind, zap.NULL, answer(zap.OK))))
-		routes.WriteString(routeTo("/in/"+string(socket), string(socket), native(t, s.behind, zap.NULL, answer(zap.OK)), `domain = "house-1"`))
+		routes.WriteString(routeTo("/"+string(socket), socket, silent(t, s.behind)))
+		routes.WriteString(routeTo("/in/"+string(socket), socket, silent(t, s.behind), `domain = "house-1"`))
 	}
 	i, url, _ := tokensOnly(t, "", routes.String())
 	for _, c := range []struct{ scope, open string }{ // the sockets of the routes that open
@@ -128,7 +108,7 @@ func TestTokenAttach(t *testing.T) {
 	} {
 		for socket, s := range sockets {
 			want := strings.Contains(" "+c.open+" ", " "+string(socket)+" ")
-			conn, err := zws.Dial(t.Context(), url+"/"+string(socket), byToken(s.front, i.token(c.scope)))
+			conn, err := zws.Dial(t.Context(), url+"/"+string(socket), byToken(i.token(c.scope), s.front))
 			if (err == nil) != want {
 				t.Errorf("%q on a %s route: %v, want it open: %v", c.scope, socket, err, want)
 			}
@@ -140,8 +120,8 @@ func TestTokenAttach(t *testing.T) {
 		}
 	}
 	// A domain of its own, and slashes in the route's path.
-	loginBy(t, url+"/in/SUB", zmtp.SUB, i.token("zwsbridge.read:house%2D1/in%2F*")).Close()
-	if got := refusal(t, url+"/in/SUB", byToken(zmtp.SUB, i.token("zwsbridge.read:house%2D1/in%252F* zwsbridge.read:global/*"))); got.Code != 4403 {
+	connect(t, url+"/in/SUB", byToken(i.token("zwsbridge.read:house%2D1/in%2F*"), zmtp.SUB)).Close()
+	if got := refusal(t, url+"/in/SUB", byToken(i.token("zwsbridge.read:house%2D1/in%252F* zwsbridge.read:global/*"), zmtp.SUB)); got.Code != 4403 {
 		t.Errorf("another domain's token: %v, want 4403", got)
 	}
 	if got := refusal(t, url+"/SUB", zws.DialOptions{SocketType: zmtp.SUB, Security: zmtp.Plain{User: "ann", Password: "x"}, HandshakeTimeout: time.Minute}); got.Code != 4400 {
@@ -152,15 +132,13 @@ func TestTokenAttach(t *testing.T) {
 // TestTokenTopics: subscribing, receiving and sending go as far as the scopes and the
 // route's rules, both.
 func TestTokenTopics(t *testing.T) {
-	devices, stop := publisher(t, "tcp://127.0.0.1:0", zmtp.Message{[]byte("house/ann/temp"), []byte("21")})
-	defer stop()
-	ruled, stop := publisher(t, "tcp://127.0.0.1:0", zmtp.Message{[]byte("house/ann/temp"), []byte("21")})
-	defer stop()
+	devices := publisher(t, zmtp.Message{[]byte("house/ann/temp"), []byte("21")})
+	ruled := publisher(t, zmtp.Message{[]byte("house/ann/temp"), []byte("21")})
 	rules := `allow = [ { user = "*", subscribe = ["house/{claim.groups}/"], send = ["set/{user}/"] } ]`
 	i, url, _ := tokensOnly(t, "", routeTo("/devices", "SUB", devices)+routeTo("/ruled", "SUB", ruled, rules)+
-		routeTo("/strict", "DEALER", native(t, zmtp.ROUTER, zap.NULL, answer(zap.OK)), rules))
+		routeTo("/strict", "DEALER", silent(t, zmtp.ROUTER), rules))
 
-	c := loginBy(t, url+"/devices", zmtp.SUB, i.token("zwsbridge.read:global/devices/house%2F*"))
+	c := connect(t, url+"/devices", byToken(i.token("zwsbridge.read:global/devices/house%2F*"), zmtp.SUB))
 	if err := c.Subscribe([]byte("house/")); err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +151,7 @@ func TestTokenTopics(t *testing.T) {
 		{"what the scope allows and no rule", "/ruled", i.token("zwsbridge.read:*/*", "groups", []string{"bob"}), "house/ann/"},
 		{"what a rule allows and no scope", "/ruled", i.token("zwsbridge.read:global/ruled/house%2Fbob*", "groups", []string{"ann", "bob"}), "house/ann/"},
 	} {
-		c := loginBy(t, url+d.path, zmtp.SUB, d.token)
+		c := connect(t, url+d.path, byToken(d.token, zmtp.SUB))
 		if err := c.Subscribe([]byte(d.topic)); err != nil {
 			t.Fatal(err)
 		}
@@ -181,7 +159,7 @@ func TestTokenTopics(t *testing.T) {
 			t.Errorf("%s: %v, want 4403", d.name, got)
 		}
 	}
-	c = loginBy(t, url+"/ruled", zmtp.SUB, i.token("zwsbridge.read:*/*", "groups", []string{"bob", "ann"}))
+	c = connect(t, url+"/ruled", byToken(i.token("zwsbridge.read:*/*", "groups", []string{"bob", "ann"}), zmtp.SUB))
 	if err := c.Subscribe([]byte("house/ann/")); err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +171,7 @@ func TestTokenTopics(t *testing.T) {
 		"set/bob/x": "zwsbridge.write:*/*",                    // not by the rules
 		"set/ann/y": "zwsbridge.write:global/strict/set%2F*x", // not by the scope
 	} {
-		c := loginBy(t, url+"/strict", zmtp.DEALER, i.token(scope, "groups", []string{"g"}))
+		c := connect(t, url+"/strict", byToken(i.token(scope, "groups", []string{"g"}), zmtp.DEALER))
 		if err := c.Send(zmtp.Message{[]byte(topic)}); err != nil {
 			t.Fatal(err)
 		}
@@ -207,7 +185,7 @@ func TestTokenTopics(t *testing.T) {
 // octets, as 24/ZMTP-PLAIN does: a token that fits has hardly room for a scope, so that to be
 // refused the route, and not the login, shows that it was taken.
 func TestTokenCarriers(t *testing.T) {
-	i, url, _ := tokensOnly(t, "", routeTo("/d", "SUB", native(t, zmtp.PUB, zap.NULL, answer(zap.OK))))
+	i, url, _ := tokensOnly(t, "", routeTo("/d", "SUB", silent(t, zmtp.PUB)))
 	long := i.token("zwsbridge.read:global/d")
 	short, err := i.key.Sign(map[string]any{"iss": "https://idp.example", "aud": "zwsbridge", "sub": "a", "exp": time.Now().Add(time.Hour).Unix()})
 	if err != nil || len(short) > 255 || len(long) <= 255 {
@@ -250,10 +228,9 @@ func TestTokenCarriers(t *testing.T) {
 // TestTokenRenewed: another token of the same user changes the rights of a live session,
 // and a removed key ends the sessions of its tokens.
 func TestTokenRenewed(t *testing.T) {
-	endpoint, stop := publisher(t, "tcp://127.0.0.1:0", zmtp.Message{[]byte("b/temp"), []byte("21")})
-	defer stop()
+	endpoint := publisher(t, zmtp.Message{[]byte("b/temp"), []byte("21")})
 	i, url, b := tokensOnly(t, "", routeTo("/d", "SUB", endpoint))
-	c := loginBy(t, url+"/d", zmtp.SUB, i.token("zwsbridge.read:global/d/a*"))
+	c := connect(t, url+"/d", byToken(i.token("zwsbridge.read:global/d/a*"), zmtp.SUB))
 	if err := c.Renew(i.token("zwsbridge.read:global/d/b*")); err != nil {
 		t.Fatal(err)
 	}
@@ -263,14 +240,14 @@ func TestTokenRenewed(t *testing.T) {
 	if m, err := c.Recv(); err != nil || string(m[0]) != "b/temp" {
 		t.Fatalf("%q, %v", m, err)
 	}
-	none := loginBy(t, url+"/d", zmtp.SUB, i.token("zwsbridge.read:global/d"))
+	none := connect(t, url+"/d", byToken(i.token("zwsbridge.read:global/d"), zmtp.SUB))
 	if err := none.Renew(i.token("zwsbridge.read:global/other")); err != nil {
 		t.Fatal(err)
 	}
 	if got := ended(t, none); got.Code != 4403 {
 		t.Errorf("a renewal that does not allow the route: %v, want 4403", got)
 	}
-	expired := loginBy(t, url+"/d", zmtp.SUB, i.token("zwsbridge.read:global/d"))
+	expired := connect(t, url+"/d", byToken(i.token("zwsbridge.read:global/d"), zmtp.SUB))
 	if err := expired.Renew(i.token("zwsbridge.read:global/d", "exp", time.Now().Add(-time.Second).Unix())); err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +260,7 @@ func TestTokenRenewed(t *testing.T) {
 	var other *zws.Client
 	for { // the folder is read soon
 		var err error
-		if other, err = zws.Dial(t.Context(), url+"/d", byToken(zmtp.SUB, i.token("zwsbridge.read:*/*"))); err == nil {
+		if other, err = zws.Dial(t.Context(), url+"/d", byToken(i.token("zwsbridge.read:*/*"), zmtp.SUB)); err == nil {
 			break
 		}
 		if code := zws.Cause(err).Code; code != 4400 && code != 4429 {
@@ -302,7 +279,7 @@ func TestTokenRenewed(t *testing.T) {
 		t.Errorf("%d sessions left, want that of the other key", len(list))
 	}
 	i.key = first
-	if got := refusal(t, url+"/d", byToken(zmtp.SUB, i.token("zwsbridge.read:*/*"))); got.Code != 4400 {
+	if got := refusal(t, url+"/d", byToken(i.token("zwsbridge.read:*/*"), zmtp.SUB)); got.Code != 4400 {
 		t.Errorf("a new login by it: %v, want 4400", got)
 	}
 }
@@ -310,7 +287,7 @@ func TestTokenRenewed(t *testing.T) {
 // TestTokenNative: a native server that asks on zap.listen hears who it is and until when,
 // and refuses those who may do nothing in its domain.
 func TestTokenNative(t *testing.T) {
-	i, _, _ := tokensOnly(t, `listen = ["ipc://zap"]`, routeTo("/d", "SUB", native(t, zmtp.PUB, zap.NULL, answer(zap.OK)), `domain = "house"`))
+	i, _, _ := tokensOnly(t, `listen = ["ipc://zap"]`, routeTo("/d", "SUB", silent(t, zmtp.PUB), `domain = "house"`))
 	server, err := remote.New(remote.Options{Endpoint: "ipc://" + filepath.Join(filepath.Dir(i.dir), "zap")})
 	if err != nil {
 		t.Fatal(err)

@@ -1,8 +1,6 @@
 package bridge_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,26 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/zwsbridge/zwsbridge/bridge"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zap/htpasswd"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
-
-// ended returns the cause with which the session of c ends.
-func ended(t *testing.T, c *zws.Client) *zws.CloseError {
-	t.Helper()
-	for {
-		if _, err := c.Recv(); err != nil {
-			cause, ok := errors.AsType[*zws.CloseError](err)
-			if !ok {
-				t.Fatalf("the session ended with %v, want a close code", err)
-			}
-			return cause
-		}
-	}
-}
 
 // TestExpiry: a login that has ended is a session that has ended, and a new token of the
 // same user lets it live on.
@@ -49,32 +32,12 @@ func TestExpiry(t *testing.T) {
 		end := fmt.Sprint(time.Now().Add(d).Unix())
 		return &zap.Reply{Status: zap.OK, UserID: user, Metadata: zap.Metadata{{Name: "Expires", Value: end}}}
 	})
-	url, b := start(t, fmt.Sprintf(`
-[zap]
-chain = [ { authn = "tokens" } ]
-[auth.tokens]
-type = "zap"
-endpoint = %q
-[[route]]
-path = "/d"
-socket = "SUB"
-mechanism = "NULL"
-client_mechanisms = ["BEARER"]
-connect = [%q]
-`, handler, native(t, zmtp.PUB, zap.NULL, answer(zap.OK))))
-	login := func(token string) *zws.Client {
-		c, err := zws.Dial(t.Context(), url+"/d", zws.DialOptions{SocketType: zmtp.SUB, Security: zmtp.Bearer{Token: token}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
-		return c
-	}
-	if got := refusal(t, url+"/d", zws.DialOptions{SocketType: zmtp.SUB, Security: zmtp.Bearer{Token: "alice -1m"}}); got.Code != 4401 {
+	url, b := start(t, zapOnly(handler)+routeTo("/d", "SUB", silent(t, zmtp.PUB), `client_mechanisms = ["BEARER"]`))
+	if got := refusal(t, url+"/d", byToken("alice -1m", zmtp.SUB)); got.Code != 4401 {
 		t.Errorf("a login that has ended already: %v, want 4401", got)
 	}
 	for life := 2 * time.Second; ; life *= 2 { // a slow machine needs a longer life to log in
-		c, err := zws.Dial(t.Context(), url+"/d", zws.DialOptions{SocketType: zmtp.SUB, Security: zmtp.Bearer{Token: "alice " + life.String()}})
+		c, err := zws.Dial(t.Context(), url+"/d", byToken("alice "+life.String(), zmtp.SUB))
 		if zws.Cause(err).Code == 4401 && life < time.Hour {
 			continue
 		}
@@ -87,14 +50,14 @@ connect = [%q]
 		}
 		break
 	}
-	c := login("alice 1h")
+	c := connect(t, url+"/d", byToken("alice 1h", zmtp.SUB))
 	if err := c.Renew("bob 1h"); err != nil {
 		t.Fatal(err)
 	}
 	if got := ended(t, c); got.Code != 4401 {
 		t.Errorf("renewal by another user: %v, want 4401", got)
 	}
-	c = login("alice 1h")
+	c = connect(t, url+"/d", byToken("alice 1h", zmtp.SUB))
 	if err := c.Renew("alice 2h"); err != nil {
 		t.Fatal(err)
 	}
@@ -112,18 +75,10 @@ func TestRevoked(t *testing.T) {
 	var file string
 	url, b := startIn(t, func(dir string) string {
 		file = filepath.Join(dir, "users.htpasswd")
-		return usersOnly + fmt.Sprintf("[[route]]\npath = \"/d\"\nsocket = \"SUB\"\nmechanism = \"NULL\"\nconnect = [%q]\n", native(t, zmtp.PUB, zap.NULL, answer(zap.OK)))
+		return usersOnly + routeTo("/d", "SUB", silent(t, zmtp.PUB))
 	})
-	alice, err := dial(t.Context(), url+"/d", "alice", zmtp.SUB)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer alice.Close()
-	bob, err := dial(t.Context(), url+"/d", "bob", zmtp.SUB)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer bob.Close()
+	alice := connect(t, url+"/d", byPassword("alice", zmtp.SUB))
+	bob := connect(t, url+"/d", byPassword("bob", zmtp.SUB))
 	if err := htpasswd.Set(file, "alice", "another"); err != nil {
 		t.Fatal(err)
 	}
@@ -144,34 +99,14 @@ func TestRevoked(t *testing.T) {
 // TestReload: rules change under a live session, a route whose backends change ends it, and
 // a configuration that cannot be used changes nothing.
 func TestReload(t *testing.T) {
-	one, two := native(t, zmtp.PUB, zap.NULL, answer(zap.OK)), native(t, zmtp.PUB, zap.NULL, answer(zap.OK))
-	var file string
-	text := func(endpoint, allow string) string {
-		return usersOnly + fmt.Sprintf("[[route]]\npath = \"/d\"\nsocket = \"SUB\"\nmechanism = \"NULL\"\nconnect = [%q]\nallow = [%s]\n", endpoint, allow)
+	one, two := silent(t, zmtp.PUB), silent(t, zmtp.PUB)
+	text := func(endpoint, rule string) string {
+		return usersOnly + routeTo("/d", "SUB", endpoint, "allow = [ { "+rule+" } ]")
 	}
-	url, b := startIn(t, func(dir string) string {
-		file = filepath.Join(dir, "bridge.toml")
-		return text(one, `{ user = "*", subscribe = ["a/", "b/"] }`)
-	})
-	reload := func(s string) {
-		t.Helper()
-		if err := os.WriteFile(file, []byte(s), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		c, faults := bridge.Load(file)
-		if err := faults.Err(); err != nil {
-			t.Fatal(err)
-		}
-		if err := b.Reload(c); err != nil {
-			t.Fatal(err)
-		}
-	}
-	alice, err := dial(t.Context(), url+"/d", "alice", zmtp.SUB)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer alice.Close()
-	reload(text(one, `{ user = "*", subscribe = ["b/"] }`))
+	var dir string
+	url, b := startIn(t, func(d string) string { dir = d; return text(one, `user = "*", subscribe = ["a/", "b/"]`) })
+	alice := connect(t, url+"/d", byPassword("alice", zmtp.SUB))
+	reload(t, b, dir, text(one, `user = "*", subscribe = ["b/"]`))
 	if err := alice.Subscribe([]byte("b/")); err != nil {
 		t.Fatal(err)
 	}
@@ -181,64 +116,24 @@ func TestReload(t *testing.T) {
 	if got := ended(t, alice); got.Code != 4403 {
 		t.Errorf("a subscription that the new rules do not allow: %v, want 4403", got)
 	}
-	if alice, err = dial(t.Context(), url+"/d", "alice", zmtp.SUB); err != nil {
-		t.Fatal(err)
-	}
-	defer alice.Close()
-	reload(text(two, `{ user = "*", subscribe = ["b/"] }`))
+	alice = connect(t, url+"/d", byPassword("alice", zmtp.SUB))
+	reload(t, b, dir, text(two, `user = "*", subscribe = ["b/"]`))
 	if got := ended(t, alice); got.Code != 1001 {
 		t.Errorf("a route with other backends: %v, want 1001", got)
 	}
-	if alice, err = dial(t.Context(), url+"/d", "alice", zmtp.SUB); err != nil {
-		t.Fatal(err)
-	}
-	defer alice.Close()
-	reload(text(two, `{ user = "bob", subscribe = ["b/"] }`))
+	alice = connect(t, url+"/d", byPassword("alice", zmtp.SUB))
+	reload(t, b, dir, text(two, `user = "bob", subscribe = ["b/"]`))
 	if got := ended(t, alice); got.Code != 4403 {
 		t.Errorf("a user whom no rule names any more: %v, want 4403", got)
-	}
-}
-
-// publisher listens as a PUB and publishes without end, at the endpoint if it names one.
-func publisher(t *testing.T, endpoint string, m zmtp.Message) (at string, stop func()) {
-	t.Helper()
-	l, err := zmtp.Listen(endpoint, zap.NULL, nativeSecurity(answer(zap.OK)), zmtp.ListenOptions{Options: zmtp.Options{SocketType: zmtp.PUB, WriteTimeout: time.Minute}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		c, err := l.Accept()
-		if err != nil {
-			return
-		}
-		defer c.Close()
-		defer context.AfterFunc(ctx, func() { c.Close() })()
-		if _, err := c.ReadMessage(); err != nil { // the subscription
-			return
-		}
-		for ctx.Err() == nil && c.Write(m) == nil {
-		}
-	}()
-	return l.Endpoint(), func() {
-		cancel()
-		l.Close()
-		<-done
 	}
 }
 
 // TestLostAndFound: a backend that goes away and comes back costs no session, and the
 // subscriptions are there again.
 func TestLostAndFound(t *testing.T) {
-	endpoint, stop := publisher(t, "tcp://127.0.0.1:0", zmtp.Message{[]byte("a"), []byte("before")})
-	url, _ := start(t, usersOnly+fmt.Sprintf("[[route]]\npath = \"/d\"\nsocket = \"SUB\"\nmechanism = \"NULL\"\nconnect = [%q]\n", endpoint))
-	c, err := dial(t.Context(), url+"/d", "alice", zmtp.SUB)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	endpoint, stop := listenAt(t, "tcp://127.0.0.1:0", zmtp.PUB, zap.NULL, answer(zap.OK), publish(message("a", "before")))
+	url, _ := start(t, usersOnly+routeTo("/d", "SUB", endpoint))
+	c := connect(t, url+"/d", byPassword("alice", zmtp.SUB))
 	if err := c.Subscribe([]byte("a")); err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +141,7 @@ func TestLostAndFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop()
-	_, stop = publisher(t, endpoint, zmtp.Message{[]byte("a"), []byte("after")})
+	_, stop = listenAt(t, endpoint, zmtp.PUB, zap.NULL, answer(zap.OK), publish(message("a", "after")))
 	defer stop()
 	for {
 		m, err := c.Recv()
@@ -261,22 +156,9 @@ func TestLostAndFound(t *testing.T) {
 
 // TestTooSlow: a client that does not read is told so, or told what it has lost.
 func TestTooSlow(t *testing.T) {
-	endpoint, stop := publisher(t, "tcp://127.0.0.1:0", zmtp.Message{[]byte("a"), make([]byte, 1000)})
-	defer stop()
-	url, _ := start(t, usersOnly+fmt.Sprintf(`
-[[route]]
-path = "/disconnect"
-socket = "SUB"
-mechanism = "NULL"
-connect = [%[1]q]
-high_water_mark = 10
-on_full = "disconnect"
-`, endpoint))
-	c, err := dial(t.Context(), url+"/disconnect", "alice", zmtp.SUB)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	url, _ := start(t, usersOnly+routeTo("/d", "SUB", publisher(t, zmtp.Message{[]byte("a"), make([]byte, 1000)}),
+		"high_water_mark = 10", `on_full = "disconnect"`))
+	c := connect(t, url+"/d", byPassword("alice", zmtp.SUB))
 	if err := c.Subscribe([]byte("a")); err != nil {
 		t.Fatal(err)
 	}
@@ -291,13 +173,9 @@ func TestAdmin(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "token"), []byte("an admin token\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return usersOnly + fmt.Sprintf("[admin]\ntoken_file = \"token\"\n[[route]]\npath = \"/d\"\nsocket = \"SUB\"\nmechanism = \"NULL\"\nconnect = [%q]\n", native(t, zmtp.PUB, zap.NULL, answer(zap.OK)))
+		return usersOnly + "[admin]\ntoken_file = \"token\"\n" + routeTo("/d", "SUB", silent(t, zmtp.PUB))
 	})
-	alice, err := dial(t.Context(), url+"/d", "alice", zmtp.SUB)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer alice.Close()
+	alice := connect(t, url+"/d", byPassword("alice", zmtp.SUB))
 	admin := httptest.NewServer(b.AdminHandler())
 	defer admin.Close()
 	(&operator{t: t, admin: admin.URL}).counted("/d")

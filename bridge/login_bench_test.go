@@ -1,19 +1,15 @@
 package bridge_test
 
 import (
-	"fmt"
 	"testing"
 
-	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 // BenchmarkLogin is a whole login by PLAIN, from the TCP connect to READY and the close,
 // with the ZAP chain's answer from its cache. Client and bridge share the machine.
 func BenchmarkLogin(b *testing.B) {
-	endpoint := native(b, zmtp.PUB, zap.NULL, answer(zap.OK))
-	url, _ := startIn(b, func(string) string {
-		return fmt.Sprintf(`
+	url, _ := start(b, `
 [server]
 max_connections = 100000
 [zap]
@@ -22,13 +18,7 @@ chain = [ { authn = "users" } ]
 [auth.users]
 type = "htpasswd"
 file = "users.htpasswd"
-[[route]]
-path = "/d"
-socket = "SUB"
-mechanism = "NULL"
-connect = [%q]
-`, endpoint)
-	})
+`+routeTo("/d", "SUB", silent(b, zmtp.PUB)))
 	b.ResetTimer()
 	b.RunParallel(func(p *testing.PB) {
 		for p.Next() {

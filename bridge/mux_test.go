@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge"
 	"github.com/zwsbridge/zwsbridge/zap"
@@ -17,104 +15,19 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-func dialMux(t *testing.T, url, user string) *zws.MuxClient {
-	t.Helper()
-	m, err := zws.DialMux(t.Context(), url, zws.DialOptions{
-		Security: zmtp.Plain{User: user, Password: user + "'s secret"}, HandshakeTimeout: time.Minute,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { m.Close() })
-	return m
-}
-
-func openMux(t *testing.T, m *zws.MuxClient, o zws.ChannelOptions) *zws.MuxChannel {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a hang is a failure
-	defer cancel()
-	c, err := m.Open(ctx, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-// echoRouter listens as a ROUTER that sends back what it gets.
-func echoRouter(t *testing.T) string {
-	t.Helper()
-	l, err := zmtp.Listen("tcp://127.0.0.1:0", zap.NULL, nativeSecurity(answer(zap.OK)), zmtp.ListenOptions{Options: zmtp.Options{SocketType: zmtp.ROUTER}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			running.Go(func() {
-				defer c.Close()
-				for {
-					m, err := c.ReadMessage()
-					if err != nil || c.Write(m) != nil {
-						return
-					}
-				}
-			})
-		}
-	})
-	t.Cleanup(func() { l.Close(); running.Wait() })
-	return l.Endpoint()
-}
-
 // muxBridge has a route that floods, two that echo, one of another domain and one whose
 // backend refuses.
 func muxBridge(t *testing.T) (url string, b *bridge.Bridge) {
 	t.Helper()
-	endpoint, stop := publisher(t, "tcp://127.0.0.1:0", zmtp.Message{[]byte("a"), make([]byte, 1000)})
-	t.Cleanup(stop)
 	router := echoRouter(t)
-	return start(t, usersOnly+fmt.Sprintf(`
-[[route]]
-path = "/flood"
-socket = "SUB"
-mechanism = "NULL"
-connect = [%[1]q]
-allow = [ { user = "*", subscribe = ["a"] } ]
-[[route]]
-path = "/control"
-socket = "DEALER"
-mechanism = "NULL"
-connect = [%[2]q]
-allow = [ { user = "*", send = ["house/{user}/"] } ]
-[[route]]
-path = "/pair"
-socket = "DEALER"
-mechanism = "NULL"
-connect = [%[2]q]
-routing_id = "client"
-[[route]]
-path = "/elsewhere"
-socket = "DEALER"
-mechanism = "NULL"
-domain = "elsewhere"
-connect = [%[2]q]
-[[route]]
-path = "/token"
-socket = "DEALER"
-mechanism = "NULL"
-client_mechanisms = ["BEARER"]
-connect = [%[2]q]
-[[route]]
-path = "/refused"
-socket = "DEALER"
-connect = [%[3]q]
-mechanism = "PLAIN"
-username = "bridge"
-password_file = "users.htpasswd"
-`, endpoint, router, native(t, zmtp.ROUTER, zap.PLAIN, answer(zap.Refused))))
+	return start(t, usersOnly+
+		routeTo("/flood", "SUB", publisher(t, zmtp.Message{[]byte("a"), make([]byte, 1000)}), `allow = [ { user = "*", subscribe = ["a"] } ]`)+
+		routeTo("/control", "DEALER", router, `allow = [ { user = "*", send = ["house/{user}/"] } ]`)+
+		routeTo("/pair", "DEALER", router, `routing_id = "client"`)+
+		routeTo("/elsewhere", "DEALER", router, `domain = "elsewhere"`)+
+		routeTo("/token", "DEALER", router, `client_mechanisms = ["BEARER"]`)+
+		routeTo("/refused", "DEALER", native(t, zmtp.ROUTER, zap.PLAIN, answer(zap.Refused)),
+			`mechanism = "PLAIN"`, `username = "bridge"`, `password_file = "users.htpasswd"`))
 }
 
 // TestMux: one login, sockets on several routes, each with its own rights; what is refused
@@ -243,48 +156,20 @@ func TestMuxKick(t *testing.T) {
 // TestMuxReload: changed rules and routes end the channels that they concern and no other;
 // a user who is no more loses the connection.
 func TestMuxReload(t *testing.T) {
-	router, users := echoRouter(t), ""
-	var file string
-	text := func(allow, more string) string {
-		return usersOnly + fmt.Sprintf(`
-[[route]]
-path = "/one"
-socket = "DEALER"
-mechanism = "NULL"
-connect = [%[1]q]
-[[route]]
-path = "/two"
-socket = "DEALER"
-mechanism = "NULL"
-connect = [%[1]q]
-allow = [ { user = %[2]q, send = ["#"] } ]
-[[route]]
-path = "/three"
-socket = "DEALER"
-mechanism = "NULL"
-connect = [%[1]q]
-%[3]s
-`, router, allow, more)
+	router := echoRouter(t)
+	text := func(allowed, more string) string {
+		return usersOnly + routeTo("/one", "DEALER", router) +
+			routeTo("/two", "DEALER", router, fmt.Sprintf(`allow = [ { user = %q, send = ["#"] } ]`, allowed)) +
+			routeTo("/three", "DEALER", router, more)
 	}
-	url, b := startIn(t, func(dir string) string {
-		file, users = filepath.Join(dir, "bridge.toml"), filepath.Join(dir, "users.htpasswd")
-		return text("alice", "")
-	})
+	var dir string
+	url, b := startIn(t, func(d string) string { dir = d; return text("alice", "") })
 	m := dialMux(t, url+"/one", "alice")
 	channels := map[string]*zws.MuxChannel{}
 	for _, route := range []string{"/one", "/two", "/three"} {
 		channels[route] = openMux(t, m, zws.ChannelOptions{Route: route})
 	}
-	if err := os.WriteFile(file, []byte(text("bob", "high_water_mark = 7")), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c, faults := bridge.Load(file)
-	if err := faults.Err(); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.Reload(c); err != nil {
-		t.Fatal(err)
-	}
+	reload(t, b, dir, text("bob", "high_water_mark = 7"))
 	for route, want := range map[string]zws.Code{"/two": 4403, "/three": 1001} {
 		if _, err := channels[route].Recv(); zws.Cause(err).Code != want {
 			t.Errorf("%s ended with %v, want %d", route, err, want)
@@ -296,7 +181,7 @@ connect = [%[1]q]
 	if got, err := channels["/one"].Recv(); err != nil || string(got[0]) != "still here" {
 		t.Fatalf("%q, %v", got, err)
 	}
-	if err := htpasswd.Set(users, "alice", "another"); err != nil {
+	if err := htpasswd.Set(filepath.Join(dir, "users.htpasswd"), "alice", "another"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := channels["/one"].Recv(); zws.Cause(err).Code != 4401 {
@@ -316,14 +201,7 @@ func TestMuxClientCredentials(t *testing.T) {
 		logins <- user + "/" + password
 		return &zap.Reply{Status: zap.OK}, nil
 	})
-	url, _ := start(t, usersOnly+fmt.Sprintf(`
-[[route]]
-path = "/d"
-socket = "DEALER"
-mechanism = "PLAIN"
-credentials = "client"
-connect = [%q]
-`, endpoint))
+	url, _ := start(t, usersOnly+routeTo("/d", "DEALER", endpoint, `mechanism = "PLAIN"`, `credentials = "client"`))
 	openMux(t, dialMux(t, url+"/d", "alice"), zws.ChannelOptions{Route: "/d"})
 	if got := <-logins; got != "alice/alice's secret" {
 		t.Errorf("the backend saw %s", got)
@@ -335,23 +213,11 @@ func TestMuxRenewal(t *testing.T) {
 	handler := native27(t, func(req *zap.Request) *zap.Reply {
 		return &zap.Reply{Status: zap.OK, UserID: "alice", Metadata: zap.Metadata{{Name: "Send", Value: string(req.Credentials[0])}}}
 	})
-	url, _ := start(t, fmt.Sprintf(`
-[zap]
-chain = [ { authn = "tokens" } ]
-[auth.tokens]
-type = "zap"
-endpoint = %q
-[[route]]
-path = "/d"
-socket = "DEALER"
-mechanism = "NULL"
-client_mechanisms = ["BEARER"]
-connect = [%q]
-`, handler, echoRouter(t)))
+	url, _ := start(t, zapOnly(handler)+routeTo("/d", "DEALER", echoRouter(t), `client_mechanisms = ["BEARER"]`))
 	renewed := make(chan zws.Notice, 1)
-	m, err := zws.DialMux(t.Context(), url+"/d", zws.DialOptions{
-		Security: zmtp.Bearer{Token: "a/# b/#"}, Notice: func(n zws.Notice) { renewed <- n },
-	})
+	o := byToken("a/# b/#", "")
+	o.Notice = func(n zws.Notice) { renewed <- n }
+	m, err := zws.DialMux(t.Context(), url+"/d", o)
 	if err != nil {
 		t.Fatal(err)
 	}

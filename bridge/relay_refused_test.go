@@ -72,12 +72,8 @@ func TestRelayRefused(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			url, _ := start(t, usersOnly+relayRoute("DEALER", tc.endpoint(t))+
-				fmt.Sprintf("[[route]]\npath = \"/good\"\nsocket = \"DEALER\"\nconnect = [%q]\n", echoRouter(t)))
-			good, err := dial(t.Context(), url+"/good", "alice", zmtp.DEALER)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer good.Close()
+				routeTo("/good", "DEALER", echoRouter(t)))
+			good := connect(t, url+"/good", byPassword("alice", zmtp.DEALER))
 			for _, way := range relayCases {
 				t.Run(way.name, func(t *testing.T) {
 					c, err := way.dial(t, url, tc.inner, zmtp.DEALER)

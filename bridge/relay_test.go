@@ -2,7 +2,6 @@ package bridge_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -24,61 +23,13 @@ func basic(user string) http.Header {
 }
 
 // relayRoute is a route at "/relay".
-func relayRoute(socket, endpoint string, lines ...string) string {
-	return fmt.Sprintf("[[route]]\npath = \"/relay\"\nrelay = true\nsocket = %q\nconnect = [%q]\nconnect_timeout = \"500ms\"\n%s\n",
-		socket, endpoint, strings.Join(lines, "\n"))
+func relayRoute(socket zmtp.SocketType, endpoint string, lines ...string) string {
+	return routeTo("/relay", socket, endpoint, append(lines, "relay = true", `connect_timeout = "500ms"`)...)
 }
 
 // keyed is a client's CURVE login at the peers of these tests.
 func keyed(serverKey [32]byte) zmtp.Curve {
 	return zmtp.Curve{Public: bridgeKey.Public, Secret: bridgeKey.Secret, ServerKey: serverKey}
-}
-
-// known lets in who has the key that keyed has, or the password that is asked for here.
-func known(_ context.Context, r *zap.Request) (*zap.Reply, error) {
-	switch r.Mechanism {
-	case zap.CURVE:
-		if bytes.Equal(r.Credentials[0], bridgeKey.Public[:]) {
-			return &zap.Reply{Status: zap.OK, UserID: "bridge"}, nil
-		}
-	case zap.PLAIN:
-		if string(r.Credentials[0])+string(r.Credentials[1]) == "lampswitch" {
-			return &zap.Reply{Status: zap.OK, UserID: "lamp"}, nil
-		}
-	case zap.NULL:
-		return &zap.Reply{Status: zap.OK}, nil
-	}
-	return &zap.Reply{Status: zap.Refused}, nil
-}
-
-// echoPeer listens as a peer of the given type that sends back what it gets.
-func echoPeer(t *testing.T, as zmtp.SocketType, m zap.Mechanism) string {
-	t.Helper()
-	o := zmtp.Options{SocketType: as, Limits: zmtp.Limits{Frame: 4 << 20, Message: 4 << 20}}
-	l, err := zmtp.Listen("tcp://127.0.0.1:0", m, nativeSecurity(known), zmtp.ListenOptions{Options: o})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			running.Go(func() {
-				defer c.Close()
-				for {
-					m, err := c.ReadMessage()
-					if err != nil || c.Write(m) != nil {
-						return
-					}
-				}
-			})
-		}
-	})
-	t.Cleanup(func() { l.Close(); running.Wait() })
-	return l.Endpoint()
 }
 
 // relayClient is what the two kinds of clients have in common.
@@ -155,7 +106,7 @@ func TestRelay(t *testing.T) {
 // TestRelayMux: a channel is opened as what the route is, and one relay beside others.
 func TestRelayMux(t *testing.T) {
 	url, _ := start(t, usersOnly+relayRoute("DEALER", echoPeer(t, zmtp.ROUTER, zap.CURVE))+
-		fmt.Sprintf("[[route]]\npath = \"/control\"\nsocket = \"DEALER\"\nconnect = [%q]\n", echoRouter(t)))
+		routeTo("/control", "DEALER", echoRouter(t)))
 	m := dialMux(t, url+"/control", "alice")
 	for name, open := range map[string]func() error{
 		"a relay as any other": func() error {
@@ -201,28 +152,14 @@ func TestRelayMux(t *testing.T) {
 // TestRelayLost: what the backend has said last still comes, and then the session ends: who
 // comes again logs in again.
 func TestRelayLost(t *testing.T) {
-	l, err := zmtp.Listen("tcp://127.0.0.1:0", zap.CURVE, nativeSecurity(known), zmtp.ListenOptions{Options: zmtp.Options{SocketType: zmtp.PUSH}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
+	endpoint := listen(t, zmtp.PUSH, zap.CURVE, known, func(c *zmtp.Conn) {
+		for i := range 500 {
+			if c.Write(zmtp.Message{fmt.Append(nil, i), make([]byte, 100)}) != nil {
+				t.Error("the bridge has closed the connection")
 			}
-			for i := range 500 {
-				if c.Write(zmtp.Message{fmt.Append(nil, i), make([]byte, 100)}) != nil {
-					t.Error("the bridge has closed the connection")
-				}
-			}
-			c.Close()
 		}
 	})
-	defer running.Wait()
-	defer l.Close()
-	url, _ := start(t, usersOnly+relayRoute("PULL", l.Endpoint(), "high_water_mark = 10"))
+	url, _ := start(t, usersOnly+relayRoute("PULL", endpoint, "high_water_mark = 10"))
 	for _, way := range relayCases {
 		t.Run(way.name, func(t *testing.T) {
 			c, err := way.dial(t, url, keyed(nativeKey.Public), zmtp.PULL)
@@ -268,23 +205,13 @@ func TestRelayRights(t *testing.T) {
 // frames dropped or kept without bound, and both can be ended.
 func TestRelayBackpressure(t *testing.T) {
 	accepted := make(chan *zmtp.Conn, 1)
-	l, err := zmtp.Listen("tcp://127.0.0.1:0", zap.NULL, nativeSecurity(known), zmtp.ListenOptions{Options: zmtp.Options{SocketType: zmtp.PAIR}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			accepted <- c
-		}
+	endpoint := listen(t, zmtp.PAIR, zap.NULL, known, func(c *zmtp.Conn) {
+		accepted <- c
+		<-t.Context().Done()
 	})
+	url, b := start(t, usersOnly+relayRoute("PAIR", endpoint, "high_water_mark = 10"))
+	var running sync.WaitGroup
 	defer running.Wait()
-	defer l.Close()
-	url, b := start(t, usersOnly+relayRoute("PAIR", l.Endpoint(), "high_water_mark = 10"))
 	c, err := relayCases[0].dial(t, url, zmtp.Null{}, zmtp.PAIR)
 	if err != nil {
 		t.Fatal(err)

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/zwsbridge/zwsbridge/zap"
@@ -71,36 +70,22 @@ func TestRelayVersions(t *testing.T) {
 // TestRelaySubscribed: a publisher in front hears what a subscriber behind wants, whichever
 // version the two speak.
 func TestRelaySubscribed(t *testing.T) {
-	l, err := zmtp.Listen("tcp://127.0.0.1:0", zap.CURVE, nativeSecurity(known), zmtp.ListenOptions{Options: zmtp.Options{SocketType: zmtp.SUB}})
-	if err != nil {
-		t.Fatal(err)
-	}
 	heard := make(chan zmtp.Message, 1)
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			if err := c.Subscribe([]byte("a")); err != nil {
-				t.Error(err)
-			}
-			m, err := c.ReadMessage()
-			if err != nil {
-				t.Error(err)
-			}
-			if err := c.Cancel([]byte("a")); err != nil {
-				t.Error(err)
-			}
-			heard <- m
-			_, _ = c.ReadMessage() // the end
-			c.Close()
+	endpoint := listen(t, zmtp.SUB, zap.CURVE, known, func(c *zmtp.Conn) {
+		if err := c.Subscribe([]byte("a")); err != nil {
+			t.Error(err)
 		}
+		m, err := c.ReadMessage()
+		if err != nil {
+			t.Error(err)
+		}
+		if err := c.Cancel([]byte("a")); err != nil {
+			t.Error(err)
+		}
+		heard <- m
+		_, _ = c.ReadMessage() // the end
 	})
-	defer running.Wait()
-	defer l.Close()
-	url, _ := start(t, usersOnly+relayRoute("PUB", l.Endpoint()))
+	url, _ := start(t, usersOnly+relayRoute("PUB", endpoint))
 	for _, way := range relayCases {
 		t.Run(way.name, func(t *testing.T) {
 			c, err := way.dial(t, url, keyed(nativeKey.Public), zmtp.PUB)

@@ -6,63 +6,15 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/zwsbridge/zwsbridge/bridge"
-	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
-
-// peer is a native ZeroMQ peer that notes what arrives, and answers with what it got.
-type peer struct {
-	endpoint string
-	messages chan zmtp.Message
-	ids      chan string // the routing id of each that connects
-}
-
-func peering(t *testing.T, as zmtp.SocketType) *peer {
-	t.Helper()
-	l, err := zmtp.Listen("tcp://127.0.0.1:0", zap.NULL, nativeSecurity(answer(zap.OK)), zmtp.ListenOptions{Options: zmtp.Options{SocketType: as}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &peer{l.Endpoint(), make(chan zmtp.Message, 1000), make(chan string, 1000)}
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			p.ids <- string(c.Peer().RoutingID())
-			running.Go(func() {
-				defer c.Close()
-				for {
-					m, err := c.ReadMessage()
-					if err != nil {
-						return
-					}
-					p.messages <- m
-					if as == zmtp.PULL || as == zmtp.SUB {
-						continue
-					}
-					if c.Write(m) != nil {
-						return
-					}
-				}
-			})
-		}
-	})
-	t.Cleanup(func() { l.Close(); running.Wait() })
-	return p
-}
 
 // httpService speaks rabbitmq_auth_backend_http: the password is the name in capitals, and
 // what is asked beyond that is decided by allows.
@@ -126,30 +78,6 @@ func as(user string, t zmtp.SocketType) zws.DialOptions {
 	return zws.DialOptions{SocketType: t, Security: zmtp.Plain{User: user, Password: strings.ToUpper(user)}, HandshakeTimeout: time.Minute}
 }
 
-func connect(t *testing.T, url string, o zws.DialOptions) *zws.Client {
-	t.Helper()
-	c, err := zws.Dial(t.Context(), url, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return c
-}
-
-// closed waits for the end of a session and returns its code.
-func closed(t *testing.T, c *zws.Client) zws.Code {
-	t.Helper()
-	for {
-		if _, err := c.Recv(); err != nil {
-			cause, ok := errors.AsType[*zws.CloseError](err)
-			if !ok {
-				t.Fatalf("the session ended with %v, want a close code", err)
-			}
-			return cause.Code
-		}
-	}
-}
-
 // TestHTTPService: a service that was written for RabbitMQ decides on logins, routes,
 // subscriptions and messages.
 func TestHTTPService(t *testing.T) {
@@ -166,8 +94,8 @@ func TestHTTPService(t *testing.T) {
 	})
 	router := peering(t, zmtp.ROUTER)
 	routes := ""
-	for _, path := range []string{"dealer", "view", "closed"} {
-		routes += fmt.Sprintf("[[route]]\npath = \"/%s\"\nsocket = \"DEALER\"\nconnect = [%q]\n", path, router.endpoint)
+	for _, path := range []string{"/dealer", "/view", "/closed"} {
+		routes += routeTo(path, "DEALER", router.endpoint)
 	}
 	url, _ := start(t, `
 [zap]
@@ -177,22 +105,10 @@ chain = [ { authn = "app" }, { authn = "users", authz = ["app"] } ]
 [auth.users]
 type = "htpasswd"
 file = "users.htpasswd"
-`+s.config()+routes+fmt.Sprintf(`
-[[route]]
-path = "/sub"
-socket = "SUB"
-connect = [%[1]q]
-[[route]]
-path = "/ruled"
-socket = "DEALER"
-connect = [%[2]q]
-allow = [ { user = "*", send = ["alice/a"] } ]
-[[route]]
-path = "/elsewhere"
-domain = "office"
-socket = "DEALER"
-connect = [%[2]q]
-`, native(t, zmtp.PUB, zap.NULL, answer(zap.OK)), router.endpoint))
+`+s.config()+routes+
+		routeTo("/sub", "SUB", silent(t, zmtp.PUB))+
+		routeTo("/ruled", "DEALER", router.endpoint, `allow = [ { user = "*", send = ["alice/a"] } ]`)+
+		routeTo("/elsewhere", "DEALER", router.endpoint, `domain = "office"`))
 
 	t.Run("refused", func(t *testing.T) {
 		for _, tc := range []struct {
@@ -223,11 +139,11 @@ connect = [%[2]q]
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := connect(t, url+tc.path, as("alice", zmtp.DEALER))
-			if err := c.Send(frames(tc.topic, "x")); err != nil {
+			if err := c.Send(message(tc.topic, "x")); err != nil {
 				t.Fatal(err)
 			}
 			if tc.code != 0 {
-				if got := closed(t, c); got != tc.code {
+				if got := ended(t, c).Code; got != tc.code {
 					t.Errorf("got %d, want %d", got, tc.code)
 				}
 			} else if m, err := c.Recv(); err != nil || string(m[0]) != tc.topic {
@@ -240,7 +156,7 @@ connect = [%[2]q]
 		if err := errors.Join(c.Subscribe([]byte("alice/")), c.Subscribe([]byte(""))); err != nil {
 			t.Fatal(err)
 		}
-		if got := closed(t, c); got != 4403 {
+		if got := ended(t, c).Code; got != 4403 {
 			t.Errorf("got %d, want 4403", got)
 		}
 	})
@@ -248,10 +164,10 @@ connect = [%[2]q]
 		o := as("bob", zmtp.DEALER)
 		o.Security = zmtp.Plain{User: "bob", Password: "bob's secret"}
 		c := connect(t, url+"/dealer", o)
-		if err := errors.Join(c.Send(frames("bob/a")), c.Send(frames("alice/a"))); err != nil {
+		if err := errors.Join(c.Send(message("bob/a")), c.Send(message("alice/a"))); err != nil {
 			t.Fatal(err)
 		}
-		if got := closed(t, c); got != 4403 {
+		if got := ended(t, c).Code; got != 4403 {
 			t.Errorf("got %d, want 4403", got)
 		}
 	})
@@ -259,7 +175,7 @@ connect = [%[2]q]
 		c := connect(t, url+"/dealer", as("carol", zmtp.DEALER))
 		before := s.topics.Load()
 		for range 100 {
-			if err := c.Send(frames("carol/a")); err != nil {
+			if err := c.Send(message("carol/a")); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := c.Recv(); err != nil {
@@ -277,21 +193,13 @@ connect = [%[2]q]
 		if got := refusal(t, url+"/dealer", as("alice", zmtp.DEALER)); got.Code != 4300 || got.Status != 0 {
 			t.Errorf("a login: %v, want 4300 without ERROR", got)
 		}
-		if err := c.Send(frames("dave/new")); err != nil {
+		if err := c.Send(message("dave/new")); err != nil {
 			t.Fatal(err)
 		}
-		if got := closed(t, c); got != 4300 {
+		if got := ended(t, c).Code; got != 4300 {
 			t.Errorf("a message: %d, want 4300", got)
 		}
 	})
-}
-
-func frames(text ...string) zmtp.Message {
-	var m zmtp.Message
-	for _, f := range text {
-		m = append(m, []byte(f))
-	}
-	return m
 }
 
 // TestLoginStorm: while more logins than there are connections to the service wait for it,
@@ -303,13 +211,13 @@ func TestLoginStorm(t *testing.T) {
 [zap]
 timeout = "1m"
 chain = [ { authn = "app" } ]
-`+s.config()+fmt.Sprintf("[[route]]\npath = \"/d\"\nsocket = \"DEALER\"\nconnect = [%q]\n", peering(t, zmtp.ROUTER).endpoint))
+`+s.config()+routeTo("/d", "DEALER", echoRouter(t)))
 	in := connect(t, url+"/d", as("alice", zmtp.DEALER))
 
 	eve := connect(t, url+"/d", as("eve", zmtp.DEALER))
 	hold := make(chan struct{})
 	s.stuck.Store(&hold)
-	if err := eve.Send(frames("topic")); err != nil {
+	if err := eve.Send(message("topic")); err != nil {
 		t.Fatal(err)
 	}
 	s.holding.Store(&hold)
@@ -325,7 +233,7 @@ chain = [ { authn = "app" } ]
 		})
 	}
 	for i := range 200 {
-		if err := in.Send(frames(fmt.Sprint("topic ", i))); err != nil {
+		if err := in.Send(message(fmt.Sprint("topic ", i))); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := in.Recv(); err != nil {
@@ -339,27 +247,6 @@ chain = [ { authn = "app" } ]
 	}
 }
 
-// read loads another configuration beside the same files.
-func read(t *testing.T, dir, text string) *bridge.Config {
-	t.Helper()
-	file := filepath.Join(dir, "bridge.toml")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c, faults := bridge.Load(file)
-	if err := faults.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-func reload(t *testing.T, b *bridge.Bridge, dir, text string) {
-	t.Helper()
-	if err := b.Reload(read(t, dir, text)); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // TestReloadHTTPService: a reload that leaves the service as it is asks nobody anew; one
 // that replaces it ends the sessions that it has let in, which then come again.
 func TestReloadHTTPService(t *testing.T) {
@@ -368,14 +255,14 @@ func TestReloadHTTPService(t *testing.T) {
 	router := peering(t, zmtp.ROUTER)
 	config := func(s *httpService, drain string) string {
 		return fmt.Sprintf("[server]\ndrain = %q\n[zap]\ntimeout = \"1m\"\nchain = [ { authn = \"app\" } ]\n", drain) +
-			s.config() + fmt.Sprintf("[[route]]\npath = \"/d\"\nsocket = \"DEALER\"\nconnect = [%q]\n", router.endpoint)
+			s.config() + routeTo("/d", "DEALER", router.endpoint)
 	}
 	var dir string
 	url, b := startIn(t, func(d string) string { dir = d; return config(first, "1s") })
 	c := connect(t, url+"/d", as("alice", zmtp.DEALER))
 	send := func() {
 		t.Helper()
-		if err := c.Send(frames("a")); err != nil {
+		if err := c.Send(message("a")); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := c.Recv(); err != nil {
@@ -400,7 +287,7 @@ bind_domain = "devices"
 	}
 	send()
 	reload(t, b, dir, config(second, "2s"))
-	if got := closed(t, c); got != 4300 {
+	if got := ended(t, c).Code; got != 4300 {
 		t.Errorf("got %d, want 4300", got)
 	}
 	c = connect(t, url+"/d", as("alice", zmtp.DEALER))

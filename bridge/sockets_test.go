@@ -10,23 +10,6 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// message makes a message of texts.
-func message(frames ...string) zmtp.Message {
-	m := make(zmtp.Message, len(frames))
-	for i, f := range frames {
-		m[i] = []byte(f)
-	}
-	return m
-}
-
-func texts(m zmtp.Message) []string {
-	list := make([]string, len(m))
-	for i, f := range m {
-		list[i] = string(f)
-	}
-	return list
-}
-
 // step is one message of a conversation: what one side sends and the other receives.
 type step struct {
 	fromClient  bool
@@ -103,12 +86,8 @@ func TestSockets(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer l.Close()
-			url, _ := start(t, usersOnly+fmt.Sprintf("[[route]]\npath = \"/d\"\nsocket = %q\nmechanism = \"NULL\"\nconnect = [%q]\n", tc.socket, l.Endpoint()))
-			c, err := dial(t.Context(), url+"/d", "alice", tc.client)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
+			url, _ := start(t, usersOnly+routeTo("/d", tc.socket, l.Endpoint()))
+			c := connect(t, url+"/d", byPassword("alice", tc.client))
 			device, err := l.Accept()
 			if err != nil {
 				t.Fatal(err)
@@ -176,11 +155,7 @@ connect_timeout = "1m"
 				t.Fatal(err)
 			}
 			defer device.Close()
-			c, err := dial(t.Context(), url+"/d", "alice", tc.client)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
+			c := connect(t, url+"/d", byPassword("alice", tc.client))
 			if tc.socket == zmtp.DEALER || tc.socket == zmtp.REQ {
 				echo(t, c, device)
 				return

@@ -68,7 +68,7 @@ stamp = "frame"
 	}
 	name := func(c *zws.Client) string {
 		t.Helper()
-		if err := c.Send(frames("bob", "hello")); err != nil {
+		if err := c.Send(message("bob", "hello")); err != nil {
 			t.Fatal(err)
 		}
 		m, err := c.Recv()
@@ -91,7 +91,7 @@ stamp = "frame"
 		t.Error("alice has got another name")
 	}
 	third := connect(t, url+"/d", login("alice.a.3"))
-	if got := closed(t, second); got != 4401 {
+	if got := ended(t, second).Code; got != 4401 {
 		t.Errorf("the older session: %d, want 4401", got)
 	}
 	if name(third) != alice || name(bob) == "" {

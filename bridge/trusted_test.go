@@ -14,42 +14,19 @@ import (
 // TestStamp: what the backend is told of the user, on routes where it asks for it.
 func TestStamp(t *testing.T) {
 	router, rep, pull := peering(t, zmtp.ROUTER), peering(t, zmtp.REP), peering(t, zmtp.PULL)
-	url, _ := start(t, usersOnly+fmt.Sprintf(`
-[auth.guests]
-type = "anonymous"
-[[route]]
-path = "/req"
-socket = "REQ"
-connect = [%[1]q]
-stamp = "frame"
-[[route]]
-path = "/push"
-socket = "PUSH"
-connect = [%[2]q]
-stamp = "frame"
-[[route]]
-path = "/id"
-socket = "DEALER"
-connect = [%[3]q]
-stamp = "routing-id"
-`, rep.endpoint, pull.endpoint, router.endpoint))
-	req, err := dial(t.Context(), url+"/req", "alice", zmtp.REQ)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer req.Close()
-	if err := req.Send(frames("", "bob", "hello")); err != nil {
+	url, _ := start(t, usersOnly+
+		routeTo("/req", "REQ", rep.endpoint, `stamp = "frame"`)+
+		routeTo("/push", "PUSH", pull.endpoint, `stamp = "frame"`)+
+		routeTo("/id", "DEALER", router.endpoint, `stamp = "routing-id"`))
+	req := connect(t, url+"/req", byPassword("alice", zmtp.REQ))
+	if err := req.Send(message("", "bob", "hello")); err != nil {
 		t.Fatal(err)
 	}
 	if m := <-rep.messages; fmt.Sprintf("%q", m) != `["" "alice" "bob" "hello"]` {
 		t.Errorf("REP got %q", m)
 	}
-	push, err := dial(t.Context(), url+"/push", "bob", zmtp.PUSH)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer push.Close()
-	if err := push.Send(frames("alice", "hello")); err != nil {
+	push := connect(t, url+"/push", byPassword("bob", zmtp.PUSH))
+	if err := push.Send(message("alice", "hello")); err != nil {
 		t.Fatal(err)
 	}
 	if m := <-pull.messages; fmt.Sprintf("%q", m) != `["bob" "alice" "hello"]` {
@@ -57,8 +34,8 @@ stamp = "routing-id"
 	}
 	seen := make(map[string]bool)
 	for range 3 {
-		o := asAlice()
-		o.SocketType, o.RoutingID = zmtp.DEALER, []byte("bob\x001")
+		o := byPassword("alice", zmtp.DEALER)
+		o.RoutingID = []byte("bob\x001")
 		connect(t, url+"/id", o)
 		id := <-router.ids
 		if user, number, ok := strings.Cut(id, "\x00"); !ok || user != "alice" || number == "" || seen[id] {
@@ -77,26 +54,11 @@ func TestTemplates(t *testing.T) {
 	})
 	router := peering(t, zmtp.ROUTER)
 	_, port, _ := strings.Cut(strings.TrimPrefix(router.endpoint, "tcp://"), ":")
-	url, _ := start(t, fmt.Sprintf(`
-[zap]
-timeout = "1m"
-chain = [ { authn = "any" } ]
-[auth.any]
-type = "zap"
-endpoint = %[1]q
-[[route]]
-path = "/any"
-socket = "DEALER"
-connect = ["tcp://{meta.House}:%[2]s"]
-endpoints_allowed = ["tcp://*:%[2]s"]
-[[route]]
-path = "/listed"
-socket = "DEALER"
-connect = ["tcp://{meta.House}:%[2]s"]
-endpoints_allowed = ["tcp://*.houses.lan:%[2]s", "tcp://localhost:%[2]s"]
-`, handler, port))
-	o := asAlice()
-	o.SocketType = zmtp.DEALER
+	url, _ := start(t, zapOnly(handler)+
+		routeTo("/any", "DEALER", "tcp://{meta.House}:"+port, fmt.Sprintf(`endpoints_allowed = ["tcp://*:%s"]`, port))+
+		routeTo("/listed", "DEALER", "tcp://{meta.House}:"+port,
+			fmt.Sprintf(`endpoints_allowed = ["tcp://*.houses.lan:%[1]s", "tcp://localhost:%[1]s"]`, port)))
+	o := byPassword("alice", zmtp.DEALER)
 	for _, tc := range []struct {
 		house, path string
 		code        zws.Code // 0: it connects

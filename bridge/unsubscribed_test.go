@@ -1,57 +1,19 @@
 package bridge_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
-	"github.com/go-zeromq/zmq4"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/zwsbridge/zwsbridge/bridge"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
-
-// station publishes under all topics without end, on zmq4's PUB, until the test ends.
-func station(t *testing.T, topics ...string) (port string) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	pub := zmq4.NewPub(ctx)
-	if err := pub.Listen("tcp://127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
-	var sending sync.WaitGroup
-	sending.Go(func() {
-		for ctx.Err() == nil {
-			for i := range 100 {
-				if pub.Send(zmq4.NewMsgFrom([]byte(topics[i%len(topics)]), make([]byte, 100))) != nil {
-					return
-				}
-			}
-			select {
-			case <-ctx.Done():
-			case <-time.After(time.Millisecond):
-			}
-		}
-	})
-	t.Cleanup(func() {
-		cancel()
-		pub.Close()
-		sending.Wait()
-	})
-	_, port, _ = strings.Cut(pub.Addr().String(), ":")
-	return port
-}
 
 // audience is a client of any dialect. What it hears is a topic, "-" and the topic of a
 // dropped subscription, or "renewed".
@@ -66,14 +28,9 @@ type audience struct {
 var audiences = map[string]func(t *testing.T, url, route, token string) audience{
 	"ZWS2.0/BEARER": func(t *testing.T, url, route, token string) audience {
 		var heard []string
-		c, err := zws.Dial(t.Context(), url+route, zws.DialOptions{
-			SocketType: zmtp.SUB, Security: zmtp.Bearer{Token: token}, HandshakeTimeout: time.Minute,
-			Notice: func(n zws.Notice) { heard = append(heard, noticed(n)...) },
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
+		o := byToken(token, zmtp.SUB)
+		o.Notice = func(n zws.Notice) { heard = append(heard, noticed(n)...) }
+		c := connect(t, url+route, o)
 		return audience{
 			subscribe: func(topics ...string) { must(t, c.Subscribe(octets(topics)...)) },
 			renew:     func(token string) { must(t, c.Renew(token)) },
@@ -123,17 +80,14 @@ var audiences = map[string]func(t *testing.T, url, route, token string) audience
 	},
 	"ZWSMUX1.0": func(t *testing.T, url, route, token string) audience {
 		notices := make(chan string, 100)
-		m, err := zws.DialMux(t.Context(), url+route, zws.DialOptions{
-			Security: zmtp.Bearer{Token: token}, HandshakeTimeout: time.Minute,
-			Notice: func(n zws.Notice) {
-				for _, heard := range noticed(n) {
-					notices <- heard
-				}
-			},
-		})
-		if err != nil {
-			t.Fatal(err)
+		o := byToken(token, "")
+		o.Notice = func(n zws.Notice) {
+			for _, heard := range noticed(n) {
+				notices <- heard
+			}
 		}
+		m, err := zws.DialMux(t.Context(), url+route, o)
+		must(t, err)
 		t.Cleanup(func() { m.Close() })
 		// A window of one octet lets the server send one message at a time: what was sent
 		// before a notice is read before it is heard.
@@ -163,13 +117,6 @@ func noticed(n zws.Notice) []string {
 		return []string{"renewed"}
 	}
 	return nil
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func octets(topics []string) (list [][]byte) {
@@ -204,19 +151,13 @@ func TestUnsubscribed(t *testing.T) {
 	})
 	topics := []string{"a/1", "a/deep/1", "b/1", "b/deep/1", "c/1", "d/1"}
 	port := station(t, topics...)
-	const route = "[[route]]\npath = %q\nsocket = \"SUB\"\nmechanism = \"NULL\"\nclient_mechanisms = [\"BEARER\"]\nconnect = [%q]\n"
-	url, _ := start(t, fmt.Sprintf(`
-[zap]
-timeout = "1m"
-chain = [ { authn = "tokens" } ]
-[auth.tokens]
-type = "zap"
-endpoint = %q
-`, handler)+
-		fmt.Sprintf(route, "/shared", "tcp://127.0.0.1:"+port)+
-		fmt.Sprintf(route, "/own", "tcp://{meta.house}:"+port)+fmt.Sprintf("endpoints_allowed = [%q]\n", "tcp://localhost:"+port)+
-		fmt.Sprintf(route, "/blocking", "tcp://{meta.house}:"+port)+fmt.Sprintf("endpoints_allowed = [%q]\non_full = \"block\"\nhigh_water_mark = 3\n", "tcp://localhost:"+port)+
-		fmt.Sprintf(route, "/narrow", "tcp://127.0.0.1:"+port)+"on_wide = \"narrow\"\n")
+	const tokens = `client_mechanisms = ["BEARER"]`
+	shared, own, allowed := "tcp://127.0.0.1:"+port, "tcp://{meta.house}:"+port, fmt.Sprintf("endpoints_allowed = [%q]", "tcp://localhost:"+port)
+	url, _ := start(t, zapOnly(handler)+
+		routeTo("/shared", "SUB", shared, tokens)+
+		routeTo("/own", "SUB", own, tokens, allowed)+
+		routeTo("/blocking", "SUB", own, tokens, allowed, `on_full = "block"`, "high_water_mark = 3")+
+		routeTo("/narrow", "SUB", shared, tokens, `on_wide = "narrow"`))
 	for dialect, connect := range audiences {
 		for _, path := range []string{"/shared", "/own", "/blocking"} {
 			t.Run(dialect+path, func(t *testing.T) {
@@ -249,24 +190,16 @@ endpoint = %q
 // TestUnsubscribedByReload: changed rules drop subscriptions too.
 func TestUnsubscribedByReload(t *testing.T) {
 	port := station(t, "a/1", "b/1")
-	var file string
-	text := func(allow string) string {
-		return usersOnly + fmt.Sprintf("[[route]]\npath = \"/d\"\nsocket = \"SUB\"\nmechanism = \"NULL\"\nconnect = [\"tcp://127.0.0.1:%s\"]\nallow = [%s]\n", port, allow)
+	text := func(topics string) string {
+		return usersOnly + routeTo("/d", "SUB", "tcp://127.0.0.1:"+port, fmt.Sprintf(`allow = [ { user = "*", subscribe = [%s] } ]`, topics))
 	}
-	url, b := startIn(t, func(dir string) string {
-		file = filepath.Join(dir, "bridge.toml")
-		return text(`{ user = "*", subscribe = ["a/", "b/"] }`)
-	})
+	var dir string
+	url, b := startIn(t, func(d string) string { dir = d; return text(`"a/", "b/"`) })
 	var told []string
-	alice, err := zws.Dial(t.Context(), url+"/d", zws.DialOptions{
-		SocketType: zmtp.SUB, Security: zmtp.Plain{User: "alice", Password: "alice's secret"}, HandshakeTimeout: time.Minute,
-		Notice: func(n zws.Notice) { told = append(told, noticed(n)...) },
-	})
-	must(t, err)
-	defer alice.Close()
-	silent, err := dial(t.Context(), url+"/d", "bob", zmtp.SUB) // asks for no notices
-	must(t, err)
-	defer silent.Close()
+	o := byPassword("alice", zmtp.SUB)
+	o.Notice = func(n zws.Notice) { told = append(told, noticed(n)...) }
+	alice := connect(t, url+"/d", o)
+	silent := connect(t, url+"/d", byPassword("bob", zmtp.SUB)) // asks for no notices
 	for _, c := range []*zws.Client{alice, silent} {
 		must(t, c.Subscribe([]byte("a/"), []byte("b/")))
 		for heard := map[string]bool{}; len(heard) < 2; {
@@ -275,10 +208,7 @@ func TestUnsubscribedByReload(t *testing.T) {
 			heard[string(m[0])] = true
 		}
 	}
-	must(t, os.WriteFile(file, []byte(text(`{ user = "*", subscribe = ["b/"] }`)), 0o600))
-	c, faults := bridge.Load(file)
-	must(t, faults.Err())
-	must(t, b.Reload(c))
+	reload(t, b, dir, text(`"b/"`))
 	for after := 0; after < 300; {
 		m, err := alice.Recv()
 		must(t, err)
@@ -319,31 +249,19 @@ func TestRenewedDuringReload(t *testing.T) {
 		}
 		return &zap.Reply{Status: zap.OK, UserID: "alice", Metadata: zap.Metadata{{Name: "Subscribe", Value: string(req.Credentials[0])}}}
 	})
-	var file string
-	url, b := startIn(t, func(dir string) string {
-		file = filepath.Join(dir, "bridge.toml")
-		return fmt.Sprintf(`
-[zap]
-timeout = "1m"
-chain = [ { authn = "tokens", authz = ["app"] } ]
-[auth.tokens]
-type = "zap"
-endpoint = %q
-`, handler) + strings.Replace(service.config(), `cache = "1h"`, `cache = "0s"`, 1) + fmt.Sprintf(`
-[[route]]
-path = "/d"
-socket = "SUB"
-mechanism = "NULL"
-client_mechanisms = ["BEARER"]
-connect = ["tcp://127.0.0.1:%s"]
-`, station(t, "a/1", "b/1"))
+	var dir, text string
+	url, b := startIn(t, func(d string) string {
+		dir = d
+		text = strings.Replace(zapOnly(handler), `authn = "handler"`, `authn = "handler", authz = ["app"]`, 1) +
+			strings.Replace(service.config(), `cache = "1h"`, `cache = "0s"`, 1) +
+			routeTo("/d", "SUB", "tcp://127.0.0.1:"+station(t, "a/1", "b/1"), `client_mechanisms = ["BEARER"]`)
+		return text
 	})
 	a := audiences["ZWS2.0/BEARER"](t, url, "/d", "a/ b/")
 	a.subscribe("a/", "b/")
 	a.hearAll(t, []string{"a/1", "b/1"}, "a/1", "b/1")
 
-	c, faults := bridge.Load(file)
-	must(t, faults.Err())
+	c := read(t, dir, text)
 	hold.Store(true)
 	reloaded := make(chan error, 1)
 	go func() { reloaded <- b.Reload(c) }()
