@@ -31,7 +31,7 @@ func (c *checker) routes() {
 		} else if !r.Socket.Valid() {
 			c.fault(key+".socket", "is %q: want %s", r.Socket, choices(socketTypes))
 		}
-		c.domain(key+".domain", r.Domain)
+		c.clientDomain(key, r)
 		c.connect(key, r)
 		c.bind(key, r, binds)
 		c.mechanism(key, r)
@@ -56,6 +56,18 @@ func (c *checker) routePath(key, p string, seen map[string]string) {
 		c.fault(key+".path", "%q is the path of %s as well: want another", p, other)
 	}
 	seen[p] = key
+}
+
+// clientDomain wants somebody who decides on the clients of the route. What is wrong with
+// zap.domain, which is the default, is said there.
+func (c *checker) clientDomain(key string, r *RouteConfig) {
+	if r.Domain != c.Zap.Domain {
+		c.domain(key+".domain", r.Domain)
+	}
+	answers := func(e ChainEntry) bool { return len(e.Domains) == 0 || slices.Contains(e.Domains, r.Domain) }
+	if len(c.Zap.Chain) > 0 && !slices.ContainsFunc(c.Zap.Chain, answers) {
+		c.warn(key+".domain", "no entry of zap.chain answers for %q: nobody can log in", r.Domain)
+	}
 }
 
 func (c *checker) connect(key string, r *RouteConfig) {

@@ -169,6 +169,7 @@ func TestCheckZap(t *testing.T) {
 		{"zap.chain = [{ authz = [\"users\"] }]\n[auth.users]\ntype = \"htpasswd\"\nfile = \"certs/users\"\n", `zap.chain[0]: has no authn: want "users"`},
 		{"zap.chain = [{ authn = \"users\", authz = [\"users\"] }]\n[auth.users]\ntype = \"htpasswd\"\nfile = \"certs/users\"\n", `zap.chain[0].authz[0]: "users" is of type "htpasswd", which cannot look at logins of others`},
 		{"zap.chain = [{ authn = \"users\", domains = [\"far\"] }]\n[auth.users]\ntype = \"htpasswd\"\nfile = \"certs/users\"\n", `warning: zap.chain[0].domains[0]: "far" is the domain of no route`},
+		{"zap.chain = [{ authn = \"users\", domains = [\"far\"] }]\n[auth.users]\ntype = \"htpasswd\"\nfile = \"certs/users\"\n" + aRoute, `warning: route[0].domain: no entry of zap.chain answers for "global"`},
 		{"[auth.x]\ntype = \"anonymous\"\n", `warning: auth.x: is in no entry of zap.chain`},
 		{"[auth.x]\n", `auth.x: has no type: want "anonymous", "certificate",`},
 		{"[auth.x]\ntype = \"oauth\"\n", `auth.x.type: is "oauth": want "anonymous", "certificate",`},
