@@ -210,5 +210,6 @@ func upgrade(w http.ResponseWriter, r *http.Request, subprotocol string) (*webso
 		return nil, nil, err
 	}
 	h.wire.upgraded = true
+	limitUnsent(h.wire.Conn)
 	return ws, h.wire, nil
 }
