@@ -168,6 +168,9 @@ func backendCause(e *BackendError) *CloseError {
 	}
 	switch {
 	case errors.Is(e.Err, zmtp.ErrUnreachable):
+		if e.Position == 0 { // where backends dial in, none has
+			return &CloseError{CodeBackendLost, 0, "no backend is connected", e}
+		}
 		return &CloseError{CodeBackendLost, 0, e.name() + " cannot be reached", e}
 	case errors.Is(e.Err, zmtp.ErrHandshakeTimeout), errors.Is(e.Err, context.DeadlineExceeded):
 		return &CloseError{CodeBackendTimeout, 0, e.name() + " did not answer the login in time", e}

@@ -74,7 +74,7 @@ func TestCloseErrorText(t *testing.T) {
 	if got, want := cause.Error(), "4503 backend 2 cannot be reached: backend 2: tcp://10.0.0.7:5556: refused"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if got := zws.Cause(&zws.BackendError{Err: zmtp.ErrUnreachable}).Reason; got != "backend cannot be reached" {
+	if got := zws.Cause(&zws.BackendError{Err: zmtp.ErrUnreachable}).Reason; got != "no backend is connected" {
 		t.Errorf("without a position: %q", got)
 	}
 }
