@@ -4,7 +4,7 @@ FUZZTIME    ?= 10s
 PLATFORMS    = linux/arm64 linux/arm darwin/arm64 windows/amd64
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Modules of their own, so that the peers they test against are no dependencies of ours.
-MODULES      = certs/acmetest
+MODULES      = certs/acmetest bridge/bench
 
 .PHONY: build test lint cross unit modules js interop fuzz cover bench clean
 
