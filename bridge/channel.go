@@ -13,6 +13,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/bridge/backend"
 	"github.com/zwsbridge/zwsbridge/bridge/queue"
 	"github.com/zwsbridge/zwsbridge/bridge/rights"
+	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -177,7 +178,7 @@ func (c *channel) subscribe(ctx context.Context, prefix []byte, on bool) error {
 	}
 	limits := &c.route.rules.Load().limits
 	if len(prefix) > limits.topic {
-		return &zws.CloseError{Code: zws.CodeForbidden, Status: 400,
+		return &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused,
 			Reason: fmt.Sprintf("a topic of %d octets: at most %d are allowed", len(prefix), limits.topic)}
 	}
 	c.mu.Lock()
@@ -187,7 +188,7 @@ func (c *channel) subscribe(ctx context.Context, prefix []byte, on bool) error {
 		return nil
 	}
 	if number >= limits.subscriptions {
-		return &zws.CloseError{Code: zws.CodeForbidden, Status: 400,
+		return &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused,
 			Reason: fmt.Sprintf("more than %d subscriptions", limits.subscriptions)}
 	}
 	grant, err := c.privileges.Load().Subscribe(ctx, prefix)
@@ -311,7 +312,7 @@ func (c *channel) close() {
 // forbidden makes of an error of package rights what the client is told.
 func forbidden(err error) error {
 	if errors.Is(err, rights.ErrDenied) {
-		return &zws.CloseError{Code: zws.CodeForbidden, Status: 400, Reason: err.Error()}
+		return &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused, Reason: err.Error()}
 	}
 	return &zws.CloseError{Code: zws.CodeTemporary, Reason: "what you may do cannot be checked at present, try again later", Err: err}
 }

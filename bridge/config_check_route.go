@@ -189,8 +189,8 @@ func (c *checker) mechanism(key string, r *RouteConfig) {
 	c.placeholders(key+".username", r.Username, "user")
 	c.placeholders(key+".password_file", string(r.PasswordFile), "user")
 	c.placeholders(key+".cert", string(r.Cert), "user")
-	if len(r.Username) > 255 {
-		c.fault(key+".username", "has %d octets: PLAIN takes at most 255", len(r.Username))
+	if len(r.Username) > maxPlain {
+		c.fault(key+".username", "has %d octets: PLAIN takes at most %d", len(r.Username), maxPlain)
 	}
 	if r.PasswordFile != "" && !hasPlaceholder(string(r.PasswordFile)) {
 		c.secretFile(key+".password_file", r.PasswordFile)

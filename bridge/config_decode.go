@@ -26,84 +26,74 @@ type decoder struct {
 // value puts src, the value of key, into dst.
 func (d *decoder) value(key string, dst reflect.Value, src any) {
 	d.given[key] = true
-	text, isText := src.(string)
-	if isText {
-		text = d.expand(key, text)
-	}
-	switch dst := dst.Addr().Interface().(type) {
-	case *time.Duration:
-		if isText {
-			parseInto(d, key, dst, text, parseDuration)
-			return
-		}
-	case *netip.Prefix:
-		if isText {
-			parseInto(d, key, dst, text, parseNetwork)
-			return
-		}
-	case *Path:
-		if isText {
-			*dst = d.path(text)
-			return
-		}
-	case *Size:
-		if n, ok := src.(int64); ok && n >= 0 {
-			*dst = Size(n)
-			return
-		}
-	case *EndpointConfig:
-		if isText {
-			dst.Endpoint = text
-			return
-		}
-	case *Paths:
-		if isText {
-			*dst = Paths{d.path(text)}
-			return
-		}
-	case *Words:
-		if isText {
-			*dst = strings.Fields(text)
-			return
-		}
-	case *AuthConfig:
-		if table, ok := src.(map[string]any); ok {
-			d.auth(key, dst, table)
-			return
-		}
-	}
-	if u, ok := dst.Addr().Interface().(encoding.TextUnmarshaler); ok && isText {
-		if err := u.UnmarshalText([]byte(text)); err != nil {
-			d.fault(key, "%v", err)
-		}
-		return
-	}
+	taken := false
 	switch src := src.(type) {
 	case string:
-		if dst.Kind() == reflect.String {
-			dst.SetString(text)
-			return
-		}
+		taken = d.text(key, dst, d.expand(key, src))
 	case bool:
-		if dst.Kind() == reflect.Bool {
+		if taken = dst.Kind() == reflect.Bool; taken {
 			dst.SetBool(src)
-			return
 		}
 	case int64:
-		if dst.Kind() == reflect.Int {
-			dst.SetInt(src)
-			return
+		taken = number(dst, src)
+	default:
+		taken = d.composite(key, dst, src)
+	}
+	if !taken {
+		d.fault(key, "is %s: want %s", describeValue(src), describeType(dst.Type()))
+	}
+}
+
+// text puts a string into dst, and tells whether dst is of a type that a string may stand
+// for.
+func (d *decoder) text(key string, dst reflect.Value, text string) bool {
+	switch v := dst.Addr().Interface().(type) {
+	case *time.Duration:
+		parseInto(d, key, v, text, parseDuration)
+	case *netip.Prefix:
+		parseInto(d, key, v, text, parseNetwork)
+	case *Path:
+		*v = d.path(text)
+	case *Paths:
+		*v = Paths{d.path(text)}
+	case *Words:
+		*v = strings.Fields(text)
+	case *EndpointConfig:
+		v.Endpoint = text
+	case encoding.TextUnmarshaler:
+		if err := v.UnmarshalText([]byte(text)); err != nil {
+			d.fault(key, "%v", err)
 		}
 	default:
-		if d.composite(key, dst, src) {
-			return
+		if dst.Kind() != reflect.String {
+			return false
 		}
+		dst.SetString(text)
 	}
-	d.fault(key, "is %s: want %s", describeValue(src), describeType(dst.Type()))
+	return true
+}
+
+// number puts a whole number into dst, if it is one or a size.
+func number(dst reflect.Value, n int64) bool {
+	if size, ok := dst.Addr().Interface().(*Size); ok && n >= 0 {
+		*size = Size(n)
+		return true
+	}
+	if dst.Kind() != reflect.Int {
+		return false
+	}
+	dst.SetInt(n)
+	return true
 }
 
 // composite puts an array or a table into a slice, map, struct or pointer.
 func (d *decoder) composite(key string, dst reflect.Value, src any) bool {
+	if table, ok := src.(map[string]any); ok {
+		if a, ok := dst.Addr().Interface().(*AuthConfig); ok {
+			d.auth(key, a, table)
+			return true
+		}
+	}
 	if tables, ok := src.([]map[string]any); ok {
 		entries := make([]any, len(tables))
 		for i, t := range tables {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zap/tokenendpoint"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
@@ -68,12 +69,9 @@ var authTypes = map[string]func() any{
 		return &HTTPConfig{Method: "POST", Timeout: 5 * time.Second, Cache: 15 * time.Second}
 	},
 	"token-endpoint": func() any {
-		return &TokenEndpointConfig{TokenRegex: defaultTokenRegex, Timeout: 5 * time.Second}
+		return &TokenEndpointConfig{TokenRegex: tokenendpoint.DefaultForm, Timeout: 5 * time.Second}
 	},
 }
-
-// defaultTokenRegex is the form of a JSON Web Token: three parts of base64url.
-const defaultTokenRegex = `[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+`
 
 // setDefaults gives an entry of an array its defaults before it is read.
 func setDefaults(v reflect.Value) {

@@ -13,9 +13,9 @@ import (
 // maxConfig is how large a configuration file may be, in octets.
 const maxConfig = 1 << 20
 
-// Load reads and checks a configuration file. It starts nothing; it looks at the files
-// that the configuration names, but not at what is in them. The Config is nil if
-// faults.Err() is not nil; otherwise faults holds warnings only.
+// Load reads and checks a configuration file. It starts nothing and writes nothing; of the
+// files that the configuration names it reads those that it can tell to be no use. The
+// Config is nil if faults.Err() is not nil; otherwise faults holds warnings only.
 func Load(file string) (*Config, Faults) {
 	abs, err := filepath.Abs(file)
 	if err != nil {

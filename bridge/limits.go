@@ -46,10 +46,10 @@ func (c *connections) enter(a netip.Addr) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.max > 0 && c.total >= c.max {
-		return &zws.CloseError{Code: 4429, Reason: "too many connections to this bridge: try again later"}
+		return &zws.CloseError{Code: zws.CodeTooMany, Reason: "too many connections to this bridge: try again later"}
 	}
 	if c.maxPerAddress > 0 && c.byAddress[a] >= c.maxPerAddress {
-		return &zws.CloseError{Code: 4429, Reason: "too many connections from this address: try again later"}
+		return &zws.CloseError{Code: zws.CodeTooMany, Reason: "too many connections from this address: try again later"}
 	}
 	if c.byAddress == nil {
 		c.byAddress = make(map[netip.Addr]int)
@@ -91,18 +91,18 @@ func network(a netip.Addr) netip.Addr {
 
 // failures counts refused logins by address and by user name.
 type failures struct {
-	max atomic.Int64 // a failureWindow; 0 = no limit
+	max atomic.Int64 // in a failureWindow; 0 = no limit
 
-	mu    sync.Mutex
-	since map[string]*failureCount
+	mu     sync.Mutex
+	counts map[string]*failureCount
 }
 
 type failureCount struct {
-	start time.Time
+	start time.Time // of its window
 	n     int
 }
 
-var errTooManyFailures = &zws.CloseError{Code: 4429, Reason: "too many refused logins: try again in a minute"}
+var errTooManyFailures = &zws.CloseError{Code: zws.CodeTooMany, Reason: "too many refused logins: try again in a minute"}
 
 func (f *failures) limit(max int) { f.max.Store(int64(max)) }
 
@@ -114,7 +114,7 @@ func (f *failures) blocked(keys ...string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, k := range keys {
-		if c := f.since[k]; c != nil && time.Since(c.start) < failureWindow && int64(c.n) >= f.max.Load() {
+		if c := f.counts[k]; c != nil && time.Since(c.start) < failureWindow && int64(c.n) >= f.max.Load() {
 			return true
 		}
 	}
@@ -125,16 +125,16 @@ func (f *failures) blocked(keys ...string) bool {
 func (f *failures) add(keys ...string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.since == nil {
-		f.since = make(map[string]*failureCount)
+	if f.counts == nil {
+		f.counts = make(map[string]*failureCount)
 	}
 	most := 0
 	for _, k := range keys {
-		c := f.since[k]
+		c := f.counts[k]
 		if c == nil || time.Since(c.start) >= failureWindow {
 			f.makeRoom()
 			c = &failureCount{start: time.Now()}
-			f.since[k] = c
+			f.counts[k] = c
 		}
 		c.n++
 		most = max(most, c.n)
@@ -144,19 +144,19 @@ func (f *failures) add(keys ...string) int {
 
 // makeRoom keeps the table bounded: the expired go first, then any. Lock held on entry.
 func (f *failures) makeRoom() {
-	if len(f.since) < maxTracked {
+	if len(f.counts) < maxTracked {
 		return
 	}
-	for k, c := range f.since {
+	for k, c := range f.counts {
 		if time.Since(c.start) >= failureWindow {
-			delete(f.since, k)
+			delete(f.counts, k)
 		}
 	}
-	for k := range f.since {
-		if len(f.since) < maxTracked {
+	for k := range f.counts {
+		if len(f.counts) < maxTracked {
 			return
 		}
-		delete(f.since, k)
+		delete(f.counts, k)
 	}
 }
 

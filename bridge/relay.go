@@ -43,9 +43,9 @@ func (u *relays) attach(ctx context.Context, s *session, l *zws.Login, c *channe
 		return nil, &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused,
 			Reason: string(o.Mechanism) + " would go to the backend in the clear: log in there with CURVE"}
 	}
-	if l.Greets {
+	if l.Greets { // others speak as ZMTP 3.0: 45/ZWS has no PING, and subscriptions are messages
 		o.Minor = 1
-	} // any other client speaks as ZMTP 3.0 does: 45/ZWS has no PING, and subscriptions are messages
+	}
 	relay, err := backend.DialRelay(ctx, o, c)
 	switch {
 	case errors.Is(err, errAbroad):

@@ -14,9 +14,6 @@ import (
 // frame is put in by us at a place that does not depend on what the client sends, and a
 // routing id is ours to choose.
 
-// maxRoutingID is what 23/ZMTP allows for an identity, in octets.
-const maxRoutingID = 255
-
 // frameStamp is the frame that goes with every message of a login; nil on routes without.
 func (r *RouteConfig) frameStamp(l *zws.Login) ([]byte, error) {
 	if r.Stamp != StampFrame {
@@ -38,7 +35,7 @@ func routingIDStamp(l *zws.Login, session uint64) ([]byte, error) {
 		return nil, notStamped("this route is for users with a name")
 	case bytes.Count(id, []byte{0}) > 1:
 		return nil, notStamped("this route is for users with a plain name of their own")
-	case len(id) > maxRoutingID:
+	case len(id) > zws.MaxRoutingID:
 		return nil, notStamped("this user name is too long for this route")
 	}
 	return id, nil

@@ -239,8 +239,8 @@ func (c *Cache) Clear() {
 	c.refused.clear()
 }
 
-// Close waits for the questions that are under way. The handler must not need the cache's
-// caller to return.
+// Close waits for the questions that are under way; it ends none. The handler must not wait
+// for whoever calls it.
 func (c *Cache) Close() { c.running.Wait() }
 
 // recent is a bounded map of answers that forgets the least recently used.

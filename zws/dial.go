@@ -53,9 +53,11 @@ type DialOptions struct {
 
 // Notice is what a server tells a client that asked for notices.
 type Notice struct {
-	// Lost is how many messages were dropped for this client since the last notice.
+	// Lost is how many messages were dropped for this client since the last notice; 0 if
+	// the notice is of something else.
 	Lost uint64
-	// Expiring is when the login ends, if that was told.
+	// Expiring is how long the login still lasts, in whole seconds; 0 if the notice is of
+	// something else.
 	Expiring time.Duration
 	// Renewed: the token that Client.Renew sent was taken.
 	Renewed bool

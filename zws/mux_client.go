@@ -2,7 +2,6 @@ package zws
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -94,8 +93,8 @@ func (m *MuxClient) login(c credentials) error {
 // Open opens a channel and returns when the server has connected it. If the server refuses
 // it, the error is a *CloseError. ctx ends the waiting.
 func (m *MuxClient) Open(ctx context.Context, o ChannelOptions) (*MuxChannel, error) {
-	if len(o.RoutingID) > MaxRoutingID {
-		return nil, fmt.Errorf("zws: routing id of %d octets, allowed are %d", len(o.RoutingID), MaxRoutingID)
+	if err := o.check(); err != nil {
+		return nil, err
 	}
 	return m.openWith(ctx, o.Window, muxFrame{op: muxOpen, open: ChannelRequest{
 		Route: o.Route, SocketType: o.SocketType, RoutingID: o.RoutingID, Subscribe: o.Subscribe,
@@ -105,8 +104,11 @@ func (m *MuxClient) Open(ctx context.Context, o ChannelOptions) (*MuxChannel, er
 // openWith opens a channel by f, to which number and credit are added.
 func (m *MuxClient) openWith(ctx context.Context, window int, f muxFrame) (*MuxChannel, error) {
 	setDefault(&window, DefaultWindow)
-	if len(f.open.Route) > 1<<16-1 || window > maxCredit {
-		return nil, errors.New("zws: route or window too large")
+	switch {
+	case len(f.open.Route) > maxField:
+		return nil, fmt.Errorf("zws: route of %d octets, allowed are %d", len(f.open.Route), maxField)
+	case window < 0 || window > maxCredit:
+		return nil, fmt.Errorf("zws: window of %d octets, allowed are 1 to %d", window, maxCredit)
 	}
 	c := &MuxChannel{
 		client: m, window: int64(window), relayed: f.op == muxRelay,

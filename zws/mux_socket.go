@@ -12,7 +12,7 @@ import (
 
 // MuxChannel is one socket on a MuxClient: it is open from when Open has returned until
 // Close, or until the server ends it. It does not reconnect. One goroutine at a time may
-// call Recv, one Send; Close may be called by any.
+// call Recv, and one Send, Subscribe and Unsubscribe; Close may be called by any.
 type MuxChannel struct {
 	client *MuxClient
 	number uint32
@@ -40,11 +40,31 @@ type ChannelOptions struct {
 	SocketType zmtp.SocketType
 	// RoutingID is what we call ourselves there, 0 to 255 octets.
 	RoutingID []byte
-	// Subscribe are the first subscriptions, for SUB and XSUB.
+	// Subscribe are the first subscriptions, for SUB and XSUB, each of at most 65535 octets.
 	Subscribe [][]byte
 	// Window is how many octets the server may send before Recv takes them. One message
-	// always may be sent, whatever its size. 0 means DefaultWindow.
+	// may always be sent, whatever its size. 0 means DefaultWindow; the most is 2^31-1.
 	Window int
+}
+
+// maxField is how long a route or a first subscription may be, whose length stands in two
+// octets before it.
+const maxField = 1<<16 - 1
+
+// check tells what of o cannot be said to the server.
+func (o *ChannelOptions) check() error {
+	switch {
+	case len(o.SocketType) > 255:
+		return fmt.Errorf("zws: %.16q… is no socket type", o.SocketType)
+	case len(o.RoutingID) > MaxRoutingID:
+		return fmt.Errorf("zws: routing id of %d octets, allowed are %d", len(o.RoutingID), MaxRoutingID)
+	}
+	for _, topic := range o.Subscribe {
+		if len(topic) > maxField {
+			return fmt.Errorf("zws: a first subscription of %d octets, allowed are %d", len(topic), maxField)
+		}
+	}
+	return nil
 }
 
 // DefaultWindow is the credit of a channel in octets, as long as nothing else is said.

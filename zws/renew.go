@@ -17,9 +17,10 @@ type renewal struct {
 }
 
 // renew judges another token that a client sends on a live session, as a HELLO of BEARER
-// or a second login object. The same user is told so; a refusal or another user ends the session with 4401; if
-// no decision could be made (300) the login stays what it was until it expires. It is
-// called by the reader, which reads nothing meanwhile.
+// or a second login of ZWSJSON1.0 and ZWSMUX1.0. The same user is told so; a refusal or
+// another user ends the session with 4401; if no decision could be made (300) the login
+// stays what it was until it expires. It is called by the reader, which reads nothing
+// meanwhile.
 func (s *Session) renew(token []byte) error {
 	if s.renewal == nil {
 		return &CloseError{Code: CodeProtocol, Reason: "HELLO after READY: only a BEARER login can be renewed"}

@@ -11,7 +11,8 @@ import (
 var (
 	// ErrClosed: the queue was closed; what was put is dropped without being counted.
 	ErrClosed = errors.New("the client's queue is closed")
-	// ErrFull: the queue was full and its policy is Disconnect. It is closed now.
+	// ErrFull: the queue was full and its policy is Disconnect, or too many notices waited.
+	// It is closed now.
 	ErrFull = errors.New("the client was too slow: its queue is full")
 )
 
@@ -32,7 +33,7 @@ type Options struct {
 	Notices int
 	// OnFull is what happens at a bound.
 	OnFull Policy
-	// Codec is how the session encodes (zws.Session.Codec); nil where no other session
+	// Codec is how the channel encodes (zws.Channel.Codec); nil where no other session
 	// shares its encoding.
 	Codec Codec
 	// Wake is called, without a lock, after something was put into an empty queue. It

@@ -49,6 +49,11 @@ func TestGlobs(t *testing.T) {
 			t.Errorf("%q of subscribe lets send", tt.glob)
 		}
 	}
+	for _, g := range []Glob{{"x"}, {"", ""}, {"a", "b"}} {
+		if NewGlobs(nil, []Glob{g}, false).Empty() {
+			t.Errorf("%q allows nothing", g)
+		}
+	}
 	if NewGlobs([]Glob{nil}, nil, false).Deliver(nil) {
 		t.Error("a glob without literals allows something")
 	}

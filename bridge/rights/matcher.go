@@ -189,7 +189,7 @@ func (m *matcher) below(prefix string) (longer [][]byte, filter bool) {
 	return longer, filter
 }
 
-func (m *matcher) empty() bool { return len(m.prefixes) == 0 && len(m.leveled) == 0 }
+func (m *matcher) empty() bool { return len(m.prefixes)+len(m.leveled)+len(m.globs) == 0 }
 
 // whole tells that every topic is in the union, by one prefix: several that together leave
 // nothing out do not count.

@@ -1,0 +1,155 @@
+package zws_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// TestMuxRefused: a login that is refused, and channels that are, beside a good one.
+func TestMuxRefused(t *testing.T) {
+	refusal := func(err error) zws.Code {
+		closed, _ := errors.AsType[*zws.CloseError](err)
+		if closed == nil {
+			t.Errorf("%v is no CloseError", err)
+			return 0
+		}
+		return closed.Code
+	}
+	s := serveMux(t, muxOptions())
+	for user, want := range map[string]zws.Code{"300": 4300, "400": 4400, "500": 4500} {
+		_, err := zws.DialMux(t.Context(), s.url(), zws.DialOptions{Security: zmtp.Plain{User: user}})
+		if got := refusal(err); got != want {
+			t.Errorf("login of %s: %d", user, got)
+		}
+	}
+	_, err := zws.DialMux(t.Context(), serve(t, options(), plain).url(), zws.DialOptions{})
+	if got := refusal(err); got != zws.CodeNotTaken {
+		t.Errorf("a server without channels: %d", got)
+	}
+	if _, err := zws.DialMux(t.Context(), s.url(), zws.DialOptions{Security: zmtp.Curve{}}); err == nil {
+		t.Error("CURVE is taken")
+	}
+	m := dialMux(t, s)
+	good := open(t, m, zws.ChannelOptions{Route: "/echo"})
+	for _, test := range []struct {
+		options zws.ChannelOptions
+		want    zws.Code
+	}{
+		{zws.ChannelOptions{Route: "/refuse"}, 4403},
+		{zws.ChannelOptions{Route: "/echo", SocketType: "STREAM"}, 4406},
+		{zws.ChannelOptions{Route: "/echo", SocketType: zmtp.REQ, Subscribe: [][]byte{{}}}, 4406},
+	} {
+		_, err := m.Open(t.Context(), test.options)
+		if got := refusal(err); got != test.want {
+			t.Errorf("%+v: %d, want %d", test.options, got, test.want)
+		}
+	}
+	ended := open(t, m, zws.ChannelOptions{Route: "/echo"})
+	if err := ended.Send(t.Context(), message("close", "now")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ended.Recv(); refusal(err) != zws.CodeExpired {
+		t.Errorf("ended with %v", err)
+	}
+	if err := ended.Send(t.Context(), message("late")); refusal(err) != zws.CodeExpired {
+		t.Errorf("ended with %v", err)
+	}
+	roundTrip(t, good, "still here")
+}
+
+// TestMuxFaults: what breaks the protocol ends the connection of whoever does it.
+func TestMuxFaults(t *testing.T) {
+	const login, ready = "\x01\x04NULL", "\x02\x00\x00\x00\x64"
+	const opened = "\x03\x00\x00\x00\x07\x00\x00\x00\x00\x00\x00\x00\x05/deaf"
+	o := muxOptions()
+	o.MaxFrames, o.MaxMessage = 2, 100
+	s := serveMux(t, o)
+	good := open(t, dialMux(t, s), zws.ChannelOptions{Route: "/echo"})
+	for _, test := range []struct {
+		name, send string
+		code       zws.Code
+		reason     string
+	}{
+		{"no op", "", 1002, "op 00 is not one of this protocol"},
+		{"an unknown op", "\x0d", 1002, "op 0d is not one of this protocol"},
+		{"an op of servers", "\x02\x00\x00\x00\x00", 1002, "op 02 is for servers"},
+		{"a second login", login, 1002, "a second login: only one by token can be renewed, by a token"},
+		{"a short op", "\x06\x00", 1002, "op 06 is too short or too long"},
+		{"a long op", "\x06\x00\x00\x00\x01\x00\x00\x00\x01\x00", 1002, "op 06 is too short or too long"},
+		{"a topic cut off", "\x03\x00\x00\x00\x08\x00\x00\x00\x00\x03SUB\x00\x00\x02/a\x00\x05abc", 1002, "op 03 is too short or too long"},
+		{"channel 0", "\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", 1002, "channel 0: numbers go up, and 7 was opened"},
+		{"a number again", opened, 1002, "channel 7: numbers go up, and 7 was opened"},
+		{"a channel never opened", "\x07\x00\x00\x00\x08\x03\xe8", 1002, "channel 8 was never opened"},
+		{"too much credit", "\x06\x00\x00\x00\x07\x80\x00\x00\x00", 1002, "channel 7: more than 2147483647 octets of credit"},
+		{"too much credit at once", "\x03\x00\x00\x00\x08\x80\x00\x00\x00\x00\x00\x00\x00", 1002, "channel 8: more than 2147483647 octets of credit"},
+		{"no message", "\x05\x00\x00\x00\x07", 1002, "no message in a frame for messages"},
+		{"no frame", "\x05\x00\x00\x00\x07\x00\x00\x00\x00", 1002, "lengths in a message that do not fit together"},
+		{"a frame too long", "\x05\x00\x00\x00\x07\x00\x00\x00\x05\x00\x00\x00\x02a", 1002, "lengths in a message that do not fit together"},
+		{"a message too long", "\x05\x00\x00\x00\x07\x00\x00\x00\x06\x00\x00\x00\x01a", 1002, "lengths in a message that do not fit together"},
+		{"large", "\x05\x00\x00\x00\x07\x00\x00\x00\x69\x00\x00\x00\x65" + strings.Repeat("x", 101), 1009, "message longer than 100 octets"},
+		{"many frames", "\x05\x00\x00\x00\x07\x00\x00\x00\x0c" + strings.Repeat("\x00", 12), 1009, "message of more than 2 frames"},
+		{"larger than any", strings.Repeat("\x05", 20_000), 1009, "larger than this server takes"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := s.dialRaw(t, "/", offering("ZWSMUX1.0"))
+			p.send(login)
+			p.expect(ready)
+			p.send(opened)
+			p.expect("\x04\x00\x00\x00\x07\x00\x01\x00\x00")
+			p.send(test.send)
+			p.expectClose(test.code, test.reason)
+		})
+	}
+	t.Run("text", func(t *testing.T) {
+		p := s.dialRaw(t, "/", offering("ZWSMUX1.0"))
+		p.write(frame(0x81, "\x01\x04NULL"))
+		p.expectClose(1003, "text frame: this protocol is binary")
+	})
+	t.Run("before the login", func(t *testing.T) {
+		p := s.dialRaw(t, "/", offering("ZWSMUX1.0"))
+		p.send(opened)
+		p.expectClose(1002, "the first frame has to be a login")
+	})
+	t.Run("an unknown mechanism", func(t *testing.T) {
+		p := s.dialRaw(t, "/", offering("ZWSMUX1.0"))
+		p.send("\x01\x06GSSAPI")
+		p.expectClose(4406, "GSSAPI is not taken here")
+	})
+	t.Run("without credit", func(t *testing.T) {
+		p := s.dialRaw(t, "/", offering("ZWSMUX1.0"))
+		p.send(login)
+		p.expect(ready)
+		p.send(opened)
+		p.expect("\x04\x00\x00\x00\x07\x00\x01\x00\x00")
+		full := "\x00\x00\x00\x68\x00\x00\x00\x64" + strings.Repeat("x", 100) // 108 octets
+		for range 1<<16/108 + 1 {
+			p.send("\x05\x00\x00\x00\x07" + full)
+		}
+		p.send("\x05\x00\x00\x00\x07" + full)
+		p.expectClose(1002, "channel 7: a message without credit")
+	})
+	roundTrip(t, good, strings.Repeat("x", 100), "")
+}
+
+// TestMuxUnsayable: what has no room in a frame is refused here, and costs no connection.
+func TestMuxUnsayable(t *testing.T) {
+	m := dialMux(t, serveMux(t, muxOptions()))
+	good := open(t, m, zws.ChannelOptions{Route: "/echo"})
+	for name, o := range map[string]zws.ChannelOptions{
+		"route":        {Route: "/" + strings.Repeat("x", 1<<16)},
+		"socket type":  {Route: "/echo", SocketType: zmtp.SocketType(strings.Repeat("x", 256))},
+		"routing id":   {Route: "/echo", RoutingID: make([]byte, 256)},
+		"subscription": {Route: "/flood", SocketType: zmtp.SUB, Subscribe: [][]byte{make([]byte, 1<<16)}},
+		"window":       {Route: "/echo", Window: -1},
+	} {
+		_, err := m.Open(t.Context(), o)
+		if _, told := errors.AsType[*zws.CloseError](err); err == nil || told {
+			t.Errorf("%s: %v, want an error of this side", name, err)
+		}
+	}
+	roundTrip(t, good, "still here")
+}
