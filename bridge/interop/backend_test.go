@@ -166,6 +166,16 @@ func (h *home) keysOf(names ...string) {
 	}
 }
 
+// own is the key pair of somebody of keysOf.
+func (h *home) own(name string) *certs.Certificate {
+	h.t.Helper()
+	pair, err := certs.ReadSecret(h.path("known/" + name + ".key"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return pair
+}
+
 // talk: a question of our own client, and the backend's answer.
 func talk(t *testing.T, client *zws.Client, backend *socket) {
 	t.Helper()

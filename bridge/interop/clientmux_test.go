@@ -4,12 +4,9 @@ package interop
 
 import (
 	"fmt"
-	"io"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 )
@@ -174,78 +171,23 @@ func TestClientMuxReturns(t *testing.T) {
 	}
 }
 
-// counter is between a client and a bridge, counts connections and octets, and can cut what
-// it carries, as the end of a machine would.
+// counter counts what passes a proxy.
 type counter struct {
-	address             string
-	connections, octets atomic.Int64
-
-	mu   sync.Mutex
-	open map[net.Conn]bool
+	*proxy
+	octets atomic.Int64
 }
 
 func newCounter(t *testing.T, to string) *counter {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &counter{address: l.Addr().String(), open: make(map[net.Conn]bool)}
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			from, err := l.Accept()
-			if err != nil {
-				return
-			}
-			c.connections.Add(1)
-			running.Go(func() { c.carry(from, to) })
-		}
-	})
-	t.Cleanup(func() { l.Close(); running.Wait() })
+	c := new(counter)
+	c.proxy = newProxy(t, to, c)
 	return c
-}
-
-// cut resets all connections.
-func (c *counter) cut() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for conn := range c.open {
-		conn.Close()
-	}
 }
 
 // Write counts.
 func (c *counter) Write(p []byte) (int, error) {
 	c.octets.Add(int64(len(p)))
 	return len(p), nil
-}
-
-// carry copies both ways until one side ends.
-func (c *counter) carry(from net.Conn, address string) {
-	to, err := net.Dial("tcp", address)
-	if err != nil {
-		from.Close()
-		return
-	}
-	c.mu.Lock()
-	c.open[from] = true
-	c.mu.Unlock()
-	defer func() {
-		c.mu.Lock()
-		delete(c.open, from)
-		c.mu.Unlock()
-	}()
-	var both sync.WaitGroup
-	for _, way := range [][2]net.Conn{{from, to}, {to, from}} {
-		both.Go(func() {
-			// Counted before it goes on: who hears of it can read the count.
-			_, _ = io.Copy(way[1], io.TeeReader(way[0], c))
-			from.Close()
-			to.Close()
-		})
-	}
-	both.Wait()
 }
 
 // TestClientMuxCut: a connection that is lost without a word comes back with all sockets.

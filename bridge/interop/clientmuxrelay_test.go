@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/zwsbridge/zwsbridge/certs"
 )
 
 // TestRelayOverMux: a page logs in at the bridge once, by password or token, and by its
@@ -18,10 +17,7 @@ func TestRelayOverMux(t *testing.T) {
 	h.pages()
 	h.cert("backend")
 	h.keysOf("alice")
-	own, err := certs.ReadSecret(h.path("known/alice.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	own := h.own("alice")
 	known, stranger := withKey(own, h.backendCert()), withKey(h.cert("stranger"), h.backendCert())
 	pyzmq := start(t, "pyzmq.py")
 	places := []string{"node", "chromium", "chromium-worker", "firefox"}

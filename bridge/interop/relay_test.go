@@ -6,14 +6,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -29,36 +26,8 @@ type wiretap struct {
 // tap listens in on all connections to a tcp endpoint, and returns where to connect to.
 func tap(t *testing.T, endpoint string) *wiretap {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &wiretap{endpoint: "tcp://" + l.Addr().String()}
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			front, err := l.Accept()
-			if err != nil {
-				return
-			}
-			back, err := net.Dial("tcp", strings.TrimPrefix(endpoint, "tcp://"))
-			if err != nil {
-				front.Close()
-				continue
-			}
-			for from, to := range map[net.Conn]net.Conn{front: back, back: front} {
-				running.Go(func() {
-					_, _ = io.Copy(to, io.TeeReader(from, w))
-					front.Close()
-					back.Close()
-				})
-			}
-		}
-	})
-	t.Cleanup(func() { // the bridge has closed its connections by then
-		l.Close()
-		running.Wait()
-	})
+	w := new(wiretap)
+	w.endpoint = "tcp://" + newProxy(t, strings.TrimPrefix(endpoint, "tcp://"), w).address
 	return w
 }
 
@@ -112,10 +81,7 @@ func TestRelayClient(t *testing.T) {
 		text += relayAt("/"+where+"/live", "SUB", taps[where][0].endpoint) + relayAt("/"+where+"/work", "DEALER", taps[where][1].endpoint)
 	}
 	address := h.serve(text).address
-	own, err := certs.ReadSecret(h.path("known/alice.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	own := h.own("alice")
 	known, stranger := withKey(own, h.backendCert()), withKey(h.cert("stranger"), h.backendCert())
 	const token = "?access_token=token-of-alice"
 	for _, where := range places {
@@ -192,11 +158,7 @@ func TestRelayPatterns(t *testing.T) {
 		{"NULL", none, none},
 		{"PLAIN", plainServer, func(*home) map[string]any { return map[string]any{"username": "bridge", "password": "known"} }},
 		{"CURVE", curveServer, func(h *home) map[string]any {
-			own, err := certs.ReadSecret(h.path("known/alice.key"))
-			if err != nil {
-				h.t.Fatal(err)
-			}
-			return keys(own, h.backendCert())
+			return keys(h.own("alice"), h.backendCert())
 		}},
 	} {
 		for _, p := range patterns {
@@ -254,10 +216,7 @@ func TestRelayGo(t *testing.T) {
 	h.keysOf("alice")
 	backend := start(t, "pyzmq.py").bind(t, "ROUTER", curveServer(h))
 	url := h.bridge(everybody + relayAt("/vault", "DEALER", backend.endpoint))
-	own, err := certs.ReadSecret(h.path("known/alice.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	own := h.own("alice")
 	curve := zmtp.Curve{Public: own.Public, Secret: own.Secret, ServerKey: h.backendCert().Public}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
