@@ -26,7 +26,7 @@ type FilesOptions struct {
 
 // FileCertificate is a certificate that somebody else writes and renews. Its files are
 // read again when they change; while what they hold is broken the last good pair stays in
-// use.
+// use. It is safe for concurrent use.
 type FileCertificate struct {
 	o       FilesOptions
 	current atomic.Pointer[tls.Certificate]
@@ -37,8 +37,9 @@ type FileCertificate struct {
 	fault     string // what was wrong when last read
 }
 
-// Files reads a certificate and its key and watches them until Close. The folders are
-// watched rather than the files, because a renewal may replace them or a link on the way.
+// Files reads a certificate and its key and watches them until the caller's Close. A key
+// file that others may reach is refused (*[PermissionError]). The folders are watched rather
+// than the files, because a renewal may replace them or a link on the way.
 func Files(o FilesOptions) (*FileCertificate, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
@@ -69,7 +70,7 @@ func (f *FileCertificate) Config() *tls.Config {
 	})
 }
 
-// Close ends the watching.
+// Close ends the watching. Closing again does nothing.
 func (f *FileCertificate) Close() error {
 	err := f.watcher.Close()
 	<-f.done

@@ -56,7 +56,7 @@ type selfSigned struct {
 // SelfSigned returns a TLS configuration with a certificate of our own making, for
 // development: nobody trusts it, but it is kept between runs, so that a browser asks
 // once. It is replaced when it is about to expire, also while it is in use, or is not for
-// all of the names. A certificate in the folder that was not made here is never touched:
+// all of the names; one that cannot be replaced serves to its end. A certificate in the folder that was not made here is never touched:
 // that is an error.
 func SelfSigned(o SelfSignedOptions) (*tls.Config, error) {
 	s := &selfSigned{
@@ -97,10 +97,10 @@ func (s *selfSigned) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		}
 		s.pair = pair
 	}
-	if s.pair != nil && s.good(s.pair.Leaf) {
+	if s.good(selfSignedRenew) {
 		return s.pair, nil
 	}
-	if err := s.renew(); err != nil {
+	if err := s.renew(); err != nil && !s.good(0) { // else there is time to try again
 		return nil, fmt.Errorf("self-signed certificate: %w", err)
 	}
 	return s.pair, nil
@@ -141,10 +141,13 @@ func (s *selfSigned) load() (*tls.Certificate, error) {
 	return pair, nil
 }
 
-// good tells whether a certificate will do for a while and is for all names.
-func (s *selfSigned) good(leaf *x509.Certificate) bool {
-	now := s.now()
-	if now.Before(leaf.NotBefore) || now.Add(selfSignedRenew).After(leaf.NotAfter) {
+// good tells whether there is a certificate that will do for a while and is for all names.
+func (s *selfSigned) good(while time.Duration) bool {
+	if s.pair == nil {
+		return false
+	}
+	leaf, now := s.pair.Leaf, s.now()
+	if now.Before(leaf.NotBefore) || now.Add(while).After(leaf.NotAfter) {
 		return false
 	}
 	return !slices.ContainsFunc(s.hosts, func(host string) bool { return leaf.VerifyHostname(host) != nil })
@@ -163,7 +166,10 @@ func (s *selfSigned) renew() error {
 	if err := replace(s.keyFile, key, 0o600); err != nil {
 		return err
 	}
-	s.pair, err = parsePair(s.certFile, s.keyFile, cert, key)
+	pair, err := parsePair(s.certFile, s.keyFile, cert, key)
+	if err == nil {
+		s.pair = pair
+	}
 	return err
 }
 

@@ -144,6 +144,34 @@ func TestSelfSignedIsKeptAndRenewed(t *testing.T) {
 	}
 }
 
+// TestSelfSignedThatCannotBeRenewed: what is still good is used, and what is not is an error.
+func TestSelfSignedThatCannotBeRenewed(t *testing.T) {
+	dir, now := t.TempDir(), time.Now()
+	config, err := SelfSigned(SelfSignedOptions{Dir: dir, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := serial(t, config)
+	inTheWay := filepath.Join(dir, SelfSignedCert+".new", "folder")
+	if err := os.MkdirAll(inTheWay, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(selfSignedFor - time.Second)
+	if serial(t, config).Cmp(first) != 0 {
+		t.Error("renewed although that is not possible")
+	}
+	now = now.Add(2 * time.Second)
+	if _, err := config.GetCertificate(nil); err == nil {
+		t.Error("used after its end")
+	}
+	if err := os.RemoveAll(filepath.Dir(inTheWay)); err != nil {
+		t.Fatal(err)
+	}
+	if serial(t, config).Cmp(first) == 0 {
+		t.Error("not renewed once that is possible")
+	}
+}
+
 // What was not made here stays, whatever becomes of the start.
 func TestSelfSignedTouchesNothingForeign(t *testing.T) {
 	foreign, key := pairFor(t, "foreign.example")

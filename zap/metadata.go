@@ -57,7 +57,8 @@ func (m Metadata) Append(dst []byte) []byte {
 }
 
 // ParseMetadata reads the wire form. Nothing is allocated for a size that the input does
-// not hold.
+// not hold. It fails on sizes that do not fit together, on an empty name and on more than
+// [MaxProperties].
 func ParseMetadata(b []byte) (Metadata, error) {
 	var m Metadata
 	for len(b) > 0 {

@@ -91,7 +91,8 @@ type BackendError struct {
 	// Position of the backend in its route, from 1: the client is told this and no
 	// address. 0 if it is about none in particular.
 	Position int
-	Err      error
+	// Err is what happened. Required.
+	Err error
 }
 
 func (e *BackendError) Error() string { return e.name() + ": " + e.Err.Error() }

@@ -30,7 +30,7 @@ type DialOptions struct {
 	// Metadata is further properties for READY or INITIATE.
 	Metadata zap.Metadata
 	// Notice, if not nil, asks the server for notices and is called with each, by the
-	// goroutine that is in Recv.
+	// goroutine that is in Recv. Nothing is read while it runs.
 	Notice func(Notice)
 
 	// Header is sent with the HTTP request: Authorization, Cookie, Origin.

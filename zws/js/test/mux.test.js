@@ -59,6 +59,7 @@ test('what is no Mux', async () => {
   for (const window of [0, -1, 2 ** 31, NaN]) assert.throws(() => new Mux(URL, { WebSocket, window }), RangeError);
   const mux = new Mux(URL, { WebSocket, window: 2 ** 31 - 1 });
   for (const route of ['', 'devices', undefined]) assert.throws(() => mux.route(route), TypeError);
+  assert.throws(() => mux.route(`/${'x'.repeat(65_535)}`), RangeError);
   assert.equal(JSON.stringify(mux.route('/a')), '{"url":"wss://host/a"}');
 });
 

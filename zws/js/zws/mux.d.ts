@@ -52,7 +52,7 @@ export class Mux {
   /**
    * What a socket connects to for a route of the server: a path, as `/control`. Connecting
    * throws a SocketError with `ECLOSED` after `close`.
-   * @throws TypeError for what is no path.
+   * @throws TypeError for what is no path; RangeError for one of more than 65,535 octets.
    */
   route(path: string): Route;
 

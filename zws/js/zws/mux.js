@@ -5,8 +5,9 @@
 import { Channel } from './channel.js';
 import { parseCommand } from './command.js';
 import { ProtocolError, SocketError } from './errors.js';
+import { octets } from './frame.js';
 import { Link } from './link.js';
-import { MAX_CREDIT, login, parse } from './muxframe.js';
+import { MAX_CREDIT, MAX_ROUTE, login, parse } from './muxframe.js';
 import { Events, absolute, complete } from './socket.js';
 
 const MECHANISMS = ['NULL', 'PLAIN', 'BEARER'];
@@ -92,6 +93,7 @@ export class Mux {
   /** The URL that a connection of its own would have. */
   _url(path) {
     if (!/^\//.test(path)) throw new TypeError('a route is a path that begins with /');
+    if (octets(path).length > MAX_ROUTE) throw new RangeError(`a route has at most ${MAX_ROUTE} octets`);
     return Object.assign(new URL(this.url), { pathname: path, search: '' }).href;
   }
 

@@ -23,6 +23,9 @@ const ENDLESS = ['messages', 'close', 'unsubscribed']; // what follows the numbe
 /** Credit that a channel may have in one direction, in octets. */
 export const MAX_CREDIT = 2 ** 31 - 1;
 
+/** Octets of a path, whose length stands in two octets before it. */
+export const MAX_ROUTE = 2 ** 16 - 1;
+
 /** A number in size octets, of which there are at most four. */
 const number = (value, size = 4) => Uint8Array.from({ length: size }, (_, i) => value >>> (8 * (size - 1 - i)));
 
