@@ -78,7 +78,7 @@ func TestMisbehavingClients(t *testing.T) {
 		{"malformed metadata", "ZWS2.0+NULL", nil, frame(0x82, "\x02\x05READY\x0bSocket-Type\xff\xff\xff\xffDEALER"), 1002, "protocol error: NULL: malformed READY: metadata that does not parse"},
 		{"unknown socket type", "ZWS2.0+NULL", nil, frame(0x82, "\x02\x05READY\x0bSocket-Type\x00\x00\x00\x06STREAM"), 4406, "a STREAM socket cannot be served here"},
 		{"socket type not taken", "ZWS2.0+NULL", nil, frame(0x82, "\x02\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB"), 4406, "a SUB socket cannot be served here"},
-		{"CURVE HELLO of the wrong length", "ZWS2.0+CURVE", nil, frame(0x82, "\x02\x05HELLO\x01\x00"), 1002, "protocol error: CURVE: malformed HELLO: want 200 octets"},
+		{"CURVE HELLO of the wrong length", "ZWS2.0+CURVE", nil, frame(0x82, "\x02\x05HELLO\x01\x00"), 1002, "protocol error: CURVE: malformed HELLO: 8 octets, want 200"},
 		{"routing id in two frames", "ZWS2.0", nil, frame(0x82, "\x01a"), 1002, "the first message, the routing id, has more than one frame"},
 	}
 	for _, test := range tests {

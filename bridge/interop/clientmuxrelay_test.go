@@ -5,7 +5,6 @@ package interop
 import (
 	"strings"
 	"testing"
-
 )
 
 // TestRelayOverMux: a page logs in at the bridge once, by password or token, and by its

@@ -6,9 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -230,97 +228,6 @@ func TestDisconnect(t *testing.T) {
 	}
 }
 
-// TestBlock shows that producers wait for room, and lose nothing.
-func TestBlock(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		q := New(Options{Messages: 3, OnFull: Block, Codec: lines{}})
-		var producers sync.WaitGroup
-		for _, topic := range []string{"a", "b"} {
-			producers.Go(func() {
-				c := NewChunk(lines{}, 0)
-				defer c.Release()
-				for i := range 50 {
-					c.Append(message(topic, fmt.Sprint(i)))
-				}
-				if err := q.PutChunk(c); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		got := map[string][]string{}
-		for range 200 {
-			synctest.Wait()
-			if n, _ := q.Len(); n > 3 {
-				t.Fatalf("%d messages wait, the bound is 3", n)
-			}
-			p := page{limit: 1}
-			q.next(&p)
-			for _, l := range p.lines() {
-				got[l[:1]] = append(got[l[:1]], l[2:])
-			}
-		}
-		producers.Wait()
-		for topic, seq := range got {
-			for i, s := range seq {
-				if s != fmt.Sprint(i) || len(seq) != 50 {
-					t.Fatalf("%s: got %q", topic, seq)
-				}
-			}
-		}
-	})
-}
-
-func TestCloseWakesProducer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		q := New(Options{Messages: 1, OnFull: Block})
-		done := make(chan error, 1)
-		go func() {
-			q.Put(message("a"))
-			done <- q.Put(message("b"))
-		}()
-		synctest.Wait()
-		q.Close()
-		if err := <-done; !errors.Is(err, ErrClosed) {
-			t.Errorf("blocked put: %v, want ErrClosed", err)
-		}
-	})
-}
-
-// TestWake shows that the writer is told once for everything that it has not seen, and
-// before a producer waits for it.
-func TestWake(t *testing.T) {
-	wakes := 0
-	var q *Queue
-	o := Options{Messages: 2, OnFull: Block, Codec: lines{}}
-	o.Wake = func() { wakes++ }
-	q = New(o)
-	q.Put(message("a"))
-	q.Put(message("b"))
-	if wakes != 1 {
-		t.Errorf("%d wakes for two messages, want 1", wakes)
-	}
-	read(q)
-	woken := make(chan struct{}, 10)
-	o.Wake = func() { woken <- struct{}{} }
-	q = New(o)
-	var got []string
-	var writer sync.WaitGroup
-	writer.Go(func() {
-		for len(got) < 5 {
-			<-woken
-			got = append(got, read(q)...)
-		}
-	})
-	c := chunk(lines{}, "a", "b", "c", "d", "e")
-	if err := q.PutChunk(c); err != nil {
-		t.Fatal(err)
-	}
-	writer.Wait()
-	if diff := cmp.Diff([]string{"a", "b", "c", "d", "e"}, got); diff != "" {
-		t.Error(diff)
-	}
-}
-
 // TestTaken shows that what a batch took stays untouched until the next call, and that a
 // queue in which nothing waits holds nothing.
 func TestTaken(t *testing.T) {
@@ -395,52 +302,6 @@ func TestParsePolicy(t *testing.T) {
 	for _, bad := range []string{"", "drop", "Block", Policy(9).String()} {
 		if _, err := ParsePolicy(bad); err == nil {
 			t.Errorf("%q is taken for a policy", bad)
-		}
-	}
-}
-
-// TestConcurrent has producers, a writer and a reader of figures at work at the same time.
-func TestConcurrent(t *testing.T) {
-	for _, policy := range []Policy{DropOldest, DropNewest, Conflate, Block} {
-		q := New(Options{Messages: 50, OnFull: policy, Codec: lines{}})
-		const producers, each = 4, 2000
-		var working sync.WaitGroup
-		for p := range producers {
-			working.Go(func() {
-				for i := 0; i < each; {
-					c := NewChunk(lines{}, 0)
-					for range min(1+i%7, each-i) {
-						c.Append(message(fmt.Sprint(p), fmt.Sprint(i)))
-						i++
-					}
-					q.PutChunk(c)
-					c.Release()
-				}
-			})
-		}
-		finished := make(chan struct{})
-		go func() { working.Wait(); close(finished) }()
-		last := map[string]int{}
-		got := 0
-		for over := false; !over; {
-			select {
-			case <-finished:
-				over = true
-			default:
-			}
-			for _, l := range read(q) {
-				var n int
-				topic, rest, _ := strings.Cut(l, ",")
-				fmt.Sscan(rest, &n)
-				if before, ok := last[topic]; ok && n <= before {
-					t.Fatalf("%v: topic %s: %d after %d", policy, topic, n, before)
-				}
-				last[topic] = n
-				got++
-			}
-		}
-		if want := producers*each - int(q.Dropped()); got != want {
-			t.Errorf("%v: got %d messages, want %d", policy, got, want)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/bridge"
 )
 
-// defaultConfig is where serve and check look when they are not told.
+// defaultConfig is where commands look for the configuration when they are not told.
 const defaultConfig = "bridge.toml"
 
 func newCheck() *cobra.Command {

@@ -62,7 +62,7 @@ configuration.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&m.key, "key", "", "private key: a PEM or JWK `file`, made if there is none")
-	f.StringVar(&m.config, "config", "bridge.toml", "the configuration `file` that --auth looks into")
+	f.StringVarP(&m.config, "config", "c", defaultConfig, "the configuration `file` that --auth looks into")
 	f.StringVar(&m.auth, "auth", "", "the `name` of an [auth.NAME] with type = \"jwt\"")
 	f.StringVar(&m.algorithm, "algorithm", "", "one of "+strings.Join(jwt.Algorithms, " ")+" (default: what suits the key, ES256 for a new one)")
 	f.StringVar(&m.issuer, "issuer", "", "claim iss")
@@ -197,7 +197,7 @@ FILE or of standard input. Exit code 3 if no authenticator takes it.`,
 			return checkToken(cmd.Context(), cmd.OutOrStdout(), c, auths, token)
 		},
 	}
-	cmd.Flags().StringVar(&config, "config", "bridge.toml", "the configuration `file`")
+	configFlag(cmd, &config)
 	cmd.Flags().StringArrayVar(&auths, "auth", nil, "ask only [auth.`NAME`] (may be repeated; default: all with type = \"jwt\", in the order of the chain)")
 	return cmd
 }

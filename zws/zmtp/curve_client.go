@@ -67,7 +67,7 @@ func (c *curveClient) receiveWelcome(_ context.Context, in *Command) (*Command, 
 		return nil, err
 	}
 	if len(in.Data) != welcomeSize {
-		return nil, c.malformed(cmdWelcome, "want 168 octets")
+		return nil, c.missized(in, "168")
 	}
 	welcome, ok := unseal(nil, in.Data, prefixWelcome, &c.shared)
 	if !ok {
@@ -120,7 +120,7 @@ func (c *curveClient) receiveReady(_ context.Context, in *Command) (*Command, er
 		return nil, err
 	}
 	if len(in.Data) < minReady {
-		return nil, c.malformed(cmdReady, "want at least 30 octets")
+		return nil, c.missized(in, "at least 30")
 	}
 	ready, ok := unseal(nil, in.Data, prefixReady, &c.session.shared)
 	if !ok {

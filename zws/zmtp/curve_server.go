@@ -39,7 +39,7 @@ func (s *curveServer) receiveHello(_ context.Context, in *Command) (*Command, er
 		return nil, err
 	}
 	if len(in.Data) != helloSize {
-		return nil, s.malformed(cmdHello, "want 200 octets")
+		return nil, s.missized(in, "200")
 	}
 	version, rest := cut(in.Data, 2)
 	padding, rest := cut(rest, helloPadding)
@@ -96,7 +96,7 @@ func (s *curveServer) receiveInitiate(ctx context.Context, in *Command) (*Comman
 		return nil, err
 	}
 	if len(in.Data) < minInitiate {
-		return nil, s.malformed(cmdInitiate, "want at least 257 octets")
+		return nil, s.missized(in, "at least 257")
 	}
 	cookie, sealed := cut(in.Data, cookieSize)
 	client, secret, err := s.openCookie(cookie)

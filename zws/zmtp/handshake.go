@@ -106,6 +106,12 @@ func (h *handshake) malformed(name, what string) error {
 	return fmt.Errorf("%w: %s: malformed %s: %s", ErrProtocol, h.mechanism, name, what)
 }
 
+// missized is malformed for a command of another size than 26/CURVEZMQ gives it, which
+// counts its name.
+func (h *handshake) missized(in *Command, want string) error {
+	return h.malformed(in.Name, fmt.Sprintf("%d octets, want %s", 1+len(in.Name)+len(in.Data), want))
+}
+
 // parsePeer reads the metadata of the peer's READY or INITIATE.
 func (h *handshake) parsePeer(name string, data []byte) (zap.Metadata, error) {
 	m, err := zap.ParseMetadata(data)

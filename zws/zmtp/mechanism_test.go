@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -234,143 +232,6 @@ func TestTraffic(t *testing.T) {
 	})
 }
 
-// Every answer a ZAP handler can give, and what becomes of it.
-func TestRefused(t *testing.T) {
-	reply := func(s zap.Status) zap.HandlerFunc {
-		return func(context.Context, *zap.Request) (*zap.Reply, error) {
-			return &zap.Reply{Status: s, Text: "because"}, nil
-		}
-	}
-	cases := []struct {
-		name    string
-		handler zap.HandlerFunc
-		want    zap.Status
-		told    bool
-	}{
-		{"300", reply(300), 300, false},
-		{"400", reply(400), 400, true},
-		{"500", reply(500), 500, true},
-		{"unknown status", reply(201), 300, false},
-		{"no status", reply(0), 300, false},
-		{"pass", func(context.Context, *zap.Request) (*zap.Reply, error) { return nil, zap.ErrPass }, 400, true},
-		{"error", func(context.Context, *zap.Request) (*zap.Reply, error) { return nil, errors.New("down") }, 300, false},
-		{"nil", func(context.Context, *zap.Request) (*zap.Reply, error) { return nil, nil }, 300, false},
-		{"panic", func(context.Context, *zap.Request) (*zap.Reply, error) { panic("broken") }, 500, true},
-	}
-	forEachMechanism(t, func(t *testing.T, m zap.Mechanism) {
-		for _, c := range cases {
-			t.Run(c.name, func(t *testing.T) {
-				p := newPair(t, m)
-				p.server.Handler = c.handler
-				p.server.Admit = func(context.Context, *Peer) error {
-					t.Error("Admit is asked about a peer that was refused")
-					return nil
-				}
-				client, server := p.sides(t)
-				got := shake(t, client, server)
-				checkRefusal(t, got.serverErr, c.want)
-				if server.Done() || client.Done() || server.Peer() != nil {
-					t.Error("the handshake is done, or the server knows a peer")
-				}
-				last := got.commands[len(got.commands)-1]
-				if !c.told {
-					if strings.HasPrefix(last, "S:ERROR") || got.clientErr != nil {
-						t.Errorf("the client was told: %v, %v", got.commands, got.clientErr)
-					}
-					return
-				}
-				if last != "S:ERROR" {
-					t.Errorf("commands %v, want an ERROR at the end", got.commands)
-				}
-				checkRefusal(t, got.clientErr, c.want)
-			})
-		}
-	})
-}
-
-func checkRefusal(t *testing.T, err error, want zap.Status) {
-	t.Helper()
-	refusal, ok := errors.AsType[*RefusedError](err)
-	if !ok || refusal.Status != want {
-		t.Errorf("got %v, want a RefusedError with status %d", err, want)
-	}
-}
-
-// READY waits for Admit, and an ERROR takes its place.
-func TestAdmit(t *testing.T) {
-	other := errors.New("the backend is away")
-	cases := []struct {
-		name string
-		err  error
-		told string // the reason of ERROR; empty: none is sent
-	}{
-		{"nil", nil, ""},
-		{"other error", other, ""},
-		{"400", &RefusedError{Status: 400}, "400"},
-		{"500", &RefusedError{Status: 500}, "500"},
-		{"300", &RefusedError{Status: 300}, "300"},
-		{"wrapped", fmt.Errorf("backend 2: %w", &RefusedError{Status: 500, Reason: "x"}), "500"},
-		{"a reason that is no status", &RefusedError{Reason: "go away"}, "400"},
-		{"a status that is none", &RefusedError{Status: 204}, "400"},
-		{"200", &RefusedError{Status: 200}, "400"},
-	}
-	forEachMechanism(t, func(t *testing.T, m zap.Mechanism) {
-		for _, c := range cases {
-			t.Run(c.name, func(t *testing.T) {
-				p := newPair(t, m)
-				asked := 0
-				p.server.Admit = func(ctx context.Context, peer *Peer) error {
-					asked++
-					if peer.Reply == nil || peer.SocketType() != DEALER || string(peer.RoutingID()) != "panel-1" {
-						t.Errorf("Admit does not know the peer: %+v", peer)
-					}
-					if ctx != t.Context() {
-						t.Error("Admit has another context than Next")
-					}
-					return c.err
-				}
-				client, server := p.sides(t)
-				got := shake(t, client, server)
-				if asked != 1 {
-					t.Errorf("Admit was asked %d times", asked)
-				}
-				if got.serverErr != c.err || server.Done() != (c.err == nil) || client.Done() != (c.err == nil) {
-					t.Errorf("server: %v, want %v", got.serverErr, c.err)
-				}
-				var told string
-				if refusal, ok := errors.AsType[*RefusedError](got.clientErr); ok {
-					told = fmt.Sprint(int(refusal.Status))
-				}
-				if told != c.told {
-					t.Errorf("the client was told %q (%v), want %q", told, got.clientErr, c.told)
-				}
-			})
-		}
-	})
-}
-
-// A PLAIN server sends its ERROR in libzmq's form only if it is asked to, and the other
-// mechanisms never.
-func TestLibzmqError(t *testing.T) {
-	forEachMechanism(t, func(t *testing.T, m zap.Mechanism) {
-		for _, libzmq := range []bool{false, true} {
-			p := newPair(t, m)
-			p.server.LibzmqError = libzmq
-			p.server.Admit = func(context.Context, *Peer) error { return &RefusedError{Status: 400} }
-			client, server := p.sides(t)
-			got := shake(t, client, server)
-			want := "S:ERROR"
-			if libzmq && m == zap.PLAIN {
-				want = "S:^RROR"
-			}
-			if last := got.commands[len(got.commands)-1]; last != want {
-				t.Errorf("libzmq %v: %s, want %s", libzmq, last, want)
-			}
-			checkRefusal(t, got.clientErr, 400)
-		}
-	})
-}
-
 // A handshake that has failed stays failed, and one that is complete takes no command.
 func TestNextAfterTheEnd(t *testing.T) {
 	forEachMechanism(t, func(t *testing.T, m zap.Mechanism) {
@@ -395,29 +256,6 @@ func TestNextAfterTheEnd(t *testing.T) {
 			if out, err := server.Next(t.Context(), in); out != nil || err != first || server.Done() {
 				t.Errorf("after a failure: %v, %v", out, err)
 			}
-		}
-	})
-}
-
-// An answer that comes when the context is over counts as 300, even if it is a 200.
-func TestHandlerTooLate(t *testing.T) {
-	forEachMechanism(t, func(t *testing.T, m zap.Mechanism) {
-		p := newPair(t, m)
-		ctx, cancel := context.WithCancel(t.Context())
-		p.server.Handler = zap.HandlerFunc(func(context.Context, *zap.Request) (*zap.Reply, error) {
-			cancel()
-			return &zap.Reply{Status: zap.OK}, nil
-		})
-		client, server := p.sides(t)
-		out, err := client.Next(ctx, nil)
-		for err == nil && out != nil {
-			if out, err = server.Next(ctx, out); err == nil && out != nil {
-				out, err = client.Next(ctx, out)
-			}
-		}
-		checkRefusal(t, err, zap.Temporary)
-		if out != nil {
-			t.Errorf("%s is sent", out.Name)
 		}
 	})
 }

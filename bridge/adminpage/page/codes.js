@@ -6,6 +6,7 @@ const words = {
   1003: 'a text frame on a binary protocol',
   1005: 'the client has left without a code',
   1006: 'the connection was lost',
+  1007: 'a text that is not UTF-8',
   1009: 'too large a message',
   1011: 'internal error',
   4300: 'the login could not be checked',

@@ -1,0 +1,72 @@
+package backend
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// TestWait: the Ready rule of a shared socket, asked for each client.
+func TestWait(t *testing.T) {
+	t.Run("dialled in", func(t *testing.T) {
+		s := listen(t, zmtp.DEALER)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := s.Wait(ctx); zws.Cause(err).Code != zws.CodeBackendLost {
+			t.Errorf("nobody: %v, want 4503", err)
+		}
+		waits := make(chan error)
+		go func() { waits <- s.Wait(t.Context()) }()
+		dialIn(t, s, zmtp.Options{SocketType: zmtp.REP})
+		if err := receiveWithin(t, waits); err != nil {
+			t.Error(err)
+		}
+		s.Close()
+	})
+	t.Run("dialled", func(t *testing.T) {
+		n := newNative(t, zmtp.PUB)
+		o := options(zmtp.SUB, n)
+		o.Ready = Any
+		lost := make(chan error, 1)
+		o.Lost = func(err error) { lost <- err }
+		o.Endpoints = append(o.Endpoints, at(refusing(t, zap.Refused), plain))
+		s, err := DialShared(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := s.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the other has refused", func() bool { return s.Status()[1].State == Refused })
+		c := n.accept()
+		n.listener.Close()
+		c.Close()
+		eventually(t, "the loss is noticed", func() bool { return s.Status()[0].Err != nil })
+		if err := s.Wait(t.Context()); zws.Cause(err).Code != zws.CodeBackendRefused {
+			t.Errorf("one refused and one away: %v, want 4502", err)
+		}
+	})
+}
+
+// TestWaitHearsAtOnce: a client that comes while all backends are away does not wait.
+func TestWaitHearsAtOnce(t *testing.T) {
+	o := options(zmtp.SUB)
+	o.Ready = Any
+	o.Backoff, o.MaxBackoff = time.Hour, time.Hour
+	o.Endpoints = []Endpoint{at(closedPort(t), plain), at(closedPort(t), plain)}
+	s, err := DialShared(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for range 3 {
+		if err := s.Wait(t.Context()); zws.Cause(err).Code != zws.CodeBackendLost {
+			t.Errorf("%v, want 4503", err)
+		}
+	}
+}
