@@ -160,6 +160,7 @@ func (r *route) open(ctx context.Context, s *session, l *zws.Login) (*channel, e
 	}
 	o := rules.queue
 	o.Codec = c.codec
+	o.Ended = s.expired
 	o.Wake = s.wake
 	o.Lost = s.lost
 	o.Overflow = func() { s.end(tooSlow) }

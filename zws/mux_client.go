@@ -2,6 +2,7 @@ package zws
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -177,7 +178,14 @@ func (m *MuxClient) tell(f muxFrame) error {
 // write is tell with writing held.
 func (m *MuxClient) write(f muxFrame) error {
 	m.ws.SetWriteDeadline(time.Now().Add(m.options.WriteTimeout))
-	if err := m.ws.WriteMessage(websocket.BinaryMessage, f.append(nil)); err != nil {
+	err := m.ws.WriteMessage(websocket.BinaryMessage, f.append(nil))
+	switch {
+	case errors.Is(err, websocket.ErrCloseSent): // in answer to the server's, which says why
+		<-m.done
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.err
+	case err != nil:
 		return fmt.Errorf("zws: %w", err)
 	}
 	return nil

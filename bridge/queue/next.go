@@ -45,6 +45,9 @@ func (q *Queue) next(b batch) {
 func (q *Queue) take() (n *notice, some bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.o.Ended != nil && q.o.Ended() {
+		return nil, false
+	}
 	if n := q.due(); n != nil {
 		return n, true
 	}

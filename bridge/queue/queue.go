@@ -36,6 +36,10 @@ type Options struct {
 	// Codec is how the channel encodes (zws.Channel.Codec); nil where no other session
 	// shares its encoding.
 	Codec Codec
+	// Ended, if not nil, tells that nothing more may be given to the writer. It is asked under
+	// the queue's lock, so that what is put later than the end is not given either; it must
+	// be quick and must not call the queue.
+	Ended func() bool
 	// Wake is called, without a lock, after something was put into an empty queue. It
 	// must not block. Nil: nobody is told.
 	Wake func()

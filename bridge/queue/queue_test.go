@@ -228,6 +228,25 @@ func TestDisconnect(t *testing.T) {
 	}
 }
 
+// TestEnded: nothing is given out after the end, wherever in a batch that falls.
+func TestEnded(t *testing.T) {
+	asked := 0
+	q := New(Options{Codec: lines{}, Ended: func() bool {
+		asked++
+		return asked > 2
+	}})
+	for _, m := range []string{"a", "b", "c"} {
+		q.Put(message(m))
+	}
+	if diff := cmp.Diff([]string{"a", "b"}, read(q)); diff != "" {
+		t.Error(diff)
+	}
+	q.Put(message("d"))
+	if late := read(q); len(late) > 0 {
+		t.Errorf("%q after the end", late)
+	}
+}
+
 // TestTaken shows that what a batch took stays untouched until the next call, and that a
 // queue in which nothing waits holds nothing.
 func TestTaken(t *testing.T) {
