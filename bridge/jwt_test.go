@@ -132,8 +132,8 @@ func TestTokenAttach(t *testing.T) {
 // TestTokenTopics: subscribing, receiving and sending go as far as the scopes and the
 // route's rules, both.
 func TestTokenTopics(t *testing.T) {
-	devices := publisher(t, zmtp.Message{[]byte("house/ann/temp"), []byte("21")})
-	ruled := publisher(t, zmtp.Message{[]byte("house/ann/temp"), []byte("21")})
+	devices := publisher(t, message("house/ann/temp", "21"))
+	ruled := publisher(t, message("house/ann/temp", "21"))
 	rules := `allow = [ { user = "*", subscribe = ["house/{claim.groups}/"], send = ["set/{user}/"] } ]`
 	i, url, _ := tokensOnly(t, "", routeTo("/devices", "SUB", devices)+routeTo("/ruled", "SUB", ruled, rules)+
 		routeTo("/strict", "DEALER", silent(t, zmtp.ROUTER), rules))
@@ -172,7 +172,7 @@ func TestTokenTopics(t *testing.T) {
 		"set/ann/y": "zwsbridge.write:global/strict/set%2F*x", // not by the scope
 	} {
 		c := connect(t, url+"/strict", byToken(i.token(scope, "groups", []string{"g"}), zmtp.DEALER))
-		if err := c.Send(zmtp.Message{[]byte(topic)}); err != nil {
+		if err := c.Send(message(topic)); err != nil {
 			t.Fatal(err)
 		}
 		if got := ended(t, c); got.Code != 4403 {
@@ -228,7 +228,7 @@ func TestTokenCarriers(t *testing.T) {
 // TestTokenRenewed: another token of the same user changes the rights of a live session,
 // and a removed key ends the sessions of its tokens.
 func TestTokenRenewed(t *testing.T) {
-	endpoint := publisher(t, zmtp.Message{[]byte("b/temp"), []byte("21")})
+	endpoint := publisher(t, message("b/temp", "21"))
 	i, url, b := tokensOnly(t, "", routeTo("/d", "SUB", endpoint))
 	c := connect(t, url+"/d", byToken(i.token("zwsbridge.read:global/d/a*"), zmtp.SUB))
 	if err := c.Renew(i.token("zwsbridge.read:global/d/b*")); err != nil {

@@ -38,7 +38,7 @@ func TestMux(t *testing.T) {
 	control := openMux(t, m, zws.ChannelOptions{Route: "/control"})
 	echo := func(c *zws.MuxChannel, topic string) {
 		t.Helper()
-		if err := c.Send(t.Context(), zmtp.Message{[]byte(topic), []byte("on")}); err != nil {
+		if err := c.Send(t.Context(), message(topic, "on")); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := c.Recv(); err != nil || string(got[0]) != topic {
@@ -63,7 +63,7 @@ func TestMux(t *testing.T) {
 	}
 	openMux(t, m, zws.ChannelOptions{Route: "/flood"}).Close() // of no type, as is /control, and of another
 	other := openMux(t, m, zws.ChannelOptions{Route: "/control"})
-	if err := other.Send(t.Context(), zmtp.Message{[]byte("house/bob/lamp")}); err != nil {
+	if err := other.Send(t.Context(), message("house/bob/lamp")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := other.Recv(); zws.Cause(err).Code != 4403 {
@@ -99,7 +99,7 @@ func TestMuxSlow(t *testing.T) {
 		all.Go(func() {
 			for range 10 {
 				want := fmt.Sprintf("house/alice/%d", n)
-				if err := c.Send(t.Context(), zmtp.Message{[]byte(want)}); err != nil {
+				if err := c.Send(t.Context(), message(want)); err != nil {
 					t.Error(err)
 					return
 				}
@@ -175,7 +175,7 @@ func TestMuxReload(t *testing.T) {
 			t.Errorf("%s ended with %v, want %d", route, err, want)
 		}
 	}
-	if err := channels["/one"].Send(t.Context(), zmtp.Message{[]byte("still here")}); err != nil {
+	if err := channels["/one"].Send(t.Context(), message("still here")); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := channels["/one"].Recv(); err != nil || string(got[0]) != "still here" {
@@ -224,7 +224,7 @@ func TestMuxRenewal(t *testing.T) {
 	defer m.Close()
 	one, two := openMux(t, m, zws.ChannelOptions{Route: "/d"}), openMux(t, m, zws.ChannelOptions{Route: "/d"})
 	send := func(c *zws.MuxChannel, topic string) error {
-		if err := c.Send(t.Context(), zmtp.Message{[]byte(topic)}); err != nil {
+		if err := c.Send(t.Context(), message(topic)); err != nil {
 			return err
 		}
 		_, err := c.Recv()

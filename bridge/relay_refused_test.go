@@ -97,7 +97,7 @@ func TestRelayRefused(t *testing.T) {
 					}
 				})
 			}
-			if err := good.Send(zmtp.Message{[]byte("there?")}); err != nil {
+			if err := good.Send(message("there?")); err != nil {
 				t.Fatal(err)
 			}
 			if m, err := good.Recv(); err != nil || string(m[0]) != "there?" {

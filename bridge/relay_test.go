@@ -141,7 +141,7 @@ func TestRelayMux(t *testing.T) {
 			t.Fatalf("%q, %v", got, err)
 		}
 	}
-	if err := control.Send(t.Context(), zmtp.Message{[]byte("lamp")}); err != nil {
+	if err := control.Send(t.Context(), message("lamp")); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := control.Recv(); err != nil || string(got[0]) != "lamp" {

@@ -96,7 +96,7 @@ func TestRelaySubscribed(t *testing.T) {
 			if m, err := c.Recv(); err != nil || len(m) != 1 || string(m[0]) != "\x01a" {
 				t.Fatalf("got %q, %v", m, err)
 			}
-			if err := c.Send(zmtp.Message{[]byte("a"), []byte("1")}); err != nil {
+			if err := c.Send(message("a", "1")); err != nil {
 				t.Fatal(err)
 			}
 			if m := <-heard; len(m) != 2 || string(m[1]) != "1" {

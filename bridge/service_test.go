@@ -74,8 +74,9 @@ timeout = "1m"
 `, s.URL)
 }
 
-func as(user string, t zmtp.SocketType) zws.DialOptions {
-	return zws.DialOptions{SocketType: t, Security: zmtp.Plain{User: user, Password: strings.ToUpper(user)}, HandshakeTimeout: time.Minute}
+// byCapitals is how the users of an httpService log in.
+func byCapitals(user string, as zmtp.SocketType) zws.DialOptions {
+	return zws.DialOptions{SocketType: as, Security: zmtp.Plain{User: user, Password: strings.ToUpper(user)}, HandshakeTimeout: time.Minute}
 }
 
 // TestHTTPService: a service that was written for RabbitMQ decides on logins, routes,
@@ -119,7 +120,7 @@ file = "users.htpasswd"
 			{"/closed", "alice", "ALICE", 4403},
 			{"/elsewhere", "alice", "ALICE", 4400},
 		} {
-			o := as(tc.user, zmtp.DEALER)
+			o := byCapitals(tc.user, zmtp.DEALER)
 			o.Security = zmtp.Plain{User: tc.user, Password: tc.password}
 			if got := refusal(t, url+tc.path, o); got.Code != tc.code {
 				t.Errorf("%s as %s: %v, want %d", tc.path, tc.user, got, tc.code)
@@ -138,7 +139,7 @@ file = "users.htpasswd"
 		{"the service allows, the route does not", "/ruled", "alice/b", 4403},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			c := connect(t, url+tc.path, as("alice", zmtp.DEALER))
+			c := connect(t, url+tc.path, byCapitals("alice", zmtp.DEALER))
 			if err := c.Send(message(tc.topic, "x")); err != nil {
 				t.Fatal(err)
 			}
@@ -152,7 +153,7 @@ file = "users.htpasswd"
 		})
 	}
 	t.Run("subscriptions", func(t *testing.T) {
-		c := connect(t, url+"/sub", as("alice", zmtp.SUB))
+		c := connect(t, url+"/sub", byCapitals("alice", zmtp.SUB))
 		if err := errors.Join(c.Subscribe([]byte("alice/")), c.Subscribe([]byte(""))); err != nil {
 			t.Fatal(err)
 		}
@@ -161,7 +162,7 @@ file = "users.htpasswd"
 		}
 	})
 	t.Run("as authz of another's login", func(t *testing.T) {
-		o := as("bob", zmtp.DEALER)
+		o := byCapitals("bob", zmtp.DEALER)
 		o.Security = zmtp.Plain{User: "bob", Password: "bob's secret"}
 		c := connect(t, url+"/dealer", o)
 		if err := errors.Join(c.Send(message("bob/a")), c.Send(message("alice/a"))); err != nil {
@@ -172,7 +173,7 @@ file = "users.htpasswd"
 		}
 	})
 	t.Run("asked once", func(t *testing.T) {
-		c := connect(t, url+"/dealer", as("carol", zmtp.DEALER))
+		c := connect(t, url+"/dealer", byCapitals("carol", zmtp.DEALER))
 		before := s.topics.Load()
 		for range 100 {
 			if err := c.Send(message("carol/a")); err != nil {
@@ -187,10 +188,10 @@ file = "users.htpasswd"
 		}
 	})
 	t.Run("broken", func(t *testing.T) {
-		c := connect(t, url+"/dealer", as("dave", zmtp.DEALER))
+		c := connect(t, url+"/dealer", byCapitals("dave", zmtp.DEALER))
 		s.broken.Store(true)
 		defer s.broken.Store(false)
-		if got := refusal(t, url+"/dealer", as("alice", zmtp.DEALER)); got.Code != 4300 || got.Status != 0 {
+		if got := refusal(t, url+"/dealer", byCapitals("alice", zmtp.DEALER)); got.Code != 4300 || got.Status != 0 {
 			t.Errorf("a login: %v, want 4300 without ERROR", got)
 		}
 		if err := c.Send(message("dave/new")); err != nil {
@@ -212,9 +213,9 @@ func TestLoginStorm(t *testing.T) {
 timeout = "1m"
 chain = [ { authn = "app" } ]
 `+s.config()+routeTo("/d", "DEALER", echoRouter(t)))
-	in := connect(t, url+"/d", as("alice", zmtp.DEALER))
+	in := connect(t, url+"/d", byCapitals("alice", zmtp.DEALER))
 
-	eve := connect(t, url+"/d", as("eve", zmtp.DEALER))
+	eve := connect(t, url+"/d", byCapitals("eve", zmtp.DEALER))
 	hold := make(chan struct{})
 	s.stuck.Store(&hold)
 	if err := eve.Send(message("topic")); err != nil {
@@ -224,7 +225,7 @@ chain = [ { authn = "app" } ]
 	var storm sync.WaitGroup
 	for i := range 200 {
 		storm.Go(func() {
-			c, err := zws.Dial(context.Background(), url+"/d", as(fmt.Sprint("user", i), zmtp.DEALER))
+			c, err := zws.Dial(context.Background(), url+"/d", byCapitals(fmt.Sprint("user", i), zmtp.DEALER))
 			if err != nil {
 				t.Error(err)
 				return
@@ -259,7 +260,7 @@ func TestReloadHTTPService(t *testing.T) {
 	}
 	var dir string
 	url, b := startIn(t, func(d string) string { dir = d; return config(first, "1s") })
-	c := connect(t, url+"/d", as("alice", zmtp.DEALER))
+	c := connect(t, url+"/d", byCapitals("alice", zmtp.DEALER))
 	send := func() {
 		t.Helper()
 		if err := c.Send(message("a")); err != nil {
@@ -290,6 +291,6 @@ bind_domain = "devices"
 	if got := ended(t, c).Code; got != 4300 {
 		t.Errorf("got %d, want 4300", got)
 	}
-	c = connect(t, url+"/d", as("alice", zmtp.DEALER))
+	c = connect(t, url+"/d", byCapitals("alice", zmtp.DEALER))
 	send()
 }

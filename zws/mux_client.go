@@ -115,7 +115,9 @@ func (m *MuxClient) openWith(ctx context.Context, window int, f muxFrame) (*MuxC
 		client: m, window: int64(window), relayed: f.op == muxRelay,
 		changed: make(chan struct{}, 1), room: make(chan struct{}, 1), done: make(chan struct{}),
 	}
-	if err := m.open(c, f); err != nil {
+	if err := m.open(c, f); errors.Is(err, websocket.ErrCloseSent) {
+		return nil, m.ended(ctx)
+	} else if err != nil {
 		return nil, err
 	}
 	for {
@@ -150,6 +152,17 @@ func (m *MuxClient) open(c *MuxChannel, f muxFrame) error {
 	m.mu.Unlock()
 	f.channel, f.number = c.number, uint64(c.window)
 	return m.write(f)
+}
+
+// ended is why the connection is over, of which the reader is about to hear: the library has
+// answered the server's close frame before it gives it out.
+func (m *MuxClient) ended(ctx context.Context) error {
+	select {
+	case <-m.done:
+		return m.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Renew sends another token for a login with zmtp.Bearer. The answer is a Notice with

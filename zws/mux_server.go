@@ -277,7 +277,7 @@ func (b *Batch) muxMessage(m zmtp.Message) error {
 	return nil
 }
 
-// muxHeader appends what stands before n octets of messages for a channel.
+// appendMuxHeader appends what stands before n octets of messages for a channel.
 func appendMuxHeader(dst []byte, channel uint32, n int) []byte {
 	dst = appendDataHeader(dst, wsBinary, 5+n)
 	return binary.BigEndian.AppendUint32(append(dst, muxMessages), channel)

@@ -34,10 +34,13 @@ func formatFrame(f []byte) string {
 }
 
 // parseMessage reads a line that formatMessage wrote.
-func parseMessage(line string) (zmtp.Message, error) {
+func parseMessage(line string) (zmtp.Message, error) { return parseFrames(strings.Split(line, "\t")) }
+
+// parseFrames makes a message of frames as formatFrame writes them.
+func parseFrames(frames []string) (zmtp.Message, error) {
 	var m zmtp.Message
-	for i, field := range strings.Split(line, "\t") {
-		f, err := parseFrame(field)
+	for i, text := range frames {
+		f, err := parseFrame(text)
 		if err != nil {
 			return nil, fmt.Errorf("frame %d: %w", i+1, err)
 		}
@@ -61,7 +64,7 @@ func parseFrame(s string) ([]byte, error) {
 // each line of r, of at most limit lines if that is not 0.
 func eachMessage(ctx context.Context, frames []string, r io.Reader, limit uint, send func(zmtp.Message) error) error {
 	if len(frames) > 0 {
-		m, err := parseMessage(strings.Join(frames, "\t"))
+		m, err := parseFrames(frames)
 		if err != nil {
 			return usageError{err}
 		}

@@ -43,6 +43,18 @@ func TestMessageLine(t *testing.T) {
 	}
 }
 
+// TestFrames: an argument is a frame, also if it holds what ends one in a line.
+func TestFrames(t *testing.T) {
+	var got zmtp.Message
+	send := func(m zmtp.Message) error { got = m; return nil }
+	if err := eachMessage(t.Context(), []string{"a\tb", `"\x00"`, ""}, nil, 0, send); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(zmtp.Message{[]byte("a\tb"), {0}, {}}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func FuzzMessageLine(f *testing.F) {
 	for _, tt := range messages {
 		f.Add([]byte(tt.line), []byte("x"))

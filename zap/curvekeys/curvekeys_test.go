@@ -24,7 +24,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// client writes a public certificate into dir; properties are names and values in turn.
+// put writes a public certificate into dir; properties are names and values in turn.
 func put(t *testing.T, dir, file string, properties ...string) *certs.Certificate {
 	t.Helper()
 	c, err := certs.New()
