@@ -96,8 +96,8 @@ func TestRevoked(t *testing.T) {
 	}
 }
 
-// TestReload: rules change under a live session, a route whose backends change ends it, and
-// a configuration that cannot be used changes nothing.
+// TestReload: rules change under a live session, and a route whose backends change, or whose
+// rules name the user no more, ends it.
 func TestReload(t *testing.T) {
 	one, two := silent(t, zmtp.PUB), silent(t, zmtp.PUB)
 	text := func(endpoint, rule string) string {
