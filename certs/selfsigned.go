@@ -56,8 +56,8 @@ type selfSigned struct {
 // SelfSigned returns a TLS configuration with a certificate of our own making, for
 // development: nobody trusts it, but it is kept between runs, so that a browser asks
 // once. It is replaced when it is about to expire, also while it is in use, or is not for
-// all of the names; one that cannot be replaced serves to its end. A certificate in the folder that was not made here is never touched:
-// that is an error.
+// all of the names; one that cannot be replaced serves to its end. A certificate in the
+// folder that was not made here is never touched: that is an error.
 func SelfSigned(o SelfSignedOptions) (*tls.Config, error) {
 	s := &selfSigned{
 		certFile: filepath.Join(o.Dir, SelfSignedCert),
@@ -141,13 +141,13 @@ func (s *selfSigned) load() (*tls.Certificate, error) {
 	return pair, nil
 }
 
-// good tells whether there is a certificate that will do for a while and is for all names.
-func (s *selfSigned) good(while time.Duration) bool {
+// good tells whether there is a certificate that is good for so long and for all names.
+func (s *selfSigned) good(long time.Duration) bool {
 	if s.pair == nil {
 		return false
 	}
 	leaf, now := s.pair.Leaf, s.now()
-	if now.Before(leaf.NotBefore) || now.Add(while).After(leaf.NotAfter) {
+	if now.Before(leaf.NotBefore) || now.Add(long).After(leaf.NotAfter) {
 		return false
 	}
 	return !slices.ContainsFunc(s.hosts, func(host string) bool { return leaf.VerifyHostname(host) != nil })
