@@ -33,8 +33,8 @@ type MuxClient struct {
 // DialMux connects to a ws:// or wss:// URL, which names a route of the ZAP domain to log
 // in to, and logs in once for all channels. Of o.Security it takes zmtp.Null, Plain and
 // Bearer, nil meaning Null; o.SocketType and o.RoutingID are not used; o.Notice is called
-// by a goroutine of the client. If the server refuses, the error is a *CloseError. The
-// caller closes the client.
+// by the goroutine that reads, so of the client it may call Renew only. If the server
+// refuses, the error is a *CloseError. The caller closes the client.
 func DialMux(ctx context.Context, rawURL string, o DialOptions) (*MuxClient, error) {
 	login, err := muxCredentials(o.Security)
 	if err != nil {
@@ -191,17 +191,22 @@ func (m *MuxClient) tell(f muxFrame) error {
 // write is tell with writing held.
 func (m *MuxClient) write(f muxFrame) error {
 	m.ws.SetWriteDeadline(time.Now().Add(m.options.WriteTimeout))
-	err := m.ws.WriteMessage(websocket.BinaryMessage, f.append(nil))
-	switch {
-	case errors.Is(err, websocket.ErrCloseSent): // in answer to the server's, which says why
-		<-m.done
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		return m.err
-	case err != nil:
+	if err := m.ws.WriteMessage(websocket.BinaryMessage, f.append(nil)); err != nil {
 		return fmt.Errorf("zws: %w", err)
 	}
 	return nil
+}
+
+// explain puts why the connection is over in the place of a write's error that the close
+// frame was sent already: it answered the server's, which the reader is about to tell of.
+func (m *MuxClient) explain(err error) error {
+	if !errors.Is(err, websocket.ErrCloseSent) {
+		return err
+	}
+	<-m.done
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.err
 }
 
 // receive reads one frame.

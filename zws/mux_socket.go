@@ -177,7 +177,7 @@ func (c *MuxChannel) Send(ctx context.Context, m zmtp.Message) error {
 			return err
 		}
 		if may {
-			return c.client.tell(muxFrame{op: muxMessages, channel: c.number, messages: p})
+			return c.client.explain(c.client.tell(muxFrame{op: muxMessages, channel: c.number, messages: p}))
 		}
 		select {
 		case <-c.room:
