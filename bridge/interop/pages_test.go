@@ -18,28 +18,47 @@ import (
 // them. With ZWSBRIDGE_SCREENSHOTS pictures are put into that folder.
 func TestPages(t *testing.T) {
 	need(t, "npm", "chromium")
-	binary := filepath.Join(t.TempDir(), "zwsbridge")
-	run(t, "go", "build", "-o", binary, "../../cmd/zwsbridge")
-	home := t.TempDir()
-	portal, admin := demo(t, binary, home)
-	word := func(name string) string {
-		text, err := os.ReadFile(filepath.Join(home, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return strings.TrimSpace(string(text))
-	}
-	args := []string{"peers/pages.mjs", browserPath(t), portal, word("ann.password"), word("bob.password"), admin, word("admin.token")}
+	d := startDemo(t)
+	args := []string{"peers/pages.mjs", browserPath(t), d.portal, d.word("ann.password"), d.word("bob.password"), d.admin, d.word("admin.token")}
 	if folder := os.Getenv("ZWSBRIDGE_SCREENSHOTS"); folder != "" {
 		args = append(args, folder)
 	}
 	run(t, "node", args...)
 }
 
-// demo runs zwsbridge demo and returns the URLs that it prints.
-func demo(t *testing.T, binary, home string) (portal, admin string) {
+// TestPortal: a login, readings and refusals at the portal of the demo, by keyboard.
+func TestPortal(t *testing.T) {
+	for _, browser := range []string{"chromium", "firefox"} {
+		t.Run(browser, func(t *testing.T) {
+			executable := executableOf(t, browser)
+			d := startDemo(t)
+			run(t, "node", "peers/resident.mjs", browser, executable, d.portal, d.word("ann.password"))
+		})
+	}
+}
+
+// demo is zwsbridge demo, the URLs that it prints and the folder that it keeps things in.
+type demo struct {
+	t             *testing.T
+	portal, admin string
+	home          string
+}
+
+// word is a password or token that the demo has drawn.
+func (d *demo) word(file string) string {
+	text, err := os.ReadFile(filepath.Join(d.home, file))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return strings.TrimSpace(string(text))
+}
+
+func startDemo(t *testing.T) *demo {
 	t.Helper()
-	cmd := exec.Command(binary, "demo", "--listen", "127.0.0.1:0", "--dir", home)
+	d := &demo{t: t, home: t.TempDir()}
+	binary := filepath.Join(t.TempDir(), "zwsbridge")
+	run(t, "go", "build", "-o", binary, "../../cmd/zwsbridge")
+	cmd := exec.Command(binary, "demo", "--listen", "127.0.0.1:0", "--dir", d.home)
 	cmd.Stderr = t.Output()
 	out, err := cmd.StdoutPipe()
 	if err == nil {
@@ -66,7 +85,7 @@ func demo(t *testing.T, binary, home string) (portal, admin string) {
 			}
 		}
 	}()
-	for _, to := range []*string{&portal, &admin} {
+	for _, to := range []*string{&d.portal, &d.admin} {
 		select {
 		case *to = <-printed:
 		case <-time.After(patience):
@@ -75,7 +94,7 @@ func demo(t *testing.T, binary, home string) (portal, admin string) {
 			t.Fatal("zwsbridge demo does not print its URLs")
 		}
 	}
-	return portal, admin
+	return d
 }
 
 // browserPath is the program of Chromium.
