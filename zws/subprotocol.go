@@ -36,7 +36,8 @@ type dialect struct {
 	// commands tells that a frame may be a command, so that the client can be told
 	// ERROR, WELCOME and notices.
 	commands bool
-	// hello tells that the client's HELLO comes before any command of ours.
+	// hello tells that the client speaks first. What comes with the upgrade is a fault to
+	// libzmq, and Firefox may not show it to a page.
 	hello bool
 	// renewable tells that a login can be renewed by another HELLO.
 	renewable bool
@@ -82,6 +83,7 @@ var dialects = map[string]*dialect{
 		write:     (*Batch).object,
 		tells:     jsonObjects{},
 		late:      true,
+		hello:     true,
 		renewable: true,
 	},
 	// PROTOCOL.md, "ZWSMUX1.0": many channels.
