@@ -88,9 +88,9 @@ func refuse(w http.ResponseWriter, r *http.Request, o *Options, cause *CloseErro
 // is short because a client that says nothing holds a connection that no limit counts.
 const helloTime = 2 * time.Second
 
-// awaitHello waits for the command that an ERROR answers: to libzmq, an ERROR that comes
-// before it has sent HELLO is a protocol fault and not a refused login. What comes, if
-// anything does, is not looked at.
+// awaitHello waits for what the client says first, which an ERROR or an error object
+// answers: to libzmq, an ERROR that comes before it has sent HELLO is a protocol fault and
+// not a refused login. What comes, if anything does, is not looked at.
 func (h *handshake) awaitHello() {
 	if f, err := h.receive(); err == nil {
 		f.free()

@@ -91,7 +91,7 @@ func (c *Channel) Lost(n uint64) {
 		c.mux.loses(n)
 		return
 	}
-	c.session.Lost(n)
+	c.session.lost(n)
 }
 
 // Close ends the channel and tells the client the code and reason that Cause makes of

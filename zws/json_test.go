@@ -291,7 +291,7 @@ func TestJSONNotices(t *testing.T) {
 	p.say(jsonLogin)
 	p.hear(jsonReady)
 	session := (<-s.accepted).session
-	session.Lost(3)
+	session.Channel().Lost(3)
 	p.hear(`{"op":"lost","count":3}`)
 	session.Expiring(time.Minute)
 	p.hear(`{"op":"expiring","seconds":60}`)

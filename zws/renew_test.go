@@ -105,8 +105,8 @@ func TestNotices(t *testing.T) {
 			defer c.Close()
 			a := <-s.accepted
 			a.session.Expiring(90 * time.Second)
-			a.session.Lost(3)
-			a.session.Lost(0)
+			a.session.Channel().Lost(3)
+			a.session.Channel().Lost(0)
 			// A write that was under way may carry the first echo past the notices, but
 			// not the second.
 			for range 2 {
@@ -133,7 +133,7 @@ func TestNotices(t *testing.T) {
 	p.expect("\x02\x05READY" + routerMetadata)
 	session := (<-s.accepted).session
 	session.Expiring(time.Minute)
-	session.Lost(1)
+	session.Channel().Lost(1)
 	p.send("\x00next")
 	p.expect("\x00next")
 }

@@ -89,9 +89,9 @@ func (s *Session) Wait() {
 	}
 }
 
-// Lost tells a client that asked for notices that n more messages were dropped for it
+// lost tells a client that asked for notices that n more messages were dropped for it
 // (LOST). Calls before the notice is written add up. It does not block.
-func (s *Session) Lost(n uint64) {
+func (s *Session) lost(n uint64) {
 	if n == 0 || !s.notices() {
 		return
 	}

@@ -72,7 +72,7 @@ func TestNothingIsTorn(t *testing.T) {
 				for range 3 {
 					noise.Go(func() {
 						for range 200 {
-							session.Lost(1)
+							session.Channel().Lost(1)
 							session.Channel().Wake()
 						}
 					})
