@@ -98,7 +98,7 @@ load_definitions = %s
 			}
 		}
 	})
-	awaitTCP(t, "127.0.0.1:"+port, ended)
+	awaitStartup(t, h.path("log/t"+port+"@localhost.log"), ended)
 	return "ws://127.0.0.1:" + port + "/ws"
 }
 
@@ -112,12 +112,13 @@ func unusedPort(t *testing.T) string {
 	return port
 }
 
-// awaitTCP waits until somebody listens at address.
-func awaitTCP(t *testing.T, address string, ended <-chan struct{}) {
+// awaitStartup waits until a server's log says that it is up. It listens long before that,
+// and answers a login then with errors that are no decision.
+func awaitStartup(t *testing.T, log string, ended <-chan struct{}) {
 	t.Helper()
 	for begin := time.Now(); time.Since(begin) < 2*patience; {
-		if c, err := net.Dial("tcp", address); err == nil {
-			c.Close()
+		text, err := os.ReadFile(log)
+		if err == nil && bytes.Contains(text, []byte("Server startup complete")) {
 			return
 		}
 		select {
@@ -126,7 +127,7 @@ func awaitTCP(t *testing.T, address string, ended <-chan struct{}) {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	t.Fatalf("nobody listens at %s", address)
+	t.Fatalf("no server is up by what %s says", log)
 }
 
 // stomp is a client of STOMP 1.2 over WebSocket.
@@ -169,6 +170,9 @@ func (s *stomp) ask(command, want string, headers ...string) bool {
 		case want:
 			return true
 		case "ERROR":
+			if strings.Contains(string(answer), "Processing error") {
+				s.t.Fatalf("%s: the broker has failed: %q", command, answer) // which is no refusal
+			}
 			return false
 		case "", "MESSAGE": // a heartbeat, or one's own message
 		default:
