@@ -78,13 +78,20 @@ func closeCode(err error) int {
 	return 0
 }
 
-// recvEnd receives until the session ends.
-func recvEnd(c *zws.Client) int {
-	for {
-		if _, err := c.Recv(); err != nil {
-			return closeCode(err)
+// ended receives from now on and tells how the session ends. A client that nobody reads
+// answers no pings, and one that does so too late, to a bridge that has hung up by then, hears
+// no close code.
+func ended(c *zws.Client) <-chan int {
+	code := make(chan int, 1)
+	go func() {
+		for {
+			if _, err := c.Recv(); err != nil {
+				code <- closeCode(err)
+				return
+			}
 		}
-	}
+	}()
+	return code
 }
 
 // TestIdentityProvider: tokens of a provider that nobody here wrote open what their scopes
@@ -130,7 +137,7 @@ connect = [%q]
 		}
 	}
 	short := mustLogin(t, url, provider.token("bob", "zwsbridge", 2*time.Second, devices))
-	if code := recvEnd(short); code != 4401 {
+	if code := <-ended(short); code != 4401 {
 		t.Errorf("at the end of a token's life: %d, want 4401", code)
 	}
 
@@ -144,11 +151,12 @@ connect = [%q]
 	}
 	hears(t, pub, old) // which reads the answer
 	older := mustLogin(t, url, provider.token("bob", "zwsbridge", time.Hour, devices))
+	ends := []<-chan int{ended(old), ended(young), ended(older)}
 
 	provider.rotate("RS256", false)
 	mustLogin(t, url, provider.token("ann", "zwsbridge", time.Hour, devices))
-	for _, c := range []*zws.Client{old, young, older} {
-		if code := recvEnd(c); code != 4401 {
+	for _, end := range ends {
+		if code := <-end; code != 4401 {
 			t.Errorf("after the key is withdrawn: %d, want 4401", code)
 		}
 	}

@@ -47,8 +47,9 @@ func operate(t *testing.T, browser, url, admin string, login ...string) {
 		t.Fatal(err)
 	}
 	defer client.Close()
+	end := ended(client)
 	run(t, "node", append([]string{"peers/operator.mjs", browser, executableOf(t, browser), admin}, login...)...)
-	if code := recvEnd(client); code != 4401 {
+	if code := <-end; code != 4401 {
 		t.Errorf("alice's session ends with %d, want 4401", code)
 	}
 }
