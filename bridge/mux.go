@@ -2,11 +2,13 @@ package bridge
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 // serveChannel serves one channel of a client that has many on its connection (ZWSMUX1.0):
@@ -15,14 +17,14 @@ import (
 func (s *session) serveChannel(ctx context.Context, c *zws.Channel) error {
 	b, l := s.bridge, c.Login()
 	r := b.state.Load().routes[c.Request().Route]
-	if err := s.mayOpen(r, l); err != nil {
-		return s.channelRefused(r, err)
+	if err := s.mayOpen(r, l, c.Request()); err != nil {
+		return s.channelRefused(ctx, r, c, err)
 	}
 	carried := b.carry(s, r)
 	defer carried.putDown()
 	defer carried.close()
 	if err := carried.connect(ctx, l); err != nil {
-		return s.channelRefused(r, err)
+		return s.channelRefused(ctx, r, c, err)
 	}
 	carried.start(c)
 	carried.catchUp(ctx, l)
@@ -52,7 +54,7 @@ func (s *session) catchUp(ctx context.Context, l *zws.Login) {
 // socket type what the route takes it for. The ZAP handler has judged the login for the
 // domain of the path that the client has connected to; a route with another would have its
 // own answer.
-func (s *session) mayOpen(r *route, l *zws.Login) error {
+func (s *session) mayOpen(r *route, l *zws.Login, request *zws.ChannelRequest) error {
 	if r == nil {
 		return &zws.CloseError{Code: zws.CodeNoRoute, Status: zap.Refused, Reason: "there is no such route"}
 	}
@@ -74,16 +76,23 @@ func (s *session) mayOpen(r *route, l *zws.Login) error {
 		refusal.Reason = string(l.Mechanism) + " is not taken here"
 	case !slices.Contains(o.ClientTypes, l.SocketType):
 		refusal.Reason = "a " + string(l.SocketType) + " socket cannot be served here"
+	case len(request.Subscribe) > 0 && l.SocketType != zmtp.SUB && l.SocketType != zmtp.XSUB:
+		refusal.Reason = "only SUB and XSUB have subscriptions: on this route you are a " + string(l.SocketType)
 	default:
 		return nil
 	}
 	return refusal
 }
 
-// channelRefused counts and logs err, which the client is told.
-func (s *session) channelRefused(r *route, err error) error {
+// channelRefused counts and logs why a channel is not opened, which the client is told: err,
+// unless the channel has ended meanwhile.
+func (s *session) channelRefused(ctx context.Context, r *route, c *zws.Channel, err error) error {
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
 	s.bridge.metrics.refused(r, zws.Cause(err))
-	s.bridge.log.LogAttrs(s.bridge.ctx, slog.LevelInfo, "channel refused", append(s.attributes(), slog.String("error", err.Error()))...)
+	s.bridge.log.LogAttrs(s.bridge.ctx, slog.LevelInfo, "channel refused", append(s.attributes(),
+		slog.String("channel", fmt.Sprintf("%.200s", c.Request().Route)), slog.String("error", err.Error()))...)
 	return err
 }
 

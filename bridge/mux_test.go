@@ -54,6 +54,7 @@ func TestMux(t *testing.T) {
 		{zws.ChannelOptions{Route: "/elsewhere"}, 4403},
 		{zws.ChannelOptions{Route: "/token"}, 4406},
 		{zws.ChannelOptions{Route: "/control", SocketType: zmtp.SUB}, 4406},
+		{zws.ChannelOptions{Route: "/control", Subscribe: [][]byte{[]byte("a")}}, 4406},
 		{zws.ChannelOptions{Route: "/refused"}, 4502},
 	} {
 		_, err := m.Open(t.Context(), test.options)
@@ -61,7 +62,11 @@ func TestMux(t *testing.T) {
 			t.Errorf("%+v: %v, want %d", test.options, err, test.want)
 		}
 	}
-	openMux(t, m, zws.ChannelOptions{Route: "/flood"}).Close() // of no type, as is /control, and of another
+	flood := openMux(t, m, zws.ChannelOptions{Route: "/flood", Subscribe: [][]byte{[]byte("a")}}) // of no type: a SUB
+	if got, err := flood.Recv(); err != nil || string(got[0]) != "a" {
+		t.Errorf("%q, %v", got, err)
+	}
+	flood.Close()
 	other := openMux(t, m, zws.ChannelOptions{Route: "/control"})
 	if err := other.Send(t.Context(), message("house/bob/lamp")); err != nil {
 		t.Fatal(err)

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"github.com/gorilla/websocket"
+
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -108,8 +110,9 @@ func (e *BackendError) name() string {
 }
 
 // Cause makes of any error what a client is told. A *CloseError inside err is the answer;
-// then a *BackendError, then errors of packages zmtp and zap. What it does not know is
-// internal, 1011, and not told. nil means a normal end.
+// then a *BackendError, then errors of packages zmtp and zap, and those that Accept returns
+// where there was no upgrade. What it does not know is internal, 1011, and not told. nil
+// means a normal end.
 func Cause(err error) *CloseError {
 	if err == nil {
 		return &CloseError{Code: CodeNormal}
@@ -126,7 +129,12 @@ func Cause(err error) *CloseError {
 	if wrong, ok := errors.AsType[*zmtp.SocketTypeError](err); ok {
 		return &CloseError{CodeNotTaken, zap.Refused, fmt.Sprintf("a %s socket cannot be served here", wrong.Peer), err}
 	}
+	if _, wrong := errors.AsType[websocket.HandshakeError](err); wrong {
+		return &CloseError{Code: CodeProtocol, Reason: "not a WebSocket handshake", Err: err}
+	}
 	switch {
+	case errors.Is(err, ErrOrigin):
+		return &CloseError{CodeForbidden, zap.Refused, "this origin may not connect", err}
 	case errors.Is(err, zmtp.ErrTooLarge):
 		return &CloseError{Code: CodeTooLarge, Reason: "too large", Err: err}
 	case errors.Is(err, zmtp.ErrProtocol):

@@ -37,6 +37,7 @@ func TestCause(t *testing.T) {
 		{fmt.Errorf("frame: %w", zmtp.ErrProtocol), 1002, 0},
 		{zmtp.ErrHandshakeTimeout, 4408, 0},
 		{context.Canceled, 1001, 0},
+		{fmt.Errorf("%w: https://other.example", zws.ErrOrigin), 4403, 400},
 		{errors.New("disk on fire"), 1011, 0},
 	} {
 		cause := zws.Cause(test.err)

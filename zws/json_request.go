@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -191,7 +192,8 @@ func (d requestReader) base64(key string) (frame []byte, err error) {
 		if err != nil {
 			return err
 		}
-		if frame, err = base64.StdEncoding.Strict().DecodeString(text); err != nil {
+		// The package skips line breaks, which section 3.3 forbids.
+		if frame, err = base64.StdEncoding.Strict().DecodeString(text); err != nil || strings.ContainsAny(text, "\r\n") {
 			return fmt.Errorf("the b64 in %s is not base64 with padding", key)
 		}
 		return nil

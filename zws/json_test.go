@@ -169,6 +169,7 @@ func TestJSONFaults(t *testing.T) {
 		{frame(0x81, `{"op":"send","frames":[{}]}`), 1002, `frames: a frame has to be a string or {"b64":"…"}`},
 		{frame(0x81, `{"op":"send","frames":[{"b64":"","b64":""}]}`), 1002, `frames: a frame has to be a string or {"b64":"…"}`},
 		{frame(0x81, `{"op":"send","frames":[{"b64":"/w"}]}`), 1002, "the b64 in frames is not base64 with padding"},
+		{frame(0x81, `{"op":"send","frames":[{"b64":"/w==\n"}]}`), 1002, "the b64 in frames is not base64 with padding"},
 		{frame(0x81, `{"op":"send","frames":[{"b64":"/x=="}]}`), 1002, "the b64 in frames is not base64 with padding"},
 		{frame(0x81, `{"op":"send","frames":[[[[[["a"]]]]]]}`), 1002, `frames: a frame has to be a string or {"b64":"…"}`},
 		{frame(0x81, `{"op":"subscribe","topic":["a"]}`), 1002, `topic: a frame has to be a string or {"b64":"…"}`},

@@ -3,6 +3,7 @@ package zws
 import (
 	"encoding/binary"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -56,7 +57,8 @@ type ChannelRequest struct {
 	// there.
 	Relay zap.Mechanism
 	// Subscribe are the channel's first subscriptions. The channel gives them out as its
-	// first messages.
+	// first messages. Where SocketType is empty nobody has looked yet whether the route
+	// takes the client for one that subscribes.
 	Subscribe [][]byte
 }
 
@@ -88,7 +90,12 @@ func parseMuxFrame(p []byte) (f muxFrame, err error) {
 	case muxMessages:
 		f.channel, f.messages = uint32(c.uint(4)), c.all()
 	case muxClose:
-		f.channel, f.code, f.reason = uint32(c.uint(4)), Code(c.uint(2)), string(c.all())
+		f.channel, f.code = uint32(c.uint(4)), Code(c.uint(2))
+		reason := c.all()
+		if len(reason) > maxReason || !utf8.Valid(reason) {
+			return f, muxFault(fmt.Sprintf("the reason of a close is not UTF-8 of at most %d octets", maxReason))
+		}
+		f.reason = string(reason)
 	case muxLost:
 		f.channel, f.number = uint32(c.uint(4)), c.uint(8)
 	case muxExpiring:
@@ -156,10 +163,11 @@ func (f *muxFrame) webSocket() []byte {
 func (c credentials) append(dst []byte) []byte {
 	dst = appendField(dst, 1, string(c.mechanism))
 	for _, frame := range c.frames {
-		if c.mechanism == zap.BEARER {
-			return append(dst, frame...)
+		if c.mechanism == zap.PLAIN {
+			dst = appendField(dst, 1, string(frame))
+		} else {
+			dst = append(dst, frame...)
 		}
-		dst = appendField(dst, 1, string(frame))
 	}
 	return dst
 }
@@ -202,12 +210,12 @@ func appendField(dst []byte, n int, s string) []byte {
 
 func (c *cursor) credentials() credentials {
 	switch m := zap.Mechanism(c.field(1)); m {
+	case zap.NULL:
+		return credentials{mechanism: m}
 	case zap.PLAIN:
 		return credentials{m, [][]byte{c.field(1), c.field(1)}}
-	case zap.BEARER:
-		return credentials{m, [][]byte{c.all()}}
 	default:
-		return credentials{mechanism: m} // NULL, or one that no server here takes
+		return credentials{m, [][]byte{c.all()}} // BEARER, or one that no server here takes
 	}
 }
 

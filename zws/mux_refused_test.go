@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -67,6 +68,7 @@ func TestMuxFaults(t *testing.T) {
 	const opened = "\x03\x00\x00\x00\x07\x00\x00\x00\x00\x00\x00\x00\x05/deaf"
 	o := muxOptions()
 	o.MaxFrames, o.MaxMessage = 2, 100
+	o.Mechanisms = append(o.Mechanisms, zap.TLS)
 	s := serveMux(t, o)
 	good := open(t, dialMux(t, s), zws.ChannelOptions{Route: "/echo"})
 	for _, test := range []struct {
@@ -86,6 +88,8 @@ func TestMuxFaults(t *testing.T) {
 		{"a channel never opened", "\x07\x00\x00\x00\x08\x03\xe8", 1002, "channel 8 was never opened"},
 		{"too much credit", "\x06\x00\x00\x00\x07\x80\x00\x00\x00", 1002, "channel 7: more than 2147483647 octets of credit"},
 		{"too much credit at once", "\x03\x00\x00\x00\x08\x80\x00\x00\x00\x00\x00\x00\x00", 1002, "channel 8: more than 2147483647 octets of credit"},
+		{"a long reason", "\x07\x00\x00\x00\x07\x03\xe8" + strings.Repeat("x", 124), 1002, "the reason of a close is not UTF-8 of at most 123 octets"},
+		{"a reason of octets", "\x07\x00\x00\x00\x07\x03\xe8\xff", 1002, "the reason of a close is not UTF-8 of at most 123 octets"},
 		{"no message", "\x05\x00\x00\x00\x07", 1002, "no message in a frame for messages"},
 		{"no frame", "\x05\x00\x00\x00\x07\x00\x00\x00\x00", 1002, "lengths in a message that do not fit together"},
 		{"a frame too long", "\x05\x00\x00\x00\x07\x00\x00\x00\x05\x00\x00\x00\x02a", 1002, "lengths in a message that do not fit together"},
@@ -114,11 +118,13 @@ func TestMuxFaults(t *testing.T) {
 		p.send(opened)
 		p.expectClose(1002, "the first frame has to be a login")
 	})
-	t.Run("an unknown mechanism", func(t *testing.T) {
-		p := s.dialRaw(t, "/", offering("ZWSMUX1.0"))
-		p.send("\x01\x06GSSAPI")
-		p.expectClose(4406, "GSSAPI is not taken here")
-	})
+	for _, mechanism := range []string{"GSSAPI", "CURVE", "plain", "TLS"} { // whatever the route takes
+		t.Run("mechanism "+mechanism, func(t *testing.T) {
+			p := s.dialRaw(t, "/", offering("ZWSMUX1.0"))
+			p.send("\x01" + string(rune(len(mechanism))) + mechanism + "\x00")
+			p.expectClose(4406, mechanism+" is not taken here")
+		})
+	}
 	t.Run("without credit", func(t *testing.T) {
 		p := s.dialRaw(t, "/", offering("ZWSMUX1.0"))
 		p.send(login)

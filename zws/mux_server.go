@@ -44,6 +44,9 @@ func (h *handshake) awaitMuxLogin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if m := f.login.mechanism; m != zap.NULL && m != zap.PLAIN && m != zap.BEARER {
+		return notTaken(fmt.Sprintf("%.16s is not taken here", m)) // whatever the route takes of others
+	}
 	if err := h.chooseCredentials(f.login); err != nil {
 		return err
 	}
@@ -208,7 +211,7 @@ func (m *mux) refusal(f *muxFrame) *CloseError {
 		return &CloseError{Code: CodeTooMany, Reason: fmt.Sprintf("more than %d channels on a connection", m.options.MaxChannels)}
 	case t != "" && !t.Valid():
 		return Cause(notTaken(fmt.Sprintf("%.16q is no socket type", t)))
-	case len(f.open.Subscribe) > 0 && !subscribes(t):
+	case len(f.open.Subscribe) > 0 && t != "" && !subscribes(t):
 		return Cause(notTaken("only SUB and XSUB have subscriptions"))
 	}
 	return nil

@@ -37,7 +37,7 @@ export const NOT_TAKEN = 4406;
 export const TOO_MANY = 4429;
 
 // After any other code, and after no code, the same credentials may do another time.
-const FINAL = [1002, 1003, TOO_LARGE, 4400, EXPIRED, 4403, 4404, NOT_TAKEN, 4500, 4502];
+const FINAL = [1002, 1003, 1007, TOO_LARGE, 4400, EXPIRED, 4403, 4404, NOT_TAKEN, 4500, 4502];
 
 export const isFinal = (code) => FINAL.includes(code);
 

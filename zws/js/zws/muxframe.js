@@ -18,7 +18,8 @@ const SERVER = {
   10: ['unsubscribed', 4],
   12: ['relayed', 4, 4, 1],
 };
-const ENDLESS = ['messages', 'close', 'unsubscribed']; // what follows the numbers may be of any length
+const ENDLESS = ['messages', 'unsubscribed']; // what follows the numbers may be of any length
+const MAX_REASON = 123; // octets of what follows those of close
 
 /** Credit that a channel may have in one direction, in octets. */
 export const MAX_CREDIT = 2 ** 31 - 1;
@@ -67,7 +68,7 @@ export function parse(data) {
   if (!op) throw new ProtocolError(`op ${frame[0]} is not a server's`);
   let at = 1;
   const numbers = sizes.map((size) => parseNumber(frame.subarray(at, at += size), size)), rest = frame.subarray(at);
-  if (rest.length && !ENDLESS.includes(op)) throw new ProtocolError(`${op} is too long`);
+  if (rest.length > (op === 'close' ? MAX_REASON : 0) && !ENDLESS.includes(op)) throw new ProtocolError(`${op} is too long`);
   return { op, numbers, rest };
 }
 
