@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"errors"
 	"strconv"
 	"time"
 
@@ -123,7 +124,7 @@ func (m *metrics) login(entry string, status zap.Status) {
 
 // refused counts a client that was not let in. r is nil where no route serves its path.
 func (m *metrics) refused(r *route, cause *zws.CloseError) {
-	m.refusals.WithLabelValues(pathOf(r), strconv.Itoa(int(cause.Code))).Inc()
+	m.refusals.WithLabelValues(pathOf(r), codeLabel(cause)).Inc()
 }
 
 // started and ended count a session that has logged in.
@@ -136,7 +137,17 @@ func (m *metrics) started(s *session) {
 
 func (m *metrics) ended(s *session) {
 	m.sessions.WithLabelValues(s.route.config.Path, s.ws.Login().Dialect).Dec()
-	m.ends.WithLabelValues(s.route.config.Path, strconv.Itoa(int(s.ws.Cause().Code))).Inc()
+	m.ends.WithLabelValues(s.route.config.Path, codeLabel(s.ws.Cause())).Inc()
+}
+
+// codeLabel is the code of cause as a label. A client may close with whatever code it likes,
+// one of ours included: beyond those of RFC 6455, section 7.4.1, that counts as 1000.
+func codeLabel(cause *zws.CloseError) string {
+	code := cause.Code
+	if errors.Is(cause, zws.ErrPeerClosed) && (code < 1000 || code > 1015) {
+		code = zws.CodeNormal
+	}
+	return strconv.Itoa(int(code))
 }
 
 func pathOf(r *route) string {

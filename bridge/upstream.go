@@ -159,10 +159,15 @@ func (r *route) watch(log *slog.Logger) func(backend.Status) {
 	}
 }
 
+// logStatus warns of what goes wrong, and says when it is over. A try to connect again still
+// has the error of the last.
 func logStatus(log *slog.Logger, s backend.Status) {
 	level := slog.LevelDebug
-	if s.Err != nil {
+	switch {
+	case s.Err != nil && s.State != backend.Connecting:
 		level = slog.LevelWarn
+	case s.State == backend.Connected && s.Reconnects > 0:
+		level = slog.LevelInfo
 	}
 	attrs := []slog.Attr{slog.String("state", s.State.String()), slog.String("endpoint", s.Address)}
 	if s.Position > 0 {

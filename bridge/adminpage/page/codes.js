@@ -1,9 +1,9 @@
 // What the WebSocket close codes of the bridge mean, in few words.
 const words = {
   1000: 'the client has left',
-  1001: 'shutdown, or the route was changed',
+  1001: 'the page was left, or the bridge or the route was restarted',
   1002: 'the client broke the protocol',
-  1003: 'a text frame on a binary protocol',
+  1003: 'a text frame where octets are due, or the reverse',
   1005: 'the client has left without a code',
   1006: 'the connection was lost',
   1007: 'a text that is not UTF-8',

@@ -1,0 +1,95 @@
+package bridge_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// TestCodeLabels: what counts as which close code. What clients make up becomes no label.
+func TestCodeLabels(t *testing.T) {
+	url, b := start(t, usersOnly+routeTo("/d", "DEALER", echoRouter(t))+
+		routeTo("/mute", "DEALER", mute(t), `connect_timeout = "1m"`))
+	admin := httptest.NewServer(b.AdminHandler())
+	defer admin.Close()
+
+	const login, object = "\x01\x05PLAIN\x05alice\x0ealice's secret", `{"op":"login","user":"alice","password":"alice's secret"}`
+	open := func(protocol string, kind int, messages ...string) *websocket.Conn {
+		d := websocket.Dialer{Subprotocols: []string{protocol}}
+		ws, _, err := d.DialContext(t.Context(), url+"/d", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { ws.Close() })
+		for _, m := range messages {
+			if err := ws.WriteMessage(kind, []byte(m)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, _, err := ws.ReadMessage(); err != nil { // ready
+			t.Fatal(err)
+		}
+		return ws
+	}
+	for _, code := range []int{1001, 3999, 4502} {
+		ws := open("ZWSJSON1.0", websocket.TextMessage, object)
+		if err := ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A channel that is closed before it is open, by a code of nobody's.
+	open("ZWSMUX1.0", websocket.BinaryMessage, login,
+		"\x03\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x05/mute", "\x07\x00\x00\x00\x01\xff\xff")
+	for name, value := range map[string]string{"Origin": "https://evil.example", "Sec-WebSocket-Version": "8"} {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", strings.Replace(url, "ws", "http", 1)+"/d", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"},
+			"Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}, "Sec-Websocket-Protocol": {"ZWSJSON1.0"}}
+		r.Header.Set(name, value)
+		resp, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+	}
+
+	for _, want := range []string{
+		`zwsbridge_session_ends_total{code="1000",route="/d"} 2`,
+		`zwsbridge_session_ends_total{code="1001",route="/d"} 1`,
+		`zwsbridge_refusals_total{code="1000",route="/mute"} 1`,
+		`zwsbridge_refusals_total{code="1002",route="/d"} 1`,
+		`zwsbridge_refusals_total{code="4403",route="/d"} 1`,
+	} {
+		for !strings.Contains(metrics(t, admin.URL), want+"\n") {
+			time.Sleep(time.Millisecond) // sessions end a little after their clients
+		}
+	}
+	text := metrics(t, admin.URL)
+	for _, code := range []int{3999, 4502, 65535, 1011} {
+		if label := fmt.Sprintf(`code="%d"`, code); strings.Contains(text, label) {
+			t.Errorf("/metrics has %s", label)
+		}
+	}
+}
+
+func metrics(t *testing.T, admin string) string {
+	t.Helper()
+	resp, err := http.Get(admin + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
