@@ -28,7 +28,7 @@ func (s *session) schedule(reply *zap.Reply) error {
 		s.expires.Store(0)
 		return nil
 	}
-	s.expires.Store(end.UnixNano())
+	s.expires.Store(end.Unix())
 	left := time.Until(end)
 	if left <= 0 {
 		return errExpired
@@ -54,6 +54,10 @@ func (s *session) warn(end time.Time) {
 	}
 }
 
+// lastExpiry is the end of the year 9999 in Unix seconds, the last that JSON can write (RFC
+// 3339): a login that ends later does not end.
+const lastExpiry = 253402300799
+
 // expiry reads when a login ends from the reply's metadata: Expires, in Unix seconds.
 func expiry(reply *zap.Reply) (end time.Time, limited bool, err error) {
 	text, ok := reply.Metadata.Lookup("Expires")
@@ -66,6 +70,9 @@ func expiry(reply *zap.Reply) (end time.Time, limited bool, err error) {
 			Reason: "the login cannot be checked at present, try again later",
 			Err:    fmt.Errorf("ZAP metadata Expires is %q: want Unix seconds", text)}
 	}
+	if seconds > lastExpiry {
+		return time.Time{}, false, nil
+	}
 	return time.Unix(seconds, 0), true, nil
 }
 
@@ -77,7 +84,7 @@ func (s *session) expired() bool {
 		login = s.carrier
 	}
 	end := login.expires.Load()
-	return end != 0 && time.Now().UnixNano() >= end
+	return end != 0 && time.Now().Unix() >= end
 }
 
 // timely is the queue of a session as the source of its writer: nothing is written after

@@ -3,6 +3,7 @@ package bridge_test
 import (
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"sync"
 	"testing"
@@ -98,4 +99,36 @@ func TestExpiringSoon(t *testing.T) {
 	}
 	c.Close()
 	<-ended
+}
+
+// TestFarExpiry: logins that end beyond what a clock of 64 bits counts in nanoseconds (2262),
+// or JSON writes (9999), are good, and operators see them.
+func TestFarExpiry(t *testing.T) {
+	for end, year := range map[string]int{
+		"9223372036":          2262,
+		"9999999999":          2286,
+		"253402300799":        9999,
+		"253402300800":        1, // the zero time: it does not end
+		"1798761600000":       1, // in milliseconds
+		"9223372036854775807": 1,
+	} {
+		handler := native27(t, func(*zap.Request) *zap.Reply {
+			return &zap.Reply{Status: zap.OK, UserID: "alice", Metadata: zap.Metadata{{Name: "Expires", Value: end}}}
+		})
+		url, b := start(t, zapOnly(handler)+routeTo("/d", "SUB", publisher(t, message("a", "1"))))
+		c := connect(t, url+"/d", byToken("token", zmtp.SUB))
+		if err := c.Subscribe(nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Recv(); err != nil {
+			t.Errorf("Expires %s: %v", end, err)
+		}
+		list := b.Sessions()
+		if len(list) != 1 || list[0].Expires.UTC().Year() != year {
+			t.Errorf("Expires %s: %+v, want one session that ends in the year %d", end, list, year)
+		}
+		if _, err := json.Marshal(list); err != nil {
+			t.Errorf("Expires %s: %v", end, err)
+		}
+	}
 }

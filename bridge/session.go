@@ -35,7 +35,7 @@ type session struct {
 	parting error  // why it ends once the client has what is queued
 	claimed []byte // the routing id that this session holds on its route
 	timers  []*time.Timer
-	expires atomic.Int64 // when the login ends, in Unix nanoseconds; 0 = never
+	expires atomic.Int64 // when the login ends, in Unix seconds; 0 = never
 
 	// deciding is held while the rights are worked out anew, which may take a question to
 	// somebody else: those of an older login must not come last.
