@@ -30,17 +30,17 @@ func (t *token) user(preferred []string) (name, claim string, err error) {
 }
 
 // dig follows a dotted path into nested objects, and through lists to each of their
-// members. It returns what is at its end, flat.
+// members. It returns what is at its ends.
 func dig(v any, path []string) []any {
+	if len(path) == 0 {
+		return []any{v}
+	}
 	if list, ok := v.([]any); ok {
 		var found []any
 		for _, e := range list {
 			found = append(found, dig(e, path)...)
 		}
 		return found
-	}
-	if len(path) == 0 {
-		return []any{v}
 	}
 	object, ok := v.(map[string]any)
 	if !ok {
@@ -132,21 +132,29 @@ func (o *Options) collect(t *token, note tracer) (*permissions, error) {
 	return &permissions{c.scopes, o.StrictTopics}, nil
 }
 
-// claim reads scopes from a claim: a string with spaces between them, a list of strings,
-// or an object that has either under the resource server's id, without the prefix.
+// claim reads scopes from a claim: a string with spaces between them (RFC 6749, section
+// 3.3), a list of strings that are a scope each, spaces and all, or an object that has
+// either under the resource server's id, without the prefix.
 func (c *collection) claim(name string, v any) {
 	prefix := ""
 	if object, ok := v.(map[string]any); ok {
 		v, prefix = object[c.server], c.prefix
 	}
-	list, ok := stringList(v)
-	if !ok {
+	list, ok := v.([]any)
+	if text, isText := v.(string); isText {
+		for word := range strings.SplitSeq(text, " ") {
+			if word != "" {
+				list = append(list, word)
+			}
+		}
+	} else if !ok && v != nil {
 		c.note.note(false, name, "is neither a string nor a list of strings: ignored")
-		return
 	}
-	for _, words := range list {
-		for text := range strings.FieldsSeq(words) {
+	for _, e := range list {
+		if text, ok := e.(string); ok {
 			c.text(name, prefix+text)
+		} else {
+			c.note.note(false, name, "has a member that is no string: ignored")
 		}
 	}
 }

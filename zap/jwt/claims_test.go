@@ -116,6 +116,20 @@ func TestTutorial(t *testing.T) {
 			user:    "ann", grants: []string{`read in domain "a" on route "b"`},
 		},
 		{
+			name: "a scope with a space, and words that a list keeps together",
+			options: func(o *Options) {
+				o.ExtraScopesSource = "groups"
+				o.ScopeAliases = map[string][]string{"Night Shift": {"rabbitmq.read:a/b"}}
+			},
+			claims: map[string]any{"groups": list("Night Shift", "x rabbitmq.write:*/*", 7), "scope": list("openid rabbitmq.read:*/*", "rabbitmq.write:a/b c")},
+			user:   "ann", grants: []string{`read in domain "a" on route "b"`, `write in domain "a" on route "b c"`},
+		},
+		{
+			name:   "words of a string, and what does not part them",
+			claims: map[string]any{"scope": " rabbitmq.read:a/b  rabbitmq.write:c/d\u00a0e rabbitmq.write:c/d\te "},
+			user:   "ann", grants: []string{`read in domain "a" on route "b"`, "write in domain \"c\" on route \"d\te\"", "write in domain \"c\" on route \"d\u00a0e\""},
+		},
+		{
 			name:    "no prefix",
 			options: func(o *Options) { o.ScopePrefix = "" },
 			claims:  map[string]any{"scope": "read:*/* rabbitmq.write:*/* openid"},
