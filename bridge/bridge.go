@@ -211,8 +211,8 @@ func (b *Bridge) admit(r *route, from origin) error {
 
 // serve logs a client in and starts its session.
 func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, route *route, from origin) {
-	s := b.enter(route, from)
 	o := route.rules.Load().options
+	s := b.enter(route, from, o.Domain)
 	o.Address = from.text()
 	o.Secure = from.secure
 	o.PlaintextAllowed = from.local || b.state.Load().config.Server.InsecurePlaintext
@@ -236,11 +236,11 @@ func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, route *route, fro
 }
 
 // enter registers a session that is about to log in.
-func (b *Bridge) enter(r *route, from origin) *session {
+func (b *Bridge) enter(r *route, from origin, domain string) *session {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.number++
-	s := newSession(b, r, b.number, from)
+	s := newSession(b, r, b.number, from, domain)
 	b.sessions[s] = true
 	b.running.Add(1)
 	return s

@@ -68,7 +68,7 @@ func (s *session) mayOpen(r *route, l *zws.Login, request *zws.ChannelRequest) e
 		refusal.Reason = "this route is a relay: open it as one"
 	case !r.config.Relay && l.Relayed != "":
 		refusal.Reason = "this route is no relay: open it as any other"
-	case o.Domain != s.route.rules.Load().options.Domain:
+	case o.Domain != s.domain:
 		refusal.Code, refusal.Reason = zws.CodeForbidden, "this route has logins of its own: connect to it"
 	case l.Mechanism == zap.NULL && !slices.Contains(o.Mechanisms, zap.NULL):
 		refusal.Code, refusal.Reason = zws.CodeRefused, "a login is wanted here"
@@ -98,7 +98,7 @@ func (s *session) channelRefused(ctx context.Context, r *route, c *zws.Channel, 
 
 // carry registers a session on the connection of carrier.
 func (b *Bridge) carry(carrier *session, r *route) *session {
-	s := b.enter(r, carrier.from)
+	s := b.enter(r, carrier.from, carrier.domain)
 	s.carrier = carrier
 	carrier.mu.Lock()
 	defer carrier.mu.Unlock()

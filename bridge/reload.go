@@ -14,7 +14,8 @@ import (
 // present one. If it returns an error nothing has changed. Listeners and TLS belong to the
 // program, not to the bridge, and stay. Live sessions are looked at anew: a login that would
 // be refused now ends with 4401, rights are those of the new rules, and sessions on a route
-// that is gone, or whose backends are others now, end with 1001 and may come again.
+// that is gone, or whose backends or domain are others now, or that does not take their
+// mechanism any more, end with 1001 and may come again.
 func (b *Bridge) Reload(c *Config) error {
 	b.reloading.Lock()
 	defer b.reloading.Unlock()
@@ -129,11 +130,16 @@ func (b *Bridge) revise() {
 // HTTP service.
 const revisions = 64
 
-// revise ends the session if its login would be refused now, and else gives it the rights
-// that it has now if the rules are others than it had its rights by.
+// revise ends the session if its login would be refused now, or is not of the kind that the
+// route wants now, and else gives it the rights that it has now if the rules are others than
+// it had its rights by.
 func (s *session) revise(ctx context.Context, auth *authentication, l *zws.Login) {
 	if auth.Revoked(s.newest(l).Reply) {
 		s.end(errRevoked)
+		return
+	}
+	if o := &s.route.rules.Load().options; o.Domain != s.domain || !slices.Contains(o.Mechanisms, l.Mechanism) {
+		s.end(errRouteChanged)
 		return
 	}
 	if s.channel == nil {

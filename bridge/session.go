@@ -22,6 +22,7 @@ type session struct {
 	number uint64
 	from   origin
 	since  time.Time
+	domain string // that the login was judged for
 
 	carrier *session // whose connection this is on; nil for one that has its own
 
@@ -42,8 +43,8 @@ type session struct {
 	deciding sync.Mutex
 }
 
-func newSession(b *Bridge, r *route, number uint64, from origin) *session {
-	return &session{bridge: b, route: r, number: number, from: from, since: time.Now()}
+func newSession(b *Bridge, r *route, number uint64, from origin, domain string) *session {
+	return &session{bridge: b, route: r, number: number, from: from, since: time.Now(), domain: domain}
 }
 
 // open is called when the ZAP handler has let the client in, and holds READY back: it
@@ -226,6 +227,9 @@ func (s *session) renew(ctx context.Context, l *zws.Login) error {
 	s.mu.Lock()
 	s.renewed = l
 	s.mu.Unlock()
+	if s.bridge.state.Load().auth.Revoked(l.Reply) { // by a change while it was judged
+		return errRevoked
+	}
 	if s.channel == nil {
 		s.renewCarried(ctx, l)
 		return nil

@@ -151,7 +151,7 @@ func (c *Chain) decide(ctx context.Context, req *Request) *Reply {
 	var pass error = &PassError{Reason: "no entry of the chain is for this domain"}
 	for i := range c.entries {
 		e := &c.entries[i]
-		if len(e.Domains) > 0 && !slices.Contains(e.Domains, req.Domain) {
+		if !e.answersFor(req.Domain) {
 			continue
 		}
 		reply, err := ask(ctx, e.Handler, req)
@@ -174,6 +174,19 @@ func heavier(a, b error) error {
 	return b
 }
 
+// answersFor tells whether the entry is for a domain.
+func (e *Entry) answersFor(domain string) bool {
+	return len(e.Domains) == 0 || slices.Contains(e.Domains, domain)
+}
+
+// user is what the chain calls the user of a reply of the entry's handler.
+func (e *Entry) user(reply *Reply) string {
+	if reply.UserID == "" {
+		return ""
+	}
+	return e.UserPrefix + reply.UserID
+}
+
 // conclude makes of what the entry's handler answered the decision of the chain.
 func (e *Entry) conclude(ctx context.Context, req *Request, reply *Reply, err error) *Reply {
 	var decision Reply
@@ -184,11 +197,9 @@ func (e *Entry) conclude(ctx context.Context, req *Request, reply *Reply, err er
 		decision = *reply
 	default:
 		decision = *reply
-		decision.Grant = reply
+		decision.Grant = newChainGrant(e, req, reply)
 		decision.Rights = slices.Clip(reply.Rights) // authorizers may add theirs
-		if decision.UserID != "" {
-			decision.UserID = e.UserPrefix + decision.UserID
-		}
+		decision.UserID = e.user(reply)
 		for _, a := range e.Authz {
 			if err := agree(ctx, a, req, &decision); errors.Is(err, ErrDenied) {
 				decision = Reply{Status: Refused, Text: err.Error(), Cause: err}
@@ -265,17 +276,15 @@ func (c *Chain) Forget() {
 func (c *Chain) OnChange(f func()) (stop func()) { return c.changes.OnChange(f) }
 
 // Revoked tells whether a login that this chain, or the one before a reload, let in would
-// be refused now: its entry is gone, or the entry's handler says so.
+// be refused now: its entry is gone, is no more for the domain, calls the user otherwise or
+// wants somebody to agree who has not, or the entry's handler or a [Reviewer] says so.
 func (c *Chain) Revoked(reply *Reply) bool {
-	given, ok := reply.Grant.(*Reply)
+	g, ok := reply.Grant.(chainGrant)
 	if !ok {
 		return true
 	}
-	for _, e := range c.entries {
-		if e.Name != reply.Authenticator {
-			continue
-		}
-		if r, ok := e.Handler.(Revoker); !ok || !r.Revoked(given) {
+	for i := range c.entries {
+		if c.entries[i].stands(reply, g) {
 			return false
 		}
 	}

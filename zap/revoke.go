@@ -1,6 +1,7 @@
 package zap
 
 import (
+	"reflect"
 	"slices"
 	"sync"
 )
@@ -19,6 +20,55 @@ type Revoker interface {
 	// reload, gave with status 200, would no longer be given. It asks nobody and costs no
 	// more than a look into a table.
 	Revoked(reply *Reply) bool
+}
+
+// Reviewer is implemented by a [Handler] or an [Authorizer] that decides by where a peer is,
+// not by its credentials, and asks nobody. [Chain.Revoked] asks it about logins anew, since a
+// reload may have put it in the place of another.
+type Reviewer interface {
+	// Review returns an error if it would not accept the login now. The request has a
+	// Domain, an Address and a Mechanism only.
+	Review(req *Request, reply *Reply) error
+}
+
+// chainGrant is the [Reply.Grant] of a [Chain].
+type chainGrant struct {
+	entry *Entry   // that accepted
+	reply *Reply   // of its handler
+	peer  *Request // as a Reviewer gets it
+}
+
+func newChainGrant(e *Entry, req *Request, reply *Reply) chainGrant {
+	return chainGrant{e, reply, &Request{Domain: req.Domain, Address: req.Address, Mechanism: req.Mechanism}}
+}
+
+// stands tells whether a login stands by this entry, which may be one of a chain after a
+// reload.
+func (e *Entry) stands(reply *Reply, g chainGrant) bool {
+	if e != g.entry && !e.agrees(reply, g) {
+		return false
+	}
+	r, ok := e.Handler.(Revoker)
+	return !ok || !r.Revoked(g.reply)
+}
+
+// agrees tells whether the entry would take its own handler's reply g.reply for a login as
+// another has. An authorizer that is no Reviewer would have to ask somebody: it must be one
+// that has agreed already.
+func (e *Entry) agrees(reply *Reply, g chainGrant) bool {
+	if e.Name != reply.Authenticator || !e.answersFor(g.peer.Domain) || e.user(g.reply) != reply.UserID {
+		return false
+	}
+	if r, ok := e.Handler.(Reviewer); ok && r.Review(g.peer, g.reply) != nil {
+		return false
+	}
+	return !slices.ContainsFunc(e.Authz, func(a Authorizer) bool {
+		if r, ok := a.(Reviewer); ok {
+			return r.Review(g.peer, reply) != nil
+		}
+		same := func(b Authorizer) bool { return reflect.TypeOf(a).Comparable() && a == b }
+		return !slices.ContainsFunc(g.entry.Authz, same)
+	})
 }
 
 // Changes keeps the functions that are registered with a [Revoker]'s OnChange. Its zero

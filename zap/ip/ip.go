@@ -36,8 +36,8 @@ type Options struct {
 	DefaultMasks []string
 }
 
-// Rules are a [zap.Handler] and a [zap.Authorizer]. They never change and are safe for
-// concurrent use.
+// Rules are a [zap.Handler], a [zap.Authorizer] and a [zap.Reviewer]. They never change and
+// are safe for concurrent use.
 //
 // A peer without an address (ipc), or with one that cannot be read, matches no range and is
 // refused.
@@ -74,12 +74,12 @@ func New(o Options) (*Rules, error) {
 }
 
 // Authenticate answers NULL: 200 with an empty user, or 400. It passes everything else.
-func (r *Rules) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
+func (r *Rules) Authenticate(_ context.Context, req *zap.Request) (*zap.Reply, error) {
 	if req.Mechanism != zap.NULL {
 		return nil, zap.Pass("%s is not for addresses to decide", req.Mechanism)
 	}
 	reply := &zap.Reply{Status: zap.OK, Text: "OK"}
-	if err := r.Authorize(ctx, req, reply); err != nil {
+	if err := r.Review(req, reply); err != nil {
 		return &zap.Reply{Status: zap.Refused, Text: err.Error()}, nil
 	}
 	return reply, nil
@@ -87,6 +87,11 @@ func (r *Rules) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply,
 
 // Authorize refuses with [zap.ErrDenied] a login from where the rules do not allow it.
 func (r *Rules) Authorize(_ context.Context, req *zap.Request, reply *zap.Reply) error {
+	return r.Review(req, reply)
+}
+
+// Review implements [zap.Reviewer] as Authorize does.
+func (r *Rules) Review(req *zap.Request, reply *zap.Reply) error {
 	ip, ok := req.IP()
 	if !ok {
 		return fmt.Errorf("%w: no address to judge by", zap.ErrDenied)
