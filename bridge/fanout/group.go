@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"container/list"
 	"hash/maphash"
 	"time"
 
@@ -16,10 +17,10 @@ type subscription struct {
 	node   *node
 	groups []*group
 
-	sent      bool      // upstream has been told 01
-	dirty     bool      // stands in Hub.dirty
-	lingering bool      // stands in Hub.lingering
-	idle      time.Time // since when nobody wants it
+	sent      bool          // upstream has been told 01
+	dirty     bool          // stands in Hub.dirty
+	lingering *list.Element // where it stands in Hub.lingering; nil if it does not
+	idle      time.Time     // since when nobody wants it
 }
 
 // setHash stands for a set of topics: the sum of two hashes of each under random seeds, so

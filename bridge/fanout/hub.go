@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"container/list"
 	"sync"
 	"time"
 
@@ -42,7 +43,7 @@ type Hub struct {
 	members int
 
 	dirty     []*subscription // upstream has to be told
-	lingering []*subscription // nobody wants them, the longest idle first
+	lingering list.List       // of *subscription: nobody wants them, the longest idle first
 	changed   chan struct{}   // there is something dirty, or something lingers
 
 	number  uint64 // of the message that is being matched

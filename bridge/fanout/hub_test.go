@@ -200,8 +200,8 @@ func checkEmpty(t *testing.T, h *Hub) {
 	if len(h.groups) > 0 || len(h.lanes) > 0 || h.members != 0 {
 		t.Errorf("%d groups, %d lanes, %d members are left", len(h.groups), len(h.lanes), h.members)
 	}
-	for _, s := range h.lingering {
-		if len(s.groups) > 0 {
+	for e := h.lingering.Front(); e != nil; e = e.Next() {
+		if s := e.Value.(*subscription); len(s.groups) > 0 {
 			t.Errorf("%q still has a group", s.topic)
 		}
 	}

@@ -45,7 +45,7 @@ func (h *Hub) changes() []zmtp.Message {
 	var msgs []zmtp.Message
 	for _, s := range h.dirty {
 		s.dirty = false
-		wanted := len(s.groups) > 0 || s.lingering
+		wanted := len(s.groups) > 0 || s.lingering != nil
 		if !wanted {
 			h.trie.remove(s)
 		}
@@ -72,6 +72,10 @@ func (h *Hub) newSubscription(topic []byte) *subscription {
 
 // wants notes that a group has subscribed to s.
 func (h *Hub) wants(s *subscription) {
+	if s.lingering != nil {
+		h.lingering.Remove(s.lingering)
+		s.lingering = nil
+	}
 	if !s.sent {
 		h.mark(s)
 	}
@@ -83,12 +87,8 @@ func (h *Hub) unwanted(s *subscription) {
 		return
 	}
 	s.idle = time.Now()
-	if s.lingering {
-		return
-	}
-	s.lingering = true
-	h.lingering = append(h.lingering, s)
-	if len(h.lingering) > maxLingering {
+	s.lingering = h.lingering.PushBack(s)
+	if h.lingering.Len() > maxLingering {
 		h.cancelOldest()
 	}
 	h.tell()
@@ -98,9 +98,9 @@ func (h *Hub) unwanted(s *subscription) {
 func (h *Hub) expire(now time.Time) time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for len(h.lingering) > 0 {
-		s := h.lingering[0]
-		if rest := s.idle.Add(h.linger).Sub(now); len(s.groups) == 0 && rest > 0 {
+	for h.lingering.Len() > 0 {
+		longest := h.lingering.Front().Value.(*subscription)
+		if rest := longest.idle.Add(h.linger).Sub(now); rest > 0 {
 			return rest
 		}
 		h.cancelOldest()
@@ -108,15 +108,11 @@ func (h *Hub) expire(now time.Time) time.Duration {
 	return time.Hour
 }
 
-// cancelOldest takes the first of lingering out, and has it cancelled if nobody wants it.
+// cancelOldest has the longest idle subscription cancelled upstream.
 func (h *Hub) cancelOldest() {
-	s := h.lingering[0]
-	h.lingering[0] = nil
-	h.lingering = h.lingering[1:]
-	s.lingering = false
-	if len(s.groups) == 0 {
-		h.mark(s)
-	}
+	s := h.lingering.Remove(h.lingering.Front()).(*subscription)
+	s.lingering = nil
+	h.mark(s)
 }
 
 // mark has Run look at s.

@@ -112,6 +112,31 @@ func TestNoLinger(t *testing.T) {
 	})
 }
 
+// TestLingeringOrder: a page that comes and goes all the time, as one that polls does, keeps
+// its own topic upstream and no other.
+func TestLingeringOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, up := New(Options{Linger: 5 * time.Second}), &publisher{}
+		defer run(t, h, up)()
+		visit := func(topics ...string) {
+			m := h.Join(&client{}, MemberOptions{})
+			for _, topic := range topics {
+				m.Subscribe([]byte(topic))
+			}
+			m.Leave()
+		}
+		visit("polled")
+		visit("seldom")
+		for range 4 {
+			visit("polled")
+			time.Sleep(2 * time.Second)
+		}
+		if diff := cmp.Diff([]string{"+polled", "+seldom", "-seldom"}, up.take()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 // TestLingeringBound lets a client walk over more topics than are kept for nobody.
 func TestLingeringBound(t *testing.T) {
 	for _, extra := range []int{0, 1, 100} {
