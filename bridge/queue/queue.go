@@ -138,10 +138,7 @@ func (q *Queue) put(it item) (wake bool, err error) {
 	case Conflate:
 		q.conflate(it)
 	case DropNewest:
-		n := q.room(it)
-		q.dropped += uint64(it.messages() - n)
-		it.to = it.from + int32(n)
-		q.push(it)
+		q.dropNewest(it)
 	case Disconnect:
 		q.close()
 		return false, ErrFull
@@ -156,7 +153,7 @@ func (q *Queue) put(it item) (wake bool, err error) {
 
 // wait puts it in parts as room comes (Block).
 func (q *Queue) wait(it item) (wake bool, err error) {
-	for {
+	for !q.closed {
 		n := q.room(it)
 		if n > 0 {
 			part := it
@@ -176,14 +173,9 @@ func (q *Queue) wait(it item) (wake bool, err error) {
 			wake = false
 			continue
 		}
-		if q.closed {
-			return false, ErrClosed
-		}
 		q.space.Wait()
-		if q.closed {
-			return false, ErrClosed
-		}
 	}
+	return false, ErrClosed
 }
 
 // fits tells whether the bounds leave room for all messages of it.
@@ -196,11 +188,11 @@ func (q *Queue) fits(it item) bool {
 
 // room is how many messages of it, from its first, fit.
 func (q *Queue) room(it item) int {
-	part := it
-	for part.messages() > 0 && !q.fits(part) {
-		part.to--
+	part := item{it.chunk, it.from, it.from + 1}
+	for part.to <= it.to && q.fits(part) {
+		part.to++
 	}
-	return part.messages()
+	return part.messages() - 1
 }
 
 // push appends it, with a reference of its own.
@@ -212,6 +204,19 @@ func (q *Queue) push(it item) *item {
 	q.messages += it.messages()
 	q.octets += it.octets()
 	return q.items.push(it)
+}
+
+// dropNewest queues every message of it that fits where those before it are queued.
+func (q *Queue) dropNewest(it item) {
+	for it.messages() > 0 {
+		part := it
+		part.to = part.from + int32(q.room(it))
+		q.push(part)
+		if it.from = part.to; it.messages() > 0 {
+			it.from++
+			q.dropped++
+		}
+	}
 }
 
 // dropOldest drops from the front until the bounds hold or one message is left.

@@ -92,6 +92,7 @@ func TestPolicies(t *testing.T) {
 		{"oldest, the newest longer than the bound", Options{Octets: 5}, [][]string{{"a,1"}, {"b,22222"}}, []string{"b,22222"}, 1},
 		{"newest", Options{Messages: 3, OnFull: DropNewest}, [][]string{{"a,1", "b,2"}, {"c,3", "d,4"}}, []string{"a,1", "b,2", "c,3"}, 1},
 		{"newest, octets", Options{Octets: 11, OnFull: DropNewest}, [][]string{{"a,1", "b,2", "c,3"}}, []string{"a,1", "b,2"}, 1},
+		{"newest, octets, a short one behind", Options{Octets: 11, OnFull: DropNewest}, [][]string{{"a,1"}, {"b,2222222", "c,3"}}, []string{"a,1", "c,3"}, 1},
 		{"newest, one longer than the bound", Options{Octets: 2, OnFull: DropNewest}, [][]string{{"a,1", "b,2"}}, []string{"a,1"}, 1},
 		{"conflate with room", Options{Messages: 3, OnFull: Conflate}, [][]string{{"a,1", "a,2"}, {"a,3"}}, []string{"a,1", "a,2", "a,3"}, 0},
 		{"conflate", Options{Messages: 3, OnFull: Conflate}, [][]string{{"a,1", "b,2"}, {"c,3", "a,4"}}, []string{"a,4", "b,2", "c,3"}, 1},

@@ -67,6 +67,19 @@ func TestCloseWakesProducer(t *testing.T) {
 	})
 }
 
+// TestClosedInPut: a producer that wakes the writer finds the queue closed.
+func TestClosedInPut(t *testing.T) {
+	var q *Queue
+	q = New(Options{Messages: 1, OnFull: Block, Codec: lines{}, Wake: func() { q.Close() }})
+	c := chunk(lines{}, "a,1", "a,2")
+	if err := q.PutChunk(c); !errors.Is(err, ErrClosed) {
+		t.Errorf("got %v, want ErrClosed", err)
+	}
+	if n, _ := q.Len(); n != 0 || c.refs.Load() != 1 {
+		t.Errorf("a closed queue holds %d messages, the chunk has %d references", n, c.refs.Load())
+	}
+}
+
 // TestWake shows that the writer is told once for everything that it has not seen, and
 // before a producer waits for it.
 func TestWake(t *testing.T) {
