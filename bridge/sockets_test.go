@@ -132,29 +132,8 @@ func TestBoundSockets(t *testing.T) {
 		}
 		t.Run(fmt.Sprintf("%s for %s", tc.socket, tc.client), func(t *testing.T) {
 			endpoint := nobody(t)
-			url, _ := start(t, fmt.Sprintf(`
-[zap]
-timeout = "1m"
-chain = [ { authn = "users" }, { authn = "devices", domains = ["devices"] } ]
-[auth.users]
-type = "htpasswd"
-file = "users.htpasswd"
-[auth.devices]
-type = "anonymous"
-[[route]]
-path = "/d"
-socket = %q
-mechanism = "NULL"
-insecure_null = true
-bind = [%q]
-bind_domain = "devices"
-connect_timeout = "1m"
-`, tc.socket, endpoint))
-			device, err := zmtp.Dial(t.Context(), endpoint, zmtp.Null{}, zmtp.Options{SocketType: tc.device, RoutingID: []byte("device")})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer device.Close()
+			url, _ := start(t, boundTo(tc.socket, endpoint, ""))
+			device := dialIn(t, endpoint, tc.device)
 			c := connect(t, url+"/d", byPassword("alice", tc.client))
 			if tc.socket == zmtp.DEALER || tc.socket == zmtp.REQ {
 				echo(t, c, device)

@@ -110,7 +110,6 @@ func (b *balancer) left(p *peer) {
 
 func (b *balancer) attached(*session) {}
 func (b *balancer) detached(*session) {}
-func (b *balancer) relay(*peer)       {}
 func (b *balancer) waiting() int      { return len(b.pending) }
 
 func (b *balancer) write(conn *zmtp.Conn, msgs []zmtp.Message) (int, error) {

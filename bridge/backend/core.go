@@ -10,7 +10,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// pattern is what a socket type does with messages. Except for receive, relay and write,
+// pattern is what a socket type does with messages. Except for receive and write,
 // which run without it, its methods are called with core.mu held.
 type pattern interface {
 	// send takes as many of msgs as there is room for and returns how many. An error is
@@ -29,8 +29,6 @@ type pattern interface {
 	// attached and detached: x was added to core.sessions, or removed.
 	attached(x *session)
 	detached(x *session)
-	// relay delivers what the methods under the lock have left for the sessions.
-	relay(p *peer)
 	// waiting is how many messages wait for a peer to be ready.
 	waiting() int
 }
@@ -38,7 +36,7 @@ type pattern interface {
 // core is what all sockets are made of: peers on one side, sessions on the other, and
 // between them the pattern of the socket's type.
 //
-// Locks: publisher.order before session.turn before core.mu. core.mu is never held while
+// Locks: session.turn before core.mu. core.mu is never held while
 // a connection is read or written or a Receiver runs.
 type core struct {
 	o       Options
@@ -88,7 +86,7 @@ func newPattern(c *core, shared bool) pattern {
 	case zmtp.PUSH:
 		return &push{balancer{core: c}}
 	case zmtp.PULL:
-		return &pull{none{c}, 0}
+		return newPull(c, shared)
 	case zmtp.PUB, zmtp.XPUB:
 		return newPublisher(c)
 	case zmtp.SUB, zmtp.XSUB:
@@ -192,7 +190,6 @@ func (c *core) leave(p *peer) {
 	c.wakeSenders()
 	c.changed.Broadcast()
 	c.mu.Unlock()
-	c.pattern.relay(p)
 }
 
 // attach adds a session.
@@ -209,7 +206,6 @@ func (c *core) attach(r Receiver, envelope []byte) (*session, error) {
 	c.pattern.attached(x)
 	c.changed.Broadcast()
 	c.mu.Unlock()
-	c.pattern.relay(nil)
 	return x, nil
 }
 
@@ -348,7 +344,6 @@ func (none) left(*peer)        {}
 func (none) roomy(*peer)       {}
 func (none) attached(*session) {}
 func (none) detached(*session) {}
-func (none) relay(*peer)       {}
 func (none) waiting() int      { return 0 }
 
 func (none) send(*session, []zmtp.Message) (int, error) { return 0, ErrCannotSend }

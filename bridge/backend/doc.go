@@ -42,7 +42,7 @@
 // and counted, and so is one to a REQ session from a peer that it did not ask.
 //
 //	PUSH        round-robin over the peers, whichever session sends
-//	PULL        each message goes to one session in turn; nothing is read while there is none
+//	PULL        each message goes to one session that has room; nothing is read while none has
 //	SUB, XSUB   each session gets what its own subscriptions match; the only session gets
 //	            everything, so that a fan-out on top can do the matching
 //	PUB, XPUB   all sessions publish; each hears the union of the peers' subscriptions

@@ -41,9 +41,10 @@ type Socket interface {
 type Receiver interface {
 	// Message takes one whole message. It and its frames are valid during the call only.
 	//
-	// A call that waits is backpressure: the peer is not read meanwhile. On a [Shared]
-	// socket it holds up every other session that the same peer serves, so there it
-	// should not wait. Whoever closes the session first makes a waiting call return.
+	// A call that waits, or Flush, is backpressure: the peer is not read meanwhile. On a
+	// [Shared] socket it holds up every other session that the same peer serves, so there it
+	// should not wait; a PULL may, and a PUB, whose sessions wait for themselves. Whoever
+	// closes the session first makes a waiting call return.
 	//
 	// An error is final: this session receives nothing any more.
 	Message(m zmtp.Message) error

@@ -1,9 +1,10 @@
 package backend
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
-	"sync"
 
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -145,19 +146,20 @@ func (s *subscriber) receive(p *peer, m zmtp.Message) error {
 	return nil
 }
 
-// publisher is a PUB or XPUB socket (29/PUBSUB).
+// publisher is a PUB or XPUB socket (29/PUBSUB). What its sessions hear of the peers'
+// subscriptions waits with each of them, so that one whose client does not read holds
+// nobody.
 type publisher struct {
 	none
 	union topics[*peer]
-
-	news  []news     // guarded by core.mu: not told to the sessions yet
-	order sync.Mutex // held while news are told; before session.turn
+	count uint64 // of news
 }
 
-// news is a subscription that a session is to hear of.
+// news is a subscription, or its end, that a session has not heard of.
 type news struct {
-	m zmtp.Message
-	x *session // nil: all
+	topic  string
+	op     byte
+	number uint64 // in the order in which they happened
 }
 
 func newPublisher(c *core) *publisher { return &publisher{none: none{c}} }
@@ -192,24 +194,22 @@ func (s *publisher) receive(p *peer, m zmtp.Message) error {
 		return s.other(p, m)
 	}
 	c.mu.Lock()
-	var err error
+	defer c.mu.Unlock()
 	switch {
 	case !on:
 		if s.union.remove(string(topic), p) {
-			s.news = append(s.news, news{subscriptionMessage(cancel, string(topic)), nil})
+			s.announce(cancel, string(topic), c.sessions...)
 		}
 	case len(topic) > c.o.MaxTopic:
-		err = fmt.Errorf("%w: subscription to a topic of %d octets, at most %d are allowed", zmtp.ErrTooLarge, len(topic), c.o.MaxTopic)
+		return fmt.Errorf("%w: subscription to a topic of %d octets, at most %d are allowed", zmtp.ErrTooLarge, len(topic), c.o.MaxTopic)
 	case len(p.topics) >= c.o.MaxSubscriptions:
-		err = fmt.Errorf("%w: more than %d subscriptions", zmtp.ErrTooLarge, c.o.MaxSubscriptions)
+		return fmt.Errorf("%w: more than %d subscriptions", zmtp.ErrTooLarge, c.o.MaxSubscriptions)
 	default:
 		if s.union.add(string(topic), p) {
-			s.news = append(s.news, news{subscriptionMessage(subscribe, string(topic)), nil})
+			s.announce(subscribe, string(topic), c.sessions...)
 		}
 	}
-	c.mu.Unlock()
-	s.relay(p)
-	return err
+	return nil
 }
 
 // other handles a message that is no subscription.
@@ -223,7 +223,9 @@ func (s *publisher) other(p *peer, m zmtp.Message) error {
 	p.targets = append(p.targets[:0], c.sessions...)
 	c.mu.Unlock()
 	for _, x := range p.targets {
-		p.deliver(x, m)
+		p.turn(x)
+		s.inform(x) // of what p has subscribed to before
+		x.receive(m)
 	}
 	return nil
 }
@@ -232,41 +234,60 @@ func (s *publisher) other(p *peer, m zmtp.Message) error {
 // generate a suitable unsubscribe request for the calling application."
 func (s *publisher) left(p *peer) {
 	for _, topic := range s.union.removeAll(p) {
-		s.news = append(s.news, news{subscriptionMessage(cancel, topic), nil})
+		s.announce(cancel, topic, s.core.sessions...)
 	}
 }
 
 // attached tells x what the peers want at present.
 func (s *publisher) attached(x *session) {
 	for topic := range s.union.holders {
-		s.news = append(s.news, news{subscriptionMessage(subscribe, topic), x})
+		s.announce(subscribe, topic, x)
 	}
 }
 
-// relay tells the sessions the news, in the order in which they happened.
-func (s *publisher) relay(p *peer) {
-	c := s.core
-	if p != nil {
-		p.flush()
-	}
-	s.order.Lock()
-	defer s.order.Unlock()
-	c.mu.Lock()
-	list := s.news
-	s.news = nil
-	sessions := slices.Clone(c.sessions)
-	c.mu.Unlock()
-	if len(list) == 0 {
-		return
-	}
+// announce has sessions told of a subscription or its end. One that has not yet heard of
+// the opposite need not hear of either. Lock held.
+func (s *publisher) announce(op byte, topic string, sessions ...*session) {
+	s.count++
 	for _, x := range sessions {
-		x.turn <- struct{}{}
-		for _, n := range list {
-			if n.x == nil || n.x == x {
-				x.receive(n.m)
-			}
+		if _, untold := x.news[topic]; untold {
+			delete(x.news, topic)
+			continue
 		}
+		if x.news == nil {
+			x.news = make(map[string]news)
+		}
+		x.news[topic] = news{topic, op, s.count}
+		if !x.hears {
+			x.hears = true
+			s.core.running.Go(func() { s.tell(x) })
+		}
+	}
+}
+
+// tell tells x the news until there are no more.
+func (s *publisher) tell(x *session) {
+	for {
+		x.turn <- struct{}{}
+		more := s.inform(x)
 		x.flush()
 		<-x.turn
+		if !more {
+			return
+		}
 	}
+}
+
+// inform gives x the news, in the order in which they happened: turn held.
+func (s *publisher) inform(x *session) (some bool) {
+	c := s.core
+	c.mu.Lock()
+	list := slices.SortedFunc(maps.Values(x.news), func(a, b news) int { return cmp.Compare(a.number, b.number) })
+	x.news = nil
+	x.hears = len(list) > 0
+	c.mu.Unlock()
+	for _, n := range list {
+		x.receive(subscriptionMessage(n.op, n.topic))
+	}
+	return len(list) > 0
 }

@@ -88,32 +88,3 @@ func (s *router) detached(x *session) {
 		}
 	}
 }
-
-// pull is a PULL socket (30/PIPELINE). Several sessions take turns, as several PULLs of
-// one PUSH would.
-type pull struct {
-	none
-	next int
-}
-
-func (s *pull) receive(p *peer, m zmtp.Message) error {
-	c := s.core
-	c.mu.Lock()
-	if len(c.sessions) == 0 {
-		c.mu.Unlock()
-		p.flush()
-		c.mu.Lock()
-	}
-	for len(c.sessions) == 0 && !c.closing {
-		c.changed.Wait()
-	}
-	if c.closing {
-		c.mu.Unlock()
-		return ErrClosed
-	}
-	s.next = (s.next + 1) % len(c.sessions)
-	x := c.sessions[s.next]
-	c.mu.Unlock()
-	p.deliver(x, m)
-	return nil
-}

@@ -23,6 +23,8 @@ type session struct {
 	asked  *peer // REQ: from whom, once the request was given to one
 	topics map[string]struct{}
 	mark   uint64
+	news   map[string]news // PUB: by topic, what it is to hear of the peers' subscriptions
+	hears  bool            // PUB: a goroutine tells it
 }
 
 func newSession(c *core, r Receiver, envelope []byte) *session {
