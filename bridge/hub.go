@@ -14,7 +14,6 @@ import (
 // channels want, and fans out.
 type hub struct {
 	*fanout.Hub
-	route   *route
 	up      backend.Socket
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -22,7 +21,7 @@ type hub struct {
 
 // newHub puts a hub on socket; lost hears when it cannot go on.
 func newHub(r *route, socket *backend.Shared, lost func(error)) (*hub, error) {
-	h := &hub{Hub: fanout.New(fanout.Options{Flush: r.config.Flush, Observe: r.metrics.toClient}), route: r}
+	h := &hub{Hub: fanout.New(fanout.Options{Flush: r.config.Flush, Observe: r.metrics.toClient})}
 	var err error
 	if h.up, err = socket.Attach(h.Hub); err != nil {
 		return nil, err
@@ -43,10 +42,7 @@ func (h *hub) close() {
 }
 
 func (h *hub) join(c *channel) (backend.Socket, error) {
-	member := h.Join(c.queue, fanout.MemberOptions{
-		Codec:            c.codec,
-		MaxSubscriptions: h.route.rules.Load().limits.subscriptions,
-	})
+	member := h.Join(c.queue, fanout.MemberOptions{Codec: c.codec})
 	return &hubSocket{member: member, channel: c, up: h.up}, nil
 }
 

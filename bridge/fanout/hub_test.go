@@ -252,23 +252,6 @@ func TestGroups(t *testing.T) {
 	checkEmpty(t, h)
 }
 
-func TestMaxSubscriptions(t *testing.T) {
-	h := New(Options{})
-	m := h.Join(&client{}, MemberOptions{MaxSubscriptions: 2})
-	defer m.Leave()
-	for _, topic := range []string{"a", "b", "a"} {
-		if err := m.Subscribe([]byte(topic)); err != nil {
-			t.Errorf("%s: %v", topic, err)
-		}
-	}
-	if err := m.Subscribe([]byte("c")); !errors.Is(err, ErrTooMany) {
-		t.Errorf("the third topic: %v, want ErrTooMany", err)
-	}
-	if h.Stats().Topics != 2 {
-		t.Errorf("a refused topic was kept")
-	}
-}
-
 // keeper notes how long the chunks are that it would keep alive if it did not read.
 type keeper struct{ chunks []int }
 

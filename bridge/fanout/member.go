@@ -2,21 +2,13 @@ package fanout
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 
 	"github.com/zwsbridge/zwsbridge/bridge/queue"
 )
 
-var (
-	// ErrTooMany is wrapped by the error about a subscription over MaxSubscriptions.
-	ErrTooMany = errors.New("too many subscriptions")
-	// ErrLeft: the member has left the hub.
-	ErrLeft = errors.New("the client has left")
-)
-
-// DefaultSubscriptions bounds the subscriptions of a member that names no other bound.
-const DefaultSubscriptions = 1000
+// ErrLeft: the member has left the hub.
+var ErrLeft = errors.New("the client has left")
 
 // Filter tells whether a member may have a message that its subscriptions match. It is
 // needed only where a right is narrower than the prefix that was subscribed to. Members
@@ -33,21 +25,18 @@ type Queue interface {
 	PutRange(c *queue.Chunk, from, to int) error
 }
 
-// MemberOptions say what a member gets, and how much it may ask for.
+// MemberOptions say what a member gets.
 type MemberOptions struct {
 	// Codec is the one that the queue was made with.
 	Codec queue.Codec
 	// Filter narrows what the subscriptions match; nil lets all of it pass.
 	Filter Filter
-	// MaxSubscriptions bounds the topics; 0 means DefaultSubscriptions.
-	MaxSubscriptions int
 }
 
 // Member is a client of a hub. All methods may be called concurrently.
 type Member struct {
 	hub   *Hub
 	queue Queue
-	max   int
 
 	group *group // nil once it has left. Guarded by hub.mu, as is at
 	at    int    // its place in group.members
@@ -56,12 +45,9 @@ type Member struct {
 // Join makes a member that wants nothing yet. Its messages go to q. The caller ends it with
 // Leave.
 func (h *Hub) Join(q Queue, o MemberOptions) *Member {
-	if o.MaxSubscriptions == 0 {
-		o.MaxSubscriptions = DefaultSubscriptions
-	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	m := &Member{hub: h, queue: q, max: o.MaxSubscriptions}
+	m := &Member{hub: h, queue: q}
 	h.members++
 	h.enter(m, groupKey{lane: h.lane(o.Codec), filter: o.Filter}, nil)
 	return m
@@ -69,6 +55,7 @@ func (h *Hub) Join(q Queue, o MemberOptions) *Member {
 
 // Subscribe adds topic to the member's set; one that is there already changes nothing. From
 // its return on, every message that comes from upstream and begins with topic is delivered.
+// How many topics there may be is the caller's to bound. The error is ErrLeft.
 func (m *Member) Subscribe(topic []byte) error {
 	h := m.hub
 	h.mu.Lock()
@@ -81,9 +68,6 @@ func (m *Member) Subscribe(topic []byte) error {
 		if _, there := m.group.subscriptions[s]; there {
 			return nil
 		}
-	}
-	if len(m.group.subscriptions) >= m.max {
-		return fmt.Errorf("%w: at most %d", ErrTooMany, m.max)
 	}
 	h.deliver()
 	if s == nil {
