@@ -3,8 +3,10 @@
 package interop
 
 import (
+	"net"
 	"net/url"
 	"testing"
+	"time"
 )
 
 // TestClientsComeBack: the bridge is restarted. Foreign clients connect again by
@@ -33,8 +35,27 @@ func TestClientsComeBack(t *testing.T) {
 				client.expect("house/1/temperature", "21")
 				end()
 				publisher.expect("\x00house/1/")
+				hangUp(t, address)
 				_, end = h.bridgeAt(address, config)
 			}
 		})
 	}
+}
+
+// hangUp waits for a client that tries again, and lets it try in vain.
+func hangUp(t *testing.T, address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := l.(*net.TCPListener).SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatalf("nobody tries again: %v", err)
+	}
+	c.Close()
 }

@@ -1,4 +1,5 @@
 // Sockets of jszmq: ZeroMQ in JavaScript over WebSockets, bare ZWS2.0.
+import { createRequire } from "node:module"
 import jszmq from "jszmq"
 import { obey, octets, say, text } from "./lines.mjs"
 
@@ -9,11 +10,14 @@ const kinds = {
 }
 const sockets = new Map()
 
-// jszmq does not listen to errors of its WebSocket: in a browser that is nothing, in Node a
-// connection refused would end the process. It connects again either way.
-process.on("uncaughtException", (e) => {
-  if (e.syscall !== "connect" && e.code !== "ECONNRESET") throw e
-})
+// jszmq does not listen to errors of its WebSocket. In a browser an error that nobody listens
+// to is nothing, and jszmq connects again; in Node it would be thrown, before the close that
+// jszmq waits for.
+const { prototype } = createRequire(import.meta.resolve("jszmq"))("isomorphic-ws")
+const { emit } = prototype
+prototype.emit = function (event, ...args) {
+  return event === "error" && this.listenerCount("error") === 0 ? false : emit.call(this, event, ...args)
+}
 
 await obey({
   open({ socket: number, type, connect, subscribe = [], options = {} }) {
