@@ -109,9 +109,32 @@ func (s Subject) values(placeholder string) []string {
 	return values
 }
 
+// Fill writes the pattern for s, without placeholders: once for each combination of values
+// that may stand there, so not at all if one has none. It stops at [MaxPatterns]. The texts
+// are for people: one that ends in a value ends with that level, which a pattern would not.
+func (p *Pattern) Fill(s Subject) (texts []string) {
+	p.combine(s, func(value func(name string) string) (more bool) {
+		texts = append(texts, p.write(value))
+		return len(texts) < MaxPatterns
+	})
+	return texts
+}
+
 // expand appends the topics that the pattern allows to s, one entry for each combination
 // of values, and stops soon after [MaxPatterns].
 func (p *Pattern) expand(dst []topics, s Subject) []topics {
+	p.combine(s, func(value func(name string) string) (more bool) {
+		if t, err := p.fill(value); err == nil {
+			dst = append(dst, t...)
+		}
+		return len(dst) <= MaxPatterns
+	})
+	return dst
+}
+
+// combine calls yield with each combination of the values that s has for the placeholders,
+// until it wants no more.
+func (p *Pattern) combine(s Subject, yield func(value func(name string) string) (more bool)) {
 	var names []string // each placeholder once: it has one value throughout the pattern
 	for _, name := range p.placeholders {
 		if !slices.Contains(names, name) {
@@ -119,31 +142,24 @@ func (p *Pattern) expand(dst []topics, s Subject) []topics {
 		}
 	}
 	chosen := make(map[string]string, len(names))
-	var choose func(i int)
-	choose = func(i int) {
-		if len(dst) > MaxPatterns {
-			return
-		}
+	value := func(name string) string { return chosen[name] }
+	var choose func(i int) (more bool)
+	choose = func(i int) bool {
 		if i == len(names) {
-			t, err := p.fill(func(name string) string { return chosen[name] })
-			if err == nil {
-				dst = append(dst, t...)
-			}
-			return
+			return yield(value)
 		}
 		for _, v := range s.values(names[i]) {
-			if validValue(v, p.separator) {
-				chosen[names[i]] = v
-				choose(i + 1)
+			if chosen[names[i]] = v; validValue(v, p.separator) && !choose(i+1) {
+				return false
 			}
 		}
+		return true
 	}
 	choose(0)
-	return dst
 }
 
-// fill reads the pattern with values in the places of its placeholders.
-func (p *Pattern) fill(value func(name string) string) ([]topics, error) {
+// write puts values in the places of the placeholders.
+func (p *Pattern) write(value func(name string) string) string {
 	var b strings.Builder
 	for i, literal := range p.literals {
 		b.WriteString(literal)
@@ -151,8 +167,13 @@ func (p *Pattern) fill(value func(name string) string) ([]topics, error) {
 			b.WriteString(value(p.placeholders[i]))
 		}
 	}
+	return b.String()
+}
+
+// fill reads the pattern with values in the places of its placeholders.
+func (p *Pattern) fill(value func(name string) string) ([]topics, error) {
 	endsInValue := len(p.placeholders) > 0 && p.literals[len(p.literals)-1] == ""
-	t, err := newTopics(b.String(), p.separator, endsInValue)
+	t, err := newTopics(p.write(value), p.separator, endsInValue)
 	if err != nil {
 		return nil, p.fault("%v", err)
 	}

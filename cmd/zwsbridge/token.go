@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/zwsbridge/zwsbridge/bridge"
+	"github.com/zwsbridge/zwsbridge/bridge/rights"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zap/jwt"
 )
@@ -307,13 +308,36 @@ func explainRoutes(ctx context.Context, out io.Writer, c *bridge.Config, user st
 		if r.Allow == nil {
 			fmt.Fprintln(out, "  allow: everything")
 		}
+		who := rights.Subject{User: user, Claims: reply.Claims, Meta: reply.Metadata}
 		for n, rule := range r.Allow {
-			if rule.User == "*" || rule.User == user {
-				fmt.Fprintf(out, "  allow[%d]: subscribe %q, send %q\n", n, rule.Subscribe, rule.Send)
+			if rule.User != "*" && rule.User != user {
+				fmt.Fprintf(out, "- allow[%d]: is for user %q\n", n, rule.User)
+				continue
 			}
+			explainPatterns(out, fmt.Sprintf("allow[%d].subscribe", n), rule.Subscribe, r.Separator, who)
+			explainPatterns(out, fmt.Sprintf("allow[%d].send", n), rule.Send, r.Separator, who)
 		}
 	}
 	return nil
+}
+
+// explainPatterns prints what the patterns of a rule come to for a login.
+func explainPatterns(out io.Writer, key string, texts []string, separator string, who rights.Subject) {
+	for _, text := range texts {
+		p, err := rights.Parse(text, separator)
+		if err != nil { // the configuration has been checked
+			continue
+		}
+		filled := p.Fill(who)
+		switch {
+		case filled == nil:
+			fmt.Fprintf(out, "- %s %q: nothing, for want of a value that may stand there\n", key, text)
+		case slices.Equal(filled, []string{text}):
+			fmt.Fprintf(out, "  %s %q\n", key, text)
+		default:
+			fmt.Fprintf(out, "  %s %q: %q\n", key, text, filled)
+		}
+	}
 }
 
 // describe puts an access into words.

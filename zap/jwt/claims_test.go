@@ -308,7 +308,7 @@ func TestExplain(t *testing.T) {
 	k := minted(t, dir, "k.pem", "ES256")
 	o := idp(dir)
 	o.ScopeAliases = map[string][]string{"reader": {"zwsbridge.read:*/*"}}
-	token := signed(t, k, map[string]any{"scope": "reader zwsbridge.write:a/b/c/d openid"})
+	token := signed(t, k, map[string]any{"scope": "reader zwsbridge.write:a/b/c/d openid", "groups": []any{"a", "b"}, "realm": map[string]any{"id": 7}})
 	_, notes, err := start(t, o, 0).Explain(t.Context(), token+"\n")
 	must(t, err)
 	var lines []string
@@ -327,6 +327,8 @@ func TestExplain(t *testing.T) {
 		`true scope: "zwsbridge.read:*/*": grants read in domain "*" on route "*"`,
 		`false scope: "zwsbridge.write:a/b/c/d": 4 parts, want domain/route or domain/route/topic: ignored`,
 		`false scope: "openid": does not begin with "zwsbridge.": ignored`,
+		`true groups: ["a" "b"]: only for {claim.groups} in patterns`,
+		`true realm.id: ["7"]: only for {claim.realm.id} in patterns`,
 	}
 	if diff := cmp.Diff(want, lines); diff != "" {
 		t.Error(diff)

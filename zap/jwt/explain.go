@@ -3,6 +3,8 @@ package jwt
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/zwsbridge/zwsbridge/zap"
@@ -26,11 +28,23 @@ func (t tracer) note(good bool, subject, format string, args ...any) {
 	}
 }
 
-// Explain judges a token as Authenticate does and tells how it came to that. The notes
-// hold claims, no key and no signature.
+// Explain judges a token as Authenticate does and tells how it came to that, and of a good
+// one also which claims did not matter. The notes hold claims, no key and no signature.
 func (a *Authenticator) Explain(ctx context.Context, text string) (reply *zap.Reply, notes []Note, err error) {
 	reply, err = a.judge(ctx, strings.TrimSpace(text), func(n Note) { notes = append(notes, n) })
-	return reply, notes, err
+	if err != nil {
+		return nil, notes, err
+	}
+	judged := make(map[string]bool)
+	for _, n := range notes {
+		judged[n.Subject] = true
+	}
+	for _, claim := range slices.Sorted(maps.Keys(reply.Claims)) {
+		if !judged[claim] {
+			notes = append(notes, Note{true, claim, fmt.Sprintf("%.100q: only for {claim.%s} in patterns", reply.Claims[claim], claim)})
+		}
+	}
+	return reply, notes, nil
 }
 
 // String tells what a scope grants.
