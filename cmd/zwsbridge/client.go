@@ -47,7 +47,7 @@ printable text is written as a Go string in double quotes.`
 
 func (f *clientFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVarP(&f.user, "user", "u", "", "log in by PLAIN as `name`")
+	flags.StringVarP(&f.user, "user", "u", "", "log in by PLAIN as `name`; empty if the password is a token")
 	flags.StringVar(&f.passwordFile, "password-file", "", "the first line of `file` (mode 0600) is the password")
 	flags.StringVar(&f.tokenFile, "token-file", "", "log in by BEARER with the first line of `file` (mode 0600)")
 	flags.StringVar(&f.cert, "cert", "", "log in by CURVE with the certificate `name` (reads name"+certs.SecretSuffix+")")
@@ -102,16 +102,18 @@ func tellNotice(cmd *cobra.Command, n zws.Notice) {
 	}
 }
 
-// security makes the credentials of the flags.
+// security makes the credentials of the flags. One that is given and empty counts: PLAIN with
+// an empty user name is how a token goes as a password.
 func (f *clientFlags) security(cmd *cobra.Command) (zmtp.ClientSecurity, error) {
+	given := cmd.Flags().Changed
 	switch {
-	case f.user != "":
+	case given("user"):
 		password, err := f.password(cmd)
 		return zmtp.Plain{User: f.user, Password: password}, err
-	case f.tokenFile != "":
+	case given("token-file"):
 		token, err := secretFile(f.tokenFile)
 		return zmtp.Bearer{Token: token}, err
-	case f.cert != "":
+	case given("cert"):
 		own, err := certs.ReadSecret(f.cert)
 		if err != nil {
 			return nil, err
