@@ -225,7 +225,7 @@ func (r *RouteConfig) Receives() bool {
 
 // Sends tells whether clients of the route send messages, subscriptions not counted.
 func (r *RouteConfig) Sends() bool {
-	return r.Socket != zmtp.PULL && r.Socket != zmtp.SUB && r.Socket != zmtp.XSUB
+	return r.Socket != zmtp.PULL && r.Socket != zmtp.SUB
 }
 
 // perUser tells whether the upstream of the route depends on who the client is.

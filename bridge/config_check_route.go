@@ -279,7 +279,7 @@ func (c *checker) queue(key string, r *RouteConfig) {
 	c.atLeast(key+".high_water_mark", int64(r.HighWaterMark), 1)
 	c.atLeast(key+".high_water_bytes", int64(r.HighWaterBytes), 1)
 	if r.HighWaterBytes > 0 && r.HighWaterBytes < c.Server.MaxMessage {
-		c.warn(key+".high_water_bytes", "is less than server.max_message: the largest messages never fit")
+		c.warn(key+".high_water_bytes", "is less than server.max_message: the largest messages fit only where nothing else waits")
 	}
 	c.oneOf(key+".on_full", r.OnFull, []string{OnFullDropOldest, OnFullDropNewest, OnFullConflate, OnFullDisconnect, OnFullBlock})
 	switch {
@@ -290,8 +290,11 @@ func (c *checker) queue(key string, r *RouteConfig) {
 	case r.OnFull == OnFullConflate && slices.Contains([]zmtp.SocketType{zmtp.REQ, zmtp.REP, zmtp.ROUTER}, r.Socket):
 		c.fault(key+".on_full", `is "conflate" on a %s route, where messages begin with no topic`, r.Socket)
 	}
-	if r.Flush >= time.Second {
+	switch {
+	case r.Flush >= time.Second:
 		c.fault(key+".flush", "is %v: want less than 1s", r.Flush)
+	case r.Flush > 0 && !(r.Shared() && subscribes(r.Socket)):
+		c.warn(key+".flush", "has no effect: messages wait for others on SUB and XSUB routes only, where clients share a connection")
 	}
 	if c.oneOf(key+".share", r.Share, []string{"", ShareRequests}) && r.Share == ShareRequests {
 		switch {

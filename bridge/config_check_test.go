@@ -342,7 +342,9 @@ func TestCheckSession(t *testing.T) {
 		{strings.Replace(aRoute, "DEALER", "REP", 1) + `on_full = "disconnect"`, ``},
 		{strings.Replace(aRoute, "DEALER", "REQ", 1) + `on_full = "conflate"`, `route[0].on_full: is "conflate" on a REQ route`},
 		{aRoute + `flush = "1s"`, `route[0].flush: is 1s: want less than 1s`},
-		{aRoute + `flush = "999ms"`, ``},
+		{sub + `flush = "999ms"`, ``},
+		{aRoute + `flush = "5ms"`, `warning: route[0].flush: has no effect: messages wait for others on SUB and XSUB routes only`},
+		{sub + "flush = \"5ms\"\ncredentials = \"client\"", `warning: route[0].flush: has no effect`},
 		{aRoute + `share = "all"`, `route[0].share: is "all": want "" or "requests"`},
 		{sub + `share = "requests"`, `route[0].share: is "requests" on a SUB route`},
 		{aRoute + "share = \"requests\"\ncredentials = \"client\"", `route[0].share: is "requests" with credentials = "client"`},
@@ -373,6 +375,7 @@ func TestCheckAllow(t *testing.T) {
 		{allow(`{ user = "x", topics = ["*"] }`), `route[0].allow[0].topics: unknown key: allowed here are send, subscribe, user`},
 		{strings.Replace(allow(`{ user = "x", subscribe = ["a"], send = ["a"] }`), "DEALER", "PUSH", 1), `warning: route[0].allow[0].subscribe: has no effect: clients of a PUSH route receive nothing`},
 		{strings.Replace(allow(`{ user = "x", subscribe = ["a"], send = ["a"] }`), "DEALER", "SUB", 1), `warning: route[0].allow[0].send: has no effect`},
+		{strings.Replace(allow(`{ user = "x", subscribe = ["a"], send = ["a"] }`), "DEALER", "XSUB", 1), ``},
 		{"[[route]]\nallow = 5\n", `route[0].allow: is 5: want a list, each entry a table`},
 	})
 }

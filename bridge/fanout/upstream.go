@@ -53,11 +53,11 @@ func (h *Hub) changes() []zmtp.Message {
 			continue
 		}
 		s.sent = wanted
-		first := byte(0)
+		op := byte(0)
 		if wanted {
-			first = 1
+			op = 1
 		}
-		msgs = append(msgs, zmtp.Message{append([]byte{first}, s.topic...)})
+		msgs = append(msgs, zmtp.Message{append([]byte{op}, s.topic...)})
 	}
 	h.dirty = nil
 	return msgs
