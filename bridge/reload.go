@@ -15,7 +15,8 @@ import (
 // program, not to the bridge, and stay. Live sessions are looked at anew: a login that would
 // be refused now ends with 4401, rights are those of the new rules, and sessions on a route
 // that is gone, or whose backends or domain are others now, or that does not take their
-// mechanism any more, end with 1001 and may come again.
+// mechanism any more, end with 1001 and may come again, as do those on which somebody has a
+// say now who was not asked.
 func (b *Bridge) Reload(c *Config) error {
 	b.reloading.Lock()
 	defer b.reloading.Unlock()
@@ -134,23 +135,27 @@ const revisions = 64
 // route wants now, and else gives it the rights that it has now if the rules are others than
 // it had its rights by.
 func (s *session) revise(ctx context.Context, auth *authentication, l *zws.Login) {
-	if auth.Revoked(s.newest(l).Reply) {
+	reply, rules := s.newest(l).Reply, s.route.rules.Load()
+	switch o := &rules.options; {
+	case auth.Revoked(reply):
 		s.end(errRevoked)
 		return
-	}
-	if o := &s.route.rules.Load().options; o.Domain != s.domain || !slices.Contains(o.Mechanisms, l.Mechanism) {
+	case auth.Unasked(reply):
+		s.end(errLoginsChanged)
+		return
+	case o.Domain != s.domain || !slices.Contains(o.Mechanisms, l.Mechanism):
 		s.end(errRouteChanged)
 		return
-	}
-	if s.channel == nil {
-		return // the sessions that it carries are looked at by themselves
-	}
-	if s.channel.privileges.Load().by == s.route.rules.Load() {
+	case s.channel == nil: // the sessions that it carries are looked at by themselves
+		return
+	case s.channel.privileges.Load().by == rules:
 		return
 	}
 	if err := s.reconsider(ctx, l); err != nil {
 		s.end(err)
 	}
 }
+
+var errLoginsChanged = &zws.CloseError{Code: zws.CodeGoingAway, Reason: "the rules for logins were changed: connect again"}
 
 var errRevoked = &zws.CloseError{Code: zws.CodeExpired, Reason: "your login is no longer valid: log in again"}

@@ -36,7 +36,7 @@ allow = ["127.0.0.0/8"]
 		"an address that is not allowed now":       {`["127.0.0.0/8"]`, `["10.0.0.0/8"]`, 4401},
 		"an address that is denied now":            {`["127.0.0.0/8"]`, "[\"127.0.0.0/8\"]\ndeny = [\"127.0.0.1\"]", 4401},
 		"nobody has to agree any more":             {`, authz = ["lan"]`, ``, 0},
-		"somebody has to agree who was not asked":  {`["lan"] }`, `["lan", "app"] }`, 4401},
+		"somebody has to agree who was not asked":  {`["lan"] }`, `["lan", "app"] }`, 1001},
 		"an entry that is for another domain":      {`["lan"] }`, `["lan"], domains = ["attic"] }`, 4401},
 		"another name for the user":                {`type = "htpasswd"`, "type = \"htpasswd\"\nuser_prefix = \"x-\"", 4401},
 		"another entry in front":                   {`chain = [`, `chain = [ { authn = "app" },`, 0},

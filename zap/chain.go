@@ -276,19 +276,27 @@ func (c *Chain) Forget() {
 func (c *Chain) OnChange(f func()) (stop func()) { return c.changes.OnChange(f) }
 
 // Revoked tells whether a login that this chain, or the one before a reload, let in would
-// be refused now: its entry is gone, is no more for the domain, calls the user otherwise or
-// wants somebody to agree who has not, or the entry's handler or a [Reviewer] says so.
+// be refused now: its entry is gone, is no more for the domain or calls the user otherwise,
+// or the entry's handler or a [Reviewer] says so.
 func (c *Chain) Revoked(reply *Reply) bool {
 	g, ok := reply.Grant.(chainGrant)
-	if !ok {
-		return true
-	}
+	return !ok || !c.some(func(e *Entry) bool { return e.stands(reply, g) })
+}
+
+// Unasked tells whether a login that is not Revoked needs, since a reload, the consent of an
+// authorizer that was not asked: only a new login tells.
+func (c *Chain) Unasked(reply *Reply) bool {
+	g, ok := reply.Grant.(chainGrant)
+	return !ok || !c.some(func(e *Entry) bool { return e.stands(reply, g) && e.askedAll(g) })
+}
+
+func (c *Chain) some(is func(*Entry) bool) bool {
 	for i := range c.entries {
-		if c.entries[i].stands(reply, g) {
-			return false
+		if is(&c.entries[i]) {
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 // Close refuses further requests and waits until no handler is at work, at most for the

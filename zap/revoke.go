@@ -43,19 +43,17 @@ func newChainGrant(e *Entry, req *Request, reply *Reply) chainGrant {
 }
 
 // stands tells whether a login stands by this entry, which may be one of a chain after a
-// reload.
+// reload, as far as that can be told without asking anybody.
 func (e *Entry) stands(reply *Reply, g chainGrant) bool {
-	if e != g.entry && !e.agrees(reply, g) {
+	if e != g.entry && !e.accepts(reply, g) {
 		return false
 	}
 	r, ok := e.Handler.(Revoker)
 	return !ok || !r.Revoked(g.reply)
 }
 
-// agrees tells whether the entry would take its own handler's reply g.reply for a login as
-// another has. An authorizer that is no Reviewer would have to ask somebody: it must be one
-// that has agreed already.
-func (e *Entry) agrees(reply *Reply, g chainGrant) bool {
+// accepts tells whether the entry would make the same reply of its handler's reply g.reply.
+func (e *Entry) accepts(reply *Reply, g chainGrant) bool {
 	if e.Name != reply.Authenticator || !e.answersFor(g.peer.Domain) || e.user(g.reply) != reply.UserID {
 		return false
 	}
@@ -63,11 +61,17 @@ func (e *Entry) agrees(reply *Reply, g chainGrant) bool {
 		return false
 	}
 	return !slices.ContainsFunc(e.Authz, func(a Authorizer) bool {
-		if r, ok := a.(Reviewer); ok {
-			return r.Review(g.peer, reply) != nil
-		}
+		r, ok := a.(Reviewer)
+		return ok && r.Review(g.peer, reply) != nil
+	})
+}
+
+// askedAll tells whether all authorizers of the entry but Reviewers have accepted the login.
+func (e *Entry) askedAll(g chainGrant) bool {
+	return e == g.entry || !slices.ContainsFunc(e.Authz, func(a Authorizer) bool {
+		_, reviews := a.(Reviewer)
 		same := func(b Authorizer) bool { return reflect.TypeOf(a).Comparable() && a == b }
-		return !slices.ContainsFunc(g.entry.Authz, same)
+		return !reviews && !slices.ContainsFunc(g.entry.Authz, same)
 	})
 }
 
