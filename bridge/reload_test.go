@@ -28,26 +28,29 @@ file = "users.htpasswd"
 type = "ip"
 allow = ["127.0.0.0/8"]
 ` + service.config() + routeTo("/d", "SUB", silent(t, zmtp.PUB), `client_mechanisms = ["PLAIN", "BEARER"]`)
+	const addresses, lan = `["127.0.0.0/8"]`, `, authz = ["lan"] }`
+	type change = []string // old, new …
 	for name, c := range map[string]struct {
-		old, new string
-		want     zws.Code // 0: it stays
+		change change
+		want   zws.Code // 0: it stays
 	}{
-		"an address that is allowed still":         {`["127.0.0.0/8"]`, `["10.0.0.0/8", "127.0.0.1"]`, 0},
-		"an address that is not allowed now":       {`["127.0.0.0/8"]`, `["10.0.0.0/8"]`, 4401},
-		"an address that is denied now":            {`["127.0.0.0/8"]`, "[\"127.0.0.0/8\"]\ndeny = [\"127.0.0.1\"]", 4401},
-		"nobody has to agree any more":             {`, authz = ["lan"]`, ``, 0},
-		"somebody has to agree who was not asked":  {`["lan"] }`, `["lan", "app"] }`, 1001},
-		"an entry that is for another domain":      {`["lan"] }`, `["lan"], domains = ["attic"] }`, 4401},
-		"another name for the user":                {`type = "htpasswd"`, "type = \"htpasswd\"\nuser_prefix = \"x-\"", 4401},
-		"another entry in front":                   {`chain = [`, `chain = [ { authn = "app" },`, 0},
-		"a route of another domain":                {`socket = "SUB"`, "socket = \"SUB\"\ndomain = \"attic\"", 1001},
-		"a mechanism that the route takes no more": {`["PLAIN", "BEARER"]`, `["BEARER"]`, 1001},
+		"an address that is allowed still":         {change{addresses, `["10.0.0.0/8", "127.0.0.1"]`}, 0},
+		"an address that is not allowed now":       {change{addresses, `["10.0.0.0/8"]`}, 4401},
+		"an address that is denied now":            {change{addresses, addresses + "\ndeny = [\"127.0.0.1\"]"}, 4401},
+		"an address that an entry behind allows":   {change{addresses, `["10.0.0.0/8"]`, lan, lan + `, { authn = "users" }`}, 4401},
+		"nobody has to agree any more":             {change{lan, `}`}, 0},
+		"somebody has to agree who was not asked":  {change{lan, `, authz = ["lan", "app"] }`}, 1001},
+		"an entry that is for another domain":      {change{lan, lan[:len(lan)-1] + `, domains = ["attic"] }`}, 4401},
+		"another entry in front":                   {change{`chain = [`, `chain = [ { authn = "app" },`}, 0},
+		"another name for the user":                {change{`"htpasswd"`, "\"htpasswd\"\nuser_prefix = \"x-\""}, 4401},
+		"a route of another domain":                {change{`"SUB"`, "\"SUB\"\ndomain = \"attic\""}, 1001},
+		"a mechanism that the route takes no more": {change{`["PLAIN", "BEARER"]`, `["BEARER"]`}, 1001},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var dir string
 			url, b := startIn(t, func(d string) string { dir = d; return text })
 			alice := connect(t, url+"/d", byPassword("alice", zmtp.SUB))
-			reload(t, b, dir, strings.Replace(text, c.old, c.new, 1))
+			reload(t, b, dir, strings.NewReplacer(c.change...).Replace(text))
 			if left := len(b.Sessions()); (left == 1) != (c.want == 0) {
 				t.Fatalf("%d sessions left, want the end by %d (0: none)", left, c.want)
 			}

@@ -280,23 +280,33 @@ func (c *Chain) OnChange(f func()) (stop func()) { return c.changes.OnChange(f) 
 // or the entry's handler or a [Reviewer] says so.
 func (c *Chain) Revoked(reply *Reply) bool {
 	g, ok := reply.Grant.(chainGrant)
-	return !ok || !c.some(func(e *Entry) bool { return e.stands(reply, g) })
+	if !ok {
+		return true
+	}
+	e := c.entryOf(reply, g)
+	return e == nil || !e.stands(reply, g)
 }
 
 // Unasked tells whether a login that is not Revoked needs, since a reload, the consent of an
 // authorizer that was not asked: only a new login tells.
 func (c *Chain) Unasked(reply *Reply) bool {
 	g, ok := reply.Grant.(chainGrant)
-	return !ok || !c.some(func(e *Entry) bool { return e.stands(reply, g) && e.askedAll(g) })
+	if !ok {
+		return true
+	}
+	e := c.entryOf(reply, g)
+	return e == nil || !e.askedAll(g)
 }
 
-func (c *Chain) some(is func(*Entry) bool) bool {
+// entryOf finds the entry that the login would come to now, the first of that name which is
+// for the domain; nil if there is none.
+func (c *Chain) entryOf(reply *Reply, g chainGrant) *Entry {
 	for i := range c.entries {
-		if is(&c.entries[i]) {
-			return true
+		if e := &c.entries[i]; e.Name == reply.Authenticator && e.answersFor(g.peer.Domain) {
+			return e
 		}
 	}
-	return false
+	return nil
 }
 
 // Close refuses further requests and waits until no handler is at work, at most for the
