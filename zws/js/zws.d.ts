@@ -157,7 +157,7 @@ export abstract class Socket {
    *
    * The promise resolves when the server is ready and rejects with a {@link RefusedError}
    * if it never will be. Nobody needs to await it.
-   * @throws TypeError for a URL that is none, SocketError with `EINUSE` or `ECLOSED`.
+   * @throws TypeError for a URL or a login that is none, SocketError with `EINUSE` or `ECLOSED`.
    */
   connect(url: string, options?: ConnectOptions): Promise<void>;
 

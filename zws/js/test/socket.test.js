@@ -54,6 +54,13 @@ test('options', () => {
   const { WebSocket } = network();
   new Sub({ WebSocket, routingId: 'x'.repeat(255) });
   assert.throws(() => new Sub({ WebSocket, routingId: 'x'.repeat(256) }), RangeError);
+  const socket = new Sub({ WebSocket, login: undefined, maxFrames: undefined }); // as if not given
+  socket.connect('ws://host/');
+  // What would be tried for ever otherwise.
+  for (const login of ['a token', { user: 'ann', password: 'geheim' }, null]) {
+    assert.throws(() => socket.connect('ws://host/a', { login }), /plain, bearer or curve/);
+    assert.throws(() => new Sub({ WebSocket, login }).connect('ws://host/a'), TypeError);
+  }
   assert.equal(JSON.stringify(new Sub({ WebSocket, login: plain('ann', 'geheim') })).includes('geheim'), false);
 });
 

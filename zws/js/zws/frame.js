@@ -24,7 +24,7 @@ export function octets(data) {
   if (typeof data === 'string') return encoder.encode(data);
   if (data instanceof ArrayBuffer) return new Uint8Array(data.slice(0));
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice();
-  throw new TypeError('a frame is a string, an ArrayBuffer, or a view of one');
+  throw new TypeError('neither a string nor an ArrayBuffer or a view of one');
 }
 
 export const text = (data) => decoder.decode(data);

@@ -44,13 +44,13 @@ const DEFAULTS = {
   maxFrames: 1000,
 };
 
-/** The options as they hold, if all have a name of these or of CONNECTS. */
+/** The options as they hold, if all have a name of these or of CONNECTS. undefined is as if not given. */
 export function complete(options, defaults) {
   const all = { ...CONNECTS, WebSocket: globalThis.WebSocket, ...defaults };
   for (const name in options) {
     if (!(name in all)) throw new TypeError(`there is no option ${name}`);
+    if (options[name] !== undefined) all[name] = options[name];
   }
-  Object.assign(all, options);
   if (!all.WebSocket) throw new TypeError('there is no WebSocket here: give a class for it in the options');
   return all;
 }
@@ -99,6 +99,7 @@ export class Socket {
    */
   connect(target, { login = this.#options.login } = {}) {
     const url = absolute(target.url ?? target);
+    if (!login?.begin) throw new TypeError('a login is made by plain, bearer or curve');
     if (this.closed) throw new SocketError('ECLOSED', 'the socket is closed');
     if (this.#connections.has(url)) throw new SocketError('EINUSE', 'the socket is connected to this URL already');
     this._inbox.end();
