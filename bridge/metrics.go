@@ -27,7 +27,7 @@ type metrics struct {
 	logins    *prometheus.CounterVec   // authenticator, status
 	messages  *prometheus.CounterVec   // route, direction
 	octets    *prometheus.CounterVec   // route, direction
-	dropped   *prometheus.CounterVec   // route
+	dropped   *prometheus.CounterVec   // route, reason
 	handshake *prometheus.HistogramVec // route
 	behind    *prometheus.HistogramVec // route: handshakes with backends
 }
@@ -62,8 +62,9 @@ func newMetrics() *metrics {
 			Name: "zwsbridge_octets_total", Help: "Octets of message frames, by direction: in = from clients, out = to clients.",
 		}, []string{"route", "direction"}),
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "zwsbridge_dropped_total", Help: "Messages dropped because a client was too slow.",
-		}, []string{"route"}),
+			Name: "zwsbridge_dropped_total", Help: "Messages dropped, by reason: slow-client, backend-full, " +
+				"unroutable = to a peer or session that is not there, unasked = no reply to anything.",
+		}, []string{"route", "reason"}),
 		handshake: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "zwsbridge_handshake_seconds", Help: "Time from the upgrade to READY, the login behind included.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 8),
@@ -82,17 +83,23 @@ func newMetrics() *metrics {
 type routeMetrics struct {
 	inMessages, inOctets   prometheus.Counter
 	outMessages, outOctets prometheus.Counter
-	dropped                prometheus.Counter
+	slowClient             prometheus.Counter                  // messages dropped for one
+	dropped                map[backend.Drop]prometheus.Counter // behind
 	handshake, behind      prometheus.Observer
 }
 
 func (m *metrics) route(path string) *routeMetrics {
+	dropped := make(map[backend.Drop]prometheus.Counter)
+	for _, why := range []backend.Drop{backend.Unroutable, backend.Overflow, backend.Unasked} {
+		dropped[why] = m.dropped.WithLabelValues(path, why.String())
+	}
 	return &routeMetrics{
 		inMessages:  m.messages.WithLabelValues(path, "in"),
 		inOctets:    m.octets.WithLabelValues(path, "in"),
 		outMessages: m.messages.WithLabelValues(path, "out"),
 		outOctets:   m.octets.WithLabelValues(path, "out"),
-		dropped:     m.dropped.WithLabelValues(path),
+		slowClient:  m.dropped.WithLabelValues(path, "slow-client"),
+		dropped:     dropped,
 		handshake:   m.handshake.WithLabelValues(path),
 		behind:      m.behind.WithLabelValues(path),
 	}

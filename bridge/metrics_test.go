@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 // TestCodeLabels: what counts as which close code. What clients make up becomes no label.
@@ -76,6 +78,26 @@ func TestCodeLabels(t *testing.T) {
 	for _, code := range []int{3999, 4502, 65535, 1011} {
 		if label := fmt.Sprintf(`code="%d"`, code); strings.Contains(text, label) {
 			t.Errorf("/metrics has %s", label)
+		}
+	}
+}
+
+// TestDropReasons: what is dropped behind is counted too.
+func TestDropReasons(t *testing.T) {
+	url, b := start(t, usersOnly+routeTo("/router", "ROUTER", silent(t, zmtp.DEALER)))
+	admin := httptest.NewServer(b.AdminHandler())
+	defer admin.Close()
+	c := connect(t, url+"/router", byPassword("alice", zmtp.DEALER))
+	if err := c.Send(message("nobody", "hello")); err != nil {
+		t.Fatal(err)
+	}
+	const path = `,route="/router"} `
+	for !strings.Contains(metrics(t, admin.URL), `zwsbridge_dropped_total{reason="unroutable"`+path+"1\n") {
+		time.Sleep(time.Millisecond)
+	}
+	for _, reason := range []string{"slow-client", "backend-full", "unasked"} {
+		if want := fmt.Sprintf("zwsbridge_dropped_total{reason=%q%s0\n", reason, path); !strings.Contains(metrics(t, admin.URL), want) {
+			t.Errorf("/metrics lacks %s", want)
 		}
 	}
 }

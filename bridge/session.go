@@ -135,7 +135,7 @@ func (s *session) wake() {
 
 // lost counts messages that the queue has dropped, and tells the client if it listens.
 func (s *session) lost(n uint64) {
-	s.route.metrics.dropped.Add(float64(n))
+	s.route.metrics.slowClient.Add(float64(n))
 	if ws := s.connection(); ws != nil {
 		ws.Lost(n)
 	}

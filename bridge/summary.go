@@ -129,6 +129,6 @@ func (s *Summary) count(name string, m *dto.Metric, routes map[string]*RouteSumm
 	case name == "zwsbridge_octets_total":
 		r.OctetsIn = n
 	case name == "zwsbridge_dropped_total":
-		r.Dropped = n
+		r.Dropped += n // for each reason
 	}
 }

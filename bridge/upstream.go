@@ -115,6 +115,7 @@ func (b *Bridge) newUpstream(c *Config, r *route) (upstream, error) {
 		MaxTopic:       int(c.Server.MaxTopic),
 		Heartbeat:      backendHeartbeat,
 		Event:          r.watch(log),
+		Dropped:        func(why backend.Drop) { r.metrics.dropped[why].Inc() },
 	}
 	if r.config.Relay {
 		return newRelays(r, log), nil

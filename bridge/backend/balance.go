@@ -125,7 +125,7 @@ func (s *pair) receive(p *peer, m zmtp.Message) error { return s.core.pass(p, m)
 type push struct{ balancer }
 
 func (s *push) receive(p *peer, m zmtp.Message) error {
-	s.core.count(&s.core.stats.Unasked)
+	s.core.unasked()
 	return nil
 }
 
@@ -140,7 +140,7 @@ func (s *dealer) receive(p *peer, m zmtp.Message) error {
 	c.mu.Lock()
 	x := c.addressee(m)
 	if x == nil {
-		c.stats.Unroutable++
+		c.drop(Unroutable)
 	}
 	c.mu.Unlock()
 	if x != nil {
@@ -164,11 +164,4 @@ func (c *core) pass(p *peer, m zmtp.Message) error {
 		p.deliver(x, m)
 	}
 	return nil
-}
-
-// count adds one to a counter of stats.
-func (c *core) count(counter *uint64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	*counter++
 }

@@ -307,6 +307,28 @@ func (c *core) counts() Stats {
 	return s
 }
 
+// drop counts a message that goes nowhere. Lock held.
+func (c *core) drop(why Drop) {
+	switch why {
+	case Unroutable:
+		c.stats.Unroutable++
+	case Overflow:
+		c.stats.Overflow++
+	case Unasked:
+		c.stats.Unasked++
+	}
+	if c.o.Dropped != nil {
+		c.o.Dropped(why)
+	}
+}
+
+// unasked drops a message of a peer that nobody has asked for.
+func (c *core) unasked() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drop(Unasked)
+}
+
 // waitForPeer waits until somebody is connected.
 func (c *core) waitForPeer(ctx context.Context) error {
 	defer c.wakeWhenDone(ctx)()

@@ -123,6 +123,9 @@ type Options struct {
 	// Event, if not nil, is told of every change of an endpoint or peer. It is called
 	// from several goroutines and must not block or call the socket.
 	Event func(Status)
+	// Dropped, if not nil, is told of every message that goes nowhere. It is called with a
+	// lock held, from several goroutines, and must only count.
+	Dropped func(Drop)
 }
 
 // DialOptions are the Options of a socket that connects.

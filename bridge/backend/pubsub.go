@@ -57,7 +57,7 @@ func (s *subscriber) send(x *session, msgs []zmtp.Message) (int, error) {
 		default:
 			for _, p := range c.peers {
 				if p.full() {
-					c.stats.Overflow++
+					c.drop(Overflow)
 				} else {
 					p.push(item{m, x})
 				}
@@ -176,7 +176,7 @@ func (s *publisher) send(x *session, msgs []zmtp.Message) (int, error) {
 		targets = s.union.match(targets[:0], m[0])
 		for _, p := range targets {
 			if p.full() {
-				s.core.stats.Overflow++
+				s.core.drop(Overflow)
 			} else {
 				p.push(item{m, x})
 			}
@@ -216,7 +216,7 @@ func (s *publisher) receive(p *peer, m zmtp.Message) error {
 func (s *publisher) other(p *peer, m zmtp.Message) error {
 	c := s.core
 	if c.o.SocketType == zmtp.PUB {
-		c.count(&c.stats.Unasked)
+		c.unasked()
 		return nil
 	}
 	c.mu.Lock()

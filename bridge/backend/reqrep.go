@@ -36,9 +36,9 @@ func (s *req) receive(p *peer, m zmtp.Message) error {
 	case good:
 		x.asking, x.asked = false, nil
 	case x == nil:
-		c.stats.Unroutable++
+		c.drop(Unroutable)
 	default:
-		c.stats.Unasked++
+		c.drop(Unasked)
 	}
 	c.mu.Unlock()
 	if good {
@@ -73,7 +73,7 @@ func (s *rep) receive(p *peer, m zmtp.Message) error {
 	c := s.core
 	d := delimiter(m)
 	if d < 0 || d == len(m)-1 {
-		c.count(&c.stats.Unasked)
+		c.unasked()
 		return nil
 	}
 	x := s.await(p)
@@ -126,9 +126,9 @@ func (s *rep) send(x *session, msgs []zmtp.Message) (int, error) {
 		s.askers = slices.Delete(s.askers, 0, 1)
 		switch {
 		case !slices.Contains(c.peers, p):
-			c.stats.Unroutable++
+			c.drop(Unroutable)
 		case p.full():
-			c.stats.Overflow++
+			c.drop(Overflow)
 		default:
 			p.push(item{m, x})
 		}

@@ -50,9 +50,9 @@ func (s *router) send(x *session, msgs []zmtp.Message) (int, error) {
 		p := s.byID[string(m[0])]
 		switch {
 		case p == nil:
-			s.core.stats.Unroutable++
+			s.core.drop(Unroutable)
 		case p.full():
-			s.core.stats.Overflow++
+			s.core.drop(Overflow)
 		default:
 			p.last = x
 			p.push(item{m[1:], x})
@@ -71,7 +71,7 @@ func (s *router) receive(p *peer, m zmtp.Message) error {
 		x = c.sessions[0]
 	}
 	if x == nil {
-		c.stats.Unroutable++
+		c.drop(Unroutable)
 	}
 	c.mu.Unlock()
 	if x != nil {

@@ -51,6 +51,21 @@ type Status struct {
 	Handshake time.Duration
 }
 
+// Drop is why a message goes nowhere.
+type Drop int
+
+// The reasons, each counted by the field of Stats of the same name.
+const (
+	Unroutable Drop = iota
+	Overflow
+	Unasked
+)
+
+// String returns the reason as metrics show it.
+func (d Drop) String() string {
+	return [...]string{"unroutable", "backend-full", "unasked"}[d]
+}
+
 // Stats are the counts of a socket since it was made.
 type Stats struct {
 	// Sent and Received count messages that were written to peers and read from them. A
