@@ -209,6 +209,7 @@ async function look() {
   clearTimeout(timer);
   try {
     show(...await Promise.all(['/summary', '/sessions', '/backends'].map(get)));
+    $('live').classList.remove('old');
     enter(true);
   } catch (failure) {
     if (failure instanceof Refused && failure.status === 401) {
@@ -216,6 +217,7 @@ async function look() {
       return enter(false);
     }
     say(failure instanceof Refused ? failure.message : 'The bridge does not answer. Trying again …', 'bad');
+    $('live').classList.add('old');
   }
   if (!document.hidden) timer = setTimeout(look, interval);
 }
