@@ -56,10 +56,10 @@ func newMetrics() *metrics {
 			Name: "zwsbridge_logins_total", Help: "Decisions of the ZAP handler, by authenticator and status.",
 		}, []string{"authenticator", "status"}),
 		messages: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "zwsbridge_messages_total", Help: "ZeroMQ messages, by direction: in = from clients, out = to clients.",
+			Name: "zwsbridge_messages_total", Help: "ZeroMQ messages, by direction: in = from clients, out = to clients, dropped ones included.",
 		}, []string{"route", "direction"}),
 		octets: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "zwsbridge_octets_total", Help: "Octets of message frames, by direction: in = from clients, out = to clients.",
+			Name: "zwsbridge_octets_total", Help: "Octets of message frames, by direction: in = from clients, out = to clients, dropped ones included.",
 		}, []string{"route", "direction"}),
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "zwsbridge_dropped_total", Help: "Messages dropped, by reason: slow-client, backend-full, " +
