@@ -81,9 +81,9 @@ func (h *Hub) wants(s *subscription) {
 	}
 }
 
-// unwanted notes that a group has cancelled s.
+// unwanted notes that a group has cancelled s, also if that was noted before.
 func (h *Hub) unwanted(s *subscription) {
-	if len(s.groups) > 0 {
+	if len(s.groups) > 0 || s.lingering != nil {
 		return
 	}
 	s.idle = time.Now()
