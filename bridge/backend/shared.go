@@ -45,7 +45,7 @@ func Listen(o ListenOptions) (*Shared, error) {
 	}
 	s := &Shared{core: newCore(o.Options, true), o: o}
 	for _, address := range o.Addresses {
-		l, err := zmtp.Listen(address, o.Mechanism, o.Security, s.listen())
+		l, err := zmtp.Listen(address, o.Mechanism, o.Security, s.listenOptions())
 		if err != nil {
 			_ = s.Close()
 			return nil, err
@@ -58,8 +58,8 @@ func Listen(o ListenOptions) (*Shared, error) {
 	return s, nil
 }
 
-// listen is what the listeners are made with.
-func (s *Shared) listen() zmtp.ListenOptions {
+// listenOptions is what every listener is made with.
+func (s *Shared) listenOptions() zmtp.ListenOptions {
 	o := zmtp.ListenOptions{Options: s.o.connection(s.o.HandshakeTimeout)}
 	if tell := s.o.Refused; tell != nil {
 		o.Refused = func(peer net.Addr, err error) { tell(peer.String(), err) }

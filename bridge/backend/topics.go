@@ -16,9 +16,10 @@ type holder interface {
 type topics[T holder] struct {
 	holders map[string][]T
 	lengths []length // ascending
-	matches uint64
+	matches uint64   // calls of match: the number that marks holders
 }
 
+// length is how many topics have that many octets.
 type length struct{ octets, topics int }
 
 // add notes that h subscribes to topic. first: nobody did before.
@@ -37,7 +38,7 @@ func (t *topics[T]) add(topic string, h T) (first bool) {
 	first = len(t.holders[topic]) == 0
 	t.holders[topic] = append(t.holders[topic], h)
 	if first {
-		i, ok := t.length(len(topic))
+		i, ok := t.find(len(topic))
 		if !ok {
 			t.lengths = slices.Insert(t.lengths, i, length{octets: len(topic)})
 		}
@@ -59,7 +60,7 @@ func (t *topics[T]) remove(topic string, h T) (last bool) {
 		return false
 	}
 	delete(t.holders, topic)
-	i, _ := t.length(len(topic))
+	i, _ := t.find(len(topic))
 	t.lengths[i].topics--
 	if t.lengths[i].topics == 0 {
 		t.lengths = slices.Delete(t.lengths, i, i+1)
@@ -78,7 +79,8 @@ func (t *topics[T]) removeAll(h T) (gone []string) {
 	return gone
 }
 
-func (t *topics[T]) length(octets int) (int, bool) {
+// find is where topics of that length are counted, or would be.
+func (t *topics[T]) find(octets int) (at int, ok bool) {
 	return slices.BinarySearchFunc(t.lengths, octets, func(l length, n int) int { return l.octets - n })
 }
 
