@@ -58,14 +58,20 @@ func answer(mechanism string, octets string) func(net.Conn) {
 	}
 }
 
+// closedPort is a port that nobody listens on, nor will: it is our end of a connection.
 func closedPort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return "tcp://" + l.Addr().String()
+	t.Cleanup(func() { l.Close() })
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return "tcp://" + c.LocalAddr().String()
 }
 
 func mute(net.Conn) {}
