@@ -35,7 +35,8 @@ type channel struct {
 
 	// chunk collects what the backend has brought since the last Flush.
 	chunk *queue.Chunk
-	size  int // of the chunk before: the next one is made as large
+	size  int   // of the chunk before: the next one is made as large
+	over  error // why the queue takes no more
 
 	delivery delivery
 
@@ -69,8 +70,12 @@ func newPrivileges(by *rules, r rights.Rights) *privileges {
 // chunkSize is how large the first chunk is made, in octets.
 const chunkSize = 256
 
-// Message implements backend.Receiver: it queues what the client may see.
+// Message implements backend.Receiver: it queues what the client may see. It takes nothing
+// once the queue is closed, so that somebody else may have it.
 func (c *channel) Message(m zmtp.Message) error {
+	if c.over != nil {
+		return c.over
+	}
 	c.delivery.begin()
 	if c.lapsed.Load() && !c.wants(m[0]) {
 		return nil
@@ -94,7 +99,7 @@ func (c *channel) Flush() {
 	chunk := c.chunk
 	c.chunk, c.size = nil, chunk.Size()
 	c.route.metrics.toClient(chunk.Messages(), chunk.Size())
-	_ = c.queue.PutChunk(chunk) // a queue that is closed belongs to a session that is over
+	c.over = c.queue.PutChunk(chunk)
 	chunk.Release()
 }
 

@@ -37,3 +37,22 @@ func TestDeliveryLimit(t *testing.T) {
 		}
 	}
 }
+
+// TestDeliveryEnded: a channel takes what its queue drops, and nothing once that is closed.
+func TestDeliveryEnded(t *testing.T) {
+	for policy, want := range map[queue.Policy]error{queue.DropNewest: nil, queue.Disconnect: queue.ErrFull} {
+		r := &route{config: &RouteConfig{Socket: zmtp.PULL}, metrics: newMetrics().route("/d")}
+		c := &channel{route: r, queue: queue.New(queue.Options{Messages: 1, OnFull: policy})}
+		c.privileges.Store(&privileges{unlimited: true})
+		for range 2 {
+			if err := c.Message(zmtp.Message{[]byte("a")}); err != nil {
+				t.Fatal(err)
+			}
+			c.Flush()
+		}
+		if err := c.Message(zmtp.Message{[]byte("a")}); err != want {
+			t.Errorf("%v, where the queue was full: %v, want %v", policy, err, want)
+		}
+		c.close()
+	}
+}

@@ -36,8 +36,8 @@ type pattern interface {
 // core is what all sockets are made of: peers on one side, sessions on the other, and
 // between them the pattern of the socket's type.
 //
-// Locks: session.turn before core.mu. core.mu is never held while
-// a connection is read or written or a Receiver runs.
+// Locks: session.turn before core.mu. core.mu is never held while a connection is read or
+// written or a Receiver runs.
 type core struct {
 	o       Options
 	pattern pattern
@@ -45,7 +45,7 @@ type core struct {
 
 	ctx     context.Context // ends with the socket
 	cancel  context.CancelFunc
-	running sync.WaitGroup // endpoints, acceptors, readers, writers
+	running sync.WaitGroup // endpoints, acceptors, readers, writers, and who serves a session
 
 	// only is the session if there is exactly one: a message for it needs no lock.
 	only     atomic.Pointer[session]

@@ -31,11 +31,12 @@ func newSession(c *core, r Receiver, envelope []byte) *session {
 	return &session{core: c, receiver: r, envelope: envelope, turn: make(chan struct{}, 1)}
 }
 
-// receive gives m to the receiver: turn held.
-func (x *session) receive(m zmtp.Message) {
+// receive gives m to the receiver, unless that takes nothing any more: turn held.
+func (x *session) receive(m zmtp.Message) (taken bool) {
 	if !x.deaf && x.receiver.Message(m) != nil {
 		x.deaf = true
 	}
+	return !x.deaf
 }
 
 // flush tells the receiver that nothing more is at hand: turn held.

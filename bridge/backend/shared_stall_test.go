@@ -98,3 +98,38 @@ func TestPubUntold(t *testing.T) {
 		t.Errorf("%d news wait, want 1", n)
 	}
 }
+
+// quitter is a receiver that has ended without being closed: it takes nothing.
+type quitter struct{ refused chan struct{} }
+
+func (r quitter) Message(zmtp.Message) error {
+	r.refused <- struct{}{}
+	return ErrClosed
+}
+
+func (quitter) Flush() {}
+
+// TestPullGivenBack: what a session was given that had ended is for the next, and goes first.
+func TestPullGivenBack(t *testing.T) {
+	s := listen(t, zmtp.PULL)
+	a := dialIn(t, s, zmtp.Options{SocketType: zmtp.PUSH})
+	a.Write(message("1"), message("2"), message("3"))
+	for range 2 {
+		r := quitter{make(chan struct{}, 10)}
+		x, err := s.Attach(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		receiveWithin(t, r.refused)
+		x.Close()
+		if len(r.refused) > 0 {
+			t.Error("who takes nothing is given more")
+		}
+	}
+	_, in := attach(t, s)
+	var got []string
+	for range 3 {
+		got = append(got, in.next(t))
+	}
+	want(t, sorted(got), "[1 2 3]")
+}
