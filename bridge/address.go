@@ -41,7 +41,7 @@ func locate(r *http.Request, trusted []netip.Prefix) (origin, error) {
 	}
 	o := origin{
 		address: peer,
-		secure:  strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https"),
+		secure:  forwardedByHTTPS(r.Header),
 		local:   peer.IsLoopback() && !forwarded,
 	}
 	entries := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
@@ -60,6 +60,13 @@ func locate(r *http.Request, trusted []netip.Prefix) (origin, error) {
 		}
 	}
 	return o, nil
+}
+
+// forwardedByHTTPS tells whether X-Forwarded-Proto says nothing but https. A proxy that adds
+// its own to what the client sent leaves two of them.
+func forwardedByHTTPS(h http.Header) bool {
+	values := h.Values("X-Forwarded-Proto")
+	return len(values) > 0 && !slices.ContainsFunc(values, func(v string) bool { return !strings.EqualFold(v, "https") })
 }
 
 // remoteAddress reads an IP address with or without a port, as RemoteAddr and proxies

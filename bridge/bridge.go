@@ -215,7 +215,9 @@ func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, route *route, fro
 	s := b.enter(route, from, o.Domain)
 	o.Address = from.text()
 	o.Secure = from.secure
-	o.PlaintextAllowed = from.local || b.state.Load().config.Server.InsecurePlaintext
+	server := &b.state.Load().config.Server
+	// An address that a PROXY header gave is one on the proxy's machine, if loopback.
+	o.PlaintextAllowed = from.local && !server.ProxyProtocol || server.InsecurePlaintext
 	o.Open = s.open
 	o.Renew = s.renew
 	o.Poller = b.poller

@@ -115,6 +115,12 @@ func TestRefusedInFront(t *testing.T) {
 			}
 		})
 	}
+	t.Run("plaintext from the proxy's loopback", func(t *testing.T) {
+		url, _ := start(t, usersOnly+"[server]\nproxy_protocol = true\ntrusted_proxies = [\"192.0.2.1\"]\n"+routeTo("/d", "SUB", silent(t, zmtp.PUB)))
+		if got := refusal(t, url+"/d", byPassword("alice", zmtp.SUB)); got.Code != 4403 {
+			t.Errorf("%v, want 4403", got)
+		}
+	})
 	t.Run("mute client", func(t *testing.T) {
 		d := websocket.Dialer{Subprotocols: []string{"ZWS2.0+PLAIN"}}
 		c, _, err := d.DialContext(t.Context(), url+"/d", nil)
