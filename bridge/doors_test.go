@@ -231,6 +231,23 @@ func TestEndpointsDoor(t *testing.T) {
 	}
 }
 
+// TestRoutingIDDoor: a routing id that begins with 00 is the backend's to give. libzmq's
+// ROUTER aborts when the next that it would give is taken.
+func TestRoutingIDDoor(t *testing.T) {
+	router := peering(t, zmtp.ROUTER)
+	url, _ := start(t, usersOnly+routeTo("/d", "DEALER", router.endpoint, `routing_id = "client"`))
+	o := byPassword("alice", zmtp.DEALER)
+	o.RoutingID = []byte("\x00\x00\x6b\x8b\x45")
+	if got := refusal(t, url+"/d", o); got.Code != 4403 || got.Status != 400 {
+		t.Errorf("%v, want 4403", got)
+	}
+	o.RoutingID = []byte("k\x00")
+	connect(t, url+"/d", o)
+	if id := <-router.ids; id != "k\x00" {
+		t.Errorf("the backend knows %q", id)
+	}
+}
+
 // TestFailures: who guesses is made to wait, and then shut out for a while.
 func TestFailures(t *testing.T) {
 	url, _ := start(t, usersOnly+"[server]\nmax_failures = 2\n"+routeTo("/d", "SUB", silent(t, zmtp.PUB)))

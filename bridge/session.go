@@ -77,6 +77,9 @@ func (s *session) claim(l *zws.Login) error {
 	if s.route.config.RoutingID != RoutingIDClient || len(l.RoutingID) == 0 {
 		return nil
 	}
+	if l.RoutingID[0] == 0 { // reserved: a ROUTER makes such ids for peers without one
+		return &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused, Reason: "a routing id may not begin with a zero octet here"}
+	}
 	if !s.route.ids.take(string(l.RoutingID)) {
 		return &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused, Reason: "this routing id is in use"}
 	}
