@@ -192,6 +192,9 @@ func (h *handshake) receiveCommand() (*zmtp.Command, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.Name == "ERROR" { // which NULL would take for a refusal, as if it were ours
+		return nil, &CloseError{Code: CodeProtocol, Reason: "ERROR from a client, whose login this is"}
+	}
 	c.Data = append([]byte(nil), c.Data...) // outlives the pooled buffer
 	return &c, nil
 }

@@ -71,6 +71,8 @@ func TestMisbehavingClients(t *testing.T) {
 		// the handshake
 		{"message first", "ZWS2.0+PLAIN", nil, frame(0x82, "\x00hello"), 1002, "a message where a command of the handshake is due"},
 		{"READY for HELLO", "ZWS2.0+PLAIN", nil, frame(0x82, "\x02\x05READY"+dealerMetadata), 1002, "protocol error: PLAIN: want HELLO, got \"READY\""},
+		{"ERROR for READY", "ZWS2.0+NULL", nil, frame(0x82, "\x02\x05ERROR\x03500"), 1002, "ERROR from a client, whose login this is"},
+		{"ERROR for INITIATE", "ZWS2.0+PLAIN", plainLogin[:1], frame(0x82, "\x02\x05ERROR\x03400"), 1002, "ERROR from a client, whose login this is"},
 		{"HELLO cut short", "ZWS2.0+PLAIN", nil, frame(0x82, "\x02\x05HELLO\x05alice\x07secret"), 1002, "protocol error: PLAIN: malformed HELLO: want a user name and a password, each after its size, and nothing more"},
 		{"HELLO and more", "ZWS2.0+PLAIN", nil, frame(0x82, helloCommand+"x"), 1002, "protocol error: PLAIN: malformed HELLO: want a user name and a password, each after its size, and nothing more"},
 		{"HELLO twice", "ZWS2.0+PLAIN", plainLogin[:1], frame(0x82, helloCommand), 1002, "protocol error: PLAIN: want INITIATE, got \"HELLO\""},
