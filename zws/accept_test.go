@@ -101,6 +101,7 @@ func TestAcceptOutcomes(t *testing.T) {
 		{"another mechanism", "x", backend(&zmtp.MechanismError{Want: zap.CURVE, Got: zap.NULL}), 4502, 400, "backend 2: want CURVE, peer speaks NULL"},
 		{"not ZMTP", "x", backend(zmtp.ErrNotZMTP), 4502, 400, "backend 2: the peer does not speak ZMTP"},
 		{"socket type", "x", backend(&zmtp.SocketTypeError{Ours: "SUB", Peer: "REP"}), 4502, 400, "backend 2: a SUB socket may not talk to the peer's REP"},
+		{"socket type of control characters", "x", backend(&zmtp.SocketTypeError{Ours: "SUB", Peer: "\x1b[31mPUB"}), 4502, 400, `backend 2: a SUB socket may not talk to the peer's, which it calls "\x1b[31mPUB"`},
 		{"token too long", "x", backend(errors.New("PLAIN password of 300 octets")), 4502, 400, "backend 2 did not take the login"},
 		{"nobody there", "x", backend(fmt.Errorf("10.0.0.7: %w", zmtp.ErrUnreachable)), 4503, 0, "backend 2 cannot be reached"},
 		{"mute", "x", backend(zmtp.ErrHandshakeTimeout), 4504, 0, "backend 2 did not answer the login in time"},

@@ -72,8 +72,11 @@ type SocketTypeError struct {
 }
 
 func (e *SocketTypeError) Error() string {
-	if e.Peer == "" {
+	switch {
+	case e.Peer == "":
 		return fmt.Sprintf("a %s socket may not talk to a peer that names no socket type", e.Ours)
+	case !e.Peer.Valid(): // any octets
+		return fmt.Sprintf("a %s socket may not talk to the peer's, which it calls %.16q", e.Ours, string(e.Peer))
 	}
 	return fmt.Sprintf("a %s socket may not talk to the peer's %s", e.Ours, e.Peer)
 }
