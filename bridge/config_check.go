@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/zwsbridge/zwsbridge/certs"
 )
 
 // checker looks for what decodes and yet cannot be, or should not be without a word.
@@ -98,6 +100,10 @@ func (c *checker) tls() {
 	for i, h := range s.Hosts {
 		if h == "" || strings.ContainsAny(h, "/:* ") && net.ParseIP(h) == nil {
 			c.fault(entry("server.hosts", i), "is %q: want a DNS name without port or wildcard", h)
+		} else if s.TLS == TLSACME {
+			if err := certs.CheckACMEHost(h); err != nil {
+				c.fault(entry("server.hosts", i), "%s", reason(err))
+			}
 		}
 	}
 	if s.ACMEURL != "" {
@@ -234,9 +240,12 @@ func (c *checker) atLeast(key string, n, least int64) {
 }
 
 func (c *checker) listen(key, address string) {
-	_, port, err := net.SplitHostPort(address)
-	if err != nil || !validPort(port) {
+	host, port, err := net.SplitHostPort(address)
+	switch {
+	case err != nil || !validPort(port):
 		c.fault(key, `is %q: want host:port like "127.0.0.1:8443"`, address)
+	case host == "*": // as in bind, whose form is ZeroMQ's
+		c.fault(key, "is %q: all addresses of this machine are %q here", address, ":"+port)
 	}
 }
 

@@ -36,7 +36,7 @@ func ACME(o ACMEOptions) (*tls.Config, error) {
 		return nil, errors.New("acme: no hosts: name those that certificates are to be ordered for")
 	}
 	for _, host := range o.Hosts {
-		if err := checkACMEHost(host); err != nil {
+		if err := CheckACMEHost(host); err != nil {
 			return nil, err
 		}
 	}
@@ -56,8 +56,8 @@ func ACME(o ACMEOptions) (*tls.Config, error) {
 	return serverConfig(m.GetCertificate, acme.ALPNProto), nil
 }
 
-// checkACMEHost refuses what TLS-ALPN-01 cannot order.
-func checkACMEHost(host string) error {
+// CheckACMEHost refuses a name for which [ACME] cannot order a certificate.
+func CheckACMEHost(host string) error {
 	switch {
 	case net.ParseIP(host) != nil:
 		return fmt.Errorf("acme: host %q is an address, want a DNS name", host)
