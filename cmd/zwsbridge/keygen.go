@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,7 +18,7 @@ func newKeygen() *cobra.Command {
 		Short: "Make a CURVE certificate: NAME (public) and NAME" + certs.SecretSuffix,
 		Long: `Make a CURVE key pair in the certificate format of czmq: the files NAME, which
 peers may have, and NAME` + certs.SecretSuffix + ` (mode 0600), which nobody else may. Existing files are
-not replaced. Prints the public key.`,
+not replaced; a missing folder is made. Prints the public key.`,
 		Example: "  zwsbridge keygen certs/server\n  zwsbridge keygen --user ann certs/controllers/ann",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -30,6 +32,9 @@ not replaced. Prints the public key.`,
 			}
 			if user != "" {
 				cert.SetMeta("user-id", user)
+			}
+			if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+				return err
 			}
 			if err := cert.Write(name); err != nil {
 				return err

@@ -58,14 +58,24 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	switch {
 	case errors.As(err, new(silent)):
 	case code == exitRefused:
-		fmt.Fprintln(stderr, "zwsbridge: refused:", err)
+		fmt.Fprintln(stderr, "zwsbridge: refused:", errorText(err))
 	case !working:
 		code = exitUsage
 		fmt.Fprintf(stderr, "zwsbridge: %v\nTry '%s --help'.\n", err, cmd.CommandPath())
 	default:
-		fmt.Fprintln(stderr, "zwsbridge:", err)
+		fmt.Fprintln(stderr, "zwsbridge:", errorText(err))
 	}
 	return code
+}
+
+// errorText is an error's text. Of a close frame that is its code and reason, which say all
+// there is, and nothing that would do harm on a terminal.
+func errorText(err error) string {
+	closed, ok := errors.AsType[*zws.CloseError](err)
+	if !ok || closed.Reason == "" {
+		return err.Error()
+	}
+	return fmt.Sprintf("%d %s", closed.Code, formatFrame([]byte(closed.Reason)))
 }
 
 func newRoot() *cobra.Command {

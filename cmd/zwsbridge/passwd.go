@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -15,11 +16,14 @@ func newPasswd() *cobra.Command {
 		Short: "Add or change a user's password in an htpasswd file",
 		Long: `Add or change a user's line in an htpasswd file (bcrypt). The password is asked
 for on the terminal, or is the first line of standard input. A new file gets mode
-0600. A running bridge reads the file again by itself.`,
+0600, a missing folder is made. A running bridge reads the file again by itself.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			password, err := newPassword(cmd)
 			if err != nil {
+				return err
+			}
+			if err := os.MkdirAll(filepath.Dir(args[0]), 0o700); err != nil {
 				return err
 			}
 			return htpasswd.Set(args[0], args[1], password)
