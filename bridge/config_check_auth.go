@@ -31,6 +31,7 @@ func (c *checker) auth(key string, a AuthConfig) {
 		c.required(key+".file", string(s.File), `type = "htpasswd"`)
 		if c.exists(key+".file", s.File, "add users with zwsbridge passwd") {
 			c.users(key+".file", s.File)
+			c.hashes(key+".file", s.File)
 		}
 	case *IPConfig:
 		c.authIP(key, s)

@@ -62,6 +62,14 @@ func (c *checker) secretFile(key string, p Path) {
 	}
 }
 
+// hashes warns of a file of password hashes that everybody may read, and guess at.
+func (c *checker) hashes(key string, p Path) {
+	info, err := os.Stat(string(p))
+	if err == nil && info.Mode().Perm()&0o004 != 0 && runtime.GOOS != "windows" {
+		c.warn(key, "%s has mode %04o, so everybody on this machine may read the password hashes: want 0600", p, info.Mode().Perm())
+	}
+}
+
 // secretCert reports a CURVE certificate whose secret half cannot be used.
 func (c *checker) secretCert(key string, p Path) {
 	switch _, err := certs.ReadSecret(string(p)); {

@@ -179,6 +179,7 @@ func TestCheckZap(t *testing.T) {
 		{"[auth.x]\ntype = \"anonymous\"\nfile = \"x\"\n", `auth.x.file: unknown key: allowed here are type, user_prefix`},
 		{"[auth.x]\ntype = \"htpasswd\"\n", `auth.x.file: missing`},
 		{"[auth.x]\ntype = \"htpasswd\"\nfile = \"none\"\n", `warning: auth.x.file: `},
+		{"[auth.x]\ntype = \"htpasswd\"\nfile = \"certs/open\"\n", `warning: auth.x.file: `}, // mode 0644
 		{"[auth.x]\ntype = \"htpasswd\"\nfile = \"certs/portal.crt\"\n", `auth.x.file: htpasswd: `},
 		{"[auth.x]\ntype = \"curve\"\ndir = \"*\"\n", `warning: auth.x.dir: is "*"`},
 		{"[auth.x]\ntype = \"ip\"\n", `auth.x: names no range`},
