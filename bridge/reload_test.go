@@ -43,6 +43,8 @@ allow = ["127.0.0.0/8"]
 		"an entry that is for another domain":      {change{lan, lan[:len(lan)-1] + `, domains = ["attic"] }`}, 4401},
 		"another entry in front":                   {change{`chain = [`, `chain = [ { authn = "app" },`}, 0},
 		"another name for the user":                {change{`"htpasswd"`, "\"htpasswd\"\nuser_prefix = \"x-\""}, 4401},
+		"an entry of another type":                 {change{"\"htpasswd\"\nfile = \"users.htpasswd\"", `"anonymous"`}, 4401},
+		"an entry by address":                      {change{"\"htpasswd\"\nfile = \"users.htpasswd\"", "\"ip\"\nallow = " + addresses}, 4401},
 		"a route of another domain":                {change{`"SUB"`, "\"SUB\"\ndomain = \"attic\""}, 1001},
 		"a mechanism that the route takes no more": {change{`["PLAIN", "BEARER"]`, `["BEARER"]`}, 1001},
 	} {

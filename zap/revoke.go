@@ -53,8 +53,9 @@ func (e *Entry) stands(reply *Reply, g chainGrant) bool {
 }
 
 // accepts tells whether the entry would make the same reply of its handler's reply g.reply.
+// A handler of another type takes other credentials.
 func (e *Entry) accepts(reply *Reply, g chainGrant) bool {
-	if e.user(g.reply) != reply.UserID {
+	if reflect.TypeOf(e.Handler) != reflect.TypeOf(g.entry.Handler) || e.user(g.reply) != reply.UserID {
 		return false
 	}
 	if r, ok := e.Handler.(Reviewer); ok && r.Review(g.peer, g.reply) != nil {
