@@ -221,6 +221,7 @@ func TestAdmin(t *testing.T) {
 		{"sessions without a login", "GET", "/sessions", "", nil, 401, ""},
 		{"sessions with a wrong token", "GET", "/sessions", "", []string{"Authorization", "Bearer wrong"}, 401, ""},
 		{"sessions", "GET", "/sessions", "", token, 200, `"user":"alice"`},
+		{"sessions, the scheme in small letters", "GET", "/sessions", "", []string{"Authorization", "bearer an admin token"}, 200, `"user":"alice"`},
 		{"backends", "GET", "/backends", "", token, 200, `"state":"ready"`},
 		{"kick as a form", "POST", "/sessions/kick", `{"user":"alice"}`, token, 415, ""},
 		{"kick from another page", "POST", "/sessions/kick", `{"user":"alice"}`, append(change, "Origin", "https://evil.example"), 403, ""},

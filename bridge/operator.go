@@ -57,7 +57,7 @@ func (b *Bridge) operator(r *http.Request) (*operator, *refusal) {
 	if user, password, ok := r.BasicAuth(); ok {
 		return b.operatorByPassword(r, user, password)
 	}
-	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
 		return b.operatorByToken(r, token)
 	}
 	if cookie, err := r.Cookie(operatorCookie); err == nil {
@@ -113,7 +113,7 @@ func (b *Bridge) stands(o *operator) bool {
 		return b.isAdminToken(o.token)
 	}
 	auth := b.state.Load().auth
-	return auth != nil && !auth.Revoked(o.reply)
+	return auth != nil && !auth.Revoked(o.reply) && !auth.Unasked(o.reply)
 }
 
 // maxLoginForm bounds the form of a login, in octets.

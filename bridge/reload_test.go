@@ -1,6 +1,8 @@
 package bridge_test
 
 import (
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zap/jwt"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -61,6 +64,36 @@ allow = ["127.0.0.0/8"]
 			}
 			if got := ended(t, alice); got.Code != c.want {
 				t.Errorf("%v, want %d", got, c.want)
+			}
+		})
+	}
+}
+
+// TestReloadOperators: the cookie of an operator is good for as long as the login is.
+func TestReloadOperators(t *testing.T) {
+	service := newHTTPService(t, func(string, func(string) string) bool { return true })
+	text := zapOnly(native27(t, func(*zap.Request) *zap.Reply {
+		return &zap.Reply{Status: zap.OK, UserID: "carol", Metadata: zap.Metadata{{Name: "Tags", Value: "monitoring"}}}
+	})) + service.config() + routeTo("/d", "SUB", silent(t, zmtp.PUB))
+	const entry = `{ authn = "handler" }`
+	for name, c := range map[string]struct {
+		entry string
+		want  int
+	}{
+		"nothing changes":                         {entry, 200},
+		"somebody has to agree who was not asked": {`{ authn = "handler", authz = ["app"] }`, 401},
+		"an entry for another domain":             {`{ authn = "handler", domains = ["attic"] }`, 401},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var dir string
+			_, b := startIn(t, func(d string) string { dir = d; return text })
+			server := httptest.NewServer(b.AdminHandler())
+			t.Cleanup(server.Close)
+			o := &operator{t: t, admin: server.URL}
+			o.login(url.Values{"access_token": {"carol's"}})
+			reload(t, b, dir, strings.Replace(text, entry, c.entry, 1))
+			if resp := o.do("GET", "/summary", "", ""); resp.StatusCode != c.want {
+				t.Errorf("%s, want %d", resp.Status, c.want)
 			}
 		})
 	}
