@@ -137,6 +137,9 @@ const revisions = 64
 func (s *session) revise(ctx context.Context, auth *authentication, l *zws.Login) {
 	reply, rules := s.newest(l).Reply, s.route.rules.Load()
 	switch o := &rules.options; {
+	case s.bridge.state.Load().routes[s.route.config.Path] != s.route:
+		s.end(errRouteChanged) // it was about to be registered when a reload took the route away
+		return
 	case auth.Revoked(reply):
 		s.end(errRevoked)
 		return

@@ -1,0 +1,59 @@
+package bridge
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// TestReloadGone: a client whose route goes just before its session is registered does not
+// stay on it.
+func TestReloadGone(t *testing.T) {
+	text := `
+[zap]
+chain = [ { authn = "guests" } ]
+[auth.guests]
+type = "anonymous"
+[[route]]
+path = "/d"
+socket = "DEALER"
+connect = ["tcp://127.0.0.1:1"]
+ready = "none"
+client_mechanisms = ["NULL"]
+`
+	dir := configDir(t)
+	b, err := New(mustLoad(t, dir, text), Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		route := b.state.Load().routes["/d"]
+		from, err := locate(r, nil)
+		if err == nil {
+			err = b.admit(route, from)
+		}
+		if err == nil {
+			err = b.Reload(mustLoad(t, dir, strings.Replace(text, "/d", "/e", 1)))
+		}
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		b.serve(w, r, route, from)
+	}))
+	defer server.Close()
+	defer b.Close(t.Context())
+	c, err := zws.Dial(t.Context(), "ws"+strings.TrimPrefix(server.URL, "http"), zws.DialOptions{SocketType: zmtp.DEALER, Security: zmtp.Null{}})
+	if err == nil {
+		defer c.Close()
+		_, err = c.Recv()
+	}
+	if got := zws.Cause(err); got.Code != zws.CodeGoingAway {
+		t.Errorf("%v, want 1001", err)
+	}
+}
