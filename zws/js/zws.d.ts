@@ -132,6 +132,7 @@ export interface SocketEvents {
   unsubscribed: { url: string; topic: Frame };
 }
 
+/** Both throw a TypeError for an event that there is not. */
 export interface Events<Names extends keyof SocketEvents = keyof SocketEvents> {
   on<Name extends Names>(name: Name, handler: (event: SocketEvents[Name]) => void): this;
   off<Name extends Names>(name: Name, handler: (event: SocketEvents[Name]) => void): this;

@@ -3,6 +3,7 @@
 
 import { command, metadata, parseCommand } from '../zws/command.js';
 import { COMMAND, LAST, MORE, encode, parse, text } from '../zws/frame.js';
+import { CONNECTION_EVENTS } from '../zws/socket.js';
 
 export { command, metadata };
 
@@ -93,9 +94,9 @@ export async function settle() {
 }
 
 /** Writes down the events of a socket. */
-export function record(socket) {
+export function record(socket, names = [...CONNECTION_EVENTS, 'lost', 'unsubscribed']) {
   const events = [];
-  for (const name of ['ready', 'recovered', 'disconnect', 'refused', 'lost', 'expiring', 'renewed', 'unsubscribed']) {
+  for (const name of names) {
     socket.events.on(name, ({ url, ...event }) => events.push([name, event]));
   }
   return events;

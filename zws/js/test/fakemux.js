@@ -2,6 +2,7 @@
 
 import { plain } from '../zws.js';
 import { Mux } from '../zws/mux.js';
+import { CONNECTION_EVENTS } from '../zws/socket.js';
 import { network as any, record, settle } from './fake.js';
 
 export const URL = 'wss://host/devices';
@@ -93,7 +94,7 @@ export function network() {
 export async function begin(options = {}) {
   const { WebSocket, opened } = network();
   const mux = new Mux(URL, { WebSocket, login: plain('ann', 'secret'), ...options });
-  const events = record(mux);
+  const events = record(mux, CONNECTION_EVENTS);
   await settle();
   return { mux, events, opened, ws: opened[0], WebSocket };
 }

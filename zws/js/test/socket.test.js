@@ -5,6 +5,7 @@ import test, { mock } from 'node:test';
 
 import * as zws from '../zws.js';
 import { Dealer, Pair, Pull, Push, Req, Sub, XSub, plain } from '../zws.js';
+import { Mux } from '../zws/mux.js';
 import { COMMAND, LAST, octets, text } from '../zws/frame.js';
 import { network, record, settle } from './fake.js';
 
@@ -346,6 +347,18 @@ test('Pair has one connection', async () => {
   await socket.send('ping');
   opened[0].message('pong');
   assert.deepEqual([opened[0].messages, strings(await socket.receive())], [[['ping']], ['pong']]);
+});
+
+test('an event that there is not', () => {
+  const { WebSocket } = network();
+  const { events } = new Sub({ WebSocket });
+  for (const name of ['connected', 'Ready', undefined]) {
+    assert.throws(() => events.on(name, () => {}), { name: 'TypeError', message: /no event .*only ready, / });
+    assert.throws(() => events.off(name, () => {}), TypeError);
+  }
+  const mux = new Mux('ws://host/', { WebSocket });
+  assert.throws(() => mux.events.on('lost', () => {}), /no event lost/); // told to the socket
+  mux.close();
 });
 
 test('a handler that throws harms nobody', async () => {

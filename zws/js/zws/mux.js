@@ -8,7 +8,7 @@ import { ProtocolError, SocketError } from './errors.js';
 import { octets } from './frame.js';
 import { Link } from './link.js';
 import { MAX_CREDIT, MAX_ROUTE, login, parse } from './muxframe.js';
-import { Events, absolute, complete } from './socket.js';
+import { CONNECTION_EVENTS, Events, absolute, complete } from './socket.js';
 
 const MECHANISMS = ['NULL', 'PLAIN', 'BEARER'];
 const DEFAULTS = { window: 256 << 10 };
@@ -50,7 +50,7 @@ class Carrier extends Link {
 
 /** Names that begin with _ are for the connection, the channels and the sockets. */
 export class Mux {
-  events = new Events();
+  events = new Events(CONNECTION_EVENTS);
   #channels = new Set();
   #numbers = new Map(); // the channels by their numbers on the present WebSocket
   #last = 0; // number on the present WebSocket

@@ -6,22 +6,35 @@ import { SocketError } from './errors.js';
 import { octets } from './frame.js';
 import { Inbox, Outbox } from './queues.js';
 
-/** Handlers by the name of the event. */
+/** Events of everything that connects. */
+export const CONNECTION_EVENTS = ['ready', 'recovered', 'disconnect', 'refused', 'expiring', 'renewed'];
+
+/** Handlers by the name of the event, which is one of names. */
 export class Events {
-  #handlers = new Map();
+  #handlers;
+
+  constructor(names) {
+    this.#handlers = new Map(names.map((name) => [name, []]));
+  }
 
   on(name, handler) {
-    this.#handlers.set(name, [...(this.#handlers.get(name) ?? []), handler]);
-    return this;
+    return this.#set(name, (handlers) => [...handlers, handler]);
   }
 
   off(name, handler) {
-    this.#handlers.set(name, (this.#handlers.get(name) ?? []).filter((h) => h !== handler));
+    return this.#set(name, (handlers) => handlers.filter((h) => h !== handler));
+  }
+
+  /** A misspelt name would never be heard of. The handlers that an event has found stay its own. */
+  #set(name, change) {
+    const handlers = this.#handlers.get(name);
+    if (!handlers) throw new TypeError(`there is no event ${name}, only ${[...this.#handlers.keys()].join(', ')}`);
+    this.#handlers.set(name, change(handlers));
     return this;
   }
 
   emit(name, event) {
-    for (const handler of this.#handlers.get(name) ?? []) {
+    for (const handler of this.#handlers.get(name)) {
       try {
         handler(event);
       } catch (error) {
@@ -69,7 +82,7 @@ export function absolute(url) {
  * patterns, which override some of them.
  */
 export class Socket {
-  events = new Events();
+  events = new Events([...CONNECTION_EVENTS, 'lost', 'unsubscribed']);
   closed = false;
   #options;
   #connections = new Map(); // by URL
