@@ -28,8 +28,9 @@ export function plain(user: string, password: string): Credentials;
  * A token, or a function that gives the token that is valid now, or a promise of it.
  *
  * The function is called for every login, when the server says that the login is about to
- * end, and when it has ended. It gives the same token again if there is no newer one, and
- * an empty one if nobody is logged in any more: then the socket is refused with 4401. If it
+ * end, and when it has ended. It gives the same token again if there is no newer one: before
+ * the end it is then called again each time that half of the time left has gone. It gives an
+ * empty one if nobody is logged in any more: then the socket is refused with 4401. If it
  * throws, it is asked again later.
  */
 export function bearer(

@@ -96,6 +96,35 @@ test('tokens that live shortly are not renewed all the time', async () => {
   }
 });
 
+test('a newer token that is there only shortly before the end is found', async () => {
+  let token = 'one', asked = 0;
+  const { ws, ready, events } = await begin({
+    login: bearer(async () => {
+      asked++;
+      if (token) return token;
+      throw new Error('the provider is not there');
+    }),
+  });
+  ws.open().tell('WELCOME');
+  ws.tell('READY', typed('PUB'));
+  await ready;
+  const hellos = () => ws.commands.filter((name) => name === 'HELLO').length;
+  ws.tell('EXPIRING', [0, 0, 0, 40]);
+  await settle();
+  await pass(20_000);
+  token = undefined;
+  await pass(10_000);
+  assert.deepEqual([hellos(), asked], [1, 4], 'at the login, with 40, 20 and 10 s to go');
+  token = 'two';
+  await pass(5_000);
+  assert.deepEqual(ws.sent.at(-1), { flag: COMMAND, body: octets('\x05HELLOtwo') });
+  ws.tell('WELCOME');
+  assert.deepEqual(events.at(-1), ['renewed', {}]);
+  ws.tell('EXPIRING', [0, 0, 0, 4]); // and where no newer one comes, the asking ends
+  for (let i = 0; i < 60; i++) await pass(1_000);
+  assert.ok(asked < 10, `asked ${asked} times`);
+});
+
 test('an expired login is renewed by a new token, and by no old one', async () => {
   let token = 'one';
   const { ws, events, opened } = await begin({ login: bearer(() => token) });

@@ -105,16 +105,27 @@ export class Link {
   /** A token that was taken just now and is about to end has half of its life still. */
   _expiring(seconds) {
     this._owner._notice(this, 'expiring', { seconds });
-    const handshake = this._handshake;
-    if (!this.#renewed) this.#renew(handshake);
-    else this.#timers.after(Math.max(seconds * 500, RENEWAL), () => this.#renew(handshake));
+    if (this.#renewed) this.#renewLater(this._handshake, seconds);
+    else this.#renew(this._handshake, seconds);
   }
 
-  /** Without a newer token the login ends when it ends; then a new one is asked for again. */
-  async #renew(handshake) {
-    const token = await this.#credentials.token?.().catch(() => {});
-    if (!token || handshake !== this._handshake || !this.ready || handshake.carries(token)) return;
-    this._write(this._renewal(token));
+  #renewLater(handshake, seconds) {
+    const delay = Math.max(seconds * 500, RENEWAL);
+    this.#timers.after(delay, () => this.#renew(handshake, seconds - delay / 1000));
+  }
+
+  /**
+   * Who gives out tokens may have no newer one before the old one is nearly over: then it is
+   * asked for again after half of the time that is left, and once more when the login has ended.
+   */
+  async #renew(handshake, seconds) {
+    const { token } = this.#credentials, newer = await token?.().catch(() => {});
+    if (!token || handshake !== this._handshake || !this.ready) return;
+    if (!newer || handshake.carries(newer)) {
+      if (seconds > 0) this.#renewLater(handshake, seconds);
+      return;
+    }
+    this._write(this._renewal(newer));
     this.#renewed = true;
     this.#timers.after(RENEWAL, () => { this.#renewed = false; });
   }
