@@ -18,8 +18,10 @@ export class House {
     this.element.setAttribute('aria-labelledby', title.id);
     this.state = element('span', 'state wait', 'connecting …');
     this.state.setAttribute('role', 'status');
-    const heading = element('div', 'heading');
-    heading.append(title, element('span', 'badge', own ? 'yours' : 'somebody else’s'), this.state);
+    this.due = element('span', 'faint'); // beside the state, which is read out when it changes
+    const heading = element('div', 'heading'), status = element('div', 'status');
+    status.append(this.state, ' ', this.due);
+    heading.append(title, element('span', 'badge', own ? 'yours' : 'somebody else’s'), status);
     this.note = element('p', 'note');
     this.note.hidden = true;
     this.cards = element('div', 'rooms');
@@ -31,7 +33,10 @@ export class House {
       .on('ready', () => this.tell('good', 'live', this.rooms.size ? '' : 'Waiting for the first reading …'))
       .on('recovered', () => this.tell('good', 'live again'))
       .on('lost', ({ count }) => this.tell('warn', 'live', `${count} readings were lost: this page was too slow.`))
-      .on('disconnect', (why) => this.tell('warn', `trying again in ${Math.ceil(why.delay / 1000)} s`, explain(why)))
+      .on('disconnect', (why) => {
+        this.tell('warn', 'trying again', explain(why));
+        this.countDown(Date.now() + why.delay);
+      })
       .on('refused', (why) => {
         if (why.code === EXPIRED) return ended(explain(why));
         this.forget();
@@ -69,9 +74,19 @@ export class House {
     this.state.textContent = state;
     this.note.textContent = note;
     this.note.hidden = !note;
+    this.countDown();
+  }
+
+  /** Shows the seconds until then, the time of the next try; without it, none. */
+  countDown(then) {
+    clearTimeout(this.counting);
+    const left = Math.ceil((then - Date.now()) / 1000);
+    this.due.textContent = left > 0 ? `in ${left} s` : '';
+    if (left > 0) this.counting = setTimeout(() => this.countDown(then), 1000);
   }
 
   close() {
+    this.countDown();
     this.readings.close();
     this.commands.close();
     this.forget();
