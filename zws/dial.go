@@ -146,7 +146,7 @@ func (o *DialOptions) upgrade(ctx context.Context, rawURL, name string) (*websoc
 	ws, answer, err := dialer.DialContext(ctx, rawURL, o.Header)
 	switch {
 	case err != nil && answer != nil:
-		return nil, fmt.Errorf("zws: %w: it answered HTTP %s", ErrUpgrade, answer.Status)
+		return nil, fmt.Errorf("zws: %w: it answered HTTP %.64q", ErrUpgrade, answer.Status)
 	case isTimeout(err): // the connection may notice before the context does
 		return nil, fmt.Errorf("zws: %w: %w", zmtp.ErrHandshakeTimeout, err)
 	case err != nil && ctx.Err() != nil:

@@ -107,6 +107,20 @@ func TestDialUpgrade(t *testing.T) {
 	if _, err := zws.Dial(t.Context(), url, zws.DialOptions{SocketType: zmtp.SUB}); !errors.Is(err, zws.ErrUpgrade) || !strings.Contains(err.Error(), "404") {
 		t.Errorf("no WebSocket: %v", err)
 	}
+	red := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		io.WriteString(conn, "HTTP/1.1 400 \x1b[31m\r\nContent-Length: 0\r\n\r\n")
+	}))
+	defer red.Close()
+	url = "ws" + strings.TrimPrefix(red.URL, "http")
+	if _, err := zws.Dial(t.Context(), url, zws.DialOptions{SocketType: zmtp.SUB}); !errors.Is(err, zws.ErrUpgrade) || strings.Contains(err.Error(), "\x1b") {
+		t.Errorf("control characters in the status: %q", err)
+	}
 	for url, o := range map[string]zws.DialOptions{
 		"http://localhost": {SocketType: zmtp.SUB},
 		"ws://local host":  {SocketType: zmtp.SUB},
