@@ -132,7 +132,7 @@ func (f *clientFlags) password(cmd *cobra.Command) (string, error) {
 		return password, nil
 	}
 	if stdin := cmd.InOrStdin(); isTerminal(stdin) {
-		return askPassword(stdin.(*os.File), cmd.ErrOrStderr(), "Password for "+f.user+": ")
+		return askPassword(cmd.Context(), stdin.(*os.File), cmd.ErrOrStderr(), "Password for "+f.user+": ")
 	}
 	return "", usagef("no password: give --password-file or set %s", passwordVariable)
 }

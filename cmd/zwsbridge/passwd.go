@@ -37,17 +37,17 @@ func newPassword(cmd *cobra.Command) (string, error) {
 	var err error
 	if stdin := cmd.InOrStdin(); isTerminal(stdin) {
 		terminal := stdin.(*os.File)
-		if password, err = askPassword(terminal, cmd.ErrOrStderr(), "New password: "); err != nil {
+		if password, err = askPassword(cmd.Context(), terminal, cmd.ErrOrStderr(), "New password: "); err != nil {
 			return "", err
 		}
-		again, err := askPassword(terminal, cmd.ErrOrStderr(), "Again: ")
+		again, err := askPassword(cmd.Context(), terminal, cmd.ErrOrStderr(), "Again: ")
 		if err != nil {
 			return "", err
 		}
 		if again != password {
 			return "", errors.New("the two passwords differ")
 		}
-	} else if password, err = firstLine(stdin); err != nil {
+	} else if password, err = askLine(cmd.Context(), stdin); err != nil {
 		return "", err
 	}
 	if password == "" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,12 +17,48 @@ import (
 // maxSecret is how long a password or token may be, in octets.
 const maxSecret = 64 << 10
 
-// askPassword asks on a terminal, without showing what is typed.
-func askPassword(terminal *os.File, prompt io.Writer, question string) (string, error) {
+// askPassword asks on a terminal, without showing what is typed, until ctx is done.
+func askPassword(ctx context.Context, terminal *os.File, prompt io.Writer, question string) (string, error) {
+	fd := int(terminal.Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return "", err
+	}
 	fmt.Fprint(prompt, question)
-	b, err := term.ReadPassword(int(terminal.Fd()))
-	fmt.Fprintln(prompt)
-	return string(b), err
+	defer fmt.Fprintln(prompt)
+	password, err := wait(ctx, func() (string, error) {
+		typed, err := term.ReadPassword(fd)
+		return string(typed), err
+	})
+	if ctx.Err() != nil {
+		err = errors.Join(err, term.Restore(fd, before)) // which ReadPassword still keeps from showing
+	}
+	return password, err
+}
+
+// askLine reads the first line of standard input, until ctx is done.
+func askLine(ctx context.Context, stdin io.Reader) (string, error) {
+	return wait(ctx, func() (string, error) { return firstLine(stdin) })
+}
+
+// wait waits for read, but no longer than for ctx: standard input cannot be made to return, so
+// a read of it is then left to end with the program.
+func wait(ctx context.Context, read func() (string, error)) (string, error) {
+	type result struct {
+		text string
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		text, err := read()
+		done <- result{text, err}
+	}()
+	select {
+	case r := <-done:
+		return r.text, r.err
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
 }
 
 // firstLine reads the first line of r without its end.

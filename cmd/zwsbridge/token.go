@@ -184,7 +184,7 @@ FILE or of standard input. Exit code 3 if no authenticator takes it.`,
 		Example: "  zwsbridge token check --config bridge.toml ann.token\n  zwsbridge token check --auth sso < ann.token",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			token, err := givenToken(cmd.InOrStdin(), args)
+			token, err := givenToken(cmd.Context(), cmd.InOrStdin(), args)
 			if err != nil {
 				return err
 			}
@@ -210,9 +210,9 @@ func loadConfig(file string) (*bridge.Config, error) {
 }
 
 // givenToken reads the token from the file that is named, or from standard input.
-func givenToken(stdin io.Reader, args []string) (string, error) {
+func givenToken(ctx context.Context, stdin io.Reader, args []string) (string, error) {
 	if len(args) == 0 || args[0] == "-" {
-		return firstLine(stdin)
+		return askLine(ctx, stdin)
 	}
 	b, err := os.ReadFile(args[0])
 	if err == nil && len(b) > maxSecret {

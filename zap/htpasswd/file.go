@@ -51,16 +51,17 @@ func read(file string) (*table, error) {
 }
 
 func readText(file string) (string, error) {
+	// Opening a FIFO would wait for somebody who writes to it.
+	if info, err := os.Stat(file); err != nil {
+		return "", err
+	} else if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%s: not a file", file)
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil {
-		return "", err
-	} else if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("%s: not a file", file)
-	}
 	text, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
 	if err != nil {
 		return "", err

@@ -182,7 +182,8 @@ function show(summary, sessionList, backendList) {
   say(`up ${since(summary.since)} · ${behind}`, ready < backendList.length ? 'warn' : 'good');
 
   tiles.connections.update(summary.connections, summary.max_connections ? `of ${number.format(summary.max_connections)}` : 'no limit');
-  tiles.sessions.update(sessionList.length, `${new Set(sessionList.map((s) => s.user)).size} users`);
+  const people = new Set(sessionList.map((s) => s.user)).size;
+  tiles.sessions.update(sessionList.length, people === 1 ? '1 user' : `${number.format(people)} users`);
   tiles.incoming.update(sum(list, 'in'), `${octets(sum(list, 'inOctets'))}/s`);
   tiles.outgoing.update(sum(list, 'out'), `${octets(sum(list, 'outOctets'))}/s`);
   tiles.waiting.update(sum(sessionList, 'queued_messages'), octets(sum(sessionList, 'queued_octets')));

@@ -1,0 +1,21 @@
+//go:build unix
+
+package htpasswd
+
+import (
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestFIFO: a file that nobody writes to would keep the program from starting, or reloading.
+func TestFIFO(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "users")
+	if err := syscall.Mkfifo(file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(Options{File: file}); err == nil || !strings.Contains(err.Error(), "not a file") {
+		t.Errorf("got %v", err)
+	}
+}
