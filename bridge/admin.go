@@ -14,7 +14,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/zwsbridge/zwsbridge/bridge/adminpage"
+	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/admin/page"
 	"github.com/zwsbridge/zwsbridge/certs"
 )
 
@@ -55,9 +56,9 @@ func (b *Bridge) AdminHandler() http.Handler {
 	mux.Handle("GET /metrics", b.look(metrics))
 	mux.Handle("GET /livez", b.look(http.HandlerFunc(b.serveLive)))
 	mux.Handle("GET /readyz", b.look(http.HandlerFunc(b.serveReady)))
-	page := adminpage.Handler()
-	for _, path := range adminpage.Paths {
-		mux.Handle("GET "+path, page)
+	static := page.Handler()
+	for _, path := range page.Paths {
+		mux.Handle("GET "+path, static)
 	}
 	mux.HandleFunc("POST /login", b.serveLogin)
 	mux.HandleFunc("GET /login", b.serveLoginWays)
@@ -173,7 +174,7 @@ func (b *Bridge) serveLive(w http.ResponseWriter, _ *http.Request) {
 func (b *Bridge) serveReady(w http.ResponseWriter, _ *http.Request) {
 	var waiting []string
 	for _, r := range b.state.Load().sorted() {
-		if u, ok := r.upstream.(*shared); ok && r.config.Ready != ReadyNone && len(r.config.Bind) == 0 && !u.ready() {
+		if u, ok := r.upstream.(*shared); ok && r.config.Ready != config.ReadyNone && len(r.config.Bind) == 0 && !u.ready() {
 			waiting = append(waiting, r.config.Path)
 		}
 	}

@@ -306,7 +306,7 @@ func TestAdminPage(t *testing.T) {
 			t.Errorf("%s: policy %q", path, policy)
 		}
 	}
-	for _, path := range []string{"/index.html", "/page/", "/adminpage.go"} {
+	for _, path := range []string{"/index.html", "/page/", "/page.go"} {
 		if resp := o.do("GET", path, "", ""); resp.StatusCode != 404 {
 			t.Errorf("%s: %s, want 404", path, resp.Status)
 		}

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/zwsbridge/zwsbridge/bridge/rights"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/rights"
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zap/anonymous"
@@ -28,7 +29,7 @@ type authentication struct {
 	*zap.Chain
 	made    map[string]any // the authenticators, by the name that the chain uses
 	recipes map[string]recipe
-	stores  map[Path]*tokenendpoint.Identities
+	stores  map[config.Path]*tokenendpoint.Identities
 	closing sync.Once
 }
 
@@ -36,11 +37,11 @@ type authentication struct {
 // would be made as they were in old, the one before a reload, are taken over: what they
 // remember lasts, and whom they have let in stays. Of those that are not, the sessions end,
 // since their rights can be asked no more. The caller closes it; old may be nil.
-func newAuthentication(c *Config, old *authentication, log *slog.Logger, observe func(entry string, status zap.Status)) (_ *authentication, err error) {
+func newAuthentication(c *config.Config, old *authentication, log *slog.Logger, observe func(entry string, status zap.Status)) (_ *authentication, err error) {
 	a := &authentication{
 		made:    make(map[string]any),
 		recipes: make(map[string]recipe),
-		stores:  make(map[Path]*tokenendpoint.Identities),
+		stores:  make(map[config.Path]*tokenendpoint.Identities),
 	}
 	defer func() {
 		if err != nil {
@@ -70,13 +71,13 @@ func newAuthentication(c *Config, old *authentication, log *slog.Logger, observe
 }
 
 // add makes the authenticator called name, or takes it over from old.
-func (a *authentication) add(c *Config, name string, old *authentication, log *slog.Logger) error {
+func (a *authentication) add(c *config.Config, name string, old *authentication, log *slog.Logger) error {
 	recipe, lasts := recipeOf(c.Auth[name].Settings)
 	if lasts {
 		a.recipes[name] = recipe
 		if old != nil && old.made[name] != nil && reflect.DeepEqual(recipe, old.recipes[name]) {
 			a.made[name] = old.made[name]
-			if s, ok := c.Auth[name].Settings.(*TokenEndpointConfig); ok && s.IdentityMap != "" {
+			if s, ok := c.Auth[name].Settings.(*config.TokenEndpoint); ok && s.IdentityMap != "" {
 				a.stores[s.Store] = old.stores[s.Store]
 			}
 			return nil
@@ -90,7 +91,7 @@ func (a *authentication) add(c *Config, name string, old *authentication, log *s
 }
 
 // used lists the names that the chain mentions, each once.
-func used(chain []ChainEntry) []string {
+func used(chain []config.ChainEntry) []string {
 	var names []string
 	for _, e := range chain {
 		for _, name := range append([]string{e.Authn}, e.Authz...) {
@@ -104,7 +105,7 @@ func used(chain []ChainEntry) []string {
 
 // newEntry makes one step of the chain. One that names no domains answers for all but
 // those of the peers that dial in.
-func newEntry(c *Config, e ChainEntry, made map[string]any) (zap.Entry, error) {
+func newEntry(c *config.Config, e config.ChainEntry, made map[string]any) (zap.Entry, error) {
 	handler, ok := made[e.Authn].(zap.Handler)
 	if !ok {
 		return zap.Entry{}, fmt.Errorf("zap.chain: %q cannot authenticate", e.Authn)
@@ -124,41 +125,41 @@ func newEntry(c *Config, e ChainEntry, made map[string]any) (zap.Entry, error) {
 }
 
 // newAuthenticator makes a handler, an authorizer, or what is both.
-func (a *authentication) newAuthenticator(c *Config, of AuthConfig, old *authentication, log *slog.Logger) (any, error) {
+func (a *authentication) newAuthenticator(c *config.Config, of config.Auth, old *authentication, log *slog.Logger) (any, error) {
 	switch s := of.Settings.(type) {
-	case *HtpasswdConfig:
+	case *config.Htpasswd:
 		return htpasswd.New(htpasswd.Options{File: string(s.File), Logger: log})
-	case *IPConfig:
+	case *config.IP:
 		return ip.New(ip.Options{
 			Allow:        s.Allow,
 			Deny:         s.Deny,
 			TagMasks:     s.TagMasks,
 			DefaultMasks: s.DefaultMasks,
 		})
-	case *AnonymousConfig:
+	case *config.Anonymous:
 		return anonymous.New(), nil
-	case *CurveConfig:
+	case *config.Curve:
 		return curvekeys.New(curvekeys.Options{Dir: string(s.Dir), Logger: log})
-	case *CertificateConfig:
+	case *config.Certificate:
 		o := certificate.Options{}
 		for _, field := range s.UserFrom {
 			o.UserFrom = append(o.UserFrom, certificate.Field(field))
 		}
 		return certificate.New(o)
-	case *RemoteConfig:
+	case *config.Remote:
 		return newRemote(s)
-	case *JWTConfig:
+	case *config.JWT:
 		return newJWT(s, log)
-	case *HTTPConfig:
+	case *config.HTTP:
 		return newHTTP(s)
-	case *TokenEndpointConfig:
+	case *config.TokenEndpoint:
 		return a.newTokenEndpoint(s, old)
 	}
 	return nil, fmt.Errorf("type %q is not known", of.Type)
 }
 
 // newRemote makes the client of a ZAP handler elsewhere.
-func newRemote(s *RemoteConfig) (*remote.Client, error) {
+func newRemote(s *config.Remote) (*remote.Client, error) {
 	o := remote.Options{Endpoint: s.Endpoint, Timeout: s.Timeout}
 	if s.Cert != "" {
 		cert, err := certs.ReadSecret(string(s.Cert))
@@ -171,7 +172,7 @@ func newRemote(s *RemoteConfig) (*remote.Client, error) {
 }
 
 // newJWT makes the authenticator of one issuer's tokens.
-func newJWT(s *JWTConfig, log *slog.Logger) (*jwt.Authenticator, error) {
+func newJWT(s *config.JWT, log *slog.Logger) (*jwt.Authenticator, error) {
 	o, err := s.Options()
 	if err != nil {
 		return nil, err

@@ -5,13 +5,14 @@ import (
 	"crypto/tls"
 	"os"
 
+	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/zap/httpauth"
 	"github.com/zwsbridge/zwsbridge/zap/tokenendpoint"
 )
 
 // newHTTP makes the client of a service that speaks rabbitmq_auth_backend_http.
-func newHTTP(s *HTTPConfig) (*httpauth.Client, error) {
+func newHTTP(s *config.HTTP) (*httpauth.Client, error) {
 	config, err := clientTLS(s.CA, s.Cert, s.Key)
 	if err != nil {
 		return nil, err
@@ -29,7 +30,7 @@ func newHTTP(s *HTTPConfig) (*httpauth.Client, error) {
 }
 
 // newTokenEndpoint makes the client of a token endpoint.
-func (a *authentication) newTokenEndpoint(s *TokenEndpointConfig, old *authentication) (*tokenendpoint.Client, error) {
+func (a *authentication) newTokenEndpoint(s *config.TokenEndpoint, old *authentication) (*tokenendpoint.Client, error) {
 	config, err := clientTLS(s.CA, s.Cert, s.Key)
 	if err != nil {
 		return nil, err
@@ -51,7 +52,7 @@ func (a *authentication) newTokenEndpoint(s *TokenEndpointConfig, old *authentic
 
 // identities opens a store of identities, once for all that name it; one that is open
 // since before a reload is taken over, since it can be open only once.
-func (a *authentication) identities(file Path, old *authentication) (*tokenendpoint.Identities, error) {
+func (a *authentication) identities(file config.Path, old *authentication) (*tokenendpoint.Identities, error) {
 	if m := a.stores[file]; m != nil {
 		return m, nil
 	}
@@ -68,7 +69,7 @@ func (a *authentication) identities(file Path, old *authentication) (*tokenendpo
 
 // clientTLS is how an HTTP service is verified, and what it is shown. Nil without either
 // means the system's authorities.
-func clientTLS(ca, cert, key Path) (*tls.Config, error) {
+func clientTLS(ca, cert, key config.Path) (*tls.Config, error) {
 	if ca == "" && cert == "" {
 		return nil, nil
 	}
@@ -100,13 +101,13 @@ type recipe struct {
 // recipeOf tells of what a client is to be made; ok is false for authenticators of other
 // kinds, which are made anew on each reload.
 func recipeOf(settings any) (r recipe, ok bool) {
-	var files [3]Path
+	var files [3]config.Path
 	switch s := settings.(type) {
-	case *HTTPConfig:
-		files = [...]Path{s.CA, s.Cert, s.Key}
-	case *TokenEndpointConfig:
-		files = [...]Path{s.CA, s.Cert, s.Key}
-	case *JWTConfig:
+	case *config.HTTP:
+		files = [...]config.Path{s.CA, s.Cert, s.Key}
+	case *config.TokenEndpoint:
+		files = [...]config.Path{s.CA, s.Cert, s.Key}
+	case *config.JWT:
 		files[0] = s.CA
 	default:
 		return recipe{}, false

@@ -22,7 +22,8 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"github.com/zwsbridge/zwsbridge/bridge/oidclogin"
+	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/admin/oidclogin"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 )
@@ -56,7 +57,7 @@ type Bridge struct {
 
 // state is what a reload replaces as a whole.
 type state struct {
-	config     *Config
+	config     *config.Config
 	auth       *authentication
 	routes     map[string]*route
 	static     http.Handler          // nil without
@@ -70,7 +71,7 @@ var errShutdown = &zws.CloseError{Code: zws.CodeGoingAway, Reason: "the bridge i
 // New makes a bridge of a configuration that [Load] has found right: it opens the
 // endpoints where native peers dial in and reads what the authenticators need. The caller
 // ends it with Close.
-func New(c *Config, o Options) (*Bridge, error) {
+func New(c *config.Config, o Options) (*Bridge, error) {
 	b := &Bridge{
 		log:      o.Logger,
 		sessions: make(map[*session]bool),
@@ -96,7 +97,7 @@ func New(c *Config, o Options) (*Bridge, error) {
 
 // newState makes everything that the configuration names. Routes whose backends are those
 // of old are kept: adopt gives them their new rules once nothing can fail any more.
-func (b *Bridge) newState(c *Config, old *state) (_ *state, err error) {
+func (b *Bridge) newState(c *config.Config, old *state) (_ *state, err error) {
 	s := &state{config: c, routes: make(map[string]*route)}
 	defer func() {
 		if err != nil {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/zwsbridge/zwsbridge/bridge"
+	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -124,13 +125,13 @@ func routeTo(path string, socket zmtp.SocketType, endpoint string, lines ...stri
 }
 
 // read loads another configuration beside the files of startIn.
-func read(t testing.TB, dir, text string) *bridge.Config {
+func read(t testing.TB, dir, text string) *config.Config {
 	t.Helper()
 	file := filepath.Join(dir, "bridge.toml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, faults := bridge.Load(file)
+	c, faults := config.Load(file)
 	if err := faults.Err(); err != nil {
 		t.Fatal(err)
 	}

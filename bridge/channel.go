@@ -10,9 +10,9 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/zwsbridge/zwsbridge/bridge/backend"
-	"github.com/zwsbridge/zwsbridge/bridge/queue"
-	"github.com/zwsbridge/zwsbridge/bridge/rights"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/rights"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -80,7 +80,7 @@ func (c *channel) Message(m zmtp.Message) error {
 	if c.lapsed.Load() && !c.wants(m[0]) {
 		return nil
 	}
-	if p := c.privileges.Load(); !p.unlimited && filtered(c.route.config.Socket) && !p.Deliver(topic(c.route.config.Socket, m)) {
+	if p := c.privileges.Load(); !p.unlimited && rights.Filtered(c.route.config.Socket) && !p.Deliver(topic(c.route.config.Socket, m)) {
 		return nil
 	}
 	if c.chunk == nil {
@@ -133,7 +133,7 @@ func (c *channel) forward(ctx context.Context, m zmtp.Message, more bool) error 
 // examine looks at a message of the client before it goes on. done tells that it was a
 // subscription, which has been dealt with.
 func (c *channel) examine(ctx context.Context, m zmtp.Message) (done bool, err error) {
-	if subscribes(c.route.config.Socket) {
+	if c.route.config.Socket.Subscribes() {
 		if on, prefix, ok := subscription(m); ok {
 			if err := c.release(ctx); err != nil {
 				return true, err

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
@@ -16,22 +17,19 @@ import (
 // allows.
 const maxPassword = 4 << 10
 
-// maxPlain is how long a user name or password of PLAIN may be (24/ZMTP-PLAIN).
-const maxPlain = 255
-
 // login makes the credentials with which we log in at a backend for l. With
 // `credentials = "client"` they are the client's own. Files are read anew each time, so
 // that a changed password counts from the next session on. Errors are what the client is
 // told.
-func (r *RouteConfig) login(e EndpointConfig, l *zws.Login) (zmtp.ClientSecurity, error) {
-	if r.Credentials == CredentialsClient {
+func login(r *config.Route, e config.Endpoint, l *zws.Login) (zmtp.ClientSecurity, error) {
+	if r.Credentials == config.CredentialsClient {
 		return passedOn(l)
 	}
 	switch r.Mechanism {
 	case zap.PLAIN:
-		return r.plain(l)
+		return plain(r, l)
 	case zap.CURVE:
-		return r.curve(e, l)
+		return curve(r, e, l)
 	}
 	return zmtp.Null{}, nil
 }
@@ -43,9 +41,9 @@ func passedOn(l *zws.Login) (zmtp.ClientSecurity, error) {
 	case l.Mechanism == zap.PLAIN && len(l.Credentials) == 2:
 		return zmtp.Plain{User: string(l.Credentials[0]), Password: string(l.Credentials[1])}, nil
 	case l.Mechanism == zap.BEARER && len(l.Credentials) == 1:
-		if n := len(l.Credentials[0]); n > maxPlain {
+		if n := len(l.Credentials[0]); n > zmtp.MaxPlain {
 			return nil, &zws.CloseError{Code: zws.CodeBackendRefused, Status: zap.Refused,
-				Reason: fmt.Sprintf("a token of %d octets cannot be passed on to the backend: at most %d fit", n, maxPlain)}
+				Reason: fmt.Sprintf("a token of %d octets cannot be passed on to the backend: at most %d fit", n, zmtp.MaxPlain)}
 		}
 		return zmtp.Plain{Password: string(l.Credentials[0])}, nil
 	}
@@ -54,7 +52,7 @@ func passedOn(l *zws.Login) (zmtp.ClientSecurity, error) {
 }
 
 // plain reads the route's own user name and password.
-func (r *RouteConfig) plain(l *zws.Login) (zmtp.ClientSecurity, error) {
+func plain(r *config.Route, l *zws.Login) (zmtp.ClientSecurity, error) {
 	user, err := fillUser(r.Username, l, false)
 	if err != nil {
 		return nil, err
@@ -75,7 +73,7 @@ func (r *RouteConfig) plain(l *zws.Login) (zmtp.ClientSecurity, error) {
 }
 
 // curve reads the route's own key pair.
-func (r *RouteConfig) curve(e EndpointConfig, l *zws.Login) (zmtp.ClientSecurity, error) {
+func curve(r *config.Route, e config.Endpoint, l *zws.Login) (zmtp.ClientSecurity, error) {
 	name, err := fillUser(string(r.Cert), l, true)
 	if err != nil {
 		return nil, err
@@ -89,8 +87,8 @@ func (r *RouteConfig) curve(e EndpointConfig, l *zws.Login) (zmtp.ClientSecurity
 
 // noCredentials: what the route names cannot be read. If it is the user's own and does
 // not exist, the user has no rights behind; else it is a fault of ours.
-func noCredentials(r *RouteConfig, err error) error {
-	if r.perUser() && errors.Is(err, fs.ErrNotExist) {
+func noCredentials(r *config.Route, err error) error {
+	if r.PerUser() && errors.Is(err, fs.ErrNotExist) {
 		return &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused,
 			Reason: "there are no credentials for this user at the backend", Err: err}
 	}

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"sync"
 
-	"github.com/zwsbridge/zwsbridge/bridge/queue"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
 )
 
 // delivery is what a backend brings to a channel from a first Message to Flush, and the

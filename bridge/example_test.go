@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/zwsbridge/zwsbridge/bridge"
+	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -35,7 +36,7 @@ client_mechanisms = ["NULL"]
 `), 0o600); err != nil {
 		panic(err)
 	}
-	config, faults := bridge.Load(file)
+	config, faults := config.Load(file)
 	if err := faults.Err(); err != nil {
 		panic(err)
 	}

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"sync"
 
-	"github.com/zwsbridge/zwsbridge/bridge/backend"
-	"github.com/zwsbridge/zwsbridge/bridge/fanout"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/fanout"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+
+	"github.com/zwsbridge/zwsbridge/bridge/config"
 )
 
 // Identity is a user of a token endpoint, and the UUID by which ZeroMQ peers know that user.
@@ -28,7 +30,7 @@ func (b *Bridge) Identities(user, id string) ([]Identity, error) {
 		return found, nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(auth.recipes)) {
-		s, ok := auth.recipes[name].settings.(*TokenEndpointConfig)
+		s, ok := auth.recipes[name].settings.(*config.TokenEndpoint)
 		if !ok || s.IdentityMap == "" {
 			continue
 		}

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/zwsbridge/zwsbridge/bridge/backend"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 	"github.com/zwsbridge/zwsbridge/zws"
 )
 

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
@@ -201,7 +202,7 @@ func (b *Bridge) mayPostLogin(r *http.Request) bool {
 		return true
 	}
 	for _, auth := range c.Auth {
-		if s, ok := auth.Settings.(*JWTConfig); ok {
+		if s, ok := auth.Settings.(*config.JWT); ok {
 			if issuer, err := url.Parse(s.Issuer); err == nil && issuer.Host != "" && from == issuer.Scheme+"://"+issuer.Host {
 				return true
 			}

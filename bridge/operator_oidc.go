@@ -3,14 +3,13 @@ package bridge
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"reflect"
 	"time"
 
-	"github.com/zwsbridge/zwsbridge/bridge/oidclogin"
+	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/admin/oidclogin"
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
@@ -33,22 +32,9 @@ const (
 	oidcUnchecked = "unchecked" // the chain could not decide
 )
 
-// PageURL is where browsers reach the operators' page, without a slash at the end: admin.url,
-// or else the address that admin.listen names, if it names one.
-func (a *AdminConfig) PageURL() string {
-	if a.URL != "" {
-		return a.URL
-	}
-	host, port, err := net.SplitHostPort(a.Listen)
-	if ip, noIP := netip.ParseAddr(host); err != nil || host == "" || port == "0" || noIP == nil && ip.IsUnspecified() {
-		return ""
-	}
-	return "http://" + a.Listen
-}
-
 // newOIDCLogin makes the client of admin.oidc, or keeps that of old if nothing has changed
 // for it; nil without one.
-func newOIDCLogin(c *Config, old *state) (*oidclogin.Client, error) {
+func newOIDCLogin(c *config.Config, old *state) (*oidclogin.Client, error) {
 	if c.Admin.OIDC == "" || c.Admin.Listen == "" {
 		return nil, nil
 	}
@@ -56,7 +42,7 @@ func newOIDCLogin(c *Config, old *state) (*oidclogin.Client, error) {
 	if old != nil && old.oidc != nil && reflect.DeepEqual([]any{old.config.Admin, old.config.Auth[c.Admin.OIDC]}, []any{c.Admin, sso}) {
 		return old.oidc, nil
 	}
-	issuer, err := sso.Settings.(*JWTConfig).Options()
+	issuer, err := sso.Settings.(*config.JWT).Options()
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +62,7 @@ func newOIDCLogin(c *Config, old *state) (*oidclogin.Client, error) {
 func (b *Bridge) serveLoginWays(w http.ResponseWriter, _ *http.Request) {
 	ways := make(map[string]string)
 	if st := b.state.Load(); st.oidc != nil {
-		if issuer, err := url.Parse(st.config.Auth[st.config.Admin.OIDC].Settings.(*JWTConfig).Issuer); err == nil {
+		if issuer, err := url.Parse(st.config.Auth[st.config.Admin.OIDC].Settings.(*config.JWT).Issuer); err == nil {
 			ways["oidc"] = issuer.Host
 		}
 	}

@@ -3,7 +3,7 @@ package bridge
 import (
 	"context"
 
-	"github.com/zwsbridge/zwsbridge/bridge/rights"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/rights"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"log/slog"
 
-	"github.com/zwsbridge/zwsbridge/bridge/backend"
-	"github.com/zwsbridge/zwsbridge/bridge/rights"
+	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/rights"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
-	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 // relays connects each channel of a route with `relay` to the backend, where the client
@@ -39,7 +39,7 @@ func (u *relays) attach(ctx context.Context, s *session, l *zws.Login, c *channe
 	if o.Address, o.Permit, err = u.allowed.reach(u.route.config.Connect[0].Endpoint, l); err != nil {
 		return nil, err
 	}
-	if plaintext := o.Mechanism == zap.PLAIN || o.Mechanism == zap.BEARER; plaintext && !u.route.config.InsecurePlaintext && !isLocalEndpoint(o.Address) {
+	if plaintext := o.Mechanism == zap.PLAIN || o.Mechanism == zap.BEARER; plaintext && !u.route.config.InsecurePlaintext && !config.LocalEndpoint(o.Address) {
 		return nil, &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused,
 			Reason: string(o.Mechanism) + " would go to the backend in the clear: log in there with CURVE"}
 	}
@@ -97,16 +97,10 @@ func (r relaySource) Next(b *zws.Batch) {
 // the route's socket can do, or none.
 func (r *rules) wholePrivileges(granted rights.Rights) (*privileges, error) {
 	receive, send := granted.Whole()
-	needsReceive, needsSend := relayNeeds(r.socket)
+	needsReceive, needsSend := rights.RelayNeeds(r.socket)
 	if needsReceive && !receive || needsSend && !send {
 		return nil, &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused,
 			Reason: "your rights here are not for all topics, and a relay cannot keep rights per topic"}
 	}
 	return newPrivileges(r, rights.Everything), nil
-}
-
-// relayNeeds tells for which directions a login on a relay needs rights: those in which
-// messages of a route with this socket are looked at elsewhere.
-func relayNeeds(socket zmtp.SocketType) (receive, send bool) {
-	return filtered(socket), socket != zmtp.SUB && socket != zmtp.PULL
 }

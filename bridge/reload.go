@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 )
@@ -17,7 +18,7 @@ import (
 // that is gone, or whose backends or domain are others now, or that does not take their
 // mechanism any more, end with 1001 and may come again, as do those on which somebody has a
 // say now who was not asked.
-func (b *Bridge) Reload(c *Config) error {
+func (b *Bridge) Reload(c *config.Config) error {
 	b.reloading.Lock()
 	defer b.reloading.Unlock()
 	if b.ctx.Err() != nil {
@@ -84,7 +85,7 @@ func (s *state) binds(endpoint string, kept map[string]*route) bool {
 
 // keeps returns the route of s at the same path if the new configuration leaves its
 // backends as they are; nil if it does not. s may be nil.
-func (s *state) keeps(c *Config, rc *RouteConfig) *route {
+func (s *state) keeps(c *config.Config, rc *config.Route) *route {
 	if s == nil {
 		return nil
 	}
@@ -96,7 +97,7 @@ func (s *state) keeps(c *Config, rc *RouteConfig) *route {
 }
 
 // behind is the part of a configuration on which a route's backends depend.
-func behind(c *Config, rc *RouteConfig) any {
+func behind(c *config.Config, rc *config.Route) any {
 	r := *rc
 	r.Allow, r.OnWide, r.Separator = nil, "", ""
 	r.Domain, r.ClientMechanisms = "", nil

@@ -4,9 +4,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -26,8 +29,7 @@ connect = ["tcp://127.0.0.1:1"]
 ready = "none"
 client_mechanisms = ["NULL"]
 `
-	dir := configDir(t)
-	b, err := New(mustLoad(t, dir, text), Options{Logger: slog.New(slog.DiscardHandler)})
+	b, err := New(parse(t, text), Options{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +40,7 @@ client_mechanisms = ["NULL"]
 			err = b.admit(route, from)
 		}
 		if err == nil {
-			err = b.Reload(mustLoad(t, dir, strings.Replace(text, "/d", "/e", 1)))
+			err = b.Reload(parse(t, strings.Replace(text, "/d", "/e", 1)))
 		}
 		if err != nil {
 			t.Error(err)
@@ -56,4 +58,18 @@ client_mechanisms = ["NULL"]
 	if got := zws.Cause(err); got.Code != zws.CodeGoingAway {
 		t.Errorf("%v, want 1001", err)
 	}
+}
+
+// parse loads a configuration from its text.
+func parse(t *testing.T, text string) *config.Config {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "bridge.toml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, faults := config.Load(file)
+	if err := faults.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return c
 }

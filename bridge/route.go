@@ -8,9 +8,10 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/zwsbridge/zwsbridge/bridge/backend"
-	"github.com/zwsbridge/zwsbridge/bridge/queue"
-	"github.com/zwsbridge/zwsbridge/bridge/rights"
+	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/rights"
 	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
@@ -20,7 +21,7 @@ import (
 // route is one [[route]], ready to serve. It lives as long as its backends: a reload that
 // leaves them as they are only replaces its rules.
 type route struct {
-	config   *RouteConfig // as the upstream was made with
+	config   *config.Route // as the upstream was made with
 	rules    atomic.Pointer[rules]
 	ids      routingIDs
 	upstream upstream
@@ -58,7 +59,7 @@ type upstream interface {
 
 // newRoute makes what a route needs before its first client comes: its rules, its keys,
 // and the sockets that its clients share. The caller closes its upstream.
-func (b *Bridge) newRoute(c *Config, rc *RouteConfig) (*route, error) {
+func (b *Bridge) newRoute(c *config.Config, rc *config.Route) (*route, error) {
 	r := &route{config: rc, metrics: b.metrics.route(rc.Path)}
 	rules, err := newRules(c, rc, zap.HandlerFunc(b.judge))
 	if err != nil {
@@ -70,13 +71,13 @@ func (b *Bridge) newRoute(c *Config, rc *RouteConfig) (*route, error) {
 }
 
 // newRules reads what may change without touching the backends.
-func newRules(c *Config, rc *RouteConfig, handler zap.Handler) (*rules, error) {
+func newRules(c *config.Config, rc *config.Route, handler zap.Handler) (*rules, error) {
 	r := &rules{
 		relay:    rc.Relay,
 		socket:   rc.Socket,
 		name:     strings.TrimPrefix(rc.Path, "/"),
 		limits:   routeLimits{topic: int(c.Server.MaxTopic), subscriptions: c.Server.MaxSubscriptions},
-		patterns: rights.Options{Separator: rc.Separator, Narrow: rc.OnWide == OnWideNarrow},
+		patterns: rights.Options{Separator: rc.Separator, Narrow: rc.OnWide == config.OnWideNarrow},
 		queue:    queue.Options{Messages: rc.HighWaterMark, Octets: int64(rc.HighWaterBytes), Notices: c.Server.MaxSubscriptions},
 	}
 	var err error
@@ -97,7 +98,7 @@ func newRules(c *Config, rc *RouteConfig, handler zap.Handler) (*rules, error) {
 }
 
 // sessionOptions are what package zws has to know of a route.
-func sessionOptions(c *Config, rc *RouteConfig, handler zap.Handler) (zws.Options, error) {
+func sessionOptions(c *config.Config, rc *config.Route, handler zap.Handler) (zws.Options, error) {
 	face, ok := facings[rc.Socket]
 	if !ok {
 		return zws.Options{}, fmt.Errorf("socket type %q is none of the eleven", rc.Socket)
@@ -151,7 +152,7 @@ func (r *route) open(ctx context.Context, s *session, l *zws.Login) (*channel, e
 		}
 	}
 	c := &channel{route: r}
-	if c.stamp, err = r.config.frameStamp(l); err != nil {
+	if c.stamp, err = frameStamp(r.config, l); err != nil {
 		return nil, err
 	}
 	c.privileges.Store(p)
@@ -175,11 +176,11 @@ func (r *route) open(ctx context.Context, s *session, l *zws.Login) (*channel, e
 // has tells whether endpoint is literally one of the route's.
 func (r *route) has(endpoint string) bool {
 	return slices.Contains(r.config.Bind, endpoint) ||
-		slices.ContainsFunc(r.config.Connect, func(e EndpointConfig) bool { return e.Endpoint == endpoint })
+		slices.ContainsFunc(r.config.Connect, func(e config.Endpoint) bool { return e.Endpoint == endpoint })
 }
 
 // curveIdentity is our own CURVE key pair; nil if there is none.
-func curveIdentity(c *Config) (*certs.Certificate, error) {
+func curveIdentity(c *config.Config) (*certs.Certificate, error) {
 	if c.Server.CurveCert == "" {
 		return nil, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -74,7 +75,7 @@ func (s *session) connect(ctx context.Context, l *zws.Login) error {
 // claim takes the client's routing id for this session where the route passes it on: two
 // backends' peers with one id would take each other's messages.
 func (s *session) claim(l *zws.Login) error {
-	if s.route.config.RoutingID != RoutingIDClient || len(l.RoutingID) == 0 {
+	if s.route.config.RoutingID != config.RoutingIDClient || len(l.RoutingID) == 0 {
 		return nil
 	}
 	if l.RoutingID[0] == 0 { // reserved: a ROUTER makes such ids for peers without one

@@ -5,7 +5,8 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/zwsbridge/zwsbridge/bridge/backend"
+	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 	"github.com/zwsbridge/zwsbridge/zws"
 )
 
@@ -82,7 +83,7 @@ func (u *shared) attach(ctx context.Context, s *session, _ *zws.Login, c *channe
 // waitReady waits for the route's `ready` rule: for the end of the attempts that are under
 // way, or where peers dial in, as long as a connect may take.
 func (u *shared) waitReady(ctx context.Context, live *liveSocket) error {
-	if u.route.config.Ready == ReadyNone {
+	if u.route.config.Ready == config.ReadyNone {
 		return nil
 	}
 	if len(u.route.config.Bind) > 0 {

@@ -25,20 +25,6 @@ var facings = map[zmtp.SocketType]facing{
 	zmtp.PAIR:   {[]zmtp.SocketType{zmtp.PAIR}, zmtp.PAIR, zmtp.PAIR},
 }
 
-// subscribes tells whether the clients of a route subscribe, and receive by topic.
-func subscribes(t zmtp.SocketType) bool { return t == zmtp.SUB || t == zmtp.XSUB }
-
-// filtered tells whether what comes from the backends of a socket is looked at before the
-// client gets it. What a DEALER, REQ or ROUTER receives are answers to what the client was
-// allowed to send, and what a PUB or XPUB receives are subscriptions.
-func filtered(t zmtp.SocketType) bool {
-	switch t {
-	case zmtp.SUB, zmtp.XSUB, zmtp.PULL, zmtp.PAIR, zmtp.REP:
-		return true
-	}
-	return false
-}
-
 // topic is the frame that rights look at: the first, and on REQ and REP routes the first
 // after the delimiter. A message that has no such frame has an empty topic.
 func topic(socket zmtp.SocketType, m zmtp.Message) []byte {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -15,8 +16,8 @@ import (
 // routing id is ours to choose.
 
 // frameStamp is the frame that goes with every message of a login; nil on routes without.
-func (r *RouteConfig) frameStamp(l *zws.Login) ([]byte, error) {
-	if r.Stamp != StampFrame {
+func frameStamp(r *config.Route, l *zws.Login) ([]byte, error) {
+	if r.Stamp != config.StampFrame {
 		return nil, nil
 	}
 	if l.User() == "" {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 )
@@ -48,7 +49,7 @@ func newAllowedEndpoints(list []string) allowedEndpoints {
 // permit is what the resolved address is to be asked about; nil if it may be any. A login
 // without a value for each placeholder, or with one that leads elsewhere, is refused.
 func (a allowedEndpoints) reach(endpoint string, l *zws.Login) (address string, permit func(netip.AddrPort) error, err error) {
-	if !hasPlaceholder(endpoint) {
+	if !config.HasPlaceholder(endpoint) {
 		return endpoint, nil, nil
 	}
 	if address, err = fill(endpoint, l); err != nil {

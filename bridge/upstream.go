@@ -7,7 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/zwsbridge/zwsbridge/bridge/backend"
+	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
@@ -18,7 +19,7 @@ import (
 const backendHeartbeat = 30 * time.Second
 
 // readies are the words of `ready`.
-var readies = map[string]backend.Ready{ReadyAny: backend.Any, ReadyAll: backend.All, ReadyNone: backend.None}
+var readies = map[string]backend.Ready{config.ReadyAny: backend.Any, config.ReadyAll: backend.All, config.ReadyNone: backend.None}
 
 // dedicated opens a socket of its own for each channel: needed where the client's own
 // credentials go through, and where answers must find their way back.
@@ -34,7 +35,7 @@ func (d *dedicated) attach(ctx context.Context, s *session, l *zws.Login, c *cha
 		if len(l.Connect) > 0 && !slices.Contains(l.Connect, e.Endpoint) {
 			continue // webtalk: the client chose among the route's endpoints
 		}
-		security, err := d.route.config.login(e, l)
+		security, err := login(d.route.config, e, l)
 		if err != nil {
 			return nil, err
 		}
@@ -62,9 +63,9 @@ func (d *dedicated) attach(ctx context.Context, s *session, l *zws.Login, c *cha
 // routingID is what the backend is to know the session by; empty if it is free to choose.
 func (d *dedicated) routingID(s *session, l *zws.Login) ([]byte, error) {
 	switch {
-	case d.route.config.Stamp == StampRoutingID:
+	case d.route.config.Stamp == config.StampRoutingID:
 		return routingIDStamp(l, s.number)
-	case d.route.config.RoutingID == RoutingIDClient:
+	case d.route.config.RoutingID == config.RoutingIDClient:
 		return l.RoutingID, nil
 	}
 	return nil, nil
@@ -83,7 +84,7 @@ func (r *route) dialOptions(o backend.Options) backend.DialOptions {
 }
 
 // listen opens the socket of a route with `bind`.
-func (b *Bridge) listen(c *Config, r *route, o backend.Options, log *slog.Logger) (*backend.Shared, error) {
+func (b *Bridge) listen(c *config.Config, r *route, o backend.Options, log *slog.Logger) (*backend.Shared, error) {
 	lo := backend.ListenOptions{
 		Options:          o,
 		Addresses:        r.config.Bind,
@@ -105,7 +106,7 @@ func (b *Bridge) listen(c *Config, r *route, o backend.Options, log *slog.Logger
 }
 
 // newUpstream chooses how the route's channels are served.
-func (b *Bridge) newUpstream(c *Config, r *route) (upstream, error) {
+func (b *Bridge) newUpstream(c *config.Config, r *route) (upstream, error) {
 	log := b.log.With(slog.String("route", r.config.Path))
 	o := backend.Options{
 		SocketType:     r.config.Socket,
@@ -130,7 +131,7 @@ func (b *Bridge) newUpstream(c *Config, r *route) (upstream, error) {
 		return &dedicated{route: r, options: o, allowed: newAllowedEndpoints(r.config.EndpointsAllowed)}, nil
 	}
 	return newShared(r, open, func(socket *backend.Shared, lost func(error)) (layer, error) {
-		if subscribes(r.config.Socket) {
+		if r.config.Socket.Subscribes() {
 			return newHub(r, socket, lost)
 		}
 		return envelopes{socket}, nil
@@ -142,7 +143,7 @@ func (b *Bridge) newUpstream(c *Config, r *route) (upstream, error) {
 func (r *route) dialShared(o backend.Options, lost func(error)) (*backend.Shared, error) {
 	do := r.dialOptions(o)
 	for _, e := range r.config.Connect {
-		security, err := r.config.login(e, nil)
+		security, err := login(r.config, e, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zap/curvekeys"
@@ -18,7 +19,7 @@ type zapServer struct {
 }
 
 // listenZAP opens the endpoints of zap.listen that old does not have open already.
-func (b *Bridge) listenZAP(c *Config, old *state) (map[string]*zapServer, error) {
+func (b *Bridge) listenZAP(c *config.Config, old *state) (map[string]*zapServer, error) {
 	servers := make(map[string]*zapServer)
 	for _, endpoint := range c.Zap.Listen {
 		if old != nil && old.zapServers[endpoint] != nil {
@@ -37,7 +38,7 @@ func (b *Bridge) listenZAP(c *Config, old *state) (map[string]*zapServer, error)
 	return servers, nil
 }
 
-func (b *Bridge) newZAPServer(c *Config, endpoint string) (_ *zapServer, err error) {
+func (b *Bridge) newZAPServer(c *config.Config, endpoint string) (_ *zapServer, err error) {
 	s := new(zapServer)
 	o := remote.ServerOptions{Endpoint: endpoint, Handler: zap.HandlerFunc(b.answer), Logger: b.log}
 	if c.Zap.Clients != "" {

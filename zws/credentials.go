@@ -9,11 +9,8 @@ import (
 	"strings"
 
 	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
-
-// maxPlain is how long a user name and a password may be, as in 24/ZMTP-PLAIN: a login by
-// HTTP is to be one that a backend can be given.
-const maxPlain = 255
 
 // tokenCookie and tokenParameter carry a BEARER token.
 const (
@@ -98,7 +95,7 @@ func authorization(r *http.Request, basic bool) ([]credentials, error) {
 			return nil, badCredentials("Authorization is neither Basic nor Bearer")
 		case basic:
 			user, password, ok := (&http.Request{Header: http.Header{"Authorization": {value}}}).BasicAuth()
-			if !ok || len(user) > maxPlain || len(password) > maxPlain {
+			if !ok || len(user) > zmtp.MaxPlain || len(password) > zmtp.MaxPlain {
 				return nil, badCredentials("Authorization: Basic is malformed, or longer than 255 octets")
 			}
 			found = append(found, credentials{zap.PLAIN, [][]byte{[]byte(user), []byte(password)}})

@@ -112,7 +112,7 @@ func FuzzQuery(f *testing.F) {
 				len(l.Bind) > maxQueryValues || len(l.Subscribe) > maxQueryValues {
 				t.Errorf("%q makes %+v", raw, l)
 			}
-			if len(l.Subscribe) > 0 && !subscribes(l.SocketType) {
+			if len(l.Subscribe) > 0 && !l.SocketType.Subscribes() {
 				t.Errorf("%q lets %s subscribe", raw, l.SocketType)
 			}
 		}

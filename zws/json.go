@@ -213,7 +213,7 @@ func (c *Channel) readObject() (zmtp.Message, error) {
 	case opSend:
 		return r.frames, s.tooLarge(int64(r.frames.Size()), len(r.frames))
 	case opSubscribe, opUnsubscribe:
-		if t := s.Login().SocketType; !subscribes(t) {
+		if t := s.Login().SocketType; !t.Subscribes() {
 			return nil, &CloseError{Code: CodeProtocol, Reason: "no subscriptions here: on this route you are a " + string(t)}
 		}
 		if r.op == opSubscribe {

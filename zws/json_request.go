@@ -114,8 +114,8 @@ func (r *jsonRequest) check() error {
 	switch {
 	case r.op == opSend && len(r.frames) == 0:
 		return errors.New("a message has at least one frame")
-	case len(r.user) > maxPlain, len(r.password) > maxPlain:
-		return badCredentials(fmt.Sprintf("user name or password longer than %d octets", maxPlain))
+	case len(r.user) > zmtp.MaxPlain, len(r.password) > zmtp.MaxPlain:
+		return badCredentials(fmt.Sprintf("user name or password longer than %d octets", zmtp.MaxPlain))
 	}
 	return nil
 }

@@ -70,8 +70,8 @@ func muxCredentials(s zmtp.ClientSecurity) (credentials, error) {
 	case nil, zmtp.Null:
 		return credentials{mechanism: zap.NULL}, nil
 	case zmtp.Plain:
-		if len(s.User) > maxPlain || len(s.Password) > maxPlain {
-			return credentials{}, fmt.Errorf("zws: user name or password longer than %d octets", maxPlain)
+		if len(s.User) > zmtp.MaxPlain || len(s.Password) > zmtp.MaxPlain {
+			return credentials{}, fmt.Errorf("zws: user name or password longer than %d octets", zmtp.MaxPlain)
 		}
 		return credentials{zap.PLAIN, [][]byte{[]byte(s.User), []byte(s.Password)}}, nil
 	case zmtp.Bearer:

@@ -211,7 +211,7 @@ func (m *mux) refusal(f *muxFrame) *CloseError {
 		return &CloseError{Code: CodeTooMany, Reason: fmt.Sprintf("more than %d channels on a connection", m.options.MaxChannels)}
 	case t != "" && !t.Valid():
 		return Cause(notTaken(fmt.Sprintf("%.16q is no socket type", t)))
-	case len(f.open.Subscribe) > 0 && t != "" && !subscribes(t):
+	case len(f.open.Subscribe) > 0 && t != "" && !t.Subscribes():
 		return Cause(notTaken("only SUB and XSUB have subscriptions"))
 	}
 	return nil

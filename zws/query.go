@@ -58,7 +58,7 @@ func webtalkQuery(q url.Values, l *Login) error {
 		return notTaken(fmt.Sprintf("identity= wants one value of at most %d octets", MaxRoutingID))
 	case len(q["subscribe"]) > maxQueryValues:
 		return notTaken(fmt.Sprintf("the URL names more than %d topics", maxQueryValues))
-	case q.Has("subscribe") && !subscribes(l.SocketType):
+	case q.Has("subscribe") && !l.SocketType.Subscribes():
 		return notTaken(fmt.Sprintf("subscribe= is for SUB and XSUB, not for %s", l.SocketType))
 	}
 	l.RoutingID = []byte(q.Get("identity"))
@@ -71,12 +71,10 @@ func webtalkQuery(q url.Values, l *Login) error {
 // webtalkSubscription gives the ASCII form of a subscription, '1' or '0' and the topic,
 // the octets that it has elsewhere.
 func webtalkSubscription(l *Login, m zmtp.Message) {
-	if subscribes(l.SocketType) && len(m[0]) > 0 && (m[0][0] == '0' || m[0][0] == '1') {
+	if l.SocketType.Subscribes() && len(m[0]) > 0 && (m[0][0] == '0' || m[0][0] == '1') {
 		m[0][0] -= '0'
 	}
 }
-
-func subscribes(t zmtp.SocketType) bool { return t == zmtp.SUB || t == zmtp.XSUB }
 
 func notTaken(reason string) error {
 	return &CloseError{Code: CodeNotTaken, Status: zap.Refused, Reason: reason}

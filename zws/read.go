@@ -120,7 +120,7 @@ func (s *Session) command(body []byte) (zmtp.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	may := subscribes(s.Login().SocketType)
+	may := s.Login().SocketType.Subscribes()
 	switch {
 	case c.Name == "SUBSCRIBE" && may:
 		return subscription(1, c.Data), nil

@@ -9,8 +9,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/zwsbridge/zwsbridge/bridge/fanout"
-	"github.com/zwsbridge/zwsbridge/bridge/queue"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/fanout"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 

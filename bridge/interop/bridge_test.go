@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/zwsbridge/zwsbridge/bridge"
+	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/zap/htpasswd"
 	"github.com/zwsbridge/zwsbridge/zws"
@@ -138,10 +139,10 @@ func route(socket, endpoint string, more ...string) string {
 const anyLogin = `client_mechanisms = ["NULL", "PLAIN", "BEARER", "CURVE"]`
 
 // load reads a configuration.
-func (h *home) load(text string) *bridge.Config {
+func (h *home) load(text string) *config.Config {
 	h.t.Helper()
 	h.write("bridge.toml", text)
-	c, faults := bridge.Load(h.path("bridge.toml"))
+	c, faults := config.Load(h.path("bridge.toml"))
 	if err := faults.Err(); err != nil {
 		h.t.Fatal(err)
 	}

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/zwsbridge/zwsbridge/bridge"
+	"github.com/zwsbridge/zwsbridge/bridge/config"
 )
 
 // defaultConfig is where commands look for the configuration when they are not told.
@@ -21,7 +21,7 @@ FILE:LINE: key: what is wrong and what is allowed (exit code 2). Warnings tell o
 what is legal but open.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, faults := bridge.Load(file)
+			_, faults := config.Load(file)
 			for _, f := range faults {
 				fmt.Fprintln(cmd.OutOrStdout(), f)
 			}

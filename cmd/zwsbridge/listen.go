@@ -11,13 +11,13 @@ import (
 	"github.com/pires/go-proxyproto"
 	"golang.org/x/crypto/acme"
 
-	"github.com/zwsbridge/zwsbridge/bridge"
+	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/certs"
 )
 
 // listen opens the listener that clients reach: TCP, behind it the PROXY protocol and TLS
 // where the configuration has them. The caller closes the listener, then the closer.
-func listen(c *bridge.Config, log *slog.Logger) (net.Listener, io.Closer, error) {
+func listen(c *config.Config, log *slog.Logger) (net.Listener, io.Closer, error) {
 	config, closer, err := tlsConfig(c, log)
 	if err != nil {
 		return nil, nil, err
@@ -38,7 +38,7 @@ func listen(c *bridge.Config, log *slog.Logger) (net.Listener, io.Closer, error)
 
 // proxyListener takes connections from the trusted proxies only, and only with a PROXY
 // header.
-func proxyListener(l net.Listener, c *bridge.Config) net.Listener {
+func proxyListener(l net.Listener, c *config.Config) net.Listener {
 	return &proxyproto.Listener{
 		Listener:          l,
 		ReadHeaderTimeout: c.Server.HandshakeTimeout,
@@ -56,35 +56,35 @@ func proxyListener(l net.Listener, c *bridge.Config) net.Listener {
 }
 
 // tlsConfig is nil without TLS. The closer ends the watching of files.
-func tlsConfig(c *bridge.Config, log *slog.Logger) (config *tls.Config, closer io.Closer, err error) {
+func tlsConfig(c *config.Config, log *slog.Logger) (tc *tls.Config, closer io.Closer, err error) {
 	closer = io.NopCloser(nil)
 	switch c.Server.TLS {
-	case bridge.TLSOff:
+	case config.TLSOff:
 		return nil, closer, nil
-	case bridge.TLSFiles:
+	case config.TLSFiles:
 		var files *certs.FileCertificate
 		files, err = certs.Files(certs.FilesOptions{Cert: string(c.Server.Cert), Key: string(c.Server.Key), Log: log})
 		if err == nil {
-			config, closer = files.Config(), files
+			tc, closer = files.Config(), files
 		}
-	case bridge.TLSACME:
+	case config.TLSACME:
 		o := certs.ACMEOptions{Hosts: c.Server.Hosts, Cache: string(c.Server.ACMECache)}
 		if c.Server.ACMEURL != "" {
 			o.Client = &acme.Client{DirectoryURL: c.Server.ACMEURL}
 		}
-		config, err = certs.ACME(o)
-	case bridge.TLSSelfSigned:
-		config, err = certs.SelfSigned(certs.SelfSignedOptions{Dir: c.SelfSignedDir(), Hosts: c.Server.Hosts})
+		tc, err = certs.ACME(o)
+	case config.TLSSelfSigned:
+		tc, err = certs.SelfSigned(certs.SelfSignedOptions{Dir: c.SelfSignedDir(), Hosts: c.Server.Hosts})
 	default:
 		err = fmt.Errorf("server.tls: %q is not known", c.Server.TLS)
 	}
 	if err == nil && c.Server.ClientCA != "" {
-		config.ClientAuth = tls.VerifyClientCertIfGiven
-		config.ClientCAs, err = certs.Roots(string(c.Server.ClientCA))
+		tc.ClientAuth = tls.VerifyClientCertIfGiven
+		tc.ClientCAs, err = certs.Roots(string(c.Server.ClientCA))
 	}
 	if err != nil {
 		closer.Close()
 		return nil, nil, err
 	}
-	return config, closer, nil
+	return tc, closer, nil
 }

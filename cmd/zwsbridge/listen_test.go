@@ -14,7 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/zwsbridge/zwsbridge/bridge"
+	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/certs"
 )
 
@@ -28,7 +28,7 @@ var address = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 })
 
 // serveConfig serves address at the listener that c asks for.
-func serveConfig(t *testing.T, c *bridge.Config) net.Addr {
+func serveConfig(t *testing.T, c *config.Config) net.Addr {
 	t.Helper()
 	c.Server.Listen = "127.0.0.1:0"
 	c.Server.HandshakeTimeout = 10 * time.Second
@@ -85,8 +85,8 @@ func TestProxyProtocol(t *testing.T) {
 		{"somebody else without the header", "10.0.0.0/8", "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := new(bridge.Config)
-			c.Server.TLS = bridge.TLSOff
+			c := new(config.Config)
+			c.Server.TLS = config.TLSOff
 			c.Server.ProxyProtocol = true
 			c.Server.TrustedProxies = []netip.Prefix{netip.MustParsePrefix(tt.trusted)}
 			conn, err := net.Dial("tcp", serveConfig(t, c).String())
@@ -106,8 +106,8 @@ func TestProxyProtocol(t *testing.T) {
 
 // A connection that is refused must not stop the listener.
 func TestProxyProtocolGoesOn(t *testing.T) {
-	c := new(bridge.Config)
-	c.Server.TLS = bridge.TLSOff
+	c := new(config.Config)
+	c.Server.TLS = config.TLSOff
 	c.Server.ProxyProtocol = true
 	c.Server.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}
 	addr := serveConfig(t, c).String()
@@ -140,10 +140,10 @@ func TestClientCertificate(t *testing.T) {
 	if err := os.WriteFile(ca, authority, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	c := new(bridge.Config)
-	c.Server.TLS = bridge.TLSSelfSigned
-	c.Server.Key = bridge.Path(filepath.Join(dir, "portal.key"))
-	c.Server.ClientCA = bridge.Path(ca)
+	c := new(config.Config)
+	c.Server.TLS = config.TLSSelfSigned
+	c.Server.Key = config.Path(filepath.Join(dir, "portal.key"))
+	c.Server.ClientCA = config.Path(ca)
 	addr := serveConfig(t, c)
 
 	stranger, err := certs.LoadPair(filepath.Join(dir, "stranger", certs.SelfSignedCert), filepath.Join(dir, "stranger", certs.SelfSignedKey))
@@ -180,18 +180,18 @@ func TestClientCertificate(t *testing.T) {
 }
 
 func TestListenFaults(t *testing.T) {
-	for name, change := range map[string]func(*bridge.Config){
-		"no files": func(c *bridge.Config) {
-			c.Server.TLS, c.Server.Cert, c.Server.Key = bridge.TLSFiles, "none.crt", "none.key"
+	for name, change := range map[string]func(*config.Config){
+		"no files": func(c *config.Config) {
+			c.Server.TLS, c.Server.Cert, c.Server.Key = config.TLSFiles, "none.crt", "none.key"
 		},
-		"no hosts":      func(c *bridge.Config) { c.Server.TLS = bridge.TLSACME },
-		"unknown kind":  func(c *bridge.Config) { c.Server.TLS = "magic" },
-		"no CA":         func(c *bridge.Config) { c.Server.ClientCA = "none.pem" },
-		"address taken": func(c *bridge.Config) { c.Server.Listen = "192.0.2.1:1" },
+		"no hosts":      func(c *config.Config) { c.Server.TLS = config.TLSACME },
+		"unknown kind":  func(c *config.Config) { c.Server.TLS = "magic" },
+		"no CA":         func(c *config.Config) { c.Server.ClientCA = "none.pem" },
+		"address taken": func(c *config.Config) { c.Server.Listen = "192.0.2.1:1" },
 	} {
-		c := new(bridge.Config)
-		c.Server.TLS = bridge.TLSSelfSigned
-		c.Server.Key = bridge.Path(filepath.Join(t.TempDir(), "portal.key"))
+		c := new(config.Config)
+		c.Server.TLS = config.TLSSelfSigned
+		c.Server.Key = config.Path(filepath.Join(t.TempDir(), "portal.key"))
 		c.Server.Listen = "127.0.0.1:0"
 		change(c)
 		if l, _, err := listen(c, slog.New(slog.DiscardHandler)); err == nil {
@@ -222,7 +222,7 @@ func TestIdle(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := &bridge.Config{}
+				c := &config.Config{}
 				c.Server.HandshakeTimeout, c.Server.MaxHandshake = 10*time.Second, 16<<10
 				server, listener := httpServer(c, address, slog.New(slog.DiscardHandler)), make(pipes)
 				go server.Serve(listener)

@@ -16,7 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/zwsbridge/zwsbridge/bridge"
+	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -123,7 +123,7 @@ func exitCode(err error) int {
 	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage
 	}
-	if _, ok := errors.AsType[*bridge.ConfigError](err); ok {
+	if _, ok := errors.AsType[*config.Error](err); ok {
 		return exitUsage
 	}
 	if _, ok := errors.AsType[*zmtp.RefusedError](err); ok {

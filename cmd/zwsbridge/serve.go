@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/zwsbridge/zwsbridge/bridge"
+	"github.com/zwsbridge/zwsbridge/bridge/config"
 )
 
 func newServe() *cobra.Command {
@@ -58,8 +59,8 @@ func serve(ctx context.Context, file string, log *slog.Logger) error {
 }
 
 // load reads a configuration and logs what is open in it.
-func load(file string, log *slog.Logger) (*bridge.Config, error) {
-	c, faults := bridge.Load(file)
+func load(file string, log *slog.Logger) (*config.Config, error) {
+	c, faults := config.Load(file)
 	for _, warning := range faults.Warnings() {
 		log.Warn(warning.String())
 	}
@@ -68,8 +69,8 @@ func load(file string, log *slog.Logger) (*bridge.Config, error) {
 
 // server is the bridge with its listeners.
 type server struct {
-	started  *bridge.Config // what the listener was made of
-	config   *bridge.Config // in force; changed by run
+	started  *config.Config // what the listener was made of
+	config   *config.Config // in force; changed by run
 	log      *slog.Logger
 	bridge   *bridge.Bridge
 	listener net.Listener
@@ -82,7 +83,7 @@ type server struct {
 }
 
 // newServer opens the listener and makes the bridge. The caller calls run.
-func newServer(c *bridge.Config, log *slog.Logger) (*server, error) {
+func newServer(c *config.Config, log *slog.Logger) (*server, error) {
 	listener, certs, err := listen(c, log)
 	if err != nil {
 		return nil, err
@@ -115,7 +116,7 @@ func (s *server) closeAdmin() error {
 // server.max_connections does not count it until it is a WebSocket.
 const idleTimeout = time.Minute
 
-func httpServer(c *bridge.Config, h http.Handler, log *slog.Logger) *http.Server {
+func httpServer(c *config.Config, h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: h,
 		// Of the TLS handshake, and of a request with its body; a WebSocket has its own.
@@ -178,10 +179,10 @@ func (s *server) reload() {
 		return
 	}
 	var changed, waiting []string
-	for _, change := range bridge.Changes(s.config, c) {
+	for _, change := range config.Changes(s.config, c) {
 		changed = append(changed, change.Key)
 	}
-	for _, change := range bridge.Changes(s.started, c) {
+	for _, change := range config.Changes(s.started, c) {
 		if change.Restart {
 			waiting = append(waiting, change.Key)
 		}

@@ -18,8 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/zwsbridge/zwsbridge/bridge"
-	"github.com/zwsbridge/zwsbridge/bridge/rights"
+	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zap/jwt"
 )
@@ -129,7 +128,7 @@ func (m *mint) fill() error {
 	if err != nil {
 		return err
 	}
-	s, ok := c.Auth[m.auth].Settings.(*bridge.JWTConfig)
+	s, ok := c.Auth[m.auth].Settings.(*config.JWT)
 	if !ok {
 		return usagef("--auth %q: there is no [auth.%s] with type = \"jwt\" in %s", m.auth, m.auth, m.config)
 	}
@@ -204,8 +203,8 @@ FILE or of standard input. Exit code 3 if no authenticator takes it.`,
 }
 
 // loadConfig reads a configuration whose faults, if any, are all told.
-func loadConfig(file string) (*bridge.Config, error) {
-	c, faults := bridge.Load(file)
+func loadConfig(file string) (*config.Config, error) {
+	c, faults := config.Load(file)
 	return c, faults.Err()
 }
 
@@ -226,7 +225,7 @@ func givenToken(ctx context.Context, stdin io.Reader, args []string) (string, er
 
 // tokenAuths names the authenticators of tokens: those of the chain in its order, then the
 // others.
-func tokenAuths(c *bridge.Config) []string {
+func tokenAuths(c *config.Config) []string {
 	var names []string
 	for _, e := range c.Zap.Chain {
 		names = append(names, e.Authn)
@@ -234,7 +233,7 @@ func tokenAuths(c *bridge.Config) []string {
 	names = append(names, slices.Sorted(maps.Keys(c.Auth))...)
 	var jwts []string
 	for _, name := range names {
-		if _, ok := c.Auth[name].Settings.(*bridge.JWTConfig); ok && !slices.Contains(jwts, name) {
+		if _, ok := c.Auth[name].Settings.(*config.JWT); ok && !slices.Contains(jwts, name) {
 			jwts = append(jwts, name)
 		}
 	}
@@ -242,12 +241,12 @@ func tokenAuths(c *bridge.Config) []string {
 }
 
 // checkToken asks the authenticators one after another, as the chain does.
-func checkToken(ctx context.Context, out io.Writer, c *bridge.Config, names []string, token string) error {
+func checkToken(ctx context.Context, out io.Writer, c *config.Config, names []string, token string) error {
 	if len(names) == 0 {
 		return usagef("there is no [auth.NAME] with type = \"jwt\"")
 	}
 	for _, name := range names {
-		s, ok := c.Auth[name].Settings.(*bridge.JWTConfig)
+		s, ok := c.Auth[name].Settings.(*config.JWT)
 		if !ok {
 			return usagef("there is no [auth.%s] with type = \"jwt\"", name)
 		}
@@ -264,14 +263,14 @@ func checkToken(ctx context.Context, out io.Writer, c *bridge.Config, names []st
 		}
 		user := c.Auth[name].UserPrefix + reply.UserID
 		fmt.Fprintf(out, "  => accepted: user %q\n", user)
-		return explainRoutes(ctx, out, c, user, reply)
+		return config.ExplainRights(ctx, out, c, user, reply)
 	}
 	fmt.Fprintln(out, "=> refused: no authenticator of tokens takes it")
 	return silent{exitRefused}
 }
 
 // explain prints how one authenticator judges.
-func explain(ctx context.Context, out io.Writer, name string, s *bridge.JWTConfig, token string) (*zap.Reply, error) {
+func explain(ctx context.Context, out io.Writer, name string, s *config.JWT, token string) (*zap.Reply, error) {
 	o, err := s.Options()
 	if err != nil {
 		return nil, err
@@ -291,77 +290,4 @@ func explain(ctx context.Context, out io.Writer, name string, s *bridge.JWTConfi
 		fmt.Fprintf(out, "%s%s: %s\n", mark, n.Subject, n.Text)
 	}
 	return reply, errors.Join(err, a.Close())
-}
-
-// explainRoutes prints what a login may do where.
-func explainRoutes(ctx context.Context, out io.Writer, c *bridge.Config, user string, reply *zap.Reply) error {
-	for i := range c.Routes {
-		r := &c.Routes[i]
-		fmt.Fprintf(out, "%s (%s, domain %q)\n", r.Path, r.Socket, r.Domain)
-		for _, source := range reply.Rights {
-			access, err := source.On(ctx, r.Domain, strings.TrimPrefix(r.Path, "/"))
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(out, "  token: %s\n", describe(access))
-		}
-		if r.Allow == nil {
-			fmt.Fprintln(out, "  allow: everything")
-		}
-		who := rights.Subject{User: user, Claims: reply.Claims, Meta: reply.Metadata}
-		for n, rule := range r.Allow {
-			if rule.User != "*" && rule.User != user {
-				fmt.Fprintf(out, "- allow[%d]: is for user %q\n", n, rule.User)
-				continue
-			}
-			explainPatterns(out, fmt.Sprintf("allow[%d].subscribe", n), rule.Subscribe, r.Separator, who)
-			explainPatterns(out, fmt.Sprintf("allow[%d].send", n), rule.Send, r.Separator, who)
-		}
-	}
-	return nil
-}
-
-// explainPatterns prints what the patterns of a rule come to for a login.
-func explainPatterns(out io.Writer, key string, texts []string, separator string, who rights.Subject) {
-	for _, text := range texts {
-		p, err := rights.Parse(text, separator)
-		if err != nil { // the configuration has been checked
-			continue
-		}
-		filled := p.Fill(who)
-		switch {
-		case filled == nil:
-			fmt.Fprintf(out, "- %s %q: nothing, for want of a value that may stand there\n", key, text)
-		case slices.Equal(filled, []string{text}):
-			fmt.Fprintf(out, "  %s %q\n", key, text)
-		default:
-			fmt.Fprintf(out, "  %s %q: %q\n", key, text, filled)
-		}
-	}
-}
-
-// describe puts an access into words.
-func describe(a zap.Access) string {
-	var words []string
-	if a.Read {
-		words = append(words, "read "+topics(a.Receive))
-	}
-	if a.Write {
-		words = append(words, "write "+topics(a.Send))
-	}
-	if words == nil {
-		return "nothing"
-	}
-	return strings.Join(words, ", ")
-}
-
-func topics(globs []zap.Glob) string {
-	if len(globs) == 0 {
-		return "no topic"
-	}
-	var list []string
-	for _, g := range globs {
-		list = append(list, fmt.Sprintf("%q", strings.Join(g, "*")))
-	}
-	return strings.Join(list, " ")
 }

@@ -16,10 +16,11 @@ import (
 	"github.com/go-zeromq/zmq4"
 
 	"github.com/zwsbridge/zwsbridge/bridge"
+	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/zap/htpasswd"
 )
 
-const config = `
+const settings = `
 [server]
 tls = "off"        # the page and the bridge are on this machine
 static = "page"
@@ -96,10 +97,10 @@ func newBridge(dir string, house net.Addr) (*bridge.Bridge, error) {
 		return nil, err
 	}
 	file := filepath.Join(dir, "bridge.toml")
-	if err := os.WriteFile(file, fmt.Appendf(nil, config, users, house), 0o600); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, settings, users, house), 0o600); err != nil {
 		return nil, err
 	}
-	c, faults := bridge.Load(file)
+	c, faults := config.Load(file)
 	if err := faults.Err(); err != nil {
 		return nil, err
 	}

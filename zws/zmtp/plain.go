@@ -18,8 +18,9 @@ import (
 //	initiate = command-size %d8 "INITIATE" metadata
 //	ready    = command-size %d5 "READY" metadata
 
-// maxPlain is how long a user name and a password may be: their size is one octet.
-const maxPlain = 255
+// MaxPlain is the longest user name and password in bytes: 24/ZMTP-PLAIN sends their size in
+// one byte.
+const MaxPlain = 255
 
 // Name is PLAIN.
 func (Plain) Name() zap.Mechanism { return zap.PLAIN }
@@ -27,11 +28,11 @@ func (Plain) Name() zap.Mechanism { return zap.PLAIN }
 // NewClient makes the client side of PLAIN. It fails on a user name or a password of more
 // than 255 octets, and on metadata that cannot be written.
 func (p Plain) NewClient(local zap.Metadata) (Mechanism, error) {
-	if len(p.User) > maxPlain {
-		return nil, fmt.Errorf("zmtp: PLAIN user name of %d octets, allowed are %d", len(p.User), maxPlain)
+	if len(p.User) > MaxPlain {
+		return nil, fmt.Errorf("zmtp: PLAIN user name of %d octets, allowed are %d", len(p.User), MaxPlain)
 	}
-	if len(p.Password) > maxPlain {
-		return nil, fmt.Errorf("zmtp: PLAIN password of %d octets, allowed are %d", len(p.Password), maxPlain)
+	if len(p.Password) > MaxPlain {
+		return nil, fmt.Errorf("zmtp: PLAIN password of %d octets, allowed are %d", len(p.Password), MaxPlain)
 	}
 	return newPlainClient(zap.PLAIN, appendPlain(nil, p.User, p.Password), local)
 }
@@ -131,7 +132,7 @@ func (s *plainServer) receiveInitiate(ctx context.Context, in *Command) (*Comman
 	return s.ready(), nil
 }
 
-// appendPlain appends the data of a PLAIN HELLO; both are of at most maxPlain octets.
+// appendPlain appends the data of a PLAIN HELLO; both are of at most MaxPlain octets.
 func appendPlain(dst []byte, user, password string) []byte {
 	dst = append(dst, byte(len(user)))
 	dst = append(dst, user...)

@@ -45,3 +45,7 @@ func (t SocketType) Accepts(peer SocketType) bool {
 	}
 	return false
 }
+
+// Subscribes reports whether sockets of type t send subscriptions and receive by topic
+// (29/PUBSUB).
+func (t SocketType) Subscribes() bool { return t == SUB || t == XSUB }

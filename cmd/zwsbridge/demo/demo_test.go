@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
-	"github.com/zwsbridge/zwsbridge/bridge"
+	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -220,7 +220,7 @@ func TestConfig(t *testing.T) {
 	if err := home.WriteConfig("127.0.0.1:0", houses); err != nil {
 		t.Fatal(err)
 	}
-	c, faults := bridge.Load(home.Config())
+	c, faults := config.Load(home.Config())
 	for _, f := range faults {
 		t.Error(f)
 	}

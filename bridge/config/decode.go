@@ -1,0 +1,256 @@
+package config
+
+import (
+	"encoding"
+	"fmt"
+	"maps"
+	"net/netip"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// decoder puts what the TOML library has parsed into the types of [Config]. The library's
+// own decoder stops at the first value of a wrong type and names an unknown key without
+// the index of its table; a file is checked in one go here, every fault with its place.
+type decoder struct {
+	*reporter
+	dir    string // what relative paths are relative to
+	getenv func(name string) (string, bool)
+	given  map[string]bool // the keys that stand in the file
+}
+
+// value puts src, the value of key, into dst.
+func (d *decoder) value(key string, dst reflect.Value, src any) {
+	d.given[key] = true
+	taken := false
+	switch src := src.(type) {
+	case string:
+		taken = d.text(key, dst, d.expand(key, src))
+	case bool:
+		if taken = dst.Kind() == reflect.Bool; taken {
+			dst.SetBool(src)
+		}
+	case int64:
+		taken = number(dst, src)
+	default:
+		taken = d.composite(key, dst, src)
+	}
+	if !taken {
+		d.fault(key, "is %s: want %s", describeValue(src), describeType(dst.Type()))
+	}
+}
+
+// text puts a string into dst, and tells whether dst is of a type that a string may stand
+// for.
+func (d *decoder) text(key string, dst reflect.Value, text string) bool {
+	switch v := dst.Addr().Interface().(type) {
+	case *time.Duration:
+		parseInto(d, key, v, text, parseDuration)
+	case *netip.Prefix:
+		parseInto(d, key, v, text, parseNetwork)
+	case *Path:
+		*v = d.path(text)
+	case *Paths:
+		*v = Paths{d.path(text)}
+	case *Words:
+		*v = strings.Fields(text)
+	case *Endpoint:
+		v.Endpoint = text
+	case encoding.TextUnmarshaler:
+		if err := v.UnmarshalText([]byte(text)); err != nil {
+			d.fault(key, "%v", err)
+		}
+	default:
+		if dst.Kind() != reflect.String {
+			return false
+		}
+		dst.SetString(text)
+	}
+	return true
+}
+
+// number puts a whole number into dst, if it is one or a size.
+func number(dst reflect.Value, n int64) bool {
+	if size, ok := dst.Addr().Interface().(*Size); ok && n >= 0 {
+		*size = Size(n)
+		return true
+	}
+	if dst.Kind() != reflect.Int {
+		return false
+	}
+	dst.SetInt(n)
+	return true
+}
+
+// composite puts an array or a table into a slice, map, struct or pointer.
+func (d *decoder) composite(key string, dst reflect.Value, src any) bool {
+	if table, ok := src.(map[string]any); ok {
+		if a, ok := dst.Addr().Interface().(*Auth); ok {
+			d.auth(key, a, table)
+			return true
+		}
+	}
+	if tables, ok := src.([]map[string]any); ok {
+		entries := make([]any, len(tables))
+		for i, t := range tables {
+			entries[i] = t
+		}
+		src = entries
+	}
+	switch src := src.(type) {
+	case []any:
+		if dst.Kind() != reflect.Slice {
+			return false
+		}
+		// Not nil even if empty: an empty list is something else than none.
+		dst.Set(reflect.MakeSlice(dst.Type(), len(src), len(src)))
+		for i, v := range src {
+			setDefaults(dst.Index(i))
+			d.value(fmt.Sprintf("%s[%d]", key, i), dst.Index(i), v)
+		}
+		return true
+	case map[string]any:
+		switch dst.Kind() {
+		case reflect.Struct:
+			d.table(key, fields(dst), src)
+			return true
+		case reflect.Map:
+			dst.Set(reflect.MakeMap(dst.Type()))
+			for _, name := range slices.Sorted(maps.Keys(src)) {
+				v := reflect.New(dst.Type().Elem()).Elem()
+				d.value(joinKey(key, name), v, src[name])
+				dst.SetMapIndex(reflect.ValueOf(name), v)
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// table puts the keys of a table into fields, and reports those that are not there.
+func (d *decoder) table(key string, fields map[string]reflect.Value, src map[string]any) {
+	for _, name := range slices.Sorted(maps.Keys(src)) {
+		f, ok := fields[name]
+		if !ok {
+			d.fault(joinKey(key, name), "unknown key: allowed here are %s", strings.Join(slices.Sorted(maps.Keys(fields)), ", "))
+			continue
+		}
+		if f.Kind() == reflect.Pointer {
+			f.Set(reflect.New(f.Type().Elem()))
+			f = f.Elem()
+		}
+		d.value(joinKey(key, name), f, src[name])
+	}
+}
+
+// auth decodes [auth.NAME], whose other keys depend on its type.
+func (d *decoder) auth(key string, dst *Auth, src map[string]any) {
+	known := fields(reflect.ValueOf(dst).Elem())
+	name, _ := src["type"].(string)
+	settings, ok := authTypes[name]
+	if !ok {
+		types := choices(slices.Sorted(maps.Keys(authTypes)))
+		if _, given := src["type"]; given {
+			d.fault(joinKey(key, "type"), "is %s: want %s", describeValue(src["type"]), types)
+		} else {
+			d.fault(key, "has no type: want %s", types)
+		}
+		return
+	}
+	dst.Settings = settings()
+	maps.Copy(known, fields(reflect.ValueOf(dst.Settings).Elem()))
+	d.table(key, known, src)
+}
+
+// parseInto puts what text says into dst. If it does not parse, dst keeps its default, so
+// that nothing else is said about it.
+func parseInto[T any](d *decoder, key string, dst *T, text string, parse func(string) (T, error)) {
+	v, err := parse(text)
+	if err != nil {
+		d.fault(key, "%v", err)
+		return
+	}
+	*dst = v
+}
+
+// path makes a file name absolute. "*" is no file name but a word.
+func (d *decoder) path(name string) Path {
+	if name == "" || name == "*" || filepath.IsAbs(name) {
+		return Path(name)
+	}
+	return Path(filepath.Join(d.dir, name))
+}
+
+var envPattern = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
+
+// expand puts environment variables into a string. What they hold is not expanded again.
+func (d *decoder) expand(key, text string) string {
+	return envPattern.ReplaceAllStringFunc(text, func(reference string) string {
+		value, ok := d.getenv(reference[2 : len(reference)-1])
+		if !ok {
+			d.fault(key, "%s is not set in the environment", reference)
+		}
+		if value != "" {
+			d.expanded[value] = reference
+		}
+		return value
+	})
+}
+
+// fields are those of a struct by their names in the file.
+func fields(v reflect.Value) map[string]reflect.Value {
+	all := make(map[string]reflect.Value)
+	for i := range v.NumField() {
+		if name := v.Type().Field(i).Tag.Get("toml"); name != "-" {
+			all[name] = v.Field(i)
+		}
+	}
+	return all
+}
+
+// describeType names a type as someone who writes the file knows it.
+func describeType(t reflect.Type) string {
+	switch reflect.Zero(t).Interface().(type) {
+	case time.Duration:
+		return `a duration like "10s"`
+	case Size:
+		return `a size like "16KiB"`
+	case netip.Prefix:
+		return `a network like "10.0.0.0/8"`
+	case CurveKey:
+		return "a CURVE key, a string of 40 Z85 characters"
+	case Endpoint:
+		return `an endpoint like "tcp://127.0.0.1:5556" or a table with endpoint and server_key`
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int:
+		return "a whole number"
+	case reflect.Slice:
+		return "a list, each entry " + describeType(t.Elem())
+	}
+	return "a table"
+}
+
+// describeValue names what stands in the file: strings as they stand there, since what
+// they expand to may be a secret.
+func describeValue(v any) string {
+	switch v := v.(type) {
+	case string:
+		return fmt.Sprintf("%q", v)
+	case bool, int64, float64:
+		return fmt.Sprint(v)
+	case []any, []map[string]any:
+		return "a list"
+	case map[string]any:
+		return "a table"
+	}
+	return "a date or time"
+}

@@ -1,0 +1,112 @@
+package fanout
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// null is a queue that is always empty again.
+type null struct{}
+
+func (null) PutRange(*queue.Chunk, int, int) error { return nil }
+
+// realQueue is a queue with its bounds and locks; what it holds is dropped by its policy.
+func realQueue() Queue { return queue.New(queue.Options{Codec: lines(""), Messages: 1000}) }
+
+var (
+	topic   = []byte("house/17/temperature")
+	payload = make([]byte, 80)
+)
+
+// BenchmarkFanout is one upstream message to N members with the same subscription, 64
+// messages an upstream read; ns/op is an upstream message.
+func BenchmarkFanout(b *testing.B) {
+	for _, n := range []int{1, 10, 100, 1000} {
+		b.Run(fmt.Sprintf("N=%d", n), func(b *testing.B) {
+			h := New(Options{})
+			for range n {
+				m := h.Join(realQueue(), MemberOptions{Codec: lines("")})
+				defer m.Leave()
+				m.Subscribe([]byte("house/"))
+			}
+			feed(b, h, 64, func(int) []byte { return topic })
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/delivery")
+		})
+	}
+}
+
+// BenchmarkManyTopics is one upstream message where every client has 20 topics of its own
+// out of so many, in upstream reads of 5 messages.
+func BenchmarkManyTopics(b *testing.B) {
+	for _, c := range []struct{ topics, clients int }{
+		{2000, 100}, {20000, 1000}, {200000, 1000}, {200000, 10000},
+	} {
+		b.Run(fmt.Sprintf("topics=%d/clients=%d", c.topics, c.clients), func(b *testing.B) {
+			all := topics(c.topics)
+			r := rand.New(rand.NewPCG(1, 2))
+			h := New(Options{})
+			for range c.clients {
+				m := h.Join(null{}, MemberOptions{})
+				for range 20 {
+					m.Subscribe(all[r.IntN(c.topics)])
+				}
+			}
+			r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+			feed(b, h, 5, func(i int) []byte { return all[i%c.topics] })
+			s := h.Stats()
+			b.ReportMetric(float64(s.Deliveries)/float64(s.Messages), "deliveries/op")
+		})
+	}
+}
+
+// BenchmarkOwnTopicEach is one upstream message to N members who all want it, while each
+// has a topic of its own beside it, so that no two sets are the same.
+func BenchmarkOwnTopicEach(b *testing.B) {
+	const n = 1000
+	h := New(Options{})
+	for i := range n {
+		m := h.Join(realQueue(), MemberOptions{Codec: lines("")})
+		m.Subscribe([]byte("house/"))
+		m.Subscribe(fmt.Appendf(nil, "user/%d/", i))
+	}
+	feed(b, h, 64, func(int) []byte { return topic })
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/delivery")
+}
+
+// feed publishes b.N messages in reads of so many.
+func feed(b *testing.B, h *Hub, read int, topic func(i int) []byte) {
+	m := zmtp.Message{nil, payload}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := range b.N {
+		m[0] = topic(i)
+		h.Message(m)
+		if i%read == read-1 {
+			h.Flush()
+		}
+	}
+	h.Flush()
+	b.StopTimer()
+}
+
+// BenchmarkSubscribe is a client that comes, subscribes to 20 topics and goes.
+func BenchmarkSubscribe(b *testing.B) {
+	all := topics(20)
+	h := New(Options{})
+	first := h.Join(null{}, MemberOptions{})
+	for _, topic := range all {
+		first.Subscribe(topic)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		m := h.Join(null{}, MemberOptions{})
+		for _, topic := range all {
+			m.Subscribe(topic)
+		}
+		m.Leave()
+	}
+}

@@ -1,0 +1,369 @@
+package fanout
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// lines is a codec that a person can read: the prefix, then frames joined by commas, a
+// line a message.
+type lines string
+
+func (l lines) AppendMessage(dst []byte, m zmtp.Message) []byte {
+	dst = append(dst, l...)
+	for i, f := range m {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, f...)
+	}
+	return append(dst, '\n')
+}
+
+// client is a queue without bounds that keeps text.
+type client struct {
+	mu     sync.Mutex
+	codec  queue.Codec
+	text   []byte
+	chunks int
+}
+
+func (c *client) PutRange(chunk *queue.Chunk, from, to int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.chunks++
+	if c.codec != nil {
+		c.text = append(c.text, chunk.Octets(from, to)...)
+		return nil
+	}
+	for i := from; i < to; i++ {
+		c.text = lines("").AppendMessage(c.text, chunk.Frames(nil, i))
+	}
+	return nil
+}
+
+// puts is how many calls brought what take will return.
+func (c *client) puts() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.chunks
+}
+
+// take returns what came since the last call.
+func (c *client) take() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	got := strings.Split(string(c.text), "\n")
+	c.text, c.chunks = nil, 0
+	return got[:len(got)-1]
+}
+
+// publish gives the hub one upstream read with these messages, written as "topic,rest".
+func publish(h *Hub, msgs ...string) {
+	for _, m := range msgs {
+		var frames zmtp.Message
+		for _, f := range strings.Split(m, ",") {
+			frames = append(frames, []byte(f))
+		}
+		if err := h.Message(frames); err != nil {
+			panic(err)
+		}
+	}
+	h.Flush()
+}
+
+// odd is a filter by the length of the topic.
+type odd struct{}
+
+func (odd) Allows(topic []byte) bool { return len(topic)%2 == 1 }
+
+// page is a member, and what it should be told by the obvious model.
+type page struct {
+	*Member
+	*client
+	prefix string
+	filter Filter
+	topics map[string]bool
+	want   []string
+}
+
+func (p *page) wants(topic string) bool {
+	if p.filter != nil && !p.filter.Allows([]byte(topic)) {
+		return false
+	}
+	for t := range p.topics {
+		if strings.HasPrefix(topic, t) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestModel lets pages come, go, subscribe and cancel at random between messages, and
+// compares what each gets with what an obvious model says, to the message.
+func TestModel(t *testing.T) {
+	for seed := range uint64(100) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		o := Options{}
+		if seed%3 == 0 {
+			o.Flush = time.Hour // only what forces a delivery delivers
+		}
+		h := New(o)
+		var pages []*page
+		for step := range 300 {
+			switch r.IntN(6) {
+			case 0:
+				p := &page{topics: map[string]bool{}}
+				var codec queue.Codec
+				if r.IntN(3) > 0 {
+					p.prefix = []string{"", "x:"}[r.IntN(2)]
+					codec = lines(p.prefix)
+				}
+				if r.IntN(3) == 0 {
+					p.filter = odd{}
+				}
+				p.client = &client{codec: codec}
+				p.Member = h.Join(p.client, MemberOptions{Codec: codec, Filter: p.filter})
+				pages = append(pages, p)
+			case 1, 2, 3:
+				if len(pages) == 0 {
+					continue
+				}
+				i, topic := r.IntN(len(pages)), word(r)
+				switch p := pages[i]; r.IntN(8) {
+				case 0:
+					p.Leave()
+					p.topics = nil
+				case 1:
+					p.filter = []Filter{nil, odd{}}[r.IntN(2)]
+					p.Restrict(p.filter)
+				case 2, 3:
+					for topic := range p.topics { // one that is there
+						p.Cancel([]byte(topic))
+						delete(p.topics, topic)
+						break
+					}
+				default:
+					if err := p.Subscribe(topic); err == nil {
+						p.topics[string(topic)] = true
+					} else if p.topics != nil {
+						t.Fatal(err)
+					}
+				}
+			default:
+				var msgs []string
+				for i := range 1 + r.IntN(20) {
+					topic := string(append(word(r), word(r)...))
+					msgs = append(msgs, fmt.Sprintf("%s,%d.%d", topic, step, i))
+					for _, p := range pages {
+						if p.wants(topic) {
+							p.want = append(p.want, p.prefix+msgs[i])
+						}
+					}
+				}
+				publish(h, msgs...)
+			}
+		}
+		h.mu.Lock()
+		h.deliver()
+		if h.timer != nil {
+			h.timer.Stop()
+		}
+		h.mu.Unlock()
+		for i, p := range pages {
+			if got := p.take(); !slices.Equal(got, p.want) {
+				t.Fatalf("seed %d, page %d: %s", seed, i, cmp.Diff(p.want, got))
+			}
+			p.Leave()
+		}
+		checkEmpty(t, h)
+	}
+}
+
+// checkEmpty shows that a hub that nobody uses holds nothing for anybody.
+func checkEmpty(t *testing.T, h *Hub) {
+	t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.groups) > 0 || len(h.lanes) > 0 || h.members != 0 {
+		t.Errorf("%d groups, %d lanes, %d members are left", len(h.groups), len(h.lanes), h.members)
+	}
+	for e := h.lingering.Front(); e != nil; e = e.Next() {
+		if s := e.Value.(*subscription); len(s.groups) > 0 {
+			t.Errorf("%q still has a group", s.topic)
+		}
+	}
+}
+
+// TestGroups shows that members with the same set are one group, whatever order they came
+// to it in, and that they share chunks.
+func TestGroups(t *testing.T) {
+	h := New(Options{})
+	var clients []*client
+	var members []*Member
+	for i := range 10 {
+		c := &client{codec: lines("")}
+		m := h.Join(c, MemberOptions{Codec: c.codec})
+		set := []string{"a", "b", "c", "d"}
+		rand.New(rand.NewPCG(uint64(i), 1)).Shuffle(4, func(i, j int) { set[i], set[j] = set[j], set[i] })
+		for _, topic := range set {
+			m.Subscribe([]byte(topic))
+			m.Subscribe([]byte(topic)) // a set: WIRE, 13
+		}
+		m.Cancel([]byte("d"))
+		m.Cancel([]byte("d"))
+		m.Cancel([]byte("never"))
+		clients, members = append(clients, c), append(members, m)
+	}
+	if s := h.Stats(); s.Groups != 1 || s.Members != 10 {
+		t.Errorf("%d groups of %d members, want 1 of 10", s.Groups, s.Members)
+	}
+	publish(h, "a1", "b1", "d1", "c1")
+	for _, c := range clients {
+		if c.chunks > 2 {
+			t.Errorf("one read became %d chunks", c.chunks)
+		}
+		if diff := cmp.Diff([]string{"a1", "b1", "c1"}, c.take()); diff != "" {
+			t.Error(diff)
+		}
+	}
+	if s := h.Stats(); s.Messages != 4 || s.Deliveries != 30 {
+		t.Errorf("%d messages, %d deliveries; want 4, 30", s.Messages, s.Deliveries)
+	}
+	for _, m := range members {
+		m.Leave()
+		m.Leave()
+		if err := m.Subscribe([]byte("a")); !errors.Is(err, ErrLeft) {
+			t.Errorf("subscribe after Leave: %v", err)
+		}
+	}
+	checkEmpty(t, h)
+}
+
+// keeper notes how long the chunks are that it would keep alive if it did not read.
+type keeper struct{ chunks []int }
+
+func (k *keeper) PutRange(c *queue.Chunk, from, to int) error {
+	k.chunks = append(k.chunks, c.Messages())
+	return nil
+}
+
+// TestSparse shows that a client that wants little of a batch does not hold all of it.
+func TestSparse(t *testing.T) {
+	h := New(Options{})
+	var few, all keeper
+	m := h.Join(&few, MemberOptions{})
+	defer m.Leave()
+	m.Subscribe([]byte("rare"))
+	m = h.Join(&all, MemberOptions{})
+	defer m.Leave()
+	m.Subscribe(nil)
+	var msgs []string
+	for i := range 100 {
+		msgs = append(msgs, fmt.Sprint("often", i))
+		if i%10 == 0 {
+			msgs = append(msgs, fmt.Sprint("rare", i))
+		}
+	}
+	publish(h, msgs...)
+	if diff := cmp.Diff([]int{10}, few.chunks); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]int{110}, all.chunks); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestFlush shows that messages wait for others as long as Flush says and no longer.
+func TestFlush(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := New(Options{Flush: 5 * time.Millisecond})
+		c := &client{codec: lines("")}
+		m := h.Join(c, MemberOptions{Codec: c.codec})
+		defer m.Leave()
+		m.Subscribe(nil)
+		for round := range 3 {
+			publish(h, "1")
+			time.Sleep(4 * time.Millisecond)
+			publish(h, "2")
+			synctest.Wait()
+			if c.puts() > 0 {
+				t.Errorf("round %d: delivered after 4 ms", round)
+			}
+			time.Sleep(2 * time.Millisecond)
+			synctest.Wait()
+			if c.puts() != 1 {
+				t.Errorf("round %d: %d chunks after 6 ms, want 1", round, c.puts())
+			}
+			if diff := cmp.Diff([]string{"1", "2"}, c.take()); diff != "" {
+				t.Error(diff)
+			}
+		}
+	})
+}
+
+// TestConcurrent has publishers at work while pages come, subscribe, cancel and go. What a
+// page gets of a publisher's topic is without gaps from its subscription to its cancel.
+func TestConcurrent(t *testing.T) {
+	h := New(Options{})
+	const publishers = 3
+	var stop, working sync.WaitGroup
+	done := make(chan struct{})
+	for p := range publishers {
+		working.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				h.Message(zmtp.Message{fmt.Appendf(nil, "p%d,%d", p, i)})
+				if i%5 == 0 {
+					h.Flush()
+				}
+			}
+		})
+	}
+	for range 8 {
+		stop.Go(func() {
+			for range 30 {
+				c := &client{codec: lines("")}
+				m := h.Join(c, MemberOptions{Codec: c.codec})
+				for p := range publishers {
+					m.Subscribe(fmt.Appendf(nil, "p%d", p))
+				}
+				for p := range publishers {
+					m.Cancel(fmt.Appendf(nil, "p%d", p))
+				}
+				got := c.take()
+				next := map[string]int{}
+				for _, l := range got {
+					topic, rest, _ := strings.Cut(l, ",")
+					var n int
+					fmt.Sscan(rest, &n)
+					if want, ok := next[topic]; ok && n != want {
+						t.Errorf("%s: %d, want %d", topic, n, want)
+					}
+					next[topic] = n + 1
+				}
+				m.Leave()
+			}
+		})
+	}
+	stop.Wait()
+	close(done)
+	working.Wait()
+	checkEmpty(t, h)
+}
