@@ -1,5 +1,3 @@
-// Package js holds the browser's client: ES modules that any page can import from the
-// server, without a bundler. README.md beside it says how to use them.
 package js
 
 import (
@@ -10,135 +8,114 @@ import (
 	"encoding/base64"
 	"io/fs"
 	"net/http"
-	"path"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 )
 
-// Files are the modules: zws.js, which a page imports, and what it imports itself from the
-// folder zws; zws/curve.js and zws/nacl.js only once a page logs in by CURVE. A page that
-// wants many sockets on one WebSocket imports zws/mux.js too, and zws/relay.js for relays on it.
-//
 //go:embed zws.js zws/*.js
-var Files embed.FS
+var modules embed.FS
 
-// file is one of Files as it is served.
-type file struct {
-	plain, compressed []byte
-	tag               string
-}
-
-// served are the files by URL path, made when the first is asked for.
-var served = sync.OnceValue(func() map[string]file {
-	all := make(map[string]file)
-	err := fs.WalkDir(Files, ".", func(name string, d fs.DirEntry, err error) error {
+// client returns the modules of the client by URL path. They are compressed on first use.
+var client = sync.OnceValue(func() map[string]module {
+	all := make(map[string]module)
+	err := fs.WalkDir(modules, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		plain, err := Files.ReadFile(name)
+		source, err := modules.ReadFile(name)
 		if err != nil {
 			return err
 		}
-		plain = condensed(plain)
-		sum := sha256.Sum256(plain)
-		all["/"+name] = file{plain, compress(plain), base64.RawURLEncoding.EncodeToString(sum[:12])}
+		all["/"+name] = newModule(source)
 		return nil
 	})
 	if err != nil {
-		panic(err) // the files are part of the program
+		panic(err) // cannot happen: the files are embedded
 	}
 	return all
 })
 
-// condensed takes comments and indentation away, a quarter of what travels. Line numbers
-// stay, and so does the line that names the licence.
-func condensed(source []byte) []byte {
-	var kept bytes.Buffer
-	block := false
-	for line := range bytes.Lines(source) {
-		text := bytes.TrimSpace(line)
-		block = block || bytes.HasPrefix(text, []byte("/**"))
-		comment := block || bytes.HasPrefix(text, []byte("//"))
-		if !comment || bytes.Contains(text, []byte("SPDX-License-Identifier")) {
-			kept.Write(uncommented(text))
-		}
-		kept.WriteByte('\n')
-		block = block && !bytes.HasSuffix(text, []byte("*/"))
-	}
-	return kept.Bytes()
+// Serves reports whether Handler has a module for the URL path.
+func Serves(urlPath string) bool {
+	_, ok := client()[urlPath]
+	return ok
 }
 
-// uncommented is a line of code without the comment at its end.
-func uncommented(line []byte) []byte {
-	code, _, _ := bytes.Cut(line, []byte(" // "))
-	for _, quote := range []string{"'", "\"", "`"} {
-		if bytes.Count(code, []byte(quote))%2 != 0 {
-			return line // that was within a string
-		}
+// Handler serves the client at /zws.js and below /zws/, and answers 404 to any other path.
+// Modules are sent gzipped to clients that accept it. Pages of any origin can import them:
+// they contain nothing specific to this server. Browsers revalidate them on each load, so
+// that modules of two versions never meet in one page.
+var Handler http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	m, ok := client()[r.URL.Path]
+	if !ok {
+		http.NotFound(w, r)
+		return
 	}
-	return code
+	m.ServeHTTP(w, r)
+})
+
+// module is one JavaScript file, ready to be served.
+type module struct {
+	source, gzipped []byte
+	tag             string
 }
 
-func compress(plain []byte) []byte {
+func newModule(source []byte) module {
+	sum := sha256.Sum256(source)
+	return module{source, compress(source), base64.RawURLEncoding.EncodeToString(sum[:12])}
+}
+
+func compress(source []byte) []byte {
 	var b bytes.Buffer
 	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
 	if err == nil {
-		_, err = w.Write(plain)
+		_, err = w.Write(source)
 	}
 	if err == nil {
 		err = w.Close()
 	}
 	if err != nil {
-		panic(err) // memory takes everything
+		panic(err) // cannot happen: the level is valid and a buffer takes every write
 	}
 	return b.Bytes()
 }
 
-// Serves tells whether Handler has an answer for the path of a URL.
-func Serves(urlPath string) bool {
-	_, ok := served()[urlPath]
-	return ok
-}
-
-// Handler serves Files at /zws.js and below /zws/, compressed for who takes that. Any
-// page of any origin may import them: they hold nothing of this server. Browsers ask each
-// time whether they have changed, so that never an old module meets a new one.
-var Handler http.Handler = http.HandlerFunc(serve)
-
-func serve(w http.ResponseWriter, r *http.Request) {
-	f, ok := served()[r.URL.Path]
-	if !ok {
-		http.NotFound(w, r)
-		return
-	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "want GET or HEAD", http.StatusMethodNotAllowed)
-		return
-	}
+// ServeHTTP implements [http.Handler].
+func (m module) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		h.Set("Allow", "GET, HEAD")
+		http.Error(w, "method not allowed: use GET or HEAD", http.StatusMethodNotAllowed)
+		return
+	}
 	h.Set("Content-Type", "text/javascript; charset=utf-8")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-cache")
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Vary", "Accept-Encoding")
-	content, tag := f.plain, f.tag
-	if takesGzip(r) {
+	content, tag := m.source, m.tag
+	if acceptsGzip(r) {
 		h.Set("Content-Encoding", "gzip")
-		content, tag = f.compressed, f.tag+"-gzip"
+		content, tag = m.gzipped, m.tag+"-gzip"
 	}
 	h.Set("ETag", `"`+tag+`"`)
-	http.ServeContent(w, r, path.Base(r.URL.Path), time.Time{}, bytes.NewReader(content))
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 }
 
-// takesGzip tells whether the client takes a compressed answer, without a condition.
-func takesGzip(r *http.Request) bool {
+// acceptsGzip reports whether the request's Accept-Encoding names gzip, other than with q=0
+// (RFC 9110, section 12.5.3). A wildcard does not count.
+func acceptsGzip(r *http.Request) bool {
 	for _, line := range r.Header.Values("Accept-Encoding") {
 		for coding := range strings.SplitSeq(line, ",") {
-			if strings.TrimSpace(coding) == "gzip" {
-				return true
+			name, parameter, weighted := strings.Cut(coding, ";")
+			if !strings.EqualFold(strings.TrimSpace(name), "gzip") {
+				continue
 			}
+			_, weight, _ := strings.Cut(parameter, "=")
+			q, err := strconv.ParseFloat(strings.TrimSpace(weight), 64)
+			return !weighted || err == nil && q > 0
 		}
 	}
 	return false
