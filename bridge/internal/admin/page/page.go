@@ -7,6 +7,8 @@ import (
 	"embed"
 	"io/fs"
 	"net/http"
+
+	"github.com/zwsbridge/zwsbridge/zws/js"
 )
 
 //go:embed static
@@ -25,7 +27,9 @@ func Handler() http.Handler {
 	if err != nil {
 		panic(err) // the folder is part of the program
 	}
-	server := http.FileServerFS(static)
+	server := http.NewServeMux()
+	server.Handle("/", http.FileServerFS(static))
+	server.Handle("/sparkline.js", http.FileServerFS(js.Sparkline))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)

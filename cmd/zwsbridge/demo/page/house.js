@@ -1,105 +1,109 @@
-// One house on the page: what it publishes, and what it can be told to do.
+// One house on the page: what it publishes and the commands it takes.
 import { Req, Sub } from './zws.js';
-import { line } from './sparkline.js';
+import { sparkline } from './sparkline.js';
 import { explain } from './words.js';
 
-const kept = 60; // readings that a sparkline shows
-const silence = 10_000; // ms without a reading after which the last one is called old
-const EXPIRED = 4401;
+const maxReadings = 60; // in a sparkline
+const minSpan = 1; // °C: the smallest range that a sparkline spreads over its height
+const staleAfter = 10_000; // ms without a reading until the last one is marked as old
+const EXPIRED = 4401, NOT_PERMITTED = 4403;
 
 export class House {
-  /** ended is called with a sentence if the login is over. */
-  constructor(name, { login, own, ended }) {
+  /** Calls onEnd with a sentence for the user when the login has ended. */
+  constructor(name, { login, own, onEnd }) {
     this.name = name;
     this.rooms = new Map();
+    this.createElement(own);
+    this.readings = new Sub({ login });
+    this.commands = new Commands(name, login);
+    this.readings.events
+      .on('ready', () => this.setStatus('good', 'live', this.rooms.size ? '' : 'Waiting for the first reading …'))
+      .on('recovered', () => this.setStatus('good', 'live again'))
+      .on('lost', ({ count }) => this.setStatus('warn', 'live', `${count} readings were lost: this page was too slow.`))
+      .on('disconnect', (error) => {
+        this.setStatus('warn', 'reconnecting', explain(error));
+        this.countDown(Date.now() + error.delay);
+      })
+      .on('refused', (error) => {
+        if (error.code === EXPIRED) return onEnd(explain(error));
+        this.removeRooms();
+        this.setStatus('bad', error.code === NOT_PERMITTED ? 'not permitted' : 'refused', explain(error));
+      });
+    this.readings.connect('/devices');
+    this.readings.subscribe(`house/${name}/`);
+    this.showReadings();
+  }
+
+  createElement(own) {
     this.element = element('section', 'house');
-    const title = element('h2', '', `${capital(name)}’s house`);
-    title.id = `house-${name}`;
+    const title = element('h2', '', `${capitalize(this.name)}’s house`);
+    title.id = `house-${this.name}`;
     this.element.setAttribute('aria-labelledby', title.id);
-    this.state = element('span', 'state wait', 'connecting …');
-    this.state.setAttribute('role', 'status');
-    this.due = element('span', 'faint'); // beside the state, which is read out when it changes
-    const heading = element('div', 'heading'), status = element('div', 'status');
-    status.append(this.state, ' ', this.due);
-    heading.append(title, element('span', 'badge', own ? 'yours' : 'somebody else’s'), status);
+    this.status = element('span', 'state wait', 'connecting …');
+    this.status.setAttribute('role', 'status');
+    this.retry = element('span', 'faint'); // outside of the status, so that screen readers do not read every second
+    const heading = element('div', 'heading'), right = element('div', 'status');
+    right.append(this.status, ' ', this.retry);
+    heading.append(title, element('span', 'badge', own ? 'yours' : 'not yours'), right);
     this.note = element('p', 'note');
     this.note.hidden = true;
     this.cards = element('div', 'rooms');
     this.element.append(heading, this.note, this.cards);
-
-    this.readings = new Sub({ login });
-    this.commands = new Commands(name, login);
-    this.readings.events
-      .on('ready', () => this.tell('good', 'live', this.rooms.size ? '' : 'Waiting for the first reading …'))
-      .on('recovered', () => this.tell('good', 'live again'))
-      .on('lost', ({ count }) => this.tell('warn', 'live', `${count} readings were lost: this page was too slow.`))
-      .on('disconnect', (why) => {
-        this.tell('warn', 'trying again', explain(why));
-        this.countDown(Date.now() + why.delay);
-      })
-      .on('refused', (why) => {
-        if (why.code === EXPIRED) return ended(explain(why));
-        this.forget();
-        this.tell('bad', why.code === 4403 ? 'not for you' : 'refused', explain(why));
-      });
-    this.readings.connect('/devices');
-    this.readings.subscribe(`house/${name}/`);
-    this.read();
   }
 
-  async read() {
+  async showReadings() {
     try {
       for await (const [topic, value] of this.readings) {
-        const [, , room, what] = String(topic).split('/');
-        this.room(room).show(what, String(value));
+        const [, , room, quantity] = String(topic).split('/');
+        this.room(room).show(quantity, String(value));
       }
     } catch {
-      // Refused: the event has told so.
+      // The handler of 'refused' has shown the reason.
     }
   }
 
   room(name) {
     if (!this.rooms.has(name)) {
       const room = new Room(this, name);
-      if (!this.rooms.size) this.tell('good', 'live');
+      if (!this.rooms.size) this.setStatus('good', 'live');
       this.rooms.set(name, room);
-      const after = [...this.rooms.keys()].sort().find((other) => other > name);
-      this.cards.insertBefore(room.element, this.rooms.get(after)?.element ?? null);
+      const next = [...this.rooms.keys()].sort().find((other) => other > name);
+      this.cards.insertBefore(room.element, this.rooms.get(next)?.element ?? null);
     }
     return this.rooms.get(name);
   }
 
-  tell(tone, state, note = '') {
-    this.state.className = `state ${tone}`;
-    this.state.textContent = state;
+  setStatus(tone, status, note = '') {
+    this.status.className = `state ${tone}`;
+    this.status.textContent = status;
     this.note.textContent = note;
     this.note.hidden = !note;
     this.countDown();
   }
 
-  /** Shows the seconds until then, the time of the next try; without it, none. */
-  countDown(then) {
-    clearTimeout(this.counting);
-    const left = Math.ceil((then - Date.now()) / 1000);
-    this.due.textContent = left > 0 ? `in ${left} s` : '';
-    if (left > 0) this.counting = setTimeout(() => this.countDown(then), 1000);
+  /** Shows the seconds left until the time of the next attempt. Without an argument it shows nothing. */
+  countDown(time) {
+    clearTimeout(this.countdown);
+    const left = Math.ceil((time - Date.now()) / 1000);
+    this.retry.textContent = left > 0 ? `in ${left} s` : '';
+    if (left > 0) this.countdown = setTimeout(() => this.countDown(time), 1000);
   }
 
   close() {
     this.countDown();
     this.readings.close();
     this.commands.close();
-    this.forget();
+    this.removeRooms();
   }
 
-  forget() {
+  removeRooms() {
     this.rooms.forEach((room) => room.close());
     this.rooms.clear();
     this.cards.replaceChildren();
   }
 }
 
-/** The commands to one house, one after the other, on a connection of their own. */
+/** Sends commands to one house, one after another, on a connection of its own. */
 class Commands {
   constructor(name, login) {
     this.url = `/house/${name}`;
@@ -107,7 +111,7 @@ class Commands {
     this.last = Promise.resolve();
   }
 
-  /** Sends a command and resolves to the answer, once those before it have theirs. */
+  /** Sends a command after those before it are answered. Resolves to the answer. */
   send(...frames) {
     const answer = this.last.then(async () => {
       if (!this.socket) {
@@ -118,7 +122,7 @@ class Commands {
         await this.socket.send(frames);
         return (await this.socket.receive()).map(String).join(' ');
       } catch (error) {
-        this.close(); // the next command begins anew
+        this.close(); // the next command opens a new connection
         throw error;
       }
     });
@@ -132,25 +136,25 @@ class Commands {
   }
 }
 
-/** A card: the temperature, how it went, and what can be set. */
+/** A card with the temperature of a room, its history, and controls for light and heating. */
 class Room {
   constructor(house, name) {
     this.house = house;
     this.name = name;
     this.history = [];
     this.element = element('article', 'room');
-    const title = element('h3', '', capital(name));
+    const title = element('h3', '', capitalize(name));
     title.id = `room-${house.name}-${name}`;
     this.element.setAttribute('aria-labelledby', title.id);
     this.temperature = element('div', 'temperature', '–');
     this.graph = element('div', 'graph');
-    this.span = element('div', 'span faint');
+    this.range = element('div', 'range faint');
     this.answer = element('p', 'answer');
     this.answer.setAttribute('role', 'status');
-    this.element.append(title, this.temperature, this.graph, this.span, this.lightRow(), this.targetRow(), this.answer);
+    this.element.append(title, this.temperature, this.graph, this.range, this.lightControl(), this.targetControl(), this.answer);
   }
 
-  lightRow() {
+  lightControl() {
     this.light = element('button', 'switch');
     this.light.type = 'button';
     this.light.setAttribute('role', 'switch');
@@ -164,7 +168,7 @@ class Room {
     return row;
   }
 
-  targetRow() {
+  targetControl() {
     this.target = element('input', '');
     Object.assign(this.target, { type: 'number', min: 5, max: 30, step: 0.5, required: true });
     this.target.id = `target-${this.house.name}-${this.name}`;
@@ -179,41 +183,46 @@ class Room {
     return row;
   }
 
-  show(what, value) {
-    if (what === 'light') this.light.setAttribute('aria-checked', String(value === 'on'));
-    if (what === 'target' && document.activeElement !== this.target) this.target.value = Number(value);
-    if (what !== 'temperature') return;
-    this.history = [...this.history, Number(value)].slice(-kept);
+  show(quantity, value) {
+    if (quantity === 'light') this.light.setAttribute('aria-checked', String(value === 'on'));
+    if (quantity === 'target' && document.activeElement !== this.target) this.target.value = Number(value);
+    if (quantity === 'temperature') this.showTemperature(value);
+  }
+
+  showTemperature(value) {
     this.temperature.textContent = `${value} °C`;
-    this.graph.replaceChildren(line(this.history));
-    const low = Math.min(...this.history).toFixed(1), high = Math.max(...this.history).toFixed(1);
-    this.span.textContent = `${low} to ${high} °C in the last ${this.history.length} s`;
-    this.element.classList.remove('old');
-    clearTimeout(this.silent);
-    this.silent = setTimeout(() => {
-      this.element.classList.add('old');
-      this.span.textContent = `No reading since ${new Date(Date.now() - silence).toLocaleTimeString()}`;
-    }, silence);
+    this.history = [...this.history, Number(value)].slice(-maxReadings);
+    const min = Math.min(...this.history), max = Math.max(...this.history);
+    const margin = Math.max(minSpan - (max - min), 0) / 2; // an almost constant temperature is drawn in the middle
+    const label = `from ${this.history[0]} to ${this.history.at(-1)} °C`;
+    this.graph.replaceChildren(sparkline(this.history, { low: min - margin, high: max + margin, label }));
+    this.range.textContent = `${min.toFixed(1)} to ${max.toFixed(1)} °C in the last ${this.history.length} s`;
+    this.element.classList.remove('stale');
+    clearTimeout(this.staleTimer);
+    this.staleTimer = setTimeout(() => {
+      this.element.classList.add('stale');
+      this.range.textContent = `No reading since ${new Date(Date.now() - staleAfter).toLocaleTimeString()}`;
+    }, staleAfter);
   }
 
   close() {
-    clearTimeout(this.silent);
+    clearTimeout(this.staleTimer);
   }
 
-  async command(button, what, value) {
+  async command(button, name, value) {
     button.disabled = true;
-    this.say('wait', 'sent …');
+    this.showAnswer('wait', 'sent …');
     try {
-      const answer = await this.house.commands.send(what, this.name, value);
-      this.say(answer.startsWith('ok') ? 'good' : 'bad', answer);
-    } catch (refusal) {
-      this.say('bad', refusal.reason === undefined ? 'No answer: the connection was lost.' : explain(refusal));
+      const answer = await this.house.commands.send(name, this.name, value);
+      this.showAnswer(answer.startsWith('ok') ? 'good' : 'bad', answer);
+    } catch (error) {
+      this.showAnswer('bad', error.reason === undefined ? 'No answer: the connection was lost.' : explain(error));
     }
     button.disabled = false;
-    if (document.activeElement === document.body) button.focus(); // disabling it took the focus away
+    if (document.activeElement === document.body) button.focus(); // a disabled button loses the focus
   }
 
-  say(tone, text) {
+  showAnswer(tone, text) {
     this.answer.className = `answer ${tone}`;
     this.answer.textContent = text;
   }
@@ -226,4 +235,4 @@ function element(name, className, text = '') {
   return e;
 }
 
-const capital = (name) => name[0].toUpperCase() + name.slice(1);
+const capitalize = (name) => name[0].toUpperCase() + name.slice(1);

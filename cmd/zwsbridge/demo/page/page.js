@@ -1,5 +1,5 @@
-// A portal for two houses. It asks for both, whoever logs in: what a resident may not see
-// or do, the bridge refuses, and the page says so.
+// A portal for two houses. It asks for both, no matter who logs in: the bridge refuses what
+// the user has no right to, and the page shows the reason.
 import { plain, Sub } from './zws.js';
 import { House } from './house.js';
 import { explain } from './words.js';
@@ -7,24 +7,24 @@ import { explain } from './words.js';
 const $ = (id) => document.getElementById(id);
 const residents = ['ann', 'bob'];
 
-let houses = []; // while somebody is logged in
+let houses = []; // empty while nobody is logged in
 
 $('login').addEventListener('submit', async (event) => {
   event.preventDefault();
   const { user, password } = Object.fromEntries(new FormData(event.target));
-  busy(true);
-  tell('');
-  // One try with the password first, so that a wrong one is told here and once.
+  setBusy(true);
+  setNotice('');
+  // Connect once before the houses are shown, so that a wrong password is reported only once.
   const probe = new Sub();
   try {
     const login = plain(user, password);
     await probe.connect('/devices', { login });
     enter(user, login);
-  } catch (refusal) {
-    tell(refusal.code ? explain(refusal) : refusal.message);
+  } catch (error) {
+    setNotice(error.code ? explain(error) : error.message);
   }
   probe.close();
-  busy(false);
+  setBusy(false);
 });
 
 $('logout').addEventListener('submit', (event) => {
@@ -33,38 +33,38 @@ $('logout').addEventListener('submit', (event) => {
 });
 
 function enter(user, login) {
-  const own = [...residents].sort((a, b) => (b === user) - (a === user));
-  houses = own.map((name) => new House(name, { login, own: name === user, ended: leave }));
+  const ownFirst = [...residents].sort((a, b) => (b === user) - (a === user));
+  houses = ownFirst.map((name) => new House(name, { login, own: name === user, onEnd: leave }));
   $('live').replaceChildren(...houses.map((house) => house.element));
   $('who').textContent = user;
   for (const name of residents) $(`rights-${name}`).classList.toggle('you', name === user);
-  show(true);
+  showHouses(true);
   $('main').focus({ preventScroll: true });
 }
 
-// leave ends everything, for a reason if it was not the resident who wanted it.
+/** Closes everything and shows the login form; reason is empty if the user has logged out. */
 function leave(reason) {
   houses.forEach((house) => house.close());
   houses = [];
   $('live').replaceChildren();
   for (const name of residents) $(`rights-${name}`).classList.remove('you');
-  show(false);
-  tell(reason);
+  showHouses(false);
+  setNotice(reason);
   $('user').focus();
 }
 
-function show(inside) {
-  $('login').hidden = inside;
-  $('logout').hidden = $('live').hidden = !inside;
-  if (inside) $('password').value = '';
+function showHouses(on) {
+  $('login').hidden = on;
+  $('logout').hidden = $('live').hidden = !on;
+  if (on) $('password').value = '';
 }
 
-function tell(text) {
+function setNotice(text) {
   $('notice').textContent = text;
   $('notice').hidden = !text;
 }
 
-function busy(on) {
+function setBusy(on) {
   const button = $('login').querySelector('button');
   button.disabled = on;
   button.textContent = on ? 'Logging in …' : 'Log in';

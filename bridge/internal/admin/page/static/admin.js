@@ -1,7 +1,7 @@
 // What an operator sees: asks the admin interface every other second and shows the answers.
 // Rows are kept and changed, not made anew, so that focus and selection stay where they are.
 import { loginFailure, meaning } from './codes.js';
-import { line } from './sparkline.js';
+import { sparkline } from './sparkline.js';
 import { Table } from './table.js';
 
 const interval = 2000; // ms between two looks
@@ -133,7 +133,7 @@ class Tile {
     this.value.textContent = this.show(n);
     this.detail.textContent = detail;
     this.root.classList.toggle('bad', bad);
-    this.graph.replaceChildren(line(this.history));
+    this.graph.replaceChildren(sparkline(this.history));
   }
 }
 
