@@ -79,7 +79,7 @@ func TestRelaySubscribed(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		if err := c.Cancel([]byte("a")); err != nil {
+		if err := c.Unsubscribe([]byte("a")); err != nil {
 			t.Error(err)
 		}
 		heard <- m

@@ -26,8 +26,8 @@ type Conn struct {
 	undecided bool
 	// stepwise: the peer sent its greeting in steps, as libzmq does.
 	stepwise bool
-	// commandSubscriptions: the peer speaks 3.1, where SUBSCRIBE and CANCEL are commands.
-	commandSubscriptions bool
+	// minor: the peer speaks ZMTP 3.minor, or a newer version that includes it.
+	minor byte
 
 	in       *reader
 	incoming incoming

@@ -31,9 +31,8 @@ const (
 	mechanismSize     = 20
 	asServerAt        = 32
 
-	ourMajor       = 3
-	ourMinor       = 1
-	subscribeMinor = 1 // from 3.1 on SUBSCRIBE and CANCEL are commands
+	ourMajor = 3
+	ourMinor = 1
 )
 
 // holdBack is how long the rest of our greeting waits for the whole of the peer's. libzmq
@@ -120,7 +119,7 @@ func (c *Conn) greet(m zap.Mechanism, server bool) error {
 	if err != nil {
 		return err
 	}
-	c.commandSubscriptions = theirs.minor() >= subscribeMinor
+	c.minor = theirs.minor()
 	return nil
 }
 

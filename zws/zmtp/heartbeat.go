@@ -18,6 +18,8 @@ const (
 	ttlUnit        = time.Second / 10
 	maxTTL         = 1<<16 - 1
 	maxPingContext = 16
+
+	heartbeatMinor = 1 // PING exists from ZMTP 3.1 on
 )
 
 // heartbeat sends our PINGs. A timer and no goroutine: idle connections are many.
@@ -33,7 +35,7 @@ func patience(interval time.Duration) time.Duration { return 2 * interval }
 // startHeartbeat begins to send PINGs, if we were asked to, and to expect an answer. A
 // ZMTP 3.0 peer knows no PING: some hand it to the application as a message.
 func (c *Conn) startHeartbeat() {
-	if c.o.Heartbeat <= 0 || !c.commandSubscriptions {
+	if c.o.Heartbeat <= 0 || c.minor < heartbeatMinor {
 		return
 	}
 	c.in.patience = patience(c.o.Heartbeat)

@@ -152,27 +152,15 @@ func (c *Conn) receiveCommand(f Frame) (message Frame, ok bool, err error) {
 		return Frame{}, false, c.answerPing(command.Data)
 	case cmdError:
 		return Frame{}, false, parseError(command.Data)
-	case cmdSubscribe, cmdCancel:
-		return c.receiveSubscription(f, command)
 	}
-	return Frame{}, false, nil
-}
-
-// receiveSubscription makes of SUBSCRIBE and CANCEL what ZMTP 3.0 has in their place. The
-// octet before the topic, the last of the name, becomes its 01 or 00.
-func (c *Conn) receiveSubscription(f Frame, command Command) (message Frame, ok bool, err error) {
+	s, ok := command.Subscription()
 	switch {
-	case c.o.SocketType != PUB && c.o.SocketType != XPUB:
+	case !ok || !c.o.SocketType.Publishes():
 		return Frame{}, false, nil
 	case c.incoming.frames > 0:
 		return Frame{}, false, fmt.Errorf("%w: %s inside a message", ErrProtocol, command.Name)
 	}
-	body := f.Body[len(f.Body)-len(command.Data)-1:]
-	body[0] = 0
-	if command.Name == cmdSubscribe {
-		body[0] = 1
-	}
-	return Frame{Body: body}, true, nil
+	return receiveSubscription(f, s), true, nil
 }
 
 // lost closes the connection and says what err means for the reader.

@@ -39,31 +39,6 @@ func (c *Conn) Write(msgs ...Message) error {
 	return nil
 }
 
-// Subscribe asks a PUB or XPUB peer for messages whose first frame begins with one of
-// topics, in the form that the peer's version understands. Errors are those of Write.
-func (c *Conn) Subscribe(topics ...[]byte) error {
-	return c.writeSubscriptions(cmdSubscribe, 1, topics)
-}
-
-// Cancel takes subscriptions back. Errors are those of Write.
-func (c *Conn) Cancel(topics ...[]byte) error {
-	return c.writeSubscriptions(cmdCancel, 0, topics)
-}
-
-// writeSubscriptions sends the command to a 3.1 peer, the message that ZMTP 3.0 has in its
-// place to an older one.
-func (c *Conn) writeSubscriptions(command string, first byte, topics [][]byte) error {
-	frames := make([]Frame, len(topics))
-	for i, topic := range topics {
-		if c.commandSubscriptions {
-			frames[i] = Frame{Command: true, Body: Command{command, topic}.Append(nil)}
-		} else {
-			frames[i] = Frame{Body: append([]byte{first}, topic...)}
-		}
-	}
-	return c.writeFrames(frames...)
-}
-
 // writeFrames sends frames that are no part of a message of the application.
 func (c *Conn) writeFrames(frames ...Frame) error {
 	c.writing.Lock()

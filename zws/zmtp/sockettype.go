@@ -49,3 +49,7 @@ func (t SocketType) Accepts(peer SocketType) bool {
 // Subscribes reports whether sockets of type t send subscriptions and receive by topic
 // (29/PUBSUB).
 func (t SocketType) Subscribes() bool { return t == SUB || t == XSUB }
+
+// Publishes reports whether sockets of type t receive subscriptions and send by topic
+// (29/PUBSUB).
+func (t SocketType) Publishes() bool { return t == PUB || t == XPUB }

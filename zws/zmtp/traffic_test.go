@@ -3,7 +3,6 @@ package zmtp
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -63,48 +62,6 @@ func (p *rawPeer) expect(want string) {
 	p.t.Helper()
 	if got := p.receive(); got != want {
 		p.t.Errorf("the peer gets %q, want %q", got, want)
-	}
-}
-
-func TestSubscriptionForms(t *testing.T) {
-	for _, test := range []struct {
-		minor             byte
-		subscribe, cancel string
-	}{
-		{0, "\x00\x03\x01ab", "\x00\x03\x00ab"},
-		{1, command("SUBSCRIBE", "ab"), command("CANCEL", "ab")},
-		{2, command("SUBSCRIBE", "ab"), command("CANCEL", "ab")},
-	} {
-		t.Run(fmt.Sprintf("sent to 3.%d", test.minor), func(t *testing.T) {
-			c, p := newRawPeer(t, test.minor, PUB, Options{SocketType: SUB})
-			defer c.Close()
-			go func() {
-				if err := errors.Join(c.Subscribe([]byte("ab")), c.Cancel([]byte("ab"))); err != nil {
-					t.Error(err)
-				}
-			}()
-			p.expect(test.subscribe)
-			p.expect(test.cancel)
-		})
-		t.Run(fmt.Sprintf("received from 3.%d", test.minor), func(t *testing.T) {
-			c, p := newRawPeer(t, test.minor, SUB, Options{SocketType: XPUB})
-			defer c.Close()
-			go p.send(test.subscribe + test.cancel)
-			for _, want := range []string{"\x01ab", "\x00ab"} {
-				if f, err := c.ReadFrame(); err != nil || f.More || f.Command || string(f.Body) != want {
-					t.Errorf("%+v, %v; want the message %q", f, err, want)
-				}
-			}
-		})
-	}
-}
-
-func TestSubscribeInsideMessage(t *testing.T) {
-	c, p := newRawPeer(t, 1, SUB, Options{SocketType: XPUB})
-	defer c.Close()
-	go p.send(frame(true, 1) + command("SUBSCRIBE", "a"))
-	if _, err := c.ReadMessage(); !errors.Is(err, ErrProtocol) {
-		t.Errorf("%v, want a protocol error", err)
 	}
 }
 

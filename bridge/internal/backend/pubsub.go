@@ -119,7 +119,7 @@ func (s *subscriber) write(conn *zmtp.Conn, msgs []zmtp.Message) (int, error) {
 		case subscribe:
 			err = conn.Subscribe(run...)
 		case cancel:
-			err = conn.Cancel(run...)
+			err = conn.Unsubscribe(run...)
 		default:
 			_, err = writeAll(conn, msgs[from:n])
 		}

@@ -64,8 +64,8 @@ func TestPublisher(t *testing.T) {
 			want(t, read(t, a), "all|4")
 			want(t, read(t, b), "house/2/x|2") // once, though two subscriptions match
 			want(t, read(t, b), "all|4")
-			a.Cancel([]byte("all"), []byte("never asked for"))
-			b.Cancel([]byte("house/2/x"))
+			a.Unsubscribe([]byte("all"), []byte("never asked for"))
+			b.Unsubscribe([]byte("house/2/x"))
 			want(t, in.next(t), "\x00house/2/x")
 			one.listener.Close()
 			a.Close()
@@ -76,7 +76,7 @@ func TestPublisher(t *testing.T) {
 			} else {
 				eventually(t, "it is dropped", func() bool { return s.Stats().Unasked == 1 })
 			}
-			b.Cancel([]byte("all"))
+			b.Unsubscribe([]byte("all"))
 			want(t, in.next(t), "\x00all")
 			in.empty(t)
 		})

@@ -87,7 +87,7 @@ func TestPubUntold(t *testing.T) {
 	for range 1000 {
 		a.Subscribe([]byte("again"))
 		want(t, good.next(t), "\x01again")
-		a.Cancel([]byte("again"))
+		a.Unsubscribe([]byte("again"))
 		want(t, good.next(t), "\x00again")
 	}
 	a.Subscribe([]byte("last"))

@@ -139,15 +139,10 @@ func (c *conn) send(m zmtp.Message) error {
 	return nil
 }
 
-// subscribe sends a message of ZMTP 3.0 in the form of the peer's version.
+// subscribe sends a message of ZMTP 3.0 in the form that the peer's version expects.
 func subscribe(peer *zmtp.Conn, m zmtp.Message) error {
-	if len(m) == 1 && len(m[0]) > 0 {
-		switch first, topic := m[0][0], m[0][1:]; first {
-		case 1:
-			return peer.Subscribe(topic)
-		case 0:
-			return peer.Cancel(topic)
-		}
+	if s, ok := zmtp.ParseSubscription(m); ok {
+		return peer.WriteSubscriptions(s)
 	}
 	return peer.Write(m)
 }
