@@ -1,8 +1,6 @@
 package bridge
 
 import (
-	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/zap"
@@ -54,26 +52,13 @@ func (s *session) warn(end time.Time) {
 	}
 }
 
-// lastExpiry is the end of the year 9999 in Unix seconds, the last that JSON can write (RFC
-// 3339): a login that ends later does not end.
-const lastExpiry = 253402300799
-
-// expiry reads when a login ends from the reply's metadata: Expires, in Unix seconds.
+// expiry reads when a login ends from the reply's metadata.
 func expiry(reply *zap.Reply) (end time.Time, limited bool, err error) {
-	text, ok := reply.Metadata.Lookup("Expires")
-	if !ok {
-		return time.Time{}, false, nil
+	if end, limited, err = reply.Metadata.Expires(); err != nil {
+		err = &zws.CloseError{Code: zws.CodeTemporary,
+			Reason: "the login cannot be checked at present, try again later", Err: err}
 	}
-	seconds, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return time.Time{}, false, &zws.CloseError{Code: zws.CodeTemporary,
-			Reason: "the login cannot be checked at present, try again later",
-			Err:    fmt.Errorf("ZAP metadata Expires is %q: want Unix seconds", text)}
-	}
-	if seconds > lastExpiry {
-		return time.Time{}, false, nil
-	}
-	return time.Unix(seconds, 0), true, nil
+	return end, limited, err
 }
 
 // expired tells whether the login has ended. The timer that ends the session may be late;

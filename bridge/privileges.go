@@ -28,7 +28,7 @@ func (r *rules) privileges(ctx context.Context, l *zws.Login) (*privileges, erro
 		}
 		sources = append(sources, allowed)
 	}
-	for _, source := range l.Reply.Rights {
+	for _, source := range l.Reply.Grants {
 		access, err := source.On(ctx, r.options.Domain, r.name)
 		if err != nil {
 			return nil, forbidden(err)

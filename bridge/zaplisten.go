@@ -73,7 +73,7 @@ func (b *Bridge) answer(ctx context.Context, req *zap.Request) (*zap.Reply, erro
 	if err != nil || reply.Status != zap.OK {
 		return reply, err
 	}
-	for _, r := range reply.Rights {
+	for _, r := range reply.Grants {
 		switch in, err := r.In(ctx, req.Domain); {
 		case err != nil:
 			return nil, err

@@ -9,7 +9,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 )
@@ -191,15 +190,11 @@ func (c *Cache) leave(k key, f *flight) {
 // expiry is the end of the TTL or the reply's own, whichever is first. A reply whose
 // Expires cannot be read is not ok to keep.
 func expiry(reply *Reply, until time.Time) (time.Time, bool) {
-	text, ok := reply.Metadata.Lookup("Expires")
-	if !ok {
-		return until, true
-	}
-	seconds, err := strconv.ParseInt(text, 10, 64)
+	end, limited, err := reply.Metadata.Expires()
 	if err != nil {
 		return time.Time{}, false
 	}
-	if end := time.Unix(seconds, 0); end.Before(until) {
+	if limited && end.Before(until) {
 		return end, true
 	}
 	return until, true

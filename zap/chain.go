@@ -197,8 +197,8 @@ func (e *Entry) conclude(ctx context.Context, req *Request, reply *Reply, err er
 		decision = *reply
 	default:
 		decision = *reply
-		decision.Grant = newChainGrant(e, req, reply)
-		decision.Rights = slices.Clip(reply.Rights) // authorizers may add theirs
+		decision.Basis = newChainBasis(e, req, reply)
+		decision.Grants = slices.Clip(reply.Grants) // authorizers may add theirs
 		decision.UserID = e.user(reply)
 		for _, a := range e.Authz {
 			if err := agree(ctx, a, req, &decision); errors.Is(err, ErrDenied) {
@@ -279,7 +279,7 @@ func (c *Chain) OnChange(f func()) (stop func()) { return c.changes.OnChange(f) 
 // be refused now: its entry is gone, is no more for the domain or calls the user otherwise,
 // or the entry's handler or a [Reviewer] says so.
 func (c *Chain) Revoked(reply *Reply) bool {
-	g, ok := reply.Grant.(chainGrant)
+	g, ok := reply.Basis.(chainBasis)
 	if !ok {
 		return true
 	}
@@ -290,7 +290,7 @@ func (c *Chain) Revoked(reply *Reply) bool {
 // Unasked tells whether a login that is not Revoked needs, since a reload, the consent of an
 // authorizer that was not asked: only a new login tells.
 func (c *Chain) Unasked(reply *Reply) bool {
-	g, ok := reply.Grant.(chainGrant)
+	g, ok := reply.Basis.(chainBasis)
 	if !ok {
 		return true
 	}
@@ -300,7 +300,7 @@ func (c *Chain) Unasked(reply *Reply) bool {
 
 // entryOf finds the entry that the login would come to now, the first of that name which is
 // for the domain; nil if there is none.
-func (c *Chain) entryOf(reply *Reply, g chainGrant) *Entry {
+func (c *Chain) entryOf(reply *Reply, g chainBasis) *Entry {
 	for i := range c.entries {
 		if e := &c.entries[i]; e.Name == reply.Authenticator && e.answersFor(g.peer.Domain) {
 			return e

@@ -3,7 +3,10 @@ package zap
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // Property is one name and value of a [Metadata].
@@ -39,6 +42,28 @@ func (m Metadata) Lookup(name string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// MaxExpires is the latest value of the property Expires that limits a login: the end of the
+// year 9999 in Unix seconds, the last time that RFC 3339, and with it JSON, can write.
+const MaxExpires = 253402300799
+
+// Expires returns when the login ends: the value of the property Expires, in Unix seconds.
+// limited is false if there is no such property or its value is after [MaxExpires]: the login
+// does not end. A value that is not an integer is an error.
+func (m Metadata) Expires() (end time.Time, limited bool, err error) {
+	text, ok := m.Lookup("Expires")
+	if !ok {
+		return time.Time{}, false, nil
+	}
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return time.Time{}, false, fmt.Errorf("zap: metadata Expires is %.50q: want Unix seconds", text)
+	}
+	if seconds > MaxExpires {
+		return time.Time{}, false, nil
+	}
+	return time.Unix(seconds, 0), true, nil
 }
 
 // Append appends the wire form of m to dst. It panics on a name that is empty or longer

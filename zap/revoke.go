@@ -31,20 +31,20 @@ type Reviewer interface {
 	Review(req *Request, reply *Reply) error
 }
 
-// chainGrant is the [Reply.Grant] of a [Chain].
-type chainGrant struct {
+// chainBasis is the [Reply.Basis] of a [Chain].
+type chainBasis struct {
 	entry *Entry   // that accepted
 	reply *Reply   // of its handler
 	peer  *Request // as a Reviewer gets it
 }
 
-func newChainGrant(e *Entry, req *Request, reply *Reply) chainGrant {
-	return chainGrant{e, reply, &Request{Domain: req.Domain, Address: req.Address, Mechanism: req.Mechanism}}
+func newChainBasis(e *Entry, req *Request, reply *Reply) chainBasis {
+	return chainBasis{e, reply, &Request{Domain: req.Domain, Address: req.Address, Mechanism: req.Mechanism}}
 }
 
 // stands tells whether a login stands by this entry, which may be one of a chain after a
 // reload, as far as that can be told without asking anybody.
-func (e *Entry) stands(reply *Reply, g chainGrant) bool {
+func (e *Entry) stands(reply *Reply, g chainBasis) bool {
 	if e != g.entry && !e.accepts(reply, g) {
 		return false
 	}
@@ -54,7 +54,7 @@ func (e *Entry) stands(reply *Reply, g chainGrant) bool {
 
 // accepts tells whether the entry would make the same reply of its handler's reply g.reply.
 // A handler of another type takes other credentials.
-func (e *Entry) accepts(reply *Reply, g chainGrant) bool {
+func (e *Entry) accepts(reply *Reply, g chainBasis) bool {
 	if reflect.TypeOf(e.Handler) != reflect.TypeOf(g.entry.Handler) || e.user(g.reply) != reply.UserID {
 		return false
 	}
@@ -68,7 +68,7 @@ func (e *Entry) accepts(reply *Reply, g chainGrant) bool {
 }
 
 // askedAll tells whether all authorizers of the entry but Reviewers have accepted the login.
-func (e *Entry) askedAll(g chainGrant) bool {
+func (e *Entry) askedAll(g chainBasis) bool {
 	return e == g.entry || !slices.ContainsFunc(e.Authz, func(a Authorizer) bool {
 		_, reviews := a.(Reviewer)
 		same := func(b Authorizer) bool { return reflect.TypeOf(a).Comparable() && a == b }

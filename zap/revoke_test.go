@@ -37,10 +37,10 @@ func (r *roster) Authenticate(_ context.Context, req *Request) (*Reply, error) {
 	if !r.has(user) {
 		return nil, Pass("unknown user")
 	}
-	return &Reply{Status: OK, UserID: user, Grant: user}, nil
+	return &Reply{Status: OK, UserID: user, Basis: user}, nil
 }
 
-func (r *roster) Revoked(reply *Reply) bool { return !r.has(reply.Grant.(string)) }
+func (r *roster) Revoked(reply *Reply) bool { return !r.has(reply.Basis.(string)) }
 
 // TestChainRevoked: a change reaches the chain's listeners, the cache does not keep who has
 // gone, and the reply tells which entry to ask.

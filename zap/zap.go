@@ -95,16 +95,16 @@ type Reply struct {
 	// Authenticator is the name of the [Chain]'s entry that decided; empty if none did.
 	// It has no wire form.
 	Authenticator string
-	// Grant is what whoever decided wants to see again when it is asked whether the login
+	// Basis is what whoever decided wants to see again when it is asked whether the login
 	// still stands, see [Revoker]. It belongs to that handler and has no wire form.
-	Grant any
+	Basis any
 	// Claims are what a token tells about its user, by name; the members of a claim that
 	// is an object have dotted names. They have no wire form.
 	Claims map[string][]string
 	// Rights are what the login may do, one for each who decided on it and knows about
 	// that; an action is allowed if all of them allow it. Without any, nobody has said
 	// anything. They have no wire form.
-	Rights []Rights
+	Grants []Grant
 }
 
 // Handler decides on requests. Implementations are safe for concurrent use.

@@ -16,7 +16,7 @@ func ExplainRights(ctx context.Context, out io.Writer, c *Config, user string, r
 	for i := range c.Routes {
 		r := &c.Routes[i]
 		fmt.Fprintf(out, "%s (%s, domain %q)\n", r.Path, r.Socket, r.Domain)
-		for _, source := range reply.Rights {
+		for _, source := range reply.Grants {
 			access, err := source.On(ctx, r.Domain, strings.TrimPrefix(r.Path, "/"))
 			if err != nil {
 				return err

@@ -68,8 +68,8 @@ func (c client) equal(d client) bool {
 	return c.user == d.user && slices.Equal(c.metadata, d.metadata)
 }
 
-// grant is what a login rests on.
-type grant struct {
+// basis is what a login rests on.
+type basis struct {
 	key    [certs.KeySize]byte
 	client client
 }
@@ -209,7 +209,7 @@ func (a *Authenticator) Authenticate(_ context.Context, req *zap.Request) (*zap.
 	if !ok {
 		return nil, zap.Pass("unknown key %s", certs.EncodeKey(key))
 	}
-	return &zap.Reply{Status: zap.OK, Text: "OK", UserID: c.user, Metadata: c.metadata, Grant: grant{key, c}}, nil
+	return &zap.Reply{Status: zap.OK, Text: "OK", UserID: c.user, Metadata: c.metadata, Basis: basis{key, c}}, nil
 }
 
 // OnChange has f called after a key, its user or its metadata have changed.
@@ -221,7 +221,7 @@ func (a *Authenticator) Revoked(reply *zap.Reply) bool {
 	if a.dir == "" {
 		return false
 	}
-	g, ok := reply.Grant.(grant)
+	g, ok := reply.Basis.(basis)
 	if !ok {
 		return true
 	}

@@ -53,8 +53,8 @@ type Authenticator struct {
 	changes zap.Changes
 }
 
-// grant is what a login rests on: the line of the file.
-type grant struct{ user, hash string }
+// basis is what a login rests on: the line of the file.
+type basis struct{ user, hash string }
 
 // New reads the file and watches it until Close.
 func New(o Options) (*Authenticator, error) {
@@ -124,7 +124,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, req *zap.Request) (*za
 	case !right:
 		return &zap.Reply{Status: zap.Refused, Text: fmt.Sprintf("wrong password for %q", user)}, nil
 	}
-	return &zap.Reply{Status: zap.OK, Text: "OK", UserID: user, Grant: grant{user, hash}}, nil
+	return &zap.Reply{Status: zap.OK, Text: "OK", UserID: user, Basis: basis{user, hash}}, nil
 }
 
 // verify computes one hash when its turn has come. A password that is too long for bcrypt
@@ -166,6 +166,6 @@ func (a *Authenticator) OnChange(f func()) (stop func()) { return a.changes.OnCh
 // Revoked tells whether the line that let the user in is no longer in the file as it was:
 // the user has gone, or has another password.
 func (a *Authenticator) Revoked(reply *zap.Reply) bool {
-	g, ok := reply.Grant.(grant)
+	g, ok := reply.Basis.(basis)
 	return !ok || a.table.Load().hashes[g.user] != g.hash
 }

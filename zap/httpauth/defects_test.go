@@ -108,7 +108,7 @@ func TestDefects(t *testing.T) {
 				t.Errorf("user: %+v, %v, want an error that does not go on", reply, err)
 			}
 			given := &zap.Reply{Status: zap.OK, UserID: "alice"}
-			if err := bad.Authorize(t.Context(), plain("alice", "pw", "house"), given); err == nil || errors.Is(err, zap.ErrDenied) || len(given.Rights) > 0 {
+			if err := bad.Authorize(t.Context(), plain("alice", "pw", "house"), given); err == nil || errors.Is(err, zap.ErrDenied) || len(given.Grants) > 0 {
 				t.Errorf("vhost: %v, want an error that is no refusal", err)
 			}
 			access, err := bad.login("alice", nil, "").On(t.Context(), "house", "devices")

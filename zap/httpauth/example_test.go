@@ -42,7 +42,7 @@ func ExampleClient() {
 	})
 	fmt.Println(reply.Status, reply.UserID, reply.Metadata.Get("Tags"))
 
-	access, err := reply.Rights[0].On(ctx, "homes", "devices")
+	access, err := reply.Grants[0].On(ctx, "homes", "devices")
 	fmt.Println(access.Read, err)
 	fmt.Println(access.Topics.Send(ctx, []byte("house/1")) == nil)
 	// Output:

@@ -48,7 +48,7 @@ type Options struct {
 
 // Client asks one service. It is a [zap.Handler] for PLAIN logins with a user name, and a
 // [zap.Authorizer] for logins that another handler has accepted. Either way its replies
-// carry [zap.Rights] if there is an address to ask about rights.
+// carry [zap.Grant] if there is an address to ask about rights.
 //
 // A user that the service denies is left to the next handler of a chain ([zap.ErrPass]); a
 // user that it knows and denies the vhost is refused. It is safe for concurrent use.
@@ -135,7 +135,7 @@ func (c *Client) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply
 		return nil, zap.Pass("denied by the HTTP service: %q", a.reason)
 	}
 	l := c.login(user, a.tags, req.Address)
-	reply := &zap.Reply{Status: zap.OK, Text: "OK", UserID: user, Rights: l.all()}
+	reply := &zap.Reply{Status: zap.OK, Text: "OK", UserID: user, Grants: l.all()}
 	if len(a.tags) > 0 {
 		reply.Metadata = zap.Metadata{{Name: "Tags", Value: l.tags}}
 	}
@@ -150,7 +150,7 @@ func (c *Client) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply
 // Authorize asks about the vhost, and adds what the service says about rights to the
 // reply. The tags are those that the reply's metadata tell.
 func (c *Client) Authorize(ctx context.Context, req *zap.Request, reply *zap.Reply) error {
-	for _, r := range reply.Rights {
+	for _, r := range reply.Grants {
 		if l, ok := r.(*login); ok && l.client == c {
 			return nil // it has let the login in
 		}
@@ -162,6 +162,6 @@ func (c *Client) Authorize(ctx context.Context, req *zap.Request, reply *zap.Rep
 	if err := l.enter(ctx, req.Domain); err != nil {
 		return err
 	}
-	reply.Rights = append(reply.Rights, l.all()...)
+	reply.Grants = append(reply.Grants, l.all()...)
 	return nil
 }

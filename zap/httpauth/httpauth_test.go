@@ -103,7 +103,7 @@ func TestLogin(t *testing.T) {
 	})
 	c := open(t, s.options())
 	reply, err := c.Authenticate(t.Context(), plain("alice", "pw", "house"))
-	if err != nil || reply.Status != zap.OK || reply.UserID != "alice" || reply.Metadata.Get("Tags") != "administrator monitoring" || len(reply.Rights) != 1 {
+	if err != nil || reply.Status != zap.OK || reply.UserID != "alice" || reply.Metadata.Get("Tags") != "administrator monitoring" || len(reply.Grants) != 1 {
 		t.Errorf("alice: %+v, %v", reply, err)
 	}
 	if reply, err = c.Authenticate(t.Context(), plain("bob", "pw", "house")); err != nil || len(reply.Metadata) != 0 {
@@ -112,7 +112,7 @@ func TestLogin(t *testing.T) {
 	if _, err = c.Authenticate(t.Context(), plain("alice", "wrong", "house")); !errors.Is(err, zap.ErrPass) {
 		t.Errorf("a plain refusal: %v, want it to go on", err)
 	}
-	if reply, err = c.Authenticate(t.Context(), plain("alice", "pw", "closed")); err != nil || reply.Status != zap.Refused || len(reply.Rights) > 0 {
+	if reply, err = c.Authenticate(t.Context(), plain("alice", "pw", "closed")); err != nil || reply.Status != zap.Refused || len(reply.Grants) > 0 {
 		t.Errorf("a vhost that is denied: %+v, %v, want 400", reply, err)
 	}
 
@@ -146,15 +146,15 @@ func TestAuthorize(t *testing.T) {
 		return &zap.Reply{Status: zap.OK, UserID: user, Metadata: zap.Metadata{{Name: "Tags", Value: "a  b"}}}
 	}
 	reply := given("carol")
-	if err := c.Authorize(t.Context(), plain("carol", "secret", "house"), reply); err != nil || len(reply.Rights) != 1 {
-		t.Errorf("%v, rights %v", err, reply.Rights)
+	if err := c.Authorize(t.Context(), plain("carol", "secret", "house"), reply); err != nil || len(reply.Grants) != 1 {
+		t.Errorf("%v, rights %v", err, reply.Grants)
 	}
 	want := []asked{{"POST", "/auth/vhost", "application/x-www-form-urlencoded", "username=carol&vhost=house&ip=127.0.0.1&tags=a+b"}}
 	if diff := cmp.Diff(want, s.questions()); diff != "" {
 		t.Errorf("the password is nobody's but the authenticator's: %s", diff)
 	}
-	if err := other.Authorize(t.Context(), plain("carol", "secret", "house"), reply); err != nil || len(reply.Rights) != 2 {
-		t.Errorf("a second service: %v, rights %v", err, reply.Rights)
+	if err := other.Authorize(t.Context(), plain("carol", "secret", "house"), reply); err != nil || len(reply.Grants) != 2 {
+		t.Errorf("a second service: %v, rights %v", err, reply.Grants)
 	}
 	if err := c.Authorize(t.Context(), plain("carol", "secret", "closed"), given("carol")); !errors.Is(err, zap.ErrDenied) {
 		t.Errorf("denied vhost: %v", err)
@@ -168,8 +168,8 @@ func TestAuthorize(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := len(s.questions())
-	if err := c.Authorize(t.Context(), plain("carol", "pw", "house"), own); err != nil || len(own.Rights) != 1 || len(s.questions()) != before {
-		t.Errorf("authn and authz by one service: %v, %d rights, %d questions more", err, len(own.Rights), len(s.questions())-before)
+	if err := c.Authorize(t.Context(), plain("carol", "pw", "house"), own); err != nil || len(own.Grants) != 1 || len(s.questions()) != before {
+		t.Errorf("authn and authz by one service: %v, %d rights, %d questions more", err, len(own.Grants), len(s.questions())-before)
 	}
 }
 
@@ -178,7 +178,7 @@ func TestUnasked(t *testing.T) {
 	s := serve(t, always("allow"))
 	c := open(t, Options{User: s.URL + "/auth/user"})
 	reply, err := c.Authenticate(t.Context(), plain("alice", "pw", "house"))
-	if err != nil || len(reply.Rights) != 0 {
+	if err != nil || len(reply.Grants) != 0 {
 		t.Errorf("%+v, %v: want no rights", reply, err)
 	}
 	c = open(t, Options{User: s.URL + "/auth/user", Topic: s.URL + "/auth/topic"})

@@ -96,7 +96,7 @@ func play(t *testing.T, c *Client, user, password string, does []field) {
 	} else if err != nil {
 		t.Fatal(err)
 	}
-	access, err := reply.Rights[0].On(t.Context(), "/", "amq.topic")
+	access, err := reply.Grants[0].On(t.Context(), "/", "amq.topic")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// login is a user whom the service has let in; it is the [zap.Rights] of that user.
+// login is a user whom the service has let in; it is the [zap.Grant] of that user.
 type login struct {
 	client  *Client
 	user    string
@@ -22,11 +22,11 @@ func (c *Client) login(user string, tags []string, address string) *login {
 }
 
 // all are the rights that a reply carries; none if there is nothing to ask about.
-func (l *login) all() []zap.Rights {
+func (l *login) all() []zap.Grant {
 	if l.client.o.Vhost+l.client.o.Resource+l.client.o.Topic == "" {
 		return nil
 	}
-	return []zap.Rights{l}
+	return []zap.Grant{l}
 }
 
 // enter asks about the vhost, as a part of the login.
@@ -41,7 +41,7 @@ func (l *login) enter(ctx context.Context, vhost string) error {
 	return err
 }
 
-// In implements [zap.Rights]: it asks about the vhost.
+// In implements [zap.Grant]: it asks about the vhost.
 func (l *login) In(ctx context.Context, vhost string) (bool, error) {
 	err := l.allows(ctx, kindVhost, vhost, [][]byte{[]byte(l.user), []byte(l.tags)})
 	if errors.Is(err, zap.ErrDenied) {
@@ -50,7 +50,7 @@ func (l *login) In(ctx context.Context, vhost string) (bool, error) {
 	return err == nil, err
 }
 
-// On implements [zap.Rights]: to attach needs read. Whether the user may send is asked when
+// On implements [zap.Grant]: to attach needs read. Whether the user may send is asked when
 // he does.
 func (l *login) On(ctx context.Context, vhost, route string) (zap.Access, error) {
 	e := &exchange{login: l, vhost: vhost}

@@ -22,7 +22,7 @@ func rightsOn(t testing.TB, c *Client, route string) zap.Access {
 	if err != nil || reply.Status != zap.OK {
 		t.Fatalf("%+v, %v", reply, err)
 	}
-	access, err := reply.Rights[0].On(t.Context(), "house", route)
+	access, err := reply.Grants[0].On(t.Context(), "house", route)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestRights(t *testing.T) {
 		t.Fatal(err)
 	}
 	for domain, want := range map[string]bool{"house": true, "cellar": false} {
-		if in, err := reply.Rights[0].In(ctx, domain); err != nil || in != want {
+		if in, err := reply.Grants[0].In(ctx, domain); err != nil || in != want {
 			t.Errorf("in %s: %v, %v", domain, in, err)
 		}
 	}

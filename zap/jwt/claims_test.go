@@ -13,7 +13,7 @@ import (
 
 // grants lists what a login's rights say, sorted.
 func grants(reply *zap.Reply) (list []string) {
-	for _, s := range reply.Rights[0].(*permissions).scopes {
+	for _, s := range reply.Grants[0].(*permissions).scopes {
 		list = append(list, s.String())
 	}
 	slices.Sort(list)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/zwsbridge/zwsbridge/zap"
 )
 
 // locationNames says what a name in a location of authorization_details stands for.
@@ -55,7 +57,7 @@ func (c *collection) location(subject, text string, actions []string, id string)
 		c.note.note(false, subject, "location %.100q: %v: ignored", text, err)
 		return
 	}
-	if !l.cluster.match(id) {
+	if !l.cluster.Match([]byte(id)) {
 		c.note.note(false, subject, "location %.100q: is for another cluster than %q: ignored", text, id)
 		return
 	}
@@ -81,7 +83,7 @@ func (c *collection) location(subject, text string, actions []string, id string)
 
 // place is a location of authorization_details.
 type place struct {
-	cluster glob
+	cluster zap.Glob
 	scope   // without a permission
 }
 

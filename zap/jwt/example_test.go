@@ -47,10 +47,10 @@ func Example() {
 	reply := zap.Decide(context.Background(), a, &zap.Request{
 		Domain: "global", Mechanism: zap.BEARER, Credentials: [][]byte{[]byte(token)},
 	})
-	access, err := reply.Rights[0].On(context.Background(), "global", "devices")
+	access, err := reply.Grants[0].On(context.Background(), "global", "devices")
 	if err != nil {
 		panic(err)
 	}
 	fmt.Println(reply.Status, reply.UserID, access.Read, access.Receive, access.Write)
-	// Output: 200 ann true [[house. ]] false
+	// Output: 200 ann true [house.*] false
 }

@@ -54,12 +54,7 @@ func (s scope) String() string {
 	}
 	topic := ""
 	if s.topic != nil {
-		topic = ", topic " + s.topic.String()
+		topic = fmt.Sprintf(`, topic "%s"`, s.topic)
 	}
-	return fmt.Sprintf("%s in domain %s on route %s%s", s.permission, s.domain, s.route, topic)
-}
-
-// String writes a star for what a glob leaves open.
-func (g glob) String() string {
-	return `"` + strings.Join(g, "*") + `"`
+	return fmt.Sprintf(`%s in domain "%s" on route "%s"%s`, s.permission, s.domain, s.route, topic)
 }

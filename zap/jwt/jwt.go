@@ -111,8 +111,8 @@ type Authenticator struct {
 	closers   []io.Closer
 }
 
-// grant is what a login rests on.
-type grant struct {
+// basis is what a login rests on.
+type basis struct {
 	by    *Authenticator
 	key   key
 	token *token
@@ -186,7 +186,7 @@ func (a *Authenticator) OnChange(f func()) (stop func()) { return a.ring.changes
 // Revoked tells whether the key that the login rests on is no longer in force, or whether
 // the token means something else after a reload: to other options, another reply.
 func (a *Authenticator) Revoked(reply *zap.Reply) bool {
-	g, ok := reply.Grant.(grant)
+	g, ok := reply.Basis.(basis)
 	if !ok {
 		return true
 	}
@@ -208,8 +208,8 @@ func (a *Authenticator) Revoked(reply *zap.Reply) bool {
 }
 
 func sameRights(a, b *zap.Reply) bool {
-	p, ok1 := a.Rights[0].(*permissions)
-	q, ok2 := b.Rights[0].(*permissions)
+	p, ok1 := a.Grants[0].(*permissions)
+	q, ok2 := b.Grants[0].(*permissions)
 	return ok1 && ok2 && p.equal(q)
 }
 
@@ -298,8 +298,8 @@ func (a *Authenticator) reply(t *token, k key, note tracer) (*zap.Reply, error) 
 		Text:   "OK",
 		UserID: user,
 		Claims: flatten(t.claims),
-		Rights: []zap.Rights{p},
-		Grant:  grant{a, k, t},
+		Grants: []zap.Grant{p},
+		Basis:  basis{a, k, t},
 	}
 	if end, ok := t.time("exp"); ok {
 		expires := strconv.FormatInt(end.Add(a.options.Leeway).Unix(), 10)

@@ -26,9 +26,9 @@ const (
 // scope is one permission, without the prefix of its resource server.
 type scope struct {
 	permission    string
-	domain, route glob
-	topic         glob   // nil if the scope names none
-	tag           string // of permTag
+	domain, route zap.Glob
+	topic         zap.Glob //  nil if the scope names none
+	tag           string   // of permTag
 }
 
 // parseScope reads a scope without its prefix. An error says why it grants nothing.
@@ -52,7 +52,7 @@ func parseScope(text string) (scope, error) {
 	if len(parts) != 2 && len(parts) != 3 {
 		return scope{}, fmt.Errorf("%d parts, want domain/route or domain/route/topic", len(parts))
 	}
-	for i, into := range []*glob{&s.domain, &s.route, &s.topic}[:len(parts)] {
+	for i, into := range []*zap.Glob{&s.domain, &s.route, &s.topic}[:len(parts)] {
 		var err error
 		if *into, err = parseGlob(parts[i]); err != nil {
 			return scope{}, err
@@ -66,13 +66,10 @@ func validTag(tag string) bool {
 	return tag != "" && !strings.ContainsFunc(tag, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
-// glob is the literals between the stars of a pattern.
-type glob zap.Glob
-
 // parseGlob splits at the stars and decodes what is between them, so that %2A is a star
 // that stands for itself.
-func parseGlob(text string) (glob, error) {
-	g := glob(strings.Split(text, "*"))
+func parseGlob(text string) (zap.Glob, error) {
+	g := zap.Glob(strings.Split(text, "*"))
 	for i, literal := range g {
 		var err error
 		if g[i], err = url.PathUnescape(literal); err != nil {
@@ -82,32 +79,10 @@ func parseGlob(text string) (glob, error) {
 	return g, nil
 }
 
-// match tells whether text is the literals in their order with anything for the stars.
-// RabbitMQ takes the leftmost place of the last literal too, and so refuses what ours
-// allows: "*o" against "foofoo".
-func (g glob) match(text string) bool {
-	first, last := g[0], g[len(g)-1]
-	if len(g) == 1 {
-		return text == first
-	}
-	if len(text) < len(first)+len(last) || !strings.HasPrefix(text, first) || !strings.HasSuffix(text, last) {
-		return false
-	}
-	text = text[len(first) : len(text)-len(last)]
-	for _, literal := range g[1 : len(g)-1] {
-		i := strings.Index(text, literal)
-		if i < 0 {
-			return false
-		}
-		text = text[i+len(literal):]
-	}
-	return true
-}
-
 // anything is a lone star.
-var anything = glob{"", ""}
+var anything = zap.Glob{"", ""}
 
-// permissions are the scopes of a token as [zap.Rights].
+// permissions are the scopes of a token as [zap.Grant].
 type permissions struct {
 	scopes []scope
 	strict bool // a scope without a topic grants none
@@ -117,7 +92,7 @@ type permissions struct {
 // access to a vhost.
 func (p *permissions) In(_ context.Context, domain string) (bool, error) {
 	return slices.ContainsFunc(p.scopes, func(s scope) bool {
-		return s.permission != permTag && s.domain.match(domain)
+		return s.permission != permTag && s.domain.Match([]byte(domain))
 	}), nil
 }
 
@@ -125,7 +100,7 @@ func (p *permissions) In(_ context.Context, domain string) (bool, error) {
 func (p *permissions) On(_ context.Context, domain, route string) (zap.Access, error) {
 	var a zap.Access
 	for _, s := range p.scopes {
-		if s.permission == permTag || !s.domain.match(domain) || !s.route.match(route) {
+		if s.permission == permTag || !s.domain.Match([]byte(domain)) || !s.route.Match([]byte(route)) {
 			continue
 		}
 		topic := s.topic
@@ -142,11 +117,11 @@ func (p *permissions) On(_ context.Context, domain, route string) (zap.Access, e
 	return a, nil
 }
 
-func appendTopic(topics []zap.Glob, topic glob) []zap.Glob {
+func appendTopic(topics []zap.Glob, topic zap.Glob) []zap.Glob {
 	if topic == nil {
 		return topics
 	}
-	return append(topics, zap.Glob(topic))
+	return append(topics, topic)
 }
 
 // equal tells whether two logins may do the same.

@@ -109,9 +109,6 @@ func stringList(v any) (list []string, ok bool) {
 	return nil, false
 }
 
-// lastTime is the last second that has a date of four digits.
-const lastTime = 253402300799
-
 // time reads a claim that is a NumericDate (RFC 7519, section 2), in whole seconds.
 func (t *token) time(claim string) (at time.Time, ok bool) {
 	n, ok := t.claims[claim].(json.Number)
@@ -119,7 +116,7 @@ func (t *token) time(claim string) (at time.Time, ok bool) {
 		return time.Time{}, false
 	}
 	seconds, err := n.Float64()
-	if err != nil || seconds < 0 || seconds > lastTime {
+	if err != nil || seconds < 0 || seconds > zap.MaxExpires {
 		return time.Time{}, false
 	}
 	return time.Unix(int64(seconds), 0), true

@@ -19,8 +19,8 @@ type hash [sha256.Size]byte
 
 func hashOf(token []byte) hash { return sha256.Sum256(token) }
 
-// grant is what a reply carries: by which token a user has logged in.
-type grant struct {
+// basis is what a reply carries: by which token a user has logged in.
+type basis struct {
 	user  string
 	token hash
 }
@@ -73,7 +73,7 @@ func (l *latest) close() {
 }
 
 // present tells whether the token counts, which a new one does: it replaces the current.
-func (l *latest) present(g grant) bool {
+func (l *latest) present(g basis) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.byUser[g.user]
@@ -104,7 +104,7 @@ func (l *latest) present(g grant) bool {
 }
 
 // replaced tells whether another token of the user counts now.
-func (l *latest) replaced(g grant) bool {
+func (l *latest) replaced(g basis) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.byUser[g.user]

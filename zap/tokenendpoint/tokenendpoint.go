@@ -124,11 +124,11 @@ func (c *Client) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply
 	}
 	reply := &zap.Reply{Status: zap.OK, Text: "OK", UserID: user}
 	if c.latest != nil {
-		login := grant{user, hashOf(token)}
+		login := basis{user, hashOf(token)}
 		if !c.latest.present(login) {
 			return &zap.Reply{Status: zap.Refused, Text: fmt.Sprintf("a newer token of user %q has replaced this one", user)}, nil
 		}
-		reply.Grant = login
+		reply.Basis = login
 	}
 	return reply, nil
 }
@@ -154,7 +154,7 @@ func (c *Client) Revoked(reply *zap.Reply) bool {
 	if c.latest == nil {
 		return false
 	}
-	login, ok := reply.Grant.(grant)
+	login, ok := reply.Basis.(basis)
 	return ok && c.latest.replaced(login)
 }
 

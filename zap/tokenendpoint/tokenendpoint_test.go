@@ -283,17 +283,17 @@ func TestLatestIsBounded(t *testing.T) {
 	const users = 10
 	l := newLatest(users, func() {})
 	defer l.close()
-	first := grant{"first", hashOf([]byte("1"))}
+	first := basis{"first", hashOf([]byte("1"))}
 	l.present(first)
 	for i := range users - 1 {
-		l.present(grant{fmt.Sprint(i), hash{}})
+		l.present(basis{fmt.Sprint(i), hash{}})
 	}
-	newer := grant{"first", hashOf([]byte("2"))}
+	newer := basis{"first", hashOf([]byte("2"))}
 	if l.present(newer); !l.replaced(first) {
 		t.Error("forgotten at the limit")
 	}
 	for i := range users {
-		l.present(grant{fmt.Sprint("more ", i), hash{}})
+		l.present(basis{fmt.Sprint("more ", i), hash{}})
 	}
 	if len(l.byUser) != users || l.order.Len() != users {
 		t.Errorf("%d users, %d in order", len(l.byUser), l.order.Len())
@@ -303,15 +303,15 @@ func TestLatestIsBounded(t *testing.T) {
 	}
 
 	for i := range maxReplaced + 2 {
-		l.present(grant{"busy", hashOf(fmt.Append(nil, i))})
+		l.present(basis{"busy", hashOf(fmt.Append(nil, i))})
 	}
 	if n := len(l.byUser["busy"].Value.(*tokens).replaced); n != maxReplaced {
 		t.Errorf("%d tokens", n)
 	}
-	if l.present(grant{"busy", hashOf(fmt.Append(nil, 1))}) {
+	if l.present(basis{"busy", hashOf(fmt.Append(nil, 1))}) {
 		t.Error("forgotten at the limit")
 	}
-	if !l.present(grant{"busy", hashOf(fmt.Append(nil, 0))}) {
+	if !l.present(basis{"busy", hashOf(fmt.Append(nil, 0))}) {
 		t.Error("remembered beyond the limit")
 	}
 }

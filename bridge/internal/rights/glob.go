@@ -23,52 +23,20 @@ func newGlobMatcher(union []Glob) (m matcher) {
 		case len(g) == 2 && g[1] == "": // one star, at the end
 			m.prefixes = append(m.prefixes, g[0])
 		default:
-			literals := make(glob, len(g))
-			for i, literal := range g {
-				literals[i] = []byte(literal)
-			}
-			m.globs = append(m.globs, literals)
+			m.globs = append(m.globs, g)
 		}
 	}
 	m.prefixes = prefixFree(m.prefixes)
 	return m
 }
 
-// glob is a [Glob] as it is matched.
-type glob [][]byte
-
-// match tells whether topic is first, anything, middle, anything …, last. The leftmost
-// place of each literal leaves the most room for the next, so none has to be tried again.
-func (g glob) match(topic []byte) bool {
-	first, last := g[0], g[len(g)-1]
-	if len(g) == 1 {
-		return bytes.Equal(topic, first)
-	}
-	if len(topic) < len(first)+len(last) || !bytes.HasPrefix(topic, first) || !bytes.HasSuffix(topic, last) {
-		return false
-	}
-	return g.middle(topic[len(first) : len(topic)-len(last)])
-}
-
-// middle finds the literals between the first and the last in text, one after another.
-func (g glob) middle(text []byte) bool {
-	for _, literal := range g[1 : len(g)-1] {
-		i := bytes.Index(text, literal)
-		if i < 0 {
-			return false
-		}
-		text = text[i+len(literal):]
-	}
-	return true
-}
-
-// reach says how much of what begins with prefix the glob matches; nothing if prefix does
-// not hold the whole first literal.
-func (g glob) reach(prefix []byte) reach {
+// globReach reports how much of what begins with prefix the glob matches: nothing if prefix
+// does not hold the whole first literal.
+func globReach(g Glob, prefix []byte) reach {
 	switch {
-	case !bytes.HasPrefix(prefix, g[0]) || len(g) == 1 && len(prefix) > len(g[0]):
+	case !bytes.HasPrefix(prefix, []byte(g[0])) || len(g) == 1 && len(prefix) > len(g[0]):
 		return reachNone
-	case len(g) > 1 && len(g[len(g)-1]) == 0 && g.middle(prefix[len(g[0]):]):
+	case g.Covers(prefix):
 		return reachAll
 	}
 	return reachSome // the first star takes the rest of the prefix

@@ -17,7 +17,7 @@ type matcher struct {
 	// tree, so that a message costs the depth of the tree and not their number.
 	leveled []topics
 	root    *level
-	globs   []glob
+	globs   []Glob
 }
 
 // level is a node of the tree: what may follow on the levels above it.
@@ -88,7 +88,7 @@ func (m *matcher) match(topic []byte) bool {
 	if m.hasPrefixOf(topic) || m.root != nil && m.root.match(topic, m.separator[0]) {
 		return true
 	}
-	return slices.ContainsFunc(m.globs, func(g glob) bool { return g.match(topic) })
+	return slices.ContainsFunc(m.globs, func(g Glob) bool { return g.Match(topic) })
 }
 
 func (m *matcher) hasPrefixOf(topic []byte) bool {
@@ -138,7 +138,7 @@ func (m *matcher) reach(prefix string) reach {
 		}
 	}
 	for _, g := range m.globs {
-		best = max(best, g.reach([]byte(prefix)))
+		best = max(best, globReach(g, []byte(prefix)))
 	}
 	return best
 }
@@ -178,7 +178,7 @@ func (m *matcher) below(prefix string) (longer [][]byte, filter bool) {
 		}
 	}
 	for _, g := range m.globs {
-		if first := string(g[0]); strings.HasPrefix(first, prefix) {
+		if first := g[0]; strings.HasPrefix(first, prefix) {
 			found = append(found, first)
 			filter = true
 		}

@@ -6,7 +6,7 @@ import "context"
 // kind depend on the route, so that they cannot stand in a reply's metadata, whose
 // Subscribe and Send are the same everywhere. Implementations are safe for concurrent use
 // and are not changed once a reply holds them.
-type Rights interface {
+type Grant interface {
 	// In tells whether the login may do anything at all in a domain. An error says that
 	// no decision could be made.
 	In(ctx context.Context, domain string) (bool, error)
@@ -39,8 +39,3 @@ type Topics interface {
 	// Send decides on a message with this topic.
 	Send(ctx context.Context, topic []byte) error
 }
-
-// Glob is a pattern of topics: the literals between its stars. A star stands for any
-// octets, none included; a single literal matches nothing but itself, and a Glob without
-// any literal matches nothing.
-type Glob []string
