@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge"
+	adminapi "github.com/zwsbridge/zwsbridge/bridge/internal/admin"
+	bridgemetrics "github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -66,7 +68,7 @@ mechanism = "NULL"
 connect = [%q]
 `, handler, silent(t, zmtp.PUB))
 	})
-	server := httptest.NewServer(b.AdminHandler())
+	server := httptest.NewServer(b.Admin())
 	t.Cleanup(server.Close)
 	return server.URL, routes, tokenFile, b
 }
@@ -255,7 +257,7 @@ func TestAdminSummary(t *testing.T) {
 	}
 	o := &operator{t: t, admin: admin}
 	o.counted("/d")
-	var s bridge.Summary
+	var s adminapi.Summary
 	resp := o.do("GET", "/summary", "", "", "Authorization", "Bearer dave monitoring")
 	if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
 		t.Fatal(err)
@@ -266,10 +268,10 @@ func TestAdminSummary(t *testing.T) {
 	if len(s.Routes) != 1 || s.Routes[0].Path != "/d" || s.Routes[0].Socket != "SUB" || s.Routes[0].Sessions != 1 {
 		t.Errorf("routes %+v", s.Routes)
 	}
-	if len(s.Refusals) != 1 || s.Refusals[0] != (bridge.CodeCount{Route: "none", Code: "4404", Number: 1}) {
+	if len(s.Refusals) != 1 || s.Refusals[0] != (bridgemetrics.CodeCount{Route: "none", Code: "4404", Number: 1}) {
 		t.Errorf("refusals %+v", s.Refusals)
 	}
-	if len(s.Logins) != 2 || s.Logins[1] != (bridge.LoginCount{Authenticator: "users", Status: "200", Number: 1}) {
+	if len(s.Logins) != 2 || s.Logins[1] != (bridgemetrics.LoginCount{Authenticator: "users", Status: "200", Number: 1}) {
 		t.Errorf("logins %+v", s.Logins)
 	}
 	text, err := io.ReadAll(o.do("GET", "/metrics", "", "").Body)
@@ -280,7 +282,7 @@ func TestAdminSummary(t *testing.T) {
 		"zwsbridge_connections 1\n",
 		`zwsbridge_backends{route="/d",state="ready"} 1`,
 		`zwsbridge_queued_messages{route="/d"} 0`,
-		`zwsbridge_queued_octets{route="/d"} 0`,
+		`zwsbridge_queued_bytes{route="/d"} 0`,
 		`zwsbridge_handshake_seconds_count{route="/d"} 1`,
 		`zwsbridge_backend_handshake_seconds_count{route="/d"} 1`,
 		`zwsbridge_refusals_total{code="4404",route="none"} 1`,

@@ -19,11 +19,14 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/gorilla/websocket"
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
-	"github.com/zwsbridge/zwsbridge/bridge/internal/admin/oidclogin"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/admin"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/clientaddr"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 )
@@ -45,8 +48,7 @@ type Bridge struct {
 	reloading   sync.Mutex
 	connections connections
 	failures    failures
-	metrics     *metrics
-	operators   operators
+	metrics     *metrics.Metrics
 	poller      *zws.Poller // nil on systems that have none: each session keeps a goroutine then
 
 	mu       sync.Mutex
@@ -61,7 +63,7 @@ type state struct {
 	auth       *authentication
 	routes     map[string]*route
 	static     http.Handler          // nil without
-	oidc       *oidclogin.Client     // of admin.oidc; nil without
+	oidc       *admin.OIDC           // of admin.oidc; nil without
 	zapServers map[string]*zapServer // by endpoint
 	unfollow   func()                // ends the registration for changes of the users
 }
@@ -76,12 +78,14 @@ func New(c *config.Config, o Options) (*Bridge, error) {
 		log:      o.Logger,
 		sessions: make(map[*session]bool),
 		number:   rand.Uint64N(1<<32) << 20,
-		metrics:  newMetrics(),
 	}
 	if b.log == nil {
 		b.log = slog.Default()
 	}
-	b.metrics.registry.MustRegister(gauges{b})
+	var err error
+	if b.metrics, err = metrics.New(source{b}, nil); err != nil {
+		return nil, err
+	}
 	b.ctx, b.cancel = context.WithCancelCause(context.Background())
 	s, err := b.newState(c, nil)
 	if err != nil {
@@ -104,10 +108,10 @@ func (b *Bridge) newState(c *config.Config, old *state) (_ *state, err error) {
 			s.close(old)
 		}
 	}()
-	if s.auth, err = newAuthentication(c, old.authentication(), b.log, b.metrics.login); err != nil {
+	if s.auth, err = newAuthentication(c, old.authentication(), b.log, b.metrics.Login); err != nil {
 		return nil, err
 	}
-	if s.oidc, err = newOIDCLogin(c, old); err != nil {
+	if s.oidc, err = admin.NewOIDC(c, old.provider()); err != nil {
 		return nil, err
 	}
 	if s.static, err = staticFiles(string(c.Server.Static)); err != nil {
@@ -162,6 +166,22 @@ func (s *state) authentication() *authentication {
 	return s.auth
 }
 
+// provider is the state's; nil without a state.
+func (s *state) provider() *admin.OIDC {
+	if s == nil {
+		return nil
+	}
+	return s.oidc
+}
+
+// pathOf is the path of r as a label.
+func pathOf(r *route) string {
+	if r == nil {
+		return metrics.NoRoute
+	}
+	return r.config.Path
+}
+
 // judge is the ZAP handler of every route and of every endpoint where peers dial in: the
 // chain that is in force, behind the count of refused logins.
 func (b *Bridge) judge(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
@@ -181,16 +201,16 @@ func (b *Bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		st.serveFile(w, r, route != nil)
 		return
 	}
-	from, err := locate(r, st.config.Server.TrustedProxies)
+	from, err := clientaddr.Locate(r, st.config.Server.TrustedProxies)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
 	if err := b.admit(route, from); err != nil {
 		b.log.LogAttrs(b.ctx, slog.LevelInfo, "client refused", slog.String("path", r.URL.Path),
-			slog.String("address", from.text()), slog.String("error", err.Error()))
-		b.metrics.refused(route, zws.Cause(err))
-		_ = zws.Refuse(w, r, zws.Options{Origins: st.config.Server.Origins, Secure: from.secure, WriteTimeout: st.config.Server.WriteTimeout}, err)
+			slog.String("address", from.String()), slog.String("error", err.Error()))
+		b.metrics.Refused(pathOf(route), zws.Cause(err))
+		_ = zws.Refuse(w, r, zws.Options{Origins: st.config.Server.Origins, Secure: from.Secure, WriteTimeout: st.config.Server.WriteTimeout}, err)
 		return
 	}
 	b.serve(w, r, route, from)
@@ -198,27 +218,27 @@ func (b *Bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // admit decides what can be decided before a word was spoken. If it lets the client in it
 // has counted the connection.
-func (b *Bridge) admit(r *route, from origin) error {
+func (b *Bridge) admit(r *route, from clientaddr.Client) error {
 	switch {
 	case b.ctx.Err() != nil:
 		return errShutdown
 	case r == nil:
 		return &zws.CloseError{Code: zws.CodeNoRoute, Status: zap.Refused, Reason: "there is no such route"}
-	case b.failures.blocked(addressKey(from.address)):
+	case b.failures.blocked(addressKey(from.Address)):
 		return errTooManyFailures
 	}
-	return b.connections.enter(from.address)
+	return b.connections.enter(from.Address)
 }
 
 // serve logs a client in and starts its session.
-func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, route *route, from origin) {
+func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, route *route, from clientaddr.Client) {
 	o := route.rules.Load().options
 	s := b.enter(route, from, o.Domain)
-	o.Address = from.text()
-	o.Secure = from.secure
+	o.Address = from.String()
+	o.Secure = from.Secure
 	server := &b.state.Load().config.Server
 	// An address that a PROXY header gave is one on the proxy's machine, if loopback.
-	o.PlaintextAllowed = from.local && !server.ProxyProtocol || server.InsecurePlaintext
+	o.PlaintextAllowed = from.Local && !server.ProxyProtocol || server.InsecurePlaintext
 	o.Open = s.open
 	o.Renew = s.renew
 	o.Poller = b.poller
@@ -227,19 +247,19 @@ func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, route *route, fro
 	if err != nil {
 		s.close()
 		b.leave(s)
-		b.metrics.refused(route, zws.Cause(err))
+		b.metrics.Refused(pathOf(route), zws.Cause(err))
 		b.log.LogAttrs(b.ctx, slog.LevelInfo, "client refused", append(s.attributes(), slog.String("error", err.Error()))...)
 		return
 	}
 	s.start(ws.Channel())
 	s.revise(b.ctx, b.state.Load().auth, ws.Login()) // the users may have changed meanwhile
-	b.metrics.started(s)
+	s.route.metrics.Started(s.ws.Login().Dialect, time.Since(s.since))
 	b.log.LogAttrs(b.ctx, slog.LevelInfo, "session started", s.attributes()...)
 	s.run(func() { b.leave(s) })
 }
 
 // enter registers a session that is about to log in.
-func (b *Bridge) enter(r *route, from origin, domain string) *session {
+func (b *Bridge) enter(r *route, from clientaddr.Client, domain string) *session {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.number++
@@ -254,7 +274,7 @@ func (b *Bridge) leave(s *session) {
 	delete(b.sessions, s)
 	b.mu.Unlock()
 	if s.carrier == nil {
-		b.connections.leave(s.from.address)
+		b.connections.leave(s.from.Address)
 	}
 	b.running.Done()
 }

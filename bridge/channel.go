@@ -98,7 +98,7 @@ func (c *channel) Flush() {
 	}
 	chunk := c.chunk
 	c.chunk, c.size = nil, chunk.Size()
-	c.route.metrics.toClient(chunk.Messages(), chunk.Size())
+	c.route.metrics.ToClient(chunk.Messages(), chunk.Size())
 	c.over = c.queue.PutChunk(chunk)
 	chunk.Release()
 }
@@ -119,7 +119,7 @@ func (c *channel) forward(ctx context.Context, m zmtp.Message, more bool) error 
 			return err
 		}
 	}
-	c.route.metrics.fromClient(m)
+	c.route.metrics.FromClient(m)
 	if c.stamp != nil {
 		m = stamped(c.route.config.Socket, m, c.stamp)
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -42,7 +43,11 @@ func TestDeliveryLimit(t *testing.T) {
 // TestDeliveryEnded: a channel takes what its queue drops, and nothing once that is closed.
 func TestDeliveryEnded(t *testing.T) {
 	for policy, want := range map[queue.Policy]error{queue.DropNewest: nil, queue.Disconnect: queue.ErrFull} {
-		r := &route{config: &config.Route{Socket: zmtp.PULL}, metrics: newMetrics().route("/d")}
+		m, err := metrics.New(nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &route{config: &config.Route{Socket: zmtp.PULL}, metrics: m.Route("/d")}
 		c := &channel{route: r, queue: queue.New(queue.Options{Messages: 1, OnFull: policy})}
 		c.privileges.Store(&privileges{unlimited: true})
 		for range 2 {

@@ -21,7 +21,7 @@ type hub struct {
 
 // newHub puts a hub on socket; lost hears when it cannot go on.
 func newHub(r *route, socket *backend.Shared, lost func(error)) (*hub, error) {
-	h := &hub{Hub: fanout.New(fanout.Options{Flush: r.config.Flush, Observe: r.metrics.toClient})}
+	h := &hub{Hub: fanout.New(fanout.Options{Flush: r.config.Flush, Observe: r.metrics.ToClient})}
 	var err error
 	if h.up, err = socket.Attach(h.Hub); err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/zwsbridge/zwsbridge/bridge/internal/clientaddr"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 )
@@ -42,7 +43,7 @@ func (c *connections) limit(max, perAddress int) {
 // enter counts one connection from a. The error is a *zws.CloseError; without one the
 // caller owes a leave.
 func (c *connections) enter(a netip.Addr) error {
-	a = network(a)
+	a = clientaddr.Network(a)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.max > 0 && c.total >= c.max {
@@ -60,7 +61,7 @@ func (c *connections) enter(a netip.Addr) error {
 }
 
 func (c *connections) leave(a netip.Addr) {
-	a = network(a)
+	a = clientaddr.Network(a)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.total--
@@ -74,19 +75,6 @@ func (c *connections) open() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.total
-}
-
-// network is the key under which an address is counted: whoever has one IPv6 address has
-// the other 2^64 of its /64 too.
-func network(a netip.Addr) netip.Addr {
-	if !a.Is6() {
-		return a
-	}
-	p, err := a.Prefix(64)
-	if err != nil {
-		return a
-	}
-	return p.Addr()
 }
 
 // failures counts refused logins by address and by user name.
@@ -186,7 +174,7 @@ func (f *failures) judge(ctx context.Context, next zap.Handler, req *zap.Request
 // name that it tried.
 func failureKeys(req *zap.Request) []string {
 	var keys []string
-	if a := remoteAddress(req.Address); a.IsValid() {
+	if a := clientaddr.Parse(req.Address); a.IsValid() {
 		keys = append(keys, addressKey(a))
 	}
 	if user, _, ok := req.Plain(); ok && user != "" {
@@ -195,4 +183,4 @@ func failureKeys(req *zap.Request) []string {
 	return keys
 }
 
-func addressKey(a netip.Addr) string { return "address " + network(a).String() }
+func addressKey(a netip.Addr) string { return "address " + clientaddr.Network(a).String() }

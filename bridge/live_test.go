@@ -176,7 +176,7 @@ func TestAdmin(t *testing.T) {
 		return usersOnly + "[admin]\ntoken_file = \"token\"\n" + routeTo("/d", "SUB", silent(t, zmtp.PUB))
 	})
 	alice := connect(t, url+"/d", byPassword("alice", zmtp.SUB))
-	admin := httptest.NewServer(b.AdminHandler())
+	admin := httptest.NewServer(b.Admin())
 	defer admin.Close()
 	(&operator{t: t, admin: admin.URL}).counted("/d")
 	ask := func(method, path, body string, header ...string) (int, string) {

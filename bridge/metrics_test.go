@@ -18,7 +18,7 @@ import (
 func TestCodeLabels(t *testing.T) {
 	url, b := start(t, usersOnly+routeTo("/d", "DEALER", echoRouter(t))+
 		routeTo("/mute", "DEALER", mute(t), `connect_timeout = "1m"`))
-	admin := httptest.NewServer(b.AdminHandler())
+	admin := httptest.NewServer(b.Admin())
 	defer admin.Close()
 
 	const login, object = "\x01\x05PLAIN\x05alice\x0ealice's secret", `{"op":"login","user":"alice","password":"alice's secret"}`
@@ -85,7 +85,7 @@ func TestCodeLabels(t *testing.T) {
 // TestDropReasons: what is dropped behind is counted too.
 func TestDropReasons(t *testing.T) {
 	url, b := start(t, usersOnly+routeTo("/router", "ROUTER", silent(t, zmtp.DEALER)))
-	admin := httptest.NewServer(b.AdminHandler())
+	admin := httptest.NewServer(b.Admin())
 	defer admin.Close()
 	c := connect(t, url+"/router", byPassword("alice", zmtp.DEALER))
 	if err := c.Send(message("nobody", "hello")); err != nil {

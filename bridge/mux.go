@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
@@ -28,7 +29,7 @@ func (s *session) serveChannel(ctx context.Context, c *zws.Channel) error {
 	}
 	carried.start(c)
 	carried.catchUp(ctx, l)
-	b.metrics.started(carried)
+	r.metrics.Started(carried.ws.Login().Dialect, time.Since(carried.since))
 	b.log.LogAttrs(ctx, slog.LevelInfo, "channel opened", carried.attributes()...)
 	for {
 		m, err := c.ReadMessage()
@@ -90,7 +91,7 @@ func (s *session) channelRefused(ctx context.Context, r *route, c *zws.Channel, 
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	s.bridge.metrics.refused(r, zws.Cause(err))
+	s.bridge.metrics.Refused(pathOf(r), zws.Cause(err))
 	s.bridge.log.LogAttrs(s.bridge.ctx, slog.LevelInfo, "channel refused", append(s.attributes(),
 		slog.String("channel", fmt.Sprintf("%.200s", c.Request().Route)), slog.String("error", err.Error()))...)
 	return err

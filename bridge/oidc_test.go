@@ -49,7 +49,7 @@ resource_server_id = "zwsbridge"
 timeout = "2s"
 `, at, oidcClient, file, more, p.server.URL)
 	})
-	server.Config.Handler = b.AdminHandler()
+	server.Config.Handler = b.Admin()
 	server.Start()
 	p.t.Cleanup(server.Close)
 	return server.URL

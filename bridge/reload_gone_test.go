@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/clientaddr"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -35,7 +36,7 @@ client_mechanisms = ["NULL"]
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		route := b.state.Load().routes["/d"]
-		from, err := locate(r, nil)
+		from, err := clientaddr.Locate(r, nil)
 		if err == nil {
 			err = b.admit(route, from)
 		}

@@ -138,7 +138,7 @@ func overTLS(t *testing.T, b *bridge.Bridge, certificate tls.Certificate) (url s
 
 // present lists the sessions once there are n, which is soon after their clients have heard
 // READY.
-func present(b *bridge.Bridge, n int) []bridge.SessionInfo {
+func present(b *bridge.Bridge, n int) []bridge.Session {
 	for {
 		if list := b.Sessions(); len(list) == n {
 			return list
@@ -220,7 +220,7 @@ func TestReloadStays(t *testing.T) {
 			reload(t, b, dir, text+more)
 			after := b.Sessions()
 			for _, s := range before {
-				if !slices.ContainsFunc(after, func(a bridge.SessionInfo) bool { return a.Number == s.Number }) {
+				if !slices.ContainsFunc(after, func(a bridge.Session) bool { return a.Number == s.Number }) {
 					t.Errorf("cache %s: reload %d has ended %s of %q on %s by %s", cache, i+1, s.Dialect, s.User, s.Route, s.Mechanism)
 				}
 			}

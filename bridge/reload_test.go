@@ -87,7 +87,7 @@ func TestReloadOperators(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var dir string
 			_, b := startIn(t, func(d string) string { dir = d; return text })
-			server := httptest.NewServer(b.AdminHandler())
+			server := httptest.NewServer(b.Admin())
 			t.Cleanup(server.Close)
 			o := &operator{t: t, admin: server.URL}
 			o.login(url.Values{"access_token": {"carol's"}})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/rights"
 	"github.com/zwsbridge/zwsbridge/certs"
@@ -25,7 +26,7 @@ type route struct {
 	rules    atomic.Pointer[rules]
 	ids      routingIDs
 	upstream upstream
-	metrics  *routeMetrics
+	metrics  *metrics.Route
 }
 
 // rules are what the clients of a route may be and do.
@@ -60,7 +61,7 @@ type upstream interface {
 // newRoute makes what a route needs before its first client comes: its rules, its keys,
 // and the sockets that its clients share. The caller closes its upstream.
 func (b *Bridge) newRoute(c *config.Config, rc *config.Route) (*route, error) {
-	r := &route{config: rc, metrics: b.metrics.route(rc.Path)}
+	r := &route{config: rc, metrics: b.metrics.Route(rc.Path)}
 	rules, err := newRules(c, rc, zap.HandlerFunc(b.judge))
 	if err != nil {
 		return nil, err

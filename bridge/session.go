@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/clientaddr"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -21,7 +22,7 @@ type session struct {
 	bridge *Bridge
 	route  *route
 	number uint64
-	from   origin
+	from   clientaddr.Client
 	since  time.Time
 	domain string // that the login was judged for
 
@@ -44,7 +45,7 @@ type session struct {
 	deciding sync.Mutex
 }
 
-func newSession(b *Bridge, r *route, number uint64, from origin, domain string) *session {
+func newSession(b *Bridge, r *route, number uint64, from clientaddr.Client, domain string) *session {
 	return &session{bridge: b, route: r, number: number, from: from, since: time.Now(), domain: domain}
 }
 
@@ -139,7 +140,7 @@ func (s *session) wake() {
 
 // lost counts messages that the queue has dropped, and tells the client if it listens.
 func (s *session) lost(n uint64) {
-	s.route.metrics.slowClient.Add(float64(n))
+	s.route.metrics.SlowClient(n)
 	if ws := s.connection(); ws != nil {
 		ws.Lost(n)
 	}
@@ -184,7 +185,7 @@ func (s *session) ended(ctx context.Context) {
 	if s.channel != nil {
 		dropped = s.channel.queue.Dropped()
 	}
-	s.bridge.metrics.ended(s)
+	s.route.metrics.Ended(s.ws.Login().Dialect, cause)
 	s.bridge.log.LogAttrs(ctx, slog.LevelInfo, "session ended", append(s.attributes(),
 		slog.Int("code", int(cause.Code)),
 		slog.String("reason", cause.Reason),
@@ -214,7 +215,7 @@ func (s *session) attributes() []slog.Attr {
 	attrs := []slog.Attr{
 		slog.Uint64("session", s.number),
 		slog.String("route", s.route.config.Path),
-		slog.String("address", s.from.text()),
+		slog.String("address", s.from.String()),
 	}
 	if s.ws != nil {
 		l := s.ws.Login()

@@ -125,7 +125,7 @@ func lookUp(t *testing.T, b *bridge.Bridge, alice string) {
 		}
 	}
 
-	admin := httptest.NewServer(b.AdminHandler())
+	admin := httptest.NewServer(b.Admin())
 	defer admin.Close()
 	for query, status := range map[string]int{"user=alice": 200, "id=" + alice: 200, "user=carol": 200, "": 400} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, admin.URL+"/identities?"+query, nil)

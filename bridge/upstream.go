@@ -116,7 +116,7 @@ func (b *Bridge) newUpstream(c *config.Config, r *route) (upstream, error) {
 		MaxTopic:       int(c.Server.MaxTopic),
 		Heartbeat:      backendHeartbeat,
 		Event:          r.watch(log),
-		Dropped:        func(why backend.Drop) { r.metrics.dropped[why].Inc() },
+		Dropped:        r.metrics.Dropped,
 	}
 	if r.config.Relay {
 		return newRelays(r, log), nil
@@ -156,7 +156,7 @@ func (r *route) dialShared(o backend.Options, lost func(error)) (*backend.Shared
 // watch counts and logs what happens to the backends of the route.
 func (r *route) watch(log *slog.Logger) func(backend.Status) {
 	return func(s backend.Status) {
-		r.metrics.backend(s)
+		r.metrics.Backend(s)
 		logStatus(log, s)
 	}
 }

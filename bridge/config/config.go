@@ -287,3 +287,14 @@ func (c *Config) BindChain(domain string) []ChainEntry {
 	}
 	return entries
 }
+
+// Issuers returns the issuers of tokens that the configuration names, each once.
+func (c *Config) Issuers() []string {
+	var issuers []string
+	for _, a := range c.Auth {
+		if s, ok := a.Settings.(*JWT); ok && s.Issuer != "" && !slices.Contains(issuers, s.Issuer) {
+			issuers = append(issuers, s.Issuer)
+		}
+	}
+	return issuers
+}

@@ -25,7 +25,7 @@ func (h *home) operated(text func(admin string) string) (url, admin string) {
 		h.t.Fatal(err)
 	}
 	server := httptest.NewServer(b)
-	operators.Config.Handler = b.AdminHandler()
+	operators.Config.Handler = b.Admin()
 	operators.Start()
 	h.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)

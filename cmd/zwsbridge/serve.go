@@ -99,7 +99,7 @@ func newServer(c *config.Config, log *slog.Logger) (*server, error) {
 	}
 	s.http = httpServer(c, s.bridge, log)
 	if s.adminListener != nil {
-		s.admin = httpServer(c, s.bridge.AdminHandler(), log)
+		s.admin = httpServer(c, s.bridge.Admin(), log)
 	}
 	return s, nil
 }

@@ -65,7 +65,7 @@ const sessions = new Table($('sessions'), [
   { head: 'Mechanism', text: (s) => s.mechanism, note: (s) => s.relayed ? `then ${s.relayed}` : '' },
   { head: 'Address', text: (s) => s.address, long: true },
   { head: 'Connected', text: (s) => since(s.since), number: true },
-  { head: 'Queue', text: (s) => number.format(s.queued_messages), note: (s) => s.queued_messages ? octets(s.queued_octets) : '', number: true },
+  { head: 'Queue', text: (s) => number.format(s.queued_messages), note: (s) => s.queued_messages ? octets(s.queued_bytes) : '', number: true },
   { head: 'Lag', text: (s) => lag(s.lag_seconds), number: true, bad: (s) => s.lag_seconds >= 1 },
   { head: 'Dropped', text: (s) => number.format(s.dropped), number: true, bad: (s) => s.dropped > 0 },
   { head: 'Expires', text: (s) => until(s.expires), number: true },
@@ -93,8 +93,8 @@ const routes = new Table($('routes'), [
   { head: 'Sessions', text: (r) => number.format(r.sessions), number: true },
   { head: 'In', text: (r) => `${number.format(r.in)} /s`, number: true },
   { head: 'Out', text: (r) => `${number.format(r.out)} /s`, number: true },
-  { head: 'In, all', text: (r) => number.format(r.messages_in), note: (r) => octets(r.octets_in), number: true },
-  { head: 'Out, all', text: (r) => number.format(r.messages_out), note: (r) => octets(r.octets_out), number: true },
+  { head: 'In, all', text: (r) => number.format(r.messages_in), note: (r) => octets(r.bytes_in), number: true },
+  { head: 'Out, all', text: (r) => number.format(r.messages_out), note: (r) => octets(r.bytes_out), number: true },
   { head: 'Dropped', text: (r) => number.format(r.dropped), number: true, bad: (r) => r.dropped > 0 },
 ], { key: (r) => r.path, none: 'There are no routes.' });
 
@@ -166,7 +166,7 @@ function rates(summary, now) {
   return summary.routes.map((r) => ({
     ...r,
     in: rate(r, 'messages_in'), out: rate(r, 'messages_out'), lost: rate(r, 'dropped'),
-    inOctets: rate(r, 'octets_in'), outOctets: rate(r, 'octets_out'),
+    inOctets: rate(r, 'bytes_in'), outOctets: rate(r, 'bytes_out'),
   }));
 }
 
@@ -186,7 +186,7 @@ function show(summary, sessionList, backendList) {
   tiles.sessions.update(sessionList.length, people === 1 ? '1 user' : `${number.format(people)} users`);
   tiles.incoming.update(sum(list, 'in'), `${octets(sum(list, 'inOctets'))}/s`);
   tiles.outgoing.update(sum(list, 'out'), `${octets(sum(list, 'outOctets'))}/s`);
-  tiles.waiting.update(sum(sessionList, 'queued_messages'), octets(sum(sessionList, 'queued_octets')));
+  tiles.waiting.update(sum(sessionList, 'queued_messages'), octets(sum(sessionList, 'queued_bytes')));
   tiles.dropped.update(sum(list, 'lost'), `${number.format(sum(list, 'dropped'))} in all`, sum(list, 'lost') > 0);
 
   const word = $('filter').value.trim().toLowerCase();

@@ -1,4 +1,4 @@
-package bridge
+package clientaddr
 
 import (
 	"crypto/tls"
@@ -14,43 +14,43 @@ func TestLocate(t *testing.T) {
 		remote string
 		tls    bool
 		header http.Header
-		want   origin
+		want   Client
 		fails  bool
 	}{
 		{name: "direct with TLS", remote: "192.0.2.7:4000", tls: true,
-			want: origin{address: netip.MustParseAddr("192.0.2.7"), secure: true}},
+			want: Client{Address: netip.MustParseAddr("192.0.2.7"), Secure: true}},
 		{name: "direct in the clear", remote: "192.0.2.7:4000",
-			want: origin{address: netip.MustParseAddr("192.0.2.7")}},
+			want: Client{Address: netip.MustParseAddr("192.0.2.7")}},
 		{name: "IPv4-mapped is IPv4", remote: "[::ffff:192.0.2.7]:4000",
-			want: origin{address: netip.MustParseAddr("192.0.2.7")}},
+			want: Client{Address: netip.MustParseAddr("192.0.2.7")}},
 		{name: "zone is stripped", remote: "[fe80::1%eth0]:4000",
-			want: origin{address: netip.MustParseAddr("fe80::1")}},
+			want: Client{Address: netip.MustParseAddr("fe80::1")}},
 		{name: "loopback without a proxy", remote: "[::1]:4000",
-			want: origin{address: netip.MustParseAddr("::1"), local: true}},
+			want: Client{Address: netip.MustParseAddr("::1"), Local: true}},
 		{name: "loopback with forwarding headers of an unknown proxy", remote: "[::1]:4000",
 			header: http.Header{"X-Forwarded-For": {"192.0.2.9"}, "X-Forwarded-Proto": {"https"}},
-			want:   origin{address: netip.MustParseAddr("::1")}},
+			want:   Client{Address: netip.MustParseAddr("::1")}},
 		{name: "untrusted proxy cannot forge", remote: "192.0.2.7:4000",
 			header: http.Header{"X-Forwarded-For": {"127.0.0.1"}, "X-Forwarded-Proto": {"https"}},
-			want:   origin{address: netip.MustParseAddr("192.0.2.7")}},
+			want:   Client{Address: netip.MustParseAddr("192.0.2.7")}},
 		{name: "trusted proxy", remote: "127.0.0.1:4000",
 			header: http.Header{"X-Forwarded-For": {"192.0.2.9"}, "X-Forwarded-Proto": {"https"}},
-			want:   origin{address: netip.MustParseAddr("192.0.2.9"), secure: true}},
+			want:   Client{Address: netip.MustParseAddr("192.0.2.9"), Secure: true}},
 		{name: "trusted proxy without https", remote: "127.0.0.1:4000",
 			header: http.Header{"X-Forwarded-For": {"192.0.2.9"}, "X-Forwarded-Proto": {"http"}},
-			want:   origin{address: netip.MustParseAddr("192.0.2.9")}},
+			want:   Client{Address: netip.MustParseAddr("192.0.2.9")}},
 		{name: "trusted proxy that adds to what the client says", remote: "127.0.0.1:4000",
 			header: http.Header{"X-Forwarded-For": {"192.0.2.9"}, "X-Forwarded-Proto": {"https", "http"}},
-			want:   origin{address: netip.MustParseAddr("192.0.2.9")}},
+			want:   Client{Address: netip.MustParseAddr("192.0.2.9")}},
 		{name: "rightmost outside the trusted ones", remote: "127.0.0.1:4000",
 			header: http.Header{"X-Forwarded-For": {"198.51.100.1, 192.0.2.9", "10.1.2.3"}, "X-Forwarded-Proto": {"https"}},
-			want:   origin{address: netip.MustParseAddr("192.0.2.9"), secure: true}},
+			want:   Client{Address: netip.MustParseAddr("192.0.2.9"), Secure: true}},
 		{name: "only trusted ones", remote: "127.0.0.1:4000",
 			header: http.Header{"X-Forwarded-For": {"10.1.0.1, 10.1.2.3"}, "X-Forwarded-Proto": {"https"}},
-			want:   origin{address: netip.MustParseAddr("10.1.0.1"), secure: true}},
+			want:   Client{Address: netip.MustParseAddr("10.1.0.1"), Secure: true}},
 		{name: "with port", remote: "127.0.0.1:4000",
 			header: http.Header{"X-Forwarded-For": {"[2001:db8::1]:555"}},
-			want:   origin{address: netip.MustParseAddr("2001:db8::1")}},
+			want:   Client{Address: netip.MustParseAddr("2001:db8::1")}},
 		{name: "not an address", remote: "127.0.0.1:4000",
 			header: http.Header{"X-Forwarded-For": {"192.0.2.9, unknown"}}, fails: true},
 	} {
@@ -59,7 +59,7 @@ func TestLocate(t *testing.T) {
 			if tc.tls {
 				r.TLS = new(tls.ConnectionState)
 			}
-			got, err := locate(r, trusted)
+			got, err := Locate(r, trusted)
 			if (err != nil) != tc.fails {
 				t.Fatalf("error %v, want failure %v", err, tc.fails)
 			}

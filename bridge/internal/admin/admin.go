@@ -1,0 +1,213 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/zwsbridge/zwsbridge/bridge/internal/admin/page"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/clientaddr"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
+)
+
+// The tags of a user (ZAP metadata Tags) that open the operators' interface.
+const (
+	tagMonitoring    = "monitoring"    // may read
+	tagAdministrator = "administrator" // may read and change
+)
+
+// maxBody bounds the body of a request that changes something, in bytes.
+const maxBody = 64 << 10
+
+// admin is the operators' interface of one bridge.
+type admin struct {
+	bridge    Source
+	metrics   *metrics.Metrics
+	log       *slog.Logger
+	operators operators
+}
+
+// New returns the operators' interface, for a listener of its own:
+//
+//	GET  /livez, /readyz   without credentials, from this machine only
+//	GET  /metrics          the same; Prometheus
+//	GET  /                 a page that shows the rest to people; it holds no data itself
+//	POST /login            a form with access_token, or with user and password: a cookie
+//	GET  /login            JSON: the host of an OIDC provider to log in with, if there is one
+//	GET  /login/oidc       sends the browser there; it comes back to /login/oidc/callback
+//	POST /logout           JSON {}: ends it
+//	GET  /summary          JSON: the operator, connections, counts by route and by code
+//	GET  /sessions         JSON, one object a session
+//	GET  /backends         JSON, one object an endpoint or an inbound backend
+//	GET  /identities       JSON, ?user= or ?id= of a token endpoint's identity_map
+//	POST /sessions/kick    JSON {"session": 7} or {"user": "alice"}: ends them with 4401
+//
+// Everything from /summary on needs, as a Bearer token, by Basic or by the cookie of a login,
+// the token of admin.token_file or a login that the ZAP chain tags "monitoring" (to read) or
+// "administrator" (to change). Only Hosts that the listener is known by are answered, so that
+// a page cannot reach it by resolving another name to its address.
+func New(bridge Source, m *metrics.Metrics, log *slog.Logger) http.Handler {
+	a := &admin{bridge: bridge, metrics: m, log: log}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", a.localOrMonitoring(m.Handler()))
+	mux.Handle("GET /livez", a.localOrMonitoring(http.HandlerFunc(serveLive)))
+	mux.Handle("GET /readyz", a.localOrMonitoring(http.HandlerFunc(a.serveReady)))
+	static := page.Handler()
+	for _, path := range page.Paths {
+		mux.Handle("GET "+path, static)
+	}
+	mux.HandleFunc("POST /login", a.serveLogin)
+	mux.HandleFunc("GET /login", a.serveLoginWays)
+	mux.HandleFunc("GET "+oidcStart, a.serveOIDCStart)
+	mux.HandleFunc("GET "+oidcCallback, a.serveOIDCCallback)
+	mux.Handle("POST /logout", sameOrigin(http.HandlerFunc(a.serveLogout)))
+	mux.Handle("GET /summary", a.permit(tagMonitoring, a.serveSummary))
+	mux.Handle("GET /sessions", a.permit(tagMonitoring, a.serveSessions))
+	mux.Handle("GET /backends", a.permit(tagMonitoring, a.serveBackends))
+	mux.Handle("GET /identities", a.permit(tagMonitoring, a.serveIdentities))
+	mux.Handle("POST /sessions/kick", a.permit(tagAdministrator, a.serveKick))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !a.knownHost(r) {
+			http.Error(w, "this Host is not served here: see admin.hosts", http.StatusMisdirectedRequest)
+			return
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Referrer-Policy", "no-referrer") // the callback's URL holds a code
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// knownHost reports whether the Host of the request is a name or address of this listener.
+func (a *admin) knownHost(r *http.Request) bool {
+	name := r.Host
+	if host, _, err := net.SplitHostPort(r.Host); err == nil {
+		name = host
+	}
+	known := func(host string) bool { return strings.EqualFold(host, r.Host) || strings.EqualFold(host, name) }
+	if strings.EqualFold(name, "localhost") || slices.ContainsFunc(a.bridge.Config().Admin.Hosts, known) {
+		return true
+	}
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	return ok && clientaddr.Parse(name).IsValid() && clientaddr.Parse(name) == clientaddr.Parse(local.String())
+}
+
+// localOrMonitoring serves programs on this machine, and others that may read.
+func (a *admin) localOrMonitoring(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if from, err := clientaddr.Locate(r, nil); err == nil && from.Local {
+			h.ServeHTTP(w, r)
+		} else if _, ok := a.authorized(w, r, tagMonitoring); ok {
+			h.ServeHTTP(w, r)
+		}
+	})
+}
+
+// permit serves operators that have the tag.
+func (a *admin) permit(tag string, h func(http.ResponseWriter, *http.Request, *operator)) http.Handler {
+	return sameOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if o, ok := a.authorized(w, r, tag); ok {
+			h(w, r, o)
+		}
+	}))
+}
+
+// sameOrigin refuses requests that change something unless they are JSON, which a form on
+// another page cannot send, and come from a page of this origin or from a program.
+func sameOrigin(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+			if kind != "application/json" {
+				http.Error(w, "want Content-Type: application/json", http.StatusUnsupportedMediaType)
+				return
+			}
+			if origin, err := url.Parse(r.Header.Get("Origin")); r.Header.Get("Origin") != "" && (err != nil || origin.Host != r.Host) {
+				http.Error(w, "pages of another origin must not change anything here", http.StatusForbidden)
+				return
+			}
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// authorized returns the operator, or answers the request and reports false if the operator
+// is unknown or does not have the tag.
+func (a *admin) authorized(w http.ResponseWriter, r *http.Request, tag string) (*operator, bool) {
+	o, err := a.operator(r)
+	if err == nil && !o.may(tag) {
+		err = &refusal{http.StatusForbidden, "not permitted: this login is not tagged " + tag}
+	}
+	if err != nil {
+		err.write(w)
+		return nil, false
+	}
+	return o, true
+}
+
+func serveLive(w http.ResponseWriter, _ *http.Request) {
+	_, _ = io.WriteString(w, "ok\n")
+}
+
+func (a *admin) serveReady(w http.ResponseWriter, _ *http.Request) {
+	if why := a.bridge.Unready(); why != "" {
+		http.Error(w, why, http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = io.WriteString(w, "ok\n")
+}
+
+func (a *admin) serveSessions(w http.ResponseWriter, _ *http.Request, _ *operator) {
+	writeJSON(w, a.bridge.Sessions())
+}
+
+func (a *admin) serveBackends(w http.ResponseWriter, _ *http.Request, _ *operator) {
+	writeJSON(w, a.bridge.Backends())
+}
+
+func (a *admin) serveIdentities(w http.ResponseWriter, r *http.Request, _ *operator) {
+	found, err := a.bridge.Identities(r.FormValue("user"), r.FormValue("id"))
+	switch {
+	case errors.Is(err, ErrQuery):
+		http.Error(w, "want user or id, and not both", http.StatusBadRequest)
+	case err != nil:
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+	default:
+		writeJSON(w, found)
+	}
+}
+
+// kick is the body of POST /sessions/kick: one of the two.
+type kick struct {
+	Session uint64 `json:"session"`
+	User    string `json:"user"`
+}
+
+func (a *admin) serveKick(w http.ResponseWriter, r *http.Request, o *operator) {
+	var k kick
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&k); err != nil {
+		http.Error(w, `want {"session": number} or {"user": "name"}: `+err.Error(), http.StatusBadRequest)
+		return
+	}
+	n, err := a.bridge.Kick(k.Session, k.User)
+	if err != nil {
+		http.Error(w, "want the number of a session or the name of a user, and not both", http.StatusBadRequest)
+		return
+	}
+	a.log.Info("sessions kicked", "by", o.name, "session", k.Session, "user", k.User, "number", n)
+	writeJSON(w, map[string]int{"kicked": n})
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v)
+}

@@ -1,0 +1,110 @@
+package admin
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/zwsbridge/zwsbridge/bridge/internal/clientaddr"
+)
+
+// maxLoginForm bounds the form of a login, in bytes.
+const maxLoginForm = 64 << 10
+
+// serveLogin takes a form, from the page or from a provider's own (access_token), and sets a
+// cookie that no script can read and no other site can send.
+func (a *admin) serveLogin(w http.ResponseWriter, r *http.Request) {
+	if !a.mayPostLogin(r) {
+		http.Error(w, "pages of this origin must not log in here: see server.origins", http.StatusForbidden)
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxLoginForm)
+	o, err := a.readLogin(r)
+	if err == nil {
+		err = mayRead(o)
+	}
+	if err != nil {
+		err.write(w)
+		return
+	}
+	a.enter(w, r, o)
+}
+
+func (a *admin) readLogin(r *http.Request) (*operator, *refusal) {
+	if err := r.ParseForm(); err == nil {
+		if token := r.PostForm.Get("access_token"); token != "" {
+			return a.byToken(r, token)
+		}
+		if user := r.PostForm.Get("user"); user != "" {
+			return a.byPassword(r, user, r.PostForm.Get("password"))
+		}
+	}
+	return nil, &refusal{http.StatusBadRequest, "want a form with access_token, or with user and password"}
+}
+
+// mayRead returns why a login does not open the interface; nil if it does.
+func mayRead(o *operator) *refusal {
+	if o.may(tagMonitoring) {
+		return nil
+	}
+	return &refusal{http.StatusForbidden, "this login is tagged neither monitoring nor administrator"}
+}
+
+// enter keeps a login, sets its cookie and sends the browser to the page.
+func (a *admin) enter(w http.ResponseWriter, r *http.Request, o *operator) {
+	from, _ := clientaddr.Locate(r, a.bridge.Config().Server.TrustedProxies)
+	http.SetCookie(w, &http.Cookie{
+		Name:     operatorCookie,
+		Value:    a.operators.add(o),
+		Path:     "/",
+		HttpOnly: true,
+		Secure:   a.secure(r),
+		SameSite: http.SameSiteStrictMode,
+	})
+	a.log.Info("operator logged in", "name", o.name, "address", from.String())
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// secure reports whether the browser reaches the page over TLS only.
+func (a *admin) secure(r *http.Request) bool {
+	c := a.bridge.Config()
+	from, err := clientaddr.Locate(r, c.Server.TrustedProxies)
+	return err == nil && from.Secure || c.Admin.URL == "https://"+r.Host
+}
+
+// mayPostLogin reports whether the form comes from a program, from the page itself, from a
+// page that server.origins lists by name, or from an issuer of tokens. Any other page could
+// use up the login attempts of the address that it is viewed from.
+func (a *admin) mayPostLogin(r *http.Request) bool {
+	from := r.Header.Get("Origin")
+	if from == "" {
+		return true
+	}
+	origin, err := url.Parse(from)
+	switch {
+	case err != nil || origin.Host == "": // "null": an opaque origin
+		return false
+	case origin.Host == r.Host:
+		return true
+	}
+	c := a.bridge.Config()
+	return slices.Contains(c.Server.Origins, from) || slices.ContainsFunc(c.Issuers(), func(issuer string) bool {
+		u, err := url.Parse(issuer)
+		return err == nil && u.Host != "" && from == u.Scheme+"://"+u.Host
+	})
+}
+
+// serveLogout forgets the login of the cookie. The answer names the provider's page to log
+// out at, if the login came from one that has it.
+func (a *admin) serveLogout(w http.ResponseWriter, r *http.Request) {
+	var o *operator
+	if cookie, err := r.Cookie(operatorCookie); err == nil {
+		o = a.operators.remove(cookie.Value)
+	}
+	http.SetCookie(w, &http.Cookie{Name: operatorCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	if o == nil || o.logout == "" {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	writeJSON(w, map[string]string{"oidc": o.logout})
+}

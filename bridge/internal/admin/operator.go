@@ -1,0 +1,191 @@
+package admin
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/bridge/internal/clientaddr"
+	"github.com/zwsbridge/zwsbridge/certs"
+	"github.com/zwsbridge/zwsbridge/zap"
+)
+
+const (
+	// operatorCookie holds the key under which a login at the page is kept.
+	operatorCookie = "zws_admin"
+	// operatorLife is the longest time that such a login lasts.
+	operatorLife = 12 * time.Hour
+	// maxOperators bounds the logins kept at a time; the one that ends first makes room.
+	maxOperators = 1000
+	// maxToken bounds the file of the admin token, in bytes.
+	maxToken = 4 << 10
+)
+
+// operator is an authenticated user of the operators' interface.
+type operator struct {
+	name  string // for the log and the page
+	tags  []string
+	until time.Time
+	// The login holds as long as what it was made from: the admin token, or the reply of the
+	// chain.
+	token string
+	reply *zap.Reply
+	// logout is the provider's page to log out at; empty if there is none.
+	logout string
+}
+
+// may reports whether the operator has the tag.
+func (o *operator) may(tag string) bool {
+	return slices.Contains(o.tags, tag) || slices.Contains(o.tags, tagAdministrator)
+}
+
+// refusal is why a request is not served.
+type refusal struct {
+	status int
+	text   string
+}
+
+func (f *refusal) write(w http.ResponseWriter) {
+	if f.status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="zwsbridge"`)
+	}
+	http.Error(w, f.text, f.status)
+}
+
+// operator authenticates the request: by the credentials that it carries, or by an earlier
+// login.
+func (a *admin) operator(r *http.Request) (*operator, *refusal) {
+	if user, password, ok := r.BasicAuth(); ok {
+		return a.byPassword(r, user, password)
+	}
+	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
+		return a.byToken(r, token)
+	}
+	if cookie, err := r.Cookie(operatorCookie); err == nil {
+		if o := a.operators.find(cookie.Value); o != nil && a.stillValid(o) {
+			return o, nil
+		}
+	}
+	return nil, &refusal{http.StatusUnauthorized, "authentication required: the admin token, or a login tagged monitoring or administrator"}
+}
+
+func (a *admin) byPassword(r *http.Request, user, password string) (*operator, *refusal) {
+	return a.byChain(r, zap.PLAIN, []byte(user), []byte(password))
+}
+
+func (a *admin) byToken(r *http.Request, token string) (*operator, *refusal) {
+	if a.isAdminToken(token) {
+		return &operator{name: "the admin token", tags: []string{tagAdministrator}, token: token, until: time.Now().Add(operatorLife)}, nil
+	}
+	return a.byChain(r, zap.BEARER, []byte(token))
+}
+
+// byChain has the ZAP chain judge the credentials, as for any login.
+func (a *admin) byChain(r *http.Request, m zap.Mechanism, credentials ...[]byte) (*operator, *refusal) {
+	reply := a.bridge.Authenticate(r.Context(), &zap.Request{
+		Domain:      a.bridge.Config().Zap.Domain,
+		Address:     clientaddr.Parse(r.RemoteAddr).String(),
+		Mechanism:   m,
+		Credentials: credentials,
+	})
+	switch reply.Status {
+	case zap.OK:
+	case zap.Refused:
+		return nil, &refusal{http.StatusUnauthorized, "login refused"}
+	default:
+		return nil, &refusal{http.StatusServiceUnavailable, "the login cannot be checked at present: try again later"}
+	}
+	o := &operator{name: reply.UserID, tags: strings.Fields(reply.Metadata.Get("Tags")), reply: reply, until: time.Now().Add(operatorLife)}
+	end, limited, err := reply.Metadata.Expires()
+	switch {
+	case err != nil:
+		return nil, &refusal{http.StatusServiceUnavailable, "the login cannot be checked at present: try again later"}
+	case limited && time.Until(end) <= 0:
+		return nil, &refusal{http.StatusUnauthorized, "this login has expired"}
+	case limited && end.Before(o.until):
+		o.until = end
+	}
+	return o, nil
+}
+
+// stillValid reports whether an earlier login would succeed now too.
+func (a *admin) stillValid(o *operator) bool {
+	if o.reply == nil {
+		return a.isAdminToken(o.token)
+	}
+	return a.bridge.StillValid(o.reply)
+}
+
+// isAdminToken compares with the token file, which is read each time so that a changed token
+// counts at once.
+func (a *admin) isAdminToken(token string) bool {
+	file := a.bridge.Config().Admin.TokenFile
+	if file == "" {
+		return false
+	}
+	text, err := certs.ReadPrivate(string(file), maxToken)
+	if err != nil {
+		a.log.Error("reading the admin token failed", "error", err)
+		return false
+	}
+	want := strings.TrimSpace(string(text))
+	return want != "" && subtle.ConstantTimeCompare([]byte(want), []byte(token)) == 1
+}
+
+// operators are the logins at the page, by the value of their cookie.
+type operators struct {
+	mu     sync.Mutex
+	logins map[string]*operator
+}
+
+// add keeps a login and returns the value of its cookie.
+func (l *operators) add(o *operator) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.logins == nil {
+		l.logins = make(map[string]*operator)
+	}
+	l.makeRoom()
+	value := rand.Text()
+	l.logins[value] = o
+	return value
+}
+
+// makeRoom removes expired logins, and at the bound the next to expire. Lock held on entry.
+func (l *operators) makeRoom() {
+	first := ""
+	for value, o := range l.logins {
+		switch {
+		case time.Until(o.until) <= 0:
+			delete(l.logins, value)
+		case first == "" || o.until.Before(l.logins[first].until):
+			first = value
+		}
+	}
+	if len(l.logins) >= maxOperators {
+		delete(l.logins, first)
+	}
+}
+
+// find returns the login of a cookie; nil if there is none or it has expired.
+func (l *operators) find(value string) *operator {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if o := l.logins[value]; o != nil && time.Until(o.until) > 0 {
+		return o
+	}
+	return nil
+}
+
+// remove forgets the login of a cookie and returns it; nil if there is none.
+func (l *operators) remove(value string) *operator {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	o := l.logins[value]
+	delete(l.logins, value)
+	return o
+}

@@ -1,0 +1,85 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/zap"
+)
+
+// Source is what the operators' interface may ask of the bridge. All methods are called
+// concurrently.
+type Source interface {
+	// Config returns the configuration in force.
+	Config() *config.Config
+	// OIDC returns the provider of admin.oidc; nil without one.
+	OIDC() *OIDC
+	// Authenticate has the chain judge a login, behind the limits for refused logins.
+	Authenticate(ctx context.Context, req *zap.Request) *zap.Reply
+	// StillValid reports whether a reply of Authenticate still holds: no reload and no
+	// change of the users has revoked it.
+	StillValid(reply *zap.Reply) bool
+
+	// Unready returns why clients cannot be served at present; empty if they can.
+	Unready() string
+	// Connections returns how many WebSocket connections there are.
+	Connections() int
+	// Sessions lists the sessions that are logged in, oldest first.
+	Sessions() []Session
+	// Backends lists the endpoints of all routes and the inbound backends.
+	Backends() []Backend
+	// Identities looks up a user of a token endpoint, or a UUID; the other is empty. There
+	// is at most one for each [auth.NAME] with an identity_map, and none is made. The error is
+	// ErrQuery unless exactly one is given.
+	Identities(user, id string) ([]Identity, error)
+	// Kick ends the session of that number, or every session of that user, with close code
+	// 4401. It returns how many there were, and ErrQuery unless exactly one is given.
+	Kick(number uint64, user string) (int, error)
+}
+
+// ErrQuery: neither or both of two alternatives were given.
+var ErrQuery = errors.New("want one of the two, and not both")
+
+// Session is what operators see of one stream and its login.
+type Session struct {
+	Number    uint64 `json:"session"`
+	User      string `json:"user"`
+	Route     string `json:"route"`
+	Dialect   string `json:"dialect"`
+	Mechanism string `json:"mechanism"`
+	// Relayed is the mechanism that the client speaks with the backend of a relay.
+	Relayed string    `json:"relayed,omitempty"`
+	Address string    `json:"address"`
+	Since   time.Time `json:"since"`
+	// Expires is when the login ends; zero for never.
+	Expires time.Time `json:"expires,omitzero"`
+	// Messages and Bytes wait to be written to the client; Dropped were not written.
+	Messages int    `json:"queued_messages"`
+	Bytes    int64  `json:"queued_bytes"`
+	Dropped  uint64 `json:"dropped"`
+	// Lag is how many seconds the oldest of the waiting messages has waited.
+	Lag float64 `json:"lag_seconds"`
+}
+
+// Backend is what operators see of an endpoint, or of an inbound backend.
+type Backend struct {
+	Route string `json:"route"`
+	// Session is the session whose own connection it is; 0 where clients share it.
+	Session    uint64    `json:"session,omitempty"`
+	Position   int       `json:"backend,omitempty"`
+	Address    string    `json:"address"`
+	User       string    `json:"user,omitempty"`
+	State      string    `json:"state"`
+	Since      time.Time `json:"since"`
+	Error      string    `json:"error,omitempty"`
+	Reconnects int       `json:"reconnects"`
+}
+
+// Identity is a user of a token endpoint, and the UUID by which ZeroMQ peers know that user.
+type Identity struct {
+	Auth string `json:"auth"` // the name of the [auth.NAME] that keeps it
+	User string `json:"user"`
+	ID   string `json:"id"`
+}

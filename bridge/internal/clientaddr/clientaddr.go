@@ -1,0 +1,106 @@
+package clientaddr
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Client says where a request came from: the client behind the proxies that are trusted.
+type Client struct {
+	// Address is the client's, unmapped and without a zone. It is the zero Addr where the
+	// request came over a transport without addresses.
+	Address netip.Addr
+	// Secure reports whether nobody between the client and the bridge can read along: TLS
+	// ends here, or at a trusted proxy that says so.
+	Secure bool
+	// Local reports whether the client is a program on this machine that connected without a
+	// proxy in between.
+	Local bool
+}
+
+// String returns the address as a ZAP request carries it; empty for the zero Addr.
+func (c Client) String() string {
+	if !c.Address.IsValid() {
+		return ""
+	}
+	return c.Address.String()
+}
+
+// forwardingHeaders are written by proxies only: a request that carries one did not start
+// where its TCP connection starts.
+var forwardingHeaders = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-Ip", "Via"}
+
+// Locate returns where r came from. Forwarding headers count only if the TCP peer is in
+// trusted; the client is then the rightmost entry of X-Forwarded-For that is not a trusted
+// proxy itself, since the client could have written everything left of it. Locate fails if
+// such an entry is not an IP address.
+func Locate(r *http.Request, trusted []netip.Prefix) (Client, error) {
+	peer := Parse(r.RemoteAddr)
+	forwarded := slices.ContainsFunc(forwardingHeaders, func(h string) bool { return r.Header.Get(h) != "" })
+	c := Client{
+		Address: peer,
+		Secure:  r.TLS != nil,
+		Local:   peer.IsLoopback() && !forwarded,
+	}
+	if !contains(trusted, peer) {
+		return c, nil
+	}
+	c.Secure = forwardedByHTTPS(r.Header)
+	entries := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, entry := range slices.Backward(entries) {
+		entry = strings.TrimSpace(entry)
+		if entry == "" {
+			continue
+		}
+		a := Parse(entry)
+		if !a.IsValid() {
+			return Client{}, fmt.Errorf("X-Forwarded-For entry %.64q is not an IP address", entry)
+		}
+		c.Address = a
+		if !contains(trusted, a) {
+			break
+		}
+	}
+	return c, nil
+}
+
+// forwardedByHTTPS reports whether X-Forwarded-Proto says nothing but https. A proxy that
+// appends its own value to what the client sent leaves two of them.
+func forwardedByHTTPS(h http.Header) bool {
+	values := h.Values("X-Forwarded-Proto")
+	return len(values) > 0 && !slices.ContainsFunc(values, func(v string) bool { return !strings.EqualFold(v, "https") })
+}
+
+// Parse reads an IP address with or without a port, as http.Request.RemoteAddr and proxies
+// write it. It returns the zero Addr if s is not one.
+func Parse(s string) netip.Addr {
+	if host, _, err := net.SplitHostPort(s); err == nil {
+		s = host
+	}
+	a, err := netip.ParseAddr(strings.Trim(s, "[]"))
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Unmap().WithZone("")
+}
+
+// Network returns the key under which limits count an address: an IPv6 host can use every
+// address of its /64, an IPv4 host only its own.
+func Network(a netip.Addr) netip.Addr {
+	if !a.Is6() {
+		return a
+	}
+	p, err := a.Prefix(64)
+	if err != nil {
+		return a
+	}
+	return p.Addr()
+}
+
+func contains(prefixes []netip.Prefix, a netip.Addr) bool {
+	return a.IsValid() && slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(a) })
+}

@@ -1,0 +1,61 @@
+package metrics
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Source is asked at each scrape for what can be looked up, so that nothing has to be
+// counted twice.
+type Source interface {
+	Gauges() Gauges
+}
+
+// Gauges are the present state of a bridge.
+type Gauges struct {
+	Connections int                  // WebSocket connections, including those that log in
+	Queues      map[string]Queue     // by the path of the route
+	Backends    map[BackendState]int // connections to backends and inbound backends
+}
+
+// Queue is what waits to be written to the clients of a route.
+type Queue struct {
+	Messages int
+	Bytes    int64
+}
+
+// BackendState is a state of backends on a route.
+type BackendState struct{ Route, State string }
+
+type gauges struct{ source Source }
+
+var (
+	connections = prometheus.NewDesc("zwsbridge_connections",
+		"WebSocket connections, including those that are logging in.", nil, nil)
+	queuedMessages = prometheus.NewDesc("zwsbridge_queued_messages",
+		"Messages that wait to be written to clients.", []string{"route"}, nil)
+	queuedBytes = prometheus.NewDesc("zwsbridge_queued_bytes",
+		"Bytes that wait to be written to clients.", []string{"route"}, nil)
+	backends = prometheus.NewDesc("zwsbridge_backends",
+		"Connections to backends, and inbound backends, by state.", []string{"route", "state"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (g gauges) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{connections, queuedMessages, queuedBytes, backends} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (g gauges) Collect(out chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
+	now := g.source.Gauges()
+	gauge(connections, float64(now.Connections))
+	for path, q := range now.Queues {
+		gauge(queuedMessages, float64(q.Messages), path)
+		gauge(queuedBytes, float64(q.Bytes), path)
+	}
+	for b, n := range now.Backends {
+		gauge(backends, float64(n), b.Route, b.State)
+	}
+}

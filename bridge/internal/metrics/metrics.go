@@ -1,0 +1,112 @@
+package metrics
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+)
+
+// Metrics are the counters of one bridge. All methods may be called concurrently.
+type Metrics struct {
+	registry *prometheus.Registry
+	since    time.Time
+
+	sessions         *prometheus.GaugeVec     // route, dialect
+	started          *prometheus.CounterVec   // route, dialect
+	ended            *prometheus.CounterVec   // route, code
+	refusals         *prometheus.CounterVec   // route, code
+	logins           *prometheus.CounterVec   // authenticator, status
+	messages         *prometheus.CounterVec   // route, direction
+	bytes            *prometheus.CounterVec   // route, direction
+	dropped          *prometheus.CounterVec   // route, reason
+	handshake        *prometheus.HistogramVec // route
+	backendHandshake *prometheus.HistogramVec // route
+}
+
+// NoRoute is the route label of a request whose path no route serves: paths that clients
+// make up must not become labels.
+const NoRoute = "none"
+
+// New makes the metrics of a bridge; source is asked for gauges at each scrape. If also is
+// not nil the metrics are registered there too, except for those of the Go runtime and the
+// process, which belong to the program. New fails if also has one of these names already.
+func New(source Source, also prometheus.Registerer) (*Metrics, error) {
+	m := newCollectors()
+	all := []prometheus.Collector{m.sessions, m.started, m.ended, m.refusals, m.logins, m.messages,
+		m.bytes, m.dropped, m.handshake, m.backendHandshake, gauges{source}}
+	m.registry.MustRegister(all...)
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if also == nil {
+		return m, nil
+	}
+	for _, c := range all {
+		if err := also.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func newCollectors() *Metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	histogram := func(name, help string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: name, Help: help, Buckets: prometheus.ExponentialBuckets(0.001, 4, 8),
+		}, []string{"route"})
+	}
+	return &Metrics{
+		registry: prometheus.NewRegistry(),
+		since:    time.Now(),
+		sessions: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "zwsbridge_sessions", Help: "Sessions that are logged in.",
+		}, []string{"route", "dialect"}),
+		started:  counter("zwsbridge_sessions_total", "Sessions that have logged in.", "route", "dialect"),
+		ended:    counter("zwsbridge_session_ends_total", "Sessions that have ended, by WebSocket close code.", "route", "code"),
+		refusals: counter("zwsbridge_refusals_total", "Clients that were refused, by WebSocket close code.", "route", "code"),
+		logins:   counter("zwsbridge_logins_total", "Decisions of the ZAP handler, by authenticator and status.", "authenticator", "status"),
+		messages: counter("zwsbridge_messages_total", "ZeroMQ messages, by direction: in = from clients, "+
+			"out = queued for clients, including those dropped later.", "route", "direction"),
+		bytes: counter("zwsbridge_bytes_total", "Bytes of message frames, by direction: in = from clients, "+
+			"out = queued for clients, including those dropped later.", "route", "direction"),
+		dropped: counter("zwsbridge_dropped_total", "Messages dropped, by reason: slow-client, backend-full, "+
+			"unroutable = to a peer or session that does not exist, unasked = a reply to no request.", "route", "reason"),
+		handshake:        histogram("zwsbridge_handshake_seconds", "Time from the upgrade to READY, including the login at the backend."),
+		backendHandshake: histogram("zwsbridge_backend_handshake_seconds", "Time of connect and ZMTP handshake with a backend, where they succeeded."),
+	}
+}
+
+// Handler serves the metrics to Prometheus.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// Login counts a decision of the ZAP handler; authenticator is empty if none decided.
+func (m *Metrics) Login(authenticator string, status zap.Status) {
+	m.logins.WithLabelValues(authenticator, strconv.Itoa(int(status))).Inc()
+}
+
+// Refused counts a client that was refused on the route at path, or on [NoRoute].
+func (m *Metrics) Refused(path string, cause *zws.CloseError) {
+	m.refusals.WithLabelValues(path, codeLabel(cause)).Inc()
+}
+
+// codeLabel returns the code of cause as a label. A client can close with any code, also
+// with one that only the bridge uses: beyond those of RFC 6455, section 7.4.1, that counts
+// as 1000.
+func codeLabel(cause *zws.CloseError) string {
+	code := cause.Code
+	if errors.Is(cause, zws.ErrPeerClosed) && (code < 1000 || code > 1015) {
+		code = zws.CodeNormal
+	}
+	return strconv.Itoa(int(code))
+}
