@@ -25,6 +25,7 @@ import (
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/admin"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/auth"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/clientaddr"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
 	"github.com/zwsbridge/zwsbridge/zap"
@@ -47,7 +48,7 @@ type Bridge struct {
 	state       atomic.Pointer[state]
 	reloading   sync.Mutex
 	connections connections
-	failures    failures
+	failures    *auth.Failures
 	metrics     *metrics.Metrics
 	poller      *zws.Poller // nil on systems that have none: each session keeps a goroutine then
 
@@ -60,12 +61,12 @@ type Bridge struct {
 // state is what a reload replaces as a whole.
 type state struct {
 	config     *config.Config
-	auth       *authentication
+	auth       *auth.Chain
 	routes     map[string]*route
-	static     http.Handler          // nil without
-	oidc       *admin.OIDC           // of admin.oidc; nil without
-	zapServers map[string]*zapServer // by endpoint
-	unfollow   func()                // ends the registration for changes of the users
+	static     http.Handler // nil without
+	oidc       *admin.OIDC  // of admin.oidc; nil without
+	zapServers *auth.Servers
+	unfollow   func() // ends the registration for changes of the users
 }
 
 var errShutdown = &zws.CloseError{Code: zws.CodeGoingAway, Reason: "the bridge is shutting down: try again later"}
@@ -86,6 +87,7 @@ func New(c *config.Config, o Options) (*Bridge, error) {
 	if b.metrics, err = metrics.New(source{b}, nil); err != nil {
 		return nil, err
 	}
+	b.failures = auth.NewFailures(zap.HandlerFunc(b.authenticate), errTooManyFailures)
 	b.ctx, b.cancel = context.WithCancelCause(context.Background())
 	s, err := b.newState(c, nil)
 	if err != nil {
@@ -108,7 +110,7 @@ func (b *Bridge) newState(c *config.Config, old *state) (_ *state, err error) {
 			s.close(old)
 		}
 	}()
-	if s.auth, err = newAuthentication(c, old.authentication(), b.log, b.metrics.Login); err != nil {
+	if s.auth, err = auth.New(c, old.chain(), auth.Options{Logger: b.log, Observe: b.metrics.Login}); err != nil {
 		return nil, err
 	}
 	if s.oidc, err = admin.NewOIDC(c, old.provider()); err != nil {
@@ -137,7 +139,7 @@ func (b *Bridge) newState(c *config.Config, old *state) (_ *state, err error) {
 			return nil, fmt.Errorf("route %s: %w", rc.Path, err)
 		}
 	}
-	s.zapServers, err = b.listenZAP(c, old)
+	s.zapServers, err = auth.Listen(c, old.servers(), zap.HandlerFunc(b.authenticate), b.log)
 	return s, err
 }
 
@@ -148,22 +150,28 @@ func (s *state) close(kept *state) {
 			r.upstream.close()
 		}
 	}
-	for endpoint, z := range s.zapServers {
-		if kept == nil || kept.zapServers[endpoint] != z {
-			_ = z.Close()
-		}
+	if s.zapServers != nil {
+		s.zapServers.Close(kept.servers())
 	}
 	if s.auth != nil {
-		_ = s.auth.close(kept.authentication())
+		_ = s.auth.Close(kept.chain())
 	}
 }
 
-// authentication is the state's; nil without a state.
-func (s *state) authentication() *authentication {
+// chain returns the ZAP chain of the state; nil without a state.
+func (s *state) chain() *auth.Chain {
 	if s == nil {
 		return nil
 	}
 	return s.auth
+}
+
+// servers returns the open endpoints of zap.listen; nil without a state.
+func (s *state) servers() *auth.Servers {
+	if s == nil {
+		return nil
+	}
+	return s.zapServers
 }
 
 // provider is the state's; nil without a state.
@@ -182,14 +190,19 @@ func pathOf(r *route) string {
 	return r.config.Path
 }
 
-// judge is the ZAP handler of every route and of every endpoint where peers dial in: the
-// chain that is in force, behind the count of refused logins.
+// judge is the ZAP handler of every route and of every bind endpoint: the limit of refused
+// logins before the chain in force.
 func (b *Bridge) judge(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
+	return b.failures.Authenticate(ctx, req)
+}
+
+// authenticate asks the chain in force.
+func (b *Bridge) authenticate(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
 	st := b.state.Load()
 	if st == nil || st.auth == nil {
 		return nil, errShutdown
 	}
-	return b.failures.judge(ctx, st.auth, req), nil
+	return st.auth.Authenticate(ctx, req)
 }
 
 // ServeHTTP serves a WebSocket client on the route of the request's path, or a static
@@ -224,7 +237,7 @@ func (b *Bridge) admit(r *route, from clientaddr.Client) error {
 		return errShutdown
 	case r == nil:
 		return &zws.CloseError{Code: zws.CodeNoRoute, Status: zap.Refused, Reason: "there is no such route"}
-	case b.failures.blocked(addressKey(from.Address)):
+	case b.failures.Blocked(from.Address):
 		return errTooManyFailures
 	}
 	return b.connections.enter(from.Address)

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/auth"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 )
@@ -47,7 +48,7 @@ func (b *Bridge) Reload(c *config.Config) error {
 			s.end(errRouteChanged)
 		}
 	})
-	_ = old.auth.close(s.auth) // who was let in by what is no more has no rights now
+	_ = old.auth.Close(s.auth) // who was let in by what is no more has no rights now
 	b.revise()
 	old.close(s)
 	return nil
@@ -59,7 +60,7 @@ var errRouteChanged = &zws.CloseError{Code: zws.CodeGoingAway, Reason: "this rou
 func (b *Bridge) adopt(s *state) {
 	s.unfollow = s.auth.OnChange(b.revise)
 	b.connections.limit(s.config.Server.MaxConnections, s.config.Server.MaxConnectionsPerIP)
-	b.failures.limit(s.config.Server.MaxFailures)
+	b.failures.SetLimit(s.config.Server.MaxFailures)
 	b.state.Store(s)
 }
 
@@ -135,16 +136,16 @@ const revisions = 64
 // revise ends the session if its login would be refused now, or is not of the kind that the
 // route wants now, and else gives it the rights that it has now if the rules are others than
 // it had its rights by.
-func (s *session) revise(ctx context.Context, auth *authentication, l *zws.Login) {
+func (s *session) revise(ctx context.Context, chain *auth.Chain, l *zws.Login) {
 	reply, rules := s.newest(l).Reply, s.route.rules.Load()
 	switch o := &rules.options; {
 	case s.bridge.state.Load().routes[s.route.config.Path] != s.route:
 		s.end(errRouteChanged) // it was about to be registered when a reload took the route away
 		return
-	case auth.Revoked(reply):
+	case chain.Revoked(reply):
 		s.end(errRevoked)
 		return
-	case auth.Unasked(reply):
+	case chain.Unasked(reply):
 		s.end(errLoginsChanged)
 		return
 	case o.Domain != s.domain || !slices.Contains(o.Mechanisms, l.Mechanism):

@@ -1,0 +1,115 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/certs"
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zap/curvekeys"
+	"github.com/zwsbridge/zwsbridge/zap/remote"
+)
+
+// Servers are the endpoints of zap.listen, where native ZeroMQ servers ask the ZAP handler of
+// the bridge.
+type Servers struct {
+	clients, curveCert config.Path // what the open endpoints were made with
+	open               map[string]*server
+}
+
+// server is one open endpoint.
+type server struct {
+	*remote.Server
+	clients *curvekeys.Authenticator // nil without zap.clients: every local process may ask
+}
+
+// Listen opens the endpoints of zap.listen, except those that previous, from before a reload,
+// has open: they are taken over and stay with the handler that they have. previous may be
+// nil. If Listen fails it closes what it has opened. The caller calls Close.
+//
+// Native servers say themselves which address a peer has, so handler has no limit per address
+// before it. A login that handler accepts but that may do nothing in the domain of the server
+// (RabbitMQ's question about a vhost) is refused; grants that depend on routes do not count.
+func Listen(c *config.Config, previous *Servers, handler zap.Handler, log *slog.Logger) (_ *Servers, err error) {
+	s := &Servers{clients: c.Zap.Clients, curveCert: c.Server.CurveCert, open: make(map[string]*server)}
+	if previous == nil {
+		previous = new(Servers)
+	}
+	defer func() {
+		if err != nil {
+			s.Close(previous)
+		}
+	}()
+	for _, endpoint := range c.Zap.Listen {
+		if open := previous.open[endpoint]; open != nil {
+			if s.clients != previous.clients || s.curveCert != previous.curveCert {
+				return nil, fmt.Errorf("zap.listen: %s is open with other keys: restart to change zap.clients or server.curve_cert", endpoint)
+			}
+			s.open[endpoint] = open
+			continue
+		}
+		if s.open[endpoint], err = s.listen(endpoint, inDomain{handler}, log); err != nil {
+			delete(s.open, endpoint)
+			return nil, fmt.Errorf("zap.listen: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// listen opens one endpoint.
+func (s *Servers) listen(endpoint string, handler zap.Handler, log *slog.Logger) (_ *server, err error) {
+	opened := new(server)
+	o := remote.ServerOptions{Endpoint: endpoint, Handler: handler, Logger: log}
+	if s.clients != "" {
+		if opened.clients, err = curvekeys.New(curvekeys.Options{Dir: string(s.clients), Logger: log}); err != nil {
+			return nil, err
+		}
+		defer func() {
+			if err != nil {
+				_ = opened.clients.Close()
+			}
+		}()
+		var identity *certs.Certificate
+		if identity, err = certs.ReadSecret(string(s.curveCert)); err != nil {
+			return nil, err
+		}
+		o.Clients, o.CurvePublic, o.CurveSecret = opened.clients, identity.Public, identity.Secret
+	}
+	opened.Server, err = remote.Listen(o)
+	return opened, err
+}
+
+// Close closes the endpoints, except those that kept has taken over; kept may be nil.
+func (s *Servers) Close(kept *Servers) {
+	for endpoint, open := range s.open {
+		if kept != nil && kept.open[endpoint] == open {
+			continue
+		}
+		_ = open.Close() // what it served is lost anyway
+		if open.clients != nil {
+			_ = open.clients.Close()
+		}
+	}
+}
+
+// inDomain refuses logins that may do nothing in the domain of the request.
+type inDomain struct{ next zap.Handler }
+
+// Authenticate implements [zap.Handler].
+func (d inDomain) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
+	reply, err := d.next.Authenticate(ctx, req)
+	if err != nil || reply.Status != zap.OK {
+		return reply, err
+	}
+	for _, r := range reply.Grants {
+		switch in, err := r.In(ctx, req.Domain); {
+		case err != nil:
+			return nil, err
+		case !in:
+			return &zap.Reply{Status: zap.Refused, Text: fmt.Sprintf("user %q may do nothing in this domain", reply.UserID)}, nil
+		}
+	}
+	return reply, nil
+}
