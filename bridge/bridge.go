@@ -4,6 +4,7 @@
 //
 //	ServeHTTP    who asks, for which route, may another one come in
 //	zws.Accept   the subprotocol, the login in front, judged by the ZAP handler
+//	login        READY or a refusal, after
 //	route.open   what the login may do, its queue, the socket behind: the login there
 //	session.run  what the client sends goes to the backend, what the backend sends
 //	             goes to the queue, which the session's writer empties
@@ -252,11 +253,9 @@ func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, route *route, fro
 	server := &b.state.Load().config.Server
 	// An address that a PROXY header gave is one on the proxy's machine, if loopback.
 	o.PlaintextAllowed = from.Local && !server.ProxyProtocol || server.InsecurePlaintext
-	o.Open = s.open
-	o.Renew = s.renew
 	o.Poller = b.poller
-	o.ServeChannel = s.serveChannel
-	ws, err := zws.Accept(b.ctx, w, r, o)
+	o.Multiplex = true
+	ws, err := s.login(w, r, o)
 	if err != nil {
 		s.close()
 		b.leave(s)

@@ -48,7 +48,7 @@ func (s *session) warn(end time.Time) {
 	}
 	s.mu.Unlock()
 	if ws != nil {
-		ws.Session().Expiring(time.Until(end))
+		ws.Conn().Expiring(time.Until(end))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/zap"
@@ -12,20 +13,39 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// serveChannel serves one channel of a client that has many on its connection (ZWSMUX1.0):
-// a session with the login of the connection, on the route that the channel names. It
-// returns when the channel is over.
-func (s *session) serveChannel(ctx context.Context, c *zws.Channel) error {
-	b, l := s.bridge, c.Login()
-	r := b.state.Load().routes[c.Request().Route]
-	if err := s.mayOpen(r, l, c.Request()); err != nil {
-		return s.channelRefused(ctx, r, c, err)
+// serveChannels serves the channels of a client that has many on its connection (ZWSMUX1.0).
+// It returns when the connection and all channels have ended.
+func (s *session) serveChannels(ctx context.Context, conn *zws.Conn) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	for {
+		p, err := conn.NextChannel(ctx)
+		if err != nil {
+			return
+		}
+		running.Go(func() { s.serveChannel(p) })
+	}
+}
+
+// serveChannel serves one channel: a session with the login of the connection, on the route
+// that the channel names. It returns when the channel has ended.
+func (s *session) serveChannel(p *zws.PendingChannel) {
+	b, l, ctx := s.bridge, p.Login(), p.Context()
+	r := b.state.Load().routes[p.Request().Route]
+	if err := s.mayOpen(r, l, p.Request()); err != nil {
+		s.refuseChannel(r, p, err)
+		return
 	}
 	carried := b.carry(s, r)
-	defer carried.putDown()
-	defer carried.close()
+	defer carried.release()
 	if err := carried.connect(ctx, l); err != nil {
-		return s.channelRefused(ctx, r, c, err)
+		s.refuseChannel(r, p, err)
+		return
+	}
+	c, err := p.Accept(zws.AcceptOptions{Minor: carried.minor()})
+	if err != nil {
+		s.refuseChannel(r, p, err)
+		return
 	}
 	carried.start(c)
 	carried.catchUp(ctx, l)
@@ -35,7 +55,7 @@ func (s *session) serveChannel(ctx context.Context, c *zws.Channel) error {
 		m, err := c.ReadMessage()
 		if err != nil || carried.forward(ctx, m) != nil { // the client has been told
 			carried.ended(ctx)
-			return nil
+			return
 		}
 	}
 }
@@ -85,16 +105,16 @@ func (s *session) mayOpen(r *route, l *zws.Login, request *zws.ChannelRequest) e
 	return refusal
 }
 
-// channelRefused counts and logs why a channel is not opened, which the client is told: err,
+// refuseChannel tells the client why its channel is not opened, and counts and logs it: err,
 // unless the channel has ended meanwhile.
-func (s *session) channelRefused(ctx context.Context, r *route, c *zws.Channel, err error) error {
-	if ctx.Err() != nil {
+func (s *session) refuseChannel(r *route, p *zws.PendingChannel, err error) {
+	if ctx := p.Context(); ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
+	p.Reject(err)
 	s.bridge.metrics.Refused(pathOf(r), zws.Cause(err))
 	s.bridge.log.LogAttrs(s.bridge.ctx, slog.LevelInfo, "channel refused", append(s.attributes(),
-		slog.String("channel", fmt.Sprintf("%.200s", c.Request().Route)), slog.String("error", err.Error()))...)
-	return err
+		slog.String("channel", fmt.Sprintf("%.200s", p.Request().Route)), slog.String("error", err.Error()))...)
 }
 
 // carry registers a session on the connection of carrier.
@@ -108,6 +128,15 @@ func (b *Bridge) carry(carrier *session, r *route) *session {
 	}
 	carrier.carried[s] = true
 	return s
+}
+
+// release gives back what the session holds, and last its place on the connection.
+func (s *session) release() {
+	s.close()
+	s.putDown()
+	if s.ws != nil { // otherwise the channel was rejected
+		s.ws.Close(nil)
+	}
 }
 
 // putDown is leave for a session that is carried.

@@ -59,14 +59,22 @@ func (u *relays) attach(ctx context.Context, s *session, l *zws.Login, c *channe
 func (u *relays) statuses() []backend.Status { return nil }
 func (u *relays) close()                     {}
 
-// announce tells the client that its channel is connected. It returns where the output is to
-// come from.
-func (s *session) announce(ws *zws.Channel) zws.Source {
+// minor is the version of ZMTP 3 that the backend of a relay speaks; 0 for other routes.
+func (s *session) minor() byte {
+	if s.channel == nil {
+		return 0
+	}
 	if relay, ok := s.channel.socket.(*backend.Relay); ok {
-		ws.Greeted(relay.Minor())
+		return relay.Minor()
+	}
+	return 0
+}
+
+// source is where the client's output comes from.
+func (s *session) source() zws.Source {
+	if _, ok := s.channel.socket.(*backend.Relay); ok {
 		return relaySource{timely{s}}
 	}
-	ws.Opened()
 	return timely{s}
 }
 

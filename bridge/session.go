@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,8 +50,20 @@ func newSession(b *Bridge, r *route, number uint64, from clientaddr.Client, doma
 	return &session{bridge: b, route: r, number: number, from: from, since: time.Now(), domain: domain}
 }
 
-// open is called when the ZAP handler has let the client in, and holds READY back: it
-// opens the channel, so that a login that is refused behind is told in READY's place.
+// login logs the client in. READY waits for open, so that a login that a backend refuses is
+// answered by an ERROR.
+func (s *session) login(w http.ResponseWriter, r *http.Request, o zws.Options) (*zws.Conn, error) {
+	login, err := zws.Accept(s.bridge.ctx, w, r, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.open(login.Context(), login.Login()); err != nil {
+		return nil, login.Reject(err)
+	}
+	return login.Accept(zws.AcceptOptions{Renew: s.renew, Minor: s.minor()})
+}
+
+// open opens the channel of a client that the ZAP handler has let in.
 func (s *session) open(ctx context.Context, l *zws.Login) error {
 	if err := s.schedule(l.Reply); err != nil || l.Multiplexed {
 		return err
@@ -93,7 +106,7 @@ func (s *session) claim(l *zws.Login) error {
 func (s *session) start(ws *zws.Channel) {
 	var source zws.Source
 	if s.channel != nil {
-		source = s.announce(ws) // before anything else can be told
+		source = s.source()
 	}
 	s.mu.Lock()
 	s.ws = ws
@@ -103,7 +116,7 @@ func (s *session) start(ws *zws.Channel) {
 		ws.Attach(source)
 	}
 	if !ending.IsZero() {
-		ws.Session().Expiring(time.Until(ending))
+		ws.Conn().Expiring(time.Until(ending))
 	}
 	if cause != nil {
 		ws.Close(cause)
@@ -149,16 +162,17 @@ func (s *session) lost(n uint64) {
 // run forwards what the client sends until the session is over, takes it down, and calls
 // over. It returns at once: an idle client has no goroutine, unless it has many channels.
 func (s *session) run(over func()) {
-	ctx := s.ws.Session().Context()
+	conn := s.ws.Conn()
+	ctx := conn.Context()
 	takeDown := func() {
 		defer over()
 		defer s.close()
-		s.ws.Session().Wait()
+		conn.Wait()
 		s.ended(ctx)
 	}
 	if s.channel == nil {
 		go func() {
-			_, _ = s.ws.ReadMessage() // returns when the connection is over
+			s.serveChannels(ctx, conn)
 			takeDown()
 		}()
 		return

@@ -17,19 +17,19 @@ import (
 // answered HTTP 403.
 var ErrOrigin = errors.New("zws: the page's origin may not connect")
 
-// Accept upgrades the request, logs the client in and holds READY until Options.Open has
-// returned. It returns a session that is logged in, which the caller ends with Close; or
-// an error after the client has been told, and then the connection is closed. That error
-// is a *CloseError, except for Options that are not complete, ErrOrigin, and a request
-// that is no WebSocket handshake. If Open had returned nil, the caller closes what it had
-// opened.
+// Accept upgrades the request and has the ZAP handler judge the client's login. It returns
+// a login that is pending: the client waits for READY until the caller has called Accept or
+// Reject of it, one of which is required. An error means that the client was refused, has
+// been told, and that the connection is closed. It is a *CloseError, except for incomplete
+// Options, ErrOrigin, and a request that is not a WebSocket handshake.
 //
-// ctx ends the login and what it waits for; it has no meaning for the session. The
-// request's own context will not do where a server is to be shut down.
+// ctx ends the login, also while it is pending; it has no meaning for the connection once
+// it is accepted. Where a server is to be shut down, use a context of the server: the
+// request's own does not end after a hijack.
 //
-// Accept hijacks the connection, so the http.Handler that calls it may return afterwards
-// and should, since every goroutine costs memory.
-func Accept(ctx context.Context, w http.ResponseWriter, r *http.Request, o Options) (*Session, error) {
+// Accept hijacks the connection, so the http.Handler can return once the login is accepted
+// and should, because every goroutine costs memory.
+func Accept(ctx context.Context, w http.ResponseWriter, r *http.Request, o Options) (*PendingConn, error) {
 	options, err := o.withDefaults()
 	if err != nil {
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
@@ -70,16 +70,11 @@ func refuse(w http.ResponseWriter, r *http.Request, o *Options, cause *CloseErro
 			first.dialect = list[0].dialect
 		}
 	}
-	s, err := newSession(w, r, first, o)
+	s, err := newConn(w, r, first, o)
 	if err != nil {
 		return err
 	}
-	h := &handshake{session: s, options: o, libzmq: isLibzmq(r), left: helloTime}
-	if cause.Status != 0 && first.dialect.hello {
-		h.session.reading <- struct{}{}
-		h.awaitHello()
-		<-h.session.reading
-	}
+	h := &handshake{conn: s, options: o, libzmq: isLibzmq(r), left: helloTime, helloDue: first.dialect.hello}
 	h.fail(cause)
 	return cause
 }
@@ -99,12 +94,12 @@ func (h *handshake) awaitHello() {
 
 // newSession upgrades the request. If it cannot, the client has been told by an HTTP
 // status.
-func newSession(w http.ResponseWriter, r *http.Request, chosen offer, o *Options) (*Session, error) {
+func newConn(w http.ResponseWriter, r *http.Request, chosen offer, o *Options) (*Conn, error) {
 	ws, wire, err := upgrade(w, r, chosen.name)
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{
+	s := &Conn{
 		dialect: chosen.dialect, ws: ws, wire: wire, reading: make(chan struct{}, 1),
 		maxMessage: o.MaxMessage, maxFrames: o.MaxFrames, poller: o.Poller,
 	}
@@ -113,7 +108,7 @@ func newSession(w http.ResponseWriter, r *http.Request, chosen offer, o *Options
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.silent.Store(wantsNoClose(r))
-	s.channel.session = s
+	s.channel.conn = s
 	s.out.open(s, wire.Conn, o.WriteTimeout)
 	ws.SetPingHandler(s.answerPing)
 	ws.SetPongHandler(s.liveness.pong)
@@ -123,15 +118,19 @@ func newSession(w http.ResponseWriter, r *http.Request, chosen offer, o *Options
 
 // handshake is what a login needs beside its session, from the upgrade to READY.
 type handshake struct {
-	session     *Session
+	conn        *Conn
 	options     *Options
 	chosen      offer
 	credentials credentials // of the HTTP request, or of the first message
 	unreadable  error       // what was wrong with those of the HTTP request
 	login       Login
 	libzmq      bool
-	told        bool          // an ERROR was sent
+	errorSent   bool          // by the mechanism
+	helloDue    bool          // the client speaks first and has not yet
 	left        time.Duration // of the time that the client has
+
+	mechanism zmtp.Mechanism // nil on dialects without one
+	ready     *zmtp.Command  // what it has made and Accept sends
 }
 
 // choose takes the first subprotocol, in the client's order, to which the route has no
@@ -195,7 +194,7 @@ func (h *handshake) consider(r *http.Request) error {
 		h.credentials, unreadable = httpCredentials(r, o)
 		h.login.Mechanism = h.credentials.mechanism
 	}
-	if h.login.Multiplexed = d.multiplexed; d.multiplexed && o.ServeChannel == nil {
+	if h.login.Multiplexed = d.multiplexed; d.multiplexed && !o.Multiplex {
 		return notTaken("several channels on a connection are not taken here")
 	}
 	if d.late {
@@ -267,53 +266,4 @@ func isLibzmq(r *http.Request) bool {
 func wantsNoClose(r *http.Request) bool {
 	_, _, err := net.SplitHostPort(r.Host)
 	return err != nil && isLibzmq(r)
-}
-
-// accept runs the login: upgrade, first-message rule, and the session is there.
-func (h *handshake) accept(ctx context.Context, w http.ResponseWriter, r *http.Request) (*Session, error) {
-	s, err := newSession(w, r, h.chosen, h.options)
-	if err != nil {
-		return nil, err
-	}
-	h.session = s
-	stop := context.AfterFunc(ctx, func() { s.Close(context.Cause(ctx)) })
-	defer stop()
-
-	s.reading <- struct{}{}
-	err = h.chosen.dialect.login(h, s.ctx)
-	<-s.reading
-	if err != nil {
-		return nil, h.fail(err)
-	}
-	if s.ctx.Err() != nil {
-		return nil, h.fail(s.Cause())
-	}
-	if s.dialect.inner == "" { // on a relay nobody here sees READY
-		s.silent.Store(false)
-	}
-	s.wire.SetReadDeadline(time.Time{})
-	s.liveness.start(s, h.options.PingInterval)
-	return s, nil
-}
-
-// fail tells the client why and closes the connection. The ERROR takes the place of the
-// WELCOME or READY that is due.
-func (h *handshake) fail(err error) *CloseError {
-	s := h.session
-	cause := Cause(err)
-	if cause.Status != 0 && !h.told && s.dialect.commands && s.ctx.Err() == nil {
-		s.send(h.errorCommand(cause.Status))
-	}
-	s.Close(cause)
-	s.Wait()
-	return s.Cause()
-}
-
-// errorCommand makes an ERROR outside of a mechanism's state machine.
-func (h *handshake) errorCommand(status zap.Status) zmtp.Command {
-	name := "ERROR"
-	if d := h.session.dialect; h.libzmq && (d.mechanism == zap.PLAIN || d.inner == zap.PLAIN) {
-		name = "^RROR" // see zmtp.ServerSecurity.LibzmqError
-	}
-	return zmtp.Command{Name: name, Data: fmt.Appendf([]byte{3}, "%d", status)}
 }

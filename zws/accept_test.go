@@ -110,8 +110,7 @@ func TestAcceptOutcomes(t *testing.T) {
 	}
 	for _, want := range outcomes {
 		o := options()
-		o.Open = func(context.Context, *zws.Login) error { return want.open }
-		s := serve(t, o, plain)
+		s := serveWith(t, o, plain, after(func(context.Context, *zws.Login) error { return want.open }), echo)
 		for name, d := range clients(&o, want.zap) {
 			t.Run(want.name+"/"+name, func(t *testing.T) {
 				_, err := zws.Dial(t.Context(), s.url(), d)

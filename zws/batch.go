@@ -32,7 +32,7 @@ const (
 
 // Batch collects what goes into one write. It is valid during the call of Source.Next.
 type Batch struct {
-	session *Session
+	conn *Conn
 	// own holds octets that were encoded or copied here; own[piece:] is not yet in
 	// pieces.
 	own    []byte
@@ -48,15 +48,15 @@ type Batch struct {
 
 var batches = sync.Pool{New: func() any { return new(Batch) }}
 
-func newBatch(s *Session, vectored bool) *Batch {
+func newBatch(s *Conn, vectored bool) *Batch {
 	b := batches.Get().(*Batch)
-	b.session, b.vectored = s, vectored
+	b.conn, b.vectored = s, vectored
 	return b
 }
 
 func (b *Batch) free() {
 	b.reset()
-	b.session, b.err = nil, nil
+	b.conn, b.err = nil, nil
 	if cap(b.own) > keptBatch {
 		b.own = nil
 	}
@@ -78,7 +78,7 @@ func (b *Batch) Full() bool {
 // the batch is written, so a Source gives m away. An error means that the session cannot
 // go on: it is closed after Next has returned.
 func (b *Batch) Message(m zmtp.Message) error {
-	err := b.session.dialect.write(b, m)
+	err := b.conn.dialect.write(b, m)
 	if err != nil {
 		b.err = err
 	}
@@ -90,10 +90,10 @@ func (b *Batch) Message(m zmtp.Message) error {
 // subscription's sake. Unlike Channel.Lost it is a Source's to call, and on a batch that is
 // not full, since the notice has its place between messages. Errors are as of Message.
 func (b *Batch) Unsubscribed(topic []byte) error {
-	if !b.session.notices() {
+	if !b.conn.notices() {
 		return nil
 	}
-	err := b.session.dialect.tells.unsubscribed(b, topic)
+	err := b.conn.dialect.tells.unsubscribed(b, topic)
 	if err != nil {
 		b.err = err
 	}
@@ -140,14 +140,14 @@ func (b *Batch) octets(p []byte) {
 
 // frame appends one frame of traffic, sealed if the session seals.
 func (b *Batch) frame(f zmtp.Frame) error {
-	f, err := b.session.encode(f)
+	f, err := b.conn.encode(f)
 	if err != nil {
 		return err
 	}
 	start := len(b.own)
-	b.own = appendHeader(b.own, b.session.flag(f), len(f.Body))
+	b.own = appendHeader(b.own, b.conn.flag(f), len(f.Body))
 	b.size += len(b.own) - start
-	if b.session.dialect.sealed { // the body is valid until the next frame only
+	if b.conn.dialect.sealed { // the body is valid until the next frame only
 		b.own = append(b.own, f.Body...)
 		b.size += len(f.Body)
 		return nil

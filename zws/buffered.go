@@ -9,7 +9,7 @@ func (c *Channel) Buffered() bool {
 	if c.mux != nil {
 		return c.mux.buffered()
 	}
-	return len(c.first) > 0 || c.session.wire.whole(c.session.dialect.frames.more)
+	return len(c.first) > 0 || c.conn.wire.whole(c.conn.dialect.frames.more)
 }
 
 // whole tells that what was read ahead holds all WebSocket frames of a message, up to one

@@ -1,24 +1,36 @@
 package zws
 
-import "github.com/zwsbridge/zwsbridge/zws/zmtp"
+import (
+	"context"
+
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
 
 // Channel is one socket on a session: what a route opens its backends for. A plain ZWS
 // connection has one, which ends with the session; a client of ZWSMUX1.0 opens and closes
 // any number. One goroutine at a time may call ReadMessage; all other methods may be called
 // by any goroutine.
 type Channel struct {
-	session *Session
-	mux     *muxChannel // nil for the one channel of a session
-	frames  [][]byte    // of the message that is being read
-	size    int64
-	first   []zmtp.Message // what was asked for when it was opened, to be read before anything else
+	conn   *Conn
+	mux    *muxChannel // nil for the one channel of a session
+	frames [][]byte    // of the message that is being read
+	size   int64
+	first  []zmtp.Message // what was asked for when it was opened, to be read before anything else
 
 	handle func(zmtp.Message) error // see Serve
 	ended  func()
 }
 
-// Session is the session that the channel is on.
-func (c *Channel) Session() *Session { return c.session }
+// Conn returns the connection that the channel is on.
+func (c *Channel) Conn() *Conn { return c.conn }
+
+// Context ends with the channel; its cause is the channel's.
+func (c *Channel) Context() context.Context {
+	if c.mux != nil {
+		return c.mux.ctx
+	}
+	return c.conn.ctx
+}
 
 // Request is what the client of ZWSMUX1.0 asked for; nil for the one channel of a session.
 func (c *Channel) Request() *ChannelRequest {
@@ -31,7 +43,7 @@ func (c *Channel) Request() *ChannelRequest {
 // Login is who the channel belongs to, since the last renewal: the session's login, with
 // what the client told of itself for this channel.
 func (c *Channel) Login() *Login {
-	l := c.session.Login()
+	l := c.conn.Login()
 	if c.mux == nil {
 		return l
 	}
@@ -46,19 +58,10 @@ func (c *Channel) Login() *Login {
 // it gives may be written with Batch.Octets. ok is false where each session has keys of
 // its own; then only Batch.Message will do.
 func (c *Channel) Codec() (codec Codec, ok bool) {
-	if c.session.dialect.sealed {
+	if c.conn.dialect.sealed {
 		return nil, false
 	}
-	return c.session.dialect.codec, true
-}
-
-// Opened tells the client of ZWSMUX1.0 that its channel is connected: it takes READY's
-// place. It is to be called once by what Options.ServeChannel does; elsewhere it does
-// nothing.
-func (c *Channel) Opened() {
-	if c.mux != nil {
-		c.mux.opened(muxFrame{op: muxOpened})
-	}
+	return c.conn.dialect.codec, true
 }
 
 // Attach sets where the channel's output comes from. Call it before the first Wake.
@@ -67,7 +70,7 @@ func (c *Channel) Attach(src Source) {
 		c.mux.attach(src)
 		return
 	}
-	w := &c.session.out
+	w := &c.conn.out
 	w.mu.Lock()
 	w.source = src
 	w.mu.Unlock()
@@ -81,7 +84,7 @@ func (c *Channel) Wake() {
 		c.mux.wake()
 		return
 	}
-	c.session.out.wake()
+	c.conn.out.wake()
 }
 
 // Lost tells the client, if it listens to that, that n more messages were dropped for it on
@@ -91,18 +94,21 @@ func (c *Channel) Lost(n uint64) {
 		c.mux.loses(n)
 		return
 	}
-	c.session.lost(n)
+	c.conn.lost(n)
 }
 
 // Close ends the channel and tells the client the code and reason that Cause makes of
-// cause; with it ends the session if it has but this channel. The first cause counts. What
-// the source still holds is not written. It does not block.
+// cause; a plain ZWS connection ends with its channel. The first cause counts. What the
+// source still holds is not written. It does not block. The caller closes every channel of
+// NextChannel, also one that the client has closed: until then it counts towards
+// Options.MaxChannels, see there.
 func (c *Channel) Close(cause error) {
 	if c.mux != nil {
 		c.mux.close(cause)
+		c.mux.release()
 		return
 	}
-	c.session.Close(cause)
+	c.conn.Close(cause)
 }
 
 // Cause is why the channel is over; nil while it is not.
@@ -110,5 +116,5 @@ func (c *Channel) Cause() *CloseError {
 	if c.mux != nil {
 		return c.mux.cause()
 	}
-	return c.session.Cause()
+	return c.conn.Cause()
 }

@@ -96,7 +96,7 @@ func TestCodecs(t *testing.T) {
 		p.send(test.say)
 		session := (<-s.accepted).session
 		codec, ok := session.Channel().Codec()
-		if !ok || session.Channel().Session() != session {
+		if !ok || session.Channel().Conn() != session {
 			t.Fatalf("%s shares no codec", test.offer)
 		}
 		codecs[session.Login().Dialect] = codec

@@ -49,7 +49,7 @@ func Example() {
 		return &zap.Reply{Status: zap.OK, UserID: user}, nil
 	})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		session, err := zws.Accept(context.Background(), w, r, zws.Options{
+		login, err := zws.Accept(context.Background(), w, r, zws.Options{
 			Handler:          users,
 			Domain:           "example",
 			Mechanisms:       []zap.Mechanism{zap.PLAIN},
@@ -60,6 +60,11 @@ func Example() {
 		})
 		if err != nil {
 			return // the client has been told
+		}
+		// The client waits for READY: here is where a bridge connects to its backends.
+		session, err := login.Accept(zws.AcceptOptions{})
+		if err != nil {
+			return
 		}
 		defer session.Close(nil)
 		channel := session.Channel()
@@ -117,7 +122,7 @@ func ExampleCause() {
 // The octets of a message are the same for all clients of a codec.
 func ExampleCodec() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		session, err := zws.Accept(context.Background(), w, r, zws.Options{
+		login, err := zws.Accept(context.Background(), w, r, zws.Options{
 			Handler: zap.HandlerFunc(func(context.Context, *zap.Request) (*zap.Reply, error) {
 				return &zap.Reply{Status: zap.OK}, nil
 			}),
@@ -127,6 +132,10 @@ func ExampleCodec() {
 			ClientTypes: []zmtp.SocketType{zmtp.SUB},
 			Untyped:     zmtp.SUB,
 		})
+		if err != nil {
+			return
+		}
+		session, err := login.Accept(zws.AcceptOptions{})
 		if err != nil {
 			return
 		}

@@ -15,7 +15,7 @@ import (
 //
 //	handshake = 1*command
 func (h *handshake) runMechanism(ctx context.Context) error {
-	var opened error
+	var refused error
 	mechanism, err := zmtp.NewServer(h.chosen.dialect.mechanism, zmtp.ServerSecurity{
 		Handler:     h.credentials.handler(h.options.Handler),
 		Domain:      h.options.Domain,
@@ -24,9 +24,9 @@ func (h *handshake) runMechanism(ctx context.Context) error {
 		CurvePublic: h.options.CurvePublic,
 		CurveSecret: h.options.CurveSecret,
 		LibzmqError: h.libzmq,
-		Admit: func(ctx context.Context, peer *zmtp.Peer) error {
-			opened = h.admit(ctx, peer)
-			return refusal(opened)
+		Admit: func(_ context.Context, peer *zmtp.Peer) error {
+			refused = h.admit(peer)
+			return refusal(refused)
 		},
 	})
 	if err != nil {
@@ -35,21 +35,27 @@ func (h *handshake) runMechanism(ctx context.Context) error {
 	var in *zmtp.Command // nil: a side that waits is started so
 	for {
 		out, err := mechanism.Next(ctx, in)
-		if out != nil {
-			h.session.send(*out)
-		}
-		switch {
-		case err != nil:
-			h.told = out != nil // it was an ERROR
-			return errors.Join(opened, err)
-		case mechanism.Done():
-			h.session.mechanism = mechanism
+		if err == nil && mechanism.Done() {
+			h.mechanism, h.ready = mechanism, out
 			return nil
+		}
+		if out != nil {
+			h.conn.send(*out)
+		}
+		if err != nil {
+			h.errorSent = out != nil
+			return errors.Join(refused, err)
 		}
 		if in, err = h.receiveCommand(); err != nil {
 			return err
 		}
 	}
+}
+
+// sendReady ends the handshake of a mechanism.
+func (h *handshake) sendReady(AcceptOptions) {
+	h.conn.mechanism = h.mechanism
+	h.conn.send(*h.ready)
 }
 
 // local is what we tell of ourselves in READY.
@@ -72,8 +78,8 @@ func refusal(err error) error {
 	return err
 }
 
-// admit takes over what the mechanism has learnt and opens what the client came for.
-func (h *handshake) admit(ctx context.Context, peer *zmtp.Peer) error {
+// admit takes over what the mechanism has learnt about the client.
+func (h *handshake) admit(peer *zmtp.Peer) error {
 	l := &h.login
 	l.Reply, l.Metadata = peer.Reply, peer.Metadata
 	l.Credentials = h.credentials.frames
@@ -90,22 +96,7 @@ func (h *handshake) admit(ctx context.Context, peer *zmtp.Peer) error {
 	if len(l.RoutingID) > MaxRoutingID {
 		return routingIDTooLong(len(l.RoutingID))
 	}
-	return h.open(ctx)
-}
-
-// open ends the login: the session has an owner, and the caller's Open decides whether
-// READY follows.
-func (h *handshake) open(ctx context.Context) error {
-	s := h.session
-	l := h.login
-	s.login.Store(&l)
-	for _, topic := range l.Subscribe {
-		s.channel.first = append(s.channel.first, subscription(1, topic))
-	}
-	if h.options.Open == nil {
-		return nil
-	}
-	return h.options.Open(ctx, &l)
+	return nil
 }
 
 // exchangeRoutingIDs is the first-message rule of bare ZWS2.0 and of 39/ZWS: the first
@@ -127,27 +118,18 @@ func (h *handshake) exchangeRoutingIDs(ctx context.Context) error {
 	case len(h.login.RoutingID) > MaxRoutingID:
 		return routingIDTooLong(len(h.login.RoutingID))
 	}
-	if err := h.authenticate(ctx); err != nil {
-		return err
-	}
-	if err := h.open(ctx); err != nil {
-		return err
-	}
+	return h.authenticate(ctx)
+}
+
+// sendRoutingID ends the exchange.
+func (h *handshake) sendRoutingID(AcceptOptions) {
 	id := h.options.RoutingID
 	frame := appendHeader(nil, h.chosen.dialect.frames.last, len(id))
-	h.session.enqueue(append(frame, id...))
-	return nil
+	h.conn.enqueue(append(frame, id...))
 }
 
-// sayNothing is the first-message rule of dialects that begin with messages.
-func (h *handshake) sayNothing(ctx context.Context) error {
-	if err := h.authenticate(ctx); err != nil {
-		return err
-	}
-	return h.open(ctx)
-}
-
-// authenticate asks the ZAP handler about the credentials of the HTTP request.
+// authenticate asks the ZAP handler about the credentials of the HTTP request. By itself it
+// is the first-message rule of dialects that begin with messages.
 func (h *handshake) authenticate(ctx context.Context) error {
 	l := &h.login
 	l.Credentials = h.credentials.frames
@@ -167,14 +149,14 @@ func (h *handshake) authenticate(ctx context.Context) error {
 // receive reads one frame of the handshake.
 func (h *handshake) receive() (rawFrame, error) {
 	defer h.waitForClient()()
-	return h.session.readFrame(h.options.MaxHandshake + 1)
+	return h.conn.readFrame(h.options.MaxHandshake + 1)
 }
 
 // waitForClient gives what is read from now on the time that the client has left. The
 // function that it returns ends that.
 func (h *handshake) waitForClient() (done func()) {
 	start := time.Now()
-	h.session.wire.SetReadDeadline(start.Add(h.left))
+	h.conn.wire.SetReadDeadline(start.Add(h.left))
 	return func() { h.left -= time.Since(start) }
 }
 

@@ -111,10 +111,10 @@ func (b *Batch) number(before string, n uint64) error {
 	return nil
 }
 
-func (jsonObjects) renewed(s *Session) { s.ready() }
+func (jsonObjects) renewed(s *Conn) { s.ready() }
 
 // ready queues what stands for READY.
-func (s *Session) ready() {
+func (s *Conn) ready() {
 	s.enqueue(appendText(nil, func(dst []byte) []byte { return append(dst, `{"op":"ready"}`...) }))
 }
 
@@ -147,20 +147,13 @@ func (h *handshake) awaitLogin(ctx context.Context) error {
 	if err := h.chooseCredentials(request.credentials()); err != nil {
 		return err
 	}
-	if err := h.authenticate(ctx); err != nil {
-		return err
-	}
-	if err := h.open(ctx); err != nil {
-		return err
-	}
-	h.session.ready()
-	return nil
+	return h.authenticate(ctx)
 }
 
 // receiveObject reads one object of the handshake, in what is left of the client's time.
 func (h *handshake) receiveObject() (*jsonRequest, error) {
 	defer h.waitForClient()()
-	return h.session.readRequest(h.options.MaxHandshake)
+	return h.conn.readRequest(h.options.MaxHandshake)
 }
 
 // credentials are those of a login object.
@@ -188,7 +181,7 @@ func (h *handshake) chooseCredentials(own credentials) error {
 }
 
 // readRequest reads one text message of at most limit octets as an object.
-func (s *Session) readRequest(limit int64) (*jsonRequest, error) {
+func (s *Conn) readRequest(limit int64) (*jsonRequest, error) {
 	p, err := s.readOctets(websocket.TextMessage, limit)
 	if err != nil {
 		return nil, err
@@ -204,7 +197,7 @@ func textLimit(maxMessage int64) int64 { return 2*maxMessage + 4<<10 }
 
 // readObject reads one object and does what it asks for; it gives the message, if it is one.
 func (c *Channel) readObject() (zmtp.Message, error) {
-	s := c.session
+	s := c.conn
 	r, err := s.readRequest(max(textLimit(s.maxMessage), s.renewal.options.MaxHandshake))
 	if err != nil {
 		return nil, err

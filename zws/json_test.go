@@ -108,13 +108,8 @@ func TestJSONRefused(t *testing.T) {
 		"no login":          {`{"op":"login"}`, wants(zap.PLAIN), 4400, "a login is wanted here"},
 		"another mechanism": {jsonLogin, wants(zap.BEARER), 4406, "PLAIN is not taken here"},
 		"plaintext":         {jsonLogin, inTheClear, 4403, "PLAIN is not taken without TLS"},
-		"Open": {jsonLogin, func(o *zws.Options) {
-			o.Open = func(context.Context, *zws.Login) error {
-				return &zws.CloseError{Code: 4403, Reason: `not "here"`}
-			}
-		}, 4403, `not "here"`},
-		"long password":   {`{"op":"login","user":"u","password":"` + strings.Repeat("p", 256) + `"}`, nil, 4400, "user name or password longer than 255 octets"},
-		"a message first": {`{"op":"send","frames":["a"]}`, nil, 1002, `the first object has to be {"op":"login",…}`},
+		"long password":     {`{"op":"login","user":"u","password":"` + strings.Repeat("p", 256) + `"}`, nil, 4400, "user name or password longer than 255 octets"},
+		"a message first":   {`{"op":"send","frames":["a"]}`, nil, 1002, `the first object has to be {"op":"login",…}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := options()
@@ -126,6 +121,12 @@ func TestJSONRefused(t *testing.T) {
 			p.hearError(test.code, test.reason)
 		})
 	}
+	t.Run("rejected", func(t *testing.T) {
+		cause := &zws.CloseError{Code: 4403, Reason: `not "here"`}
+		p := serveWith(t, options(), plain, rejectWith(cause), echo).dialJSON(t)
+		p.say(jsonLogin)
+		p.hearError(4403, `not "here"`)
+	})
 	t.Run("at the upgrade", func(t *testing.T) {
 		p := refuseAll(t, &zws.CloseError{Code: 4404, Status: zap.Refused, Reason: "no such route"}).dialJSON(t)
 		p.hear(`{"op":"error","code":4404,"reason":"no such route"}`)
@@ -263,12 +264,10 @@ func TestJSONAmbient(t *testing.T) {
 // TestJSONRenewal: another token of the same user is answered by another ready.
 func TestJSONRenewal(t *testing.T) {
 	renewed := make(chan struct{}, 1)
-	o := options()
-	o.Renew = func(context.Context, *zws.Login) error {
+	s := serveWith(t, options(), plain, acceptWith(zws.AcceptOptions{Renew: func(context.Context, *zws.Login) error {
 		renewed <- struct{}{}
 		return nil
-	}
-	s := serve(t, o, plain)
+	}}), echo)
 	p := s.dialJSON(t)
 	p.say(`{"op":"login","token":"alice"}`)
 	p.hear(jsonReady)

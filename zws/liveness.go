@@ -27,7 +27,7 @@ type liveness struct {
 	timer *time.Timer // nil: not started, or stopped
 }
 
-func (l *liveness) start(s *Session, interval time.Duration) {
+func (l *liveness) start(s *Conn, interval time.Duration) {
 	if interval <= 0 {
 		return
 	}
@@ -67,7 +67,7 @@ func (l *liveness) dead() bool {
 }
 
 // ping is called by the timer.
-func (s *Session) ping() {
+func (s *Conn) ping() {
 	l := &s.liveness
 	if l.dead() {
 		s.Close(&CloseError{Code: CodeTimeout, Reason: "two pings were not answered"})

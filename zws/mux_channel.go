@@ -23,6 +23,7 @@ type muxChannel struct {
 
 	// Guarded by parent.mu.
 	gone      bool   // closed by either side
+	released  bool   // the caller is done with it
 	active    bool   // stands in parent.active
 	inbox     []byte // messages of the client, encoded: what they cost is what they take
 	allowance int64  // what the client may still send; one message may take it below zero
@@ -38,7 +39,7 @@ type muxChannel struct {
 
 func newMuxChannel(m *mux, f *muxFrame) *muxChannel {
 	c := &muxChannel{parent: m, number: f.channel, credit: int64(f.number), arrived: make(chan struct{}, 1)}
-	c.Channel.session, c.Channel.mux = m.session, c
+	c.Channel.conn, c.Channel.mux = m.conn, c
 	c.request = ChannelRequest{
 		Route: f.open.Route, Relay: f.open.Relay, SocketType: f.open.SocketType, RoutingID: append([]byte(nil), f.open.RoutingID...),
 	}
@@ -46,21 +47,34 @@ func newMuxChannel(m *mux, f *muxFrame) *muxChannel {
 		c.request.Subscribe = append(c.request.Subscribe, append([]byte(nil), topic...))
 		c.first = append(c.first, subscription(1, topic))
 	}
-	c.ctx, c.cancel = context.WithCancelCause(m.session.ctx)
+	c.ctx, c.cancel = context.WithCancelCause(m.conn.ctx)
 	return c
 }
 
-// opened tells the client that its channel is connected, with its credit.
-func (c *muxChannel) opened(f muxFrame) {
+// opened tells the client that its channel is connected, with its credit. It reports
+// whether the channel is still open.
+func (c *muxChannel) opened(f muxFrame) bool {
 	m := c.parent
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if c.gone {
-		return
+	if c.gone || c.ctx.Err() != nil {
+		return false
 	}
 	c.allowance = muxWindow
 	f.channel, f.number = c.number, muxWindow
 	m.tell(f)
+	return true
+}
+
+// release counts the channel as one that the caller is done with.
+func (c *muxChannel) release() {
+	m := c.parent
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !c.released {
+		c.released = true
+		m.held--
+	}
 }
 
 // check tells whether p is messages that the client may send here.
@@ -68,7 +82,7 @@ func (c *muxChannel) check(p []byte) error {
 	if c.request.Relay != "" {
 		return checkRelayed(p, relayLimit(c.parent.options))
 	}
-	return checkMessages(p, c.session.tooLarge)
+	return checkMessages(p, c.conn.tooLarge)
 }
 
 // receive queues messages of the client, which it had the credit for.
@@ -154,7 +168,7 @@ func (c *muxChannel) granted(octets uint64) error {
 	}
 	c.credit += int64(octets)
 	c.parent.activate(c)
-	c.session.out.wake()
+	c.conn.out.wake()
 	return nil
 }
 
@@ -215,7 +229,7 @@ func (c *muxChannel) wake() {
 	c.parent.mu.Lock()
 	c.parent.activate(c)
 	c.parent.mu.Unlock()
-	c.session.out.wake()
+	c.conn.out.wake()
 }
 
 // fill is the channel's turn in a batch; it tells whether it appended anything.

@@ -26,19 +26,17 @@ const (
 // mux is the channels of a session of ZWSMUX1.0. It is the Source of the session's writer,
 // which takes from one channel after the other.
 type mux struct {
-	session *Session
+	conn    *Conn
 	options *Options
-	running sync.WaitGroup // ServeChannel
 
 	mu       sync.Mutex
 	channels map[uint32]*muxChannel
 	last     uint32        // the highest number that the client has opened
-	over     bool          // nothing is added to running
-	served   int           // calls of ServeChannel, those for channels that were closed included
+	held     int           // channels that the caller has, those that were closed included
 	active   []*muxChannel // may have something to write, in turn
 }
 
-// awaitMuxLogin is the first-message rule of ZWSMUX1.0: a login, which ready answers.
+// awaitMuxLogin is the first-message rule of ZWSMUX1.0: a login, which startMux answers.
 func (h *handshake) awaitMuxLogin(ctx context.Context) error {
 	f, err := h.receiveMux()
 	if err != nil {
@@ -50,23 +48,21 @@ func (h *handshake) awaitMuxLogin(ctx context.Context) error {
 	if err := h.chooseCredentials(f.login); err != nil {
 		return err
 	}
-	if err := h.authenticate(ctx); err != nil {
-		return err
-	}
-	if err := h.open(ctx); err != nil {
-		return err
-	}
-	m := &mux{session: h.session, options: h.options, channels: make(map[uint32]*muxChannel)}
-	h.session.mux = m
-	h.session.channel.Attach(m)
+	return h.authenticate(ctx)
+}
+
+// startMux makes the connection ready for channels.
+func (h *handshake) startMux(AcceptOptions) {
+	m := &mux{conn: h.conn, options: h.options, channels: make(map[uint32]*muxChannel)}
+	h.conn.mux = m
+	h.conn.channel.Attach(m)
 	m.ready()
-	return nil
 }
 
 // receiveMux reads the login.
 func (h *handshake) receiveMux() (muxFrame, error) {
 	defer h.waitForClient()()
-	p, err := h.session.readOctets(websocket.BinaryMessage, h.options.MaxHandshake)
+	p, err := h.conn.readOctets(websocket.BinaryMessage, h.options.MaxHandshake)
 	if err != nil {
 		return muxFrame{}, err
 	}
@@ -78,38 +74,30 @@ func (h *handshake) receiveMux() (muxFrame, error) {
 	return f, err
 }
 
-// wait returns when no channel is served any more. The session is over.
-func (m *mux) wait() {
-	m.mu.Lock()
-	m.over = true // an open that is going on adds nothing to running from now on
-	m.mu.Unlock()
-	m.running.Wait()
-}
-
 // ready tells that a login was taken.
 func (m *mux) ready() { m.tell(muxFrame{op: muxReady, number: uint64(m.options.MaxChannels)}) }
 
 // tell queues a frame before data.
 func (m *mux) tell(f muxFrame) {
-	if m.session.ctx.Err() != nil {
+	if m.conn.ctx.Err() != nil {
 		return // the close frame says it all
 	}
-	out := &m.session.out
+	out := &m.conn.out
 	out.mu.Lock()
 	waiting := len(out.control)
 	out.mu.Unlock()
 	if waiting > maxControl {
-		m.session.Close(&CloseError{Code: CodeTooSlow, Reason: "the client asks and does not read the answers"})
+		m.conn.Close(&CloseError{Code: CodeTooSlow, Reason: "the client asks and does not read the answers"})
 		return
 	}
-	m.session.enqueue(f.webSocket())
+	m.conn.enqueue(f.webSocket())
 }
 
-// readMux reads one frame and does what it says. It gives no message: those are for the
-// channels.
-func (c *Channel) readMux() (zmtp.Message, error) {
-	s := c.session
-	p, err := s.readOctets(websocket.BinaryMessage, max(muxLimit(s.maxMessage, s.maxFrames), s.mux.options.MaxHandshake))
+// read reads one frame and does what it says. It returns the channel that the frame opens,
+// if it does.
+func (m *mux) read() (*muxChannel, error) {
+	s := m.conn
+	p, err := s.readOctets(websocket.BinaryMessage, max(muxLimit(s.maxMessage, s.maxFrames), m.options.MaxHandshake))
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +106,10 @@ func (c *Channel) readMux() (zmtp.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.mux.act(&f)
+	if f.op == muxOpen || f.op == muxRelay {
+		return m.open(&f)
+	}
+	return nil, m.act(&f)
 }
 
 // muxLimit is how long a WebSocket message may be that carries a message.
@@ -126,16 +117,14 @@ func muxLimit(maxMessage int64, maxFrames int) int64 {
 	return maxMessage + 4*int64(maxFrames) + frameOverhead
 }
 
-// act does what a frame of the client says.
+// act does what a frame of the client says that opens no channel.
 func (m *mux) act(f *muxFrame) error {
 	switch f.op {
 	case muxLogin:
-		if f.login.mechanism != zap.BEARER || m.session.Login().Mechanism != zap.BEARER {
+		if f.login.mechanism != zap.BEARER || m.conn.Login().Mechanism != zap.BEARER {
 			return muxFault("a second login: only one by token can be renewed, by a token")
 		}
-		return m.session.renew(f.login.frames[0])
-	case muxOpen, muxRelay:
-		return m.open(f)
+		return m.conn.renew(f.login.frames[0])
 	case muxMessages, muxCredit, muxClose:
 		c, err := m.channel(f.channel)
 		if c == nil {
@@ -163,37 +152,26 @@ func (m *mux) channel(number uint32) (*muxChannel, error) {
 	return m.channels[number], nil
 }
 
-// open makes a channel and has it served. Numbers go up, so that what is under way for a
-// closed channel is never taken for another's.
-func (m *mux) open(f *muxFrame) error {
+// open makes a channel, or nil after the client was told why not. Numbers go up, so that
+// what is under way for a closed channel is never taken for another's.
+func (m *mux) open(f *muxFrame) (*muxChannel, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.over {
-		return nil // the reader will see that
-	}
 	if f.channel <= m.last {
-		return muxFault(fmt.Sprintf("channel %d: numbers go up, and %d was opened", f.channel, m.last))
+		return nil, muxFault(fmt.Sprintf("channel %d: numbers go up, and %d was opened", f.channel, m.last))
 	}
 	if f.number > maxCredit {
-		return tooMuchCredit(f.channel)
+		return nil, tooMuchCredit(f.channel)
 	}
 	m.last = f.channel
 	if refusal := m.refusal(f); refusal != nil {
 		m.tell(closing(f.channel, refusal))
-		return nil
+		return nil, nil
 	}
 	c := newMuxChannel(m, f)
 	m.channels[f.channel] = c
-	m.served++
-	m.running.Go(func() { m.serve(c) })
-	return nil
-}
-
-func (m *mux) serve(c *muxChannel) {
-	c.close(m.options.ServeChannel(c.ctx, &c.Channel))
-	m.mu.Lock()
-	m.served--
-	m.mu.Unlock()
+	m.held++
+	return c, nil
 }
 
 // refusal is what speaks against a channel at once. Lock held on entry.
@@ -205,9 +183,7 @@ func (m *mux) refusal(f *muxFrame) *CloseError {
 		}
 	}
 	switch {
-	case len(m.channels) >= m.options.MaxChannels, m.served >= 2*m.options.MaxChannels:
-		// As many again may be at their end, so that a client that opens and closes without
-		// pause costs no more than that.
+	case len(m.channels) >= m.options.MaxChannels, m.held >= 2*m.options.MaxChannels:
 		return &CloseError{Code: CodeTooMany, Reason: fmt.Sprintf("more than %d channels on a connection", m.options.MaxChannels)}
 	case t != "" && !t.Valid():
 		return Cause(notTaken(fmt.Sprintf("%.16q is no socket type", t)))
@@ -267,7 +243,7 @@ func (muxTeller) unsubscribed(b *Batch, topic []byte) error {
 	return nil
 }
 
-func (muxTeller) renewed(s *Session) { s.mux.ready() }
+func (muxTeller) renewed(s *Conn) { s.mux.ready() }
 
 // mux appends a frame that costs no credit.
 func (b *Batch) mux(f muxFrame) {

@@ -16,41 +16,51 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// muxOptions are those of a server whose channels echo; but
+func muxOptions() zws.Options {
+	o := options()
+	o.Multiplex = true
+	return o
+}
+
+// echoChannel serves a channel. It echoes, but
 //
 //	/refuse   closes with 4403 instead of opening
 //	/deaf     reads nothing
 //	/flood    sends without end
-func muxOptions() zws.Options {
-	o := options()
-	o.ServeChannel = func(ctx context.Context, c *zws.Channel) error {
-		switch c.Request().Route {
-		case "/refuse":
-			return &zws.CloseError{Code: zws.CodeForbidden, Reason: "not for you"}
-		case "/deaf":
-			c.Opened()
-			<-ctx.Done()
-			return nil
-		case "/flood":
-			c.Attach(flood{})
-		}
-		q := &queue{channel: c}
-		if c.Request().Route != "/flood" {
-			c.Attach(q)
-		}
-		c.Opened()
-		for {
-			m, err := c.ReadMessage()
-			if err != nil {
-				return err
-			}
-			if len(m) == 2 && string(m[0]) == "close" {
-				return &zws.CloseError{Code: zws.CodeExpired, Reason: string(m[1])}
-			}
-			q.put(m)
-		}
+func echoChannel(p *zws.PendingChannel) {
+	if p.Request().Route == "/refuse" {
+		p.Reject(&zws.CloseError{Code: zws.CodeForbidden, Reason: "not for you"})
+		return
 	}
-	return o
+	c, err := p.Accept(zws.AcceptOptions{})
+	if err != nil {
+		return
+	}
+	c.Close(runChannel(c))
+}
+
+func runChannel(c *zws.Channel) error {
+	switch c.Request().Route {
+	case "/deaf":
+		<-c.Context().Done()
+		return nil
+	case "/flood":
+		c.Attach(flood{})
+	}
+	q := &queue{channel: c}
+	if c.Request().Route != "/flood" {
+		c.Attach(q)
+	}
+	for {
+		m, err := c.ReadMessage()
+		if err != nil {
+			return err
+		}
+		if len(m) == 2 && string(m[0]) == "close" {
+			return &zws.CloseError{Code: zws.CodeExpired, Reason: string(m[1])}
+		}
+		q.put(m)
+	}
 }
 
 // flood always has something to send.
@@ -62,7 +72,23 @@ func (flood) Next(b *zws.Batch) {
 	}
 }
 
-func serveMux(t testing.TB, o zws.Options) *server { return serveWith(t, o, plain, drop) }
+func serveMux(t testing.TB, o zws.Options) *server { return serveMuxWith(t, o, echoChannel) }
+
+// serveMuxWith runs another function than echoChannel for each channel.
+func serveMuxWith(t testing.TB, o zws.Options, run func(*zws.PendingChannel)) *server {
+	return serveWith(t, o, plain, accept, func(conn *zws.Conn) {
+		var channels sync.WaitGroup
+		defer channels.Wait()
+		defer conn.Wait()
+		for {
+			p, err := conn.NextChannel(context.Background())
+			if err != nil {
+				return
+			}
+			channels.Go(func() { run(p) })
+		}
+	})
+}
 
 func dialMux(t testing.TB, s *server) *zws.MuxClient {
 	t.Helper()
@@ -229,14 +255,16 @@ func TestMuxSubscribe(t *testing.T) {
 
 // TestMuxNotices: renewal, the end of the login, and losses on a channel.
 func TestMuxNotices(t *testing.T) {
-	o := muxOptions()
 	channels := make(chan *zws.Channel, 1)
-	serveChannel := o.ServeChannel
-	o.ServeChannel = func(ctx context.Context, c *zws.Channel) error {
+	s := serveMuxWith(t, muxOptions(), func(p *zws.PendingChannel) {
+		c, err := p.Accept(zws.AcceptOptions{})
+		if err != nil {
+			t.Error(err)
+			return
+		}
 		channels <- c
-		return serveChannel(ctx, c)
-	}
-	s := serveMux(t, o)
+		c.Close(runChannel(c))
+	})
 	notices := make(chan zws.Notice, 10)
 	m, err := zws.DialMux(t.Context(), s.url(), zws.DialOptions{
 		Security: zmtp.Bearer{Token: "alice"}, Notice: func(n zws.Notice) { notices <- n },

@@ -203,7 +203,7 @@ func FuzzMuxServer(f *testing.F) {
 	open := muxFrame{op: muxOpen, channel: 1, number: 100}
 	f.Fuzz(func(t *testing.T, one, two, three []byte) {
 		m := newFuzzedMux(t)
-		defer m.session.cancel(nil)
+		defer m.conn.cancel(nil)
 		for _, p := range [][]byte{open.append(nil), one, two, three} {
 			frame, err := parseMuxFrame(p)
 			if err == nil && frame.op != muxLogin {
@@ -221,7 +221,7 @@ func FuzzMuxServer(f *testing.F) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		for number, c := range m.channels {
-			if number == 0 || number > m.last || int64(len(c.inbox)) > muxWindow+m.session.maxMessage+4 || c.credit > maxCredit {
+			if number == 0 || number > m.last || int64(len(c.inbox)) > muxWindow+m.conn.maxMessage+4 || c.credit > maxCredit {
 				t.Errorf("channel %d of %d: %d octets, credit %d", number, m.last, len(c.inbox), c.credit)
 			}
 		}
@@ -234,17 +234,12 @@ func FuzzMuxServer(f *testing.F) {
 // newFuzzedMux is the mux of a session without a connection, whose channels are opened and
 // not read.
 func newFuzzedMux(t *testing.T) *mux {
-	s := &Session{dialect: dialects["ZWSMUX1.0"], maxMessage: 1000, maxFrames: 10}
+	s := &Conn{dialect: dialects["ZWSMUX1.0"], maxMessage: 1000, maxFrames: 10}
 	s.ctx, s.cancel = context.WithCancelCause(t.Context())
 	s.out.state.Store(ended) // nothing is written
 	s.login.Store(&Login{Reply: &zap.Reply{}})
-	o := &Options{MaxChannels: 2, ServeChannel: func(ctx context.Context, c *Channel) error {
-		c.Opened()
-		<-ctx.Done()
-		return nil
-	}}
-	m := &mux{session: s, options: o, channels: make(map[uint32]*muxChannel)}
-	t.Cleanup(m.running.Wait)
+	o := &Options{MaxChannels: 2}
+	m := &mux{conn: s, options: o, channels: make(map[uint32]*muxChannel)}
 	return m
 }
 
@@ -256,10 +251,10 @@ func TestMuxControlLimit(t *testing.T) {
 	for range 2 * maxControl / len(answer.webSocket()) {
 		m.tell(answer)
 	}
-	if n := len(m.session.out.control); n <= maxControl || n > maxControl+len(answer.webSocket()) {
+	if n := len(m.conn.out.control); n <= maxControl || n > maxControl+len(answer.webSocket()) {
 		t.Errorf("%d octets wait", n)
 	}
-	if cause := m.session.Cause(); cause == nil || cause.Code != CodeTooSlow {
+	if cause := m.conn.Cause(); cause == nil || cause.Code != CodeTooSlow {
 		t.Errorf("ended with %v", cause)
 	}
 }

@@ -1,7 +1,6 @@
 package zws
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -82,19 +81,18 @@ type Options struct {
 	// renewal. 0 means DefaultMaxHandshake.
 	MaxHandshake int64
 
-	// ServeChannel, if not nil, lets clients of ZWSMUX1.0 in, and is called for each channel
-	// that one opens, by a goroutine that lives as long as it runs: it connects what
-	// c.Request asks for, attaches a Source, calls c.Opened and reads c until an error.
-	// When it returns, the channel is closed and the client told what Cause makes of the
-	// error. ctx ends with the channel. It is not called before Accept's caller reads the
-	// session's own channel, which gives no messages, only the end.
-	ServeChannel func(ctx context.Context, c *Channel) error
-	// MaxChannels limits the channels that are open on one session. 0 means
-	// DefaultMaxChannels. One more is refused with 4429.
+	// Multiplex takes clients of ZWSMUX1.0, whose channels the caller gets from
+	// Conn.NextChannel; otherwise they are refused with 4406.
+	Multiplex bool
+	// MaxChannels limits the channels that are open on one connection. 0 means
+	// DefaultMaxChannels. One more is refused with 4429, and so is one where the caller has
+	// twice as many that it has not yet closed or rejected: a client that opens and closes
+	// without pause costs no more than that.
 	MaxChannels int
 
 	// HandshakeTimeout is how long we wait for the client during the handshake, all
-	// waits together; what the ZAP handler and Open take does not count. 0 means
+	// waits together; the time of the ZAP handler, and while the login is pending, does not
+	// count. 0 means
 	// DefaultHandshakeTimeout. A client that is later is refused with 4408.
 	HandshakeTimeout time.Duration
 	// PingInterval is the time between WebSocket pings. A peer that has answered one is
@@ -108,17 +106,6 @@ type Options struct {
 	// Poller, if not nil, waits for what the client sends while it is idle, so that it
 	// costs no goroutine; see Channel.Serve.
 	Poller *Poller
-
-	// Open, if not nil, is called once when the ZAP handler has let the client in and its
-	// socket type and routing id are known. It holds READY back: a bridge connects its
-	// backends here. Its error takes the place of READY, as Cause has it. l is the
-	// session's login; Open may keep it. ctx ends when the session does.
-	Open func(ctx context.Context, l *Login) error
-	// Renew, if not nil, is called when a client on a live session has sent another
-	// token (BEARER) and the ZAP handler has let the same user in again; l is the login
-	// that takes the place of the first. An error ends the session, as Cause has it. Nil
-	// means that renewals are accepted.
-	Renew func(ctx context.Context, l *Login) error
 }
 
 // withDefaults returns o with every zero number replaced, or what is missing in it.

@@ -24,6 +24,10 @@ func (w pipeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // acceptPipe accepts one client in memory.
 func acceptPipe(t *testing.T, o zws.Options, header ...string) (*raw, <-chan accepted) {
+	return acceptPipeWith(t, o, accept, header...)
+}
+
+func acceptPipeWith(t *testing.T, o zws.Options, d decide, header ...string) (*raw, <-chan accepted) {
 	client, conn := net.Pipe()
 	done := make(chan accepted, 1)
 	go func() {
@@ -34,7 +38,7 @@ func acceptPipe(t *testing.T, o zws.Options, header ...string) (*raw, <-chan acc
 			done <- accepted{err: err}
 			return
 		}
-		session, err := zws.Accept(t.Context(), pipeWriter{conn: conn, r: r}, request, o)
+		session, err := d.login(t.Context(), pipeWriter{conn: conn, r: r}, request, o)
 		done <- accepted{session, err}
 	}()
 	p := upgradeRaw(t, client, "/", header...)

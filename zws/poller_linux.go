@@ -15,9 +15,9 @@ type Poller struct {
 	epoll *os.File
 	done  sync.WaitGroup
 
-	mu       sync.Mutex // also for Session.watched
+	mu       sync.Mutex // also for Conn.watched
 	last     uint64
-	sessions map[uint64]*Session // those watched, by Session.watched, which events carry
+	sessions map[uint64]*Conn // those watched, by Conn.watched, which events carry
 }
 
 // NewPoller makes a Poller, which the caller closes. On systems without epoll it fails
@@ -31,7 +31,7 @@ func NewPoller() (*Poller, error) {
 		syscall.Close(fd)
 		return nil, fmt.Errorf("zws: epoll: %w", err)
 	}
-	p := &Poller{epoll: os.NewFile(uintptr(fd), "epoll"), sessions: map[uint64]*Session{}}
+	p := &Poller{epoll: os.NewFile(uintptr(fd), "epoll"), sessions: map[uint64]*Conn{}}
 	p.done.Go(p.run)
 	return p, nil
 }
@@ -63,7 +63,7 @@ func (p *Poller) run() {
 
 // watch has s resumed, once, when its client has sent something or gone. False means that
 // the connection cannot be watched.
-func (p *Poller) watch(s *Session) bool {
+func (p *Poller) watch(s *Conn) bool {
 	conn := fileOf(s.wire.Conn)
 	if conn == nil {
 		return false
@@ -102,14 +102,14 @@ func (p *Poller) control(conn syscall.RawConn, op int, event *syscall.EpollEvent
 }
 
 // forget ends what watch has begun.
-func (p *Poller) forget(s *Session) {
+func (p *Poller) forget(s *Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.sessions, s.watched)
 }
 
 // take returns the session that is watched by that name, and forgets it.
-func (p *Poller) take(id uint64) *Session {
+func (p *Poller) take(id uint64) *Conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.sessions[id]

@@ -18,5 +18,5 @@ func NewPoller() (*Poller, error) {
 // Close does nothing.
 func (p *Poller) Close() error { return nil }
 
-func (p *Poller) watch(*Session) bool { return false }
-func (p *Poller) forget(*Session)     {}
+func (p *Poller) watch(*Conn) bool { return false }
+func (p *Poller) forget(*Conn)     {}

@@ -23,7 +23,7 @@ func (c *Channel) ReadMessage() (zmtp.Message, error) {
 	if c.mux != nil {
 		return c.mux.readMessage()
 	}
-	s := c.session
+	s := c.conn
 	if s.ctx.Err() != nil {
 		return nil, s.Cause()
 	}
@@ -53,7 +53,7 @@ func (c *Channel) ReadMessage() (zmtp.Message, error) {
 
 // readFrames reads one frame; it gives the message that the frame completes, if it does.
 func (c *Channel) readFrames() (zmtp.Message, error) {
-	f, err := c.session.readFrame(c.session.frameLimit(c))
+	f, err := c.conn.readFrame(c.conn.frameLimit(c))
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (c *Channel) readFrames() (zmtp.Message, error) {
 }
 
 // frameLimit is how long the next WebSocket message may be.
-func (s *Session) frameLimit(c *Channel) int64 {
+func (s *Conn) frameLimit(c *Channel) int64 {
 	limit := s.maxMessage - c.size
 	if s.renewal != nil && len(c.frames) == 0 {
 		limit = max(limit, s.renewal.options.MaxHandshake)
@@ -72,7 +72,7 @@ func (s *Session) frameLimit(c *Channel) int64 {
 
 // take adds a frame to the message that is being read, and returns it when it is whole.
 func (c *Channel) take(f zmtp.Frame) (zmtp.Message, error) {
-	s := c.session
+	s := c.conn
 	if s.mechanism != nil {
 		var err error
 		if f, err = s.mechanism.Decode(f); err != nil {
@@ -102,7 +102,7 @@ func (c *Channel) take(f zmtp.Frame) (zmtp.Message, error) {
 }
 
 // tooLarge tells whether a message of that many octets and frames is.
-func (s *Session) tooLarge(size int64, frames int) error {
+func (s *Conn) tooLarge(size int64, frames int) error {
 	switch {
 	case size > s.maxMessage:
 		return &CloseError{Code: CodeTooLarge, Reason: fmt.Sprintf("message longer than %d octets", s.maxMessage)}
@@ -115,7 +115,7 @@ func (s *Session) tooLarge(size int64, frames int) error {
 // command acts on a command of the client after READY. One that means nothing here is
 // ignored: PING and PONG have no use beside WebSocket's own, and only SUB and XSUB
 // subscribe (37/ZMTP).
-func (s *Session) command(body []byte) (zmtp.Message, error) {
+func (s *Conn) command(body []byte) (zmtp.Message, error) {
 	c, err := zmtp.ParseCommand(body)
 	if err != nil {
 		return nil, err
@@ -165,7 +165,7 @@ func (p pooled) free() {
 }
 
 // readFrame reads one WebSocket message of at most limit octets as a frame.
-func (s *Session) readFrame(limit int64) (rawFrame, error) {
+func (s *Conn) readFrame(limit int64) (rawFrame, error) {
 	p, err := s.readOctets(websocket.BinaryMessage, limit)
 	if err != nil {
 		return rawFrame{}, err
@@ -181,7 +181,7 @@ func (s *Session) readFrame(limit int64) (rawFrame, error) {
 // readOctets reads one WebSocket message of at most limit octets, which has to be of the
 // given kind. No buffer is taken before something has arrived, and none grows ahead of
 // what has.
-func (s *Session) readOctets(kind int, limit int64) (pooled, error) {
+func (s *Conn) readOctets(kind int, limit int64) (pooled, error) {
 	s.ws.SetReadLimit(limit)
 	got, r, err := s.ws.NextReader()
 	if err != nil {
@@ -226,7 +226,7 @@ func appendAll(dst []byte, r io.Reader) ([]byte, error) {
 }
 
 // readError makes a cause of an error of the WebSocket library, all of which are final.
-func (s *Session) readError(err error) error {
+func (s *Conn) readError(err error) error {
 	if v := s.wire.verdict; v != nil {
 		if v.Code == CodeTooLarge {
 			v.Reason = "larger than this server takes"

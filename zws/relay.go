@@ -27,6 +27,7 @@ func relayedDialect(m zap.Mechanism, told bool) *dialect {
 		inner:    m,
 		told:     told,
 		login:    (*handshake).loginByRequest,
+		ready:    (*handshake).sendGreeting,
 		codec:    relayed{},
 		frames:   octetFlags,
 		read:     (*Channel).readRelayed,
@@ -57,15 +58,16 @@ func (b *Batch) relayed(m zmtp.Message) error {
 // loginByRequest is the first-message rule of a relay: the login has come with the HTTP
 // request, and the client's first command is not for us.
 func (h *handshake) loginByRequest(ctx context.Context) error {
-	h.session.maxMessage = relayLimit(h.options)
-	err := h.authenticate(ctx)
-	if err == nil {
-		err = h.open(ctx)
+	h.conn.maxMessage = relayLimit(h.options)
+	return h.authenticate(ctx)
+}
+
+// sendGreeting tells clients that know GREETING which version the peer behind the relay
+// speaks. The rest of the handshake is theirs.
+func (h *handshake) sendGreeting(o AcceptOptions) {
+	if h.conn.dialect.told {
+		h.conn.send(zmtp.Command{Name: greetingCommand, Data: []byte{o.Minor}})
 	}
-	if err != nil && h.session.dialect.hello && Cause(err).Status != 0 {
-		h.awaitHello()
-	}
-	return err
 }
 
 // relayLimit is how long a frame may be whose sort, command of a handshake or not, is known
@@ -74,7 +76,7 @@ func relayLimit(o *Options) int64 { return max(o.MaxMessage, o.MaxHandshake) }
 
 // readRelayed reads one frame, which is a message.
 func (c *Channel) readRelayed() (zmtp.Message, error) {
-	s := c.session
+	s := c.conn
 	p, err := s.readOctets(websocket.BinaryMessage, s.maxMessage+frameOverhead)
 	if err != nil {
 		return nil, err
@@ -114,16 +116,4 @@ func checkRelayed(p []byte, limit int64) error {
 		_, err = octetFlags.parse(p[8:messageSize(p)], true)
 	}
 	return err
-}
-
-// Greeted tells the client of a relay that what is behind has sent its greeting, with this
-// minor version of ZMTP 3: it is to be called once, before Attach. It takes the place of
-// Opened.
-func (c *Channel) Greeted(minor byte) {
-	switch {
-	case c.mux != nil:
-		c.mux.opened(muxFrame{op: muxRelayed, minor: minor})
-	case c.session.dialect.told:
-		c.session.send(zmtp.Command{Name: greetingCommand, Data: []byte{minor}})
-	}
 }

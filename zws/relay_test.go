@@ -1,7 +1,6 @@
 package zws_test
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -25,16 +24,15 @@ func relayOptions() zws.Options {
 
 const authorization = "Authorization: Basic dTpw" // u:p
 
-// echoRelay is echo for a relay whose peer speaks ZMTP 3.1.
-func echoRelay(session *zws.Session) {
-	session.Channel().Greeted(1)
-	echo(session)
+// serveRelay is a relay that echoes and whose peer speaks ZMTP 3.1.
+func serveRelay(t testing.TB, o zws.Options) *server {
+	return serveWith(t, o, plain, acceptWith(zws.AcceptOptions{Minor: 1}), echo)
 }
 
 // TestRelayFrames: every frame is a message and comes back as it was; the login is the HTTP
 // request's, and GREETING is for those who offer a name with "+".
 func TestRelayFrames(t *testing.T) {
-	s := serveWith(t, relayOptions(), plain, echoRelay)
+	s := serveRelay(t, relayOptions())
 	for _, name := range []string{"ZWS2.0+NULL", "ZWS2.0/CURVE", "ZWS2.0+PLAIN", "ZWS2.0+CURVE", "ZWS2.0/BEARER"} {
 		t.Run(name, func(t *testing.T) {
 			p := s.dialRaw(t, "/", offering("mqtt, "+name), authorization)
@@ -58,7 +56,7 @@ func TestRelayFrames(t *testing.T) {
 // TestRelayFaults: what a relay refuses, and how. The first command of a client comes before
 // any ERROR, where its mechanism speaks first.
 func TestRelayFaults(t *testing.T) {
-	s := serveWith(t, relayOptions(), plain, echoRelay)
+	s := serveRelay(t, relayOptions())
 	const hello, refused = "\x02\x05HELLO", "\x02\x05ERROR\x03400"
 	for _, test := range []struct {
 		name   string
@@ -100,17 +98,14 @@ func TestRelayFaults(t *testing.T) {
 	t.Run("PLAIN that others can read", func(t *testing.T) {
 		o := relayOptions()
 		o.PlaintextAllowed = false
-		p := serveWith(t, o, plain, echoRelay).dialRaw(t, "/", offering("ZWS2.0+PLAIN"))
+		p := serveRelay(t, o).dialRaw(t, "/", offering("ZWS2.0+PLAIN"))
 		p.send(hello)
 		p.expect(refused)
 		p.expectClose(4403, "PLAIN is not taken without TLS")
 	})
-	t.Run("refused by Open", func(t *testing.T) {
-		o := relayOptions()
-		o.Open = func(context.Context, *zws.Login) error {
-			return &zws.BackendError{Position: 1, Err: zmtp.ErrUnreachable}
-		}
-		serveWith(t, o, plain, echoRelay).dialRaw(t, "/", offering("ZWS2.0+CURVE")).expectClose(4503, "backend 1 cannot be reached")
+	t.Run("rejected", func(t *testing.T) {
+		d := rejectWith(&zws.BackendError{Position: 1, Err: zmtp.ErrUnreachable})
+		serveWith(t, relayOptions(), plain, d, echo).dialRaw(t, "/", offering("ZWS2.0+CURVE")).expectClose(4503, "backend 1 cannot be reached")
 	})
 }
 

@@ -1,6 +1,7 @@
 package zws
 
 import (
+	"context"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/zap"
@@ -13,7 +14,8 @@ const renewalInterval = time.Second
 // renewal is what a session keeps whose login can be renewed. The reader's own.
 type renewal struct {
 	options *Options
-	last    time.Time // when the client last asked
+	renew   func(ctx context.Context, l *Login) error // may be nil
+	last    time.Time                                 // when the client last asked
 }
 
 // renew judges another token that a client sends on a live session, as a HELLO of BEARER
@@ -21,7 +23,7 @@ type renewal struct {
 // another user ends the session with 4401; if no decision could be made (300) the login
 // stays what it was until it expires. It is called by the reader, which reads nothing
 // meanwhile.
-func (s *Session) renew(token []byte) error {
+func (s *Conn) renew(token []byte) error {
 	if s.renewal == nil {
 		return &CloseError{Code: CodeProtocol, Reason: "HELLO after READY: only a BEARER login can be renewed"}
 	}
@@ -53,8 +55,8 @@ func (s *Session) renew(token []byte) error {
 	case l.Reply.UserID != old.Reply.UserID:
 		return &CloseError{Code: CodeExpired, Reason: "renewal refused: the token is another user's"}
 	}
-	if o.Renew != nil {
-		if err := o.Renew(s.ctx, &l); err != nil {
+	if s.renewal.renew != nil {
+		if err := s.renewal.renew(s.ctx, &l); err != nil {
 			return err
 		}
 	}

@@ -52,8 +52,8 @@ func TestRenewal(t *testing.T) {
 				o := options()
 				o.Handler = zap.HandlerFunc(tokens)
 				o.MaxHandshake = 150
-				o.Renew = func(context.Context, *zws.Login) error { return test.renew }
-				p, done := acceptPipe(t, o, offering("ZWS2.0+BEARER"))
+				renew := func(context.Context, *zws.Login) error { return test.renew }
+				p, done := acceptPipeWith(t, o, acceptWith(zws.AcceptOptions{Renew: renew}), offering("ZWS2.0+BEARER"))
 				p.send("\x02\x05HELLOalice 1")
 				p.expect("\x02\x07WELCOME")
 				p.send(initiate)

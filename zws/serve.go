@@ -12,11 +12,11 @@ import (
 // session.
 func (c *Channel) Serve(handle func(zmtp.Message) error, ended func()) {
 	c.handle, c.ended = handle, ended
-	go c.session.serve()
+	go c.conn.serve()
 }
 
 // serve is the reader, until the client is idle or the session over.
-func (s *Session) serve() {
+func (s *Conn) serve() {
 	c := &s.channel
 	for s.ctx.Err() == nil {
 		s.liveness.listening.Store(true)
@@ -40,7 +40,7 @@ func (c *Channel) ready() bool {
 	if len(c.first) > 0 {
 		return true
 	}
-	s := c.session
+	s := c.conn
 	s.reading <- struct{}{}
 	defer func() { <-s.reading }()
 	for s.wire.await() {
@@ -54,7 +54,7 @@ func (c *Channel) ready() bool {
 // takeControl takes a ping or pong that has come whole and between messages, so that the
 // reader of an idle client need not wait inside the WebSocket library for what follows
 // it. All others, and all that are malformed, are the library's.
-func (s *Session) takeControl() bool {
+func (s *Conn) takeControl() bool {
 	p := s.wire.buffered()
 	if len(p) < 6 || p[1] < 0x80 || p[1] > 0x80+125 {
 		return false
@@ -78,7 +78,7 @@ func (s *Session) takeControl() bool {
 }
 
 // park leaves the connection to the poller. False means that the caller stays the reader.
-func (s *Session) park() bool {
+func (s *Conn) park() bool {
 	if s.poller == nil {
 		return false
 	}
@@ -92,7 +92,7 @@ func (s *Session) park() bool {
 
 // resume starts a reader if there is none. The poller calls it when something has come,
 // and Close, so that ended is called.
-func (s *Session) resume() {
+func (s *Conn) resume() {
 	if s.parked.CompareAndSwap(true, false) {
 		go s.serve()
 	}

@@ -32,7 +32,7 @@ func newPoller(t testing.TB) *zws.Poller {
 
 // served is what a session's owner has seen.
 type served struct {
-	session *zws.Session
+	session *zws.Conn
 	queue   *queue
 	ended   chan struct{}
 }
@@ -40,7 +40,7 @@ type served struct {
 // serveAll is a server whose sessions are served by Serve, and echo.
 func serveAll(t testing.TB, o zws.Options, start func(*httptest.Server)) (*server, chan *served) {
 	all := make(chan *served, 10_000)
-	s := serveWith(t, o, start, func(session *zws.Session) {
+	s := serveWith(t, o, start, accept, func(session *zws.Conn) {
 		v := &served{session, &queue{channel: session.Channel()}, make(chan struct{})}
 		session.Channel().Attach(v.queue)
 		session.Channel().Serve(func(m zmtp.Message) error {
@@ -64,7 +64,7 @@ func parked(t *testing.T) {
 	buffer := make([]byte, 1<<20)
 	for range 10_000 {
 		stacks := string(buffer[:runtime.Stack(buffer, true)])
-		if !strings.Contains(stacks, "zws.(*Session).serve(") {
+		if !strings.Contains(stacks, "zws.(*Conn).serve(") {
 			return
 		}
 		time.Sleep(time.Millisecond)
@@ -160,17 +160,17 @@ func TestServeControl(t *testing.T) {
 // TestServeEnds: ended is called once, however the session ends, idle or not.
 func TestServeEnds(t *testing.T) {
 	for name, end := range map[string]struct {
-		do   func(p *raw, s *zws.Session)
+		do   func(p *raw, s *zws.Conn)
 		code zws.Code
 	}{
-		"closed by its owner": {func(p *raw, s *zws.Session) {
+		"closed by its owner": {func(p *raw, s *zws.Conn) {
 			s.Close(&zws.CloseError{Code: 4401})
 			p.expectClose(4401, "")
 		}, 4401},
-		"closed by the client":    {func(p *raw, _ *zws.Session) { p.write(frame(0x88, "\x03\xe8")) }, 1000},
-		"the connection is lost":  {func(p *raw, _ *zws.Session) { p.conn.Close() }, 1006},
-		"the handler has refused": {func(p *raw, _ *zws.Session) { p.send("\x00fail") }, 4403},
-		"a defect":                {func(p *raw, _ *zws.Session) { p.send("\x07") }, 1002},
+		"closed by the client":    {func(p *raw, _ *zws.Conn) { p.write(frame(0x88, "\x03\xe8")) }, 1000},
+		"the connection is lost":  {func(p *raw, _ *zws.Conn) { p.conn.Close() }, 1006},
+		"the handler has refused": {func(p *raw, _ *zws.Conn) { p.send("\x00fail") }, 4403},
+		"a defect":                {func(p *raw, _ *zws.Conn) { p.send("\x07") }, 1002},
 	} {
 		for _, idle := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {

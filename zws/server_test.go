@@ -106,22 +106,55 @@ type server struct {
 }
 
 type accepted struct {
-	session *zws.Session
+	session *zws.Conn
 	err     error
 }
 
-func serve(t testing.TB, o zws.Options, start func(*httptest.Server)) *server {
-	return serveWith(t, o, start, echo)
+// decide accepts or rejects a client that the ZAP handler has let in.
+type decide func(*zws.PendingConn) (*zws.Conn, error)
+
+func accept(p *zws.PendingConn) (*zws.Conn, error) { return p.Accept(zws.AcceptOptions{}) }
+
+func acceptWith(o zws.AcceptOptions) decide {
+	return func(p *zws.PendingConn) (*zws.Conn, error) { return p.Accept(o) }
 }
 
-// serveWith runs another function than echo for each session.
-func serveWith(t testing.TB, o zws.Options, start func(*httptest.Server), run func(*zws.Session)) *server {
+// after accepts when open has returned nil, and rejects for the error that it returns.
+func after(open func(ctx context.Context, l *zws.Login) error) decide {
+	return func(p *zws.PendingConn) (*zws.Conn, error) {
+		if err := open(p.Context(), p.Login()); err != nil {
+			return nil, p.Reject(err)
+		}
+		return p.Accept(zws.AcceptOptions{})
+	}
+}
+
+// rejectWith rejects for cause.
+func rejectWith(cause error) decide {
+	return after(func(context.Context, *zws.Login) error { return cause })
+}
+
+// login runs zws.Accept and d.
+func (d decide) login(ctx context.Context, w http.ResponseWriter, r *http.Request, o zws.Options) (*zws.Conn, error) {
+	pending, err := zws.Accept(ctx, w, r, o)
+	if err != nil {
+		return nil, err
+	}
+	return d(pending)
+}
+
+func serve(t testing.TB, o zws.Options, start func(*httptest.Server)) *server {
+	return serveWith(t, o, start, accept, echo)
+}
+
+// serveWith lets d decide, and runs another function than echo for each connection.
+func serveWith(t testing.TB, o zws.Options, start func(*httptest.Server), d decide, run func(*zws.Conn)) *server {
 	ctx, cancel := context.WithCancel(t.Context())
 	s := &server{accepted: make(chan accepted, 1000), cancel: cancel}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.handlers.Add(1)
 		defer s.handlers.Done()
-		session, err := zws.Accept(ctx, w, r, o)
+		session, err := d.login(ctx, w, r, o)
 		s.accepted <- accepted{session, err}
 		if err == nil {
 			s.sessions.Go(func() { run(session) })
@@ -153,7 +186,7 @@ func refuseAll(t testing.TB, cause error) *server {
 }
 
 // echo gives back what the client sends until the session is over.
-func echo(session *zws.Session) {
+func echo(session *zws.Conn) {
 	q := &queue{channel: session.Channel()}
 	session.Channel().Attach(q)
 	for {
@@ -170,7 +203,7 @@ func echo(session *zws.Session) {
 type transport = http.Transport
 
 // drop reads what the client sends and does nothing with it.
-func drop(session *zws.Session) {
+func drop(session *zws.Conn) {
 	for {
 		if _, err := session.Channel().ReadMessage(); err != nil {
 			session.Wait()

@@ -18,9 +18,10 @@ type dialect struct {
 	// mechanism is the one that the handshake speaks; empty if it speaks none and the
 	// login is what the HTTP request carries.
 	mechanism zap.Mechanism
-	// login is the first-message rule: it returns when READY, or what stands for it, is
-	// queued.
+	// login is the first-message rule up to READY: it returns when the ZAP handler has let
+	// the client in. ready queues READY or what the dialect has instead; nil if nothing.
 	login func(h *handshake, ctx context.Context) error
+	ready func(h *handshake, o AcceptOptions)
 	// codec encodes messages; sessions share what it makes, unless they are sealed.
 	codec Codec
 	// frames is the codec of frames, of dialects that have any.
@@ -62,7 +63,7 @@ type dialect struct {
 // that a browser cannot offer (it is no token character): the very same octets follow.
 var dialects = map[string]*dialect{
 	// 45/ZWS. CURVE is libzmq's addition.
-	"ZWS2.0":        inFrames(octetFlags, dialect{login: (*handshake).exchangeRoutingIDs}),
+	"ZWS2.0":        inFrames(octetFlags, dialect{login: (*handshake).exchangeRoutingIDs, ready: (*handshake).sendRoutingID}),
 	"ZWS2.0/NULL":   withMechanism(zap.NULL, false),
 	"ZWS2.0/PLAIN":  withMechanism(zap.PLAIN, false),
 	"ZWS2.0/BEARER": withMechanism(zap.BEARER, false),
@@ -72,12 +73,13 @@ var dialects = map[string]*dialect{
 	"ZWS2.0+BEARER": withMechanism(zap.BEARER, true),
 	"ZWS2.0+CURVE":  withMechanism(zap.CURVE, true),
 	// 39/ZWS
-	"ZWS1.0": inFrames(octetFlags, dialect{login: (*handshake).exchangeRoutingIDs, query: typeQuery}),
+	"ZWS1.0": inFrames(octetFlags, dialect{login: (*handshake).exchangeRoutingIDs, ready: (*handshake).sendRoutingID, query: typeQuery}),
 	// JSMQ and NetMQ.WebSockets: neither side says who it is.
-	"WSNetMQ": inFrames(octetFlags, dialect{login: (*handshake).sayNothing}),
+	"WSNetMQ": inFrames(octetFlags, dialect{login: (*handshake).authenticate}),
 	// PROTOCOL.md, "ZWSJSON1.0": objects as text.
 	"ZWSJSON1.0": {
 		login:     (*handshake).awaitLogin,
+		ready:     func(h *handshake, _ AcceptOptions) { h.conn.ready() },
 		codec:     jsonObjects{},
 		read:      (*Channel).readObject,
 		write:     (*Batch).object,
@@ -89,8 +91,8 @@ var dialects = map[string]*dialect{
 	// PROTOCOL.md, "ZWSMUX1.0": many channels.
 	"ZWSMUX1.0": {
 		login:       (*handshake).awaitMuxLogin,
+		ready:       (*handshake).startMux,
 		codec:       muxCodec{},
-		read:        (*Channel).readMux,
 		write:       (*Batch).muxMessage,
 		tells:       muxTeller{},
 		late:        true,
@@ -102,7 +104,7 @@ var dialects = map[string]*dialect{
 // webtalk's dialect has the subprotocol of 39/ZWS and tells itself by its URL.
 var webtalk = inFrames(asciiFlags, dialect{
 	name:      "webtalk",
-	login:     (*handshake).sayNothing,
+	login:     (*handshake).authenticate,
 	query:     webtalkQuery,
 	normalise: webtalkSubscription,
 })
@@ -114,6 +116,7 @@ func withMechanism(m zap.Mechanism, plus bool) *dialect {
 		relayed:   relayedDialect(m, plus),
 		mechanism: m,
 		login:     (*handshake).runMechanism,
+		ready:     (*handshake).sendReady,
 		tells:     commands{},
 		commands:  true,
 		hello:     m != zap.NULL,

@@ -219,8 +219,7 @@ func TestLibzmqTriesAgain(t *testing.T) {
 	} {
 		o := options()
 		o.Origins = []string{"http://example.org"}
-		o.Open = func(context.Context, *zws.Login) error { return test.cause }
-		p := serve(t, o, plain).dialRaw(t, "/", append(test.header, offering(test.offers))...)
+		p := serveWith(t, o, plain, rejectWith(test.cause), echo).dialRaw(t, "/", append(test.header, offering(test.offers))...)
 		p.send(ready)
 		if test.cause == refused {
 			p.expect("\x02\x05ERROR\x03400")
@@ -242,18 +241,18 @@ func TestLibzmqTriesAgain(t *testing.T) {
 	p.expectClose(1003, "text frame: this protocol is binary") // after READY as any other
 }
 
-// TestReadyFollowsOpen: nothing that stands for READY is sent before Open has returned.
-func TestReadyFollowsOpen(t *testing.T) {
+// TestReadyFollowsAccept: neither READY nor what a dialect has instead is sent before the
+// pending login is accepted.
+func TestReadyFollowsAccept(t *testing.T) {
 	for name := range clients(new(zws.Options), "") {
 		t.Run(name, func(t *testing.T) {
 			o := options()
 			opening, open := make(chan *zws.Login), make(chan struct{})
-			o.Open = func(_ context.Context, l *zws.Login) error {
+			s := serveWith(t, o, plain, after(func(_ context.Context, l *zws.Login) error {
 				opening <- l
 				<-open
 				return nil
-			}
-			s := serve(t, o, plain)
+			}), echo)
 			dialled := make(chan error)
 			go func() {
 				c, err := zws.Dial(t.Context(), s.url(), clients(&o, "user")[name])
@@ -268,7 +267,7 @@ func TestReadyFollowsOpen(t *testing.T) {
 			}
 			select {
 			case err := <-dialled:
-				t.Errorf("Dial returned %v before Open", err)
+				t.Errorf("Dial returned %v before the login was accepted", err)
 			default:
 			}
 			close(open)

@@ -16,7 +16,7 @@ type teller interface {
 	expiring(b *Batch, seconds uint32) error
 	unsubscribed(b *Batch, topic []byte) error
 	// renewed tells that another token was taken.
-	renewed(s *Session)
+	renewed(s *Conn)
 	// farewell goes before the close frame.
 	farewell(b *Batch, cause *CloseError)
 }
@@ -28,7 +28,7 @@ func (silence) listens(*Login) bool               { return false }
 func (silence) lost(*Batch, uint64) error         { return nil }
 func (silence) expiring(*Batch, uint32) error     { return nil }
 func (silence) unsubscribed(*Batch, []byte) error { return nil }
-func (silence) renewed(*Session)                  {}
+func (silence) renewed(*Conn)                     {}
 func (silence) farewell(*Batch, *CloseError)      {}
 
 // commands is the teller of dialects with a mechanism. Notices are for clients that asked
@@ -56,4 +56,4 @@ func (b *Batch) command(name string, data []byte) error {
 	return b.frame(zmtp.Frame{Command: true, Body: c.Append(nil)})
 }
 
-func (commands) renewed(s *Session) { s.send(zmtp.Command{Name: "WELCOME"}) }
+func (commands) renewed(s *Conn) { s.send(zmtp.Command{Name: "WELCOME"}) }

@@ -282,14 +282,12 @@ func TestReadAfterTheEnd(t *testing.T) {
 
 // TestShutdownDuringLogin: the context given to Accept ends the login, not the session.
 func TestShutdownDuringLogin(t *testing.T) {
-	o := options()
 	opening := make(chan struct{})
-	o.Open = func(ctx context.Context, _ *zws.Login) error {
+	s := serveWith(t, options(), plain, after(func(ctx context.Context, _ *zws.Login) error {
 		close(opening)
 		<-ctx.Done()
 		return context.Cause(ctx)
-	}
-	s := serve(t, o, plain)
+	}), echo)
 	p := s.dialRaw(t, "/", offering("ZWS2.0+NULL"))
 	p.send("\x02\x05READY" + dealerMetadata)
 	<-opening

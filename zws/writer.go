@@ -11,12 +11,12 @@ import (
 // frames. It runs only while something is to be written, so that an idle session has
 // neither its stack nor a buffer.
 type writer struct {
-	session  *Session
-	conn     net.Conn
-	vectored bool
-	timeout  time.Duration
-	deadline time.Time    // of writes; the writing goroutine's
-	state    atomic.Int32 // idle, writing, again or ended
+	conn      *Conn
+	transport net.Conn
+	vectored  bool
+	timeout   time.Duration
+	deadline  time.Time    // of writes; the writing goroutine's
+	state     atomic.Int32 // idle, writing, again or ended
 
 	mu      sync.Mutex
 	control []byte // commands and pings, encoded, in order
@@ -36,9 +36,9 @@ const (
 	ended          // the connection is closed
 )
 
-func (w *writer) open(s *Session, conn net.Conn, timeout time.Duration) {
-	w.session, w.conn, w.timeout = s, conn, timeout
-	switch conn.(type) {
+func (w *writer) open(s *Conn, transport net.Conn, timeout time.Duration) {
+	w.conn, w.transport, w.timeout = s, transport, timeout
+	switch transport.(type) {
 	case *net.TCPConn, *net.UnixConn:
 		w.vectored = true // others, TLS above all, would make one write of each piece
 	}
@@ -81,7 +81,7 @@ func (w *writer) run() {
 
 // flush writes what is queued. False means that the connection is closed.
 func (w *writer) flush() bool {
-	b := newBatch(w.session, w.vectored)
+	b := newBatch(w.conn, w.vectored)
 	defer b.free()
 	for {
 		b.reset()
@@ -90,20 +90,20 @@ func (w *writer) flush() bool {
 			source.Next(b)
 		}
 		if b.err != nil {
-			w.session.Close(b.err)
+			w.conn.Close(b.err)
 			continue // collect gives the close frame now
 		}
 		if b.size == 0 && !last {
 			return true
 		}
 		w.extend()
-		if err := b.writeTo(w.conn); err != nil {
-			w.session.Close(writeError(err))
-			w.session.closeConn()
+		if err := b.writeTo(w.transport); err != nil {
+			w.conn.Close(writeError(err))
+			w.conn.closeConn()
 			return false
 		}
 		if last {
-			w.session.linger()
+			w.conn.linger()
 			return false
 		}
 	}
@@ -114,7 +114,7 @@ func (w *writer) flush() bool {
 func (w *writer) extend() {
 	if now := time.Now(); w.deadline.Sub(now) < w.timeout {
 		w.deadline = now.Add(w.timeout + w.timeout/8)
-		w.conn.SetWriteDeadline(w.deadline)
+		w.transport.SetWriteDeadline(w.deadline)
 	}
 }
 
@@ -124,14 +124,14 @@ func (w *writer) extend() {
 func (w *writer) collect(b *Batch) (source Source, last bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	tells := w.session.dialect.tells
+	tells := w.conn.dialect.tells
 	b.Octets(w.control)
 	b.Octets(w.pong)
 	w.control, w.pong = nil, nil
-	if cause := w.session.Cause(); cause != nil {
+	if cause := w.conn.Cause(); cause != nil {
 		b.err = nil
 		tells.farewell(b, cause)
-		if cause.Code.Final() || !w.session.silent.Load() {
+		if cause.Code.Final() || !w.conn.silent.Load() {
 			b.Octets(closeFrame(cause))
 		}
 		return nil, true

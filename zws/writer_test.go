@@ -52,7 +52,7 @@ func TestNothingIsTorn(t *testing.T) {
 	for _, start := range map[string]func(*httptest.Server){"ws": plain, "wss": tls} {
 		for _, name := range []string{"ZWS2.0", "ZWS2.0/NULL", "ZWS2.0/CURVE"} {
 			t.Run(name, func(t *testing.T) {
-				s := serveWith(t, o, start, drop)
+				s := serveWith(t, o, start, accept, drop)
 				d := clients(&o, "user")[name]
 				if s.TLS != nil {
 					d.TLS = s.Client().Transport.(*transport).TLSClientConfig
@@ -127,7 +127,7 @@ func (s *shared) Next(b *zws.Batch) {
 }
 
 func BenchmarkWriteShared(b *testing.B) {
-	benchmarkWrite(b, "ZWS2.0/NULL", func(session *zws.Session, done chan struct{}) zws.Source {
+	benchmarkWrite(b, "ZWS2.0/NULL", func(session *zws.Conn, done chan struct{}) zws.Source {
 		codec, _ := session.Channel().Codec()
 		return &shared{codec.AppendMessage(nil, message(strings.Repeat("m", 100))), b.N, done}
 	})
@@ -152,16 +152,16 @@ func (s *own) Next(b *zws.Batch) {
 	}
 }
 
-func ownMessages(b *testing.B) func(*zws.Session, chan struct{}) zws.Source {
-	return func(_ *zws.Session, done chan struct{}) zws.Source {
+func ownMessages(b *testing.B) func(*zws.Conn, chan struct{}) zws.Source {
+	return func(_ *zws.Conn, done chan struct{}) zws.Source {
 		return &own{message(strings.Repeat("m", 100)), b.N, done}
 	}
 }
 
 // benchmarkWrite writes b.N messages of 100 octets to one client that drops them.
-func benchmarkWrite(b *testing.B, name string, source func(*zws.Session, chan struct{}) zws.Source) {
+func benchmarkWrite(b *testing.B, name string, source func(*zws.Conn, chan struct{}) zws.Source) {
 	o := options()
-	s := serveWith(b, o, plain, drop)
+	s := serveWith(b, o, plain, accept, drop)
 	c, err := zws.Dial(b.Context(), s.url(), clients(&o, "user")[name])
 	if err != nil {
 		b.Fatal(err)
@@ -216,7 +216,7 @@ func BenchmarkRead(b *testing.B) {
 	for name, together := range map[string]int{"busy": 500, "one by one": 1} {
 		b.Run(name, func(b *testing.B) {
 			done := make(chan struct{})
-			s := serveWith(b, options(), plain, func(session *zws.Session) {
+			s := serveWith(b, options(), plain, accept, func(session *zws.Conn) {
 				defer close(done)
 				for range b.N {
 					if _, err := session.Channel().ReadMessage(); err != nil {
@@ -241,7 +241,7 @@ func BenchmarkRead(b *testing.B) {
 // BenchmarkWriteOneByOne wakes the writer for each message.
 func BenchmarkWriteOneByOne(b *testing.B) {
 	o := options()
-	s := serveWith(b, o, plain, drop)
+	s := serveWith(b, o, plain, accept, drop)
 	c, err := zws.Dial(b.Context(), s.url(), clients(&o, "user")["ZWS2.0/NULL"])
 	if err != nil {
 		b.Fatal(err)

@@ -12,9 +12,10 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// Session is a login on one WebSocket. It is made by Accept and ended by Close, by the
-// client, or by a fault. All methods may be called by any goroutine.
-type Session struct {
+// Conn is one WebSocket and the login on it. PendingConn.Accept returns it; Close, the
+// client or a fault ends it. All methods may be called by any goroutine, NextChannel by one
+// at a time.
+type Conn struct {
 	dialect   *dialect
 	ws        *websocket.Conn // reads; see wire
 	wire      *wire
@@ -22,7 +23,7 @@ type Session struct {
 	login     atomic.Pointer[Login]
 	renewal   *renewal // nil on dialects without one
 	channel   Channel
-	mux       *mux // nil on dialects with one channel
+	mux       *mux // nil on dialects with one channel, and before READY
 
 	maxMessage int64
 	maxFrames  int
@@ -51,17 +52,18 @@ type Session struct {
 }
 
 // Login is who the session belongs to, since the last renewal.
-func (s *Session) Login() *Login { return s.login.Load() }
+func (s *Conn) Login() *Login { return s.login.Load() }
 
-// Channel is the one channel of a plain ZWS connection.
-func (s *Session) Channel() *Channel { return &s.channel }
+// Channel returns the one channel of a plain ZWS connection. That of a client of ZWSMUX1.0
+// stands for the connection as a whole and has no messages; see NextChannel.
+func (s *Conn) Channel() *Channel { return &s.channel }
 
 // Context ends when the session is over: no message is read or written any more. The
 // connection may still be closing; Wait waits for that.
-func (s *Session) Context() context.Context { return s.ctx }
+func (s *Conn) Context() context.Context { return s.ctx }
 
 // Cause is why the session is over; nil while it is not.
-func (s *Session) Cause() *CloseError {
+func (s *Conn) Cause() *CloseError {
 	if s.ctx.Err() == nil {
 		return nil
 	}
@@ -73,25 +75,20 @@ func (s *Session) Cause() *CloseError {
 // source still holds is not written. Close does not block: the close frame is written and
 // the connection closed by the writer, within Options.WriteTimeout and two seconds; Wait
 // waits for it.
-func (s *Session) Close(cause error) {
+func (s *Conn) Close(cause error) {
 	s.cancel(Cause(cause)) // keeps the first
 	s.liveness.stop()
 	s.out.wake()
 	s.resume()
 }
 
-// Wait returns when the connection is closed and nothing of the session runs any more,
-// except for a ReadMessage of its one channel. It does not close it.
-func (s *Session) Wait() {
-	<-s.out.end()
-	if s.mux != nil {
-		s.mux.wait()
-	}
-}
+// Wait returns when the connection is closed. Calls of ReadMessage and NextChannel that
+// wait then return soon. It does not close the connection.
+func (s *Conn) Wait() { <-s.out.end() }
 
 // lost tells a client that asked for notices that n more messages were dropped for it
 // (LOST). Calls before the notice is written add up. It does not block.
-func (s *Session) lost(n uint64) {
+func (s *Conn) lost(n uint64) {
 	if n == 0 || !s.notices() {
 		return
 	}
@@ -103,7 +100,7 @@ func (s *Session) lost(n uint64) {
 
 // Expiring tells a client that asked for notices that its login ends in d, in whole
 // seconds (EXPIRING). It does not block.
-func (s *Session) Expiring(d time.Duration) {
+func (s *Conn) Expiring(d time.Duration) {
 	if !s.notices() {
 		return
 	}
@@ -114,17 +111,17 @@ func (s *Session) Expiring(d time.Duration) {
 	s.out.wake()
 }
 
-func (s *Session) notices() bool { return s.dialect.tells.listens(s.Login()) }
+func (s *Conn) notices() bool { return s.dialect.tells.listens(s.Login()) }
 
 // encode and flag make a frame of traffic ready for the transport.
-func (s *Session) encode(f zmtp.Frame) (zmtp.Frame, error) {
+func (s *Conn) encode(f zmtp.Frame) (zmtp.Frame, error) {
 	if s.mechanism == nil {
 		return f, nil
 	}
 	return s.mechanism.Encode(f)
 }
 
-func (s *Session) flag(f zmtp.Frame) byte {
+func (s *Conn) flag(f zmtp.Frame) byte {
 	if f.Command {
 		return flagCommand
 	}
@@ -132,13 +129,13 @@ func (s *Session) flag(f zmtp.Frame) byte {
 }
 
 // send queues a command of the handshake or of a renewal, which is never sealed.
-func (s *Session) send(c zmtp.Command) {
+func (s *Conn) send(c zmtp.Command) {
 	body := c.Append(nil)
 	s.enqueue(append(appendHeader(nil, flagCommand, len(body)), body...))
 }
 
 // enqueue queues encoded frames for the writer, before data.
-func (s *Session) enqueue(p []byte) {
+func (s *Conn) enqueue(p []byte) {
 	s.out.mu.Lock()
 	s.out.control = append(s.out.control, p...)
 	s.out.mu.Unlock()
@@ -146,7 +143,7 @@ func (s *Session) enqueue(p []byte) {
 }
 
 // answerPing queues a pong; only the latest ping needs one (RFC 6455, section 5.5.3).
-func (s *Session) answerPing(payload string) error {
+func (s *Conn) answerPing(payload string) error {
 	s.out.mu.Lock()
 	s.out.pong = appendControl(nil, wsPong, []byte(payload))
 	s.out.mu.Unlock()
@@ -160,7 +157,7 @@ const lingerTime = 2 * time.Second
 // linger closes the connection after the close frame. Closing it while the client still
 // sends would reset it, and the close frame with its reason would be lost: so our side is
 // closed first, and what still comes is read and dropped for a while.
-func (s *Session) linger() {
+func (s *Conn) linger() {
 	defer s.closeConn()
 	if half, ok := s.wire.Conn.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()
@@ -174,7 +171,7 @@ func (s *Session) linger() {
 }
 
 // closeConn closes the connection, which the poller then forgets.
-func (s *Session) closeConn() {
+func (s *Conn) closeConn() {
 	if s.poller != nil {
 		s.poller.forget(s)
 	}
