@@ -321,7 +321,7 @@ func TestExplain(t *testing.T) {
 		`true iss: "https://idp.example"`,
 		`true alg: ES256`,
 		`true signature: by key "k"`,
-		`true aud: holds "zwsbridge"`,
+		`true aud: contains "zwsbridge"`,
 		`true sub: "ann": the user`,
 		`true scope: "reader": is an alias of ["zwsbridge.read:*/*"]`,
 		`true scope: "zwsbridge.read:*/*": grants read in domain "*" on route "*"`,

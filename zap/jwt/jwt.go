@@ -14,8 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
@@ -104,11 +102,11 @@ func (o *Options) check() error {
 // 200 has the user, Expires and Tags in the metadata, the claims for patterns, and the
 // rights that the scopes give. It is safe for concurrent use.
 type Authenticator struct {
-	options   Options
-	validator *jwt.Validator
-	ring      *keyring
-	remote    *remoteKeys // nil without a URL
-	closers   []io.Closer
+	options Options
+	now     func() time.Time // time.Now, except in tests
+	ring    *keyring
+	remote  *remoteKeys // nil without a URL
+	closers []io.Closer
 }
 
 // basis is what a login rests on.
@@ -128,7 +126,7 @@ func New(o Options) (_ *Authenticator, err error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	a := &Authenticator{options: o, validator: newValidator(&o, time.Now), ring: newKeyring()}
+	a := &Authenticator{options: o, now: time.Now, ring: newKeyring()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -147,15 +145,6 @@ func New(o Options) (_ *Authenticator, err error) {
 		}
 	}
 	return a, nil
-}
-
-// newValidator checks exp, nbf and aud.
-func newValidator(o *Options, now func() time.Time) *jwt.Validator {
-	rules := []jwt.ParserOption{jwt.WithAudience(o.ResourceServerID), jwt.WithLeeway(o.Leeway), jwt.WithTimeFunc(now)}
-	if !o.AllowNoExpiry {
-		rules = append(rules, jwt.WithExpirationRequired())
-	}
-	return jwt.NewValidator(rules...)
 }
 
 // Close ends the watching and fetching of keys. It must not be called from a function that
@@ -313,21 +302,42 @@ func (a *Authenticator) reply(t *token, k key, note tracer) (*zap.Reply, error) 
 
 // valid checks the times and the audience.
 func (a *Authenticator) valid(t *token, note tracer) error {
-	for _, claim := range []string{"exp", "nbf"} {
-		if _, there := t.claims[claim]; !there {
-			continue
+	for _, claim := range []string{"exp", "nbf", "aud"} {
+		good, err := a.validClaim(t, claim)
+		if err != nil {
+			note.note(false, claim, "%v", err)
+			return fmt.Errorf("%s %w", claim, err)
 		}
-		at, ok := t.time(claim)
-		if !ok {
-			note.note(false, claim, "is no time in seconds")
-			return fmt.Errorf("%s is no time in seconds", claim)
+		if good != "" {
+			note.note(true, claim, "%s", good)
 		}
-		note.note(true, claim, "%v", at.UTC())
 	}
-	if err := a.validator.Validate(jwt.MapClaims(t.claims)); err != nil {
-		note.note(false, "claims", "%s", strings.ReplaceAll(err.Error(), "\n", ", "))
-		return err
-	}
-	note.note(true, "aud", "holds %q", a.options.ResourceServerID)
 	return nil
+}
+
+// validClaim checks one of exp, nbf and aud (RFC 7519, section 4.1) and describes a good one;
+// the description of a claim that is missing and may be is empty.
+func (a *Authenticator) validClaim(t *token, claim string) (good string, err error) {
+	value, present := t.claims[claim]
+	if claim == "aud" {
+		audience, ok := stringList(value)
+		if !ok || !slices.Contains(audience, a.options.ResourceServerID) {
+			return "", fmt.Errorf("does not contain %q", a.options.ResourceServerID)
+		}
+		return fmt.Sprintf("contains %q", a.options.ResourceServerID), nil
+	}
+	at, ok := t.time(claim)
+	switch now := a.now(); {
+	case !present && claim == "exp" && !a.options.AllowNoExpiry:
+		return "", errors.New("is missing")
+	case !present:
+		return "", nil
+	case !ok:
+		return "", errors.New("is not a time in seconds")
+	case claim == "exp" && !now.Before(at.Add(a.options.Leeway)):
+		return "", fmt.Errorf("has passed: %v", at.UTC())
+	case claim == "nbf" && now.Before(at.Add(-a.options.Leeway)):
+		return "", fmt.Errorf("has not come yet: %v", at.UTC())
+	}
+	return at.UTC().String(), nil
 }

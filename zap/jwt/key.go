@@ -14,9 +14,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
-	"github.com/MicahParks/jwkset"
-	"github.com/golang-jwt/jwt/v5"
+	"github.com/go-jose/go-jose/v4"
 )
 
 // Algorithms are those that an allow-list may name (RFC 7518, section 3.1; RFC 8037).
@@ -101,9 +101,25 @@ func (k key) fits(alg string) bool {
 	return false
 }
 
-// verifies tells whether the key made the token's signature.
+// verifies reports whether the token's signature is by the key.
 func (k key) verifies(t *token) bool {
-	return jwt.GetSigningMethod(t.alg).Verify(t.signed, t.signature, k.material) == nil
+	jws, err := jose.ParseSignedCompact(t.compact, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(t.alg)})
+	if err != nil {
+		return false
+	}
+	_, err = jws.Verify(joseKey(k.material))
+	return err == nil
+}
+
+// joseKey returns key material as go-jose takes it. go-jose refuses shared secrets that are
+// shorter than the hash. HMAC pads keys with zeros (RFC 2104, section 2), so a padded secret
+// gives the same signatures.
+func joseKey(material any) any {
+	const longest = 64 // the hash of HS512, and the smallest block of the three
+	if secret, ok := material.([]byte); ok && len(secret) < longest {
+		return append(slices.Clone(secret), make([]byte, longest-len(secret))...)
+	}
+	return material
 }
 
 // parseFile reads keys from the text of a file: PEM (a public or private key, or a
@@ -134,51 +150,99 @@ func parseFile(name string, text []byte) (keys []key, secret bool, err error) {
 }
 
 func parsePEM(name string, text []byte) (k key, secret bool, err error) {
-	block, _ := pem.Decode(bytes.TrimSpace(text))
-	if block == nil {
-		return key{}, true, errors.New("no PEM block that can be read")
-	}
-	if block.Type == "CERTIFICATE" {
-		cert, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return key{}, false, err
-		}
-		k, err = newKey(name, "", cert.PublicKey)
-		return k, false, err
-	}
-	material, err := jwkset.LoadX509KeyInfer(block)
+	material, err := parsePEMBlock(text)
 	if err != nil {
-		return key{}, true, fmt.Errorf("PEM block %q: want a public or private key, or a certificate", block.Type)
+		return key{}, true, err
 	}
 	_, secret = material.(crypto.Signer)
 	k, err = newKey(name, "", material)
 	return k, secret, err
 }
 
-// errUse: a JWK that is not for signatures.
-var errUse = errors.New("JWK that is not for signatures (use, key_ops)")
+// parsePEMBlock returns the key in a PEM block, or that of a certificate.
+func parsePEMBlock(text []byte) (material any, err error) {
+	block, _ := pem.Decode(bytes.TrimSpace(text))
+	if block == nil {
+		return nil, errors.New("malformed PEM block")
+	}
+	switch block.Type {
+	case "CERTIFICATE":
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		return cert.PublicKey, nil
+	case "PUBLIC KEY":
+		material, err = x509.ParsePKIXPublicKey(block.Bytes)
+	case "RSA PUBLIC KEY":
+		material, err = x509.ParsePKCS1PublicKey(block.Bytes)
+	case "PRIVATE KEY":
+		material, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+	case "RSA PRIVATE KEY":
+		material, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+	case "EC PRIVATE KEY":
+		material, err = x509.ParseECPrivateKey(block.Bytes)
+	default:
+		err = errors.ErrUnsupported
+	}
+	if err != nil {
+		return nil, fmt.Errorf("PEM block %q: want a public or private key, or a certificate", block.Type)
+	}
+	return material, nil
+}
 
-// parseJWK reads one JSON Web Key (RFC 7517).
+// errUse is the error for a JWK that is not for signatures.
+var errUse = errors.New("JWK is not for signatures (use, key_ops)")
+
+// jwk holds the members of a JSON Web Key (RFC 7517) that matter for verification.
+type jwk struct {
+	KTY    string   `json:"kty,omitempty"`
+	Use    string   `json:"use,omitempty"`
+	KeyOps []string `json:"key_ops,omitempty"`
+	ALG    string   `json:"alg,omitempty"`
+	KID    string   `json:"kid,omitempty"`
+	CRV    string   `json:"crv,omitempty"`
+	X      string   `json:"x,omitempty"`
+	Y      string   `json:"y,omitempty"`
+	N      string   `json:"n,omitempty"`
+	E      string   `json:"e,omitempty"`
+	K      string   `json:"k,omitempty"`
+	D      string   `json:"d,omitempty"`
+}
+
+// parseJWK reads one JSON Web Key. Of a private key only the public half is kept.
 func parseJWK(name string, raw json.RawMessage) (k key, secret bool, err error) {
-	var m jwkset.JWKMarshal
+	var m jwk
 	if err := json.Unmarshal(raw, &m); err != nil {
-		return key{}, true, errors.New("JWK that cannot be read")
+		return key{}, true, errors.New("malformed JWK")
 	}
 	secret = m.D != "" || m.K != ""
-	usable := len(m.KEYOPS) == 0 || slices.Contains(m.KEYOPS, jwkset.KeyOpsVerify) || slices.Contains(m.KEYOPS, jwkset.KeyOpsSign)
-	if m.USE != "" && m.USE != jwkset.UseSig || !usable {
+	usable := len(m.KeyOps) == 0 || slices.Contains(m.KeyOps, "verify") || slices.Contains(m.KeyOps, "sign")
+	if m.Use != "" && m.Use != "sig" || !usable {
 		return key{}, secret, errUse
 	}
-	if m.KTY != jwkset.KtyOct {
-		m.D = "" // the public half is enough
-	}
-	jwk, err := jwkset.NewJWKFromMarshal(m, jwkset.JWKMarshalOptions{Private: m.KTY == jwkset.KtyOct}, jwkset.JWKValidateOptions{SkipMetadata: true})
+	public, err := m.public()
 	if err != nil {
-		return key{}, secret, fmt.Errorf("JWK %.50q that cannot be used: %w", m.KID, err)
+		return key{}, secret, fmt.Errorf("JWK %.50q cannot be used: %w", m.KID, err)
 	}
 	if m.KID != "" {
 		name = m.KID
 	}
-	k, err = newKey(name, string(m.ALG), jwk.Key())
+	k, err = newKey(name, m.ALG, public.Key)
 	return k, secret, err
+}
+
+// public parses the key without its private half. go-jose sees no more than these members,
+// since parsing a whole JWK is not safe for untrusted input.
+func (m jwk) public() (public jose.JSONWebKey, err error) {
+	m.D = ""
+	for _, number := range []*string{&m.X, &m.Y, &m.N, &m.E, &m.K} {
+		*number = strings.TrimRight(*number, "=") // some issuers pad
+	}
+	text, err := json.Marshal(m)
+	if err != nil {
+		return public, err
+	}
+	err = public.UnmarshalJSON(text)
+	return public, err
 }

@@ -1,15 +1,21 @@
 package jwt
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"hash"
 	"maps"
 	"os"
 	"path/filepath"
@@ -176,6 +182,28 @@ func TestReadableSecret(t *testing.T) {
 		_, err := New(idp(dir))
 		if _, ok := errors.AsType[*certs.PermissionError](err); !ok {
 			t.Errorf("%s: %v, want a PermissionError", alg, err)
+		}
+	}
+}
+
+// TestShortSecrets: a secret shorter than the hash signs as RFC 2104 says, and a JWK that is
+// padded as base64 is read.
+func TestShortSecrets(t *testing.T) {
+	for alg, hash := range map[string]func() hash.Hash{"HS256": sha256.New, "HS384": sha512.New384, "HS512": sha512.New} {
+		for _, size := range []int{MinSecret, 31, 32, 63, 64, 65, 200} {
+			secret := bytes.Repeat([]byte("k"), size)
+			file := filepath.Join(t.TempDir(), "k.json")
+			must(t, os.WriteFile(file, object(t, map[string]any{"kty": "oct", "k": base64.URLEncoding.EncodeToString(secret)}), 0o600))
+			input := encodeBase64(object(t, map[string]any{"alg": alg})) + "." + encodeBase64(object(t, claims(nil)))
+			mac := hmac.New(hash, secret)
+			mac.Write([]byte(input))
+			a := start(t, idp(file), 0)
+			if got := verdict(ask(t, a, input+"."+encodeBase64(mac.Sum(nil)))); got != "200" {
+				t.Errorf("%s with a secret of %d bytes: %s, want 200", alg, size, got)
+			}
+			if got := verdict(ask(t, a, signed(t, &SigningKey{"k", alg, secret}, nil))); got != "200" {
+				t.Errorf("%s signed with a secret of %d bytes: %s, want 200", alg, size, got)
+			}
 		}
 	}
 }

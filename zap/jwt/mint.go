@@ -17,8 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/MicahParks/jwkset"
-	"github.com/golang-jwt/jwt/v5"
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/zwsbridge/zwsbridge/certs"
 )
@@ -93,32 +92,31 @@ func kidOf(file string) string {
 }
 
 func (k *SigningKey) parsePEM(text []byte) error {
-	block, _ := pem.Decode(bytes.TrimSpace(text))
-	if block == nil {
-		return errors.New("no PEM block that can be read")
+	material, err := parsePEMBlock(text)
+	if err != nil {
+		return err
 	}
-	material, err := jwkset.LoadX509KeyInfer(block)
-	if _, private := material.(crypto.Signer); err != nil || !private {
-		return fmt.Errorf("PEM block %q: want a private key", block.Type)
+	if _, private := material.(crypto.Signer); !private {
+		return errors.New("PEM block is not a private key")
 	}
 	k.private = material
 	return nil
 }
 
 func (k *SigningKey) parseJWK(text []byte) error {
-	jwk, err := jwkset.NewJWKFromRawJSON(text, jwkset.JWKMarshalOptions{Private: true}, jwkset.JWKValidateOptions{SkipMetadata: true})
-	if err != nil {
-		return errors.New("neither PEM nor a JWK that can be used")
+	var jwk jose.JSONWebKey
+	if err := jwk.UnmarshalJSON(text); err != nil {
+		return errors.New("neither PEM nor a usable JWK")
 	}
-	k.private, k.alg = jwk.Key(), string(jwk.Marshal().ALG)
-	if kid := jwk.Marshal().KID; kid != "" {
-		k.kid = kid
+	k.private, k.alg = jwk.Key, jwk.Algorithm
+	if jwk.KeyID != "" {
+		k.kid = jwk.KeyID
 	}
 	switch k.private.(type) {
 	case crypto.Signer, []byte:
 		return nil
 	}
-	return errors.New("a public JWK: want one with the private part")
+	return errors.New("public JWK: want one with the private part")
 }
 
 // Write writes the key to a new file with mode 0600: PEM (PKCS #8), or for a shared secret
@@ -146,9 +144,22 @@ func (k *SigningKey) Write(file string) error {
 	return err
 }
 
-// Sign makes a token of the claims.
+// Sign returns a token with the claims, in compact form. Its header names the key.
 func (k *SigningKey) Sign(claims map[string]any) (string, error) {
-	t := jwt.NewWithClaims(jwt.GetSigningMethod(k.alg), jwt.MapClaims(claims))
-	t.Header["kid"] = k.kid
-	return t.SignedString(k.private)
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		return "", err
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{
+		Algorithm: jose.SignatureAlgorithm(k.alg),
+		Key:       jose.JSONWebKey{Key: joseKey(k.private), KeyID: k.kid},
+	}, (&jose.SignerOptions{}).WithType("JWT"))
+	if err != nil {
+		return "", err
+	}
+	jws, err := signer.Sign(payload)
+	if err != nil {
+		return "", err
+	}
+	return jws.CompactSerialize()
 }

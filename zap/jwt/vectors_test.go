@@ -51,7 +51,7 @@ func start(t testing.TB, o Options, now int64) *Authenticator {
 	must(t, err)
 	t.Cleanup(func() { must(t, a.Close()) })
 	if now != 0 {
-		a.validator = newValidator(&a.options, func() time.Time { return time.Unix(now, 0) })
+		a.now = func() time.Time { return time.Unix(now, 0) }
 	}
 	return a
 }
