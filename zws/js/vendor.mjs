@@ -1,20 +1,20 @@
-// Makes zws/nacl.js of npm's tweetnacl: its nacl-fast.js as an ES module, unchanged but for
-// its end, which looks for CommonJS and for randomness. curve.js brings its own, and bundlers
-// for browsers fail at require('crypto').
+// Generates zws/nacl.js from npm's tweetnacl: nacl-fast.js as an ES module, unchanged except
+// for its end, which sets up CommonJS and a random number generator. curve.js has its own
+// generator, and bundlers for browsers fail on require('crypto').
 //
 //   npm ci && npm run vendor
 
 import { readFileSync, writeFileSync } from 'node:fs';
 
-const folder = new URL('node_modules/tweetnacl/', import.meta.url);
+const directory = new URL('node_modules/tweetnacl/', import.meta.url);
 
-/** What zws/nacl.js has to hold, by the tweetnacl that is installed. */
+/** Returns the contents of zws/nacl.js, from the installed tweetnacl. */
 export function vendored() {
-  const { version } = JSON.parse(readFileSync(new URL('package.json', folder), 'utf8'));
-  const source = readFileSync(new URL('nacl-fast.js', folder), 'utf8');
-  const licence = readFileSync(new URL('LICENSE', folder), 'utf8').trim();
+  const { version } = JSON.parse(readFileSync(new URL('package.json', directory), 'utf8'));
+  const source = readFileSync(new URL('nacl-fast.js', directory), 'utf8');
+  const licence = readFileSync(new URL('LICENSE', directory), 'utf8').trim();
   const [library, ...end] = source.split('(function() {\n  // Initialize PRNG');
-  if (end.length !== 1) throw new Error('nacl-fast.js of tweetnacl does not end as it used to');
+  if (end.length !== 1) throw new Error('unexpected end of nacl-fast.js: update vendor.mjs for this version of tweetnacl');
   return `// tweetnacl ${version} (https://tweetnacl.js.org) as an ES module: made by vendor.mjs from
 // nacl-fast.js of the npm package; do not edit. SPDX-License-Identifier: Unlicense
 //

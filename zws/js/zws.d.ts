@@ -1,146 +1,148 @@
 // ZeroMQ sockets for browsers, over WebSocket (45/ZWS).
 // SPDX-License-Identifier: MPL-2.0
 
-/** What can be sent as one frame. A string is sent as UTF-8. */
+/** Data to send as one frame. A string is sent as UTF-8. The data is copied. */
 export type FrameLike = string | ArrayBuffer | ArrayBufferView;
 
-/** What can be sent: one frame, or all frames of a message, of which there is at least one. */
+/** A message to send: one frame, or an array of at least one frame. */
 export type MessageLike = FrameLike | readonly FrameLike[];
 
-/** The octets of one received frame. */
+/** The bytes of one received frame. */
 export class Frame extends Uint8Array {
-  /** The frame as text: UTF-8. */
+  /** Returns the frame as text, decoded as UTF-8. */
   toString(): string;
 }
 
-/** What a socket logs in with: made by {@link plain}, {@link bearer} or {@link curve}. */
+/** What a socket logs in with: the result of {@link plain}, {@link bearer} or {@link curve}. */
 export interface Credentials {
   readonly mechanism: 'NULL' | 'PLAIN' | 'BEARER' | 'CURVE';
 }
 
 /**
- * A user name and a password.
- * @throws RangeError if one of them has more than 255 octets.
+ * Returns credentials of a user name and a password.
+ * @throws RangeError if one of them has more than 255 bytes in UTF-8.
  */
 export function plain(user: string, password: string): Credentials;
 
 /**
- * A token, or a function that gives the token that is valid now, or a promise of it.
+ * Returns credentials of a token, or of a function that returns the current token or a promise
+ * of it.
  *
- * The function is called for every login, when the server says that the login is about to
- * end, and when it has ended. It gives the same token again if there is no newer one: before
- * the end it is then called again each time that half of the time left has gone. It gives an
- * empty one if nobody is logged in any more: then the socket is refused with 4401. If it
- * throws, it is asked again later.
+ * The function is called for each login, when the server announces that the login is about to
+ * expire, and after it has expired. It may return the same token if there is no newer one:
+ * before the expiry it is then called again after half of the time left, and so on. If it
+ * returns an empty token, the socket is refused with 4401. If it throws, it is called again
+ * later.
  */
 export function bearer(
   token: string | (() => string | null | undefined | Promise<string | null | undefined>),
 ): Credentials;
 
-/** CURVE keys, as 40 characters of Z85 or 32 octets. */
+/** CURVE keys, each as 40 characters of Z85 or 32 bytes. */
 export interface CurveKeys {
-  /** The public key of the server: the bridge, or a libzmq socket with `ws://`; on a relay, the device's. */
+  /** The public key of the server: of the bridge or a libzmq socket with `ws://`, or on a relay of the backend. */
   serverKey: string | Uint8Array;
   publicKey: string | Uint8Array;
   secretKey: string | Uint8Array;
 }
 
-/** CURVE. What it needs beyond the rest is loaded when it is used. */
+/** Returns CURVE credentials. The modules with the cryptography are loaded on the first login. Invalid keys are refused with 4400. */
 export function curve(keys: CurveKeys): Credentials;
 
-/** Makes a key pair, in Z85. */
+/** Returns a promise of a new key pair in Z85. */
 export function curveKeyPair(): Promise<{ publicKey: string; secretKey: string }>;
 
-/** The class that a `WebSocket` is made of, where there is no global one or another is wanted. */
+/** A class to use instead of the global `WebSocket`. */
 export type WebSocketClass = new (url: string, protocols: string[]) => any;
 
 export interface SocketOptions {
-  /** What to log in with. Default: nothing (mechanism NULL). */
+  /** The credentials. Default: none (mechanism NULL). */
   login?: Credentials;
-  /** What this socket calls itself: at most 255 octets. Default: empty. */
+  /** The routing id of this socket: at most 255 bytes. Default: empty. */
   routingId?: FrameLike;
-  /** Messages that wait until a connection can take them. Default: 1000. */
+  /** How many messages the send queue holds. Default: 1000. */
   sendHighWaterMark?: number;
-  /** Octets that wait likewise. Default: 4 MiB. */
+  /** How many bytes the send queue holds. Default: 4 MiB. */
   sendHighWaterBytes?: number;
   /**
-   * How many milliseconds `send` waits for room in the queue before it rejects with
-   * `EAGAIN`. 0: not at all. Default: -1, for ever.
+   * How many milliseconds `send` waits for room in the queue before it rejects with `EAGAIN`.
+   * 0 means not at all, -1 without limit. Default: -1.
    */
   sendTimeout?: number;
   /**
-   * Messages of one connection that wait to be read. A browser cannot ask a server to wait:
-   * beyond it the oldest are dropped, which the event `lost` tells. Default: 1000. On a
-   * route of a `Mux` its `window` counts instead.
+   * How many unread messages are kept for each connection. A browser cannot slow down a
+   * server, so older messages are dropped, and the event `lost` reports how many.
+   * Default: 1000. On a route of a `Mux` its `window` applies instead.
    */
   receiveHighWaterMark?: number;
-  /** Octets of one message, in either direction, all frames together. Default: 1 MiB. */
+  /** The most bytes of one message in either direction, all frames together. Default: 1 MiB. */
   maxMessageSize?: number;
-  /** Frames of one message, in either direction. Default: 1000. */
+  /** The most frames of one message in either direction. Default: 1000. */
   maxFrames?: number;
-  /** Milliseconds from connecting to the end of the login. Default: 30,000. */
+  /** Milliseconds that connecting and logging in may take. Default: 30,000. */
   handshakeTimeout?: number;
-  /** Milliseconds before the first try after a loss; each further one waits twice as long. Default: 250. */
+  /** Milliseconds before the first attempt to reconnect; the delay doubles with each one. Default: 250. */
   reconnectInterval?: number;
-  /** The longest wait between two tries, in milliseconds. Default: 30,000. */
+  /** The longest delay between two attempts, in milliseconds. Default: 30,000. */
   reconnectMaxInterval?: number;
-  /** Default: the global one. Node 20 has none: take that of the package `ws`. */
+  /** A WebSocket class. Default: the global one. Node 20 has none: pass the one of the package `ws`. */
   WebSocket?: WebSocketClass;
 }
 
-/** A route of a server, reached over a connection that others share: made by `Mux`. */
+/** A route of the server over a shared connection: the result of `Mux.route`. */
 export interface Route {
   /** The URL that a connection of its own would have. */
   readonly url: string;
 }
 
-/** A route that is a relay, reached likewise: made by `relay`. */
+/** A relay of the server over a shared connection: the result of `relay`. */
 export interface Relay extends Route {
   readonly relay: true;
 }
 
-/** What the handlers of `events` are given. `url` is the connection's. */
+/** The arguments of event handlers. `url` is that of the connection. */
 export interface SocketEvents {
   /**
-   * The first login on this URL has succeeded. `zmtp` is there behind a relay: the version
-   * that the peer at its other end speaks, as '3.1'.
+   * The first login to this URL has succeeded. On a relay `zmtp` is the version that the
+   * backend speaks, such as '3.1'.
    */
   ready: { url: string; zmtp?: string };
-  /** A later login has succeeded; subscriptions are back. */
+  /** The socket has reconnected and logged in again; its subscriptions are restored. */
   recovered: { url: string; zmtp?: string };
   /**
-   * The connection was lost, or could not be made, and is tried again in `delay`
-   * milliseconds. `code` and `reason` are the server's, or 1006. `cause` is what the token
-   * function threw, if it did.
+   * The connection was lost or could not be made; the next attempt is in `delay`
+   * milliseconds. `code` and `reason` come from the server; without a close frame the code is
+   * 1006. `cause` is the error that the token function threw, if any.
    */
   disconnect: { url: string; code: number; reason: string; delay: number; cause?: unknown };
   /**
-   * The server does not want this socket, and the URL is not tried again. `code` and
-   * `reason` are the server's; `status` is that of its ERROR, 0 without one.
+   * The server has refused this socket for good: there is no further attempt for this URL.
+   * `code` and `reason` come from the server; `status` is that of its ERROR command, 0 without
+   * one.
    */
   refused: { url: string; code: number; reason: string; status: number };
-  /** So many messages were dropped: by the server for a slow client, or unread by this page. */
+  /** `count` messages were dropped: by the bridge because the client was too slow, or here because they were not read. */
   lost: { url: string; count: number };
-  /** The login ends in so many seconds. With `bearer` and a function, it is renewed now. */
+  /** The login expires in `seconds`. With `bearer` and a function the socket now renews it. */
   expiring: { url: string; seconds: number };
-  /** The server has taken the new token. */
+  /** The server has accepted the new token. */
   renewed: { url: string };
   /**
-   * The login on this URL no longer allows the subscription to `topic`: the server has
-   * dropped it, and it is not asked for again on this URL unless `subscribe` is called with
-   * the topic. If it is not allowed then either, the URL is refused with 4403.
+   * The login on this URL no longer permits the subscription to `topic`, and the server has
+   * removed it. The socket does not send it to this URL again until the application calls
+   * `subscribe` with the topic. If it is still not permitted then, the URL refuses with 4403.
    */
   unsubscribed: { url: string; topic: Frame };
 }
 
-/** Both throw a TypeError for an event that there is not. */
+/** Event handlers. Both methods throw a TypeError for an unknown event. */
 export interface Events<Names extends keyof SocketEvents = keyof SocketEvents> {
   on<Name extends Names>(name: Name, handler: (event: SocketEvents[Name]) => void): this;
   off<Name extends Names>(name: Name, handler: (event: SocketEvents[Name]) => void): this;
 }
 
 export interface ConnectOptions {
-  /** What to log in with on this URL. Default: the socket's `login`. */
+  /** The credentials for this URL. Default: the socket's `login`. */
   login?: Credentials;
 }
 
@@ -148,71 +150,77 @@ export abstract class Socket {
   readonly type: 'SUB' | 'XSUB' | 'DEALER' | 'REQ' | 'PUSH' | 'PULL' | 'PAIR';
   readonly events: Events;
   readonly closed: boolean;
-  /** Whether at least one URL is ready. */
+  /** Whether at least one connection is ready. */
   readonly ready: boolean;
 
   /**
-   * Connects to a URL: `wss://…`, `ws://…`, or one relative to the page's. May be called for
-   * several, whose messages are read in turn; each sent message goes to one of those that
-   * are ready, in turn. A URL that has refused can be connected to again, with other
-   * credentials.
+   * Connects to a URL: `wss://…`, `ws://…`, or one relative to the page's. With several URLs
+   * messages are read round-robin, and each sent message goes to the next ready one. After a
+   * refusal the same URL can be connected to again, with other credentials.
    *
-   * The promise resolves when the server is ready and rejects with a {@link RefusedError}
-   * if it never will be. Nobody needs to await it.
-   * @throws TypeError for a URL or a login that is none, SocketError with `EINUSE` or `ECLOSED`.
+   * The promise resolves when the server is ready, and rejects with a {@link RefusedError} if
+   * it refuses for good. It may be ignored.
+   * @throws TypeError for an invalid URL or login; SocketError with `EINUSE` if the socket is
+   * already connected to the URL, or `ECLOSED` after `close`.
    */
   connect(url: string, options?: ConnectOptions): Promise<void>;
 
-  /** Connects to a route of a `Mux`, with the login of that. URLs and routes may be mixed. */
+  /** Connects to a route of a `Mux`, with the login of the Mux. A socket can have both URLs and routes. */
   connect(route: Route): Promise<void>;
 
-  /** Connects over a `Mux` to who is behind a relay, and logs in there. */
+  /** Connects to the backend of a relay over a `Mux`, and logs in to that backend. */
   connect(relay: Relay, options?: ConnectOptions): Promise<void>;
 
-  /** Ends the connection to a URL or a route. */
+  /** Closes the connection to a URL or a route. */
   disconnect(target: string | Route): void;
 
-  /** Ends all connections. What no connection has taken yet is not sent. */
+  /** Closes all connections; it may be called more than once. Messages in the send queue are discarded. */
   close(): void;
 }
 
 export interface Readable extends AsyncIterable<Frame[]> {
   /**
-   * The next message. It rejects with a {@link RefusedError} when every URL has refused,
-   * and with a {@link SocketError}: `ECLOSED` after `close`, `EBUSY` while another
-   * `receive` waits. `for await` throws the former and ends at `close`.
+   * Returns a promise of the next message. It rejects with a {@link RefusedError} when every
+   * URL has refused, and with a {@link SocketError}: `ECLOSED` after `close`, `EBUSY` while
+   * another `receive` is waiting. `for await` throws the same, but ends without an error after
+   * `close`.
    */
   receive(): Promise<Frame[]>;
 }
 
 export interface Writable {
   /**
-   * Sends a message. The promise resolves when the message is in the send queue, which is
-   * at once unless the queue is full, and rejects with a {@link RefusedError} when every
-   * URL has refused, with a {@link SocketError}: `EAGAIN` after `sendTimeout`, `EBUSY` while
-   * another `send` waits for room, `ECLOSED` after `close`, and with a RangeError or a
-   * TypeError for what is no message or too large.
+   * Sends a message. The promise resolves when the message is in the send queue: immediately,
+   * unless the queue is full. It rejects
+   * - with a {@link RefusedError} when every URL has refused,
+   * - with a {@link SocketError}: `EAGAIN` after `sendTimeout`, `EBUSY` while another `send`
+   *   waits for room, `ECLOSED` after `close`,
+   * - with a TypeError for a frame of another type than {@link FrameLike},
+   * - with a RangeError for a message without frames, or beyond `maxMessageSize` or `maxFrames`.
    */
   send(message: MessageLike): Promise<void>;
 }
 
-/** Receives what is published under the topics that it has subscribed to. */
+/** Receives the messages of its subscriptions. */
 export class Sub extends Socket implements Readable {
   constructor(options?: SocketOptions);
-  /** Subscribes to what begins with one of the topics; without any, to everything. */
+  /** Subscribes to messages whose first frame begins with one of the topics; to everything without a topic. */
   subscribe(...topics: FrameLike[]): void;
-  /** Takes back as many calls of `subscribe` with the same topics. */
+  /** Undoes one call of `subscribe` for each of the topics. */
   unsubscribe(...topics: FrameLike[]): void;
   receive(): Promise<Frame[]>;
   [Symbol.asyncIterator](): AsyncIterator<Frame[]>;
 }
 
-/** As Sub; it can also send, to all publishers that are ready. 01 or 00 and a topic is a subscription or its end. */
+/**
+ * A Sub that can also send, to all publishers that are ready. A message of one frame that
+ * begins with 01 or 00 subscribes to or unsubscribes from the topic after it.
+ */
 export class XSub extends Sub implements Writable {
   send(message: MessageLike): Promise<void>;
 }
 
-/** Sends to and receives from anyone, at any time. */
+/** Sends and receives messages at any time. */
 export class Dealer extends Socket implements Readable, Writable {
   constructor(options?: SocketOptions);
   send(message: MessageLike): Promise<void>;
@@ -221,9 +229,9 @@ export class Dealer extends Socket implements Readable, Writable {
 }
 
 /**
- * Sends a request, then receives its reply. `send` rejects with `EFSM` before the reply to
- * the last request has come, `receive` with `EFSM` where no request was sent, and with
- * `ELOST` if the connection is lost before the reply.
+ * Sends a request, then receives its reply. `send` rejects with `EFSM` while the last request
+ * has no reply. `receive` rejects with `EFSM` if there is no request, and with `ELOST` if the
+ * connection was lost before the reply.
  */
 export class Req extends Socket implements Readable, Writable {
   constructor(options?: SocketOptions);
@@ -232,18 +240,20 @@ export class Req extends Socket implements Readable, Writable {
   [Symbol.asyncIterator](): AsyncIterator<Frame[]>;
 }
 
+/** Sends messages round-robin. */
 export class Push extends Socket implements Writable {
   constructor(options?: SocketOptions);
   send(message: MessageLike): Promise<void>;
 }
 
+/** Receives messages round-robin. */
 export class Pull extends Socket implements Readable {
   constructor(options?: SocketOptions);
   receive(): Promise<Frame[]>;
   [Symbol.asyncIterator](): AsyncIterator<Frame[]>;
 }
 
-/** Has one connection at a time. */
+/** Sends and receives messages over at most one connection at a time. */
 export class Pair extends Socket implements Readable, Writable {
   constructor(options?: SocketOptions);
   send(message: MessageLike): Promise<void>;
@@ -254,16 +264,24 @@ export class Pair extends Socket implements Readable, Writable {
 // The names of zeromq.js.
 export { Req as Request, Sub as Subscriber, XSub as XSubscriber };
 
-/** What a socket cannot do at present. */
+/** An operation that the socket cannot do now. */
 export class SocketError extends Error {
+  /**
+   * - `EAGAIN`: the send queue is full
+   * - `EBUSY`: another `send` or `receive` is waiting
+   * - `ECLOSED`: the socket or its Mux is closed, or was disconnected before it was ready
+   * - `EFSM`: a Req cannot send or receive in this state
+   * - `EINUSE`: the socket is already connected to this URL, or is a Pair and connected
+   * - `ELOST`: the connection was lost before the reply
+   */
   readonly code: 'EAGAIN' | 'EBUSY' | 'ECLOSED' | 'EFSM' | 'EINUSE' | 'ELOST';
 }
 
-/** A server does not want this socket, and trying again with the same credentials has no use. */
+/** The server refuses this client; a retry with the same credentials cannot succeed. */
 export class RefusedError extends Error {
-  /** The WebSocket close code: those of the bridge's table, or of RFC 6455. */
+  /** The WebSocket close code, of RFC 6455 or of the table in the README of zwsbridge. */
   readonly code: number;
-  /** For a person. */
+  /** The reason, as text for people. */
   readonly reason: string;
   /** 300, 400 or 500 of the server's ERROR command, 0 without one. */
   readonly status: number;

@@ -1,5 +1,5 @@
-// ZeroMQ sockets for browsers, over WebSocket (45/ZWS), with the names and the feel of
-// zeromq.js 6. README.md says how to use it, zws.d.ts what each name means.
+// ZeroMQ sockets for browsers, over WebSocket (45/ZWS), with the API of zeromq.js 6.
+// README.md shows how to use it, zws.d.ts documents every name.
 //
 // SPDX-License-Identifier: MPL-2.0
 

@@ -1,15 +1,14 @@
-// A WebSocket whose server is the test, and the octets of a server. It stands in for the
-// class that a socket is given.
+// A fake WebSocket class for the option WebSocket. The test plays the server.
 
 import { command, metadata, parseCommand } from '../zws/command.js';
-import { COMMAND, LAST, MORE, encode, parse, text } from '../zws/frame.js';
+import { COMMAND, LAST, MORE, encode, parse, toText } from '../zws/frame.js';
 import { CONNECTION_EVENTS } from '../zws/socket.js';
 
 export { command, metadata };
 
 /**
- * Makes a class of WebSockets, and the list of all that were made of it. read makes of a
- * message what is found in sent.
+ * Returns a WebSocket class and the list of its instances. read parses the messages that an
+ * instance collects in sent.
  */
 export function network(read = parse) {
   const opened = [];
@@ -33,12 +32,12 @@ export function network(read = parse) {
     }
 
     close(code) {
-      if (code !== 1000) throw new DOMException('a page may not close so', 'InvalidAccessError');
+      if (code !== 1000) throw new DOMException('a page can only close with 1000', 'InvalidAccessError');
       this.closedWith ??= code;
       this.readyState = 2;
     }
 
-    // What the server does.
+    // Actions of the server.
 
     open(protocol = this.protocols[0]) {
       this.protocol = protocol;
@@ -51,7 +50,7 @@ export function network(read = parse) {
       this.onmessage({ data: encode(flag, body).buffer });
     }
 
-    tell(name, ...data) {
+    command(name, ...data) {
       this.deliver(COMMAND, command(name, ...data));
     }
 
@@ -59,9 +58,9 @@ export function network(read = parse) {
       frames.forEach((frame, i) => this.deliver(i < frames.length - 1 ? MORE : LAST, new TextEncoder().encode(frame)));
     }
 
-    /** Opens and answers a login by NULL. */
+    /** Opens and answers a NULL login. */
     login(type) {
-      this.open().tell('READY', metadata([['Socket-Type', type]]));
+      this.open().command('READY', metadata([['Socket-Type', type]]));
       return this;
     }
 
@@ -70,16 +69,16 @@ export function network(read = parse) {
       this.onclose({ code, reason });
     }
 
-    /** The names of the commands that the client has sent. */
+    /** The names of the commands sent by the client. */
     get commands() {
       return this.sent.filter(({ flag }) => flag === COMMAND).map(({ body }) => parseCommand(body).name);
     }
 
-    /** The messages that the client has sent, as text. */
+    /** The messages sent by the client, as text. */
     get messages() {
       const all = [[]];
       for (const { flag, body } of this.sent.filter((frame) => frame.flag !== COMMAND)) {
-        all.at(-1).push(text(body));
+        all.at(-1).push(toText(body));
         if (flag === LAST) all.push([]);
       }
       return all.slice(0, -1);
@@ -88,12 +87,12 @@ export function network(read = parse) {
   return { WebSocket, opened };
 }
 
-/** Lets everything go on that waits for a promise and for nothing else. */
+/** Runs pending promise callbacks. */
 export async function settle() {
   for (let i = 0; i < 20; i++) await null;
 }
 
-/** Writes down the events of a socket. */
+/** Returns a list that collects the events of a socket. */
 export function record(socket, names = [...CONNECTION_EVENTS, 'lost', 'unsubscribed']) {
   const events = [];
   for (const name of names) {

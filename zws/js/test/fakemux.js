@@ -1,21 +1,21 @@
-// A WebSocket whose server is the test, which speaks ZWSMUX1.0.
+// A fake WebSocket class on which the test plays a server of ZWSMUX1.0.
 
 import { plain } from '../zws.js';
 import { Mux } from '../zws/mux.js';
 import { CONNECTION_EVENTS } from '../zws/socket.js';
-import { network as any, record, settle } from './fake.js';
+import { network as fakeNetwork, record, settle } from './fake.js';
 
 export const URL = 'wss://host/devices';
 
 const OPS = ['', 'login', 'ready', 'open', 'opened', 'messages', 'credit', 'close', 'lost', 'expiring', 'unsubscribed', 'relay', 'relayed'];
 
-/** Writes a frame: fields are strings, octets, or [number, size]. */
+/** Encodes a frame. Fields are strings, bytes, or [number, size]. */
 export function frame(op, ...fields) {
   const parts = fields.map((field) => (Array.isArray(field) ? Buffer.from(BigInt(field[0]).toString(16).padStart(2 * field[1], '0'), 'hex') : Buffer.from(field)));
   return new Uint8Array(Buffer.concat([Buffer.from([OPS.indexOf(op)]), ...parts])).buffer;
 }
 
-/** Octets of messages, each a list of strings. */
+/** Encodes messages, each a list of strings. */
 export const messages = (...all) => Buffer.concat(all.flatMap((frames) => {
   const body = frames.map((f) => Buffer.concat([size(Buffer.byteLength(f)), Buffer.from(f)]));
   return [size(Buffer.concat(body).length), ...body];
@@ -27,62 +27,62 @@ function size(n) {
   return b;
 }
 
-/** Reads what a client sends. */
+/** Parses a frame of the client. */
 export function read(data) {
   const b = Buffer.from(data), op = OPS[b[0]];
   let at = 1;
   const number = (n) => b.readUIntBE((at += n) - n, n);
-  const octets = (n) => { const length = number(n); return b.subarray(at, at += length).toString(); };
-  if (op === 'login') return { op, mechanism: octets(1), data: b.subarray(at).toString() };
-  if (op === 'open') return { op, channel: number(4), window: number(4), type: octets(1), routingId: octets(1), route: octets(2) };
-  if (op === 'relay') return { op, channel: number(4), window: number(4), mechanism: octets(1), route: octets(2) };
+  const string = (n) => { const length = number(n); return b.subarray(at, at += length).toString(); };
+  if (op === 'login') return { op, mechanism: string(1), data: b.subarray(at).toString() };
+  if (op === 'open') return { op, channel: number(4), window: number(4), type: string(1), routingId: string(1), route: string(2) };
+  if (op === 'relay') return { op, channel: number(4), window: number(4), mechanism: string(1), route: string(2) };
   if (op === 'credit') return { op, channel: number(4), size: number(4) };
   if (op === 'close') return { op, channel: number(4), code: number(2) };
   const channel = number(4), all = [];
   while (at < b.length) {
     const end = number(4) + at, frames = [];
-    while (at < end) frames.push(octets(4));
+    while (at < end) frames.push(string(4));
     all.push(frames);
   }
   return { op, channel, messages: all };
 }
 
-/** As in fake.js, with what a server of this protocol does. */
+/** Returns what fake.js does, with the actions of a ZWSMUX1.0 server. */
 export function network() {
-  const made = any(read);
+  const made = fakeNetwork(read);
   class WebSocket extends made.WebSocket {
-    say(op, ...fields) {
+    sendFrame(op, ...fields) {
       this.onmessage({ data: frame(op, ...fields) });
       return this;
     }
 
     /** Answers the login. */
     ready(channels = 100) {
-      return this.open().say('ready', [channels, 4]);
+      return this.open().sendFrame('ready', [channels, 4]);
     }
 
     opened(channel, credit = 65536) {
-      return this.say('opened', [channel, 4], [credit, 4]);
+      return this.sendFrame('opened', [channel, 4], [credit, 4]);
     }
 
-    tell(channel, ...all) {
-      return this.say('messages', [channel, 4], messages(...all));
+    message(channel, ...all) {
+      return this.sendFrame('messages', [channel, 4], messages(...all));
     }
 
-    credit(channel, octets) {
-      return this.say('credit', [channel, 4], [octets, 4]);
+    credit(channel, bytes) {
+      return this.sendFrame('credit', [channel, 4], [bytes, 4]);
     }
 
     refuse(channel, code, reason = '') {
-      return this.say('close', [channel, 4], [code, 2], reason);
+      return this.sendFrame('close', [channel, 4], [code, 2], reason);
     }
 
-    /** The channels that the client asks for, by route. */
+    /** The channels opened by the client, by route. */
     get channels() {
       return Object.fromEntries(this.sent.filter(({ op }) => op === 'open').map(({ route, channel }) => [route, channel]));
     }
 
-    /** The messages that the client has sent on a channel. */
+    /** The messages sent by the client on a channel. */
     on(channel) {
       return this.sent.filter((f) => f.op === 'messages' && f.channel === channel).flatMap((f) => f.messages);
     }
@@ -90,7 +90,7 @@ export function network() {
   return { WebSocket, opened: made.opened };
 }
 
-/** A Mux that has begun to connect. */
+/** Returns a Mux that has begun to connect. */
 export async function begin(options = {}) {
   const { WebSocket, opened } = network();
   const mux = new Mux(URL, { WebSocket, login: plain('ann', 'secret'), ...options });
@@ -99,7 +99,7 @@ export async function begin(options = {}) {
   return { mux, events, opened, ws: opened[0], WebSocket };
 }
 
-/** A socket that is connected to each of the routes, with what was asked for on each. */
+/** Returns a socket that has begun to connect to each of the routes, and the promises of that. */
 export async function over({ mux, WebSocket }, Type, routes = ['/devices'], options = {}) {
   const socket = new Type({ WebSocket, ...options });
   const events = record(socket);
@@ -108,7 +108,7 @@ export async function over({ mux, WebSocket }, Type, routes = ['/devices'], opti
   return { socket, events, ready };
 }
 
-/** A socket that is ready on one route of a Mux of its own. */
+/** Returns a socket that is ready on one route of a Mux of its own. */
 export async function connected(Type, { options, credit, ...login } = {}) {
   const m = await begin(login);
   m.ws.ready();

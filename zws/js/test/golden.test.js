@@ -1,5 +1,5 @@
-// The flows that were recorded between libzmq and the Go client (zws/zmtp/testdata): with
-// the same keys and the same randomness this client says the same, octet by octet.
+// Replays the flows recorded between libzmq and the Go client (zws/zmtp/testdata). With the
+// same keys and random bytes this client must send the same bytes.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -8,15 +8,14 @@ import test from 'node:test';
 
 import { metadata, parseCommand, parseStatus } from '../zws/command.js';
 import { Curve } from '../zws/curve.js';
-import { LAST, MORE, octets, text } from '../zws/frame.js';
-import { Null, Plain, helloOfPlain } from '../zws/mechanism.js';
+import { LAST, MORE, concat, toBytes, toText } from '../zws/frame.js';
+import { Null, Plain, plainHello } from '../zws/mechanism.js';
 import nacl from '../zws/nacl.js';
-import { concat } from '../zws/frame.js';
 
-const folder = new URL('../../zmtp/testdata/golden/', import.meta.url);
+const directory = new URL('../../zmtp/testdata/golden/', import.meta.url);
 const properties = [['Socket-Type', 'DEALER'], ['Identity', 'panel-1']];
 
-/** golden_test.go's stream of octets: SHA-256 over label, ":" and a counter. */
+/** Returns golden_test.go's stream of bytes: SHA-256 over label, ":" and a counter. */
 function randomness(label) {
   let rest = Buffer.alloc(0), n = 0;
   return (size) => {
@@ -29,17 +28,17 @@ function randomness(label) {
 
 const keyPair = (name) => nacl.box.keyPair.fromSecretKey(randomness(`key ${name}`)(32));
 
-/** The frames of a recording after the greetings, without ZMTP's header: [who, flags, body]. */
+/** Returns the frames of a recording after the greetings, without ZMTP's header: [sender, flags, body]. */
 function frames(name) {
-  const lines = readFileSync(new URL(name, folder), 'utf8').trim().split('\n').filter((line) => !line.startsWith('#'));
+  const lines = readFileSync(new URL(name, directory), 'utf8').trim().split('\n').filter((line) => !line.startsWith('#'));
   const all = [];
   for (const line of lines.slice(2)) {
-    const [who, what] = line.split(' ');
-    if (what === 'closed') continue;
-    for (let rest = Buffer.from(what, 'hex'); rest.length;) {
+    const [sender, data] = line.split(' ');
+    if (data === 'closed') continue;
+    for (let rest = Buffer.from(data, 'hex'); rest.length;) {
       const long = rest[0] & 2, start = long ? 9 : 2;
       const size = long ? Number(rest.readBigUInt64BE(1)) : rest[1];
-      all.push([who, rest[0] & ~2, new Uint8Array(rest.subarray(start, start + size))]);
+      all.push([sender, rest[0] & ~2, new Uint8Array(rest.subarray(start, start + size))]);
       rest = rest.subarray(start + size);
     }
   }
@@ -48,51 +47,51 @@ function frames(name) {
 
 function side(name) {
   if (name.startsWith('null')) return new Null(properties);
-  if (name.startsWith('plain')) return new Plain(properties, concat(...helloOfPlain('anna', 'geheim-7!')));
+  if (name.startsWith('plain')) return new Plain(properties, concat(...plainHello('anna', 'geheim-7!')));
   const { publicKey, secretKey } = keyPair('client');
   const server = keyPair(name.includes('wrong') ? 'other server' : 'server');
   return new Curve(properties, { serverKey: server.publicKey, publicKey, secretKey }, randomness(name.replace('.txt', '')));
 }
 
-const flows = readdirSync(folder).filter((name) => /^(null|plain|curve)-client/.test(name));
+const flows = readdirSync(directory).filter((name) => /^(null|plain|curve)-client/.test(name));
 
-test('there are flows', () => assert.ok(flows.length >= 8));
+test('finds the recordings', () => assert.ok(flows.length >= 8));
 
 for (const name of flows) {
   test(name, () => {
     const handshake = side(name);
-    let due = handshake.open(), status = 0;
+    let next = handshake.open(), status = 0;
     const sent = [[MORE, 'state'], [LAST, 'on']], received = [];
-    for (const [who, flags, body] of frames(name)) {
+    for (const [sender, flags, body] of frames(name)) {
       const isCommand = flags === 4;
-      if (who === 'we' && isCommand) {
-        assert.deepEqual(due, body);
-        due = undefined;
-      } else if (who === 'we') {
+      if (sender === 'we' && isCommand) {
+        assert.deepEqual(next, body);
+        next = undefined;
+      } else if (sender === 'we') {
         const [flag, content] = sent.shift();
-        // A frame of ZWS is that of ZMTP with another header.
-        assert.deepEqual(handshake.encode(flag, octets(content)).subarray(1), body);
+        // ZWS frames differ from ZMTP frames in the header only.
+        assert.deepEqual(handshake.encode(flag, toBytes(content)).subarray(1), body);
       } else if (isCommand) {
         const { name: command, data } = parseCommand(body);
         if (command === 'ERROR') status = parseStatus(data);
-        else due = handshake.next({ name: command, data });
+        else next = handshake.next({ name: command, data });
       } else {
         const frame = handshake.decode({ flag: flags, body });
-        received.push([frame.flag, text(frame.body)]);
+        received.push([frame.flag, toText(frame.body)]);
       }
     }
-    assert.equal(due === undefined || name.includes('wrong'), true);
+    assert.equal(next === undefined || name.includes('wrong'), true);
     const refused = /refused(-(\d+))?/.exec(name);
     if (refused) assert.equal(status, Number(refused[2] ?? 400));
     else if (name.includes('wrong')) assert.equal(handshake.ready, false);
     else {
       assert.deepEqual(received, [[MORE, 'state'], [LAST, 'on']]);
-      assert.equal(text(handshake.peer.get('socket-type')), 'ROUTER');
+      assert.equal(toText(handshake.peer.get('socket-type')), 'ROUTER');
     }
   });
 }
 
-test('metadata as it is recorded', () => {
+test('encodes metadata as recorded', () => {
   const [, , body] = frames('null-client.txt')[0];
   assert.deepEqual(body.subarray(6), metadata(properties));
 });

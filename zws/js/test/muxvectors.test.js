@@ -1,10 +1,10 @@
-// The test vectors of ZWSMUX1.0, which the Go implementation checks too.
+// Checks the test vectors of ZWSMUX1.0, as the Go implementation does.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
 
-import { concat, octets } from '../zws/frame.js';
+import { concat, toBytes } from '../zws/frame.js';
 import { close, credit, login, message, open, parse, parseMessages, relay } from '../zws/muxframe.js';
 
 const vectors = JSON.parse(readFileSync(new URL('../../testdata/mux-vectors.json', import.meta.url)));
@@ -15,7 +15,7 @@ const limits = { maxMessageSize: 1 << 20, maxFrames: 1000 };
 const write = {
   login: ({ mechanism, credentials = [] }) => login(mechanism, concat(...credentials.map(unhex).flatMap(
     (data) => (mechanism === 'PLAIN' ? [[data.length], data] : [data])))),
-  // This client subscribes by messages: topics are none of open's.
+  // This client does not put topics into open: it subscribes with messages.
   open: (v) => concat(open(v.channel, v.number, v.route, { type: v.socket_type, routingId: unhex(v.routing_id) }), ...(v.topics ?? []).flatMap(
     (topic) => [[0, unhex(topic).length], unhex(topic)])),
   relay: (v) => relay(v.channel, v.number, v.route, v),
@@ -39,16 +39,16 @@ for (const vector of vectors.mux) {
       const got = parse(frame.slice().buffer);
       assert.deepEqual([got.op, got.numbers], [vector.op, numbers(vector)]);
       if (vector.op === 'messages') assert.deepEqual(parseMessages(got.rest, limits).map((all) => all.map(hex)), vector.messages);
-      else assert.deepEqual(got.rest, vector.topic === undefined ? octets(vector.reason ?? '') : unhex(vector.topic));
+      else assert.deepEqual(got.rest, vector.topic === undefined ? toBytes(vector.reason ?? '') : unhex(vector.topic));
       read++;
     }
   });
 }
 
 for (const { name, octets: data } of vectors.mux_invalid) {
-  test(`not ${name}`, () => {
+  test(`refuses ${name}`, () => {
     assert.throws(() => parseMessages(parse(unhex(data).slice().buffer).rest, limits), { code: 1002 });
   });
 }
 
-test('there are vectors', () => assert.ok(written >= 10 && read >= 10 && vectors.mux_invalid.length >= 10));
+test('finds the vectors', () => assert.ok(written >= 10 && read >= 10 && vectors.mux_invalid.length >= 10));

@@ -1,4 +1,4 @@
-// A relay over a Mux. The server, and who is behind the relay, are the test.
+// A relay over a Mux. The test plays the server and the backend.
 
 import assert from 'node:assert/strict';
 import test, { mock } from 'node:test';
@@ -18,18 +18,18 @@ test.afterEach(() => {
   mock.restoreAll();
 });
 
-async function pass(ms) {
+async function advance(ms) {
   mock.timers.tick(ms);
   await settle();
 }
 
 const text = (data) => String.fromCharCode(...data);
-/** What the peer says, as frames of ZWS. */
-const says = (name, ...data) => text([2, ...command(name, ...data)]);
-const readyAs = (type) => says('READY', metadata([['Socket-Type', type]]));
+/** Returns a command of the backend as a ZWS frame. */
+const backendSends = (name, ...data) => text([2, ...command(name, ...data)]);
+const readyAs = (type) => backendSends('READY', metadata([['Socket-Type', type]]));
 const frames = (ws, channel) => ws.on(channel).map(([frame]) => frame);
 
-/** A socket that connects to a relay by PLAIN, on a Mux that is logged in. */
+/** Returns a socket that connects to a relay with PLAIN, on a Mux that is logged in. */
 async function begin(Type = Dealer, options = {}, more = {}) {
   const { WebSocket, opened } = network();
   const mux = new Mux('wss://host/any', { WebSocket, ...more });
@@ -40,14 +40,14 @@ async function begin(Type = Dealer, options = {}, more = {}) {
   return { mux, socket, events, ready, opened, ws };
 }
 
-const relayed = (ws, channel, minor, credit = 65536) => ws.say('relayed', [channel, 4], [credit, 4], [minor, 1]);
+const relayed = (ws, channel, minor, credit = 65536) => ws.sendFrame('relayed', [channel, 4], [credit, 4], [minor, 1]);
 
-/** The login with the peer, which speaks ZMTP 3.1. */
+/** Completes the login to a backend that speaks ZMTP 3.1. */
 function welcome(ws, channel, type) {
-  relayed(ws, channel, 1).tell(channel, [says('WELCOME')]).tell(channel, [readyAs(type)]);
+  relayed(ws, channel, 1).message(channel, [backendSends('WELCOME')]).message(channel, [readyAs(type)]);
 }
 
-test('the login is with who is behind', async () => {
+test('logs in to the backend', async () => {
   const { ws, ready, socket, events } = await begin();
   assert.deepEqual(ws.sent[1], { op: 'relay', channel: 1, window: 262144, mechanism: 'PLAIN', route: '/vault' });
   welcome(ws, 1, 'ROUTER');
@@ -56,49 +56,49 @@ test('the login is with who is behind', async () => {
   assert.deepEqual(events, [['ready', { zmtp: '3.1' }]]);
   await socket.send(['a', 'b']);
   assert.deepEqual(frames(ws, 1).slice(2), ['\x01a', '\0b']);
-  ws.tell(1, ['\x01one'], ['\0two']);
+  ws.message(1, ['\x01one'], ['\0two']);
   assert.deepEqual((await socket.receive()).map(String), ['one', 'two']);
-  ws.tell(1, [says('PING', [0, 9])]);
+  ws.message(1, [backendSends('PING', [0, 9])]);
   assert.equal(frames(ws, 1).at(-1), '\x02\x04PONG');
 });
 
-test('subscriptions are what the peer speaks', async () => {
-  for (const [minor, want] of [[1, says('SUBSCRIBE', [97])], [0, '\0\x01a']]) {
+test('subscribes as the ZMTP version of the backend requires', async () => {
+  for (const [minor, want] of [[1, backendSends('SUBSCRIBE', [97])], [0, '\0\x01a']]) {
     const { ws, ready, socket } = await begin(Sub);
-    relayed(ws, 1, minor).tell(1, [says('WELCOME')]).tell(1, [readyAs('PUB')]);
+    relayed(ws, 1, minor).message(1, [backendSends('WELCOME')]).message(1, [readyAs('PUB')]);
     await ready;
     socket.subscribe('a');
     assert.equal(frames(ws, 1).at(-1), want);
   }
 });
 
-test('what the peer refuses, it says itself', async () => {
+test('reports the ERROR of a backend that refuses the login', async () => {
   const { ws, ready } = await begin();
-  relayed(ws, 1, 1).tell(1, [says('ERROR', command('400'))]).refuse(1, 4502, 'backend 1 refused the login (400)');
+  relayed(ws, 1, 1).message(1, [backendSends('ERROR', command('400'))]).refuse(1, 4502, 'backend 1 refused the login (400)');
   await assert.rejects(ready, { code: 4502, status: 400, reason: 'backend 1 refused the login (400)' });
 });
 
-test('what the server refuses is that of the relay alone', async () => {
+test('a relay that the server refuses leaves the Mux alone', async () => {
   const { ws, ready, opened } = await begin();
   ws.refuse(1, 4404, 'there is no such route');
   await assert.rejects(ready, { code: 4404, reason: 'there is no such route' });
-  await pass(60_000);
+  await advance(60_000);
   assert.deepEqual([opened.length, ws.sent.length, ws.closedWith], [1, 2, undefined]);
 });
 
-test('a peer that is lost is logged in to again', async () => {
+test('logs in again after the backend was lost', async () => {
   const { ws, ready, events } = await begin();
   welcome(ws, 1, 'ROUTER');
   await ready;
   ws.refuse(1, 4503, 'backend 1 was lost');
   assert.deepEqual(events.at(-1), ['disconnect', { code: 4503, reason: 'backend 1 was lost', delay: 250, cause: undefined }]);
-  await pass(250);
+  await advance(250);
   assert.equal(ws.sent.at(-1).channel, 2);
   welcome(ws, 2, 'ROUTER');
   assert.deepEqual(events.at(-1), ['recovered', { zmtp: '3.1' }]);
 });
 
-test('a Mux that is lost, its login expired or not, comes back', async () => {
+test('comes back after the Mux was lost or its login expired', async () => {
   for (const code of [1006, 4401]) {
     let token = 'one';
     const { ws, ready, events, opened } = await begin(Dealer, {}, { login: bearer(() => token) });
@@ -107,13 +107,13 @@ test('a Mux that is lost, its login expired or not, comes back', async () => {
     token = 'two';
     ws.lose(code, 'because');
     assert.deepEqual(events.at(-1), ['disconnect', { code: 1006, reason: 'because', delay: 250, cause: undefined }]);
-    await pass(250);
+    await advance(250);
     welcome(opened[1].ready(), 1, 'ROUTER');
     assert.deepEqual(events.at(-1), ['recovered', { zmtp: '3.1' }]);
   }
 });
 
-test('a Mux that is refused', async () => {
+test('a Mux whose login is refused', async () => {
   const { WebSocket, opened } = network();
   const mux = new Mux('wss://host/any', { WebSocket }), socket = new Dealer({ WebSocket });
   const ready = socket.connect(relay(mux, '/vault'));
@@ -128,44 +128,44 @@ test('credit', async () => {
   welcome(ws, 1, 'ROUTER');
   await ready;
   for (let i = 0; i < 5; i++) await socket.send('x'.repeat(60_000));
-  assert.equal(frames(ws, 1).length, 4, 'two of the login, two that the credit allows');
+  assert.equal(frames(ws, 1).length, 4, 'two of the login, and two that the credit allows');
   ws.credit(1, 200_000);
   assert.equal(frames(ws, 1).length, 7);
-  for (let i = 0; i < 6; i++) ws.tell(1, [`\0${'x'.repeat(60_000)}`]);
-  const given = ws.sent.filter(({ op }) => op === 'credit').map(({ size }) => size);
-  assert.ok(given.length >= 2, 'what is read at once is given back at once');
+  for (let i = 0; i < 6; i++) ws.message(1, [`\0${'x'.repeat(60_000)}`]);
+  const granted = ws.sent.filter(({ op }) => op === 'credit').map(({ size }) => size);
+  assert.ok(granted.length >= 2, 'credit for consumed frames is granted at once');
 });
 
 test('limits', async () => {
   const { ws, ready, socket } = await begin(Dealer, { maxMessageSize: 10 });
   welcome(ws, 1, 'ROUTER');
   await ready;
-  ws.tell(1, [`\0${'x'.repeat(11)}`]);
+  ws.message(1, [`\0${'x'.repeat(11)}`]);
   await assert.rejects(socket.receive(), { code: 1009 });
   for (const wrong of [['\x01a', '\0b'], ['\0' + 'x'.repeat(17 << 10)]]) {
     const other = await begin(Dealer, { maxMessageSize: 10 });
     welcome(other.ws, 1, 'ROUTER');
     await other.ready;
-    other.ws.tell(1, wrong);
+    other.ws.message(1, wrong);
     await assert.rejects(other.socket.receive(), { code: 1009 });
     assert.equal(other.mux.ready, true);
   }
 });
 
-test('an answer for another kind of channel', async () => {
+test('refuses an answer for another kind of channel', async () => {
   const { ws, ready, mux } = await begin();
   ws.opened(1);
   await assert.rejects(ready, { code: 1002 });
   assert.equal(mux.closed, true);
 });
 
-test('closed, by the socket or the Mux', async () => {
+test('close by the socket, and by the Mux', async () => {
   for (const by of ['socket', 'mux']) {
     const m = await begin();
     welcome(m.ws, 1, 'ROUTER');
     await m.ready;
     m[by].close();
-    await pass(60_000);
+    await advance(60_000);
     assert.deepEqual([m.opened.length, m.socket.ready], [1, false]);
     if (by === 'socket') assert.deepEqual(m.ws.sent.at(-1), { op: 'close', channel: 1, code: 1000 });
     else assert.throws(() => m.socket.connect(relay(m.mux, '/vault')), { code: 'ECLOSED' });

@@ -1,4 +1,4 @@
-// The socket types, on several URLs. The server is the test.
+// The socket types, with several URLs. The test plays the server.
 
 import assert from 'node:assert/strict';
 import test, { mock } from 'node:test';
@@ -6,13 +6,13 @@ import test, { mock } from 'node:test';
 import * as zws from '../zws.js';
 import { Dealer, Pair, Pull, Push, Req, Sub, XSub, plain } from '../zws.js';
 import { Mux } from '../zws/mux.js';
-import { COMMAND, LAST, octets, text } from '../zws/frame.js';
+import { COMMAND, LAST, toBytes, toText } from '../zws/frame.js';
 import { network, record, settle } from './fake.js';
 
 test.beforeEach(() => mock.timers.enable({ apis: ['setTimeout'] }));
 test.afterEach(() => mock.timers.reset());
 
-/** A socket with a ready connection for each of the server's types. */
+/** Returns a socket with a ready connection to a server of each type. */
 async function connected(Type, peers, options = {}) {
   const { WebSocket, opened } = network();
   const socket = new Type({ WebSocket, reconnectInterval: 1, ...options });
@@ -55,9 +55,9 @@ test('options', () => {
   const { WebSocket } = network();
   new Sub({ WebSocket, routingId: 'x'.repeat(255) });
   assert.throws(() => new Sub({ WebSocket, routingId: 'x'.repeat(256) }), RangeError);
-  const socket = new Sub({ WebSocket, login: undefined, maxFrames: undefined }); // as if not given
+  const socket = new Sub({ WebSocket, login: undefined, maxFrames: undefined }); // the defaults apply
   socket.connect('ws://host/');
-  // What would be tried for ever otherwise.
+  // Otherwise the socket would retry for ever.
   for (const login of ['a token', { user: 'ann', password: 'geheim' }, null]) {
     assert.throws(() => socket.connect('ws://host/a', { login }), /plain, bearer or curve/);
     assert.throws(() => new Sub({ WebSocket, login }).connect('ws://host/a'), TypeError);
@@ -65,7 +65,7 @@ test('options', () => {
   assert.equal(JSON.stringify(new Sub({ WebSocket, login: plain('ann', 'geheim') })).includes('geheim'), false);
 });
 
-test('Sub: subscriptions go out once, and again after a loss', async () => {
+test('Sub: sends each subscription once, and again after a reconnect', async () => {
   const { socket, opened, events } = await connected(Sub, ['PUB', 'XPUB']);
   socket.subscribe('a', 'b');
   socket.subscribe('a');
@@ -80,12 +80,12 @@ test('Sub: subscriptions go out once, and again after a loss', async () => {
   assert.deepEqual(events.at(-1), ['recovered', {}]);
 });
 
-test('Sub: what a server has dropped is asked for again there by the page only', async () => {
+test('Sub: sends a removed subscription again only when the page subscribes again', async () => {
   const { socket, opened, events } = await connected(Sub, ['PUB', 'PUB']);
   socket.subscribe('a', 'b', '');
-  opened[0].tell('UNSUBSCRIBED', octets('a'));
-  opened[0].tell('UNSUBSCRIBED');
-  opened[0].tell('UNSUBSCRIBED', octets('never'));
+  opened[0].command('UNSUBSCRIBED', toBytes('a'));
+  opened[0].command('UNSUBSCRIBED');
+  opened[0].command('UNSUBSCRIBED', toBytes('never'));
   assert.deepEqual(events.slice(-3).map(([name, { topic }]) => [name, topic.toString()]),
     [['unsubscribed', 'a'], ['unsubscribed', ''], ['unsubscribed', 'never']]);
   assert.ok(events.at(-1)[1].topic instanceof Uint8Array);
@@ -95,23 +95,23 @@ test('Sub: what a server has dropped is asked for again there by the page only',
   const first = await again(opened, 'PUB');
   assert.deepEqual(first.messages, [['\x01b']]);
   opened[1].lose();
-  assert.deepEqual((await again(opened, 'PUB')).messages, [['\x01a'], ['\x01b'], ['\x01']], 'the other has dropped nothing');
+  assert.deepEqual((await again(opened, 'PUB')).messages, [['\x01a'], ['\x01b'], ['\x01']], 'the other server has removed nothing');
   socket.unsubscribe('never');
   socket.subscribe('b');
   assert.deepEqual(first.messages, [['\x01b']]);
   socket.subscribe('a');
   socket.subscribe('a');
   assert.deepEqual(first.messages, [['\x01b'], ['\x01a']]);
-  assert.equal(opened.at(-1).messages.length, 3, 'the other has it still');
+  assert.equal(opened.at(-1).messages.length, 3, 'the other server still has it');
   first.lose();
   assert.deepEqual((await again(opened, 'PUB')).messages, [['\x01a'], ['\x01b']]);
 });
 
-test('Sub: what was dropped and taken back is new when it is subscribed to', async () => {
+test('Sub: a removed subscription that the page ended is new when it subscribes again', async () => {
   const { socket, opened } = await connected(Sub, ['PUB']);
   socket.subscribe('a', 'a');
-  opened[0].tell('UNSUBSCRIBED', octets('a'));
-  socket.unsubscribe('a'); // one is left
+  opened[0].command('UNSUBSCRIBED', toBytes('a'));
+  socket.unsubscribe('a'); // one subscription is left
   opened[0].lose();
   const ws = await again(opened, 'PUB');
   assert.deepEqual(ws.messages, []);
@@ -122,7 +122,7 @@ test('Sub: what was dropped and taken back is new when it is subscribed to', asy
   assert.deepEqual(next.messages, [['\x01a']]);
 });
 
-test('Sub: what is received, by for await, from several URLs in turn', async () => {
+test('Sub: for await reads several URLs round-robin', async () => {
   const { socket, opened } = await connected(Sub, ['PUB', 'PUB']);
   for (const value of ['1', '2', '3']) opened[0].message('a', value);
   opened[1].message('b', '1');
@@ -135,7 +135,7 @@ test('Sub: what is received, by for await, from several URLs in turn', async () 
   assert.equal(socket.closed, false);
 });
 
-test('for await ends at close, and throws a refusal', async () => {
+test('for await ends after close and throws after a refusal', async () => {
   for (const refused of [false, true]) {
     const { socket, opened } = await connected(Sub, ['PUB']);
     opened[0].message('last');
@@ -152,7 +152,7 @@ test('for await ends at close, and throws a refusal', async () => {
   }
 });
 
-test('what was received before a refusal is read before it', async () => {
+test('messages received before a refusal are read first', async () => {
   const { socket, opened } = await connected(Pull, ['PUSH']);
   opened[0].message('1');
   opened[0].lose(4401, 'expired');
@@ -160,7 +160,7 @@ test('what was received before a refusal is read before it', async () => {
   await assert.rejects(socket.receive(), { code: 4401 });
 });
 
-test('one URL that refuses leaves the others', async () => {
+test('a URL that refuses leaves the others alone', async () => {
   const { socket, opened, events } = await connected(Pull, ['PUSH', 'PUSH']);
   opened[0].lose(4502, 'backend 1 refused the login (400)');
   opened[1].message('still');
@@ -169,21 +169,21 @@ test('one URL that refuses leaves the others', async () => {
   assert.equal(socket.ready, true);
 });
 
-test('a URL that refused may be tried with other credentials', async () => {
+test('connects again to a URL that refused, with other credentials', async () => {
   const { socket, opened } = await connected(Pull, ['PUSH']);
   opened[0].lose(4401, 'kicked');
   await assert.rejects(socket.receive(), { code: 4401 });
   const ready = socket.connect('ws://host/0', { login: plain('ann', 'new') });
   await settle();
   assert.deepEqual(opened[1].protocols, ['ZWS2.0+PLAIN']);
-  opened[1].open().tell('WELCOME');
-  opened[1].tell('READY');
+  opened[1].open().command('WELCOME');
+  opened[1].command('READY');
   await ready;
   opened[1].message('back');
   assert.deepEqual(strings(await socket.receive()), ['back']);
 });
 
-test('a slow reader loses the oldest, and is told', async () => {
+test('a slow reader loses the oldest messages and gets an event', async () => {
   const { socket, opened, events } = await connected(Pull, ['PUSH'], { receiveHighWaterMark: 2 });
   for (const value of ['1', '2', '3', '4', '5']) opened[0].message(value);
   mock.timers.tick(0);
@@ -201,19 +201,19 @@ test('one receive at a time', async () => {
   assert.deepEqual(strings(await first), ['x']);
 });
 
-test('Push and Dealer send in turn over those that are ready', async () => {
+test('Push and Dealer send round-robin over writable connections', async () => {
   for (const [Type, peer] of [[Push, 'PULL'], [Dealer, 'ROUTER']]) {
     const { socket, opened } = await connected(Type, [peer, peer, peer]);
     for (let i = 0; i < 6; i++) await socket.send([`${i}`, new Uint8Array([65])]);
     assert.deepEqual(opened.map((ws) => ws.messages.map(([n]) => n)), [['0', '3'], ['1', '4'], ['2', '5']]);
     opened[1].lose();
-    opened[2].bufferedAmount = 1 << 20; // it has enough to do
+    opened[2].bufferedAmount = 1 << 20; // its buffer is full
     for (const n of ['6', '7']) await socket.send(n);
     assert.deepEqual(opened[0].messages.slice(2), [['6'], ['7']]);
   }
 });
 
-test('what is sent before a connection is ready waits for it', async () => {
+test('messages wait for the first ready connection', async () => {
   const { WebSocket, opened } = network();
   const socket = new Push({ WebSocket });
   await socket.send('early');
@@ -223,7 +223,7 @@ test('what is sent before a connection is ready waits for it', async () => {
   assert.deepEqual(opened[0].login('PULL').messages, [['early']]);
 });
 
-test('a WebSocket that holds back gets the rest when it has sent', async () => {
+test('sends the rest when the buffer of the WebSocket has room', async () => {
   const { socket, opened } = await connected(Push, ['PULL']);
   opened[0].bufferedAmount = 1 << 20;
   await socket.send('later');
@@ -234,7 +234,7 @@ test('a WebSocket that holds back gets the rest when it has sent', async () => {
   assert.deepEqual(opened[0].messages, [['later']]);
 });
 
-test('a full queue makes a send wait, or reject', async () => {
+test('send waits for room in a full queue, or rejects', async () => {
   const { WebSocket, opened } = network();
   const socket = new Push({ WebSocket, sendHighWaterMark: 2 });
   socket.connect('ws://host/');
@@ -260,10 +260,10 @@ test('a full queue makes a send wait, or reject', async () => {
   }
 });
 
-test('the queue is bounded in octets', async () => {
+test('the send queue is limited in bytes', async () => {
   const { WebSocket } = network();
   const socket = new Push({ WebSocket, sendHighWaterBytes: 10, sendTimeout: 0 });
-  await socket.send('x'.repeat(20)); // alone it may be larger
+  await socket.send('x'.repeat(20)); // an empty queue takes any size
   await assert.rejects(socket.send(''), { code: 'EAGAIN' });
   const other = new Push({ WebSocket, sendHighWaterBytes: 10, sendTimeout: 0 });
   await other.send('x'.repeat(5));
@@ -271,7 +271,7 @@ test('the queue is bounded in octets', async () => {
   await other.send('x'.repeat(5));
 });
 
-test('a refusal ends a send that waits', async () => {
+test('a refusal rejects a send that waits', async () => {
   const { WebSocket, opened } = network();
   const socket = new Push({ WebSocket, sendHighWaterMark: 1 });
   socket.connect('ws://host/');
@@ -283,7 +283,7 @@ test('a refusal ends a send that waits', async () => {
   await assert.rejects(socket.send('3'), { code: 4400 });
 });
 
-test('what is no message is not sent', async () => {
+test('send refuses invalid messages', async () => {
   const { socket, opened } = await connected(Push, ['PULL'], { maxMessageSize: 10, maxFrames: 2 });
   for (const wrong of [[], ['a', 'b', 'c'], 'x'.repeat(11)]) await assert.rejects(socket.send(wrong), RangeError);
   for (const wrong of [undefined, 1, [['a']]]) await assert.rejects(socket.send(wrong), TypeError);
@@ -291,7 +291,7 @@ test('what is no message is not sent', async () => {
   assert.equal(opened[0].messages.length, 1);
 });
 
-test('Req: delimiter, one at a time, and only the reply', async () => {
+test('Req: one request at a time, with delimiter, and only its reply', async () => {
   const { socket, opened } = await connected(Req, ['ROUTER', 'REP']);
   await assert.rejects(socket.receive(), { code: 'EFSM' });
   await socket.send(['target', '22']);
@@ -310,7 +310,7 @@ test('Req: delimiter, one at a time, and only the reply', async () => {
   assert.deepEqual(strings(await socket.receive()), ['read later']);
 });
 
-test('Req: a connection that is lost before the reply', async () => {
+test('Req: a connection lost before the reply', async () => {
   const { socket, opened } = await connected(Req, ['REP']);
   await socket.send('1');
   const reply = socket.receive();
@@ -320,7 +320,7 @@ test('Req: a connection that is lost before the reply', async () => {
   let ws = await again(opened, 'REP');
   assert.deepEqual(ws.messages, [['', '2']]);
   ws.lose();
-  await assert.rejects(socket.receive(), { code: 'ELOST' }, 'also who asks later is told');
+  await assert.rejects(socket.receive(), { code: 'ELOST' }, 'a later receive rejects too');
   await assert.rejects(socket.receive(), { code: 'EFSM' });
   await socket.send('3');
   ws = await again(opened, 'REP');
@@ -330,7 +330,7 @@ test('Req: a connection that is lost before the reply', async () => {
   await assert.rejects(socket.receive(), { code: 4403 });
 });
 
-test('XSub sends to all, and keeps subscriptions that are messages', async () => {
+test('XSub sends to all and keeps subscriptions sent as messages', async () => {
   const { socket, opened } = await connected(XSub, ['XPUB', 'XPUB']);
   await socket.send('\x01a');
   await socket.send(['\x01a', 'two frames']);
@@ -341,7 +341,7 @@ test('XSub sends to all, and keeps subscriptions that are messages', async () =>
   assert.deepEqual((await again(opened, 'XPUB')).messages, [['\x01a']]);
 });
 
-test('Pair has one connection', async () => {
+test('Pair has at most one connection', async () => {
   const { socket, opened } = await connected(Pair, ['PAIR']);
   assert.throws(() => socket.connect('ws://host/other'), { code: 'EINUSE' });
   await socket.send('ping');
@@ -349,19 +349,19 @@ test('Pair has one connection', async () => {
   assert.deepEqual([opened[0].messages, strings(await socket.receive())], [[['ping']], ['pong']]);
 });
 
-test('an event that there is not', () => {
+test('refuses an unknown event', () => {
   const { WebSocket } = network();
   const { events } = new Sub({ WebSocket });
   for (const name of ['connected', 'Ready', undefined]) {
-    assert.throws(() => events.on(name, () => {}), { name: 'TypeError', message: /no event .*only ready, / });
+    assert.throws(() => events.on(name, () => {}), { name: 'TypeError', message: /unknown event .*want one of ready, / });
     assert.throws(() => events.off(name, () => {}), TypeError);
   }
   const mux = new Mux('ws://host/', { WebSocket });
-  assert.throws(() => mux.events.on('lost', () => {}), /no event lost/); // told to the socket
+  assert.throws(() => mux.events.on('lost', () => {}), /unknown event "lost"/); // an event of sockets only
   mux.close();
 });
 
-test('a handler that throws harms nobody', async () => {
+test('a handler that throws does not affect others', async () => {
   const { socket, opened } = await connected(Pull, ['PUSH']);
   const thrown = [];
   const report = (error) => thrown.push(error.message);

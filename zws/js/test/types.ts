@@ -1,4 +1,4 @@
-// What a program in TypeScript writes, and what it may not: tsc checks it, nobody runs it.
+// Checks the types with tsc: what must compile, and what must not. It is never run.
 
 import {
   Dealer, Frame, Push, RefusedError, Req, Request, SocketError, Sub, Subscriber, XSub, bearer, curve, curveKeyPair, plain,
@@ -15,8 +15,8 @@ sub.events.on('refused', ({ code, reason, status }) => [code.toFixed(), reason.l
   .on('unsubscribed', ({ topic }) => topic.toString());
 for await (const [topic, value] of sub) {
   const frame: Frame | undefined = topic;
-  const octets: Uint8Array = value!;
-  `${frame} ${octets.length}`;
+  const bytes: Uint8Array = value!;
+  `${frame} ${bytes.length}`;
 }
 
 const dealer = new Dealer({ login: bearer(async () => null), routingId: new ArrayBuffer(2) });
@@ -44,17 +44,17 @@ await dealer.connect(relay(mux, '/vault'), { login: curve({ serverKey: '', publi
 dealer.disconnect(relay(mux, '/vault'));
 mux.close();
 
-// @ts-expect-error the login is that of the Mux
+// @ts-expect-error a route has the login of the Mux
 sub.connect(mux.route('/devices'), { login: bearer('token') });
-// @ts-expect-error what was lost is told to the sockets
+// @ts-expect-error only sockets have the event lost
 mux.events.on('lost', () => {});
-// @ts-expect-error a Push has nothing to receive
+// @ts-expect-error a Push cannot receive
 new Push().receive();
-// @ts-expect-error a Sub has nothing to send
+// @ts-expect-error a Sub cannot send
 new Sub().send('');
-// @ts-expect-error there is no such option
+// @ts-expect-error unknown option
 new Req({ hwm: 1 });
-// @ts-expect-error there is no such event
+// @ts-expect-error unknown event
 sub.events.on('connected', () => {});
-// @ts-expect-error a number is no frame
+// @ts-expect-error a number is not a frame
 dealer.send([1]);

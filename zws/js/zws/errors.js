@@ -1,6 +1,6 @@
-// What goes wrong, and what of it is final. SPDX-License-Identifier: MPL-2.0
+// Errors, close codes, and which codes are final. SPDX-License-Identifier: MPL-2.0
 
-/** What a socket cannot do at present. Its code says why; zws.d.ts lists them. */
+/** An operation that the socket cannot do now; zws.d.ts lists the codes. */
 export class SocketError extends Error {
   name = 'SocketError';
 
@@ -10,7 +10,7 @@ export class SocketError extends Error {
   }
 }
 
-/** A server does not want us, and trying again with the same credentials has no use. */
+/** The server refuses this client; a retry with the same credentials cannot succeed. */
 export class RefusedError extends Error {
   name = 'RefusedError';
 
@@ -23,7 +23,7 @@ export class RefusedError extends Error {
   }
 }
 
-/** The server broke the protocol, or a limit of ours. */
+/** The server violated the protocol or exceeded a limit of this client. */
 export class ProtocolError extends Error {
   constructor(text, code = 1002) {
     super(text);
@@ -33,18 +33,18 @@ export class ProtocolError extends Error {
 
 export const TOO_LARGE = 1009;
 export const EXPIRED = 4401;
-export const NOT_TAKEN = 4406;
+export const NOT_ACCEPTABLE = 4406;
 export const TOO_MANY = 4429;
 
-// After any other code, and after no code, the same credentials may do another time.
-const FINAL = [1002, 1003, 1007, TOO_LARGE, 4400, EXPIRED, 4403, 4404, NOT_TAKEN, 4500, 4502];
+// After any other code, and after none, a retry with the same credentials can succeed.
+const FINAL = [1002, 1003, 1007, TOO_LARGE, 4400, EXPIRED, 4403, 4404, NOT_ACCEPTABLE, 4500, 4502];
 
 export const isFinal = (code) => FINAL.includes(code);
 
-/** The close code that says what an ERROR with this status says. */
+/** Returns the close code that corresponds to the status of an ERROR. */
 export const codeOfStatus = (status) => ({ 300: 4300, 400: 4400, 500: 4500 })[status] ?? 4400;
 
-// What a closed connection is for a person if the server gave no reason.
+// Reasons to show where the server gave none.
 const REASONS = {
   1000: 'closed by the server',
   1001: 'the server is shutting down',

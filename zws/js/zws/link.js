@@ -1,34 +1,35 @@
-// The WebSocket to one URL and the login on it, whatever the subprotocol: tried again when it
-// is lost, and renewed before it ends.
+// The WebSocket to one URL and its login, for every subprotocol: reconnects after a loss and
+// renews the login before it expires.
 // SPDX-License-Identifier: MPL-2.0
 
-import { EXPIRED, NOT_TAKEN, ProtocolError, RefusedError, isFinal, reasonOf } from './errors.js';
+import { EXPIRED, NOT_ACCEPTABLE, ProtocolError, RefusedError, isFinal, reasonOf } from './errors.js';
 import { Timers } from './timers.js';
 
-const MAX_BUFFERED = 1 << 20; // octets that a WebSocket may hold back before others get their turn
-const RENEWAL = 1_500; // ms: the bridge takes a new token once a second at most
+const MAX_BUFFERED = 1 << 20; // bytes in a WebSocket's buffer at which it counts as busy
+const RENEWAL_INTERVAL = 1_500; // ms: the bridge accepts a new token at most once a second
 
 /**
- * Tries until it is refused for good or closed. What happens is told to its owner: _ready,
- * _notice, _parted, _refused. A subprotocol adds _greeting and _renewal, which make the
- * messages that log in and that renew the login, and _message, which reads a message.
+ * Reconnects until the login is refused for good or the link is closed. It calls its owner's
+ * _ready, _notify, _disconnected and _refused. A subclass implements _greeting and _renewal,
+ * which return the messages that log in and that renew the login, and _message, which handles
+ * a received message. Its constructor ends with _open.
  */
 export class Link {
   #protocol;
   #credentials;
   #properties;
   #options;
-  #ws; // the present WebSocket; events of any other are late
-  #renewed = false; // just now
+  #ws; // the current WebSocket; events of earlier ones are ignored
+  #renewed = false; // within the last RENEWAL_INTERVAL
   #closed = false;
   #timers = new Timers();
-  /** Of the present WebSocket. */
+  /** The handshake on the current WebSocket. */
   _handshake;
   ready = false;
-  /** Whether it was ready at any time. */
-  known = false;
+  /** Whether the link has been ready before. */
+  wasReady = false;
 
-  /** properties are the metadata of the login. The subclass opens it once it is made. */
+  /** properties are the metadata of the login. */
   constructor(url, protocol, credentials, properties, owner, options) {
     this.url = url;
     this.#protocol = protocol;
@@ -38,7 +39,7 @@ export class Link {
     this.#options = options;
   }
 
-  /** Whether a message would go out without much delay. */
+  /** Whether a message would be sent without much delay. */
   get writable() {
     return this.ready && this.#ws.readyState === 1 && this.#ws.bufferedAmount < MAX_BUFFERED;
   }
@@ -68,80 +69,81 @@ export class Link {
     ws.onopen = () => guard(() => this.#opened());
     ws.onmessage = ({ data }) => guard(() => this._message(data));
     ws.onclose = ({ code, reason }) => guard(() => this._ended(code, reason));
-    ws.onerror = () => {}; // onclose follows, and knows more
-    this.#timers.after(handshakeTimeout, () => this._ended(1006, 'the login did not end in time'));
+    ws.onerror = () => {}; // onclose follows, with more details
+    this.#timers.after(handshakeTimeout, () => this._ended(1006, `the login took longer than ${handshakeTimeout} ms`));
   }
 
-  /** The credentials cannot be had, or the URL cannot be used. */
+  /** Handles credentials that are not available, or a URL that cannot be used. */
   #failed(error) {
-    if (error instanceof RefusedError) return this.#refused(error);
-    if (error.name === 'SecurityError') return this.#refused(new RefusedError(4403, 'this page may not connect there'));
-    this.#retry(1006, 'the credentials could not be had', error);
+    if (error instanceof RefusedError) return this.#refuse(error);
+    if (error.name === 'SecurityError') return this.#refuse(new RefusedError(4403, 'the browser does not allow this page to connect to the URL'));
+    this.#retry(1006, 'the credentials are not available', error);
   }
 
-  /** What throws here is the server's fault. */
+  /** Runs an event handler. A ProtocolError that it throws is the server's fault. */
   #guarded(event) {
     try {
       event();
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      this.#refused(new RefusedError(error.code, error.message));
+      this.#refuse(new RefusedError(error.code, error.message));
     }
   }
 
   #opened() {
-    // Firefox opens with "" where the server has taken none; Chromium does not open.
-    if (this.#ws.protocol !== this.#protocol) throw new ProtocolError(`the server does not speak ${this.#protocol}`, NOT_TAKEN);
+    // If the server selected no subprotocol, Firefox opens with "", Chromium fails.
+    if (this.#ws.protocol !== this.#protocol) throw new ProtocolError(`the server does not support ${this.#protocol}`, NOT_ACCEPTABLE);
     this._write(this._greeting());
   }
 
   _loggedIn() {
     this.#timers.ready();
-    const again = this.known;
-    this.ready = this.known = true;
+    const again = this.wasReady;
+    this.ready = this.wasReady = true;
     this._owner._ready(this, again);
   }
 
-  /** A token that was taken just now and is about to end has half of its life still. */
+  /** Handles the announcement that the login expires. Just after a renewal half of the time left can pass first. */
   _expiring(seconds) {
-    this._owner._notice(this, 'expiring', { seconds });
+    this._owner._notify(this, 'expiring', { seconds });
     if (this.#renewed) this.#renewLater(this._handshake, seconds);
     else this.#renew(this._handshake, seconds);
   }
 
   #renewLater(handshake, seconds) {
-    const delay = Math.max(seconds * 500, RENEWAL);
+    const delay = Math.max(seconds * 500, RENEWAL_INTERVAL);
     this.#timers.after(delay, () => this.#renew(handshake, seconds - delay / 1000));
   }
 
   /**
-   * Who gives out tokens may have no newer one before the old one is nearly over: then it is
-   * asked for again after half of the time that is left, and once more when the login has ended.
+   * Renews the login if there is a newer token. The issuer may have none until shortly before
+   * the old one expires, so it is asked again after half of the time left, and once more when
+   * the login has expired.
    */
   async #renew(handshake, seconds) {
     const { token } = this.#credentials, newer = await token?.().catch(() => {});
     if (!token || handshake !== this._handshake || !this.ready) return;
-    if (!newer || handshake.carries(newer)) {
+    if (!newer || handshake.hasToken(newer)) {
       if (seconds > 0) this.#renewLater(handshake, seconds);
       return;
     }
     this._write(this._renewal(newer));
     this.#renewed = true;
-    this.#timers.after(RENEWAL, () => { this.#renewed = false; });
+    this.#timers.after(RENEWAL_INTERVAL, () => { this.#renewed = false; });
   }
 
-  /** Waits for nothing but a close frame any more, which may say why. */
-  _expectEnd(delay) {
+  /** Waits up to delay ms for the close frame, whose reason may say more. */
+  _awaitClose(delay) {
     this.#timers.cancel();
     this.#timers.after(delay, () => this._ended(1005, ''));
   }
 
-  /** The WebSocket is closed, or is given up. status is that of an ERROR. */
+  /** Handles the end of the WebSocket. status is that of an ERROR command. */
   _ended(code, reason, status) {
     reason ||= reasonOf(code);
-    // A login that may have a newer token is worth one more try.
+    // The page may have a newer token by now, which is worth one more attempt.
     if (isFinal(code) && !(code === EXPIRED && this.#credentials.token)) {
-      return this.#refused(new RefusedError(code, reason, status));
+      return this.#refuse(new RefusedError(code, reason, status));
     }
     this.#retry(code, reason);
   }
@@ -150,15 +152,15 @@ export class Link {
     const expired = code === EXPIRED ? this._handshake : undefined;
     this._drop();
     const delay = this.#timers.retry(code, this.#options, () => this._open(expired));
-    this._owner._parted(this, { code, reason, delay, cause });
+    this._owner._disconnected(this, { code, reason, delay, cause });
   }
 
-  #refused(error) {
+  #refuse(error) {
     this.close();
     this._owner._refused(this, error);
   }
 
-  /** Lets the present WebSocket go. A page can close with 1000 only, or with its own codes. */
+  /** Closes the current WebSocket. A page can only use 1000 or a code of its own (3000 to 4999). */
   _drop() {
     const ws = this.#ws;
     this.#ws = this._handshake = undefined;

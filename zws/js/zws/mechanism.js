@@ -1,35 +1,35 @@
-// The client's side of NULL (23/ZMTP), PLAIN (24/ZMTP-PLAIN) and BEARER (which 45/ZWS
-// names; it is PLAIN with a token in HELLO). SPDX-License-Identifier: MPL-2.0
+// The client side of NULL (23/ZMTP), PLAIN (24/ZMTP-PLAIN) and BEARER (zws/PROTOCOL.md: PLAIN
+// with a token in HELLO). SPDX-License-Identifier: MPL-2.0
 
 import { command, metadata, parseMetadata, short } from './command.js';
 import { ProtocolError } from './errors.js';
-import { encode, octets } from './frame.js';
+import { encode, toBytes } from './frame.js';
 
 /**
- * One handshake. open() makes the first command; next() takes each command of the server
- * and makes the answer, if one is due. Once it is ready, encode() and decode() are for all
- * frames that follow.
+ * One handshake. open() returns the first command; next() takes a command of the server and
+ * returns the answer, if there is one. Once ready is set, encode() and decode() convert all
+ * further frames.
  */
 export class Handshake {
   ready = false;
-  /** What the server told of itself. */
+  /** The server's metadata. */
   peer = new Map();
   #steps = [];
 
-  /** The server's commands in their order, each with what makes the answer. */
+  /** Sets the commands that the server sends, in order, each with a function that returns the answer. */
   expect(...steps) {
     this.#steps = steps;
   }
 
   next({ name, data }) {
-    const [due, answer] = this.#steps.shift() ?? [];
-    if (name !== due) throw new ProtocolError(`${name} where ${due ?? 'no command'} is due`);
+    const [expected, answer] = this.#steps.shift() ?? [];
+    if (name !== expected) throw new ProtocolError(`unexpected command ${name}, want ${expected ?? 'none'}`);
     const out = answer(data);
     this.ready = !this.#steps.length;
     return out;
   }
 
-  /** Ends every handshake. */
+  /** Handles READY, the last command of every handshake. */
   takeReady(data) {
     this.peer = parseMetadata(data);
   }
@@ -63,7 +63,7 @@ export class Plain extends Handshake {
   }
 
   #initiate(data, properties) {
-    if (data.length) throw new ProtocolError('WELCOME with data');
+    if (data.length) throw new ProtocolError('malformed WELCOME: want no data');
     return command('INITIATE', metadata(properties));
   }
 }
@@ -72,19 +72,19 @@ export class Bearer extends Plain {
   #token;
 
   constructor(properties, token) {
-    super(properties, octets(token));
+    super(properties, toBytes(token));
     this.#token = token;
   }
 
-  carries(token) {
+  hasToken(token) {
     return token === this.#token;
   }
 
-  /** The command that puts another token in the place of this one. */
+  /** Returns the command that renews the login with another token. */
   renew(token) {
     this.#token = token;
-    return command('HELLO', octets(token));
+    return command('HELLO', toBytes(token));
   }
 }
 
-export const helloOfPlain = (user, password) => [short(user, 'a user name'), short(password, 'a password')];
+export const plainHello = (user, password) => [short(user, 'user name'), short(password, 'password')];

@@ -4,58 +4,61 @@
 import type { Credentials, Events, Route, WebSocketClass } from '../zws.js';
 
 export interface MuxOptions {
-  /** What to log in with: `plain`, `bearer`, or by default nothing (mechanism NULL). CURVE cannot. */
+  /** `plain` or `bearer`; by default no credentials (mechanism NULL). CURVE is not supported. */
   login?: Credentials;
   /**
-   * Octets that the server may send to one socket before the page has read them: 1 to
-   * 2^31-1. One message may be larger. Default: 256 KiB.
+   * How many bytes the server may send to one socket before the application reads them: 1 to
+   * 2^31-1. A single message can be larger. Default: 256 KiB.
    */
   window?: number;
-  /** Milliseconds from connecting to the end of the login. Default: 30,000. */
+  /** Milliseconds that connecting and logging in may take. Default: 30,000. */
   handshakeTimeout?: number;
-  /** Milliseconds before the first try after a loss; each further one waits twice as long. Default: 250. */
+  /** Milliseconds before the first attempt to reconnect; the delay doubles with each one. Default: 250. */
   reconnectInterval?: number;
-  /** The longest wait between two tries, in milliseconds. Default: 30,000. */
+  /** The longest delay between two attempts, in milliseconds. Default: 30,000. */
   reconnectMaxInterval?: number;
-  /** Default: the global one. Node 20 has none: take that of the package `ws`. */
+  /** A WebSocket class. Default: the global one. Node 20 has none: pass the one of the package `ws`. */
   WebSocket?: WebSocketClass;
 }
 
 /**
- * One WebSocket and one login, which sockets share:
+ * One WebSocket with one login, shared by many sockets:
  *
  *     const mux = new Mux('/devices', { login: plain(user, password) });
  *     sub.connect(mux.route('/devices'));
  *     req.connect(mux.route('/control'));
  *
- * A socket does not know the difference: it has the same events, and a route that refuses it
- * leaves the others alone. A loss of the WebSocket, and a login that is refused for good,
- * are told to all. One socket that the page does not read holds up no other: the server
- * waits with what is for it, or drops it, as its route says.
+ * Sockets behave as on connections of their own and have the same events. A route that refuses
+ * a socket does not affect the others. When the WebSocket is lost or the login is refused, all
+ * sockets get the event. A socket that the application does not read does not block the
+ * others: the bridge holds its messages back or drops them, as the route's `on_full` says.
  */
 export class Mux {
   /**
-   * Connects at once.
+   * Connects immediately, and reconnects until it is closed or refused.
    * @param url A URL as for a socket. It names a route of the ZAP domain to log in to.
-   * @throws TypeError for a URL that is none, or for a login by CURVE; RangeError for a window out of range.
+   * @throws TypeError for an invalid URL or option, or for CURVE credentials; RangeError for a
+   * `window` out of range.
    */
   constructor(url: string, options?: MuxOptions);
 
   readonly url: string;
-  /** Whether it is logged in at present. */
+  /** Whether the Mux is connected and logged in. */
   readonly ready: boolean;
-  /** Whether it was closed or refused. Who wants to try again makes another. */
+  /** Whether the Mux was closed or refused. It cannot be opened again: make another one. */
   readonly closed: boolean;
-  /** Those of the connection. The sockets tell the same of their routes. */
+  /** Events of the connection and its login. The sockets get the same ones. */
   readonly events: Events<'ready' | 'recovered' | 'disconnect' | 'refused' | 'expiring' | 'renewed'>;
 
   /**
-   * What a socket connects to for a route of the server: a path, as `/control`. Connecting
-   * throws a SocketError with `ECLOSED` after `close`.
-   * @throws TypeError for what is no path; RangeError for one of more than 65,535 octets.
+   * Returns what a socket connects to for a route of the server. After `close`, connecting to
+   * it throws a SocketError with `ECLOSED`.
+   * @param path The path of the route, such as `/control`.
+   * @throws TypeError for a path that does not begin with `/`; RangeError for one of more than
+   * 65,535 bytes.
    */
   route(path: string): Route;
 
-  /** Ends the connection. Its sockets are disconnected from it, and not closed. */
+  /** Closes the connection; it may be called more than once. The sockets are disconnected from it and stay open. */
   close(): void;
 }

@@ -1,11 +1,11 @@
-// Many sockets on one WebSocket and one login: ZWSMUX1.0 (zws/PROTOCOL.md of zwsbridge). A
-// page that does not import this module does not load it; mux.d.ts says what it offers.
+// Many sockets on one WebSocket and one login: ZWSMUX1.0 (zws/PROTOCOL.md). Only pages that
+// import this module load it; mux.d.ts documents it.
 // SPDX-License-Identifier: MPL-2.0
 
 import { Channel } from './channel.js';
 import { parseCommand } from './command.js';
 import { ProtocolError, SocketError } from './errors.js';
-import { octets } from './frame.js';
+import { toBytes } from './frame.js';
 import { Link } from './link.js';
 import { MAX_CREDIT, MAX_ROUTE, login, parse } from './muxframe.js';
 import { CONNECTION_EVENTS, Events, absolute, complete } from './socket.js';
@@ -13,8 +13,8 @@ import { CONNECTION_EVENTS, Events, absolute, complete } from './socket.js';
 const MECHANISMS = ['NULL', 'PLAIN', 'BEARER'];
 const DEFAULTS = { window: 256 << 10 };
 
-/** The WebSocket of a Mux and the login on it. All other frames go to the Mux. */
-class Carrier extends Link {
+/** The WebSocket of a Mux and its login. It passes all other frames to the Mux. */
+class MuxLink extends Link {
   #mechanism;
 
   constructor(url, credentials, owner, options) {
@@ -31,7 +31,7 @@ class Carrier extends Link {
     return this.#login(this._handshake.renew(token));
   }
 
-  /** A login has the data of the HELLO of PLAIN and BEARER; that of NULL has none. */
+  /** Encodes login from the first command of the handshake: with the data of HELLO, or without data for NULL. */
   #login(command) {
     return login(this.#mechanism, this.#mechanism === 'NULL' ? [] : parseCommand(command).data);
   }
@@ -39,61 +39,62 @@ class Carrier extends Link {
   _message(data) {
     const frame = parse(data), { op, numbers: [number] } = frame;
     if (op === 'ready') {
-      this.channels = number;
-      if (this.ready) this._owner._notice(this, 'renewed', {});
+      this.maxChannels = number;
+      if (this.ready) this._owner._notify(this, 'renewed', {});
       else this._loggedIn();
-    } else if (!this.ready) throw new ProtocolError(`${op} before ready`);
+    } else if (!this.ready) throw new ProtocolError(`unexpected ${op} before ready`);
     else if (op === 'expiring') this._expiring(number);
-    else this._owner._arrived(frame);
+    else this._owner._received(frame);
   }
 }
 
-/** Names that begin with _ are for the connection, the channels and the sockets. */
+/** Names that begin with _ are for the link, the channels and the sockets. */
 export class Mux {
   events = new Events(CONNECTION_EVENTS);
   #channels = new Set();
-  #numbers = new Map(); // the channels by their numbers on the present WebSocket
-  #last = 0; // number on the present WebSocket
-  #end; // why no channel can be had any more
+  #numbers = new Map(); // channels by their numbers on the current WebSocket
+  #last = 0; // the last number used on the current WebSocket
+  #end; // why channels cannot be opened any more
 
   constructor(url, options) {
     const all = complete(options, DEFAULTS), { window } = all;
-    if (!MECHANISMS.includes(all.login.mechanism)) throw new TypeError(`a Mux logs in by ${MECHANISMS.join(', ')}`);
-    if (!(window >= 1 && window <= MAX_CREDIT)) throw new RangeError(`a window has 1 to ${MAX_CREDIT} octets`);
+    if (!MECHANISMS.includes(all.login.mechanism)) throw new TypeError(`unsupported mechanism ${all.login.mechanism}, want one of ${MECHANISMS.join(', ')}`);
+    if (!(window >= 1 && window <= MAX_CREDIT)) throw new RangeError(`window of ${window} bytes, want 1 to ${MAX_CREDIT}`);
     this._window = Math.floor(window);
-    this._carrier = new Carrier(absolute(url), all.login, this, all);
+    this._link = new MuxLink(absolute(url), all.login, this, all);
   }
 
   get url() {
-    return this._carrier.url;
+    return this._link.url;
   }
 
   get ready() {
-    return this._carrier.ready;
+    return this._link.ready;
   }
 
   get closed() {
     return !!this.#end;
   }
 
-  /** What a socket connects to for a route of the server. */
+  /** Returns what a socket connects to for a route of the server. */
   route(path) {
     const url = this._url(path);
     return { url, _open: (owner, options) => this._add(new Channel(this, url, path, owner, options)) };
   }
 
-  /** Ends the connection. The sockets are disconnected from its routes, and not closed. */
+  /** Closes the connection. Its sockets are disconnected from it and stay open. */
   close() {
     this.#end ??= new SocketError('ECLOSED', 'the Mux is closed');
     this.#numbers.clear();
-    this._carrier.close();
+    this._link.close();
     this.#each((channel) => channel.disconnect());
   }
 
-  /** The URL that a connection of its own would have. */
+  /** Returns the URL of a connection of its own to the path. */
   _url(path) {
-    if (!/^\//.test(path)) throw new TypeError('a route is a path that begins with /');
-    if (octets(path).length > MAX_ROUTE) throw new RangeError(`a route has at most ${MAX_ROUTE} octets`);
+    if (!/^\//.test(path)) throw new TypeError(`malformed route "${path}", want a path that begins with /`);
+    const size = toBytes(path).length;
+    if (size > MAX_ROUTE) throw new RangeError(`route of ${size} bytes, want at most ${MAX_ROUTE}`);
     return Object.assign(new URL(this.url), { pathname: path, search: '' }).href;
   }
 
@@ -104,22 +105,22 @@ export class Mux {
   _add(channel) {
     this._assertOpen();
     this.#channels.add(channel);
-    // Later, when its socket has it.
+    // After the socket has registered the channel.
     queueMicrotask(() => (this.#end ? channel.refused(this.#end) : channel.open()));
     return channel;
   }
 
-  // What the channels call.
+  // Called by the channels.
 
-  /** The next number, if the server takes another channel. */
-  _number(channel) {
-    if (this.#numbers.size >= this._carrier.channels) return undefined;
+  /** Returns the next number, or undefined if the server allows no more channels. */
+  _assignNumber(channel) {
+    if (this.#numbers.size >= this._link.maxChannels) return undefined;
     this.#numbers.set(++this.#last, channel);
     return this.#last;
   }
 
-  /** Tells whether the server holds the channel of this number for open. */
-  _leave(number) {
+  /** Returns whether the channel of this number is still open on the server. */
+  _releaseNumber(number) {
     return this.#numbers.delete(number);
   }
 
@@ -127,7 +128,7 @@ export class Mux {
     this.#channels.delete(channel);
   }
 
-  // What the connection calls, as it does with a Socket.
+  // Called by the link, as those of a Socket.
 
   _ready(_, again) {
     this.#last = 0;
@@ -135,22 +136,22 @@ export class Mux {
     this.#each((channel) => channel.open());
   }
 
-  _arrived(frame) {
+  _received(frame) {
     const [number] = frame.numbers, channel = this.#numbers.get(number);
     if (!number || number > this.#last) throw new ProtocolError(`channel ${number} was never opened`);
     if (frame.op === 'close') this.#numbers.delete(number);
-    channel?.take(frame); // none: it was under way when we closed the channel
+    channel?.receive(frame); // undefined: the frame crossed with our close
   }
 
-  _notice(_, name, event) {
+  _notify(_, name, event) {
     this.#emit(name, event);
-    this.#each((channel) => channel.notice(name, event));
+    this.#each((channel) => channel.notify(name, event));
   }
 
-  _parted(_, event) {
+  _disconnected(_, event) {
     this.#numbers.clear();
     this.#emit('disconnect', event);
-    this.#each((channel) => channel.parted(event));
+    this.#each((channel) => channel.disconnected(event));
   }
 
   _refused(_, error) {
@@ -160,7 +161,7 @@ export class Mux {
     this.#each((channel) => channel.refused(error));
   }
 
-  /** Some come and some go meanwhile. */
+  /** Calls action for a copy of the channels, because handlers add and remove some. */
   #each(action) {
     [...this.#channels].forEach(action);
   }

@@ -1,8 +1,8 @@
-// The socket types (28/REQREP, 29/PUBSUB, 30/PIPELINE, 31/EXPAIR), each what a client of a
-// route can be. SPDX-License-Identifier: MPL-2.0
+// The socket types that a client can have (28/REQREP, 29/PUBSUB, 30/PIPELINE, 31/EXPAIR).
+// SPDX-License-Identifier: MPL-2.0
 
 import { SocketError } from './errors.js';
-import { concat, octets } from './frame.js';
+import { concat, toBytes } from './frame.js';
 import { Socket } from './socket.js';
 
 const Readable = (Base) => class extends Base {
@@ -20,7 +20,7 @@ const Readable = (Base) => class extends Base {
     }
   }
 
-  _arrived(connection, frames) {
+  _received(connection, frames) {
     this._inbox.put(connection, frames);
     return true;
   }
@@ -50,36 +50,36 @@ export class Pull extends Readable(Socket) {
   }
 }
 
-/** One connection at a time. */
+/** Has at most one connection at a time. */
 export class Pair extends Readable(Writable(Socket)) {
   constructor(options) {
     super('PAIR', options);
   }
 
   connect(url, options) {
-    if (this._connections.length) throw new SocketError('EINUSE', 'a Pair has one connection');
+    if (this._connections.length) throw new SocketError('EINUSE', 'the Pair is already connected: it has at most one connection');
     return super.connect(url, options);
   }
 }
 
-/** A request, then its reply: 28/REQREP, "The REQ Socket Type". */
+/** Sends a request, then receives its reply: 28/REQREP, "The REQ Socket Type". */
 export class Req extends Readable(Socket) {
-  #asked; // the connection that owes a reply; null while the request waits for one
-  #lost; // that the reply will not come, until somebody is told
+  #replier; // the connection that owes the reply; null while the request is in the send queue
+  #lost; // the error to report once if the reply cannot come any more
 
   constructor(options) {
     super('REQ', options);
   }
 
   async send(message) {
-    if (this.#asked !== undefined) throw new SocketError('EFSM', 'the last request has no reply yet');
+    if (this.#replier !== undefined) throw new SocketError('EFSM', 'the last request has no reply yet: receive it first');
     const frames = [new Uint8Array(), ...this._frames(message)];
-    this.#asked = null;
+    this.#replier = null;
     this.#lost = undefined;
     try {
-      await this._outbox.send(frames, (connection) => { this.#asked = connection; });
+      await this._outbox.send(frames, (connection) => { this.#replier = connection; });
     } catch (error) {
-      this.#asked = undefined;
+      this.#replier = undefined;
       throw error;
     }
   }
@@ -88,19 +88,19 @@ export class Req extends Readable(Socket) {
     const lost = this.#lost;
     this.#lost = undefined;
     if (lost) throw lost;
-    if (this.#asked === undefined && this._inbox.empty) throw new SocketError('EFSM', 'there is no request to have a reply');
+    if (this.#replier === undefined && this._inbox.empty) throw new SocketError('EFSM', 'there is no request to receive a reply to: send one first');
     return super.receive();
   }
 
-  /** Whatever is not the reply is dropped: from elsewhere, or without the delimiter. */
-  _arrived(connection, frames) {
-    if (connection !== this.#asked || frames.length < 2 || frames[0].length) return false;
-    this.#asked = undefined;
-    return super._arrived(connection, frames.slice(1));
+  /** Drops every message that is not the reply: from another connection, or without a delimiter. */
+  _received(connection, frames) {
+    if (connection !== this.#replier || frames.length < 2 || frames[0].length) return false;
+    this.#replier = undefined;
+    return super._received(connection, frames.slice(1));
   }
 
-  _parted(connection, event) {
-    super._parted(connection, event);
+  _disconnected(connection, event) {
+    super._disconnected(connection, event);
     this.#gone(connection);
   }
 
@@ -109,43 +109,43 @@ export class Req extends Readable(Socket) {
     this.#gone(connection);
   }
 
-  /** Nobody knows whether a request that has no reply was carried out. */
+  /** Reports a lost reply. Whether the request was carried out is unknown, so it is not sent again. */
   #gone(connection) {
-    if (connection !== this.#asked) return;
-    this.#asked = undefined;
-    if (!this._connections.length) return; // the last has refused, which says more
+    if (connection !== this.#replier) return;
+    this.#replier = undefined;
+    if (!this._connections.length) return; // the refusal is the error, and says more
     const lost = new SocketError('ELOST', 'the connection was lost before the reply');
     if (!this._inbox.fail(lost)) this.#lost = lost;
   }
 }
 
-/** A message, as 45/ZWS has it, or what ZMTP 3.1 has for it behind a relay. */
-function subscription(connection, on, topic) {
+/** Sends a subscription as a message (45/ZWS), or as a command to a ZMTP 3.1 peer behind a relay. */
+function sendSubscription(connection, on, topic) {
   if (connection.zmtp >= '3.1') connection.command(on ? 'SUBSCRIBE' : 'CANCEL', topic);
   else connection.send([concat([on], topic)]);
 }
 
-/** Subscriptions hold for all connections, those to come included. */
+/** Subscriptions apply to all connections, including later ones. */
 export class Sub extends Readable(Socket) {
-  #topics = new Map(); // how often each is subscribed to
-  #denied = new WeakMap(); // those that a server has dropped, by connection
+  #topics = new Map(); // by key: the topic and how often it is subscribed to
+  #denied = new WeakMap(); // by connection: keys of subscriptions that the server has removed
 
   constructor(options, type = 'SUB') {
     super(type, options);
   }
 
-  /** Without a topic: to everything. */
+  /** Subscribes to the topics, or to everything without any. */
   subscribe(...topics) {
-    for (const topic of topics.length ? topics : ['']) this._subscribe(1, octets(topic));
+    for (const topic of topics.length ? topics : ['']) this._subscribe(1, toBytes(topic));
   }
 
   unsubscribe(...topics) {
-    for (const topic of topics.length ? topics : ['']) this._subscribe(0, octets(topic));
+    for (const topic of topics.length ? topics : ['']) this._subscribe(0, toBytes(topic));
   }
 
   /**
-   * Only the first subscription to a topic and the end of the last go to the server; and a
-   * further one to a server that has dropped it.
+   * Counts a subscription (on is 1) or its end (0). Only the first and the last of a topic are
+   * sent, and a further one to a server that has removed the subscription.
    */
   _subscribe(on, topic) {
     const key = topic.join(), count = (this.#topics.get(key)?.count ?? 0) + (on ? 1 : -1);
@@ -154,8 +154,8 @@ export class Sub extends Readable(Socket) {
     else this.#topics.delete(key);
     if (!on && count) return;
     for (const connection of this._connections) {
-      const again = this.#denied.get(connection)?.delete(key);
-      if (connection.ready && (count === on || again)) subscription(connection, on, topic);
+      const wasDenied = this.#denied.get(connection)?.delete(key);
+      if (connection.ready && (count === on || wasDenied)) sendSubscription(connection, on, topic);
     }
   }
 
@@ -165,25 +165,25 @@ export class Sub extends Readable(Socket) {
     }
   }
 
-  /** To ask for what was dropped without the page's wish would end the connection for good. */
+  /** Sends the subscriptions, except those that the server has removed: it would refuse the client for good. */
   _ready(connection, again) {
     const denied = this.#denied.get(connection);
     for (const [key, { topic }] of this.#topics) {
-      if (!denied?.has(key)) subscription(connection, 1, topic);
+      if (!denied?.has(key)) sendSubscription(connection, 1, topic);
     }
     super._ready(connection, again);
   }
 
-  _notice(connection, name, event) {
+  _notify(connection, name, event) {
     const key = event.topic?.join();
     if (this.#topics.has(key)) {
       this.#denied.set(connection, (this.#denied.get(connection) ?? new Set()).add(key));
     }
-    super._notice(connection, name, event);
+    super._notify(connection, name, event);
   }
 }
 
-/** As Sub, and subscriptions may be sent as messages; others go to all publishers. */
+/** A Sub that can also send: subscriptions as messages, and other messages to all publishers. */
 export class XSub extends Sub {
   constructor(options) {
     super(options, 'XSUB');

@@ -1,29 +1,28 @@
-// What waits: messages to a reader, and messages to a connection that takes them.
-// SPDX-License-Identifier: MPL-2.0
+// The receive queue and the send queue of a socket. SPDX-License-Identifier: MPL-2.0
 
 import { SocketError } from './errors.js';
 
-const POLL = 10; // ms between looks at a WebSocket that has too much to send
+const POLL_INTERVAL = 10; // ms between checks of WebSockets whose buffers are full
 
-/** Received messages: a queue for each connection, read in turn. */
+/** Received messages: a queue for each connection, read round-robin. */
 export class Inbox {
-  #queues = new Map(); // in the order in which their turn comes
+  #queues = new Map(); // by connection, in the order in which they are read
   #limit;
   #dropped;
   #reader;
   #end;
 
   /**
-   * limit is for the messages of one connection; dropped is called for each beyond. But a
-   * connection that has a method taken can make its server wait: nothing of it is dropped,
-   * and it is told of each message that somebody has read.
+   * Keeps the newest limit messages of each connection and calls dropped for each older one.
+   * A connection with a method _consumed has flow control: nothing of it is dropped, and
+   * _consumed is called for each message that the application reads.
    */
   constructor(limit, dropped) {
     this.#limit = limit;
     this.#dropped = dropped;
   }
 
-  /** Whether there is nothing to read, and nothing to tell who tries. */
+  /** Whether there is neither a message nor an error to read. */
   get empty() {
     return !this.#queues.size && !this.#end;
   }
@@ -31,13 +30,13 @@ export class Inbox {
   put(connection, message) {
     if (this.#reader) {
       this.#settle('resolve', message);
-      connection.taken?.();
+      connection._consumed?.();
       return;
     }
     const queue = this.#queues.get(connection) ?? [];
     this.#queues.set(connection, queue);
     queue.push(message);
-    if (queue.length <= this.#limit || connection.taken) return;
+    if (queue.length <= this.#limit || connection._consumed) return;
     queue.shift();
     this.#dropped(connection);
   }
@@ -45,10 +44,10 @@ export class Inbox {
   async take() {
     for (const [connection, queue] of this.#queues) {
       this.#queues.delete(connection);
-      if (!queue.length) continue; // what comes next puts it back
+      if (!queue.length) continue; // put adds it again
       const message = queue.shift();
       if (queue.length) this.#queues.set(connection, queue);
-      connection.taken?.();
+      connection._consumed?.();
       return message;
     }
     if (this.#end) throw this.#end;
@@ -56,13 +55,13 @@ export class Inbox {
     return new Promise((resolve, reject) => { this.#reader = { resolve, reject }; });
   }
 
-  /** Nothing more comes: who has read the rest is told why. undefined takes it back. */
+  /** Makes reads fail with error once the queue is empty; undefined undoes that. */
   end(error) {
     this.#end = error;
     if (error) this.fail(error);
   }
 
-  /** Tells a waiting reader; without one it returns false. */
+  /** Rejects a waiting read. Returns whether there was one. */
   fail(error) {
     return !!this.#reader && this.#settle('reject', error);
   }
@@ -75,10 +74,10 @@ export class Inbox {
   }
 }
 
-/** Messages that no connection has taken yet, given to those that can, in turn. */
+/** Messages to send, handed round-robin to the connections that are writable. */
 export class Outbox {
   #queue = [];
-  #size = 0; // octets
+  #size = 0; // bytes
   #options;
   #connections;
   #next = 0;
@@ -86,13 +85,13 @@ export class Outbox {
   #poll;
   #end;
 
-  /** connections() gives those that there are. */
+  /** connections() returns the current connections. */
   constructor(options, connections) {
     this.#options = options;
     this.#connections = connections;
   }
 
-  /** sent, if given, is called with the connection that took the message. */
+  /** Queues a message. sent, if given, is called with the connection that sends it. */
   async send(frames, sent) {
     if (this.#room) throw new SocketError('EBUSY', 'another send is waiting for room in the queue');
     const size = frames.reduce((n, frame) => n + frame.length, 0);
@@ -103,21 +102,22 @@ export class Outbox {
     this.pump();
   }
 
-  /** Gives away what can be given away. */
+  /** Sends as many messages as the connections take. */
   pump() {
     while (this.#queue.length) {
-      const connection = this.#turn();
+      const connection = this.#nextWritable();
       if (!connection) break;
       const { frames, size, sent } = this.#queue.shift();
       this.#size -= size;
       connection.send(frames);
       sent?.(connection);
     }
-    if (this.#queue.length && this.#connections().some((c) => c.ready)) this.#poll ??= setTimeout(() => this.#again(), POLL);
+    // A WebSocket has no event for room in its buffer.
+    if (this.#queue.length && this.#connections().some((c) => c.ready)) this.#poll ??= setTimeout(() => this.#pollAgain(), POLL_INTERVAL);
     if (!this.#full()) this.#room?.();
   }
 
-  /** Forgets what waits; sends fail with error. undefined takes it back. */
+  /** Discards the queue and makes sends fail with error; undefined undoes that. */
   end(error) {
     this.#end = error;
     if (!error) return;
@@ -128,13 +128,13 @@ export class Outbox {
     this.#room?.();
   }
 
-  #again() {
+  #pollAgain() {
     this.#poll = undefined;
     this.pump();
   }
 
-  /** The next connection that takes a message: round-robin over those that do. */
-  #turn() {
+  /** Returns the next writable connection, round-robin. */
+  #nextWritable() {
     const all = this.#connections();
     for (let i = 0; i < all.length; i++) {
       const connection = all[this.#next++ % all.length];
@@ -146,20 +146,20 @@ export class Outbox {
     return this.#queue.length >= this.#options.sendHighWaterMark || this.#size >= this.#options.sendHighWaterBytes;
   }
 
-  // A message larger than the queue's limit goes in if the queue is empty.
+  // An empty queue takes a message of any size.
   #fits(size) {
     return !this.#queue.length || (!this.#full() && this.#size + size <= this.#options.sendHighWaterBytes);
   }
 
   async #wait() {
     const { sendTimeout } = this.#options;
-    const late = new SocketError('EAGAIN', 'the send queue is full');
-    if (!sendTimeout) throw late;
+    const timeout = new SocketError('EAGAIN', 'the send queue is full');
+    if (!sendTimeout) throw timeout;
     let timer;
     try {
       await new Promise((resolve, reject) => {
         this.#room = resolve;
-        if (sendTimeout > 0) timer = setTimeout(() => reject(late), sendTimeout);
+        if (sendTimeout > 0) timer = setTimeout(() => reject(timeout), sendTimeout);
       });
     } finally {
       clearTimeout(timer);

@@ -5,13 +5,18 @@ import type { Relay } from '../zws.js';
 import type { Mux } from './mux.js';
 
 /**
- * What a socket connects to for a route with `relay = true`, over the login of a Mux. The
- * socket then logs in with who is behind, whose keys and traffic the server does not see:
+ * Returns what a socket connects to for a route with `relay = true`, over the login of a Mux.
+ * The socket then logs in to the backend itself. With CURVE the bridge sees neither its keys
+ * nor its messages:
  *
  *     const vault = new Dealer({ login: curve({ serverKey, publicKey, secretKey }) });
  *     await vault.connect(relay(mux, '/vault'));
  *
- * What is not read is dropped as on a connection of its own.
- * @throws TypeError for what is no path.
+ * The `window` of the Mux does not apply: unread messages beyond `receiveHighWaterMark` are
+ * dropped, as on a connection of its own.
+ *
+ * @param path The path of the route, such as `/vault`.
+ * @throws TypeError for a path that does not begin with `/`; RangeError for one of more than
+ * 65,535 bytes.
  */
 export function relay(mux: Mux, path: string): Relay;

@@ -1,5 +1,5 @@
-// A relay of the server over a Mux: the socket logs in with who is behind it, and what the
-// two say passes through unread.
+// A relay of the server over a Mux: the socket logs in to the backend itself, and the bridge
+// passes the frames through.
 // SPDX-License-Identifier: MPL-2.0
 
 import { Channel } from './channel.js';
@@ -9,26 +9,26 @@ import { EXPIRED } from './errors.js';
 import { COMMAND, encode } from './frame.js';
 import { relay as request } from './muxframe.js';
 
-const BEYOND = 16 << 10; // octets that a command, or what a mechanism adds, may have beyond a message
+const OVERHEAD = 16 << 10; // bytes by which a command, or a message in its box, may exceed maxMessageSize
 
-/** Each message has one frame, which is one of ZWS 2.0. */
+/** A channel whose messages have one frame each, which is a frame of ZWS 2.0. */
 class RelayChannel extends Channel {
   _request = request;
   _answer = 'relayed';
 
-  take(frame) {
+  receive(frame) {
     if (frame.op === 'relayed') this.minor = frame.numbers[2];
-    super.take(frame);
+    super.receive(frame);
   }
 }
 
-/** A channel as the WebSocket of a Connection, which tries again by itself. */
+/** Makes a channel look like a WebSocket to a Connection, which reconnects by itself. */
 class RelaySocket {
   readyState = 0;
   #channel;
 
   constructor(mux, url, path, protocol, options, disconnect) {
-    const maxMessageSize = options.maxMessageSize + BEYOND, mechanism = protocol.replace('ZWS2.0+', '');
+    const maxMessageSize = options.maxMessageSize + OVERHEAD, mechanism = protocol.replace('ZWS2.0+', '');
     this.protocol = protocol;
     this.disconnect = disconnect;
     this.#channel = mux._add(new RelayChannel(mux, url, path, this, { ...options, maxMessageSize, maxFrames: 1, mechanism }));
@@ -47,22 +47,22 @@ class RelaySocket {
     this.#channel.close();
   }
 
-  // What the channel tells, as it does to a Socket.
+  // Called by the channel, as those of a Socket.
 
-  /** The Connection hears what it would on a WebSocket of its own. */
+  /** Opens, with the GREETING that a WebSocket to a relay begins with. */
   _ready({ minor }) {
     this.readyState = 1;
     this.onopen();
-    this._arrived(this, [encode(COMMAND, command('GREETING', [minor]))]);
+    this._received(this, [encode(COMMAND, command('GREETING', [minor]))]);
   }
 
-  _arrived(_, [frame]) {
+  _received(_, [frame]) {
     this.onmessage({ data: frame.slice().buffer });
-    return false; // it is read already
+    return false; // already consumed
   }
 
-  /** Where the login on the Mux has expired, it may have a newer token. */
-  _parted(channel, { code, reason }) {
+  /** Reports an expired login of the Mux as a loss, because the Mux may get a newer token. */
+  _disconnected(channel, { code, reason }) {
     this._refused(channel, { code: code === EXPIRED ? 1006 : code, reason });
   }
 
@@ -71,18 +71,18 @@ class RelaySocket {
     this.onclose({ code, reason });
   }
 
-  _notice() {}
+  _notify() {}
 
   _writable() {}
 }
 
-/** What a socket connects to for a relay of the server. */
+/** Returns what a socket connects to for a relay of the server. */
 export function relay(mux, path) {
   const url = mux._url(path), route = { url, relay: true, _open };
 
   function _open(socket, options, login) {
     mux._assertOpen();
-    /** The Connection calls it with new. */
+    /** Connection calls it with new. */
     function WebSocket(_, [protocol]) {
       return new RelaySocket(mux, url, path, protocol, options, () => socket.disconnect(route));
     }

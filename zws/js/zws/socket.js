@@ -1,15 +1,15 @@
-// What all sockets have: URLs, events, and an end. SPDX-License-Identifier: MPL-2.0
+// The base of all sockets: URLs, events, options. SPDX-License-Identifier: MPL-2.0
 
 import { Connection } from './connection.js';
 import { none } from './credentials.js';
 import { SocketError } from './errors.js';
-import { octets } from './frame.js';
+import { toBytes } from './frame.js';
 import { Inbox, Outbox } from './queues.js';
 
-/** Events of everything that connects. */
+/** The events of sockets and of a Mux. */
 export const CONNECTION_EVENTS = ['ready', 'recovered', 'disconnect', 'refused', 'expiring', 'renewed'];
 
-/** Handlers by the name of the event, which is one of names. */
+/** Event handlers by event name. */
 export class Events {
   #handlers;
 
@@ -18,17 +18,17 @@ export class Events {
   }
 
   on(name, handler) {
-    return this.#set(name, (handlers) => [...handlers, handler]);
+    return this.#update(name, (handlers) => [...handlers, handler]);
   }
 
   off(name, handler) {
-    return this.#set(name, (handlers) => handlers.filter((h) => h !== handler));
+    return this.#update(name, (handlers) => handlers.filter((h) => h !== handler));
   }
 
-  /** A misspelt name would never be heard of. The handlers that an event has found stay its own. */
-  #set(name, change) {
+  /** Replaces the handlers of an event; an emit in progress keeps the old list. */
+  #update(name, change) {
     const handlers = this.#handlers.get(name);
-    if (!handlers) throw new TypeError(`there is no event ${name}, only ${[...this.#handlers.keys()].join(', ')}`);
+    if (!handlers) throw new TypeError(`unknown event "${name}", want one of ${[...this.#handlers.keys()].join(', ')}`);
     this.#handlers.set(name, change(handlers));
     return this;
   }
@@ -38,14 +38,14 @@ export class Events {
       try {
         handler(event);
       } catch (error) {
-        queueMicrotask(() => { throw error; }); // the page's fault, not the socket's
+        queueMicrotask(() => { throw error; }); // reported to the page; the socket goes on
       }
     }
   }
 }
 
-// Options of everything that connects.
-const CONNECTS = { login: none, handshakeTimeout: 30_000, reconnectInterval: 250, reconnectMaxInterval: 30_000 };
+// Options of sockets and of a Mux.
+const CONNECTION_DEFAULTS = { login: none, handshakeTimeout: 30_000, reconnectInterval: 250, reconnectMaxInterval: 30_000 };
 
 const DEFAULTS = {
   routingId: '',
@@ -57,43 +57,43 @@ const DEFAULTS = {
   maxFrames: 1000,
 };
 
-/** The options as they hold, if all have a name of these or of CONNECTS. undefined is as if not given. */
+/** Returns the options with defaults filled in; undefined means the default. Throws for an unknown name. */
 export function complete(options, defaults) {
-  const all = { ...CONNECTS, WebSocket: globalThis.WebSocket, ...defaults };
+  const all = { ...CONNECTION_DEFAULTS, WebSocket: globalThis.WebSocket, ...defaults };
   for (const name in options) {
-    if (!(name in all)) throw new TypeError(`there is no option ${name}`);
+    if (!(name in all)) throw new TypeError(`unknown option "${name}", want one of ${Object.keys(all).join(', ')}`);
     if (options[name] !== undefined) all[name] = options[name];
   }
-  if (!all.WebSocket) throw new TypeError('there is no WebSocket here: give a class for it in the options');
+  if (!all.WebSocket) throw new TypeError('missing WebSocket: there is no global one, set the option WebSocket to a class');
   return all;
 }
 
-/** url as it is connected to: relative to the page's, with ws for http. */
+/** Returns the absolute WebSocket URL of a URL that can be relative to the page's or begin with http. */
 export function absolute(url) {
   const target = new URL(url, globalThis.location?.href);
   target.protocol = target.protocol.replace(/^http/, 'ws');
-  if (!/^wss?:$/.test(target.protocol)) throw new TypeError('a URL for a socket begins with ws:// or wss://');
+  if (!/^wss?:$/.test(target.protocol)) throw new TypeError(`unsupported URL scheme "${target.protocol}", want "ws:" or "wss:"`);
   target.hash = '';
   return target.href;
 }
 
 /**
- * The base of all sockets. Names that begin with _ are for connections and for the
- * patterns, which override some of them.
+ * The base of all sockets. Connections and subclasses use the names that begin with _;
+ * subclasses override some of them.
  */
 export class Socket {
   events = new Events([...CONNECTION_EVENTS, 'lost', 'unsubscribed']);
   closed = false;
   #options;
   #connections = new Map(); // by URL
-  #waiting = new Map(); // the promises of connect, by connection
-  #dropped = new Map(); // messages that were not read in time, by connection
+  #pending = new Map(); // by connection: resolve and reject of the promise of connect
+  #dropped = new Map(); // by connection: unread messages dropped and not yet reported
 
   constructor(type, options) {
     this.#options = { ...complete(options, DEFAULTS), type };
-    this.#options.routingId = octets(this.#options.routingId);
-    if (this.#options.routingId.length > 255) throw new RangeError('a routing id has at most 255 octets');
-    this._inbox = new Inbox(this.#options.receiveHighWaterMark, (connection) => this.#count(connection));
+    this.#options.routingId = toBytes(this.#options.routingId);
+    if (this.#options.routingId.length > 255) throw new RangeError(`routing id of ${this.#options.routingId.length} bytes, want at most 255`);
+    this._inbox = new Inbox(this.#options.receiveHighWaterMark, (connection) => this.#countDropped(connection));
     this._outbox = new Outbox(this.#options, () => [...this.#connections.values()]);
   }
 
@@ -101,36 +101,33 @@ export class Socket {
     return this.#options.type;
   }
 
-  /** Whether at least one URL is ready. */
+  /** Whether at least one connection is ready. */
   get ready() {
     return this._connections.some((connection) => connection.ready);
   }
 
-  /**
-   * Connects to a further URL or route of a Mux, or again to one that had refused. Nobody
-   * needs to await it.
-   */
+  /** Connects to another URL or route of a Mux, or again to one that refused. The promise can be ignored. */
   connect(target, { login = this.#options.login } = {}) {
     const url = absolute(target.url ?? target);
-    if (!login?.begin) throw new TypeError('a login is made by plain, bearer or curve');
+    if (!login?.begin) throw new TypeError('unsupported login: want the result of plain, bearer or curve');
     if (this.closed) throw new SocketError('ECLOSED', 'the socket is closed');
-    if (this.#connections.has(url)) throw new SocketError('EINUSE', 'the socket is connected to this URL already');
+    if (this.#connections.has(url)) throw new SocketError('EINUSE', `the socket is already connected to ${url}`);
     this._inbox.end();
     this._outbox.end();
     const connection = target._open?.(this, this.#options, login) ?? new Connection(url, login, this, this.#options);
     this.#connections.set(url, connection);
-    const ready = new Promise((resolve, reject) => this.#waiting.set(connection, { resolve, reject }));
-    ready.catch(() => {}); // whoever does not await it hears by event
+    const ready = new Promise((resolve, reject) => this.#pending.set(connection, { resolve, reject }));
+    ready.catch(() => {}); // a caller that ignores the promise gets the event
     return ready;
   }
 
-  /** Ends the connection to a URL or a route. */
+  /** Closes the connection to a URL or route. */
   disconnect(target) {
     const connection = this.#connections.get(absolute(target.url ?? target));
     if (connection) this.#remove(connection, new SocketError('ECLOSED', 'disconnected'));
   }
 
-  /** Ends all connections. What no connection has taken yet is not sent. */
+  /** Closes all connections. Messages in the send queue are discarded. */
   close() {
     if (this.closed) return;
     this.closed = true;
@@ -144,41 +141,41 @@ export class Socket {
     return [...this.#connections.values()];
   }
 
-  /** The frames of a message that is to be sent, if no limit forbids it. */
+  /** Returns the frames of a message to send, after checking the limits. */
   _frames(message) {
-    const frames = (Array.isArray(message) ? message : [message]).map(octets);
+    const frames = (Array.isArray(message) ? message : [message]).map(toBytes);
     const { maxMessageSize, maxFrames } = this.#options;
     const size = frames.reduce((n, frame) => n + frame.length, 0);
-    if (!frames.length || frames.length > maxFrames) throw new RangeError(`a message has 1 to ${maxFrames} frames`);
-    if (size > maxMessageSize) throw new RangeError(`a message of ${size} octets, allowed are ${maxMessageSize}`);
+    if (!frames.length || frames.length > maxFrames) throw new RangeError(`message of ${frames.length} frames, want 1 to ${maxFrames}`);
+    if (size > maxMessageSize) throw new RangeError(`message of ${size} bytes, want at most ${maxMessageSize}`);
     return frames;
   }
 
-  /** A login has succeeded: again, if the connection had been lost. */
+  /** Handles a login that succeeded; again is set after a reconnect. */
   _ready(connection, again) {
-    this.#waiting.get(connection)?.resolve();
-    this.#waiting.delete(connection);
+    this.#pending.get(connection)?.resolve();
+    this.#pending.delete(connection);
     const { zmtp } = connection;
     this.#emit(again ? 'recovered' : 'ready', connection, zmtp ? { zmtp } : {});
     this._writable();
   }
 
-  /** A connection can send again. */
+  /** Handles a connection that can send again. */
   _writable() {
     this._outbox.pump();
   }
 
-  /** A message has come: tells whether somebody will read it. */
-  _arrived() {
+  /** Handles a received message. Returns whether it was kept for a reader. */
+  _received() {
     return false;
   }
 
-  _notice(connection, name, event) {
+  _notify(connection, name, event) {
     this.#emit(name, connection, event);
   }
 
-  /** A connection is lost, or could not be made; it is tried again in delay ms. */
-  _parted(connection, event) {
+  /** Handles a connection that was lost or could not be made; the next attempt is in event.delay ms. */
+  _disconnected(connection, event) {
     this.#emit('disconnect', connection, event);
   }
 
@@ -193,12 +190,12 @@ export class Socket {
   #remove(connection, error) {
     connection.close();
     this.#connections.delete(connection.url);
-    this.#waiting.get(connection)?.reject(error);
-    this.#waiting.delete(connection);
+    this.#pending.get(connection)?.reject(error);
+    this.#pending.delete(connection);
   }
 
-  /** One event for all that is dropped in one go. */
-  #count(connection) {
+  /** Counts a dropped message. One event reports all that are dropped in the same task. */
+  #countDropped(connection) {
     const count = this.#dropped.get(connection) ?? 0;
     this.#dropped.set(connection, count + 1);
     if (count) return;

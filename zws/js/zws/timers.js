@@ -1,13 +1,13 @@
-// The timers of a connection, and how long it waits before it tries again.
+// The timers of a connection, and the delays between its attempts.
 // SPDX-License-Identifier: MPL-2.0
 
 import { TOO_MANY } from './errors.js';
 
-const STEADY = 10_000; // ms: a connection that lived so long was a good one
+const STABLE = 10_000; // ms for which a connection is ready before its failures are forgotten
 
 export class Timers {
   #running = new Set();
-  #failures = 0; // since the connection was steady
+  #failures = 0; // since the connection was last stable
 
   after(delay, action) {
     const timer = setTimeout(() => {
@@ -22,19 +22,20 @@ export class Timers {
     this.#running.clear();
   }
 
-  /** The connection is ready. If it stays so, the next loss is a first one. */
+  /** Starts the period after which the connection counts as stable. */
   ready() {
     this.cancel();
-    this.after(STEADY, () => { this.#failures = 0; });
+    this.after(STABLE, () => { this.#failures = 0; });
   }
 
   /**
-   * Tries again after a delay, which it returns: between a half and the whole of what is
-   * due, so that clients that were lost together do not come back together.
+   * Schedules the next attempt and returns its delay in ms. It is random, between half of the
+   * interval and the whole, so that clients that were disconnected together do not reconnect
+   * together.
    */
   retry(code, { reconnectInterval, reconnectMaxInterval }, action) {
-    const longest = code === TOO_MANY ? reconnectMaxInterval : reconnectInterval * 2 ** this.#failures++;
-    const delay = Math.round(Math.min(longest, reconnectMaxInterval) * (0.5 + Math.random() / 2));
+    const interval = code === TOO_MANY ? reconnectMaxInterval : reconnectInterval * 2 ** this.#failures++;
+    const delay = Math.round(Math.min(interval, reconnectMaxInterval) * (0.5 + Math.random() / 2));
     this.after(delay, action);
     return delay;
   }
