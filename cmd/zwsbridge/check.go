@@ -8,17 +8,19 @@ import (
 	"github.com/zwsbridge/zwsbridge/bridge/config"
 )
 
-// defaultConfig is where commands look for the configuration when they are not told.
+// defaultConfig is the default of --config.
 const defaultConfig = "bridge.toml"
 
 func newCheck() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Check a configuration without starting anything",
-		Long: `Check a configuration without starting anything. Prints "ok", or every fault as
-FILE:LINE: key: what is wrong and what is allowed (exit code 2). Warnings tell of
-what is legal but open.`,
+		Short: "Validate a configuration file",
+		Long: `Validate a configuration file without starting anything.
+
+Prints "ok" if the bridge would start with it, and otherwise each error as
+FILE:LINE: KEY: what is wrong and what is allowed, with exit code 2. Warnings
+point out settings that are valid but insecure.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, faults := config.Load(file)
@@ -26,7 +28,7 @@ what is legal but open.`,
 				fmt.Fprintln(cmd.OutOrStdout(), f)
 			}
 			if faults.Err() != nil {
-				return silent{exitUsage}
+				return silentError{exitUsage}
 			}
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), "ok")
 			return err
@@ -37,5 +39,5 @@ what is legal but open.`,
 }
 
 func configFlag(cmd *cobra.Command, file *string) {
-	cmd.Flags().StringVarP(file, "config", "c", defaultConfig, "the configuration `file`")
+	cmd.Flags().StringVarP(file, "config", "c", defaultConfig, "configuration `file`")
 }

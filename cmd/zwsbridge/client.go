@@ -18,10 +18,10 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// passwordVariable is the environment variable that a client takes its password from.
+// passwordVariable is the environment variable with the password of --user.
 const passwordVariable = "ZWSBRIDGE_PASSWORD"
 
-// clientFlags are the flags that all client commands share.
+// clientFlags are the flags of all client commands.
 type clientFlags struct {
 	user         string
 	passwordFile string
@@ -37,36 +37,38 @@ type clientFlags struct {
 
 const clientHelp = `
 
-Without credentials the login is NULL; --user logs in by PLAIN, --token-file by
-BEARER, --cert with --server-key by CURVE. The password comes from --password-file,
-the variable ` + passwordVariable + `, or the terminal. The exit code is 3 if the server
-refuses, with its code and text on standard error.
+Authentication is PLAIN with --user, BEARER with --token-file, CURVE with --cert
+and --server-key, and NULL without any of them. The password is read from
+--password-file, the environment variable ` + passwordVariable + ` or the terminal.
 
-One message is a line, its frames separated by tabs; a frame that holds other than
-printable text is written as a Go string in double quotes.`
+A message is one line, with tabs between its frames. A frame that contains
+anything but printable text is written as a Go string in double quotes.
+
+If the server refuses the client, the code and reason are printed on standard
+error and the exit code is 3.`
 
 func (f *clientFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVarP(&f.user, "user", "u", "", "log in by PLAIN as `name`; empty if the password is a token")
-	flags.StringVar(&f.passwordFile, "password-file", "", "the first line of `file` (mode 0600) is the password")
-	flags.StringVar(&f.tokenFile, "token-file", "", "log in by BEARER with the first line of `file` (mode 0600)")
-	flags.StringVar(&f.cert, "cert", "", "log in by CURVE with the certificate `name` (reads name"+certs.SecretSuffix+")")
-	flags.StringVar(&f.serverKey, "server-key", "", "the server's CURVE key: 40 characters of Z85 or the `file` of its public certificate")
-	flags.StringVar(&f.id, "id", "", "our routing `id`")
-	flags.StringVar(&f.ca, "ca", "", "trust the TLS certificates in `file` (PEM) instead of the system's")
-	flags.BoolVar(&f.insecure, "insecure", false, "take any TLS certificate: whoever is in between reads the password")
-	flags.DurationVar(&f.timeout, "timeout", 10*time.Second, "how long connecting and logging in may take")
+	flags.StringVarP(&f.user, "user", "u", "", "authenticate with PLAIN as user `name` (empty if the password is a token)")
+	flags.StringVar(&f.passwordFile, "password-file", "", "read the password from the first line of `file` (mode 0600)")
+	flags.StringVar(&f.tokenFile, "token-file", "", "authenticate with BEARER, with the token in the first line of `file` (mode 0600)")
+	flags.StringVar(&f.cert, "cert", "", "authenticate with CURVE and the certificate `name` (reads name"+certs.SecretSuffix+")")
+	flags.StringVar(&f.serverKey, "server-key", "", "CURVE public key of the server: 40 characters, or the `file` of its certificate")
+	flags.StringVar(&f.id, "id", "", "routing `id` of the socket")
+	flags.StringVar(&f.ca, "ca", "", "trust the TLS certificates in `file` (PEM) instead of those of the system")
+	flags.BoolVar(&f.insecure, "insecure", false, "do not verify the TLS certificate of the server (for tests only)")
+	flags.DurationVar(&f.timeout, "timeout", 10*time.Second, "time limit for connecting and authenticating")
 	cmd.MarkFlagsMutuallyExclusive("user", "token-file", "cert")
 	cmd.MarkFlagsMutuallyExclusive("ca", "insecure")
 	cmd.MarkFlagsRequiredTogether("cert", "server-key")
 }
 
-// registerCount has --count end the command after that many of what.
+// registerCount adds --count, which exits the command after that many of what.
 func (f *clientFlags) registerCount(cmd *cobra.Command, what string) {
-	cmd.Flags().UintVarP(&f.count, "count", "n", 0, "end after `N` "+what+" (0: no limit)")
+	cmd.Flags().UintVarP(&f.count, "count", "n", 0, "exit after `N` "+what+" (0: no limit)")
 }
 
-// dial connects and logs in. The caller closes the client.
+// dial connects and authenticates. The caller closes the client.
 func (f *clientFlags) dial(cmd *cobra.Command, address string, socket zmtp.SocketType) (*zws.Client, error) {
 	if u, err := url.Parse(address); err != nil || (u.Scheme != "ws" && u.Scheme != "wss") || u.Hostname() == "" {
 		return nil, usagef("URL %q: want ws:// or wss:// and a host", address)
@@ -75,7 +77,7 @@ func (f *clientFlags) dial(cmd *cobra.Command, address string, socket zmtp.Socke
 	if err != nil {
 		return nil, err
 	}
-	config, err := f.tls()
+	config, err := f.tlsConfig()
 	if err != nil {
 		return nil, err
 	}
@@ -85,25 +87,26 @@ func (f *clientFlags) dial(cmd *cobra.Command, address string, socket zmtp.Socke
 		RoutingID:        []byte(f.id),
 		TLS:              config,
 		HandshakeTimeout: f.timeout,
-		Notice:           func(n zws.Notice) { tellNotice(cmd, n) },
+		Notice:           func(n zws.Notice) { printNotification(cmd.ErrOrStderr(), n) },
 	})
 }
 
-func tellNotice(cmd *cobra.Command, n zws.Notice) {
+// printNotification prints what the bridge notifies the client of.
+func printNotification(w io.Writer, n zws.Notice) {
 	if n.Lost > 0 {
-		fmt.Fprintf(cmd.ErrOrStderr(), "zwsbridge: %d messages lost: this end is too slow\n", n.Lost)
+		fmt.Fprintf(w, "zwsbridge: %d messages lost: this client is too slow\n", n.Lost)
 	}
 	if n.Expiring > 0 {
-		fmt.Fprintf(cmd.ErrOrStderr(), "zwsbridge: the login ends in %v\n", n.Expiring)
+		fmt.Fprintf(w, "zwsbridge: the login expires in %v\n", n.Expiring)
 	}
 	if n.Unsubscribed != nil {
-		fmt.Fprintf(cmd.ErrOrStderr(), "zwsbridge: no longer subscribed to %s: the login does not allow it any more\n",
-			cmp.Or(formatFrame(n.Unsubscribed), "everything"))
+		fmt.Fprintf(w, "zwsbridge: unsubscribed from %s: the login no longer permits it\n",
+			cmp.Or(formatFrame(n.Unsubscribed), "all topics"))
 	}
 }
 
-// security makes the credentials of the flags. One that is given and empty counts: PLAIN with
-// an empty user name is how a token goes as a password.
+// security returns the credentials that the flags select. A flag counts if it is given,
+// even with an empty value: PLAIN with an empty user name sends a token as the password.
 func (f *clientFlags) security(cmd *cobra.Command) (zmtp.ClientSecurity, error) {
 	given := cmd.Flags().Changed
 	switch {
@@ -111,34 +114,35 @@ func (f *clientFlags) security(cmd *cobra.Command) (zmtp.ClientSecurity, error) 
 		password, err := f.password(cmd)
 		return zmtp.Plain{User: f.user, Password: password}, err
 	case given("token-file"):
-		token, err := secretFile(f.tokenFile)
+		token, err := readSecret(f.tokenFile)
 		return zmtp.Bearer{Token: token}, err
 	case given("cert"):
-		own, err := certs.ReadSecret(f.cert)
+		cert, err := certs.ReadSecret(f.cert)
 		if err != nil {
 			return nil, err
 		}
-		key, err := readKey(f.serverKey)
-		return zmtp.Curve{Public: own.Public, Secret: own.Secret, ServerKey: key}, err
+		key, err := readServerKey(f.serverKey)
+		return zmtp.Curve{Public: cert.Public, Secret: cert.Secret, ServerKey: key}, err
 	}
 	return zmtp.Null{}, nil
 }
 
 func (f *clientFlags) password(cmd *cobra.Command) (string, error) {
 	if f.passwordFile != "" {
-		return secretFile(f.passwordFile)
+		return readSecret(f.passwordFile)
 	}
 	if password, ok := os.LookupEnv(passwordVariable); ok {
 		return password, nil
 	}
 	if stdin := cmd.InOrStdin(); isTerminal(stdin) {
-		return askPassword(cmd.Context(), stdin.(*os.File), cmd.ErrOrStderr(), "Password for "+f.user+": ")
+		return promptPassword(cmd.Context(), stdin.(*os.File), cmd.ErrOrStderr(), "Password for "+f.user+": ")
 	}
 	return "", usagef("no password: give --password-file or set %s", passwordVariable)
 }
 
-// readKey reads a public key that is given as text, or as the file that holds it.
-func readKey(s string) ([certs.KeySize]byte, error) {
+// readServerKey returns the value of --server-key: a key in Z85, or the certificate file
+// that contains it.
+func readServerKey(s string) ([certs.KeySize]byte, error) {
 	key, err := certs.DecodeKey(s)
 	if err == nil {
 		return key, nil
@@ -150,7 +154,7 @@ func readKey(s string) ([certs.KeySize]byte, error) {
 	return cert.Public, nil
 }
 
-func (f *clientFlags) tls() (*tls.Config, error) {
+func (f *clientFlags) tlsConfig() (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: f.insecure}
 	if f.ca == "" {
 		return config, nil
@@ -160,13 +164,13 @@ func (f *clientFlags) tls() (*tls.Config, error) {
 	return config, err
 }
 
-// receive prints messages until the server closes, ctx is done or, if count is not 0, that
-// many have come. skip frames at the start of each are left out.
+// receive prints messages without their first skip frames, until the server closes the
+// connection, ctx is done, or count messages were received. A count of 0 means no limit.
 func receive(ctx context.Context, w io.Writer, c *zws.Client, count uint, skip int) error {
 	for n := uint(0); count == 0 || n < count; n++ {
 		m, err := c.Recv()
 		if err != nil {
-			return endOf(ctx, err)
+			return closeError(ctx, err)
 		}
 		if _, err := fmt.Fprintln(w, formatMessage(m[min(skip, len(m)):])); err != nil {
 			return err
@@ -175,37 +179,40 @@ func receive(ctx context.Context, w io.Writer, c *zws.Client, count uint, skip i
 	return nil
 }
 
-// finish ends a connection on which sendErr ended the sending, or nothing did. It waits
-// for the server's close frame, since a refusal comes only after what is refused.
+// finish closes a connection after the last message was sent, or after sending failed with
+// sendErr. It waits for the server's close frame: if the server refuses a message, the
+// reason arrives only after the message was sent.
 func (f *clientFlags) finish(ctx context.Context, c *zws.Client, sendErr error) error {
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { c.Close() })()
-	_ = c.CloseSend() // if the server has gone first, Recv tells
+	_ = c.CloseSend() // if the server closed first, Recv returns its reason
 	for {
 		if _, err := c.Recv(); err != nil {
-			return cmp.Or(endOf(ctx, err), sendErr)
+			return cmp.Or(closeError(ctx, err), sendErr)
 		}
 	}
 }
 
-// endOf is the error of a connection on which Recv returned err: none if we ended it
-// ourselves by ctx, or the server said that all is well.
-func endOf(ctx context.Context, err error) error {
+// closeError returns the error of a connection on which Recv returned err. It is nil if
+// the server closed the connection normally, or ctx is done and the server did not refuse
+// the client.
+func closeError(ctx context.Context, err error) error {
 	closed, ok := errors.AsType[*zws.CloseError](err)
 	switch {
 	case ok && closed.Code == zws.CodeNormal:
 		return nil
-	case ctx.Err() != nil && !(ok && refusal(closed)):
+	case ctx.Err() != nil && !(ok && isRefusal(closed)):
 		return nil
 	}
 	return err
 }
 
-// refusal tells whether a close frame carries one of the bridge's own codes.
-func refusal(e *zws.CloseError) bool { return e.Code >= zws.CodeTemporary }
+// isRefusal reports whether e carries one of the bridge's own close codes.
+func isRefusal(e *zws.CloseError) bool { return e.Code >= zws.CodeTemporary }
 
-// closeOn closes c when ctx is done or the returned function is called, which waits for it.
+// closeOn closes c when ctx is done or the returned function is called. That function
+// returns after c is closed.
 func closeOn(ctx context.Context, c *zws.Client) (closeNow func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})

@@ -16,32 +16,35 @@ func newDemo() *cobra.Command {
 	var address, dir string
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Run houses, the bridge and a page in one process",
-		Long: `Run simulated houses that speak ZeroMQ with CURVE on TCP sockets, the bridge with
-a self-signed certificate in front of them, and a page. Prints the URL and the
-logins, which are drawn at random on the first start and kept, with all keys and
-the configuration that the bridge was given, in the folder of --dir.`,
+		Short: "Run a demonstration: two simulated houses, the bridge and a web page",
+		Long: `Run a demonstration in one process: two simulated houses that speak ZeroMQ with
+CURVE over TCP, the bridge with a self-signed certificate in front of them, and a
+web page.
+
+Prints the URL of the page and the passwords. Passwords and keys are generated at
+the first start and kept in the directory of --dir, together with the
+configuration of the bridge.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd, address, dir) },
 	}
-	cmd.Flags().StringVar(&address, "listen", "127.0.0.1:8443", "the `address` of page and bridge")
-	cmd.Flags().StringVar(&dir, "dir", filepath.Join("certs", "demo"), "the `folder` for keys and logins")
+	cmd.Flags().StringVar(&address, "listen", "127.0.0.1:8443", "`address` of the page and the bridge")
+	cmd.Flags().StringVar(&dir, "dir", filepath.Join("certs", "demo"), "`directory` for keys, passwords and the configuration")
 	return cmd
 }
 
-// runDemo runs everything until the command's context is done.
+// runDemo runs houses, bridge and page until the command's context is done.
 func runDemo(cmd *cobra.Command, address, dir string) error {
 	log := newLogger(cmd.ErrOrStderr())
 	home, err := demo.Open(dir)
 	if err != nil {
 		return err
 	}
-	// The houses outlive the bridge, so that nobody is told that they are gone.
+	// The houses stop after the bridge, so that it does not report lost backends.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(cmd.Context()))
-	var working errgroup.Group
+	var running errgroup.Group
 	defer func() {
 		cancel()
-		_ = working.Wait() // they end because they were told to
+		_ = running.Wait() // errors at shutdown do not matter
 	}()
 	var houses []*demo.House
 	for _, name := range demo.Residents {
@@ -49,13 +52,13 @@ func runDemo(cmd *cobra.Command, address, dir string) error {
 		if err != nil {
 			return err
 		}
-		working.Go(func() error { return house.Run(ctx) })
+		running.Go(func() error { return house.Run(ctx) })
 		houses = append(houses, house)
 	}
 	if err := home.WriteConfig(address, houses); err != nil {
 		return err
 	}
-	c, err := load(home.Config(), log)
+	c, err := loadAndWarn(home.Config(), log)
 	if err != nil {
 		return err
 	}
@@ -71,15 +74,14 @@ func runDemo(cmd *cobra.Command, address, dir string) error {
 }
 
 func printDemo(w io.Writer, s *server, home *demo.Home) error {
-	_, err := fmt.Fprintf(w, `Open https://%s/ and let the browser accept the certificate, which is self-signed.
-Log in as
+	_, err := fmt.Fprintf(w, `Open https://%s/ and accept the self-signed certificate. Log in as
 
-  ann   %s   sees and commands her own house
-  bob   %s   sees both houses, commands his own
+  ann   %s   reads and controls her house
+  bob   %s   reads both houses, controls his own
 
-Operators look at http://%s/ with the token %s
+The admin page is http://%s/, its token %s
 
-Everything that was drawn, and the bridge's configuration, is in %s.
+Passwords, keys and the configuration of the bridge are in %s.
 `, s.listener.Addr(), home.Passwords["ann"], home.Passwords["bob"], s.adminListener.Addr(), home.Token, home.Dir)
 	return err
 }

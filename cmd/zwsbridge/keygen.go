@@ -15,10 +15,13 @@ func newKeygen() *cobra.Command {
 	var user string
 	cmd := &cobra.Command{
 		Use:   "keygen NAME",
-		Short: "Make a CURVE certificate: NAME (public) and NAME" + certs.SecretSuffix,
-		Long: `Make a CURVE key pair in the certificate format of czmq: the files NAME, which
-peers may have, and NAME` + certs.SecretSuffix + ` (mode 0600), which nobody else may. Existing files are
-not replaced; a missing folder is made. Prints the public key.`,
+		Short: "Create a CURVE certificate",
+		Long: `Create a CURVE key pair in the certificate format of CZMQ and pyzmq, and print the
+public key.
+
+Two files are written: NAME contains the public key and can be given to peers,
+NAME` + certs.SecretSuffix + ` (mode 0600) also contains the secret key and must stay on this
+machine. Existing files are not overwritten. Missing directories are created.`,
 		Example: "  zwsbridge keygen certs/server\n  zwsbridge keygen --user ann certs/controllers/ann",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -43,6 +46,6 @@ not replaced; a missing folder is made. Prints the public key.`,
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&user, "user", "", "the `name` that a login with this key gets (metadata user-id)")
+	cmd.Flags().StringVar(&user, "user", "", "user `name` of a client that logs in with this key (metadata user-id)")
 	return cmd
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/certs"
 )
 
-// listen opens the listener that clients reach: TCP, behind it the PROXY protocol and TLS
-// where the configuration has them. The caller closes the listener, then the closer.
+// listen opens the listener for clients: TCP, with the PROXY protocol and TLS on top of it
+// if they are configured. The caller closes the listener, then the closer.
 func listen(c *config.Config, log *slog.Logger) (net.Listener, io.Closer, error) {
 	config, closer, err := tlsConfig(c, log)
 	if err != nil {
@@ -36,8 +36,8 @@ func listen(c *config.Config, log *slog.Logger) (net.Listener, io.Closer, error)
 	return l, closer, nil
 }
 
-// proxyListener takes connections from the trusted proxies only, and only with a PROXY
-// header.
+// proxyListener returns a listener that accepts connections only from trusted proxies and
+// only with a PROXY header.
 func proxyListener(l net.Listener, c *config.Config) net.Listener {
 	return &proxyproto.Listener{
 		Listener:          l,
@@ -55,7 +55,8 @@ func proxyListener(l net.Listener, c *config.Config) net.Listener {
 	}
 }
 
-// tlsConfig is nil without TLS. The closer ends the watching of files.
+// tlsConfig returns the TLS configuration for clients, nil if TLS is off. The closer stops
+// watching certificate files; it is never nil unless there is an error.
 func tlsConfig(c *config.Config, log *slog.Logger) (tc *tls.Config, closer io.Closer, err error) {
 	closer = io.NopCloser(nil)
 	switch c.Server.TLS {
@@ -76,7 +77,8 @@ func tlsConfig(c *config.Config, log *slog.Logger) (tc *tls.Config, closer io.Cl
 	case config.TLSSelfSigned:
 		tc, err = certs.SelfSigned(certs.SelfSignedOptions{Dir: c.SelfSignedDir(), Hosts: c.Server.Hosts})
 	default:
-		err = fmt.Errorf("server.tls: %q is not known", c.Server.TLS)
+		err = fmt.Errorf("unknown server.tls %q (one of %q, %q, %q, %q)", c.Server.TLS,
+			config.TLSSelfSigned, config.TLSFiles, config.TLSACME, config.TLSOff)
 	}
 	if err == nil && c.Server.ClientCA != "" {
 		tc.ClientAuth = tls.VerifyClientCertIfGiven

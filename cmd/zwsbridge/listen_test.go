@@ -18,16 +18,16 @@ import (
 	"github.com/zwsbridge/zwsbridge/certs"
 )
 
-// address answers every request with the client's address and the common name of its
-// certificate, if it showed one.
-var address = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// echoClient answers every request with the client's address and the common name of the
+// verified client certificate, if there is one.
+var echoClient = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, r.RemoteAddr)
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
 		io.WriteString(w, " "+r.TLS.VerifiedChains[0][0].Subject.CommonName)
 	}
 })
 
-// serveConfig serves address at the listener that c asks for.
+// serveConfig serves echoClient with the listener of c.
 func serveConfig(t *testing.T, c *config.Config) net.Addr {
 	t.Helper()
 	c.Server.Listen = "127.0.0.1:0"
@@ -37,7 +37,7 @@ func serveConfig(t *testing.T, c *config.Config) net.Addr {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httpServer(c, address, log)
+	server := httpServer(c, echoClient, log)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -51,22 +51,22 @@ func serveConfig(t *testing.T, c *config.Config) net.Addr {
 	return l.Addr()
 }
 
-// get sends a request over conn, with what goes in front of it, and returns the body.
-func get(t *testing.T, conn net.Conn, first string) (string, error) {
+// get sends prefix and an HTTP request over conn and returns the body of the response.
+func get(t *testing.T, conn net.Conn, prefix string) (string, error) {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(context.Context, string, string) (net.Conn, error) {
-			_, err := io.WriteString(conn, first)
+			_, err := io.WriteString(conn, prefix)
 			return conn, err
 		},
 	}}
-	answer, err := client.Get("http://bridge.test/")
+	resp, err := client.Get("http://bridge.test/")
 	if err != nil {
 		return "", err
 	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
 	return string(body), err
 }
 
@@ -75,14 +75,14 @@ func TestProxyProtocol(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		trusted string
-		first   string
-		want    string // "" = no answer
+		prefix  string
+		want    string // empty: the connection is refused
 	}{
 		{"trusted proxy", "127.0.0.0/8", header, "203.0.113.7:4711"},
 		{"trusted proxy without the header", "127.0.0.0/8", "", ""},
 		{"malformed header", "127.0.0.0/8", "PROXY TCP4 nonsense\r\n", ""},
-		{"somebody else", "10.0.0.0/8", header, ""},
-		{"somebody else without the header", "10.0.0.0/8", "", ""},
+		{"untrusted proxy", "10.0.0.0/8", header, ""},
+		{"untrusted proxy without the header", "10.0.0.0/8", "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := new(config.Config)
@@ -93,7 +93,7 @@ func TestProxyProtocol(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := get(t, conn, tt.first)
+			got, err := get(t, conn, tt.prefix)
 			if tt.want == "" && err == nil {
 				t.Errorf("served as %q", got)
 			}
@@ -104,25 +104,25 @@ func TestProxyProtocol(t *testing.T) {
 	}
 }
 
-// A connection that is refused must not stop the listener.
-func TestProxyProtocolGoesOn(t *testing.T) {
+// TestProxyProtocolAfterRefusal checks that a refused connection does not stop the listener.
+func TestProxyProtocolAfterRefusal(t *testing.T) {
 	c := new(config.Config)
 	c.Server.TLS = config.TLSOff
 	c.Server.ProxyProtocol = true
 	c.Server.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}
 	addr := serveConfig(t, c).String()
-	stranger, err := net.Dial("tcp", addr)
+	untrusted, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stranger.Close()
-	if n, err := stranger.Read(make([]byte, 1)); err == nil {
-		t.Errorf("a stranger got %d octets", n)
+	defer untrusted.Close()
+	if n, err := untrusted.Read(make([]byte, 1)); err == nil {
+		t.Errorf("an untrusted proxy received %d bytes", n)
 	}
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
 	proxy, err := d.Dial("tcp", addr)
 	if err != nil {
-		t.Skip("127.0.0.2 is no address here:", err)
+		t.Skip("127.0.0.2 is not available:", err)
 	}
 	if got, err := get(t, proxy, "PROXY TCP6 2001:db8::7 ::1 4711 443\r\n"); got != "[2001:db8::7]:4711" {
 		t.Errorf("served as %q, %v", got, err)
@@ -131,13 +131,13 @@ func TestProxyProtocolGoesOn(t *testing.T) {
 
 func TestClientCertificate(t *testing.T) {
 	dir := t.TempDir()
-	// A self-signed certificate is its own authority; the client shows the same kind.
-	if _, err := certs.SelfSigned(certs.SelfSignedOptions{Dir: filepath.Join(dir, "stranger")}); err != nil {
+	// A certificate that the configured CA did not sign.
+	if _, err := certs.SelfSigned(certs.SelfSignedOptions{Dir: filepath.Join(dir, "foreign")}); err != nil {
 		t.Fatal(err)
 	}
-	client, authority := clientPair(t)
+	client, caPEM := clientPair(t)
 	ca := filepath.Join(dir, "ca.pem")
-	if err := os.WriteFile(ca, authority, 0o644); err != nil {
+	if err := os.WriteFile(ca, caPEM, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	c := new(config.Config)
@@ -146,7 +146,7 @@ func TestClientCertificate(t *testing.T) {
 	c.Server.ClientCA = config.Path(ca)
 	addr := serveConfig(t, c)
 
-	stranger, err := certs.LoadPair(filepath.Join(dir, "stranger", certs.SelfSignedCert), filepath.Join(dir, "stranger", certs.SelfSignedKey))
+	foreign, err := certs.LoadPair(filepath.Join(dir, "foreign", certs.SelfSignedCert), filepath.Join(dir, "foreign", certs.SelfSignedKey))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,13 +155,13 @@ func TestClientCertificate(t *testing.T) {
 		ok           bool
 		commonName   string
 	}{
-		"without":       {nil, true, ""},
-		"verified":      {[]tls.Certificate{*client}, true, " ann"},
-		"of a stranger": {[]tls.Certificate{*stranger}, false, ""},
+		"none":     {nil, true, ""},
+		"verified": {[]tls.Certificate{*client}, true, " ann"},
+		"foreign":  {[]tls.Certificate{*foreign}, false, ""},
 	} {
 		conn, err := tls.Dial("tcp", addr.String(), &tls.Config{
 			InsecureSkipVerify: true,
-			// Shown whether the server asks for its authority or not.
+			// Sends the certificate even if the server does not list its CA.
 			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 				if tt.certificates == nil {
 					return new(tls.Certificate), nil
@@ -179,7 +179,7 @@ func TestClientCertificate(t *testing.T) {
 	}
 }
 
-func TestListenFaults(t *testing.T) {
+func TestListenErrors(t *testing.T) {
 	for name, change := range map[string]func(*config.Config){
 		"no files": func(c *config.Config) {
 			c.Server.TLS, c.Server.Cert, c.Server.Key = config.TLSFiles, "none.crt", "none.key"
@@ -196,12 +196,12 @@ func TestListenFaults(t *testing.T) {
 		change(c)
 		if l, _, err := listen(c, slog.New(slog.DiscardHandler)); err == nil {
 			l.Close()
-			t.Errorf("%s: listens", name)
+			t.Errorf("%s: no error", name)
 		}
 	}
 }
 
-// pipes is a listener whose connections are made in memory.
+// pipes is a listener for in-memory connections.
 type pipes chan net.Conn
 
 func (p pipes) Accept() (net.Conn, error) {
@@ -213,25 +213,26 @@ func (p pipes) Accept() (net.Conn, error) {
 func (p pipes) Close() error   { close(p); return nil }
 func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
-// TestIdle: a connection that asks for nothing more, or does not end its request, is closed.
-func TestIdle(t *testing.T) {
+// TestIdleTimeout checks that a connection is closed if it sends no further request, or an
+// incomplete one.
+func TestIdleTimeout(t *testing.T) {
 	for name, request := range map[string]string{
-		"idle":          "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-		"no end of URL": "GET /",
-		"no body":       "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n",
+		"no further request": "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+		"incomplete line":    "GET /",
+		"no body":            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := &config.Config{}
 				c.Server.HandshakeTimeout, c.Server.MaxHandshake = 10*time.Second, 16<<10
-				server, listener := httpServer(c, address, slog.New(slog.DiscardHandler)), make(pipes)
+				server, listener := httpServer(c, echoClient, slog.New(slog.DiscardHandler)), make(pipes)
 				go server.Serve(listener)
 				defer server.Close()
-				conn, theirs := net.Pipe()
+				conn, serverConn := net.Pipe()
 				defer conn.Close()
-				listener <- theirs
+				listener <- serverConn
 				go io.WriteString(conn, request)
-				if _, err := io.ReadAll(conn); err != nil { // would never end
+				if _, err := io.ReadAll(conn); err != nil { // does not return before the connection is closed
 					t.Error(err)
 				}
 			})

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/term"
 )
 
-// newLogger writes text to a terminal and JSON to anything else.
+// newLogger returns a logger that writes text if w is a terminal, and JSON otherwise.
 func newLogger(w io.Writer) *slog.Logger {
 	if isTerminal(w) {
 		return slog.New(slog.NewTextHandler(w, nil))
@@ -16,7 +16,7 @@ func newLogger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, nil))
 }
 
-// isTerminal tells whether v, a reader or a writer, is a terminal.
+// isTerminal reports whether v, a reader or a writer, is a terminal.
 func isTerminal(v any) bool {
 	f, ok := v.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))

@@ -1,7 +1,3 @@
-// Command zwsbridge connects browsers and other WebSocket clients with ZeroMQ sockets: a
-// login in front, a login behind, frames both ways.
-//
-// Exit codes: 0 done, 1 failed at work, 2 usage or configuration, 3 refused by the peer.
 package main
 
 import (
@@ -21,29 +17,30 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// The exit codes.
+// Exit codes.
 const (
-	exitDone    = 0
-	exitFailed  = 1
+	exitSuccess = 0
+	exitFailure = 1
 	exitUsage   = 2
 	exitRefused = 3
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	context.AfterFunc(ctx, stop) // a second signal terminates the program at once
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run is the program: args without its name. It ends in good order when ctx is done.
+// run executes the command in args, which do not include the program's name, and returns
+// the exit code. Canceling ctx shuts the command down gracefully.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	working := false // from here on an error is not about the usage
+	parsed := false // an error before this is set is about the command line
 	root := newRoot()
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if err := cmp.Or(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()); err != nil {
 			return err
 		}
-		working = true
+		parsed = true
 		return nil
 	}
 	root.SetArgs(args)
@@ -52,14 +49,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
-		return exitDone
+		return exitSuccess
 	}
 	code := exitCode(err)
 	switch {
-	case errors.As(err, new(silent)):
+	case errors.As(err, new(silentError)):
 	case code == exitRefused:
 		fmt.Fprintln(stderr, "zwsbridge: refused:", errorText(err))
-	case !working:
+	case !parsed:
 		code = exitUsage
 		fmt.Fprintf(stderr, "zwsbridge: %v\nTry '%s --help'.\n", err, cmd.CommandPath())
 	default:
@@ -68,8 +65,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return code
 }
 
-// errorText is an error's text. Of a close frame that is its code and reason, which say all
-// there is, and nothing that would do harm on a terminal.
+// errorText returns the text of err. For a close frame that is the code and the reason,
+// quoted if it contains anything but printable text.
 func errorText(err error) string {
 	closed, ok := errors.AsType[*zws.CloseError](err)
 	if !ok || closed.Reason == "" {
@@ -81,13 +78,17 @@ func errorText(err error) string {
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "zwsbridge",
-		Short: "Browsers and other WebSocket clients on ZeroMQ sockets",
-		Long: `zwsbridge connects browsers and other WebSocket clients with ZeroMQ sockets:
-a login in front, a login behind, frames both ways.
+		Short: "Connect WebSocket clients to ZeroMQ sockets",
+		Long: `zwsbridge connects browsers and other WebSocket clients to ZeroMQ sockets, with
+authentication on both hops.
 
-Exit codes: 0 done, 1 failed at work, 2 usage or configuration, 3 refused by the peer.`,
+Run the bridge with serve, or try it with demo. The commands sub, push, req and
+dealer are clients for the shell.
+
+Exit codes: 0 success, 1 failure, 2 wrong usage or configuration, 3 refused by
+the peer.`,
 		Args:          cobra.NoArgs,
-		RunE:          func(*cobra.Command, []string) error { return usagef("which command? See --help") },
+		RunE:          func(*cobra.Command, []string) error { return usagef("missing command; see 'zwsbridge --help'") },
 		Version:       versionLine(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -103,22 +104,23 @@ Exit codes: 0 done, 1 failed at work, 2 usage or configuration, 3 refused by the
 	return root
 }
 
-// usageError is a mistake on the command line that only the command itself can see.
+// usageError is an error in the command line that only the command itself detects.
 type usageError struct{ error }
 
 func usagef(format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...)}
 }
 
-// silent ends the program with a code after everything has been said.
-type silent struct{ code int }
+// silentError ends the program with an exit code and without a message: the command has
+// already printed what is wrong.
+type silentError struct{ code int }
 
-func (s silent) Error() string { return fmt.Sprintf("exit code %d", s.code) }
+func (e silentError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 
-// exitCode is what the program ends with on err.
+// exitCode returns the exit code for err.
 func exitCode(err error) int {
-	if s, ok := errors.AsType[silent](err); ok {
-		return s.code
+	if silent, ok := errors.AsType[silentError](err); ok {
+		return silent.code
 	}
 	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage
@@ -129,8 +131,8 @@ func exitCode(err error) int {
 	if _, ok := errors.AsType[*zmtp.RefusedError](err); ok {
 		return exitRefused
 	}
-	if closed, ok := errors.AsType[*zws.CloseError](err); ok && (refusal(closed) || closed.Status != 0) {
+	if closed, ok := errors.AsType[*zws.CloseError](err); ok && (isRefusal(closed) || closed.Status != 0) {
 		return exitRefused
 	}
-	return exitFailed
+	return exitFailure
 }

@@ -7,51 +7,64 @@ import (
 	"time"
 )
 
-// A storm of logins leaves garbage behind, and what comes then makes none: fan-out needs no
-// memory. The collector, which waits for as much garbage as there is in use, would leave
-// that for a long time, and what it frees the runtime gives back slowly. So it is given
-// back as soon as such a storm is over.
+// A burst of logins leaves garbage behind, and fan-out afterwards allocates nothing: the
+// next collection, which waits until the heap has doubled, may never come. So releaseMemory
+// runs one after each burst and returns the memory to the operating system.
+//
+// Measured with `go run . -only idle -peers '^zwsbridge$'` in bridge/bench, kB of resident
+// memory per idle client of 5,000, without and with TLS, go1.26:
+//
+//	this file                    7.2   15.5
+//	runtime defaults            10.4   20.7
+//	GOGC=50                      8.6   17.4
+//	GOMEMLIMIT=64MiB            10.3   13.4   (collecting all the time)
+//
+// GOGC=50 also costs a third more processor time for requests (DEALER with 64 in flight: 3.6
+// instead of 2.6 CPU seconds per million). A GOMEMLIMIT would have to match the number of
+// clients.
 const (
-	// lookEvery is the time between looks at how much was allocated.
-	lookEvery = time.Second
-	// calm is how much is allocated between two looks, in octets, when nothing goes on that
-	// would need the memory again at once.
-	calm = 1 << 20
-	// worthwhile is how much must have been allocated since memory was last given back, in
-	// octets: that costs a collection.
-	worthwhile = 8 << 20
+	// allocationInterval is the time between two looks at the amount of allocated memory.
+	allocationInterval = time.Second
+	// quietBytes is the most that is allocated in an interval when no burst is going on:
+	// during a burst the memory would be needed again at once.
+	quietBytes = 1 << 20
+	// minBurstBytes is the least that is allocated between two releases, because each
+	// costs a collection.
+	minBurstBytes = 8 << 20
 )
 
-// giveBackMemory does so until ctx is done.
-func giveBackMemory(ctx context.Context) {
-	ticks := time.NewTicker(lookEvery)
-	defer ticks.Stop()
-	allocated := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
-	var s storm
+// releaseMemory returns memory to the operating system after each burst of allocations,
+// until ctx is done.
+func releaseMemory(ctx context.Context) {
+	ticker := time.NewTicker(allocationInterval)
+	defer ticker.Stop()
+	total := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	var b burst
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticks.C:
+		case <-ticker.C:
 		}
-		metrics.Read(allocated)
-		if s.over(allocated[0].Value.Uint64()) {
+		metrics.Read(total)
+		if b.ended(total[0].Value.Uint64()) {
 			debug.FreeOSMemory()
 		}
 	}
 }
 
-// storm is what was allocated so far, in octets, at two moments.
-type storm struct{ lastLook, givenBack uint64 }
+// burst detects the end of a burst of allocations. Its fields are amounts of bytes
+// allocated since the start of the program.
+type burst struct{ lastTick, lastRelease uint64 }
 
-// over tells whether what was allocated in a storm is to be given back now, and takes it
-// for done.
-func (s *storm) over(allocated uint64) bool {
-	fresh := allocated - s.lastLook
-	s.lastLook = allocated
-	if fresh > calm || allocated-s.givenBack < worthwhile {
+// ended reports whether a burst has ended at this tick, given the bytes allocated so far.
+// It reports the end of each burst once.
+func (b *burst) ended(total uint64) bool {
+	recent := total - b.lastTick
+	b.lastTick = total
+	if recent > quietBytes || total-b.lastRelease < minBurstBytes {
 		return false
 	}
-	s.givenBack = allocated
+	b.lastRelease = total
 	return true
 }

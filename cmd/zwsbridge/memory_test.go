@@ -2,28 +2,28 @@ package main
 
 import "testing"
 
-// TestStorm: memory is given back once after much was allocated, and not while that goes on.
-func TestStorm(t *testing.T) {
-	var s storm
-	allocated := uint64(0)
-	for i, look := range []struct {
-		fresh uint64
-		over  bool
+// TestBurst checks that the end of a burst is reported once, and not while it goes on.
+func TestBurst(t *testing.T) {
+	var b burst
+	total := uint64(0)
+	for i, tick := range []struct {
+		allocated uint64
+		ended     bool
 	}{
-		{fresh: worthwhile / 2},                // starting is no storm
-		{fresh: calm + 1},                      // it begins
-		{fresh: 4 * worthwhile},                // and goes on
-		{fresh: calm, over: true},              // and is over
-		{fresh: 0},                             // nothing new
-		{fresh: calm},                          // a little: not worth it
-		{fresh: worthwhile - calm - 1},         // still not, and not calm
-		{fresh: 1, over: true},                 // now it is
-		{fresh: worthwhile}, {fresh: calm + 1}, // another one
-		{fresh: 0, over: true},
+		{allocated: minBurstBytes / 2},                          // the start of the program is not a burst
+		{allocated: quietBytes + 1},                             // a burst begins
+		{allocated: 4 * minBurstBytes},                          // goes on
+		{allocated: quietBytes, ended: true},                    // and ends
+		{allocated: 0},                                          // reported once
+		{allocated: quietBytes},                                 // too little for a release
+		{allocated: minBurstBytes - quietBytes - 1},             // still too little, and not quiet
+		{allocated: 1, ended: true},                             // enough since the last release
+		{allocated: minBurstBytes}, {allocated: quietBytes + 1}, // another burst
+		{allocated: 0, ended: true},
 	} {
-		allocated += look.fresh
-		if got := s.over(allocated); got != look.over {
-			t.Errorf("look %d, after %d octets more: over is %v", i, look.fresh, got)
+		total += tick.allocated
+		if got := b.ended(total); got != tick.ended {
+			t.Errorf("tick %d, %d bytes later: ended = %v, want %v", i, tick.allocated, got, tick.ended)
 		}
 	}
 }

@@ -13,10 +13,10 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// maxLine is how long a line of standard input may be, in octets.
+// maxLine is the maximum length of a line of standard input in bytes.
 const maxLine = 4 << 20
 
-// formatMessage writes a message as one line that parseMessage reads.
+// formatMessage returns m as one line, with tabs between the frames.
 func formatMessage(m zmtp.Message) string {
 	frames := make([]string, len(m))
 	for i, f := range m {
@@ -25,6 +25,8 @@ func formatMessage(m zmtp.Message) string {
 	return strings.Join(frames, "\t")
 }
 
+// formatFrame returns f as text, quoted as a Go string if it contains anything but
+// printable text or begins with a double quote.
 func formatFrame(f []byte) string {
 	s := string(f)
 	if !utf8.ValidString(s) || strings.HasPrefix(s, `"`) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
@@ -33,10 +35,10 @@ func formatFrame(f []byte) string {
 	return s
 }
 
-// parseMessage reads a line that formatMessage wrote.
+// parseMessage parses a line in the form of formatMessage.
 func parseMessage(line string) (zmtp.Message, error) { return parseFrames(strings.Split(line, "\t")) }
 
-// parseFrames makes a message of frames as formatFrame writes them.
+// parseFrames returns the message with frames in the form of formatFrame.
 func parseFrames(frames []string) (zmtp.Message, error) {
 	var m zmtp.Message
 	for i, text := range frames {
@@ -55,13 +57,13 @@ func parseFrame(s string) ([]byte, error) {
 	}
 	text, err := strconv.Unquote(s)
 	if err != nil {
-		return nil, fmt.Errorf("begins with a double quote and is no Go string")
+		return nil, fmt.Errorf("begins with a double quote but is not a valid Go string")
 	}
 	return []byte(text), nil
 }
 
-// eachMessage calls send with the one message that frames make up, or else with one for
-// each line of r, of at most limit lines if that is not 0.
+// eachMessage calls send with the message that has the given frames. Without frames it
+// calls send for each line of r, at most limit times; a limit of 0 means all lines.
 func eachMessage(ctx context.Context, frames []string, r io.Reader, limit uint, send func(zmtp.Message) error) error {
 	if len(frames) > 0 {
 		m, err := parseFrames(frames)

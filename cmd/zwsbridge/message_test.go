@@ -23,10 +23,10 @@ var messages = []struct {
 	{`say "hi"`, zmtp.Message{[]byte(`say "hi"`)}},
 }
 
-func TestMessageLine(t *testing.T) {
+func TestMessageFormat(t *testing.T) {
 	for _, tt := range messages {
 		if got := formatMessage(tt.m); got != tt.line {
-			t.Errorf("%q is written %s, want %s", tt.m, got, tt.line)
+			t.Errorf("formatMessage(%q) = %s, want %s", tt.m, got, tt.line)
 		}
 		got, err := parseMessage(tt.line)
 		if err != nil {
@@ -43,8 +43,8 @@ func TestMessageLine(t *testing.T) {
 	}
 }
 
-// TestFrames: an argument is a frame, also if it holds what ends one in a line.
-func TestFrames(t *testing.T) {
+// TestFrameArguments checks that an argument is one frame even if it contains a tab.
+func TestFrameArguments(t *testing.T) {
 	var got zmtp.Message
 	send := func(m zmtp.Message) error { got = m; return nil }
 	if err := eachMessage(t.Context(), []string{"a\tb", `"\x00"`, ""}, nil, 0, send); err != nil {
@@ -55,7 +55,7 @@ func TestFrames(t *testing.T) {
 	}
 }
 
-func FuzzMessageLine(f *testing.F) {
+func FuzzMessageFormat(f *testing.F) {
 	for _, tt := range messages {
 		f.Add([]byte(tt.line), []byte("x"))
 	}
@@ -63,14 +63,14 @@ func FuzzMessageLine(f *testing.F) {
 		m := zmtp.Message{a, b}
 		line := formatMessage(m)
 		if strings.ContainsAny(line, "\n\r") {
-			t.Fatalf("%q is several lines", line)
+			t.Fatalf("%q has several lines", line)
 		}
 		got, err := parseMessage(line)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if string(got[0]) != string(a) || string(got[1]) != string(b) || len(got) != 2 {
-			t.Fatalf("%q came back as %q", m, got)
+			t.Fatalf("%q was parsed as %q", m, got)
 		}
 	})
 }

@@ -13,15 +13,15 @@ import (
 	"time"
 )
 
-// clientPair makes a client certificate for ann and the authority (PEM) that has signed it.
-func clientPair(t *testing.T) (pair *tls.Certificate, authority []byte) {
+// clientPair returns a client certificate for ann and the CA certificate (PEM) that signed it.
+func clientPair(t *testing.T) (pair *tls.Certificate, caPEM []byte) {
 	t.Helper()
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "CA"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}

@@ -13,11 +13,15 @@ import (
 func newPasswd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "passwd FILE USER",
-		Short: "Add or change a user's password in an htpasswd file",
-		Long: `Add or change a user's line in an htpasswd file (bcrypt). The password is asked
-for on the terminal, or is the first line of standard input. A new file gets mode
-0600, a missing folder is made. A running bridge reads the file again by itself.`,
-		Args: cobra.ExactArgs(2),
+		Short: "Set the password of a user in an htpasswd file",
+		Long: `Set the password of a user in an htpasswd file (bcrypt). The user is added if it
+is not in the file.
+
+The password is read from the terminal, or from the first line of standard
+input. A new file gets mode 0600. Missing directories are created. A running
+bridge reads a changed file again by itself.`,
+		Example: "  zwsbridge passwd certs/users.htpasswd ann",
+		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			password, err := newPassword(cmd)
 			if err != nil {
@@ -31,23 +35,24 @@ for on the terminal, or is the first line of standard input. A new file gets mod
 	}
 }
 
-// newPassword asks twice, so that a slip of the finger locks nobody out.
+// newPassword reads a new password. On a terminal it asks twice, because typing errors are
+// not visible there.
 func newPassword(cmd *cobra.Command) (string, error) {
 	var password string
 	var err error
 	if stdin := cmd.InOrStdin(); isTerminal(stdin) {
 		terminal := stdin.(*os.File)
-		if password, err = askPassword(cmd.Context(), terminal, cmd.ErrOrStderr(), "New password: "); err != nil {
+		if password, err = promptPassword(cmd.Context(), terminal, cmd.ErrOrStderr(), "New password: "); err != nil {
 			return "", err
 		}
-		again, err := askPassword(cmd.Context(), terminal, cmd.ErrOrStderr(), "Again: ")
+		repeated, err := promptPassword(cmd.Context(), terminal, cmd.ErrOrStderr(), "Repeat password: ")
 		if err != nil {
 			return "", err
 		}
-		if again != password {
+		if repeated != password {
 			return "", errors.New("the two passwords differ")
 		}
-	} else if password, err = askLine(cmd.Context(), stdin); err != nil {
+	} else if password, err = readFirstLine(cmd.Context(), stdin); err != nil {
 		return "", err
 	}
 	if password == "" {

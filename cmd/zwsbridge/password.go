@@ -14,36 +14,38 @@ import (
 	"github.com/zwsbridge/zwsbridge/certs"
 )
 
-// maxSecret is how long a password or token may be, in octets.
+// maxSecret is the maximum length of a password or token in bytes.
 const maxSecret = 64 << 10
 
-// askPassword asks on a terminal, without showing what is typed, until ctx is done.
-func askPassword(ctx context.Context, terminal *os.File, prompt io.Writer, question string) (string, error) {
+// promptPassword prints prompt to w and reads a line from the terminal without echo. It
+// returns the cause of ctx when ctx is done first.
+func promptPassword(ctx context.Context, terminal *os.File, w io.Writer, prompt string) (string, error) {
 	fd := int(terminal.Fd())
-	before, err := term.GetState(fd)
+	state, err := term.GetState(fd)
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprint(prompt, question)
-	defer fmt.Fprintln(prompt)
-	password, err := wait(ctx, func() (string, error) {
+	fmt.Fprint(w, prompt)
+	defer fmt.Fprintln(w)
+	password, err := abandonOn(ctx, func() (string, error) {
 		typed, err := term.ReadPassword(fd)
 		return string(typed), err
 	})
 	if ctx.Err() != nil {
-		err = errors.Join(err, term.Restore(fd, before)) // which ReadPassword still keeps from showing
+		err = errors.Join(err, term.Restore(fd, state)) // the abandoned ReadPassword has turned echo off
 	}
 	return password, err
 }
 
-// askLine reads the first line of standard input, until ctx is done.
-func askLine(ctx context.Context, stdin io.Reader) (string, error) {
-	return wait(ctx, func() (string, error) { return firstLine(stdin) })
+// readFirstLine reads the first line of standard input. It returns the cause of ctx when
+// ctx is done first.
+func readFirstLine(ctx context.Context, stdin io.Reader) (string, error) {
+	return abandonOn(ctx, func() (string, error) { return firstLine(stdin) })
 }
 
-// wait waits for read, but no longer than for ctx: standard input cannot be made to return, so
-// a read of it is then left to end with the program.
-func wait(ctx context.Context, read func() (string, error)) (string, error) {
+// abandonOn returns the result of read, or the cause of ctx when ctx is done first. A read
+// of standard input cannot be interrupted, so its goroutine then ends with the program.
+func abandonOn(ctx context.Context, read func() (string, error)) (string, error) {
 	type result struct {
 		text string
 		err  error
@@ -61,7 +63,7 @@ func wait(ctx context.Context, read func() (string, error)) (string, error) {
 	}
 }
 
-// firstLine reads the first line of r without its end.
+// firstLine returns the first line of r without its line end.
 func firstLine(r io.Reader) (string, error) {
 	line, err := bufio.NewReader(io.LimitReader(r, maxSecret)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -70,9 +72,9 @@ func firstLine(r io.Reader) (string, error) {
 	return strings.TrimRight(line, "\r\n"), nil
 }
 
-// secretFile reads the first line of a file that holds a secret and that others may not
-// read.
-func secretFile(file string) (string, error) {
+// readSecret returns the first line of a file that holds a password or token. It refuses a
+// file that other users can read.
+func readSecret(file string) (string, error) {
 	b, err := certs.ReadPrivate(file, maxSecret)
 	if err != nil {
 		return "", err

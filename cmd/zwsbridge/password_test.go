@@ -9,32 +9,32 @@ import (
 	"testing"
 )
 
-// idleInput is standard input on which nothing comes until it is closed.
-type idleInput struct {
+// blockedInput is a standard input without data until it is closed.
+type blockedInput struct {
 	read, closed chan struct{}
 }
 
-func (s *idleInput) Read([]byte) (int, error) {
+func (s *blockedInput) Read([]byte) (int, error) {
 	close(s.read)
 	<-s.closed
 	return 0, io.EOF
 }
 
-// TestInterruptedInput: Ctrl-C ends a command that waits for a password or a token.
+// TestInterruptedInput checks that Ctrl-C ends a command that waits for a password or token.
 func TestInterruptedInput(t *testing.T) {
 	for _, args := range [][]string{
 		{"passwd", filepath.Join(t.TempDir(), "users"), "alice"},
 		{"token", "check", "--config", "../../bridge.toml"},
 	} {
 		ctx, interrupt := context.WithCancelCause(t.Context())
-		stdin := &idleInput{make(chan struct{}), make(chan struct{})}
+		stdin := &blockedInput{make(chan struct{}), make(chan struct{})}
 		defer close(stdin.closed)
 		go func() {
 			<-stdin.read
 			interrupt(errors.New("interrupted"))
 		}()
 		var stderr bytes.Buffer
-		if code := run(ctx, args, stdin, io.Discard, &stderr); code != exitFailed || stderr.String() != "zwsbridge: interrupted\n" {
+		if code := run(ctx, args, stdin, io.Discard, &stderr); code != exitFailure || stderr.String() != "zwsbridge: interrupted\n" {
 			t.Errorf("%q: exit code %d, %q", args, code, stderr.String())
 		}
 	}

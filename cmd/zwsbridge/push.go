@@ -9,9 +9,10 @@ import (
 func newPush() *cobra.Command {
 	var f clientFlags
 	cmd := &cobra.Command{
-		Use:     "push URL [FRAME...]",
-		Short:   "Send messages",
-		Long:    "Connect as PUSH and send the message that the FRAMEs make up, or one for each line\nof standard input." + clientHelp,
+		Use:   "push URL [FRAME...]",
+		Short: "Send messages",
+		Long: `Connect as a PUSH. Send one message with the given frames, or one message for
+each line of standard input.` + clientHelp,
 		Example: "  zwsbridge push wss://portal.example/readings -u ann kitchen 21.5",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -9,9 +9,10 @@ import (
 func newReq() *cobra.Command {
 	var f clientFlags
 	cmd := &cobra.Command{
-		Use:     "req URL [FRAME...]",
-		Short:   "Send requests and print the replies",
-		Long:    "Connect as REQ, send the request that the FRAMEs make up, or one for each line of\nstandard input, and print the reply to each before the next is sent." + clientHelp,
+		Use:   "req URL [FRAME...]",
+		Short: "Send requests and print the replies",
+		Long: `Connect as a REQ. Send one request with the given frames, or one request for each
+line of standard input. Each reply is printed before the next request is sent.` + clientHelp,
 		Example: "  zwsbridge req wss://portal.example/commands -u ann lamp on",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -21,7 +22,7 @@ func newReq() *cobra.Command {
 			}
 			defer closeOn(cmd.Context(), c)()
 			return eachMessage(cmd.Context(), args[1:], cmd.InOrStdin(), f.count, func(m zmtp.Message) error {
-				// The delimiter of 28/REQREP goes in front, and is not shown in replies.
+				// 28/REQREP: an empty delimiter frame comes first. It is not printed with the replies.
 				if err := c.Send(append(zmtp.Message{nil}, m...)); err != nil {
 					return f.finish(cmd.Context(), c, err)
 				}

@@ -43,20 +43,20 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// daemon is the program running in the background of a script.
+// daemon is the program that runs in the background of a script.
 type daemon struct {
 	cmd   *exec.Cmd
 	env   []string    // the endpoints of the script's backends
-	lines chan string // what it writes to standard error; closed at its end
+	lines chan string // its standard error; closed when it ends
 	all   strings.Builder
-	sink  <-chan string // what the script's sink has received
+	sink  <-chan string // messages that the script's sink has received
 }
 
 const daemonKey = "daemon"
 
 func daemonOf(ts *testscript.TestScript) *daemon { return ts.Value(daemonKey).(*daemon) }
 
-// next returns the next line of the log for which match is true.
+// next returns the next line of the log that matches.
 func (d *daemon) next(ts *testscript.TestScript, match func(string) bool) string {
 	for line := range d.lines {
 		d.all.WriteString(line + "\n")
@@ -64,13 +64,13 @@ func (d *daemon) next(ts *testscript.TestScript, match func(string) bool) string
 			return line
 		}
 	}
-	ts.Fatalf("the program ended before; it logged:\n%s", d.all.String())
+	ts.Fatalf("the program ended early; its log:\n%s", d.all.String())
 	return ""
 }
 
-// startDaemon is the script command "start ARG...": it runs the program in the background
-// until it says where it serves, and sets $ADDR to that. Its standard output goes to the
-// file daemon.out.
+// startDaemon implements the script command "start ARG...". It starts the program in the
+// background, waits until it serves and sets $ADDR to its address. Standard output goes to
+// the file daemon.out.
 func startDaemon(ts *testscript.TestScript, neg bool, args []string) {
 	d := daemonOf(ts)
 	d.all.Reset()
@@ -81,7 +81,7 @@ func startDaemon(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	stdout, err := os.Create(ts.MkAbs("daemon.out"))
 	ts.Check(err)
-	defer stdout.Close() // the program has its own
+	defer stdout.Close() // the program has its own descriptor
 	d.cmd.Stdout = stdout
 	ts.Check(d.cmd.Start())
 	d.lines = make(chan string)
@@ -92,19 +92,19 @@ func startDaemon(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}()
 	ts.Defer(func() {
-		_ = d.cmd.Process.Kill() // it may have ended by itself
+		_ = d.cmd.Process.Kill() // it may have ended already
 		for range d.lines {
 		}
 		_ = d.cmd.Wait()
 	})
-	var said struct{ Msg, Address string }
+	var entry struct{ Msg, Address string }
 	d.next(ts, func(line string) bool {
-		return json.Unmarshal([]byte(line), &said) == nil && said.Msg == "serving"
+		return json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "serving"
 	})
-	ts.Setenv("ADDR", said.Address)
+	ts.Setenv("ADDR", entry.Address)
 }
 
-// programDir is where testscript has put the program.
+// programDir returns the directory where testscript has put the program.
 func programDir(ts *testscript.TestScript) string {
 	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
 		if _, err := os.Stat(filepath.Join(dir, "zwsbridge")); err == nil {
@@ -115,60 +115,61 @@ func programDir(ts *testscript.TestScript) string {
 	return ""
 }
 
-// signalDaemon is the script command "signal HUP|TERM".
+// signalDaemon implements the script command "signal HUP|TERM".
 func signalDaemon(ts *testscript.TestScript, neg bool, args []string) {
 	signals := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM}
 	ts.Check(daemonOf(ts).cmd.Process.Signal(signals[args[0]]))
 }
 
-// loggedByDaemon is the script command "logged REGEXP": it waits for such a line.
+// loggedByDaemon implements the script command "logged REGEXP". It waits for a line of the
+// log that matches.
 func loggedByDaemon(ts *testscript.TestScript, neg bool, args []string) {
 	daemonOf(ts).next(ts, regexp.MustCompile(args[0]).MatchString)
 }
 
-// daemonEnded is the script command "ended CODE [FORBIDDEN...]": the program has ended, or
-// is about to, with that exit code, and none of the words stood in its log.
+// daemonEnded implements the script command "ended CODE [FORBIDDEN...]". It waits until the
+// program ends, and fails on another exit code or if its log contains a forbidden word.
 func daemonEnded(ts *testscript.TestScript, neg bool, args []string) {
 	d := daemonOf(ts)
 	for line := range d.lines {
 		d.all.WriteString(line + "\n")
 	}
-	_ = d.cmd.Wait() // the code is looked at below
+	_ = d.cmd.Wait() // the exit code is checked below
 	if code := fmt.Sprint(d.cmd.ProcessState.ExitCode()); code != args[0] {
-		ts.Fatalf("exit code %s, want %s; it logged:\n%s", code, args[0], d.all.String())
+		ts.Fatalf("exit code %s, want %s; its log:\n%s", code, args[0], d.all.String())
 	}
 	for _, secret := range args[1:] {
 		if strings.Contains(d.all.String(), secret) {
-			ts.Fatalf("%q stands in the log:\n%s", secret, d.all.String())
+			ts.Fatalf("%q is in the log:\n%s", secret, d.all.String())
 		}
 	}
 }
 
-// startBackend is the script command "backend KIND VAR": a native socket in this process,
-// whose endpoint becomes $VAR. KIND is pub (publishes two houses' temperatures), echo (a
-// REP that answers with what it got) or sink (a PULL for "arrived").
+// startBackend implements the script command "backend KIND VAR". It starts a native socket
+// in this process and sets $VAR to its endpoint. KIND is pub (publishes the temperatures of
+// two houses), echo (a REP that returns each request) or sink (a PULL for "arrived").
 func startBackend(ts *testscript.TestScript, neg bool, args []string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var socket zmq4.Socket
-	var work func(zmq4.Socket) error
+	var serve func(zmq4.Socket) error
 	switch args[0] {
 	case "pub":
-		socket, work = zmq4.NewPub(ctx), func(s zmq4.Socket) error { return publishHouses(ctx, s) }
+		socket, serve = zmq4.NewPub(ctx), func(s zmq4.Socket) error { return publishHouses(ctx, s) }
 	case "echo":
-		socket, work = zmq4.NewRep(ctx), echo
+		socket, serve = zmq4.NewRep(ctx), echo
 	case "sink":
 		got := make(chan string, 100)
 		daemonOf(ts).sink = got
-		socket, work = zmq4.NewPull(ctx), func(s zmq4.Socket) error { return sink(s, got) }
+		socket, serve = zmq4.NewPull(ctx), func(s zmq4.Socket) error { return sink(s, got) }
 	default:
-		ts.Fatalf("no backend %q", args[0])
+		ts.Fatalf("unknown backend %q (one of echo, pub, sink)", args[0])
 	}
 	ts.Check(socket.Listen("tcp://127.0.0.1:0"))
 	endpoint := "tcp://" + socket.Addr().String()
 	ts.Setenv(args[1], endpoint)
 	daemonOf(ts).env = append(daemonOf(ts).env, args[1]+"="+endpoint)
 	var running sync.WaitGroup
-	running.Go(func() { _ = work(socket) }) // ends with the socket
+	running.Go(func() { _ = serve(socket) }) // ends with the socket
 	ts.Defer(func() {
 		cancel()
 		_ = socket.Close()
@@ -176,7 +177,7 @@ func startBackend(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// publishHouses publishes again and again: a PUB does not tell when somebody has subscribed.
+// publishHouses publishes until ctx is done: a PUB does not report when a peer subscribes.
 func publishHouses(ctx context.Context, s zmq4.Socket) error {
 	for {
 		for _, house := range []string{"ann", "bob"} {
@@ -197,7 +198,7 @@ func echo(s zmq4.Socket) error {
 		m, err := s.Recv()
 		if err != nil {
 			if errors.Is(err, io.EOF) {
-				continue // one peer has gone
+				continue // a peer has disconnected
 			}
 			return err
 		}
@@ -220,10 +221,10 @@ func sink(s zmq4.Socket, got chan<- string) error {
 	}
 }
 
-// arrivedAtSink is the script command "arrived MESSAGE": it waits for the next message at
-// the sink, which is that one.
+// arrivedAtSink implements the script command "arrived MESSAGE". It waits for the next
+// message at the sink and fails if it is another one.
 func arrivedAtSink(ts *testscript.TestScript, neg bool, args []string) {
 	if got := <-daemonOf(ts).sink; got != args[0] {
-		ts.Fatalf("the sink got %q, want %q", got, args[0])
+		ts.Fatalf("the sink received %q, want %q", got, args[0])
 	}
 }

@@ -11,8 +11,9 @@ func newSub() *cobra.Command {
 	var topics []string
 	cmd := &cobra.Command{
 		Use:   "sub URL",
-		Short: "Subscribe and print what is published",
-		Long:  "Connect as SUB and print every message." + clientHelp,
+		Short: "Subscribe to topics and print the messages",
+		Long: `Connect as a SUB, subscribe to the topics of --subscribe, and print every message
+until the server closes the connection.` + clientHelp,
 		Example: `  zwsbridge sub wss://portal.example/devices -u ann --subscribe house/ann/
   zwsbridge sub wss://127.0.0.1:8443/devices --insecure -u ann -n 1`,
 		Args: cobra.ExactArgs(1),
@@ -35,6 +36,6 @@ func newSub() *cobra.Command {
 	}
 	f.register(cmd)
 	f.registerCount(cmd, "received messages")
-	cmd.Flags().StringArrayVarP(&topics, "subscribe", "s", nil, "a `topic` prefix, repeatable (default: everything)")
+	cmd.Flags().StringArrayVarP(&topics, "subscribe", "s", nil, "subscribe to topics that begin with `prefix`; can be repeated (default: all topics)")
 	return cmd
 }

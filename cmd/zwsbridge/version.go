@@ -20,12 +20,13 @@ func newVersion() *cobra.Command {
 	}
 }
 
-// versionLine is what is said of this program and what it was built with.
+// versionLine returns name, version, Go version and platform of the program.
 func versionLine() string {
 	return fmt.Sprintf("zwsbridge %s %s %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
-// version is the module's, or the commit where it was built from a work tree.
+// version returns the version of the module, which is a pseudo-version with the commit if
+// the program was built in a working tree.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {

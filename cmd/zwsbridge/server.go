@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/zwsbridge/zwsbridge/bridge"
+	"github.com/zwsbridge/zwsbridge/bridge/config"
+)
+
+// server is a bridge with its listeners.
+type server struct {
+	started  *config.Config // the configuration of the listeners
+	config   *config.Config // the configuration in use; only run changes it
+	log      *slog.Logger
+	bridge   *bridge.Bridge
+	listener net.Listener
+	certs    io.Closer
+	http     *http.Server
+
+	// The admin interface; nil without admin.listen.
+	adminListener net.Listener
+	admin         *http.Server
+}
+
+// newServer opens the listeners and creates the bridge. The caller calls run, which closes
+// them.
+func newServer(c *config.Config, log *slog.Logger) (*server, error) {
+	listener, certs, err := listen(c, log)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{started: c, config: c, log: log, listener: listener, certs: certs}
+	if c.Admin.Listen != "" {
+		if s.adminListener, err = net.Listen("tcp", c.Admin.Listen); err != nil {
+			return nil, errors.Join(err, s.closeListeners())
+		}
+	}
+	if s.bridge, err = bridge.New(c, bridge.Options{Logger: log}); err != nil {
+		return nil, errors.Join(err, s.closeListeners())
+	}
+	s.http = httpServer(c, s.bridge, log)
+	if s.adminListener != nil {
+		s.admin = httpServer(c, s.bridge.Admin(), log)
+	}
+	return s, nil
+}
+
+func (s *server) closeListeners() error {
+	err := errors.Join(s.listener.Close(), s.certs.Close())
+	if s.adminListener != nil {
+		err = errors.Join(err, s.adminListener.Close())
+	}
+	return err
+}
+
+// idleTimeout limits how long a connection waits for another HTTP request. Until a
+// connection is a WebSocket, server.max_connections does not count it.
+const idleTimeout = time.Minute
+
+func httpServer(c *config.Config, h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: h,
+		// Covers the TLS handshake and a request with its body. The bridge limits the
+		// handshake on a WebSocket itself.
+		ReadTimeout:    c.Server.HandshakeTimeout,
+		IdleTimeout:    idleTimeout,
+		MaxHeaderBytes: int(c.Server.MaxHandshake),
+		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// run serves until ctx is done or a listener fails, and shuts down. It reloads the
+// configuration on each signal from reload.
+func (s *server) run(ctx context.Context, reload <-chan os.Signal) error {
+	s.log.Info("serving", "version", version(), "address", s.listener.Addr().String(),
+		"tls", s.config.Server.TLS, "routes", len(s.config.Routes))
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return serveHTTP(s.http, s.listener) })
+	if s.admin != nil {
+		s.log.Info("serving the admin interface", "address", s.adminListener.Addr().String())
+		group.Go(func() error { return serveHTTP(s.admin, s.adminListener) })
+	}
+	group.Go(func() error {
+		for {
+			select {
+			case <-ctx.Done():
+				return s.shutdown()
+			case <-reload:
+				s.reload()
+			}
+		}
+	})
+	group.Go(func() error {
+		releaseMemory(ctx)
+		return nil
+	})
+	return group.Wait()
+}
+
+// serveHTTP serves l until the server is shut down.
+func serveHTTP(server *http.Server, l net.Listener) error {
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// reload applies the configuration file again. On any error the current configuration
+// stays in use. Keys that the listeners depend on take effect at the next start.
+func (s *server) reload() {
+	c, err := loadAndWarn(s.config.File, s.log)
+	if err == nil {
+		err = c.MakeMissing()
+	}
+	if err == nil {
+		err = s.bridge.Reload(c)
+	}
+	if err != nil {
+		s.log.Error("configuration not reloaded, the current one stays in use", "error", err)
+		return
+	}
+	var changed, needRestart []string
+	for _, change := range config.Changes(s.config, c) {
+		changed = append(changed, change.Key)
+	}
+	for _, change := range config.Changes(s.started, c) {
+		if change.Restart {
+			needRestart = append(needRestart, change.Key)
+		}
+	}
+	s.config = c
+	if len(needRestart) > 0 {
+		s.log.Warn("changes that take effect after a restart only", "keys", needRestart)
+	}
+	s.log.Info("configuration reloaded", "changed", changed, "routes", len(c.Routes))
+}
+
+// shutdown stops accepting connections, closes those there are with 1001, and waits for
+// them to end for server.drain at most. The rest ends with the process.
+func (s *server) shutdown() error {
+	s.log.Info("shutting down", "drain", s.config.Server.Drain.String())
+	ctx, cancel := context.WithTimeout(context.Background(), s.config.Server.Drain)
+	defer cancel()
+	// Shutdown closes the listener at once. It does not know the hijacked connections of
+	// WebSockets, which the bridge closes.
+	closed := make(chan error, 1)
+	go func() { closed <- s.http.Shutdown(ctx) }()
+	if err := errors.Join(s.bridge.Close(ctx), <-closed); err != nil {
+		s.log.Warn("not all connections ended in time", "error", err)
+	}
+	if s.admin != nil { // last, so that /readyz can report the shutdown
+		_ = s.admin.Close()
+	}
+	return errors.Join(s.http.Close(), s.certs.Close())
+}
