@@ -1,12 +1,12 @@
-# make test is what CI runs and all that it runs. It needs Go, make and gcc (for -race).
+# CI runs `make test` and nothing else. It needs Go, make and gcc (for -race).
 GO          ?= go
 FUZZTIME    ?= 10s
 PLATFORMS    = linux/arm64 linux/arm darwin/arm64 windows/amd64
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
-# Modules of their own, so that the peers they test against are no dependencies of ours.
+# Modules of their own: the peers they test against must not become dependencies of zwsbridge.
 MODULES      = certs/acmetest bridge/bench
 
-.PHONY: build test lint cross unit modules js interop fuzz cover bench clean
+.PHONY: build test lint cross unit modules js interop fuzz cover bench bench-short clean
 
 build:
 	$(GO) build -trimpath -o zwsbridge ./cmd/zwsbridge
@@ -33,17 +33,17 @@ modules:
 	   echo "module $$m"; (cd $$m && $(GO) vet ./... && $(GO) test -race ./...) || exit 1; \
 	 done
 
-# The browser's client, without a browser; the script says so if there is no Node, and fails
-# for it where CI=true.
+# The JavaScript client, without a browser. Without Node the script skips the tests and prints
+# so; with CI=true it fails.
 js:
 	zws/js/run
 
-# Peers that nobody here wrote; the script says which of them it could not install, and
-# fails for it where CI=true.
+# Tests against foreign peers. The script prints which of them it could not install; with
+# CI=true it fails.
 interop:
 	bridge/interop/run
 
-# Every fuzz target of every package, one after the other (go test takes one at a time).
+# Every fuzz target of every package, one after the other: go test runs one at a time.
 fuzz:
 	@for p in $$($(GO) list ./...); do \
 	   for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
@@ -55,10 +55,16 @@ cover:
 	$(GO) test -coverpkg=./... -coverprofile=cover.out ./...
 	$(GO) tool cover -func=cover.out | tail -1
 
-# Go benchmarks beside the code, then the bridge beside its peers: a table and bench.png.
+# The Go benchmarks, then zwsbridge beside its peers: tables and bench.png. About 20 minutes.
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 	cd bridge/bench && npm ci --no-fund --no-audit && $(GO) run . -plot bench.png
+
+# The working tree beside another commit: make bench-short COMMIT=HEAD~3. Less than 4 minutes on
+# two idle cores.
+bench-short:
+	@[ -n "$(COMMIT)" ] || { echo "usage: make bench-short COMMIT=REVISION" >&2; exit 2; }
+	cd bridge/bench && npm ci --no-fund --no-audit && $(GO) run ./short -commit "$(COMMIT)"
 
 clean:
 	rm -f zwsbridge cover.out

@@ -26,9 +26,11 @@ import (
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
 	"github.com/mochi-mqtt/server/v2/listeners"
 	nats "github.com/nats-io/nats-server/v2/server"
+
+	"github.com/zwsbridge/zwsbridge/bridge/bench/load"
 )
 
-// serve is the other process where the peer is a Go module. It does not return.
+// serve runs a peer that is a Go module. It returns only an error.
 func serve(name, address, feed string, secure bool) error {
 	var config *tls.Config
 	if secure {
@@ -47,7 +49,7 @@ func serve(name, address, feed string, secure bool) error {
 	case "naive":
 		return serveNaive(address, feed, config)
 	}
-	return fmt.Errorf("no peer %q", name)
+	return fmt.Errorf("unknown peer %q (one of nats, mochi, centrifuge, naive)", name)
 }
 
 func selfSigned() (*tls.Config, error) {
@@ -128,25 +130,28 @@ func serveCentrifuge(address, feed string, config *tls.Config) error {
 			if err != nil {
 				return
 			}
-			go func() {
-				in := bufio.NewReaderSize(nc, 64<<10)
-				var size [2]byte
-				for {
-					if _, err := io.ReadFull(in, size[:]); err != nil {
-						return
-					}
-					message := make([]byte, binary.BigEndian.Uint16(size[:]))
-					if _, err := io.ReadFull(in, message); err != nil {
-						return
-					}
-					data, _ := json.Marshal(string(message))
-					node.Publish(topic, data)
-				}
-			}()
+			go publishFrom(nc, node)
 		}
 	}()
 	handler := centrifuge.NewWebsocketHandler(node, centrifuge.WebsocketConfig{CheckOrigin: func(*http.Request) bool { return true }})
 	return serveHTTP(address, handler, config)
+}
+
+// publishFrom publishes the messages that arrive on nc, each after its length in two bytes.
+func publishFrom(nc net.Conn, node *centrifuge.Node) {
+	in := bufio.NewReaderSize(nc, 64<<10)
+	var size [2]byte
+	for {
+		if _, err := io.ReadFull(in, size[:]); err != nil {
+			return
+		}
+		message := make([]byte, binary.BigEndian.Uint16(size[:]))
+		if _, err := io.ReadFull(in, message); err != nil {
+			return
+		}
+		data, _ := json.Marshal(string(message))
+		node.Publish(load.Topic, data)
+	}
 }
 
 func serveHTTP(address string, handler http.Handler, config *tls.Config) error {
@@ -157,7 +162,7 @@ func serveHTTP(address string, handler http.Handler, config *tls.Config) error {
 	return s.ListenAndServe()
 }
 
-// serveNaive is the bridge that one writes in an afternoon: a SUB for each client, and a
+// serveNaive runs the bridge that one writes in an afternoon: a SUB for each client, and a
 // write for each message.
 func serveNaive(address, feed string, config *tls.Config) error {
 	upgrader := websocket.Upgrader{}
@@ -169,7 +174,7 @@ func serveNaive(address, feed string, config *tls.Config) error {
 		defer conn.Close()
 		sub := zmq4.NewSub(r.Context())
 		defer sub.Close()
-		if sub.Dial("tcp://"+feed) != nil || sub.SetOption(zmq4.OptionSubscribe, topic) != nil {
+		if sub.Dial("tcp://"+feed) != nil || sub.SetOption(zmq4.OptionSubscribe, load.Topic) != nil {
 			return
 		}
 		for {

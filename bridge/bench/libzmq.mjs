@@ -1,4 +1,5 @@
-// libzmq's own ws:// through npm zeromq: node libzmq.mjs pub|proxy|router ADDRESS FEED
+// libzmq with ws://, through the npm package zeromq:
+//   node libzmq.mjs pub|proxy|router ADDRESS FEED
 import net from "node:net"
 import * as zmq from "zeromq"
 
@@ -6,25 +7,26 @@ const [mode, address, feed] = process.argv.slice(2)
 const send = { sendHighWaterMark: 20000 }
 const receive = { receiveHighWaterMark: 20000 }
 
+// An XPUB that publishes by itself: each byte that arrives on FEED asks for one message.
 async function pub() {
   const socket = new zmq.XPublisher({ noDrop: true, ...send })
   await socket.bind(`ws://${address}`)
   const message = Buffer.alloc(100, "x")
   message.write("bench @@")
-  let waiting = 0
+  let requested = 0
   let sending = false
-  async function work() {
+  async function sendRequested() {
     sending = true
-    for (; waiting > 0; waiting--) {
+    for (; requested > 0; requested--) {
       message.write(process.hrtime.bigint().toString(16).padStart(16, "0"), 8)
       await socket.send(message)
     }
     sending = false
   }
   const [host, port] = feed.split(":")
-  net.createServer((from) => from.on("data", (credits) => {
-    waiting += credits.length
-    if (!sending) work()
+  net.createServer((from) => from.on("data", (requests) => {
+    requested += requests.length
+    if (!sending) sendRequested()
   }).on("error", () => {})).listen(Number(port), host)
   for await (const _ of socket) { /* subscriptions */ }
 }

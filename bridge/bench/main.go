@@ -1,11 +1,12 @@
-// Command bench measures zwsbridge beside what one would use in its place, in one run: on
-// loopback, servers in processes of their own, all with the same clients and the same
-// backpressure. It prints tables and draws a plot.
+// Command bench measures zwsbridge and its alternatives in one run: on loopback, with each
+// server in a process of its own, all with the same clients and the same backpressure. It
+// prints tables and draws plots.
 //
 //	make bench                     in the root of the repository: everything, about 20 minutes
 //	go run . -only fanout -peers 'zwsbridge|libzmq'
 //
-// The absolute figures are those of the machine; the ratios are what counts.
+// Absolute figures depend on the machine; compare the rows of one run. To compare two commits
+// of zwsbridge, see the command bench/short.
 package main
 
 import (
@@ -13,13 +14,14 @@ import (
 	"fmt"
 	"log"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/zwsbridge/zwsbridge/bridge/bench/load"
 )
 
 type options struct {
@@ -29,65 +31,62 @@ type options struct {
 	clients     []int
 	idle        int
 	plot        string
+	zwsbridge   string // the binary to measure
 }
 
 func main() {
 	log.SetFlags(0)
-	hosting := flag.String("serve", "", "host a peer (used by the benchmark itself)")
+	host := flag.String("serve", "", "host a peer (used by the benchmark itself)")
 	address := flag.String("address", "", "with -serve: where WebSocket clients connect")
 	feed := flag.String("feed", "", "with -serve: where the publisher is")
 	secure := flag.Bool("tls", false, "with -serve: TLS")
 	only := flag.String("only", "", "regular expression: which of fanout, tls, paced, slow, requests, topics, matching, idle")
 	peers := flag.String("peers", "", "regular expression: which peers")
-	duration := flag.Duration("time", 3*time.Second, "of one measurement")
-	repeat := flag.Int("repeat", 3, "measurements of which the median is taken")
-	clients := flag.String("clients", "1,10,100,1000", "numbers of clients of the saturated fan-out")
-	idle := flag.Int("idle", 5000, "idle connections")
+	duration := flag.Duration("time", 3*time.Second, "duration of one measurement")
+	repeat := flag.Int("repeat", 3, "measurements to take the median of")
+	clients := flag.String("clients", "1,10,100,1000", "numbers of clients for the saturated fan-out")
+	idle := flag.Int("idle", 5000, "number of idle connections")
 	plot := flag.String("plot", "bench.png", "file for the plot")
-	binary := flag.String("zwsbridge", "", "the program to measure; built from this tree if empty")
+	binary := flag.String("zwsbridge", "", "the binary to measure; empty: built from this tree")
 	flag.Parse()
-	if *hosting != "" {
-		log.Fatal(serve(*hosting, *address, *feed, *secure))
-	}
-	_, source, _, _ := runtime.Caller(0)
-	folder = filepath.Dir(source)
-	zwsbridge = *binary
-	if zwsbridge == "" {
-		dir, err := os.MkdirTemp("", "zwsbench")
-		if err != nil {
-			log.Fatal(err)
-		}
-		defer os.RemoveAll(dir)
-		zwsbridge = filepath.Join(dir, "zwsbridge")
-		build := exec.Command("go", "build", "-o", zwsbridge, "./cmd/zwsbridge")
-		build.Dir = filepath.Join(folder, "..", "..")
-		if out, err := build.CombinedOutput(); err != nil {
-			log.Fatalf("zwsbridge: %v\n%s", err, out)
-		}
+	if *host != "" {
+		log.Fatal(serve(*host, *address, *feed, *secure))
 	}
 	o := options{
-		only:     regexp.MustCompile(*only),
-		peers:    regexp.MustCompile(*peers),
-		duration: *duration,
-		repeat:   *repeat,
-		idle:     *idle,
-		plot:     *plot,
+		only:      regexp.MustCompile(*only),
+		peers:     regexp.MustCompile(*peers),
+		duration:  *duration,
+		repeat:    *repeat,
+		idle:      *idle,
+		plot:      *plot,
+		zwsbridge: *binary,
 	}
 	for n := range strings.SplitSeq(*clients, ",") {
 		count, err := strconv.Atoi(n)
 		if err != nil || count < 1 {
-			log.Fatalf("-clients %q: want numbers above 0, with commas", *clients)
+			log.Fatalf("-clients %q: want numbers above 0, separated by commas", *clients)
 		}
 		o.clients = append(o.clients, count)
 	}
-	if err := all(o); err != nil {
+	if err := buildAndRun(o); err != nil {
 		log.Fatal(err)
 	}
 }
 
-// all runs every part that is wanted.
-func all(o options) error {
-	fmt.Printf("%s, %d cores, %d-octet messages, medians of %d\n", runtime.Version(), runtime.NumCPU(), messageSize, o.repeat)
+// buildAndRun builds zwsbridge, unless a binary is given, and runs all selected parts.
+func buildAndRun(o options) error {
+	if o.zwsbridge == "" {
+		dir, err := os.MkdirTemp("", "zwsbench")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		o.zwsbridge = filepath.Join(dir, "zwsbridge")
+		if err := load.Build(load.Root(), o.zwsbridge); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("%s, %d cores, %d-byte messages, medians of %d\n", runtime.Version(), runtime.NumCPU(), load.MessageSize, o.repeat)
 	for _, part := range []struct {
 		name string
 		run  func(options) error

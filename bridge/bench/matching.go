@@ -9,26 +9,28 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/zwsbridge/zwsbridge/bridge/bench/load"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/fanout"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// nowhere is the queue of a client that takes everything at once.
-type nowhere struct{}
+// discard is the queue of a client that accepts every message at once.
+type discard struct{}
 
-func (nowhere) PutRange(*queue.Chunk, int, int) error { return nil }
+func (discard) PutRange(*queue.Chunk, int, int) error { return nil }
 
-// matching is what the hub itself takes for one message, matched, encoded and handed to
-// the queues, where each client wants 20 of so many topics. There is no network in it.
+// matching returns the processor time that the hub takes to match and encode one message and
+// to put it into the queues, where each client subscribes to 20 of the topics. No network is
+// involved.
 func matching(topics, clients int, d time.Duration) time.Duration {
 	names := make([][]byte, topics)
 	for i := range names {
-		names[i] = []byte(topicName(i))
+		names[i] = []byte(load.TopicName(i))
 	}
 	h := fanout.New(fanout.Options{})
 	for i := range clients {
-		m := h.Join(nowhere{}, fanout.MemberOptions{})
+		m := h.Join(discard{}, fanout.MemberOptions{})
 		for k := range 20 {
 			if err := m.Subscribe(names[(i*20+k)%topics]); err != nil {
 				panic(err)
@@ -36,9 +38,9 @@ func matching(topics, clients int, d time.Duration) time.Duration {
 		}
 	}
 	rand.Shuffle(topics, func(i, k int) { names[i], names[k] = names[k], names[i] })
-	message := zmtp.Message{nil, make([]byte, messageSize)}
+	message := zmtp.Message{nil, make([]byte, load.MessageSize)}
 	n := 0
-	cpu := used()
+	cpu := processorTime()
 	for start := time.Now(); time.Since(start) < d; {
 		for range 5000 {
 			message[0] = names[n%topics]
@@ -48,11 +50,11 @@ func matching(topics, clients int, d time.Duration) time.Duration {
 			}
 		}
 	}
-	return (used() - cpu) / time.Duration(n)
+	return (processorTime() - cpu) / time.Duration(n)
 }
 
-// used is the processor time of this process.
-func used() time.Duration {
+// processorTime returns the processor time of this process, user and system.
+func processorTime() time.Duration {
 	var r unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &r); err != nil {
 		panic(err)
@@ -60,7 +62,7 @@ func used() time.Duration {
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
-// matchingPart shows how matching grows with topics and clients.
+// matchingPart measures how matching grows with topics and clients.
 func matchingPart(o options) error {
 	counts := []int{2000, 20000, 200000}
 	t := newTable("20 topics for each client: ns of CPU in the hub for a message (its deliveries)", "2,000 topics", "20,000 topics", "200,000 topics")
@@ -80,7 +82,7 @@ func matchingPart(o options) error {
 	return draw(beside(o.plot, "matching"), "Matching in the hub, 20 topics for each client", "topics", "ns for a message", lines)
 }
 
-// beside is the file for a further plot.
+// beside returns the file name for a further plot.
 func beside(file, what string) string {
 	ext := filepath.Ext(file)
 	return strings.TrimSuffix(file, ext) + "-" + what + ext

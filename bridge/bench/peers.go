@@ -1,270 +1,137 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
-)
 
-// peer is one way to bring messages to WebSocket clients.
-type peer struct {
-	name string
-	// start launches the server. For those that connect to a ZeroMQ PUB, or a ROUTER, it
-	// stands on srv.feed already.
-	start func(srv *server) error
-	// connect makes client i, logged in and subscribed.
-	connect func(srv *server, i int) (net.Conn, error)
-	// feed connects the publisher; nil: the server connects to ours.
-	feed func(srv *server) (*feed, error)
-}
+	"github.com/zwsbridge/zwsbridge/bridge/bench/load"
+)
 
 // program is this program itself, which hosts the peers that are Go modules.
 var program, _ = os.Executable()
 
-// folder is where the sources of this program are, with node_modules.
-var folder string
-
-// zwsbridge is the program that is measured.
-var zwsbridge string
-
-func fanoutPeers() []*peer {
-	return []*peer{
-		ours("zwsbridge", "/sub"),
-		{name: "libzmq ws PUB", start: node("pub"), connect: libzmqSub, feed: func(srv *server) (*feed, error) {
-			return dialFeed(srv.feed, "", 0, credit)
+func fanoutPeers(o options) []*load.Peer {
+	return []*load.Peer{
+		load.Bridge("zwsbridge", o.zwsbridge, "/sub"),
+		load.LibzmqPublisher("libzmq ws PUB"),
+		load.LibzmqProxy("libzmq proxy"),
+		{Name: "nats-server", Start: hosted("nats"), Connect: natsSub, Publisher: func(srv *load.Server) (*load.Publisher, error) {
+			return load.DialPublisher(srv, "CONNECT {\"verbose\":false}\r\n", 1, natsPub)
 		}},
-		{name: "libzmq proxy", start: node("proxy"), connect: libzmqSub},
-		{name: "nats-server", start: hosted("nats"), connect: natsSub, feed: func(srv *server) (*feed, error) {
-			return dialFeed(srv.feed, "CONNECT {\"verbose\":false}\r\n", 1, natsPub)
+		{Name: "centrifuge", Start: hosted("centrifuge"), Connect: centrifugeSub, Publisher: func(srv *load.Server) (*load.Publisher, error) {
+			return load.DialPublisher(srv, "", 0, lengthPrefixed)
 		}},
-		{name: "centrifuge", start: hosted("centrifuge"), connect: centrifugeSub, feed: func(srv *server) (*feed, error) {
-			return dialFeed(srv.feed, "", 0, framed)
-		}},
-		{name: "mochi-mqtt", start: hosted("mochi"), connect: mqttSub, feed: mqttFeed},
-		{name: "mosquitto", start: mosquitto, connect: mqttSub, feed: mqttFeed},
-		{name: "naive zmq4+gorilla", start: hosted("naive"), connect: bareSub},
+		{Name: "mochi-mqtt", Start: hosted("mochi"), Connect: mqttSub, Publisher: mqttPublisher},
+		{Name: "mosquitto", Start: mosquitto, Connect: mqttSub, Publisher: mqttPublisher},
+		{Name: "naive zmq4+gorilla", Start: hosted("naive"), Connect: naiveSub},
 	}
 }
 
-func hosted(name string) func(*server) error {
-	return func(srv *server) error {
-		return srv.launch(program, "-serve", name, "-address", srv.address, "-feed", srv.feed, fmt.Sprintf("-tls=%v", srv.tls))
+// hosted returns a function that starts a peer that is a Go module, in a process of this
+// program.
+func hosted(name string) func(*load.Server) error {
+	return func(srv *load.Server) error {
+		return srv.Launch(program, "-serve", name, "-address", srv.Address, "-feed", srv.Feed, fmt.Sprintf("-tls=%v", srv.TLS))
 	}
 }
 
-// node starts libzmq in the hands of the npm package zeromq.
-func node(mode string) func(*server) error {
-	return func(srv *server) error {
-		return srv.launch("node", filepath.Join(folder, "libzmq.mjs"), mode, srv.address, srv.feed)
-	}
-}
-
-func mosquitto(srv *server) error {
-	_, feedPort, _ := strings.Cut(srv.feed, ":")
-	_, port, _ := strings.Cut(srv.address, ":")
-	file := filepath.Join(srv.dir, "mosquitto.conf")
+func mosquitto(srv *load.Server) error {
+	_, feedPort, _ := strings.Cut(srv.Feed, ":")
+	_, port, _ := strings.Cut(srv.Address, ":")
+	file := filepath.Join(srv.Dir, "mosquitto.conf")
 	config := fmt.Sprintf("user root\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\nset_tcp_nodelay true\nlog_type none\nlistener %s 127.0.0.1\nlistener %s 127.0.0.1\nprotocol websockets\n", feedPort, port)
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return err
 	}
-	return srv.launch("mosquitto", "-c", file)
+	return srv.Launch("mosquitto", "-c", file)
 }
 
-// ours is the bridge with everything on: a login with PLAIN, rights, limits, metrics.
-func ours(name, path string) *peer {
-	return &peer{
-		name:    name,
-		start:   startOurs,
-		connect: func(srv *server, i int) (net.Conn, error) { return plainSub(srv, path, topic) },
+// naiveSub connects to the naive bridge, which has one topic and no login.
+func naiveSub(srv *load.Server, _ int) (net.Conn, error) {
+	c, err := load.Dial(srv, "/", "")
+	if err != nil {
+		return nil, err
 	}
+	return c.Raw()
 }
 
-const password = "correct horse"
-
-func startOurs(srv *server) error {
-	passwd := exec.Command(zwsbridge, "passwd", filepath.Join(srv.dir, "users"), "alice")
-	passwd.Stdin = strings.NewReader(password + "\n")
-	if out, err := passwd.CombinedOutput(); err != nil {
-		return fmt.Errorf("zwsbridge passwd: %w: %s", err, out)
-	}
-	tls := "off"
-	if srv.tls {
-		tls = "self-signed"
-	}
-	route := func(path, socket, more string) string {
-		return fmt.Sprintf("[[route]]\npath = %q\nsocket = %q\nconnect = [\"tcp://%s\"]\nclient_mechanisms = [\"PLAIN\"]\nhigh_water_mark = 20000\nhigh_water_bytes = \"16MiB\"\nready = \"none\"\n%s\n",
-			path, socket, srv.feed, more)
-	}
-	const topics = "allow = [{ user = \"*\", subscribe = [\"bench\", \"house/\"] }]\n"
-	config := fmt.Sprintf("[server]\nlisten = %q\ntls = %q\nmax_connections = 20000\n", srv.address, tls) +
-		fmt.Sprintf("[admin]\nlisten = %q\n", freePort()) +
-		"[zap]\ncache = \"10m\"\nchain = [{ authn = \"users\" }]\n[auth.users]\ntype = \"htpasswd\"\nfile = \"users\"\n" +
-		route("/sub", "SUB", topics) +
-		route("/flush", "SUB", topics+"flush = \"5ms\"\n") +
-		route("/private", "DEALER", "") +
-		route("/shared", "DEALER", "share = \"requests\"\n")
-	file := filepath.Join(srv.dir, "bridge.toml")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		return err
-	}
-	return srv.launch(zwsbridge, "serve", "--config", file)
-}
-
-// plainLogin logs in by 45/ZWS with PLAIN.
-func plainLogin(srv *server, path, socketType string) (*wsConn, error) {
-	nc, err := dial(srv)
+func natsSub(srv *load.Server, _ int) (net.Conn, error) {
+	c, err := load.Dial(srv, "/", "")
 	if err != nil {
 		return nil, err
 	}
-	c, err := upgrade(nc, path, "ZWS2.0/PLAIN")
-	if err != nil {
-		return nil, err
-	}
-	metadata := "\x0bSocket-Type\x00\x00\x00" + string(rune(len(socketType))) + socketType
-	for _, command := range []string{
-		"\x02\x05HELLO\x05alice" + string(rune(len(password))) + password,
-		"\x02\x08INITIATE" + metadata,
-	} {
-		if err := c.send(opBinary, command); err != nil {
-			return nil, err
-		}
-		if _, err := c.receive(); err != nil { // WELCOME, READY
-			return nil, err
-		}
-	}
-	return c, nil
-}
-
-func plainSub(srv *server, path string, topics ...string) (net.Conn, error) {
-	c, err := plainLogin(srv, path, "SUB")
-	if err != nil {
-		return nil, err
-	}
-	for _, t := range topics {
-		if err := c.send(opBinary, "\x00\x01"+t); err != nil {
-			return nil, err
-		}
-	}
-	return c.free()
-}
-
-// nullLogin logs in by 45/ZWS with NULL, as to libzmq.
-func nullLogin(srv *server, socketType string) (*wsConn, error) {
-	nc, err := dial(srv)
-	if err != nil {
-		return nil, err
-	}
-	c, err := upgrade(nc, "/", "ZWS2.0/NULL")
-	if err != nil {
-		return nil, err
-	}
-	if err := c.send(opBinary, "\x02\x05READY\x0bSocket-Type\x00\x00\x00"+string(rune(len(socketType)))+socketType+"\x08Identity\x00\x00\x00\x00"); err != nil {
-		return nil, err
-	}
-	_, err = c.receive()
-	return c, err
-}
-
-func libzmqSub(srv *server, _ int) (net.Conn, error) {
-	c, err := nullLogin(srv, "SUB")
-	if err != nil {
-		return nil, err
-	}
-	if err := c.send(opBinary, "\x00\x01"+topic); err != nil {
-		return nil, err
-	}
-	return c.free()
-}
-
-// bareSub is for the naive bridge, which has no login and one topic.
-func bareSub(srv *server, _ int) (net.Conn, error) {
-	nc, err := dial(srv)
-	if err != nil {
-		return nil, err
-	}
-	c, err := upgrade(nc, "/", "")
-	if err != nil {
-		return nil, err
-	}
-	return c.free()
-}
-
-func natsSub(srv *server, _ int) (net.Conn, error) {
-	nc, err := dial(srv)
-	if err != nil {
-		return nil, err
-	}
-	c, err := upgrade(nc, "/", "")
-	if err != nil {
-		return nil, err
-	}
-	if err := c.send(opBinary, "CONNECT {\"verbose\":false}\r\nSUB "+topic+" 1\r\nPING\r\n"); err != nil {
+	if err := c.Send(load.OpBinary, "CONNECT {\"verbose\":false}\r\nSUB "+load.Topic+" 1\r\nPING\r\n"); err != nil {
 		return nil, err
 	}
 	for all := ""; !strings.Contains(all, "PONG\r\n"); {
-		p, err := c.receive()
+		p, err := c.Receive()
 		if err != nil {
 			return nil, err
 		}
 		all += string(p)
 	}
-	return c.free()
+	return c.Raw()
 }
 
 const mqttConnect = "\x10\x0c\x00\x04MQTT\x04\x02\x00\x00\x00\x00" // clean session, no keep-alive
 
-func mqttSub(srv *server, _ int) (net.Conn, error) {
-	nc, err := dial(srv)
-	if err != nil {
-		return nil, err
-	}
-	c, err := upgrade(nc, "/", "mqtt")
+func mqttSub(srv *load.Server, _ int) (net.Conn, error) {
+	c, err := load.Dial(srv, "/", "mqtt")
 	if err != nil {
 		return nil, err
 	}
 	for _, packet := range []string{
 		mqttConnect,
-		"\x82" + string(rune(5+len(topic))) + "\x00\x01\x00" + string(rune(len(topic))) + topic + "\x00",
+		"\x82" + string(rune(5+len(load.Topic))) + "\x00\x01\x00" + string(rune(len(load.Topic))) + load.Topic + "\x00",
 	} {
-		if err := c.send(opBinary, packet); err != nil {
+		if err := c.Send(load.OpBinary, packet); err != nil {
 			return nil, err
 		}
-		if _, err := c.receive(); err != nil { // CONNACK, SUBACK
+		if _, err := c.Receive(); err != nil { // CONNACK, SUBACK
 			return nil, err
 		}
 	}
-	return c.free()
+	return c.Raw()
 }
 
-func mqttFeed(srv *server) (*feed, error) {
-	return dialFeed(srv.feed, mqttConnect, 4, mqttPublish)
+func mqttPublisher(srv *load.Server) (*load.Publisher, error) {
+	return load.DialPublisher(srv, mqttConnect, 4, mqttPublish)
 }
 
-func centrifugeSub(srv *server, _ int) (net.Conn, error) {
-	nc, err := dial(srv)
-	if err != nil {
-		return nil, err
-	}
-	c, err := upgrade(nc, "/", "")
+func centrifugeSub(srv *load.Server, _ int) (net.Conn, error) {
+	c, err := load.Dial(srv, "/", "")
 	if err != nil {
 		return nil, err
 	}
 	for _, command := range []string{`{"id":1,"connect":{}}`, `{"id":2,"subscribe":{"channel":"bench"}}`} {
-		if err := c.send(opText, command); err != nil {
+		if err := c.Send(load.OpText, command); err != nil {
 			return nil, err
 		}
-		if _, err := c.receive(); err != nil {
+		if _, err := c.Receive(); err != nil {
 			return nil, err
 		}
 	}
-	return c.free()
+	return c.Raw()
 }
 
-// free is the connection without deadline and reader.
-func (c *wsConn) free() (net.Conn, error) {
-	return c.Conn, c.SetDeadline(time.Time{})
+// How the publishers of each server frame a message.
+
+func natsPub(dst, message []byte) []byte {
+	dst = fmt.Appendf(dst, "PUB %s %d\r\n", load.Topic, len(message))
+	return append(append(dst, message...), "\r\n"...)
+}
+
+func mqttPublish(dst, message []byte) []byte {
+	dst = append(dst, 0x30, byte(2+len(load.Topic)+len(message)), 0, byte(len(load.Topic)))
+	return append(append(dst, load.Topic...), message...)
+}
+
+// lengthPrefixed is for servers that this program hosts: a length of two bytes, then the
+// message.
+func lengthPrefixed(dst, message []byte) []byte {
+	return append(binary.BigEndian.AppendUint16(dst, uint16(len(message))), message...)
 }

@@ -12,7 +12,7 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// table is what a part prints.
+// table is the output of a part.
 type table struct {
 	title string
 	rows  [][]string
@@ -41,13 +41,13 @@ func (t *table) print() {
 	}
 }
 
-// line is one peer in a plot.
+// line is one peer, or one number of clients, in a plot.
 type line struct {
 	name string
 	x, y []float64
 }
 
-// draw makes a plot with logarithmic axes.
+// draw writes a plot with logarithmic axes to file.
 func draw(file, title, x, y string, lines []line) error {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y

@@ -1,8 +1,7 @@
-package main
+package load
 
 import (
 	"bytes"
-	"crypto/tls"
 	"fmt"
 	"math"
 	"net"
@@ -15,15 +14,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// swarm is many WebSocket clients that only read: by epoll and one goroutine, with large
-// reads, so that it is never the limit. Over TLS each has a goroutine.
+// swarm is a set of WebSocket clients that only read. One goroutine reads all of them by
+// epoll, with large reads, so that the clients are not the bottleneck; over TLS each client
+// has a goroutine of its own.
 type swarm struct {
 	poll    int
 	clients []*client
 	byFD    map[int32]*client
 
-	low   atomic.Int64 // payload octets of the slowest client
-	total atomic.Int64 // of all
+	low   atomic.Int64 // payload bytes of the client with the fewest
+	total atomic.Int64 // payload bytes of all clients
 
 	timing  atomic.Bool
 	mu      sync.Mutex
@@ -37,22 +37,21 @@ type swarm struct {
 type client struct {
 	conn net.Conn
 	counter
-	tls  atomic.Int64 // payload, where a goroutine of its own reads
-	base int64        // payload before the measurement
+	tls  atomic.Int64 // payload bytes, where the client has a goroutine of its own
+	base int64        // payload bytes before the measurement
 }
 
-// stampMark stands before the 16 hexadecimal digits of the time at which a message was
-// published.
+// stampMark precedes the time at which a message was published, in 16 hexadecimal digits.
 var stampMark = []byte("@@")
 
 const (
 	stampSize = 18
-	// timed is how many clients look for stamps: enough for a p99, little enough not to
-	// slow the others.
+	// timed is the number of clients that look for the time in messages: enough for a 99th
+	// percentile, and few enough not to slow the others down.
 	timed = 64
 )
 
-// clock is a monotonic time that other processes have too.
+// clock returns a monotonic time in nanoseconds that is the same in all processes.
 func clock() int64 {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {
@@ -74,15 +73,15 @@ func newSwarm() (*swarm, error) {
 	}, nil
 }
 
-// connect makes n clients of p, eight at a time.
-func (s *swarm) connect(p *peer, srv *server, n int) error {
+// connect connects n clients of p, eight at a time.
+func (s *swarm) connect(p *Peer, srv *Server, n int) error {
 	var mu sync.Mutex
 	var failed error
-	var dialling sync.WaitGroup
+	var dialing sync.WaitGroup
 	for w := range 8 {
-		dialling.Go(func() {
+		dialing.Go(func() {
 			for i := w; i < n; i += 8 {
-				conn, err := p.connect(srv, i)
+				conn, err := p.Connect(srv, i)
 				mu.Lock()
 				if err != nil && failed == nil {
 					failed = fmt.Errorf("client %d: %w", i, err)
@@ -98,11 +97,11 @@ func (s *swarm) connect(p *peer, srv *server, n int) error {
 			}
 		})
 	}
-	dialling.Wait()
+	dialing.Wait()
 	return failed
 }
 
-// start begins to read.
+// start begins to read. Every client is connected before.
 func (s *swarm) start() error {
 	for i, c := range s.clients {
 		tcp, ok := c.conn.(*net.TCPConn)
@@ -129,7 +128,7 @@ func (s *swarm) start() error {
 	return nil
 }
 
-// loop reads all clients that are not TLS and keeps the figures up to date.
+// loop reads all clients without TLS and keeps low and total up to date.
 func (s *swarm) loop() {
 	events := make([]unix.EpollEvent, 512)
 	buffer := make([]byte, 256<<10)
@@ -173,7 +172,7 @@ func (s *swarm) sum() {
 	s.total.Store(total)
 }
 
-// rebase has what was received so far not count any more.
+// rebase excludes what has been received so far from low and total.
 func (s *swarm) rebase() {
 	done := make(chan struct{})
 	s.do <- func() {
@@ -202,8 +201,8 @@ func (s *swarm) readTLS(c *client, timing bool) {
 	}
 }
 
-// stamps notes how old the messages in p are. One that is cut by the end of a read is not
-// looked at.
+// stamps records the age of the messages in p. A time that is cut by the end of the read is
+// skipped.
 func (s *swarm) stamps(p []byte) {
 	now := clock()
 	s.mu.Lock()
@@ -220,7 +219,7 @@ func (s *swarm) stamps(p []byte) {
 	}
 }
 
-// percentile of the latencies; 0 if there are none.
+// percentile returns the given quantile of the latencies, or 0 if there are none.
 func (s *swarm) percentile(q float64) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -231,7 +230,7 @@ func (s *swarm) percentile(q float64) time.Duration {
 	return s.latency[min(int(q*float64(len(s.latency))), len(s.latency)-1)]
 }
 
-// time starts the latencies anew, or ends taking them.
+// time discards the latencies and begins to record them, or stops recording.
 func (s *swarm) time(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -248,18 +247,4 @@ func (s *swarm) close() {
 	}
 	s.done.Wait()
 	unix.Close(s.poll)
-}
-
-// dial connects to a server on this machine.
-func dial(srv *server) (net.Conn, error) {
-	nc, err := net.DialTimeout("tcp", srv.address, 10*time.Second)
-	if err != nil {
-		return nil, err
-	}
-	nc.SetDeadline(time.Now().Add(20 * time.Second))
-	if !srv.tls {
-		return nc, nil
-	}
-	t := tls.Client(nc, &tls.Config{InsecureSkipVerify: true}) // its own certificate, on loopback
-	return t, t.Handshake()
 }

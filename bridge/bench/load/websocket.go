@@ -1,23 +1,52 @@
-package main
+package load
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"time"
 )
 
-// wsConn is the client side of a WebSocket, as small as a benchmark needs it.
-type wsConn struct {
+// Conn is the client side of a WebSocket connection, with no more than a benchmark needs.
+type Conn struct {
 	net.Conn
 	in *bufio.Reader
 }
 
-// upgrade makes a WebSocket of nc (RFC 6455, section 4.1).
-func upgrade(nc net.Conn, path, subprotocol string) (*wsConn, error) {
+// The opcodes of RFC 6455, section 5.2, that the benchmark uses.
+const (
+	OpText   = 1
+	OpBinary = 2
+
+	opClose = 8
+	opPing  = 9
+	opPong  = 10
+)
+
+// Dial connects to srv and opens a WebSocket on path (RFC 6455, section 4.1), offering
+// subprotocol unless it is empty. What follows on the connection has 20 seconds; see [Conn.Raw].
+func Dial(srv *Server, path, subprotocol string) (*Conn, error) {
+	nc, err := net.DialTimeout("tcp", srv.Address, 10*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	nc.SetDeadline(time.Now().Add(20 * time.Second))
+	if srv.TLS {
+		t := tls.Client(nc, &tls.Config{InsecureSkipVerify: true}) // a self-signed certificate on loopback
+		if err := t.Handshake(); err != nil {
+			return nil, err
+		}
+		nc = t
+	}
+	return upgrade(nc, path, subprotocol)
+}
+
+func upgrade(nc net.Conn, path, subprotocol string) (*Conn, error) {
 	key := base64.StdEncoding.EncodeToString(make([]byte, 16))
 	request := "GET " + path + " HTTP/1.1\r\nHost: " + nc.RemoteAddr().String() +
 		"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + key + "\r\n"
@@ -35,16 +64,10 @@ func upgrade(nc net.Conn, path, subprotocol string) (*wsConn, error) {
 	if answer.StatusCode != http.StatusSwitchingProtocols {
 		return nil, fmt.Errorf("upgrade of %s: %s", path, answer.Status)
 	}
-	return &wsConn{nc, in}, nil
+	return &Conn{nc, in}, nil
 }
 
-const (
-	opText   = 1
-	opBinary = 2
-	opClose  = 8
-)
-
-// appendFrame appends a masked frame; the mask is zero, which is a mask like another.
+// appendFrame appends a masked frame. The mask is zero, which RFC 6455 permits.
 func appendFrame(dst []byte, opcode byte, payload []byte) []byte {
 	dst = append(dst, 0x80|opcode)
 	switch n := len(payload); {
@@ -61,13 +84,14 @@ func appendFrame(dst []byte, opcode byte, payload []byte) []byte {
 	return append(dst, payload...)
 }
 
-func (c *wsConn) send(opcode byte, payload string) error {
+// Send sends one message.
+func (c *Conn) Send(opcode byte, payload string) error {
 	_, err := c.Write(appendFrame(nil, opcode, []byte(payload)))
 	return err
 }
 
-// receive reads the next data frame.
-func (c *wsConn) receive() ([]byte, error) {
+// Receive returns the payload of the next data frame, at most 1 MiB.
+func (c *Conn) Receive() ([]byte, error) {
 	for {
 		var head [2]byte
 		if _, err := io.ReadFull(c.in, head[:]); err != nil {
@@ -88,7 +112,7 @@ func (c *wsConn) receive() ([]byte, error) {
 			size = binary.BigEndian.Uint64(long[:])
 		}
 		if size > 1<<20 {
-			return nil, fmt.Errorf("frame of %d octets", size)
+			return nil, fmt.Errorf("frame of %d bytes, want at most %d", size, 1<<20)
 		}
 		payload := make([]byte, size)
 		if _, err := io.ReadFull(c.in, payload); err != nil {
@@ -97,22 +121,28 @@ func (c *wsConn) receive() ([]byte, error) {
 		switch head[0] & 0xf {
 		case opClose:
 			return nil, fmt.Errorf("closed by the server: %q", payload)
-		case 9, 10:
+		case opPing, opPong:
 			continue
 		}
 		return payload, nil
 	}
 }
 
-// counter counts the payload octets of the data frames that arrive on one connection.
-type counter struct {
-	payload int64
-	skip    int // of the frame that is being read
-	header  [10]byte
-	have    int // octets of header
+// Raw returns the connection below c, without a deadline, for a client that only counts what
+// it receives.
+func (c *Conn) Raw() (net.Conn, error) {
+	return c.Conn, c.SetDeadline(time.Time{})
 }
 
-// count takes what was read. Most frames have a header of two octets that is here whole.
+// counter counts the payload bytes of the data frames that arrive on one connection.
+type counter struct {
+	payload int64
+	skip    int // payload bytes of the current frame that are still to come
+	header  [10]byte
+	have    int // bytes in header
+}
+
+// count takes the bytes of one read. Most frames have a two-byte header that arrives whole.
 func (c *counter) count(p []byte) {
 	for len(p) > 0 {
 		if c.skip > 0 {

@@ -1,0 +1,162 @@
+package load
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// A Peer is one way to bring messages to WebSocket clients.
+type Peer struct {
+	Name string
+	// Start launches the server. Where Publisher is nil, the ZeroMQ socket that the server
+	// connects to already listens on srv.Feed.
+	Start func(srv *Server) error
+	// Connect connects client i, logs it in and subscribes it.
+	Connect func(srv *Server, i int) (net.Conn, error)
+	// Publisher connects the publisher to the server; nil: the server connects to a PUB.
+	Publisher func(srv *Server) (*Publisher, error)
+}
+
+// Bridge returns zwsbridge as its users run it, with a login by PLAIN, rights, limits and
+// metrics. program is the binary; clients subscribe to [Topic] on the route path, which is one
+// of those that [StartBridge] configures.
+func Bridge(name, program, path string) *Peer {
+	return &Peer{
+		Name:    name,
+		Start:   StartBridge(program),
+		Connect: func(srv *Server, i int) (net.Conn, error) { return BridgeSub(srv, path, Topic) },
+	}
+}
+
+const password = "correct horse"
+
+// StartBridge returns a function that starts `program serve`. Its routes are /sub and /flush
+// (SUB, the latter with flush = "5ms"), /private and /shared (DEALER, the latter with
+// share = "requests").
+func StartBridge(program string) func(*Server) error {
+	return func(srv *Server) error {
+		passwd := exec.Command(program, "passwd", filepath.Join(srv.Dir, "users"), "alice")
+		passwd.Stdin = strings.NewReader(password + "\n")
+		if out, err := passwd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s passwd: %w: %s", program, err, out)
+		}
+		file := filepath.Join(srv.Dir, "bridge.toml")
+		if err := os.WriteFile(file, []byte(bridgeConfig(srv)), 0o600); err != nil {
+			return err
+		}
+		return srv.Launch(program, "serve", "--config", file)
+	}
+}
+
+func bridgeConfig(srv *Server) string {
+	tls := "off"
+	if srv.TLS {
+		tls = "self-signed"
+	}
+	route := func(path, socket, more string) string {
+		return fmt.Sprintf("[[route]]\npath = %q\nsocket = %q\nconnect = [\"tcp://%s\"]\nclient_mechanisms = [\"PLAIN\"]\nhigh_water_mark = 20000\nhigh_water_bytes = \"16MiB\"\nready = \"none\"\n%s\n",
+			path, socket, srv.Feed, more)
+	}
+	const topics = "allow = [{ user = \"*\", subscribe = [\"bench\", \"house/\"] }]\n"
+	return fmt.Sprintf("[server]\nlisten = %q\ntls = %q\nmax_connections = 20000\n", srv.Address, tls) +
+		fmt.Sprintf("[admin]\nlisten = %q\n", freePort()) +
+		"[zap]\ncache = \"10m\"\nchain = [{ authn = \"users\" }]\n[auth.users]\ntype = \"htpasswd\"\nfile = \"users\"\n" +
+		route("/sub", "SUB", topics) +
+		route("/flush", "SUB", topics+"flush = \"5ms\"\n") +
+		route("/private", "DEALER", "") +
+		route("/shared", "DEALER", "share = \"requests\"\n")
+}
+
+// plainLogin logs in by 45/ZWS with PLAIN.
+func plainLogin(srv *Server, path, socketType string) (*Conn, error) {
+	c, err := Dial(srv, path, "ZWS2.0/PLAIN")
+	if err != nil {
+		return nil, err
+	}
+	metadata := "\x0bSocket-Type\x00\x00\x00" + string(rune(len(socketType))) + socketType
+	for _, command := range []string{
+		"\x02\x05HELLO\x05alice" + string(rune(len(password))) + password,
+		"\x02\x08INITIATE" + metadata,
+	} {
+		if err := c.Send(OpBinary, command); err != nil {
+			return nil, err
+		}
+		if _, err := c.Receive(); err != nil { // WELCOME, READY
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// BridgeSub connects a SUB client to a bridge that [StartBridge] started.
+func BridgeSub(srv *Server, path string, topics ...string) (net.Conn, error) {
+	c, err := plainLogin(srv, path, "SUB")
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range topics {
+		if err := c.Send(OpBinary, "\x00\x01"+t); err != nil {
+			return nil, err
+		}
+	}
+	return c.Raw()
+}
+
+// BridgeDealer returns a function that connects a DEALER client to a bridge that
+// [StartBridge] started.
+func BridgeDealer(path string) func(*Server) (*Conn, error) {
+	return func(srv *Server) (*Conn, error) { return plainLogin(srv, path, "DEALER") }
+}
+
+// LibzmqPublisher returns an XPUB of libzmq bound to ws://, which sends the messages itself.
+func LibzmqPublisher(name string) *Peer {
+	return &Peer{Name: name, Start: StartLibzmq("pub"), Connect: libzmqSub, Publisher: func(srv *Server) (*Publisher, error) {
+		// The server makes the messages: one byte asks for one of them.
+		return DialPublisher(srv, "", 0, func(dst, _ []byte) []byte { return append(dst, 0) })
+	}}
+}
+
+// LibzmqProxy returns libzmq's proxy between an XPUB on ws:// and an XSUB on TCP.
+func LibzmqProxy(name string) *Peer {
+	return &Peer{Name: name, Start: StartLibzmq("proxy"), Connect: libzmqSub}
+}
+
+// StartLibzmq returns a function that starts libzmq.mjs, which uses the npm package zeromq.
+// mode is "pub", "proxy" (XPUB and XSUB) or "router" (ROUTER and DEALER).
+func StartLibzmq(mode string) func(*Server) error {
+	return func(srv *Server) error {
+		script := filepath.Join(Root(), "bridge", "bench", "libzmq.mjs")
+		return srv.Launch("node", script, mode, srv.Address, srv.Feed)
+	}
+}
+
+// nullLogin logs in by 45/ZWS with NULL, as libzmq accepts it.
+func nullLogin(srv *Server, socketType string) (*Conn, error) {
+	c, err := Dial(srv, "/", "ZWS2.0/NULL")
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Send(OpBinary, "\x02\x05READY\x0bSocket-Type\x00\x00\x00"+string(rune(len(socketType)))+socketType+"\x08Identity\x00\x00\x00\x00"); err != nil {
+		return nil, err
+	}
+	_, err = c.Receive()
+	return c, err
+}
+
+func libzmqSub(srv *Server, _ int) (net.Conn, error) {
+	c, err := nullLogin(srv, "SUB")
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Send(OpBinary, "\x00\x01"+Topic); err != nil {
+		return nil, err
+	}
+	return c.Raw()
+}
+
+// LibzmqDealer connects a DEALER client to libzmq's ROUTER on ws://.
+func LibzmqDealer(srv *Server) (*Conn, error) { return nullLogin(srv, "DEALER") }
