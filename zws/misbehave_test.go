@@ -46,7 +46,7 @@ func TestMisbehavingClients(t *testing.T) {
 		{"flag 04", "ZWS2.0+PLAIN", plainLogin, frame(0x82, "\x04a"), 1002, "flag octet 04 is not one of this protocol"},
 		{"ASCII flag", "WSNetMQ", nil, frame(0x82, "0a"), 1002, "flag octet 30 is not one of this protocol"},
 		{"command inside a message", "ZWS2.0+PLAIN", plainLogin, concat(frame(0x82, "\x01a"), frame(0x82, "\x02\x04PING")), 1002, "a command inside a message"},
-		{"command without a name", "ZWS2.0+PLAIN", plainLogin, frame(0x82, "\x02\x09PING"), 1002, "protocol error: command of 5 octets without a whole name"},
+		{"command without a name", "ZWS2.0+PLAIN", plainLogin, frame(0x82, "\x02\x09PING"), 1002, "protocol error: command of 5 bytes without a complete name"},
 		// WebSocket frames, RFC 6455
 		{"unmasked frame", "ZWS2.0", bare, []byte("\x82\x02\x00a"), 1002, "bad MASK"},
 		{"RSV1", "ZWS2.0", bare, frame(0xC2, "\x00a"), 1002, "RSV1 set"},
@@ -77,10 +77,10 @@ func TestMisbehavingClients(t *testing.T) {
 		{"HELLO and more", "ZWS2.0+PLAIN", nil, frame(0x82, helloCommand+"x"), 1002, "protocol error: PLAIN: malformed HELLO: want a user name and a password, each after its size, and nothing more"},
 		{"HELLO twice", "ZWS2.0+PLAIN", plainLogin[:1], frame(0x82, helloCommand), 1002, "protocol error: PLAIN: want INITIATE, got \"HELLO\""},
 		{"HELLO after READY", "ZWS2.0+PLAIN", plainLogin, frame(0x82, helloCommand), 1002, "HELLO after READY: only a BEARER login can be renewed"},
-		{"malformed metadata", "ZWS2.0+NULL", nil, frame(0x82, "\x02\x05READY\x0bSocket-Type\xff\xff\xff\xffDEALER"), 1002, "protocol error: NULL: malformed READY: metadata that does not parse"},
+		{"malformed metadata", "ZWS2.0+NULL", nil, frame(0x82, "\x02\x05READY\x0bSocket-Type\xff\xff\xff\xffDEALER"), 1002, "protocol error: NULL: malformed READY: invalid metadata"},
 		{"unknown socket type", "ZWS2.0+NULL", nil, frame(0x82, "\x02\x05READY\x0bSocket-Type\x00\x00\x00\x06STREAM"), 4406, "a STREAM socket cannot be served here"},
 		{"socket type not taken", "ZWS2.0+NULL", nil, frame(0x82, "\x02\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB"), 4406, "a SUB socket cannot be served here"},
-		{"CURVE HELLO of the wrong length", "ZWS2.0+CURVE", nil, frame(0x82, "\x02\x05HELLO\x01\x00"), 1002, "protocol error: CURVE: malformed HELLO: 8 octets, want 200"},
+		{"CURVE HELLO of the wrong length", "ZWS2.0+CURVE", nil, frame(0x82, "\x02\x05HELLO\x01\x00"), 1002, "protocol error: CURVE: malformed HELLO: 8 bytes, want 200"},
 		{"routing id in two frames", "ZWS2.0", nil, frame(0x82, "\x01a"), 1002, "the first message, the routing id, has more than one frame"},
 	}
 	for _, test := range tests {

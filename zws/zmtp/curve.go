@@ -13,14 +13,18 @@ import (
 	"golang.org/x/crypto/nacl/secretbox"
 )
 
-// The CURVE mechanism (25/ZMTP-CURVE, whose commands are those of 26/CURVEZMQ). Keys have
-// the names of the specification: C and S are the long-term public keys of client and
-// server, C' and S' the transient ones, and c, s, c', s' the secret keys to them.
+// The CURVE mechanism (25/ZMTP-CURVE, which uses the commands of 26/CURVEZMQ):
+//
+//	curvezmq = C:hello ( S:welcome | S:error ) C:initiate ( S:ready | S:error )
+//	           *( C:message | S:message )
+//
+// Keys are named as in the specification: C and S are the long-term public keys of client and
+// server, C' and S' the transient ones, and c, s, c', s' the secret keys that belong to them.
 // "Box [X](C->S)" is X in a box that only C can have made and only S can open.
 
 type key = [32]byte
 
-// The sizes of the commands' data: of the command without its name.
+// Sizes in bytes. Those of commands are without the name.
 const (
 	keySize        = len(key{})
 	longNonceSize  = 16
@@ -28,7 +32,7 @@ const (
 	boxOverhead    = secretbox.Overhead
 
 	helloPadding  = 72 // against amplification
-	helloZeros    = 64 // what the signature box holds
+	helloZeros    = 64 // content of the signature box
 	signatureSize = shortNonceSize + boxOverhead + helloZeros
 	cookieSize    = longNonceSize + boxOverhead + 2*keySize
 	vouchSize     = longNonceSize + boxOverhead + 2*keySize
@@ -39,7 +43,7 @@ const (
 	minReady    = shortNonceSize + boxOverhead                                    // 24
 )
 
-// What a nonce is preceded by, but not on the wire, to make 24 octets.
+// The prefixes that make a nonce 24 bytes long. They are not sent.
 const (
 	prefixHello         = "CurveZMQHELLO---"
 	prefixWelcome       = "WELCOME-"
@@ -68,7 +72,7 @@ func newKeyPair(random io.Reader) (public, secret key, err error) {
 	return public, secret, nil
 }
 
-// newLongNonce draws a nonce that no other box under the same key has had.
+// newLongNonce draws a random nonce, which is unique for practical purposes.
 func newLongNonce(random io.Reader) ([]byte, error) {
 	nonce := make([]byte, longNonceSize)
 	if _, err := io.ReadFull(random, nonce); err != nil {
@@ -77,12 +81,12 @@ func newLongNonce(random io.Reader) ([]byte, error) {
 	return nonce, nil
 }
 
-// newShortNonce is the wire form of a counter.
+// newShortNonce returns the encoding of a counter.
 func newShortNonce(n uint64) []byte {
 	return binary.BigEndian.AppendUint64(nil, n)
 }
 
-// checkKeyPair tells whether a long-term key pair belongs together.
+// checkKeyPair checks that the keys of a long-term key pair belong together.
 func checkKeyPair(public, secret key) error {
 	var want key
 	curve25519.ScalarBaseMult(&want, &secret)
@@ -92,17 +96,17 @@ func checkKeyPair(public, secret key) error {
 	return nil
 }
 
-// errWeakKey: with a public key of low order every secret key agrees on the same shared
-// key, so that anyone could make the box.
+// errWeakKey is returned for a public key of low order. Every secret key agrees with it on the
+// same shared key, so anybody could make the box.
 var errWeakKey = errors.New("public key of low order")
 
-// weakShared is the shared key that all public keys of low order lead to.
+// weakShared is the shared key that results from any public key of low order.
 var weakShared = func() (shared key) {
 	box.Precompute(&shared, &key{}, &key{})
 	return shared
 }()
 
-// agree works out the key of the boxes between two key pairs.
+// agree computes the key of the boxes between two key pairs.
 func agree(public, secret *key) (shared key, err error) {
 	box.Precompute(&shared, public, secret)
 	if subtle.ConstantTimeCompare(shared[:], weakShared[:]) == 1 {
@@ -111,14 +115,14 @@ func agree(public, secret *key) (shared key, err error) {
 	return shared, nil
 }
 
-// seal appends nonce and the box of message to dst, as every command has them. A box under
-// a key that is agreed already is a secretbox.
+// seal appends nonce and the box of message to dst, which is their order in every command. A
+// box under a precomputed shared key is a secretbox.
 func seal(dst, message []byte, prefix string, nonce []byte, shared *key) []byte {
 	full := fullNonce(prefix, nonce)
 	return secretbox.Seal(append(dst, nonce...), message, &full, shared)
 }
 
-// unseal appends to dst what is in a box that stands after its nonce.
+// unseal appends the content of a box that follows its nonce to dst.
 func unseal(dst, sealed []byte, prefix string, shared *key) (message []byte, ok bool) {
 	n := 24 - len(prefix)
 	full := fullNonce(prefix, sealed[:n])
@@ -130,5 +134,5 @@ func fullNonce(prefix string, nonce []byte) (full [24]byte) {
 	return full
 }
 
-// cut splits b after n octets.
+// cut splits b after n bytes.
 func cut(b []byte, n int) (head, rest []byte) { return b[:n], b[n:] }

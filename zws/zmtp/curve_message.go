@@ -14,50 +14,51 @@ import (
 //	message-box   = 17*OCTET     ; Box [payload](C'->S') or (S'->C')
 //	payload       = payload-flags payload-data
 //
-// libzmq sends it as a message frame with no flags, over TCP as over WebSocket, and puts
-// the real flags into the box.
+// libzmq sends it as a message frame without flags, over TCP and over WebSocket, and puts the
+// real flags into the box.
 
 const (
 	messageName     = "\x07" + cmdMessage
 	messageOverhead = len(messageName) + shortNonceSize + boxOverhead + 1 // 33
 )
 
-// payload-flags. 26/CURVEZMQ knows MORE only; COMMAND is libzmq's, and is not 4.
+// The payload-flags. 26/CURVEZMQ has MORE only; COMMAND is an addition of libzmq and differs
+// from that of 37/ZMTP, which is 4.
 const (
 	payloadMore    = 0x01
 	payloadCommand = 0x02
 )
 
-// keptBuffer is how large a buffer may be and still be kept for the next frame. A
-// connection that once carried a large frame would else hold its room for good.
+// keptBuffer is the largest buffer, in bytes, that is kept for the next frame, so that a
+// connection that once carried a large frame does not hold that memory for good.
 const keptBuffer = 64 << 10
 
-// curveTraffic is what is left of CURVE once the handshake is done.
+// curveTraffic is the frameCipher of CURVE.
 type curveTraffic struct {
 	shared   key // of the boxes between C' and S'
 	sent     curveStream
 	received curveStream
 }
 
-// curveStream is one direction of the traffic, so that two goroutines may use one each.
+// curveStream is one direction of the traffic. The two share nothing that changes, so each can
+// have a goroutine of its own.
 type curveStream struct {
 	prefix string
 	nonce  uint64 // of the last command
 	buffer []byte // holds the last result
 }
 
-// Encode puts f into a MESSAGE. It allocates nothing while frames stay under half of
-// keptBuffer.
+// Encode puts f into a MESSAGE. It allocates nothing for frames below half of keptBuffer.
 func (t *curveTraffic) Encode(f Frame) (Frame, error) {
 	if t.sent.nonce == math.MaxUint64 {
-		return Frame{}, errors.New("zmtp: CURVE: all nonces of this connection are used up")
+		return Frame{}, errors.New("zmtp: CURVE: all nonces of the connection are used")
 	}
 	t.sent.nonce++
 	var nonce [shortNonceSize]byte
 	binary.BigEndian.PutUint64(nonce[:], t.sent.nonce)
 
-	// The buffer holds the payload first and the command behind it: a box cannot be
-	// made in place.
+	// The buffer holds the payload and, after it, the command: a box cannot be made in
+	// place.
 	size := 1 + len(f.Body)
 	payload := append(t.sent.take(size+messageOverhead+len(f.Body)), payloadFlags(f))
 	payload = append(payload, f.Body...)
@@ -65,15 +66,15 @@ func (t *curveTraffic) Encode(f Frame) (Frame, error) {
 	return Frame{Body: seal(body, payload, t.sent.prefix, nonce[:], &t.shared)}, nil
 }
 
-// Decode takes f out of its MESSAGE. 3.1 peers may send that as a command frame.
+// Decode opens a MESSAGE. Peers of ZMTP 3.1 may send it as a command frame.
 func (t *curveTraffic) Decode(f Frame) (Frame, error) {
 	if f.More || len(f.Body) < messageOverhead || string(f.Body[:len(messageName)]) != messageName {
-		return Frame{}, fmt.Errorf("%w: CURVE: frame of %d octets that is not a MESSAGE", ErrProtocol, len(f.Body))
+		return Frame{}, fmt.Errorf("%w: CURVE: frame of %d bytes that is not a MESSAGE", ErrProtocol, len(f.Body))
 	}
 	sealed := f.Body[len(messageName):]
 	nonce := binary.BigEndian.Uint64(sealed)
 	if nonce <= t.received.nonce {
-		return Frame{}, fmt.Errorf("%w: CURVE: MESSAGE nonce %d after %d: replayed or out of order", ErrProtocol, nonce, t.received.nonce)
+		return Frame{}, fmt.Errorf("%w: CURVE: MESSAGE nonce %d is not above %d: replayed or out of order", ErrProtocol, nonce, t.received.nonce)
 	}
 	payload, ok := unseal(t.received.take(len(sealed)), sealed, t.received.prefix, &t.shared)
 	if !ok {
@@ -98,7 +99,7 @@ func payloadFlags(f Frame) byte {
 	return flags
 }
 
-// take returns an empty buffer with room for n octets.
+// take returns an empty buffer with room for n bytes.
 func (s *curveStream) take(n int) []byte {
 	if n > keptBuffer {
 		return make([]byte, 0, n)

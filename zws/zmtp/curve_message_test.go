@@ -66,7 +66,7 @@ func TestCurveReplay(t *testing.T) {
 func TestCurveMalformedMessage(t *testing.T) {
 	client, server := newPair(t, zap.CURVE).sides(t)
 	shake(t, client, server)
-	traffic := client.(*curveClient).session
+	traffic := client.(*curveClient).traffic
 	// message seals a payload with the next nonce, flags and all.
 	message := func(payload string) []byte {
 		traffic.sent.nonce++
@@ -127,7 +127,7 @@ func TestCurveMalformedMessage(t *testing.T) {
 func TestCurveNoncesUsedUp(t *testing.T) {
 	client, server := newPair(t, zap.CURVE).sides(t)
 	shake(t, client, server)
-	client.(*curveClient).session.sent.nonce = math.MaxUint64 - 1
+	client.(*curveClient).traffic.sent.nonce = math.MaxUint64 - 1
 	last, err := client.Encode(Frame{Body: []byte("last")})
 	if err != nil {
 		t.Fatal(err)
@@ -154,7 +154,7 @@ func TestCurveBufferIsNotKept(t *testing.T) {
 		if err != nil || !bytes.Equal(got.Body, body) {
 			t.Fatalf("frame of %d: %v", size, err)
 		}
-		for _, kept := range []int{cap(client.(*curveClient).session.sent.buffer), cap(server.(*curveServer).traffic.(*curveTraffic).received.buffer)} {
+		for _, kept := range []int{cap(client.(*curveClient).traffic.sent.buffer), cap(server.(*curveServer).cipher.(*curveTraffic).received.buffer)} {
 			if kept > keptBuffer {
 				t.Errorf("after a frame of %d octets %d are kept", size, kept)
 			}

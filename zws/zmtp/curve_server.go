@@ -16,16 +16,18 @@ func newCurveServer(s ServerSecurity) (Mechanism, error) {
 		return nil, err
 	}
 	c := &curveServer{server: newServer(zap.CURVE, s), random: randomOr(s.Rand)}
-	c.step = c.receiveHello
+	c.steps = []step{
+		{cmdHello, c.receiveHello},       // ← HELLO, WELCOME →
+		{cmdInitiate, c.receiveInitiate}, // ← INITIATE, READY →
+	}
 	return c, nil
 }
 
-// curveServer: ← HELLO, WELCOME →, ← INITIATE, READY →. The ZAP handler is asked at
-// INITIATE, which is where the client's long-term key arrives.
+// curveServer asks the ZAP handler at INITIATE, which carries the client's long-term key.
 //
-// Between WELCOME and INITIATE it holds a cookie key and a nonce. The transient keys are
-// in the cookie, which the client brings back: "the cookie is the only memory of the
-// server's secret transient key s'".
+// Between WELCOME and INITIATE it keeps only a cookie key and a nonce. The transient keys are
+// in the cookie, which the client sends back: "the cookie is the only memory of the server's
+// secret transient key s'".
 type curveServer struct {
 	server
 	random    io.Reader
@@ -35,11 +37,8 @@ type curveServer struct {
 
 // receiveHello: "The HELLO Command".
 func (s *curveServer) receiveHello(_ context.Context, in *Command) (*Command, error) {
-	if err := s.expect(in, cmdHello); err != nil {
-		return nil, err
-	}
 	if len(in.Data) != helloSize {
-		return nil, s.missized(in, "200")
+		return nil, s.wrongSize(in, "200")
 	}
 	version, rest := cut(in.Data, 2)
 	padding, rest := cut(rest, helloPadding)
@@ -57,16 +56,16 @@ func (s *curveServer) receiveHello(_ context.Context, in *Command) (*Command, er
 	}
 	plain, ok := unseal(nil, signature, prefixHello, &shared)
 	if !ok {
-		return nil, s.malformed(cmdHello, "its box does not open: the client has another server key")
+		return nil, s.malformed(cmdHello, "its box does not open: the client uses another server key")
 	}
 	if !zeros(plain) {
-		return nil, s.malformed(cmdHello, "its box does not hold zeros")
+		return nil, s.malformed(cmdHello, "the content of its box is not zero")
 	}
 	s.nonce = binary.BigEndian.Uint64(signature)
 	return s.sendWelcome(&client, &shared)
 }
 
-// sendWelcome: "The WELCOME Command". shared is the key of the boxes between S and C'.
+// sendWelcome: "The WELCOME Command". The key shared is that of the boxes between S and C'.
 func (s *curveServer) sendWelcome(client, shared *key) (*Command, error) {
 	public, secret, err := newKeyPair(s.random) // S' and s'
 	if err != nil {
@@ -86,17 +85,13 @@ func (s *curveServer) sendWelcome(client, shared *key) (*Command, error) {
 	cookie := seal(nil, slices.Concat(client[:], secret[:]), prefixCookie, cookieNonce, &s.cookieKey)
 	welcome := seal(nil, slices.Concat(public[:], cookie), prefixWelcome, welcomeNonce, shared)
 	clear(secret[:])
-	s.step = s.receiveInitiate
 	return &Command{Name: cmdWelcome, Data: welcome}, nil
 }
 
 // receiveInitiate: "The INITIATE Command".
 func (s *curveServer) receiveInitiate(ctx context.Context, in *Command) (*Command, error) {
-	if err := s.expect(in, cmdInitiate); err != nil {
-		return nil, err
-	}
 	if len(in.Data) < minInitiate {
-		return nil, s.missized(in, "at least 257")
+		return nil, s.wrongSize(in, "at least 257")
 	}
 	cookie, sealed := cut(in.Data, cookieSize)
 	client, secret, err := s.openCookie(cookie)
@@ -105,7 +100,7 @@ func (s *curveServer) receiveInitiate(ctx context.Context, in *Command) (*Comman
 	}
 	nonce := binary.BigEndian.Uint64(sealed)
 	if nonce <= s.nonce {
-		return nil, s.malformed(cmdInitiate, fmt.Sprintf("nonce %d after %d", nonce, s.nonce))
+		return nil, s.malformed(cmdInitiate, fmt.Sprintf("nonce %d is not above %d", nonce, s.nonce))
 	}
 	shared, err := agree(&client, &secret)
 	if err != nil {
@@ -133,19 +128,19 @@ func (s *curveServer) receiveInitiate(ctx context.Context, in *Command) (*Comman
 	return s.sendReady(shared, nonce)
 }
 
-// openCookie returns C' and s'. The cookie key serves once: "MUST discard the cookie key …
-// as soon as the client sends a valid INITIATE command".
+// openCookie returns C' and s'. It also discards the cookie key: "MUST discard the cookie key
+// … as soon as the client sends a valid INITIATE command".
 func (s *curveServer) openCookie(cookie []byte) (client, secret key, err error) {
 	keys, ok := unseal(nil, cookie, prefixCookie, &s.cookieKey)
 	clear(s.cookieKey[:])
 	if !ok {
-		return key{}, key{}, s.malformed(cmdInitiate, "its cookie is not ours")
+		return key{}, key{}, s.malformed(cmdInitiate, "its cookie does not open")
 	}
 	return key(keys[:keySize]), key(keys[keySize:]), nil
 }
 
-// checkVouch opens Box [C',S](C->S'), the proof that the owner of the long-term key is at
-// the other end and meant this server.
+// checkVouch opens Box [C',S](C->S'), which proves that the client has the long-term secret
+// key and chose this server.
 func (s *curveServer) checkVouch(vouch []byte, long key, client, secret *key) error {
 	shared, err := agree(&long, secret)
 	if err != nil {
@@ -161,7 +156,7 @@ func (s *curveServer) checkVouch(vouch []byte, long key, client, secret *key) er
 	return nil
 }
 
-// sendReady: "The READY Command". It has the server's first short nonce.
+// sendReady: "The READY Command". It uses the server's first short nonce.
 func (s *curveServer) sendReady(shared key, received uint64) (*Command, error) {
 	const nonce = 1
 	data := seal(nil, s.security.Local.Append(nil), prefixReady, newShortNonce(nonce), &shared)
@@ -174,8 +169,8 @@ func (s *curveServer) sendReady(shared key, received uint64) (*Command, error) {
 }
 
 func zeros(b []byte) bool {
-	for _, o := range b {
-		if o != 0 {
+	for _, c := range b {
+		if c != 0 {
 			return false
 		}
 	}

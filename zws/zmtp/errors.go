@@ -8,38 +8,41 @@ import (
 )
 
 var (
-	// ErrProtocol is wrapped by every error about octets that the protocol does not allow.
+	// ErrProtocol is wrapped by every error about bytes that the protocol does not allow.
 	ErrProtocol = errors.New("protocol error")
-	// ErrNotZMTP: what answered does not speak ZMTP.
+	// ErrNotZMTP means that the peer does not speak ZMTP.
 	ErrNotZMTP = errors.New("the peer does not speak ZMTP")
-	// ErrVersion: the peer speaks a ZMTP older than 3.0.
+	// ErrVersion means that the peer speaks a ZMTP older than 3.0.
 	ErrVersion = errors.New("the peer speaks a ZMTP older than 3.0")
-	// ErrClosedBeforeWelcome: a CURVE server closed the connection where its WELCOME was
-	// due, which is all that a wrong server key brings.
+	// ErrClosedBeforeWelcome means that a CURVE server closed the connection instead of
+	// sending WELCOME. A wrong server key has no other effect.
 	ErrClosedBeforeWelcome = errors.New("closed before WELCOME: probably the wrong server key")
-	// ErrClosedDuringLogin: the peer closed the connection before the handshake ended.
+	// ErrClosedDuringLogin means that the peer closed the connection before the handshake
+	// was complete.
 	ErrClosedDuringLogin = errors.New("the peer closed the connection during the login")
-	// ErrHandshakeTimeout: connected, but the handshake did not end in time.
+	// ErrHandshakeTimeout means that the connection was made, but the handshake was not
+	// complete in time.
 	ErrHandshakeTimeout = errors.New("the handshake did not end in time")
-	// ErrTooLarge is wrapped by errors about a frame, message or command over a limit.
+	// ErrTooLarge is wrapped by errors about a frame, message or command beyond a limit.
 	ErrTooLarge = errors.New("too large")
-	// ErrUnreachable is wrapped by errors of Dial that mean that nobody answered:
-	// refused connection, no route, unknown name, no answer in time.
+	// ErrUnreachable is wrapped by errors of Dial if no connection could be made:
+	// connection refused, no route, unknown name, connect timeout.
 	ErrUnreachable = errors.New("unreachable")
-	// ErrSilent: nothing arrived from the peer for longer than the heartbeat allows.
-	ErrSilent = errors.New("the peer has fallen silent")
+	// ErrSilent means that nothing arrived from the peer for longer than the heartbeat
+	// allows.
+	ErrSilent = errors.New("the peer is silent")
 )
 
-// RefusedError is a refused login: on a client side the ERROR command of the server, on a
-// server side the decision to send one.
+// RefusedError is a refused login: on a client side the server's ERROR command, on a server
+// side the decision of the ZAP handler or of ServerSecurity.Admit.
 type RefusedError struct {
-	// Status is the code that the ERROR carried or is to carry; 0 if the peer gave a
-	// reason that is no status code.
+	// Status is the status code of the ERROR command; 0 if the peer sent a reason that is
+	// not a status code.
 	Status zap.Status
-	// Reason is the peer's own text if it was no status code, or on a server side what
-	// the log should know. At most 255 octets.
+	// Reason is at most 255 bytes: on a client side the peer's reason if it was not a
+	// status code, on a server side a text for the log.
 	Reason string
-	// Err, on a server side, is the Cause of the ZAP reply, if it had one.
+	// Err, on a server side, is the Cause of the ZAP reply; it may be nil.
 	Err error
 }
 
@@ -56,17 +59,18 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("login refused: %q", e.Reason)
 }
 
-// MechanismError: the two sides speak different mechanisms.
+// MechanismError means that the two sides use different mechanisms.
 type MechanismError struct {
-	Want zap.Mechanism // ours
-	Got  zap.Mechanism // the peer's
+	Want zap.Mechanism // of this side
+	Got  zap.Mechanism // of the peer
 }
 
 func (e *MechanismError) Error() string {
 	return fmt.Sprintf("want %s, peer speaks %s", e.Want, e.Got)
 }
 
-// SocketTypeError: the peer's socket type may not talk to ours.
+// SocketTypeError means that the socket types of the two sides do not go together
+// (23/ZMTP, "The Socket-Type Property").
 type SocketTypeError struct {
 	Ours, Peer SocketType
 }
@@ -74,17 +78,18 @@ type SocketTypeError struct {
 func (e *SocketTypeError) Error() string {
 	switch {
 	case e.Peer == "":
-		return fmt.Sprintf("a %s socket may not talk to a peer that names no socket type", e.Ours)
-	case !e.Peer.Valid(): // any octets
-		return fmt.Sprintf("a %s socket may not talk to the peer's, which it calls %.16q", e.Ours, string(e.Peer))
+		return fmt.Sprintf("a %s socket cannot talk to a peer that names no socket type", e.Ours)
+	case !e.Peer.Valid(): // any bytes
+		return fmt.Sprintf("a %s socket cannot talk to a peer of unknown type %.16q", e.Ours, string(e.Peer))
 	}
-	return fmt.Sprintf("a %s socket may not talk to the peer's %s", e.Ours, e.Peer)
+	return fmt.Sprintf("a %s socket cannot talk to a %s peer", e.Ours, e.Peer)
 }
 
-// WriteError is why Write failed and how far it got.
+// WriteError is an error of [Conn.Write] and says how much was sent.
 type WriteError struct {
-	// Written is how many of the messages, from the first, were handed to the system
-	// whole. The peer may or may not have got them; the others it cannot have got whole.
+	// Written is how many of the messages, from the first, were passed to the system
+	// completely. The peer may or may not have received these; it cannot have received
+	// any other completely.
 	Written int
 	Err     error
 }

@@ -31,24 +31,25 @@ const (
 	mechanismSize     = 20
 	asServerAt        = 32
 
+	// The version that this package speaks.
 	ourMajor = 3
 	ourMinor = 1
 )
 
-// holdBack is how long the rest of our greeting waits for the whole of the peer's. libzmq
-// closes when it has read the greeting of another mechanism, before it has named its own;
-// so we let it go first. Two peers that both let the other go first would wait for each
-// other, hence the end.
+// holdBack is how long the second part of the greeting waits for the whole of the peer's.
+// libzmq closes the connection when it reads another mechanism than its own, and has not
+// always sent its own by then; letting it go first makes a *MechanismError possible. The limit
+// is there because two sides that both wait would wait for ever.
 const holdBack = 250 * time.Millisecond
 
-// greeting is what a peer says of itself before the handshake.
+// greeting is the content of a greeting.
 type greeting struct {
 	Major, Minor byte
-	Mechanism    zap.Mechanism
+	Mechanism    zap.Mechanism // at most mechanismSize bytes
 	AsServer     bool
 }
 
-// marshal returns the 64 octets. Mechanism has at most 20.
+// marshal returns the encoding, which is greetingSize bytes long.
 func (g greeting) marshal() []byte {
 	b := make([]byte, greetingSize)
 	b[0], b[greetingSignature-1] = signatureFirst, signatureLast
@@ -60,13 +61,13 @@ func (g greeting) marshal() []byte {
 	return b
 }
 
-// checkGreeting looks at as much of a greeting as has arrived, so that a peer of another
-// protocol is recognised although it will never send 64 octets.
+// checkGreeting checks as much of a greeting as has arrived, because a peer of another
+// protocol may never send all of its bytes.
 func checkGreeting(b []byte) error {
 	switch {
 	case len(b) >= 2 && b[0] != signatureFirst && b[0] != 0 && b[1] <= 1:
 		// ZMTP 1.0 begins with the length and the flags of a routing id.
-		return fmt.Errorf("%w: it greets as ZMTP 1.0", ErrVersion)
+		return fmt.Errorf("%w: its greeting is that of ZMTP 1.0", ErrVersion)
 	case len(b) >= 2 && b[0] != signatureFirst,
 		len(b) >= greetingSignature && b[greetingSignature-1] != signatureLast:
 		return fmt.Errorf("%w: it begins with %q", ErrNotZMTP, b[:min(len(b), greetingSignature)])
@@ -77,10 +78,10 @@ func checkGreeting(b []byte) error {
 	return nil
 }
 
-// parseGreeting reads the 64 octets of a greeting. Padding and filler have no meaning.
+// parseGreeting parses a complete greeting. Padding and filler have no meaning.
 func parseGreeting(b []byte) (greeting, error) {
 	if len(b) != greetingSize {
-		return greeting{}, fmt.Errorf("%w: greeting of %d octets: want %d", ErrProtocol, len(b), greetingSize)
+		return greeting{}, fmt.Errorf("%w: greeting of %d bytes, want %d", ErrProtocol, len(b), greetingSize)
 	}
 	if err := checkGreeting(b); err != nil {
 		return greeting{}, err
@@ -90,7 +91,7 @@ func parseGreeting(b []byte) (greeting, error) {
 		return greeting{}, fmt.Errorf("%w: malformed mechanism name %q in the greeting", ErrProtocol, b[mechanismAt:asServerAt])
 	}
 	if b[asServerAt] > 1 {
-		return greeting{}, fmt.Errorf("%w: as-server is %d in the greeting: want 0 or 1", ErrProtocol, b[asServerAt])
+		return greeting{}, fmt.Errorf("%w: as-server is %d in the greeting, want 0 or 1", ErrProtocol, b[asServerAt])
 	}
 	return greeting{
 		Major: b[majorAt], Minor: b[minorAt],
@@ -99,13 +100,13 @@ func parseGreeting(b []byte) (greeting, error) {
 	}, nil
 }
 
-// notMechanism tells whether r may not stand in a mechanism's name.
+// notMechanism reports whether r is not a mechanism-char.
 func notMechanism(r rune) bool {
 	return (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.' && r != '+'
 }
 
-// minor is the version of ZMTP 3 that the peer speaks: whatever is newer than ours speaks
-// ours too (37/ZMTP, "Version Negotiation").
+// minor returns the minor version of ZMTP 3 that the peer speaks. A peer of a later major
+// version speaks ourMinor (37/ZMTP, "Version Negotiation").
 func (g greeting) minor() byte {
 	if g.Major > ourMajor {
 		return ourMinor
@@ -113,54 +114,46 @@ func (g greeting) minor() byte {
 	return g.Minor
 }
 
-// greet exchanges greetings and checks that the peer is one that we can talk to.
-func (c *Conn) greet(m zap.Mechanism, server bool) error {
-	theirs, err := c.greetAs(ourMinor, m, server)
+// greet exchanges greetings as a side that speaks ZMTP 3.minor and checks that the two sides
+// go together.
+func (c *Conn) greet(minor byte, m zap.Mechanism, server bool) error {
+	// NULL has no roles: as-server is zero on both sides (37/ZMTP, "Topology").
+	ours := greeting{Major: ourMajor, Minor: minor, Mechanism: m, AsServer: server && m != zap.NULL}
+	b, err := c.exchangeGreetings(ours.marshal(), server)
 	if err != nil {
 		return err
+	}
+	theirs, err := parseGreeting(b)
+	switch {
+	case err != nil:
+		return err
+	case theirs.Mechanism != m:
+		return &MechanismError{Want: m, Got: theirs.Mechanism}
+	case theirs.AsServer && ours.AsServer:
+		return fmt.Errorf("%w: both sides want to be the %s server", ErrProtocol, m)
 	}
 	c.minor = theirs.minor()
 	return nil
 }
 
-// greetAs is greet for a side that speaks 3.minor.
-func (c *Conn) greetAs(minor byte, m zap.Mechanism, server bool) (theirs greeting, err error) {
-	// NULL has no roles: as-server is zero for all (37/ZMTP, "Topology").
-	ours := greeting{Major: ourMajor, Minor: minor, Mechanism: m, AsServer: server && m != zap.NULL}
-	b, err := c.exchangeGreetings(ours.marshal(), server)
-	if err != nil {
-		return greeting{}, err
-	}
-	theirs, err = parseGreeting(b)
-	switch {
-	case err != nil:
-		return greeting{}, err
-	case theirs.Mechanism != m:
-		return greeting{}, &MechanismError{Want: m, Got: theirs.Mechanism}
-	case theirs.AsServer && ours.AsServer:
-		return greeting{}, fmt.Errorf("%w: both sides want to be the %s server", ErrProtocol, m)
-	}
-	return theirs, nil
-}
-
-// exchangeGreetings sends our greeting and returns the peer's.
+// exchangeGreetings sends a greeting and returns the peer's.
 //
 // A side that dialled sends signature and version at once and holds the rest back. A side
-// that accepted waits for the peer's first octets: if they hold the version already, the
-// peer sends it unasked and waits for our greeting, so it gets the whole; else it is as
-// libzmq, goes on when it has our version, and gets no more than that at first.
+// that accepted waits for the first bytes of the peer. If these include the version, the peer
+// does not wait for anything and gets the whole greeting; otherwise it greets in steps, as
+// libzmq does, and gets signature and version first.
 func (c *Conn) exchangeGreetings(ours []byte, accepted bool) ([]byte, error) {
 	rest := ours
 	send := func(n int) {
-		// A peer that has closed the connection may have said something before, which is
-		// what to look at. So that a write has failed is left for the reads to find out.
+		// A failed write is left for the reads to report: a peer that has closed the
+		// connection may have sent something before, which says more.
 		_ = c.writeRaw(rest[:n])
 		rest = rest[n:]
 	}
 	if !accepted {
 		send(versionedSize)
 	}
-	// Deadlines can only fail to be set on a connection that is closed, as reads find out.
+	// Setting a deadline fails on a closed connection only, which the reads report.
 	_ = c.nc.SetReadDeadline(time.Now().Add(holdBack))
 	for len(c.in.peek()) < greetingSize {
 		err := c.in.fill()
@@ -175,17 +168,17 @@ func (c *Conn) exchangeGreetings(ours []byte, accepted bool) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		untouched := len(rest) == greetingSize
+		unsent := len(rest) == greetingSize
 		switch got := len(c.in.peek()); {
-		case untouched && got >= versionedSize:
+		case unsent && got >= versionedSize:
 			send(greetingSize)
-		case untouched && got > 0:
-			c.stepwise = true
+		case unsent && got > 0:
+			c.greetsInSteps = true
 			send(versionedSize)
 		}
 	}
-	// A peer that has sent its whole greeting gets the whole of ours, also if the
-	// mechanisms differ (37/ZMTP, "Authentication and Confidentiality").
+	// The peer gets the whole greeting even if the mechanisms differ (37/ZMTP,
+	// "Authentication and Confidentiality").
 	send(len(rest))
 	_ = c.nc.SetReadDeadline(time.Time{})
 	return bytes.Clone(c.in.take(greetingSize)), nil

@@ -160,7 +160,7 @@ func TestHoldBack(t *testing.T) {
 				}
 				defer c.Close()
 				result := make(chan error, 1)
-				go func() { result <- c.greet(zap.NULL, false) }()
+				go func() { result <- c.greet(ourMinor, zap.NULL, false) }()
 				start := time.Now()
 				read(t, peer, versionedSize)
 				if !test.waits {
@@ -204,7 +204,7 @@ func TestServerGreetsByThePeersSteps(t *testing.T) {
 				}
 				defer c.Close()
 				result := make(chan error, 1)
-				go func() { result <- c.greet(zap.NULL, true) }()
+				go func() { result <- c.greet(ourMinor, zap.NULL, true) }()
 				write(t, peer, theirs[:test.peerSends])
 				read(t, peer, test.get)
 				write(t, peer, theirs[test.peerSends:])

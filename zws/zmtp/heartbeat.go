@@ -19,21 +19,23 @@ const (
 	maxTTL         = 1<<16 - 1
 	maxPingContext = 16
 
-	heartbeatMinor = 1 // PING exists from ZMTP 3.1 on
+	heartbeatMinor = 1 // the minor version of ZMTP 3 that introduced PING
 )
 
-// heartbeat sends our PINGs. A timer and no goroutine: idle connections are many.
+// heartbeat sends the PINGs of this side. It is a timer and not a goroutine, because there are
+// many idle connections.
 type heartbeat struct {
 	mu      sync.Mutex // held while a PING is being sent
 	timer   *time.Timer
 	stopped bool
 }
 
-// patience is how long the peer may be silent if we ping it every interval.
+// patience returns how long a peer may be silent that is sent a PING every interval.
 func patience(interval time.Duration) time.Duration { return 2 * interval }
 
-// startHeartbeat begins to send PINGs, if we were asked to, and to expect an answer. A
-// ZMTP 3.0 peer knows no PING: some hand it to the application as a message.
+// startHeartbeat starts to send PINGs, and to expect answers, if Options.Heartbeat is set and
+// the peer speaks ZMTP 3.1. Some ZMTP 3.0 peers deliver a PING to the application as a
+// message.
 func (c *Conn) startHeartbeat() {
 	if c.o.Heartbeat <= 0 || c.minor < heartbeatMinor {
 		return
@@ -44,7 +46,7 @@ func (c *Conn) startHeartbeat() {
 	c.beat.timer = time.AfterFunc(c.o.Heartbeat, c.ping)
 }
 
-// ping sends one PING and sets the timer for the next.
+// ping sends one PING and schedules the next.
 func (c *Conn) ping() {
 	c.beat.mu.Lock()
 	defer c.beat.mu.Unlock()
@@ -58,8 +60,8 @@ func (c *Conn) ping() {
 	}
 }
 
-// stopHeartbeat waits for a PING that is being sent. The transport is closed already, so
-// that it cannot take long.
+// stopHeartbeat stops the timer and waits for a PING that is being sent. The transport is
+// already closed, so this does not take long.
 func (c *Conn) stopHeartbeat() {
 	c.beat.mu.Lock()
 	defer c.beat.mu.Unlock()
@@ -69,10 +71,10 @@ func (c *Conn) stopHeartbeat() {
 	}
 }
 
-// answerPing sends the PONG and holds the peer to the time-to-live that it gave.
+// answerPing sends the PONG and applies the time-to-live of the PING to the peer.
 func (c *Conn) answerPing(data []byte) error {
 	if len(data) < ttlSize || len(data) > ttlSize+maxPingContext {
-		return fmt.Errorf("%w: PING with %d octets of data: want %d to %d", ErrProtocol, len(data), ttlSize, ttlSize+maxPingContext)
+		return fmt.Errorf("%w: PING with %d bytes of data, want %d to %d", ErrProtocol, len(data), ttlSize, ttlSize+maxPingContext)
 	}
 	if ttl := time.Duration(binary.BigEndian.Uint16(data)) * ttlUnit; ttl > 0 {
 		c.in.patience = ttl

@@ -13,8 +13,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// Listener accepts connections whose peers have completed their handshakes. Its methods
-// may be called by several goroutines. Whoever made it closes it.
+// Listener accepts connections and runs the server side of their handshakes. Its methods may
+// be called by several goroutines. The code that made a Listener closes it.
 type Listener struct {
 	nl        net.Listener
 	mechanism zap.Mechanism
@@ -31,30 +31,30 @@ type Listener struct {
 	pending map[*pendingPeer]struct{}
 }
 
-// pendingPeer is a handshake that is under way.
+// pendingPeer is a peer whose handshake is in progress.
 type pendingPeer struct {
 	cancel context.CancelCauseFunc
-	// waiting is since when the peer has kept us waiting; zero while it is our turn and
-	// the peer cannot be blamed for the delay.
+	// waiting is since when the handshake has waited for the peer; zero while it waits
+	// for this side.
 	waiting time.Time
 }
 
-// crowdPatience is how long a peer may keep us waiting while others wait for its place.
+// crowdPatience is how long a handshake may wait for its peer before the peer is dropped for
+// another.
 const crowdPatience = time.Second
 
-// Listen listens on an endpoint as [Dial] has them and serves mechanism m; tcp://*:port
-// means all addresses, port * or 0 any free port. The socket file of an ipc endpoint is
-// removed on Close, and before if nobody listens on it any more.
+// Listen listens on an endpoint, as described at [Dial], and serves mechanism m. The host * is
+// every address, the port * or 0 any free port. Close removes the socket file of an ipc
+// endpoint; Listen replaces a file that nobody listens on any more.
 //
-// Handshakes run at the same time, at most o.Handshakes of them, each with its own
-// deadline. An error means that m cannot be served with sec, or that the system does not
-// let us listen.
+// Up to o.Handshakes handshakes run at the same time, each with its own deadline. Listen fails
+// if sec or o is invalid, or if the system refuses the address.
 func Listen(endpoint string, m zap.Mechanism, sec ServerSecurity, o ListenOptions) (*Listener, error) {
 	network, address, err := ParseEndpoint(endpoint)
 	if err != nil {
 		return nil, err
 	}
-	if o.Each == nil { // else each connection has Options of its own
+	if o.Each == nil { // otherwise every connection has Options of its own
 		if o.Options, err = o.Options.withDefaults(); err != nil {
 			return nil, err
 		}
@@ -85,7 +85,7 @@ func serve(nl net.Listener, m zap.Mechanism, sec ServerSecurity, o ListenOptions
 	return l
 }
 
-// listen opens the socket. A socket file that a process left behind is replaced.
+// listen opens the socket and replaces a socket file that another process left behind.
 func listen(network, address string) (net.Listener, error) {
 	nl, err := net.Listen(network, address)
 	if network != "unix" || !errors.Is(err, syscall.EADDRINUSE) || address[0] == '@' {
@@ -108,8 +108,8 @@ func isSocket(path string) bool {
 	return err == nil && info.Mode().Type() == os.ModeSocket
 }
 
-// Accept returns the next peer that sec.Handler has let in, or an error that wraps
-// net.ErrClosed after Close. The caller closes the Conn.
+// Accept returns the next connection whose handshake is complete, or after Close an error that
+// wraps net.ErrClosed. The caller closes the Conn.
 func (l *Listener) Accept() (*Conn, error) {
 	select {
 	case c := <-l.accepted:
@@ -119,10 +119,10 @@ func (l *Listener) Accept() (*Conn, error) {
 	}
 }
 
-// Addr is the transport address that the listener listens on.
+// Addr returns the transport address of the listener.
 func (l *Listener) Addr() net.Addr { return l.nl.Addr() }
 
-// Endpoint is the endpoint that the listener listens on, with the port that was chosen.
+// Endpoint returns the endpoint of the listener, with the port that the system chose.
 func (l *Listener) Endpoint() string {
 	if a := l.nl.Addr(); a.Network() == "unix" {
 		return "ipc://" + a.String()
@@ -130,8 +130,9 @@ func (l *Listener) Endpoint() string {
 	return "tcp://" + l.nl.Addr().String()
 }
 
-// Close stops listening, gives up handshakes that are under way and connections that were
-// not accepted yet, and waits for its goroutines. Accepted connections stay open.
+// Close stops listening, drops handshakes in progress and connections that were not accepted
+// yet, and waits for its goroutines. Accepted connections stay open. Close may be called more
+// than once.
 func (l *Listener) Close() error {
 	l.cancel()
 	err := l.nl.Close()
@@ -155,7 +156,7 @@ func (l *Listener) acceptLoop() {
 			return
 		}
 		if err != nil {
-			// Out of file descriptors, or the peer gave up: neither is the end.
+			// Out of file descriptors, or the peer has gone: both pass.
 			delay = min(max(2*delay, 5*time.Millisecond), time.Second)
 			l.report(nil, err)
 			l.sleep(delay)
@@ -173,7 +174,7 @@ func (l *Listener) sleep(d time.Duration) {
 	}
 }
 
-// begin starts the handshake with nc once there is room for it.
+// begin starts the handshake on nc as soon as there is room for it.
 func (l *Listener) begin(nc net.Conn) {
 	o, done := l.o.Options, l.deliver
 	if l.o.Each != nil {
@@ -186,7 +187,7 @@ func (l *Listener) begin(nc net.Conn) {
 	}
 	ctx, cancel := context.WithCancelCause(l.ctx)
 	peer := &pendingPeer{cancel: cancel}
-	c.turn = func(ours bool) { l.setTurn(peer, ours) }
+	c.onWait = func(waiting bool) { l.setWaiting(peer, waiting) }
 	l.mu.Lock()
 	l.makeRoom()
 	peer.waiting = time.Now()
@@ -202,10 +203,10 @@ func (l *Listener) begin(nc net.Conn) {
 	})
 }
 
-// makeRoom returns when there is room for one more handshake, or the listener is closed.
-// When there is none it gives up the peer that has kept us waiting longest, but not before
-// crowdPatience: when many good peers come at the same time, none may lose its place to
-// the next. The lock is held on entry.
+// makeRoom returns when there is room for one more handshake, or the listener is closed. If
+// there is none it drops the peer that has been waited for longest, but not before
+// crowdPatience: many good peers that come at the same time must not drop each other. Lock
+// held on entry: mu.
 func (l *Listener) makeRoom() {
 	for len(l.pending) >= l.o.Handshakes && l.ctx.Err() == nil {
 		slowest := l.slowest()
@@ -225,15 +226,16 @@ func (l *Listener) makeRoom() {
 	}
 }
 
-// wake lets makeRoom look again. Without the lock it might not wait yet and miss it.
+// wake makes makeRoom check again. It takes the lock, because without it the signal could come
+// between the check and the wait.
 func (l *Listener) wake() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.room.Signal()
 }
 
-// slowest is the peer that has kept us waiting longest; nil if none does. The lock is held
-// on entry.
+// slowest returns the peer that has been waited for longest, or nil if none is waited for.
+// Lock held on entry: mu.
 func (l *Listener) slowest() *pendingPeer {
 	var slowest *pendingPeer
 	for p := range l.pending {
@@ -244,25 +246,25 @@ func (l *Listener) slowest() *pendingPeer {
 	return slowest
 }
 
-// setTurn notes who is to act next in a handshake.
-func (l *Listener) setTurn(p *pendingPeer, ours bool) {
+// setWaiting records whether a handshake waits for its peer.
+func (l *Listener) setWaiting(p *pendingPeer, waiting bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p.waiting = time.Time{}
-	if !ours {
+	if waiting {
 		p.waiting = time.Now()
 		l.room.Signal()
 	}
 }
 
-// errCrowded is why a handshake was given up for another.
-var errCrowded = errors.New("zmtp: too many handshakes at the same time: this one kept us waiting longest")
+// errCrowded is why a peer was dropped for another.
+var errCrowded = errors.New("zmtp: too many handshakes at the same time: the slowest peer was dropped")
 
-// shakeHands completes the handshake with one peer and passes the connection on.
+// shakeHands runs the handshake with one peer and passes the result to done.
 func (l *Listener) shakeHands(ctx context.Context, c *Conn, done func(*Conn, error)) {
 	err := c.open(ctx, func(ctx context.Context) error { return c.server(ctx, l.mechanism, l.security) })
-	c.turn(true)
-	c.turn = nil
+	c.setWaiting(false)
+	c.onWait = nil
 	if err == nil {
 		done(c, nil)
 		return
@@ -273,7 +275,7 @@ func (l *Listener) shakeHands(ctx context.Context, c *Conn, done func(*Conn, err
 	done(nil, err)
 }
 
-// deliver hands a connection to Accept.
+// deliver passes a connection to Accept.
 func (l *Listener) deliver(c *Conn, err error) {
 	if err != nil {
 		return
@@ -285,7 +287,7 @@ func (l *Listener) deliver(c *Conn, err error) {
 	}
 }
 
-// report tells the owner of a peer that did not get in.
+// report calls ListenOptions.Refused.
 func (l *Listener) report(peer net.Addr, err error) {
 	if l.o.Refused != nil {
 		l.o.Refused(peer, err)

@@ -67,7 +67,7 @@ func BenchmarkCurveDecode(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			received := &server.(*curveServer).traffic.(*curveTraffic).received
+			received := &server.(*curveServer).cipher.(*curveTraffic).received
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
 			for b.Loop() {

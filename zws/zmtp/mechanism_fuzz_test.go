@@ -200,7 +200,7 @@ func FuzzCurveInside(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		made, server, initiate := advance(t, p, 2)
 		client := made.(*curveClient)
-		shared := &client.session.shared
+		shared := &client.traffic.shared
 		sealed := initiate.Data[cookieSize:]
 		inside, ok := unseal(nil, sealed, prefixInitiate, shared)
 		if !ok {
@@ -223,7 +223,7 @@ func FuzzCurveMessage(f *testing.F) {
 		shake(t, client, server)
 		frame := Frame{More: more, Body: data}
 		if sealed { // data is the payload, flags first
-			traffic := client.(*curveClient).session
+			traffic := client.(*curveClient).traffic
 			frame = Frame{Body: seal([]byte(messageName), data, prefixMessageClient, newShortNonce(3), &traffic.shared)}
 		}
 		got, err := server.Decode(frame)

@@ -11,17 +11,20 @@ import (
 //	null  = ready *message | error
 //	ready = command-size %d5 "READY" metadata
 
-// Name is NULL.
+// Name returns NULL.
 func (Null) Name() zap.Mechanism { return zap.NULL }
 
-// NewClient makes the side that sends its READY at once. It fails only on metadata that
-// cannot be written.
+// NewClient returns the side that sends its READY at once. It fails only on metadata that
+// cannot be sent.
 func (Null) NewClient(local zap.Metadata) (Mechanism, error) {
 	if err := checkLocal(local); err != nil {
 		return nil, err
 	}
-	c := &nullClient{handshake: handshake{mechanism: zap.NULL}, local: local}
-	c.open = c.sendReady
+	c := &nullClient{handshake: handshake{mechanism: zap.NULL, refusable: true}, local: local}
+	c.steps = []step{
+		{start, c.sendReady},       // READY →
+		{cmdReady, c.receiveReady}, // ← READY
+	}
 	return c, nil
 }
 
@@ -30,40 +33,36 @@ type nullClient struct {
 	local zap.Metadata
 }
 
-func (c *nullClient) sendReady() (*Command, error) {
-	c.step = c.receiveReady
+func (c *nullClient) sendReady(context.Context, *Command) (*Command, error) {
 	return &Command{Name: cmdReady, Data: c.local.Append(nil)}, nil
 }
 
 func (c *nullClient) receiveReady(_ context.Context, in *Command) (*Command, error) {
-	if err := c.expectOrError(in, cmdReady); err != nil {
-		return nil, err
-	}
 	metadata, err := c.parsePeer(cmdReady, in.Data)
 	if err != nil {
 		return nil, err
 	}
 	c.peer = &Peer{Mechanism: zap.NULL, Metadata: metadata}
-	c.finish(cleartext{})
+	c.finish(noCipher{})
 	return nil, nil
 }
 
-// nullServer waits for the peer's READY before it answers, so that its own READY, or the
-// ERROR in its place, can follow from who the peer is. 37/ZMTP has it so; a peer by
-// 23/ZMTP has sent its READY already.
+// nullServer waits for the peer's READY before it answers, so that it can authenticate the
+// peer and answer READY or ERROR. 37/ZMTP specifies this; a peer of 23/ZMTP sends its READY
+// without waiting.
 type nullServer struct{ server }
 
 func newNullServer(s ServerSecurity) *nullServer {
 	n := &nullServer{newServer(zap.NULL, s)}
-	n.step = n.receiveReady
+	// NULL is symmetric: the peer may have a ZAP handler of its own and refuse this side.
+	n.refusable = true
+	n.steps = []step{
+		{cmdReady, n.receiveReady}, // ← READY, READY →
+	}
 	return n
 }
 
 func (s *nullServer) receiveReady(ctx context.Context, in *Command) (*Command, error) {
-	// NULL is symmetric: the peer may have a ZAP handler of its own and refuse us.
-	if err := s.expectOrError(in, cmdReady); err != nil {
-		return nil, err
-	}
 	metadata, err := s.parsePeer(cmdReady, in.Data)
 	if err != nil {
 		return nil, err

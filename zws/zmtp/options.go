@@ -10,13 +10,13 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// Defaults of [Limits], [Options] and [ListenOptions].
+// Defaults of [Limits], [Options] and [ListenOptions]. Sizes are in bytes.
 const (
-	DefaultFrame            = 1 << 20 // octets
-	DefaultMessage          = 1 << 20 // octets
+	DefaultFrame            = 1 << 20
+	DefaultMessage          = 1 << 20
 	DefaultFrames           = 1000
-	DefaultHandshake        = 16 << 10 // octets
-	DefaultReadBuffer       = 64 << 10 // octets
+	DefaultHandshake        = 16 << 10
+	DefaultReadBuffer       = 64 << 10
 	DefaultHandshakeTimeout = 5 * time.Second
 	DefaultWriteTimeout     = 10 * time.Second
 	DefaultHandshakes       = 1000
@@ -25,64 +25,67 @@ const (
 // maxRoutingID is 23/ZMTP's limit: identity = 0*255OCTET.
 const maxRoutingID = 255
 
-// Limits bound what a peer may send. Each is checked against what a header announces,
-// before memory is taken; a peer that goes beyond one is disconnected with an error that
-// wraps [ErrTooLarge].
+// Limits bound what a peer can send. A header that announces more than a limit closes the
+// connection, before memory is allocated, with an error that wraps [ErrTooLarge].
 type Limits struct {
-	// Frame is the size of one frame of a message, or of one command after the
-	// handshake, in octets; zero means [DefaultFrame].
+	// Frame is the size in bytes of one frame of a message, or of one command after the
+	// handshake; zero means [DefaultFrame].
 	Frame int64
-	// Message is the size of all frames of one message together, in octets; zero means
+	// Message is the total size in bytes of the frames of one message; zero means
 	// [DefaultMessage].
 	Message int64
-	// Frames is how many frames one message may have; zero means [DefaultFrames].
+	// Frames is the number of frames of one message; zero means [DefaultFrames].
 	Frames int
-	// Handshake is the size of one command during the handshake, in octets; zero means
+	// Handshake is the size in bytes of one command during the handshake; zero means
 	// [DefaultHandshake].
 	Handshake int
 }
 
-// Options are what both sides of a connection may choose.
+// Options configure a connection. They are the same for both sides.
 type Options struct {
-	// SocketType is what we are. Required; the peer must be one that it [SocketType.Accepts].
+	// SocketType is the type of this side. Required, and it must accept that of the peer,
+	// see [SocketType.Accepts].
 	SocketType SocketType
-	// RoutingID is what we call ourselves (the Identity property), at most 255 octets;
-	// sent by DEALER, REQ and ROUTER only (23/ZMTP, "The Identity Property").
+	// RoutingID is the Identity property of this side, at most 255 bytes. Only DEALER,
+	// REQ and ROUTER send it (23/ZMTP, "The Identity Property").
 	RoutingID []byte
-	// Metadata are further properties that we tell the peer.
+	// Metadata are further properties to send.
 	Metadata zap.Metadata
-	// Properties, if not nil, stands in for SocketType, RoutingID and Metadata where these
-	// are known only once the handshake runs. It is asked when they are due, a client side
-	// by then knowing its server and a server side its client, and returns everything that
-	// we tell the peer, Socket-Type included. Its error ends the handshake.
+	// Properties, if not nil, replaces SocketType, RoutingID and Metadata if these are
+	// known only during the handshake. It is called when READY or INITIATE is due: a
+	// client side has then verified its server, except with NULL, and a server side its
+	// client. It returns all properties to send, including Socket-Type. An error ends the
+	// handshake.
 	Properties func(ctx context.Context) (zap.Metadata, error)
-	// Limits bound what the peer may send.
+	// Limits bound what the peer can send.
 	Limits Limits
-	// HandshakeTimeout bounds the whole handshake from the first octet on, with [Dial]
-	// name resolution and TCP connect included; zero means [DefaultHandshakeTimeout].
+	// HandshakeTimeout limits the whole handshake, with [Dial] including name resolution
+	// and TCP connect; zero means [DefaultHandshakeTimeout].
 	HandshakeTimeout time.Duration
-	// WriteTimeout bounds every Write as a whole: a peer that has not taken all of it by
+	// WriteTimeout limits every Write as a whole. A peer that has not taken all of it by
 	// then is disconnected; zero means [DefaultWriteTimeout].
 	WriteTimeout time.Duration
-	// Permit, if not nil, is asked by [Dial] about the address that it is about to connect
-	// to over tcp, once a name is resolved; an error keeps it from doing so.
+	// Permit, if not nil, is called by [Dial] with every TCP address that it is about to
+	// connect to, after name resolution. An error prevents the connect.
 	Permit func(netip.AddrPort) error
-	// Heartbeat is the interval of our PING commands (37/ZMTP); zero means none, and a
-	// ZMTP 3.0 peer, which knows no PING, is sent none. A peer that is pinged and from
-	// which nothing arrives for two intervals is disconnected with [ErrSilent].
+	// Heartbeat is the interval of PING commands (37/ZMTP); zero means none. A peer that
+	// sends nothing for two intervals is disconnected with [ErrSilent]. ZMTP 3.0 peers are
+	// not sent any, because they do not know PING.
 	Heartbeat time.Duration
-	// ReadBuffer is how large the read buffer may grow, in octets; zero means
-	// [DefaultReadBuffer]. Frames that do not fit are read into memory of their own.
+	// ReadBuffer is how large the read buffer may become, in bytes; zero means
+	// [DefaultReadBuffer]. Larger frames are read into memory of their own.
 	ReadBuffer int
 }
 
-// withDefaults returns o with every zero replaced, or says what cannot be.
+// withDefaults returns o with every zero replaced by its default, or an error if o is invalid.
 func (o Options) withDefaults() (Options, error) {
-	if !o.SocketType.Valid() && o.Properties == nil {
-		return o, errSocketType(o.SocketType)
+	if o.Properties == nil {
+		if err := o.SocketType.Validate(); err != nil {
+			return o, fmt.Errorf("zmtp: %w", err)
+		}
 	}
 	if len(o.RoutingID) > maxRoutingID {
-		return o, fmt.Errorf("zmtp: routing id of %d octets: at most %d are allowed", len(o.RoutingID), maxRoutingID)
+		return o, fmt.Errorf("zmtp: routing id of %d bytes, at most %d are allowed", len(o.RoutingID), maxRoutingID)
 	}
 	setDefault(&o.Limits.Frame, DefaultFrame)
 	setDefault(&o.Limits.Message, DefaultMessage)
@@ -94,17 +97,14 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
-func errSocketType(t SocketType) error {
-	return fmt.Errorf("zmtp: socket type %q is none of the eleven of 23/ZMTP", t)
-}
-
 func setDefault[T int | int64 | time.Duration](v *T, to T) {
 	if *v <= 0 {
 		*v = to
 	}
 }
 
-// local is the metadata that our side sends in READY or INITIATE.
+// local returns the metadata that this side sends in READY or INITIATE; nil if that is left
+// to Properties.
 func (o *Options) local() zap.Metadata {
 	if o.Properties != nil {
 		return nil
@@ -117,20 +117,21 @@ func (o *Options) local() zap.Metadata {
 	return append(m, o.Metadata...)
 }
 
-// ListenOptions are what a [Listener] may choose.
+// ListenOptions configure a [Listener].
 type ListenOptions struct {
 	// Options are those of every accepted connection.
 	Options
-	// Handshakes is how many handshakes may run at the same time; zero means
-	// [DefaultHandshakes]. When there are more, the peer that has kept us waiting longest,
-	// and for a second at least, is given up, so that stalled peers never lock others out.
+	// Handshakes is how many handshakes run at the same time; zero means
+	// [DefaultHandshakes]. If there are more, the listener drops the peer for which it has
+	// waited longest, and for at least a second, so that stalled peers never keep others
+	// out.
 	Handshakes int
-	// Refused, if not nil, is told of every peer that did not get through its handshake
-	// and why. It is called from several goroutines at the same time and must not block.
+	// Refused, if not nil, is called with every peer whose handshake failed, and the
+	// reason. It is called by several goroutines at the same time and must not block.
 	Refused func(peer net.Addr, err error)
-	// Each, if not nil, is given Options for every peer that connects and returns those of
-	// this one connection, and a function that takes how its handshake ended. Accept then
-	// returns nothing: what ended well belongs to that function, which may be called from
-	// several goroutines at the same time.
+	// Each, if not nil, is called for every peer that connects. It is given Options and
+	// returns those of this one connection, and a function that receives the result of its
+	// handshake, and with it the Conn. That function is called by several goroutines at
+	// the same time. Accept then returns no connections.
 	Each func(Options) (Options, func(*Conn, error))
 }

@@ -22,23 +22,22 @@ import (
 // one byte.
 const MaxPlain = 255
 
-// Name is PLAIN.
+// Name returns PLAIN.
 func (Plain) Name() zap.Mechanism { return zap.PLAIN }
 
-// NewClient makes the client side of PLAIN. It fails on a user name or a password of more
-// than 255 octets, and on metadata that cannot be written.
+// NewClient returns the client side of PLAIN. It fails on a user name or a password longer
+// than [MaxPlain], and on metadata that cannot be sent.
 func (p Plain) NewClient(local zap.Metadata) (Mechanism, error) {
 	if len(p.User) > MaxPlain {
-		return nil, fmt.Errorf("zmtp: PLAIN user name of %d octets, allowed are %d", len(p.User), MaxPlain)
+		return nil, fmt.Errorf("zmtp: PLAIN user name of %d bytes, at most %d are allowed", len(p.User), MaxPlain)
 	}
 	if len(p.Password) > MaxPlain {
-		return nil, fmt.Errorf("zmtp: PLAIN password of %d octets, allowed are %d", len(p.Password), MaxPlain)
+		return nil, fmt.Errorf("zmtp: PLAIN password of %d bytes, at most %d are allowed", len(p.Password), MaxPlain)
 	}
 	return newPlainClient(zap.PLAIN, appendPlain(nil, p.User, p.Password), local)
 }
 
-// plainClient is the client side of PLAIN and of BEARER, which differ in what HELLO
-// carries.
+// plainClient is the client side of PLAIN and of BEARER, which differ in the data of HELLO.
 type plainClient struct {
 	handshake
 	hello []byte
@@ -49,63 +48,65 @@ func newPlainClient(m zap.Mechanism, hello []byte, local zap.Metadata) (Mechanis
 	if err := checkLocal(local); err != nil {
 		return nil, err
 	}
-	c := &plainClient{handshake: handshake{mechanism: m}, hello: hello, local: local}
-	c.open = c.sendHello
+	c := &plainClient{handshake: handshake{mechanism: m, refusable: true}, hello: hello, local: local}
+	c.steps = []step{
+		{start, c.sendHello},           // HELLO →
+		{cmdWelcome, c.receiveWelcome}, // ← WELCOME, INITIATE →
+		{cmdReady, c.receiveReady},     // ← READY
+	}
 	return c, nil
 }
 
-func (c *plainClient) sendHello() (*Command, error) {
+func (c *plainClient) sendHello(context.Context, *Command) (*Command, error) {
 	hello := c.hello
-	c.hello = nil // a secret; it has no further use here
-	c.step = c.receiveWelcome
+	c.hello = nil // a secret that is not needed any more
 	return &Command{Name: cmdHello, Data: hello}, nil
 }
 
 func (c *plainClient) receiveWelcome(_ context.Context, in *Command) (*Command, error) {
-	if err := c.expectOrError(in, cmdWelcome); err != nil {
-		return nil, err
-	}
 	if len(in.Data) != 0 {
 		return nil, c.malformed(cmdWelcome, "it has data")
 	}
-	c.step = c.receiveReady
 	return &Command{Name: cmdInitiate, Data: c.local.Append(nil)}, nil
 }
 
 func (c *plainClient) receiveReady(_ context.Context, in *Command) (*Command, error) {
-	if err := c.expectOrError(in, cmdReady); err != nil {
-		return nil, err
-	}
 	metadata, err := c.parsePeer(cmdReady, in.Data)
 	if err != nil {
 		return nil, err
 	}
 	c.peer = &Peer{Mechanism: c.mechanism, Metadata: metadata}
-	c.finish(cleartext{})
+	c.finish(noCipher{})
 	return nil, nil
 }
 
-// plainServer is the server side of PLAIN and of BEARER. WELCOME follows the ZAP
-// handler's 200, READY follows Admit.
+// plainServer is the server side of PLAIN and of BEARER. It sends WELCOME after the ZAP
+// handler's 200 and READY after Admit.
 type plainServer struct {
 	server
-	// parseHello reads the credentials out of HELLO's data, as copies; nil if malformed.
+	// parseHello returns the credentials in the data of HELLO as copies, or nil if it is
+	// malformed.
 	parseHello func(data []byte) [][]byte
 }
 
 func newPlainServer(s ServerSecurity) *plainServer {
-	p := &plainServer{server: newServer(zap.PLAIN, s), parseHello: parsePlain}
+	p := plainServerOf(zap.PLAIN, s, parsePlain)
 	if s.LibzmqError {
 		p.errorName = cmdLibzmqError
 	}
-	p.step = p.receiveHello
+	return p
+}
+
+func plainServerOf(m zap.Mechanism, s ServerSecurity, parseHello func([]byte) [][]byte) *plainServer {
+	p := &plainServer{server: newServer(m, s), parseHello: parseHello}
+	p.steps = []step{
+		{cmdHello, p.receiveHello},       // ← HELLO, WELCOME →
+		{cmdInitiate, p.receiveInitiate}, // ← INITIATE, READY →
+	}
 	return p
 }
 
 func (s *plainServer) receiveHello(ctx context.Context, in *Command) (*Command, error) {
-	if err := s.expect(in, cmdHello); err != nil {
-		return nil, err
-	}
 	credentials := s.parseHello(in.Data)
 	if credentials == nil {
 		return nil, s.malformed(cmdHello, "want a user name and a password, each after its size, and nothing more")
@@ -113,14 +114,10 @@ func (s *plainServer) receiveHello(ctx context.Context, in *Command) (*Command, 
 	if out, err := s.authenticate(ctx, nil, credentials...); err != nil {
 		return out, err
 	}
-	s.step = s.receiveInitiate
 	return &Command{Name: cmdWelcome}, nil
 }
 
 func (s *plainServer) receiveInitiate(ctx context.Context, in *Command) (*Command, error) {
-	if err := s.expect(in, cmdInitiate); err != nil {
-		return nil, err
-	}
 	metadata, err := s.parsePeer(cmdInitiate, in.Data)
 	if err != nil {
 		return nil, err
@@ -132,7 +129,7 @@ func (s *plainServer) receiveInitiate(ctx context.Context, in *Command) (*Comman
 	return s.ready(), nil
 }
 
-// appendPlain appends the data of a PLAIN HELLO; both are of at most MaxPlain octets.
+// appendPlain appends the data of a PLAIN HELLO. Both strings have at most MaxPlain bytes.
 func appendPlain(dst []byte, user, password string) []byte {
 	dst = append(dst, byte(len(user)))
 	dst = append(dst, user...)
@@ -140,8 +137,8 @@ func appendPlain(dst []byte, user, password string) []byte {
 	return append(dst, password...)
 }
 
-// parsePlain reads the data of a PLAIN HELLO: user name and password, as copies. Nil
-// means that it is malformed.
+// parsePlain returns the user name and the password in the data of a PLAIN HELLO as copies,
+// or nil if it is malformed.
 func parsePlain(data []byte) [][]byte {
 	user, rest, ok := cutSized(data)
 	if !ok {
@@ -154,7 +151,7 @@ func parsePlain(data []byte) [][]byte {
 	return [][]byte{bytes.Clone(user), bytes.Clone(password)}
 }
 
-// cutSized cuts off a string that stands after its size in one octet.
+// cutSized splits off a string that follows its size of one byte.
 func cutSized(b []byte) (s, rest []byte, ok bool) {
 	if len(b) == 0 || len(b) < 1+int(b[0]) {
 		return nil, nil, false

@@ -10,39 +10,38 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// RawOptions says how [DialRaw] connects.
+// RawOptions configure [DialRaw].
 type RawOptions struct {
-	// Mechanism is the one that our greeting names; the peer's has to name the same.
+	// Mechanism is the mechanism in the greeting; that of the peer must be the same.
 	// Required.
 	Mechanism zap.Mechanism
-	// Minor is which ZMTP 3 we greet with: 0 or 1. A peer sends PING, and SUBSCRIBE in the
-	// place of a message, to a side that speaks 3.1.
+	// Minor is the version of the greeting, ZMTP 3.Minor: 0 or 1. A peer sends PING, and
+	// SUBSCRIBE as a command, only to a side that speaks 3.1.
 	Minor byte
-	// Timeout bounds name resolution, connect and greetings together; zero means
+	// Timeout limits name resolution, connect and greetings together; zero means
 	// [DefaultHandshakeTimeout].
 	Timeout time.Duration
-	// WriteTimeout bounds every write; zero means [DefaultWriteTimeout].
+	// WriteTimeout limits every write; zero means [DefaultWriteTimeout].
 	WriteTimeout time.Duration
 	// Permit is as in [Options].
 	Permit func(netip.AddrPort) error
 }
 
-// RawConn is a ZMTP connection of which the greetings alone have been exchanged: whoever
-// has it does the handshake and seals, counts and answers what follows, or hands the frames
-// to somebody who does. One goroutine at a time may call ReadFrame and Buffered; any may
-// call the other methods at any time. Whoever made it closes it.
+// RawConn is a ZMTP connection on which only the greetings have been exchanged. Its user does
+// the handshake, encodes, limits and answers what follows, or passes frames on to somebody who
+// does. One goroutine at a time may call ReadFrame and Buffered; the other methods may be
+// called by any goroutine at any time. The code that made a RawConn closes it.
 type RawConn struct {
-	conn  *Conn
-	minor byte
+	conn *Conn
 }
 
-// DialRaw connects as [Dial] does and exchanges greetings, as a client. Errors are those of
-// Dial without [*RefusedError] and [*SocketTypeError].
+// DialRaw connects as [Dial] does and exchanges greetings as a client. Errors are those of
+// Dial except [*RefusedError] and [*SocketTypeError].
 func DialRaw(ctx context.Context, endpoint string, o RawOptions) (*RawConn, error) {
 	setDefault(&o.Timeout, DefaultHandshakeTimeout)
 	setDefault(&o.WriteTimeout, DefaultWriteTimeout)
 	if n := len(o.Mechanism); n == 0 || n > mechanismSize {
-		return nil, fmt.Errorf("zmtp: a mechanism with a name of %d octets: want 1 to %d", n, mechanismSize)
+		return nil, fmt.Errorf("zmtp: mechanism name of %d bytes, want 1 to %d", n, mechanismSize)
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
@@ -52,9 +51,7 @@ func DialRaw(ctx context.Context, endpoint string, o RawOptions) (*RawConn, erro
 	}
 	r := newRawConn(nc, o)
 	err = r.conn.open(ctx, func(context.Context) error {
-		theirs, err := r.conn.greetAs(o.Minor, o.Mechanism, false)
-		r.minor = theirs.minor()
-		return err
+		return r.conn.greet(o.Minor, o.Mechanism, false)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("zmtp: %s: %w", endpoint, err)
@@ -70,19 +67,19 @@ func newRawConn(nc net.Conn, o RawOptions) *RawConn {
 	}}
 }
 
-// Minor is which ZMTP 3 the peer speaks, 0 or more; for a peer that is newer than 3 it is
-// the greatest that is known here.
-func (r *RawConn) Minor() byte { return r.minor }
+// Minor returns the minor version of ZMTP 3 that the peer speaks; 1 if the peer speaks a later
+// major version.
+func (r *RawConn) Minor() byte { return r.conn.minor }
 
-// ReadFrame returns the next frame, commands included. One of more than limit octets is
-// refused before memory is taken for it, with an error that wraps [ErrTooLarge]. The body
+// ReadFrame returns the next frame, including commands. A frame of more than limit bytes is
+// refused, before memory is allocated for it, with an error that wraps [ErrTooLarge]. The body
 // is valid until the next call of ReadFrame or Buffered. Errors are final and close the
 // connection; they are those of [Conn.ReadFrame].
 func (r *RawConn) ReadFrame(limit int64) (Frame, error) {
 	c := r.conn
 	h, err := c.in.header()
 	if err == nil && h.size > limit {
-		err = fmt.Errorf("frame of %d octets, at most %d are allowed: %w", h.size, limit, ErrTooLarge)
+		err = fmt.Errorf("frame of %d bytes, at most %d are allowed: %w", h.size, limit, ErrTooLarge)
 	}
 	if err != nil {
 		return Frame{}, c.lost(err)
@@ -94,16 +91,16 @@ func (r *RawConn) ReadFrame(limit int64) (Frame, error) {
 	return Frame{More: h.more, Command: h.command, Body: body}, nil
 }
 
-// Buffered tells that the next ReadFrame will not wait for the network.
-func (r *RawConn) Buffered() bool { return r.conn.in.whole() }
+// Buffered reports whether the next ReadFrame will return without waiting for the network.
+func (r *RawConn) Buffered() bool { return r.conn.in.buffered() }
 
-// WriteFrames sends frames as they are, all of them in one system call; their bodies are
-// not kept. An error closes the connection.
+// WriteFrames sends frames as they are, all of them in one system call. It does not keep their
+// bodies. An error closes the connection.
 func (r *RawConn) WriteFrames(frames ...Frame) error {
 	c := r.conn
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	b := newBatch()
+	b := newWriteBuffer()
 	defer b.free()
 	for _, f := range frames {
 		b.add(f, true)
@@ -112,6 +109,6 @@ func (r *RawConn) WriteFrames(frames ...Frame) error {
 	return err
 }
 
-// Close closes the connection at once, also under a read or write that waits. Closing again
-// does nothing. The error is always nil.
+// Close closes the connection at once. Reads and writes that are in progress fail with
+// net.ErrClosed. Close may be called more than once; it always returns nil.
 func (r *RawConn) Close() error { return r.conn.Close() }

@@ -10,24 +10,25 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// incoming is what the reading goroutine keeps between two frames.
+// incoming is the state of the reading goroutine between two frames.
 type incoming struct {
-	frames int   // of the message that is being read, those that have been read
-	size   int64 // of those frames
+	frames int   // how many frames of the current message have been read
+	size   int64 // of these, in bytes
 	err    error // final
-	// read tells that Buffered has read the next frame already.
+	// read: Buffered has already read the next frame.
 	read bool
 	next Frame
 }
 
 // ReadFrame returns the next frame of a message. Its body is valid until the next call of
-// ReadFrame, ReadMessage or Buffered, and may be overwritten until then. Commands never
-// come out: PING is answered, SUBSCRIBE and CANCEL are turned into the message frames
-// 01+topic and 00+topic that ZMTP 3.0 has for them, unknown ones are ignored.
+// ReadFrame, ReadMessage or Buffered, and the caller may overwrite it. ReadFrame never returns
+// commands: it answers PING, ignores unknown commands, and on a PUB or XPUB returns SUBSCRIBE
+// and CANCEL in the message form of a [Subscription].
 //
 // Errors are final and close the connection. io.EOF means that the peer closed it between
-// two messages, net.ErrClosed that we did; ErrTooLarge, ErrProtocol and ErrSilent are
-// wrapped; a *RefusedError is an ERROR command of the peer.
+// two messages, net.ErrClosed that this side did. Errors about what the peer sent wrap
+// [ErrTooLarge] or [ErrProtocol], or are a [*RefusedError] for an ERROR command. [ErrSilent]
+// is wrapped if the heartbeat failed.
 func (c *Conn) ReadFrame() (Frame, error) {
 	in := &c.incoming
 	if in.read {
@@ -45,7 +46,7 @@ func (c *Conn) ReadFrame() (Frame, error) {
 	}
 }
 
-// ReadMessage returns the next message, which the caller owns. Errors are those of
+// ReadMessage returns the next message, which belongs to the caller. Errors are those of
 // ReadFrame.
 func (c *Conn) ReadMessage() (Message, error) {
 	var m Message
@@ -61,11 +62,11 @@ func (c *Conn) ReadMessage() (Message, error) {
 	}
 }
 
-// Buffered tells that the next ReadFrame will not wait for the network: a whole frame of
-// a message, or an error, is at hand. Commands that stand before it are dealt with.
+// Buffered reports whether the next ReadFrame will return without waiting for the network. It
+// handles commands that arrived before the next frame.
 func (c *Conn) Buffered() bool {
 	in := &c.incoming
-	for !in.read && in.err == nil && c.in.whole() {
+	for !in.read && in.err == nil && c.in.buffered() {
 		f, ok, err := c.readNext()
 		if err != nil {
 			return true
@@ -75,7 +76,7 @@ func (c *Conn) Buffered() bool {
 	return in.read || in.err != nil
 }
 
-// readNext reads one frame; ok is false if it was a command, which has been dealt with.
+// readNext reads one frame; ok is false if it was a command, which has been handled.
 func (c *Conn) readNext() (f Frame, ok bool, err error) {
 	in := &c.incoming
 	if in.err != nil {
@@ -94,7 +95,7 @@ func (c *Conn) readNext() (f Frame, ok bool, err error) {
 	return f, ok, nil
 }
 
-// readTraffic reads one frame and takes it out of its wrapping.
+// readTraffic reads one frame and decodes it with the mechanism.
 func (c *Conn) readTraffic() (Frame, error) {
 	h, err := c.in.header()
 	if err != nil {
@@ -110,23 +111,23 @@ func (c *Conn) readTraffic() (Frame, error) {
 	return c.mechanism.Decode(Frame{More: h.more, Command: h.command, Body: body})
 }
 
-// checkSize holds what a header announces against the limits, before any memory is taken
-// for it.
+// checkSize checks the size in a header against the limits, before memory is allocated for
+// the body.
 func (c *Conn) checkSize(h header) error {
 	limits, size := &c.o.Limits, h.size
 	if c.mechanism.Name() == zap.CURVE {
 		size = max(0, size-int64(messageOverhead))
 	}
 	if size > limits.Frame {
-		return fmt.Errorf("frame of %d octets, at most %d are allowed: %w", size, limits.Frame, ErrTooLarge)
+		return fmt.Errorf("frame of %d bytes, at most %d are allowed: %w", size, limits.Frame, ErrTooLarge)
 	}
 	if !h.command && size > limits.Message-c.incoming.size {
-		return fmt.Errorf("message of %d octets and more, at most %d are allowed: %w", c.incoming.size+size, limits.Message, ErrTooLarge)
+		return fmt.Errorf("message of at least %d bytes, at most %d are allowed: %w", c.incoming.size+size, limits.Message, ErrTooLarge)
 	}
 	return nil
 }
 
-// count follows the message that f is a part of.
+// count adds f to the current message and checks the number of frames.
 func (c *Conn) count(f Frame) error {
 	in := &c.incoming
 	in.frames++
@@ -140,8 +141,8 @@ func (c *Conn) count(f Frame) error {
 	return nil
 }
 
-// receiveCommand deals with a command between frames; ok is true if a frame for the
-// application has become of it.
+// receiveCommand handles a command; ok is true if it is a subscription, which the application
+// receives as a message.
 func (c *Conn) receiveCommand(f Frame) (message Frame, ok bool, err error) {
 	command, err := ParseCommand(f.Body)
 	if err != nil {
@@ -160,15 +161,15 @@ func (c *Conn) receiveCommand(f Frame) (message Frame, ok bool, err error) {
 	case c.incoming.frames > 0:
 		return Frame{}, false, fmt.Errorf("%w: %s inside a message", ErrProtocol, command.Name)
 	}
-	return receiveSubscription(f, s), true, nil
+	return messageForm(f, s), true, nil
 }
 
-// lost closes the connection and says what err means for the reader.
+// lost closes the connection and returns the error that ReadFrame reports for err.
 func (c *Conn) lost(err error) error {
 	if transport, ok := errors.AsType[*transportError](err); ok {
 		switch err = transport.err; {
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			err = fmt.Errorf("%w: nothing for %v", ErrSilent, c.in.patience)
+			err = fmt.Errorf("%w: nothing received for %v", ErrSilent, c.in.patience)
 		case err == io.EOF && c.incoming.frames > 0:
 			err = io.ErrUnexpectedEOF
 		}

@@ -9,14 +9,14 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// NewServer makes the server side of m, which is NULL, PLAIN, BEARER or CURVE, for one
-// connection. It cannot be made without a ZAP handler and a domain, and CURVE not without
-// a key pair that belongs together; the error says what is missing.
+// NewServer returns the server side of m, which is NULL, PLAIN, BEARER or CURVE, for one
+// connection. It fails without a ZAP handler or a domain, and for CURVE if the secret key
+// does not belong to the public key.
 //
 // The handler is asked through zap.Decide as soon as the credentials are known: at READY
-// (NULL), HELLO (PLAIN, BEARER) or INITIATE (CURVE). 200 goes on. 300 ends the handshake
-// with a *RefusedError and no command, as libzmq does: the peer may try again. 400 and 500
-// end it with a *RefusedError and an ERROR whose reason is exactly the status.
+// (NULL), HELLO (PLAIN, BEARER) or INITIATE (CURVE). Status 200 continues the handshake. 300
+// ends it with a *RefusedError and no command, as in libzmq: the peer may try again. 400 and
+// 500 end it with a *RefusedError and an ERROR command whose reason is exactly the status.
 func NewServer(m zap.Mechanism, s ServerSecurity) (Mechanism, error) {
 	switch {
 	case s.Handler == nil:
@@ -37,15 +37,15 @@ func NewServer(m zap.Mechanism, s ServerSecurity) (Mechanism, error) {
 	case zap.CURVE:
 		return newCurveServer(s)
 	}
-	return nil, fmt.Errorf("zmtp: no mechanism %q; there are NULL, PLAIN, BEARER and CURVE", m)
+	return nil, fmt.Errorf("zmtp: unknown mechanism %q (one of NULL, PLAIN, BEARER, CURVE)", m)
 }
 
-// server is what the server sides share: the question to the ZAP handler and to Admit.
+// server is what the server sides share: authentication through ZAP, and Admit.
 type server struct {
 	handshake
-	// security holds long-term secrets: a connection lets go of it with the handshake.
+	// security holds long-term secrets, so finish drops it.
 	security *ServerSecurity
-	// errorName is what the ERROR command is called: cmdError or cmdLibzmqError.
+	// errorName is the name of the ERROR command: cmdError or cmdLibzmqError.
 	errorName string
 }
 
@@ -53,8 +53,8 @@ func newServer(m zap.Mechanism, s ServerSecurity) server {
 	return server{handshake: handshake{mechanism: m}, security: &s, errorName: cmdError}
 }
 
-// authenticate asks the ZAP handler. When err is nil the peer is let in; else out is the
-// ERROR that it is told, if any.
+// authenticate asks the ZAP handler about the peer. If err is not nil the peer is refused and
+// out is the ERROR to send, if any.
 func (s *server) authenticate(ctx context.Context, metadata zap.Metadata, credentials ...[]byte) (out *Command, err error) {
 	peer := &Peer{Mechanism: s.mechanism, Metadata: metadata, Credentials: credentials}
 	reply := zap.Decide(ctx, s.security.Handler, &zap.Request{
@@ -76,7 +76,7 @@ func (s *server) authenticate(ctx context.Context, metadata zap.Metadata, creden
 	return nil, nil
 }
 
-// admit asks the caller's own hook, which holds READY back until it returns.
+// admit calls ServerSecurity.Admit. If err is not nil out is the ERROR to send, if any.
 func (s *server) admit(ctx context.Context) (out *Command, err error) {
 	if s.security.Admit == nil {
 		return nil, nil
@@ -88,8 +88,8 @@ func (s *server) admit(ctx context.Context) (out *Command, err error) {
 	return nil, err
 }
 
-// refuse makes the ERROR command. Its reason is exactly three octets, because libzmq
-// tells a refusal from a fault by that.
+// refuse returns the ERROR command. Its reason is exactly three bytes, because libzmq takes
+// any other for a protocol error.
 func (s *server) refuse(status zap.Status) *Command {
 	if status == zap.OK || !status.Valid() {
 		status = zap.Refused
@@ -97,19 +97,19 @@ func (s *server) refuse(status zap.Status) *Command {
 	return &Command{Name: s.errorName, Data: fmt.Appendf([]byte{3}, "%d", status)}
 }
 
-// ready makes the READY of a mechanism without encryption and ends the handshake.
+// ready completes the handshake of a mechanism without encryption and returns its READY.
 func (s *server) ready() *Command {
 	out := &Command{Name: cmdReady, Data: s.security.Local.Append(nil)}
-	s.finish(cleartext{})
+	s.finish(noCipher{})
 	return out
 }
 
-func (s *server) finish(traffic codec) {
+func (s *server) finish(c frameCipher) {
 	s.security = nil
-	s.handshake.finish(traffic)
+	s.handshake.finish(c)
 }
 
-// truncate cuts s to at most n octets and leaves no broken character at its end.
+// truncate cuts s to at most n bytes, between two characters.
 func truncate(s string, n int) string {
 	if len(s) <= n {
 		return s

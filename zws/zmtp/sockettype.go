@@ -1,6 +1,13 @@
 package zmtp
 
-// SocketType is a ZeroMQ socket type as the Socket-Type property names it.
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// SocketType is a ZeroMQ socket type, spelled as in the Socket-Type property.
 type SocketType string
 
 // The socket types of 28/REQREP, 29/PUBSUB, 30/PIPELINE and 31/EXPAIR.
@@ -33,18 +40,23 @@ var peers = map[SocketType][]SocketType{
 	PAIR:   {PAIR},
 }
 
-// Valid tells whether t is one of the eleven socket types.
+// Valid reports whether t is a socket type that ZMTP knows.
 func (t SocketType) Valid() bool { return peers[t] != nil }
 
-// Accepts tells whether a socket of type t may talk to a peer of type peer (23/ZMTP).
-func (t SocketType) Accepts(peer SocketType) bool {
-	for _, p := range peers[t] {
-		if p == peer {
-			return true
-		}
+// Validate returns an error that lists the socket types if t is not one of them.
+func (t SocketType) Validate() error {
+	if t.Valid() {
+		return nil
 	}
-	return false
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(peers)) {
+		names = append(names, string(name))
+	}
+	return fmt.Errorf("unknown socket type %q (one of %s)", string(t), strings.Join(names, ", "))
 }
+
+// Accepts reports whether a socket of type t may talk to a peer of type peer (23/ZMTP).
+func (t SocketType) Accepts(peer SocketType) bool { return slices.Contains(peers[t], peer) }
 
 // Subscribes reports whether sockets of type t send subscriptions and receive by topic
 // (29/PUBSUB).

@@ -103,9 +103,9 @@ func (c *Conn) writeTopics(topics [][]byte, cancel bool) error {
 	return c.WriteSubscriptions(subscriptions...)
 }
 
-// receiveSubscription turns a SUBSCRIBE or CANCEL command, whose body is f's, into the frame
-// of its message form. It reuses the last byte of the command's name, so nothing is copied.
-func receiveSubscription(f Frame, s Subscription) Frame {
+// messageForm returns the message form of s, which was parsed from command f. It overwrites
+// the last byte of the command's name, so nothing is copied.
+func messageForm(f Frame, s Subscription) Frame {
 	body := f.Body[len(f.Body)-len(s.Topic)-1:]
 	body[0] = s.first()
 	return Frame{Body: body}
