@@ -30,6 +30,7 @@ type channel struct {
 	queue      *queue.Queue
 	codec      queue.Codec
 	socket     backend.Socket
+	relay      *backend.Relay // socket on a relay route, else nil
 	held       []zmtp.Message // what the client has sent, and the socket does not have yet
 	stamp      []byte         // frame that goes with every message of the client; nil for none
 
@@ -50,6 +51,9 @@ type channel struct {
 	asked map[string][][]byte
 	// narrowed tells that one of them has become something else than itself.
 	narrowed bool
+	// filtered reports that the subscriptions bring messages that the client may not have,
+	// so that each has to be checked. A hub does that before it queues them.
+	filtered atomic.Bool
 
 	// lapsed tells that a subscription was dropped by us: messages for it are under way
 	// until the backend has heard of that.
@@ -134,11 +138,11 @@ func (c *channel) forward(ctx context.Context, m zmtp.Message, more bool) error 
 // subscription, which has been dealt with.
 func (c *channel) examine(ctx context.Context, m zmtp.Message) (done bool, err error) {
 	if c.route.config.Socket.Subscribes() {
-		if on, prefix, ok := subscription(m); ok {
+		if s, ok := zmtp.ParseSubscription(m); ok {
 			if err := c.release(ctx); err != nil {
 				return true, err
 			}
-			return true, c.subscribe(ctx, prefix, on)
+			return true, c.subscribe(ctx, s.Topic, !s.Cancel)
 		}
 		if c.route.config.Socket == zmtp.SUB {
 			return false, &zws.CloseError{Code: zws.CodeProtocol, Reason: "this route takes subscriptions only"}
@@ -163,14 +167,6 @@ func (c *channel) release(ctx context.Context) error {
 		c.held = nil
 	}
 	return err
-}
-
-// subscription reads a message of the form 01|00 + topic (29/PUBSUB).
-func subscription(m zmtp.Message) (on bool, prefix []byte, ok bool) {
-	if len(m) != 1 || len(m[0]) == 0 || m[0][0] > 1 {
-		return false, nil, false
-	}
-	return m[0][0] == 1, m[0][1:], true
 }
 
 // subscribe adds or removes one subscription of the client. A client's subscriptions are a
@@ -203,16 +199,12 @@ func (c *channel) subscribe(ctx context.Context, prefix []byte, on bool) error {
 	return c.stand(ctx, string(prefix), grant)
 }
 
-// restricter is a socket that needs to be told when what it delivers has to be filtered.
-// The others ask Message for every message.
-type restricter interface{ restrict() }
-
 // stand has the client's subscription to prefix stand for what was granted from now on, for
 // nothing if it is cancelled, and tells the backend what changes by that.
 func (c *channel) stand(ctx context.Context, prefix string, grant rights.Grant) error {
-	if r, ok := c.socket.(restricter); ok && grant.Filter {
-		r.restrict()
-	}
+	// The first grant that needs the filter is subscribed to once more, which turns the
+	// filter on in a hub and changes nothing else.
+	again := grant.Filter && !c.filtered.Swap(true)
 	c.mu.Lock()
 	old := c.asked[prefix]
 	switch {
@@ -225,22 +217,27 @@ func (c *channel) stand(ctx context.Context, prefix string, grant rights.Grant) 
 		c.asked[prefix] = grant.Prefixes
 		c.narrowed = c.narrowed || len(grant.Prefixes) > 1 || string(grant.Prefixes[0]) != prefix
 	}
-	var messages []zmtp.Message
+	var subscribe, unsubscribe [][]byte
 	for _, g := range grant.Prefixes {
-		if !holds(old, g) && !c.elsewhere(prefix, g) {
-			messages = append(messages, zmtp.Message{append([]byte{1}, g...)})
+		if again || !holds(old, g) && !c.elsewhere(prefix, g) {
+			subscribe = append(subscribe, g)
 		}
 	}
 	for _, g := range old {
 		if !holds(grant.Prefixes, g) && !c.elsewhere(prefix, g) {
-			messages = append(messages, zmtp.Message{append([]byte{0}, g...)})
+			unsubscribe = append(unsubscribe, g)
 		}
 	}
 	c.mu.Unlock()
-	if len(messages) == 0 {
-		return nil
+	if len(subscribe) > 0 {
+		if err := c.socket.Subscribe(ctx, subscribe...); err != nil {
+			return err
+		}
 	}
-	return c.socket.Send(ctx, messages...)
+	if len(unsubscribe) > 0 {
+		return c.socket.Unsubscribe(ctx, unsubscribe...)
+	}
+	return nil
 }
 
 // wants tells whether a subscription of the client stands for topic.

@@ -11,13 +11,21 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
+// owner is a queue.Owner that counts overflows.
+type owner struct{ overflows int }
+
+func (*owner) Ended() bool { return false }
+func (*owner) Wake()       {}
+func (*owner) Lost(uint64) {}
+func (o *owner) Overflow() { o.overflows++ }
+
 // TestDeliveryLimit: neither while the backend brings something, nor afterwards, can more
 // notices wait than the limit says.
 func TestDeliveryLimit(t *testing.T) {
 	const limit = 3
 	for _, running := range []bool{true, false} {
-		overflows := 0
-		q := queue.New(queue.Options{Notices: limit, Overflow: func() { overflows++ }})
+		var o owner
+		q := queue.New(queue.Options{Notifications: limit}, &o)
 		var d delivery
 		if running {
 			d.begin()
@@ -34,7 +42,7 @@ func TestDeliveryLimit(t *testing.T) {
 		if err := q.Put(zmtp.Message{[]byte("a")}); errors.Is(err, queue.ErrClosed) != !running {
 			t.Errorf("running: %v, the queue: %v", running, err)
 		}
-		if d.running || d.untold != nil || overflows > 1 {
+		if d.running || d.untold != nil || o.overflows > 1 {
 			t.Errorf("running: %v, left behind: %+v", running, &d)
 		}
 	}
@@ -48,7 +56,7 @@ func TestDeliveryEnded(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := &route{config: &config.Route{Socket: zmtp.PULL}, metrics: m.Route("/d")}
-		c := &channel{route: r, queue: queue.New(queue.Options{Messages: 1, OnFull: policy})}
+		c := &channel{route: r, queue: queue.New(queue.Options{Messages: 1, OnFull: policy}, new(owner))}
 		c.privileges.Store(&privileges{unlimited: true})
 		for range 2 {
 			if err := c.Message(zmtp.Message{[]byte("a")}); err != nil {

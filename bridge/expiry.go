@@ -73,7 +73,7 @@ func (s *session) expired() bool {
 }
 
 // timely is the queue of a session as the source of its writer: nothing is written after
-// the login has ended, and nothing that was queued after it is (queue.Options.Ended).
+// the login has ended, and nothing that was queued after it is (queue.Owner).
 type timely struct{ *session }
 
 // Next implements zws.Source.

@@ -42,7 +42,7 @@ func (h *hub) close() {
 }
 
 func (h *hub) join(c *channel) (backend.Socket, error) {
-	member := h.Join(c.queue, fanout.MemberOptions{Codec: c.codec})
+	member := h.Join(c.queue, fanout.MemberOptions{Codec: c.codec, Filter: deliverable{c}})
 	return &hubSocket{member: member, channel: c, up: h.up}, nil
 }
 
@@ -53,30 +53,31 @@ type hubSocket struct {
 	up      backend.Socket
 }
 
-// Send takes subscriptions; the hub tells the backends what is new to them. What else an
-// XSUB sends goes to them as it is.
-func (s *hubSocket) Send(ctx context.Context, msgs ...zmtp.Message) error {
-	for _, m := range msgs {
-		on, prefix, ok := subscription(m)
-		switch {
-		case !ok:
-			if err := s.up.Send(ctx, m); err != nil {
-				return err
-			}
-		case !on:
-			s.member.Cancel(prefix)
-		default:
-			if err := s.member.Subscribe(prefix); err != nil {
-				return err
-			}
+// Subscribe implements backend.Socket.
+func (s *hubSocket) Subscribe(_ context.Context, topics ...[]byte) error {
+	for _, topic := range topics {
+		if err := s.member.Subscribe(topic, s.channel.filtered.Load()); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// restrict has every message looked at before it goes to the client. Until then the member
-// shares its messages with all others that have the same subscriptions.
-func (s *hubSocket) restrict() { s.member.Restrict(deliverable{s.channel}) }
+// Unsubscribe implements backend.Socket.
+func (s *hubSocket) Unsubscribe(_ context.Context, topics ...[]byte) error {
+	for _, topic := range topics {
+		s.member.Unsubscribe(topic)
+	}
+	return nil
+}
+
+// Send implements backend.Socket: messages of an XSUB go upstream unchanged.
+func (s *hubSocket) Send(ctx context.Context, msgs ...zmtp.Message) error {
+	return s.up.Send(ctx, msgs...)
+}
+
+// Status implements backend.Socket: the connections are the hub's.
+func (s *hubSocket) Status() []backend.Status { return nil }
 
 // Close ends the member.
 func (s *hubSocket) Close() error {

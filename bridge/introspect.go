@@ -141,9 +141,7 @@ func (b *Bridge) Backends() []Backend {
 		if s.connection() == nil || s.channel == nil {
 			return
 		}
-		if own, ok := s.channel.socket.(interface{ Status() []backend.Status }); ok {
-			add(s.route, s.number, own.Status())
-		}
+		add(s.route, s.number, s.channel.socket.Status())
 	})
 	return list
 }

@@ -51,8 +51,9 @@ func (u *relays) attach(ctx context.Context, s *session, l *zws.Login, c *channe
 	case errors.Is(err, errAbroad):
 		return nil, notReached(err)
 	case err != nil:
-		return nil, err // and no socket: a nil *Relay would be one
+		return nil, err
 	}
+	c.relay = relay
 	return relay, nil
 }
 
@@ -61,18 +62,15 @@ func (u *relays) close()                     {}
 
 // minor is the version of ZMTP 3 that the backend of a relay speaks; 0 for other routes.
 func (s *session) minor() byte {
-	if s.channel == nil {
+	if s.channel == nil || s.channel.relay == nil {
 		return 0
 	}
-	if relay, ok := s.channel.socket.(*backend.Relay); ok {
-		return relay.Minor()
-	}
-	return 0
+	return s.channel.relay.Minor()
 }
 
 // source is where the client's output comes from.
 func (s *session) source() zws.Source {
-	if _, ok := s.channel.socket.(*backend.Relay); ok {
+	if s.channel.relay != nil {
 		return relaySource{timely{s}}
 	}
 	return timely{s}

@@ -79,7 +79,7 @@ func newRules(c *config.Config, rc *config.Route, handler zap.Handler) (*rules, 
 		name:     strings.TrimPrefix(rc.Path, "/"),
 		limits:   routeLimits{topic: int(c.Server.MaxTopic), subscriptions: c.Server.MaxSubscriptions},
 		patterns: rights.Options{Separator: rc.Separator, Narrow: rc.OnWide == config.OnWideNarrow},
-		queue:    queue.Options{Messages: rc.HighWaterMark, Octets: int64(rc.HighWaterBytes), Notices: c.Server.MaxSubscriptions},
+		queue:    queue.Options{Messages: rc.HighWaterMark, Bytes: int64(rc.HighWaterBytes), Notifications: c.Server.MaxSubscriptions},
 	}
 	var err error
 	if r.queue.OnFull, err = queue.ParsePolicy(rc.OnFull); err != nil {
@@ -162,14 +162,10 @@ func (r *route) open(ctx context.Context, s *session, l *zws.Login) (*channel, e
 	}
 	o := rules.queue
 	o.Codec = c.codec
-	o.Ended = s.expired
-	o.Wake = s.wake
-	o.Lost = s.lost
-	o.Overflow = func() { s.end(tooSlow) }
-	c.queue = queue.New(o)
+	c.queue = queue.New(o, queueOwner{s})
 	if c.socket, err = r.upstream.attach(ctx, s, l, c); err != nil {
 		c.close()
-		return nil, err
+		return nil, closeCause(err)
 	}
 	return c, nil
 }

@@ -133,6 +133,7 @@ func (s *session) connection() *zws.Channel {
 // end closes the session for a reason that becomes a close code in zws.Cause, however far
 // it has got. The first cause counts. It does not block.
 func (s *session) end(cause error) {
+	cause = closeCause(cause)
 	s.mu.Lock()
 	if s.cause == nil {
 		s.cause = cause
@@ -143,6 +144,21 @@ func (s *session) end(cause error) {
 		ws.Close(cause)
 	}
 }
+
+// queueOwner is a session as the owner of its queue.
+type queueOwner struct{ *session }
+
+// Ended implements queue.Owner.
+func (o queueOwner) Ended() bool { return o.expired() }
+
+// Wake implements queue.Owner.
+func (o queueOwner) Wake() { o.wake() }
+
+// Lost implements queue.Owner.
+func (o queueOwner) Lost(n uint64) { o.lost(n) }
+
+// Overflow implements queue.Owner.
+func (o queueOwner) Overflow() { o.end(tooSlow) }
 
 // wake starts the writer, if there is one yet: Attach does it for what was queued before.
 func (s *session) wake() {
@@ -253,7 +269,7 @@ func (s *session) renew(ctx context.Context, l *zws.Login) error {
 		s.renewCarried(ctx, l)
 		return nil
 	}
-	return s.reconsider(ctx, l)
+	return closeCause(s.reconsider(ctx, l))
 }
 
 // newest is the login whose rights count: that of the last renewal of the connection, or l

@@ -195,13 +195,6 @@ func (s *sharedSocket) Close() error {
 	return err
 }
 
-// restrict passes on that what is delivered has to be filtered.
-func (s *sharedSocket) restrict() {
-	if r, ok := s.Socket.(restricter); ok {
-		r.restrict()
-	}
-}
-
 // envelopes is the layer of a socket that tells its sessions apart by itself.
 type envelopes struct{ socket *backend.Shared }
 

@@ -55,7 +55,7 @@ func (d *dedicated) attach(ctx context.Context, s *session, l *zws.Login, c *cha
 	case errors.Is(err, errAbroad):
 		return nil, notReached(err)
 	case err != nil:
-		return nil, err // and no socket: a nil *Dedicated would be one
+		return nil, err
 	}
 	return socket, nil
 }

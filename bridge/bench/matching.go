@@ -32,7 +32,7 @@ func matching(topics, clients int, d time.Duration) time.Duration {
 	for i := range clients {
 		m := h.Join(discard{}, fanout.MemberOptions{})
 		for k := range 20 {
-			if err := m.Subscribe(names[(i*20+k)%topics]); err != nil {
+			if err := m.Subscribe(names[(i*20+k)%topics], false); err != nil {
 				panic(err)
 			}
 		}

@@ -197,6 +197,20 @@ func send(t testing.TB, s Socket, msgs ...zmtp.Message) {
 	}
 }
 
+func subscribe(t testing.TB, s Socket, topics ...string) {
+	t.Helper()
+	if err := s.Subscribe(t.Context(), message(topics...)...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func unsubscribe(t testing.TB, s Socket, topics ...string) {
+	t.Helper()
+	if err := s.Unsubscribe(t.Context(), message(topics...)...); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func read(t testing.TB, c *zmtp.Conn) string {
 	t.Helper()
 	m, err := c.ReadMessage()

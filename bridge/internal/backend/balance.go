@@ -35,7 +35,7 @@ func (b *balancer) place(x *session, m zmtp.Message) bool {
 	if b.shared {
 		m = append(append(make(zmtp.Message, 0, 1+len(m)), x.envelope), m...)
 	}
-	it := item{m, x}
+	it := item{m: m, x: x}
 	if len(b.pending) == 0 && b.give(it) {
 		return true
 	}
@@ -112,9 +112,7 @@ func (b *balancer) attached(*session) {}
 func (b *balancer) detached(*session) {}
 func (b *balancer) waiting() int      { return len(b.pending) }
 
-func (b *balancer) write(conn *zmtp.Conn, msgs []zmtp.Message) (int, error) {
-	return writeAll(conn, msgs)
-}
+func (b *balancer) write(p *peer) (int, error) { return writeAll(p.conn, p.out) }
 
 // pair is a PAIR socket (31/EXPAIR).
 type pair struct{ balancer }

@@ -68,7 +68,7 @@ func BenchmarkReceive(b *testing.B) {
 	n := newNative(b, zmtp.PUB)
 	r := &counter{flushed: make(chan int, 1024)}
 	s := dial(b, options(zmtp.SUB, n), r)
-	send(b, s, message("\x01"))
+	subscribe(b, s, "")
 	c := n.accept()
 	if _, err := c.ReadMessage(); err != nil {
 		b.Fatal(err)

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,8 +19,9 @@ type pattern interface {
 	send(x *session, msgs []zmtp.Message) (int, error)
 	// receive handles a whole message of p on p's reader. An error disconnects p.
 	receive(p *peer, m zmtp.Message) error
-	// write writes messages to a connection and tells how many were written whole.
-	write(conn *zmtp.Conn, msgs []zmtp.Message) (int, error)
+	// write writes p.out, which is the messages of p.batch, and returns how many were
+	// written whole.
+	write(p *peer) (int, error)
 	// joined: p is ready and in core.peers.
 	joined(p *peer)
 	// left: p is gone and no longer in core.peers; p.queue is what it had not been given.
@@ -41,7 +43,9 @@ type pattern interface {
 type core struct {
 	o       Options
 	pattern pattern
-	direct  bool // whoever calls Send writes, if no writer runs
+	// subscriber is the pattern of a SUB or XSUB; nil for other socket types.
+	subscriber *subscriber
+	direct     bool // whoever calls Send writes, if no writer runs
 
 	ctx     context.Context // ends with the socket
 	cancel  context.CancelFunc
@@ -104,12 +108,9 @@ func waits(t zmtp.SocketType) bool {
 func (c *core) send(ctx context.Context, x *session, msgs []zmtp.Message) error {
 	for {
 		c.mu.Lock()
-		if c.err != nil || x.closed {
-			defer c.mu.Unlock()
-			if c.err != nil {
-				return c.err
-			}
-			return ErrClosed
+		if err := c.ended(x); err != nil {
+			c.mu.Unlock()
+			return err
 		}
 		c.inline = c.direct
 		n, err := c.pattern.send(x, msgs)
@@ -137,6 +138,32 @@ func (c *core) send(ctx context.Context, x *session, msgs []zmtp.Message) error 
 			return ctx.Err()
 		}
 	}
+}
+
+// subscribe is Socket.Subscribe, or with cancel Socket.Unsubscribe, for session x.
+func (c *core) subscribe(x *session, topics [][]byte, cancel bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.ended(x); err != nil {
+		return err
+	}
+	if c.subscriber == nil {
+		return ErrCannotSubscribe
+	}
+	c.subscriber.subscribe(topics, cancel)
+	return nil
+}
+
+// ended returns why nothing can be sent for x any more; nil while it can. Lock held on
+// entry.
+func (c *core) ended(x *session) error {
+	switch {
+	case c.err != nil:
+		return c.err
+	case x.closed:
+		return ErrClosed
+	}
+	return nil
 }
 
 // wakeSenders makes every Send that waits try again: lock held.
@@ -199,6 +226,10 @@ func (c *core) attach(r Receiver, envelope []byte) (*session, error) {
 	if c.closing {
 		c.mu.Unlock()
 		return nil, ErrClosed
+	}
+	if c.subscriber != nil && len(c.sessions) > 0 {
+		c.mu.Unlock()
+		return nil, fmt.Errorf("backend: a %s serves one client, which another one is already: put a fan-out on top", c.o.SocketType)
 	}
 	c.sessions = append(c.sessions, x)
 	c.numbers[string(envelope)] = x
@@ -370,4 +401,4 @@ func (none) waiting() int      { return 0 }
 
 func (none) send(*session, []zmtp.Message) (int, error) { return 0, ErrCannotSend }
 
-func (none) write(conn *zmtp.Conn, msgs []zmtp.Message) (int, error) { return writeAll(conn, msgs) }
+func (none) write(p *peer) (int, error) { return writeAll(p.conn, p.out) }

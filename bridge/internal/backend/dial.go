@@ -3,8 +3,6 @@ package backend
 import (
 	"context"
 	"sync"
-
-	"github.com/zwsbridge/zwsbridge/zws"
 )
 
 // Dedicated is a socket that connects and serves one session.
@@ -21,7 +19,7 @@ type Dedicated struct {
 // back then.
 //
 // For the rule every endpoint has one attempt, of ConnectTimeout: with Any, Dial fails
-// when all have failed; with All, when one has. The error is a [*zws.BackendError] with
+// when all have failed; with All, when one has. The error is an [*Error] with
 // the endpoint's position: the first that refused us, else the first whose handshake did
 // not end in time, else the first that was not reached. Once Dial has returned a socket,
 // endpoints that failed are tried again in the background, except those that have refused
@@ -127,7 +125,7 @@ func (d *dialler) standing() (met bool, err error) {
 	for _, e := range d.endpoints {
 		if e.status.State == Connected {
 			connected++
-		} else if e.failure() != nil {
+		} else if e.failed != nil {
 			failed++
 			worst = worse(worst, e)
 		}
@@ -137,7 +135,7 @@ func (d *dialler) standing() (met bool, err error) {
 	case d.o.Ready == None, d.o.Ready == Any && connected > 0, connected == all:
 		return true, nil
 	case d.o.Ready == All && failed > 0, failed == all:
-		return false, worst.failure()
+		return false, worst.failed
 	}
 	return false, nil
 }
@@ -146,11 +144,11 @@ func (d *dialler) standing() (met bool, err error) {
 // refused us before one that was too late before one that was not reached, and of equals
 // the first to fail. Lock held.
 func worse(a, b *endpoint) *endpoint {
-	rank := map[zws.Code]int{zws.CodeBackendRefused: 2, zws.CodeBackendTimeout: 1}
+	rank := map[Kind]int{KindRefused: 2, KindTimeout: 1}
 	if a == nil {
 		return b
 	}
-	before := rank[code(a.failure())] - rank[code(b.failure())]
+	before := rank[a.failed.Kind] - rank[b.failed.Kind]
 	if before > 0 || before == 0 && !b.failedAt.Before(a.failedAt) {
 		return a
 	}
@@ -159,7 +157,7 @@ func worse(a, b *endpoint) *endpoint {
 
 // refused counts an endpoint that will not be tried again; after the last one nothing can
 // be sent any more.
-func (d *dialler) refused(err *zws.BackendError) {
+func (d *dialler) refused(err *Error) {
 	d.core.mu.Lock()
 	d.refusals++
 	lost := d.content && d.refusals == len(d.endpoints)

@@ -6,7 +6,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
@@ -22,7 +21,8 @@ type endpoint struct {
 
 	// Guarded by core.mu.
 	status   Status
-	failedAt time.Time // of status.Err, if that is a failed attempt
+	failed   *Error // why the last attempt failed; nil if it did not, or is the first
+	failedAt time.Time
 }
 
 // run connects, serves and connects again until the socket is closed or the endpoint has
@@ -40,7 +40,7 @@ func (e *endpoint) run() {
 		case attempt > 1 && hungUp(err) && hangUps+1 < maxHangUps:
 			hangUps++
 			e.change(Waiting, err)
-		case refused(err):
+		case err.Kind == KindRefused:
 			e.change(Refused, err)
 			e.d.refused(err)
 			return
@@ -57,14 +57,14 @@ func (e *endpoint) run() {
 }
 
 // connect makes one attempt and tells how long it took.
-func (e *endpoint) connect() (*zmtp.Conn, time.Duration, *zws.BackendError) {
+func (e *endpoint) connect() (*zmtp.Conn, time.Duration, *Error) {
 	d := e.d
 	started := time.Now()
 	o := d.o.connection(d.o.ConnectTimeout)
 	o.Permit = e.Permit
 	conn, err := d.o.dial(d.core.ctx, e.Address, e.Security, o)
 	if err != nil {
-		return nil, 0, &zws.BackendError{Position: e.status.Position, Err: err}
+		return nil, 0, newError(e.status.Position, err)
 	}
 	return conn, time.Since(started), nil
 }
@@ -98,7 +98,8 @@ func (e *endpoint) change(s State, err error) {
 	c.mu.Lock()
 	e.status.State, e.status.Since = s, time.Now()
 	if s != Connecting {
-		if e.status.Err = err; e.failure() != nil {
+		e.status.Err = err
+		if e.failed, _ = err.(*Error); e.failed != nil {
 			e.failedAt = e.status.Since
 		}
 	}
@@ -108,15 +109,6 @@ func (e *endpoint) change(s State, err error) {
 	if c.o.Event != nil {
 		c.o.Event(status)
 	}
-}
-
-// failure is why the last attempt failed; nil if it did not, or is the first and not over.
-// Lock held.
-func (e *endpoint) failure() error {
-	if err, ok := e.status.Err.(*zws.BackendError); ok {
-		return err
-	}
-	return nil
 }
 
 // hungUp tells that the peer closed the connection where an answer was due, which may

@@ -13,6 +13,15 @@ import (
 
 // Socket is one client's side of a ZeroMQ socket.
 type Socket interface {
+	// Subscribe subscribes a SUB or XSUB to topics, also at backends that connect later.
+	// Subscriptions are a set (29/PUBSUB): one that exists already changes nothing. topics
+	// are not kept. Errors: [ErrCannotSubscribe] from other socket types, and those of Send.
+	Subscribe(ctx context.Context, topics ...[]byte) error
+
+	// Unsubscribe ends subscriptions; one that does not exist changes nothing. Order holds
+	// among the calls of Subscribe, Unsubscribe and Send of one goroutine.
+	Unsubscribe(ctx context.Context, topics ...[]byte) error
+
 	// Send gives messages to the socket, which owns their octets from then on. They keep
 	// their order towards each peer, and are written together where they go to the same
 	// one: a caller that has several at hand sends them in one call.
@@ -24,10 +33,14 @@ type Socket interface {
 	//
 	// Other errors: those that wrap [zmtp.ErrProtocol] are the client's fault (a type
 	// that cannot send, a request without delimiter, a second request before the reply);
-	// [ErrClosed] after Close; a [*zws.BackendError] once every endpoint has refused us.
+	// [ErrClosed] after Close; an [*Error] once every endpoint has refused us.
 	//
 	// Any number of goroutines may call it; order holds for the calls of one.
 	Send(ctx context.Context, msgs ...zmtp.Message) error
+
+	// Status returns the state of each connection that is this client's alone, in the order
+	// of the endpoints. It is empty for a client of a [Shared], which reports its own.
+	Status() []Status
 
 	// Close ends the socket. When it returns, no call to the Receiver is running or will
 	// come. It waits for Receiver calls that are under way and, up to [Options.Linger],
@@ -146,7 +159,7 @@ type DialOptions struct {
 	// math/rand. It is called by several goroutines.
 	Rand func() float64
 	// Lost, if not nil, is called once when the last endpoint has refused us after Dial
-	// was content, with the [*zws.BackendError] of that last one; with Ready None perhaps before
+	// was content, with the [*Error] of that last one; with Ready None perhaps before
 	// Dial returns. It must not block or call the socket.
 	Lost func(err error)
 

@@ -23,11 +23,21 @@ const (
 // maxScratch is how much memory for messages of several frames a peer keeps, in octets.
 const maxScratch = 64 << 10
 
-// item is one message that waits to be written, and the session that sent it.
+// item is one message or subscription that waits to be written.
 type item struct {
-	m zmtp.Message
-	x *session // nil for subscriptions
+	m    zmtp.Message // of a subscription: its topic
+	x    *session     // that sent it; nil for subscriptions
+	kind itemKind
 }
+
+// itemKind is what an item is.
+type itemKind uint8
+
+const (
+	messageItem itemKind = iota
+	subscribeItem
+	unsubscribeItem
+)
 
 // peer is one connection that is logged in, with what waits to be written to it.
 type peer struct {
@@ -91,7 +101,7 @@ func (p *peer) write() {
 	for len(p.queue) > 0 && !p.broken {
 		p.take()
 		c.mu.Unlock()
-		n, err := c.pattern.write(p.conn, p.out)
+		n, err := c.pattern.write(p)
 		clear(p.out)
 		c.mu.Lock()
 		p.settle(n, err)

@@ -9,163 +9,137 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// The first octet of a subscription as a message (23/ZMTP).
-const (
-	cancel    = 0
-	subscribe = 1
-)
-
-// subscription reads a message as a subscription or its end.
-func subscription(m zmtp.Message) (topic []byte, on, ok bool) {
-	if len(m) != 1 || len(m[0]) == 0 || m[0][0] > subscribe {
-		return nil, false, false
-	}
-	return m[0][1:], m[0][0] == subscribe, true
-}
-
-func subscriptionMessage(op byte, topic string) zmtp.Message {
-	return zmtp.Message{append([]byte{op}, topic...)}
-}
-
-// subscriber is a SUB or XSUB socket (29/PUBSUB).
+// subscriber is a SUB or XSUB socket (29/PUBSUB). It has one session: a fan-out on top of it
+// does the matching for several clients.
 type subscriber struct {
 	none
-	union topics[*session]
+	topics map[string]struct{} // subscribed to, also across reconnects
 }
 
-func newSubscriber(c *core) *subscriber { return &subscriber{none: none{c}} }
+func newSubscriber(c *core) *subscriber {
+	c.subscriber = &subscriber{none: none{c}, topics: make(map[string]struct{})}
+	return c.subscriber
+}
 
-// send takes subscriptions; an XSUB's other messages go to all peers, and are dropped
-// where one's queue is full.
+// subscribe adds or removes subscriptions, which are a set, and passes what changes on to
+// the peers. Lock held on entry.
+func (s *subscriber) subscribe(topics [][]byte, cancel bool) {
+	for _, topic := range topics {
+		key := string(topic)
+		if _, subscribed := s.topics[key]; subscribed != cancel {
+			continue
+		}
+		if cancel {
+			delete(s.topics, key)
+		} else {
+			s.topics[key] = struct{}{}
+		}
+		for _, p := range s.core.peers {
+			s.announce(p, key, cancel)
+		}
+	}
+}
+
+// maxPending is how many subscriptions and cancellations may wait for a peer beyond those
+// that it gets when it connects. A peer that leaves more unread is taken for lost; after a
+// reconnect it gets those that hold then.
+const maxPending = 100_000
+
+func (s *subscriber) announce(p *peer, topic string, cancel bool) {
+	if len(p.queue) >= len(s.topics)+maxPending {
+		p.broken = true
+		_ = p.conn.Close()
+		return
+	}
+	kind := subscribeItem
+	if cancel {
+		kind = unsubscribeItem
+	}
+	p.push(item{m: zmtp.Message{[]byte(topic)}, kind: kind})
+}
+
+// joined sends p all subscriptions.
+func (s *subscriber) joined(p *peer) {
+	for topic := range s.topics {
+		s.announce(p, topic, false)
+	}
+}
+
+// detached cancels the subscriptions of the session that has left.
+func (s *subscriber) detached(*session) {
+	for _, topic := range slices.Sorted(maps.Keys(s.topics)) {
+		s.subscribe([][]byte{[]byte(topic)}, true)
+	}
+}
+
+// send passes messages of an XSUB on to all peers. For a peer whose queue is full they are
+// dropped.
 func (s *subscriber) send(x *session, msgs []zmtp.Message) (int, error) {
 	c := s.core
+	if c.o.SocketType == zmtp.SUB {
+		return 0, ErrCannotSend
+	}
 	for i, m := range msgs {
-		topic, on, ok := subscription(m)
-		switch {
-		case ok && on:
-			if s.union.add(string(topic), x) {
-				s.tell(m)
-			}
-		case ok:
-			if s.union.remove(string(topic), x) {
-				s.tell(m)
-			}
-		case c.o.SocketType == zmtp.SUB:
-			return i, ErrCannotSend
-		case len(m) == 0:
+		if len(m) == 0 {
 			return i, ErrEnvelope
-		default:
-			for _, p := range c.peers {
-				if p.full() {
-					c.drop(Overflow)
-				} else {
-					p.push(item{m, x})
-				}
+		}
+		for _, p := range c.peers {
+			if p.full() {
+				c.drop(Overflow)
+			} else {
+				p.push(item{m: m, x: x})
 			}
 		}
 	}
 	return len(msgs), nil
 }
 
-// maxUntold is how many subscriptions and cancellations may wait for a peer beyond what
-// it is told at first. One that leaves more unread is taken for lost; after a reconnect
-// it is told what holds then.
-const maxUntold = 100_000
-
-// tell tells all peers of a subscription.
-func (s *subscriber) tell(m zmtp.Message) {
-	for _, p := range s.core.peers {
-		if len(p.queue) >= len(s.union.holders)+maxUntold {
-			p.broken = true
-			_ = p.conn.Close()
+// write writes each run of subscriptions, and each run of messages, in one call.
+func (s *subscriber) write(p *peer) (int, error) {
+	var run []zmtp.Subscription
+	for n := 0; n < len(p.batch); {
+		from := n
+		if p.batch[n].kind == messageItem {
+			for n < len(p.batch) && p.batch[n].kind == messageItem {
+				n++
+			}
+			if written, err := writeAll(p.conn, p.out[from:n]); err != nil {
+				return from + written, err
+			}
 			continue
 		}
-		p.push(item{m, nil})
-	}
-}
-
-// joined tells p everything that holds.
-func (s *subscriber) joined(p *peer) {
-	for topic := range s.union.holders {
-		p.push(item{subscriptionMessage(subscribe, topic), nil})
-	}
-}
-
-func (s *subscriber) detached(x *session) {
-	for _, topic := range s.union.removeAll(x) {
-		s.tell(subscriptionMessage(cancel, topic))
-	}
-}
-
-// write writes runs of subscriptions, cancellations and other messages, each in one call.
-func (s *subscriber) write(conn *zmtp.Conn, msgs []zmtp.Message) (int, error) {
-	kind := func(m zmtp.Message) int {
-		if _, on, ok := subscription(m); !ok {
-			return 2
-		} else if on {
-			return subscribe
-		}
-		return cancel
-	}
-	var run [][]byte
-	for n := 0; n < len(msgs); {
-		k, from := kind(msgs[n]), n
 		run = run[:0]
-		for ; n < len(msgs) && kind(msgs[n]) == k; n++ {
-			run = append(run, msgs[n][0][min(1, len(msgs[n][0])):])
+		for ; n < len(p.batch) && p.batch[n].kind != messageItem; n++ {
+			run = append(run, zmtp.Subscription{Topic: p.batch[n].m[0], Cancel: p.batch[n].kind == unsubscribeItem})
 		}
-		var err error
-		switch k {
-		case subscribe:
-			err = conn.Subscribe(run...)
-		case cancel:
-			err = conn.Unsubscribe(run...)
-		default:
-			_, err = writeAll(conn, msgs[from:n])
-		}
-		if err != nil {
+		if err := p.conn.WriteSubscriptions(run...); err != nil {
 			return from, err
 		}
 	}
-	return len(msgs), nil
+	return len(p.batch), nil
 }
 
-// receive gives m to the sessions whose subscriptions match, and whatever comes to the
-// only session.
-func (s *subscriber) receive(p *peer, m zmtp.Message) error {
-	c := s.core
-	if c.only.Load() != nil {
-		return c.pass(p, m)
-	}
-	c.mu.Lock()
-	p.targets = s.union.match(p.targets[:0], m[0])
-	c.mu.Unlock()
-	for _, x := range p.targets {
-		p.deliver(x, m)
-	}
-	return nil
-}
+func (s *subscriber) receive(p *peer, m zmtp.Message) error { return s.core.pass(p, m) }
 
-// publisher is a PUB or XPUB socket (29/PUBSUB). What its sessions hear of the peers'
-// subscriptions waits with each of them, so that one whose client does not read holds
-// nobody.
+// publisher is a PUB or XPUB socket (29/PUBSUB). What its sessions are to receive about the
+// peers' subscriptions waits with each of them, so that one whose client does not read
+// delays nobody else.
 type publisher struct {
 	none
-	union topics[*peer]
+	union topics
 	count uint64 // of news
 }
 
-// news is a subscription, or its end, that a session has not heard of.
+// news is a subscription of the peers, or its end, that a session has not received yet.
 type news struct {
-	topic  string
-	op     byte
+	zmtp.Subscription
 	number uint64 // in the order in which they happened
 }
 
 func newPublisher(c *core) *publisher { return &publisher{none: none{c}} }
 
-// send gives each message to the peers that want it: "SHALL silently drop the message if
-// the queue for a subscriber is full. SHALL NOT block on sending."
+// send gives each message to the peers that are subscribed to it: "SHALL silently drop the
+// message if the queue for a subscriber is full. SHALL NOT block on sending."
 func (s *publisher) send(x *session, msgs []zmtp.Message) (int, error) {
 	var room [8]*peer
 	targets := room[:0]
@@ -178,42 +152,43 @@ func (s *publisher) send(x *session, msgs []zmtp.Message) (int, error) {
 			if p.full() {
 				s.core.drop(Overflow)
 			} else {
-				p.push(item{m, x})
+				p.push(item{m: m, x: x})
 			}
 		}
 	}
 	return len(msgs), nil
 }
 
-// receive takes a peer's subscriptions. An XPUB hands on other messages too; a PUB
-// "SHALL silently discard any messages that subscribers send it".
+// receive takes a peer's subscriptions. An XPUB passes other messages on too; a PUB "SHALL
+// silently discard any messages that subscribers send it".
 func (s *publisher) receive(p *peer, m zmtp.Message) error {
-	c := s.core
-	topic, on, ok := subscription(m)
+	sub, ok := zmtp.ParseSubscription(m)
 	if !ok {
-		return s.other(p, m)
+		return s.receiveOther(p, m)
 	}
+	c := s.core
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	topic := string(sub.Topic)
 	switch {
-	case !on:
-		if s.union.remove(string(topic), p) {
-			s.announce(cancel, string(topic), c.sessions...)
+	case sub.Cancel:
+		if s.union.remove(topic, p) {
+			s.announce(topic, true, c.sessions...)
 		}
 	case len(topic) > c.o.MaxTopic:
-		return fmt.Errorf("%w: subscription to a topic of %d octets, at most %d are allowed", zmtp.ErrTooLarge, len(topic), c.o.MaxTopic)
+		return fmt.Errorf("%w: subscription to a topic of %d bytes, at most %d are allowed", zmtp.ErrTooLarge, len(topic), c.o.MaxTopic)
 	case len(p.topics) >= c.o.MaxSubscriptions:
 		return fmt.Errorf("%w: more than %d subscriptions", zmtp.ErrTooLarge, c.o.MaxSubscriptions)
 	default:
-		if s.union.add(string(topic), p) {
-			s.announce(subscribe, string(topic), c.sessions...)
+		if s.union.add(topic, p) {
+			s.announce(topic, false, c.sessions...)
 		}
 	}
 	return nil
 }
 
-// other handles a message that is no subscription.
-func (s *publisher) other(p *peer, m zmtp.Message) error {
+// receiveOther handles a message that is not a subscription.
+func (s *publisher) receiveOther(p *peer, m zmtp.Message) error {
 	c := s.core
 	if c.o.SocketType == zmtp.PUB {
 		c.unasked()
@@ -224,7 +199,7 @@ func (s *publisher) other(p *peer, m zmtp.Message) error {
 	c.mu.Unlock()
 	for _, x := range p.targets {
 		p.turn(x)
-		s.inform(x) // of what p has subscribed to before
+		s.inform(x) // p's earlier subscriptions come first
 		x.receive(m)
 	}
 	return nil
@@ -234,39 +209,39 @@ func (s *publisher) other(p *peer, m zmtp.Message) error {
 // generate a suitable unsubscribe request for the calling application."
 func (s *publisher) left(p *peer) {
 	for _, topic := range s.union.removeAll(p) {
-		s.announce(cancel, topic, s.core.sessions...)
+		s.announce(topic, true, s.core.sessions...)
 	}
 }
 
-// attached tells x what the peers want at present.
+// attached gives x the current subscriptions of the peers.
 func (s *publisher) attached(x *session) {
 	for topic := range s.union.holders {
-		s.announce(subscribe, topic, x)
+		s.announce(topic, false, x)
 	}
 }
 
-// announce has sessions told of a subscription or its end. One that has not yet heard of
-// the opposite need not hear of either. Lock held.
-func (s *publisher) announce(op byte, topic string, sessions ...*session) {
+// announce queues a subscription, or its end, for sessions. If a session has not received
+// the opposite yet, the two cancel each other out. Lock held on entry.
+func (s *publisher) announce(topic string, cancel bool, sessions ...*session) {
 	s.count++
 	for _, x := range sessions {
-		if _, untold := x.news[topic]; untold {
+		if _, pending := x.news[topic]; pending {
 			delete(x.news, topic)
 			continue
 		}
 		if x.news == nil {
 			x.news = make(map[string]news)
 		}
-		x.news[topic] = news{topic, op, s.count}
-		if !x.hears {
-			x.hears = true
-			s.core.running.Go(func() { s.tell(x) })
+		x.news[topic] = news{zmtp.Subscription{Topic: []byte(topic), Cancel: cancel}, s.count}
+		if !x.informing {
+			x.informing = true
+			s.core.running.Go(func() { s.informAll(x) })
 		}
 	}
 }
 
-// tell tells x the news until there are no more.
-func (s *publisher) tell(x *session) {
+// informAll gives x its news until there are none left.
+func (s *publisher) informAll(x *session) {
 	for {
 		x.turn <- struct{}{}
 		more := s.inform(x)
@@ -278,16 +253,17 @@ func (s *publisher) tell(x *session) {
 	}
 }
 
-// inform gives x the news, in the order in which they happened: turn held.
+// inform gives x its news in the order in which they happened, and reports whether there
+// were any. Turn held on entry.
 func (s *publisher) inform(x *session) (some bool) {
 	c := s.core
 	c.mu.Lock()
 	list := slices.SortedFunc(maps.Values(x.news), func(a, b news) int { return cmp.Compare(a.number, b.number) })
 	x.news = nil
-	x.hears = len(list) > 0
+	x.informing = len(list) > 0
 	c.mu.Unlock()
 	for _, n := range list {
-		x.receive(subscriptionMessage(n.op, n.topic))
+		x.receive(n.Message())
 	}
 	return len(list) > 0
 }

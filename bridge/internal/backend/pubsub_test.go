@@ -14,7 +14,7 @@ func TestTwoPublishersOnOneSub(t *testing.T) {
 	one, two := newNative(t, zmtp.PUB), newNative(t, zmtp.XPUB)
 	in := newInbox()
 	s := dial(t, options(zmtp.SUB, one, two), in)
-	send(t, s, message("\x01"))
+	subscribe(t, s, "")
 	got := make(map[string]int)
 	for i, n := range []*native{one, two} {
 		c := n.accept()
@@ -35,10 +35,14 @@ func TestTwoPublishersOnOneSub(t *testing.T) {
 func TestXSubSendsUpstream(t *testing.T) {
 	one, two := newNative(t, zmtp.XPUB), newNative(t, zmtp.XPUB)
 	s := dial(t, options(zmtp.XSUB, one, two), newInbox())
-	send(t, s, message("\x01a"), message("up", "stream"), message("\x01b"), message("\x00a"), message(""))
+	subscribe(t, s, "a")
+	send(t, s, message("up", "stream"))
+	subscribe(t, s, "b")
+	unsubscribe(t, s, "a")
+	send(t, s, message(""), message("two"))
 	for _, n := range []*native{one, two} {
 		c := n.accept()
-		for _, m := range []string{"\x01a", "up|stream", "\x01b", "\x00a", ""} {
+		for _, m := range []string{"\x01a", "up|stream", "\x01b", "\x00a", "", "two"} {
 			want(t, read(t, c), m)
 		}
 	}
@@ -132,7 +136,7 @@ func TestPublisherLimits(t *testing.T) {
 
 // TestTopics holds topics against a slow obvious model.
 func TestTopics(t *testing.T) {
-	var index topics[*peer]
+	var index topics
 	peers := make([]*peer, 5)
 	model := make([]map[string]bool, len(peers))
 	for i := range peers {

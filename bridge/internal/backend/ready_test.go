@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/zap"
-	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
@@ -89,29 +88,35 @@ func refusing(t testing.TB, s zap.Status) string {
 	return l.Endpoint()
 }
 
+// isKind reports whether err is an Error of that kind.
+func isKind(err error, kind Kind) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Kind == kind
+}
+
 var plain = zmtp.Plain{User: "alice", Password: "secret"}
 
 // backends has one of every kind that does not let us in.
 func backends(t testing.TB) map[string]struct {
 	Endpoint
-	code   zws.Code
+	kind   Kind
 	status zap.Status
 } {
 	type row = struct {
 		Endpoint
-		code   zws.Code
+		kind   Kind
 		status zap.Status
 	}
-	refused := func(e Endpoint) row { return row{e, zws.CodeBackendRefused, zap.Refused} }
+	refused := func(e Endpoint) row { return row{e, KindRefused, zap.Refused} }
 	return map[string]row{
-		"closed port":           {at(closedPort(t), plain), zws.CodeBackendLost, 0},
-		"unknown name":          {at("tcp://nowhere.invalid:5555", plain), zws.CodeBackendLost, 0},
-		"no ipc socket":         {at("ipc://"+t.TempDir()+"/none", plain), zws.CodeBackendLost, 0},
-		"mute":                  {at(raw(t, mute), plain), zws.CodeBackendTimeout, 0},
-		"silent after HELLO":    {at(raw(t, func(c net.Conn) { c.Write(greeting("PLAIN")) }), plain), zws.CodeBackendTimeout, 0}, // as libzmq at ZAP 300
-		"ZAP 300":               {at(refusing(t, zap.Temporary), plain), zws.CodeBackendTimeout, 0},
+		"closed port":           {at(closedPort(t), plain), KindUnreachable, 0},
+		"unknown name":          {at("tcp://nowhere.invalid:5555", plain), KindUnreachable, 0},
+		"no ipc socket":         {at("ipc://"+t.TempDir()+"/none", plain), KindUnreachable, 0},
+		"mute":                  {at(raw(t, mute), plain), KindTimeout, 0},
+		"silent after HELLO":    {at(raw(t, func(c net.Conn) { c.Write(greeting("PLAIN")) }), plain), KindTimeout, 0}, // as libzmq at ZAP 300
+		"ZAP 300":               {at(refusing(t, zap.Temporary), plain), KindTimeout, 0},
 		"ZAP 400":               refused(at(refusing(t, zap.Refused), plain)),
-		"ZAP 500":               {at(refusing(t, zap.Internal), plain), zws.CodeBackendRefused, zap.Internal},
+		"ZAP 500":               {at(refusing(t, zap.Internal), plain), KindRefused, zap.Internal},
 		"ERROR":                 refused(at(raw(t, answer("PLAIN", "\x04\x0a\x05ERROR\x03400")), plain)),
 		"^RROR":                 refused(at(raw(t, answer("PLAIN", "\x04\x09^RROR\x03400")), plain)),
 		"ERROR with a text":     refused(at(raw(t, answer("PLAIN", "\x04\x0d\x05ERROR\x06gone  ")), plain)),
@@ -136,17 +141,17 @@ func TestRefusals(t *testing.T) {
 			o.Endpoints = append(o.Endpoints, bad.Endpoint)
 			o.ConnectTimeout = 2 * time.Second
 			_, err := Dial(t.Context(), o, newInbox())
-			failure, ok := errors.AsType[*zws.BackendError](err)
+			failure, ok := errors.AsType[*Error](err)
 			if !ok || failure.Position != 2 {
 				t.Fatalf("ready = all: error %v, want one of backend 2", err)
 			}
-			if cause := zws.Cause(err); cause.Code != bad.code || cause.Status != bad.status {
-				t.Errorf("ready = all: told %d, ERROR %d; want %d, ERROR %d (%v)", cause.Code, cause.Status, bad.code, bad.status, err)
+			if failure.Kind != bad.kind || failure.Status() != bad.status {
+				t.Errorf("ready = all: kind %d, ERROR %d; want %d, ERROR %d (%v)", failure.Kind, failure.Status(), bad.kind, bad.status, err)
 			}
 			o.Ready = Any
 			s := dial(t, o, newInbox())
 			eventually(t, "the bad one has failed", func() bool { return s.Status()[1].Err != nil })
-			if status := s.Status(); status[0].State != Connected || (status[1].State == Refused) != (bad.code == zws.CodeBackendRefused) {
+			if status := s.Status(); status[0].State != Connected || (status[1].State == Refused) != (bad.kind == KindRefused) {
 				t.Errorf("ready = any: %+v", status)
 			}
 		})
@@ -163,12 +168,12 @@ func TestWhichFailureWins(t *testing.T) {
 		name      string
 		endpoints []endpoint
 		position  int
-		code      zws.Code
+		kind      Kind
 	}{
-		{"all three", []endpoint{away, late, refused}, 3, zws.CodeBackendRefused},
-		{"reversed", []endpoint{refused, late, away}, 1, zws.CodeBackendRefused},
-		{"late and away", []endpoint{away, late}, 2, zws.CodeBackendTimeout},
-		{"one away", []endpoint{away}, 1, zws.CodeBackendLost},
+		{"all three", []endpoint{away, late, refused}, 3, KindRefused},
+		{"reversed", []endpoint{refused, late, away}, 1, KindRefused},
+		{"late and away", []endpoint{away, late}, 2, KindTimeout},
+		{"one away", []endpoint{away}, 1, KindUnreachable},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := options(zmtp.SUB)
@@ -178,9 +183,9 @@ func TestWhichFailureWins(t *testing.T) {
 			}
 			o.Lost = func(err error) { t.Errorf("Lost(%v) although Dial has failed", err) }
 			_, err := Dial(t.Context(), o, newInbox())
-			failure, ok := errors.AsType[*zws.BackendError](err)
-			if !ok || failure.Position != c.position || zws.Cause(err).Code != c.code {
-				t.Errorf("error %v, want backend %d with %d", err, c.position, c.code)
+			failure, ok := errors.AsType[*Error](err)
+			if !ok || failure.Position != c.position || failure.Kind != c.kind {
+				t.Errorf("error %v, want backend %d with %d", err, c.position, c.kind)
 			}
 		})
 	}
@@ -194,11 +199,11 @@ func TestReadyNone(t *testing.T) {
 	o.Lost = func(err error) { lost <- err }
 	s := dial(t, o, newInbox())
 	err := receiveWithin(t, lost)
-	if zws.Cause(err).Code != zws.CodeBackendRefused {
+	if !isKind(err, KindRefused) {
 		t.Errorf("Lost(%v), want a refusal", err)
 	}
-	if sent := s.Send(t.Context(), message("\x01topic")); sent != err {
-		t.Errorf("Send: %v, want %v", sent, err)
+	if sent := s.Subscribe(t.Context(), []byte("topic")); sent != err {
+		t.Errorf("Subscribe: %v, want %v", sent, err)
 	}
 	s.Close()
 	if len(lost) > 0 {

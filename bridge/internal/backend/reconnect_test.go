@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/zap"
-	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
@@ -21,7 +20,8 @@ func TestLostAndFound(t *testing.T) {
 	first, second := newNative(t, zmtp.PUB), newNative(t, zmtp.XPUB)
 	in := newInbox()
 	s := dial(t, options(zmtp.SUB, first, second), in)
-	send(t, s, message("\x01house/1/"), message("\x01house/2/"), message("\x01house/2/"), message("\x00house/2/"))
+	subscribe(t, s, "house/1/", "house/2/", "house/2/")
+	unsubscribe(t, s, "house/2/", "never subscribed to")
 	a, b := first.accept(), second.accept()
 	for _, c := range []*zmtp.Conn{a, b} {
 		want(t, read(t, c), "\x01house/1/")
@@ -36,7 +36,7 @@ func TestLostAndFound(t *testing.T) {
 	first.listener.Close()
 	a.Close()
 	eventually(t, "the loss is noticed", func() bool { return s.Status()[0].State == Waiting })
-	send(t, s, message("\x01house/3/"))
+	subscribe(t, s, "house/3/")
 	want(t, read(t, b), "\x01house/3/")
 	b.Write(message("house/1/b", "23"))
 	want(t, in.next(t), "house/1/b|23")
@@ -94,8 +94,8 @@ func TestRefusedOnReconnect(t *testing.T) {
 	want(t, read(t, b), "x")
 	b.Close()
 	err := receiveWithin(t, lost)
-	failure, ok := errors.AsType[*zws.BackendError](err)
-	if !ok || failure.Position != 2 || zws.Cause(err).Code != zws.CodeBackendRefused {
+	failure, ok := errors.AsType[*Error](err)
+	if !ok || failure.Position != 2 || failure.Kind != KindRefused {
 		t.Errorf("Lost(%v), want a refusal of backend 2", err)
 	}
 	if sent := s.Send(t.Context(), message("y")); sent != err {

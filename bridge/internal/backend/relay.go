@@ -2,13 +2,13 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/zap"
-	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
@@ -30,8 +30,8 @@ type RelayOptions struct {
 	// ConnectTimeout is for the backend: name resolution, connect and greeting, and all that
 	// is waited for it during the handshake. Zero means [DefaultConnectTimeout].
 	ConnectTimeout time.Duration
-	// ClientTimeout is for the client: all that is waited for it during the handshake. Zero
-	// means zws's default.
+	// ClientTimeout is for the client: all that is waited for it during the handshake.
+	// Required.
 	ClientTimeout time.Duration
 	// Event is as in [Options].
 	Event func(Status)
@@ -67,18 +67,16 @@ type Relay struct {
 
 // DialRelay connects and exchanges greetings. When ctx ends, so does the connection, also
 // later: a Send that waits comes back then. r may be called before DialRelay returns. The
-// caller closes the relay. The error is a [*zws.BackendError] with position 1, except for
-// one of Permit, which it wraps.
+// caller closes the relay. The error is an [*Error] with position 1.
 func DialRelay(ctx context.Context, o RelayOptions, r Receiver) (*Relay, error) {
 	setDefault(&o.ConnectTimeout, DefaultConnectTimeout)
-	setDefault(&o.ClientTimeout, zws.DefaultHandshakeTimeout)
 	x := &Relay{o: o, receiver: r, status: Status{Position: 1, Address: o.Address, Since: time.Now()}}
 	started := time.Now()
 	conn, err := zmtp.DialRaw(ctx, o.Address, zmtp.RawOptions{
 		Mechanism: o.Mechanism, Minor: o.Minor, Timeout: o.ConnectTimeout, WriteTimeout: noWriteTimeout, Permit: o.Permit,
 	})
 	if err != nil {
-		failed := &zws.BackendError{Position: 1, Err: err}
+		failed := newError(1, err)
 		x.change(failedState(failed), failed)
 		return nil, failed
 	}
@@ -101,6 +99,13 @@ func (x *Relay) Status() []Status {
 	defer x.mu.Unlock()
 	return []Status{x.status}
 }
+
+// Subscribe implements [Socket]: on a relay subscriptions are frames of the client, which
+// Send takes.
+func (x *Relay) Subscribe(context.Context, ...[]byte) error { return ErrCannotSubscribe }
+
+// Unsubscribe implements [Socket] as Subscribe does.
+func (x *Relay) Unsubscribe(context.Context, ...[]byte) error { return ErrCannotSubscribe }
 
 // Send implements [Socket]. It returns when the system has taken the frames; what comes when
 // the connection has ended goes nowhere, since Ended tells of that. Errors are the client's
@@ -238,7 +243,7 @@ func (x *Relay) lost(err error) {
 	cause := x.login.meaning(err)
 	due := !x.login.ready && !told(err) && !x.over
 	x.mu.Unlock()
-	if status := zws.Cause(cause).Status; due && status != 0 {
+	if status := cause.Status(); due && status != 0 {
 		x.give(zmtp.Frame{Command: true, Body: zmtp.Command{Name: "ERROR", Data: fmt.Appendf([]byte{3}, "%d", status)}.Append(nil)})
 		x.receiver.Flush()
 	}
@@ -282,7 +287,7 @@ func (x *Relay) Close() error {
 
 // failedState is what an endpoint is after err that is not tried again by itself.
 func failedState(err error) State {
-	if code(err) == zws.CodeBackendRefused {
+	if e, ok := errors.AsType[*Error](err); ok && e.Kind == KindRefused {
 		return Refused
 	}
 	return Gone

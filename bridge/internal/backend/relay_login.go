@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/zap"
-	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
@@ -83,13 +82,13 @@ func (l *relayLogin) late() error {
 	if l.turn() == &l.client {
 		return zmtp.ErrHandshakeTimeout
 	}
-	return &zws.BackendError{Position: 1, Err: zmtp.ErrHandshakeTimeout}
+	return newError(1, zmtp.ErrHandshakeTimeout)
 }
 
 // meaning is what err, which has ended the connection, tells about the backend.
-func (l *relayLogin) meaning(err error) error {
+func (l *relayLogin) meaning(err error) *Error {
 	if l.ready {
-		return &zws.CloseError{Code: zws.CodeBackendLost, Reason: "backend 1 was lost: log in there again", Err: err}
+		return &Error{1, KindLost, err}
 	}
 	known := told(err) || errors.Is(err, zmtp.ErrProtocol) || errors.Is(err, zmtp.ErrTooLarge)
 	switch {
@@ -99,5 +98,5 @@ func (l *relayLogin) meaning(err error) error {
 	default:
 		err = zmtp.ErrClosedDuringLogin
 	}
-	return &zws.BackendError{Position: 1, Err: err}
+	return newError(1, err)
 }

@@ -3,35 +3,38 @@ package backend
 import (
 	"errors"
 	"io"
+	"reflect"
 	"testing"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/zap"
-	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 // TestRelayLogin: who is waited for in a handshake, and what it means that time is over or
 // that the connection ends. C is a command of the client, the others are the backend's.
 func TestRelayLogin(t *testing.T) {
+	clientLate := zmtp.ErrHandshakeTimeout
+	backendLate := &Error{1, KindTimeout, zmtp.ErrHandshakeTimeout}
 	for _, tt := range []struct {
 		mechanism zap.Mechanism
 		said      []string
 		over      bool
-		late, end zws.Code
-		reason    string
+		late      error // the client's if it is not an Error
+		kind      Kind  // of the error that io.EOF becomes
+		end       error
 	}{
-		{zap.CURVE, nil, false, 4408, 4502, "backend 1: the peer closed the connection during the login"},
-		{zap.CURVE, []string{"C"}, false, 4504, 4502, "backend 1: closed before WELCOME: probably the wrong server key"},
-		{zap.CURVE, []string{"C", "WELCOME"}, false, 4408, 4502, "backend 1: the peer closed the connection during the login"},
-		{zap.CURVE, []string{"C", "WELCOME", "C"}, false, 4504, 4502, "backend 1: the peer closed the connection during the login"},
-		{zap.CURVE, []string{"C", "WELCOME", "C", "READY"}, true, 0, 4503, "backend 1 was lost: log in there again"},
-		{zap.PLAIN, []string{"C"}, false, 4504, 4502, "backend 1: the peer closed the connection during the login"},
-		{zap.NULL, nil, false, 4408, 4502, "backend 1: the peer closed the connection during the login"},
-		{zap.NULL, []string{"READY"}, false, 4408, 4503, "backend 1 was lost: log in there again"},
-		{zap.NULL, []string{"C"}, false, 4504, 4502, "backend 1: the peer closed the connection during the login"},
-		{zap.NULL, []string{"READY", "C"}, true, 0, 4503, "backend 1 was lost: log in there again"},
-		{zap.NULL, []string{"C", "READY"}, true, 0, 4503, "backend 1 was lost: log in there again"},
+		{zap.CURVE, nil, false, clientLate, KindRefused, zmtp.ErrClosedDuringLogin},
+		{zap.CURVE, []string{"C"}, false, backendLate, KindRefused, zmtp.ErrClosedBeforeWelcome},
+		{zap.CURVE, []string{"C", "WELCOME"}, false, clientLate, KindRefused, zmtp.ErrClosedDuringLogin},
+		{zap.CURVE, []string{"C", "WELCOME", "C"}, false, backendLate, KindRefused, zmtp.ErrClosedDuringLogin},
+		{zap.CURVE, []string{"C", "WELCOME", "C", "READY"}, true, nil, KindLost, io.EOF},
+		{zap.PLAIN, []string{"C"}, false, backendLate, KindRefused, zmtp.ErrClosedDuringLogin},
+		{zap.NULL, nil, false, clientLate, KindRefused, zmtp.ErrClosedDuringLogin},
+		{zap.NULL, []string{"READY"}, false, clientLate, KindLost, io.EOF},
+		{zap.NULL, []string{"C"}, false, backendLate, KindRefused, zmtp.ErrClosedDuringLogin},
+		{zap.NULL, []string{"READY", "C"}, true, nil, KindLost, io.EOF},
+		{zap.NULL, []string{"C", "READY"}, true, nil, KindLost, io.EOF},
 	} {
 		now := time.Now()
 		l := newRelayLogin(RelayOptions{Mechanism: tt.mechanism, ClientTimeout: 10 * time.Second, ConnectTimeout: 5 * time.Second}, now)
@@ -45,11 +48,11 @@ func TestRelayLogin(t *testing.T) {
 		if l.over() != tt.over {
 			t.Errorf("%s %v: over is %v", tt.mechanism, tt.said, l.over())
 		}
-		if got := zws.Cause(l.late()).Code; !tt.over && got != tt.late {
-			t.Errorf("%s %v: late with %d, want %d", tt.mechanism, tt.said, got, tt.late)
+		if got := l.late(); !tt.over && !reflect.DeepEqual(got, tt.late) {
+			t.Errorf("%s %v: late with %v, want %v", tt.mechanism, tt.said, got, tt.late)
 		}
-		if got := zws.Cause(l.meaning(io.EOF)); got.Code != tt.end || got.Reason != tt.reason {
-			t.Errorf("%s %v: ends with %d %q, want %d %q", tt.mechanism, tt.said, got.Code, got.Reason, tt.end, tt.reason)
+		if got := l.meaning(io.EOF); *got != (Error{1, tt.kind, tt.end}) {
+			t.Errorf("%s %v: ends with %d %v, want %d %v", tt.mechanism, tt.said, got.Kind, got, tt.kind, tt.end)
 		}
 	}
 }

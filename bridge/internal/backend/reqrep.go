@@ -130,7 +130,7 @@ func (s *rep) send(x *session, msgs []zmtp.Message) (int, error) {
 		case p.full():
 			c.drop(Overflow)
 		default:
-			p.push(item{m, x})
+			p.push(item{m: m, x: x})
 		}
 	}
 	c.changed.Broadcast()

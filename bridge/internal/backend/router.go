@@ -55,7 +55,7 @@ func (s *router) send(x *session, msgs []zmtp.Message) (int, error) {
 			s.core.drop(Overflow)
 		default:
 			p.last = x
-			p.push(item{m[1:], x})
+			p.push(item{m: m[1:], x: x})
 		}
 	}
 	return len(msgs), nil

@@ -21,10 +21,10 @@ type session struct {
 	closed bool
 	asking bool  // REQ: the reply is due
 	asked  *peer // REQ: from whom, once the request was given to one
-	topics map[string]struct{}
-	mark   uint64
-	news   map[string]news // PUB: by topic, what it is to hear of the peers' subscriptions
-	hears  bool            // PUB: a goroutine tells it
+	// PUB: the peers' subscriptions that it has not received yet, by topic, and whether a
+	// goroutine delivers them.
+	news      map[string]news
+	informing bool
 }
 
 func newSession(c *core, r Receiver, envelope []byte) *session {
@@ -45,6 +45,19 @@ func (x *session) flush() {
 		x.receiver.Flush()
 	}
 }
+
+// Subscribe implements [Socket].
+func (x *session) Subscribe(_ context.Context, topics ...[]byte) error {
+	return x.core.subscribe(x, topics, false)
+}
+
+// Unsubscribe implements [Socket].
+func (x *session) Unsubscribe(_ context.Context, topics ...[]byte) error {
+	return x.core.subscribe(x, topics, true)
+}
+
+// Status implements [Socket]: the connections are those of the shared socket.
+func (x *session) Status() []Status { return nil }
 
 // Send implements [Socket].
 func (x *session) Send(ctx context.Context, msgs ...zmtp.Message) error {

@@ -9,7 +9,6 @@ import (
 	"net"
 	"time"
 
-	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
@@ -128,7 +127,7 @@ func newEnvelope() []byte {
 // a peer has dialled in. What [Dial] says of the rule holds with the last attempt of each
 // endpoint in place of the first, so that a client that comes while all backends are away
 // hears so at once. Errors are those of Dial; where ctx ends before anything was reached,
-// a [*zws.BackendError] that wraps [zmtp.ErrUnreachable]; and [ErrClosed].
+// an [*Error] that wraps [zmtp.ErrUnreachable]; and [ErrClosed].
 func (s *Shared) Wait(ctx context.Context) error {
 	var err error
 	if s.dialler != nil {
@@ -137,7 +136,7 @@ func (s *Shared) Wait(ctx context.Context) error {
 		err = s.core.waitForPeer(ctx)
 	}
 	if err != nil && err == ctx.Err() {
-		return &zws.BackendError{Err: fmt.Errorf("%w: nobody was ready in time (%w)", zmtp.ErrUnreachable, err)}
+		return newError(0, fmt.Errorf("%w: nobody was ready in time (%w)", zmtp.ErrUnreachable, err))
 	}
 	return err
 }

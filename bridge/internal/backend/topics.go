@@ -2,59 +2,49 @@ package backend
 
 import "slices"
 
-// holder is who holds subscriptions: a peer of a PUB, a session of a SUB.
-type holder interface {
-	comparable
-	subscriptions() *map[string]struct{}
-	// marked tells whether it was called with this number before, and notes it.
-	marked(uint64) bool
-}
-
-// topics are the subscriptions of several holders, each holder's a set (29/PUBSUB counts
-// references only across them). Matching costs one lookup for each distinct length of a
-// topic.
-type topics[T holder] struct {
-	holders map[string][]T
+// topics are the subscriptions of the peers of a PUB or XPUB, each peer's a set (29/PUBSUB
+// counts references only across peers). Matching costs one lookup for each distinct length
+// of a topic.
+type topics struct {
+	holders map[string][]*peer
 	lengths []length // ascending
-	matches uint64   // calls of match: the number that marks holders
+	matches uint64   // calls of match: marks the peers that one has found
 }
 
-// length is how many topics have that many octets.
-type length struct{ octets, topics int }
+// length counts the topics that have that many bytes.
+type length struct{ bytes, topics int }
 
-// add notes that h subscribes to topic. first: nobody did before.
-func (t *topics[T]) add(topic string, h T) (first bool) {
-	own := h.subscriptions()
-	if _, ok := (*own)[topic]; ok {
+// add subscribes p to topic. first reports that no other peer was subscribed to it.
+func (t *topics) add(topic string, p *peer) (first bool) {
+	if _, ok := p.topics[topic]; ok {
 		return false
 	}
-	if *own == nil {
-		*own = make(map[string]struct{})
+	if p.topics == nil {
+		p.topics = make(map[string]struct{})
 	}
-	(*own)[topic] = struct{}{}
+	p.topics[topic] = struct{}{}
 	if t.holders == nil {
-		t.holders = make(map[string][]T)
+		t.holders = make(map[string][]*peer)
 	}
 	first = len(t.holders[topic]) == 0
-	t.holders[topic] = append(t.holders[topic], h)
+	t.holders[topic] = append(t.holders[topic], p)
 	if first {
 		i, ok := t.find(len(topic))
 		if !ok {
-			t.lengths = slices.Insert(t.lengths, i, length{octets: len(topic)})
+			t.lengths = slices.Insert(t.lengths, i, length{bytes: len(topic)})
 		}
 		t.lengths[i].topics++
 	}
 	return first
 }
 
-// remove notes that h no longer subscribes to topic. last: nobody does now.
-func (t *topics[T]) remove(topic string, h T) (last bool) {
-	own := h.subscriptions()
-	if _, ok := (*own)[topic]; !ok {
+// remove unsubscribes p from topic. last reports that no peer is subscribed to it now.
+func (t *topics) remove(topic string, p *peer) (last bool) {
+	if _, ok := p.topics[topic]; !ok {
 		return false
 	}
-	delete(*own, topic)
-	rest := slices.DeleteFunc(t.holders[topic], func(o T) bool { return o == h })
+	delete(p.topics, topic)
+	rest := slices.DeleteFunc(t.holders[topic], func(o *peer) bool { return o == p })
 	if len(rest) > 0 {
 		t.holders[topic] = rest
 		return false
@@ -68,10 +58,11 @@ func (t *topics[T]) remove(topic string, h T) (last bool) {
 	return true
 }
 
-// removeAll removes all subscriptions of h and returns those that nobody holds now.
-func (t *topics[T]) removeAll(h T) (gone []string) {
-	for topic := range *h.subscriptions() {
-		if t.remove(topic, h) {
+// removeAll removes all subscriptions of p and returns the topics that no peer is
+// subscribed to now.
+func (t *topics) removeAll(p *peer) (gone []string) {
+	for topic := range p.topics {
+		if t.remove(topic, p) {
 			gone = append(gone, topic)
 		}
 	}
@@ -79,38 +70,24 @@ func (t *topics[T]) removeAll(h T) (gone []string) {
 	return gone
 }
 
-// find is where topics of that length are counted, or would be.
-func (t *topics[T]) find(octets int) (at int, ok bool) {
-	return slices.BinarySearchFunc(t.lengths, octets, func(l length, n int) int { return l.octets - n })
+// find returns where topics of that length are counted, or would be.
+func (t *topics) find(bytes int) (at int, ok bool) {
+	return slices.BinarySearchFunc(t.lengths, bytes, func(l length, n int) int { return l.bytes - n })
 }
 
-// match appends to dst everyone, once, who holds a prefix of topic.
-func (t *topics[T]) match(dst []T, topic []byte) []T {
+// match appends to dst, once, each peer that is subscribed to a prefix of topic.
+func (t *topics) match(dst []*peer, topic []byte) []*peer {
 	t.matches++
 	for _, l := range t.lengths {
-		if l.octets > len(topic) {
+		if l.bytes > len(topic) {
 			break
 		}
-		for _, h := range t.holders[string(topic[:l.octets])] {
-			if !h.marked(t.matches) {
-				dst = append(dst, h)
+		for _, p := range t.holders[string(topic[:l.bytes])] {
+			if p.mark != t.matches {
+				p.mark = t.matches
+				dst = append(dst, p)
 			}
 		}
 	}
 	return dst
-}
-
-func (p *peer) subscriptions() *map[string]struct{}    { return &p.topics }
-func (x *session) subscriptions() *map[string]struct{} { return &x.topics }
-
-func (p *peer) marked(n uint64) bool {
-	seen := p.mark == n
-	p.mark = n
-	return seen
-}
-
-func (x *session) marked(n uint64) bool {
-	seen := x.mark == n
-	x.mark = n
-	return seen
 }

@@ -98,7 +98,7 @@ func TestZmq4PubSub(t *testing.T) {
 	o := options(zmtp.SUB)
 	o.Endpoints = []Endpoint{e1, e2}
 	s := dial(t, o, in)
-	send(t, s, message("\x01house/1/"))
+	subscribe(t, s, "house/1/")
 	for _, pub := range []zmq4.Socket{one, two} {
 		topics := pub.(zmq4.Topics)
 		eventually(t, "the subscription has arrived", func() bool { return len(topics.Topics()) == 1 })

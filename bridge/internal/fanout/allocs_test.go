@@ -18,8 +18,8 @@ func TestAllocations(t *testing.T) {
 		codec := []queue.Codec{lines(""), nil}[i%2]
 		m := h.Join(null{}, MemberOptions{Codec: codec})
 		defer m.Leave()
-		m.Subscribe([]byte("a"))
-		m.Subscribe(fmt.Appendf(nil, "private/%d", i))
+		m.Subscribe([]byte("a"), false)
+		m.Subscribe(fmt.Appendf(nil, "private/%d", i), false)
 	}
 	message := zmtp.Message{[]byte("a/b/c"), []byte("payload")}
 	private := zmtp.Message{[]byte("private/7"), []byte("payload")}

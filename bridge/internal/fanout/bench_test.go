@@ -14,8 +14,16 @@ type null struct{}
 
 func (null) PutRange(*queue.Chunk, int, int) error { return nil }
 
+// idle is the owner of a queue that nobody reads.
+type idle struct{}
+
+func (idle) Ended() bool { return false }
+func (idle) Wake()       {}
+func (idle) Lost(uint64) {}
+func (idle) Overflow()   {}
+
 // realQueue is a queue with its bounds and locks; what it holds is dropped by its policy.
-func realQueue() Queue { return queue.New(queue.Options{Codec: lines(""), Messages: 1000}) }
+func realQueue() Queue { return queue.New(queue.Options{Codec: lines(""), Messages: 1000}, idle{}) }
 
 var (
 	topic   = []byte("house/17/temperature")
@@ -31,7 +39,7 @@ func BenchmarkFanout(b *testing.B) {
 			for range n {
 				m := h.Join(realQueue(), MemberOptions{Codec: lines("")})
 				defer m.Leave()
-				m.Subscribe([]byte("house/"))
+				m.Subscribe([]byte("house/"), false)
 			}
 			feed(b, h, 64, func(int) []byte { return topic })
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/delivery")
@@ -52,7 +60,7 @@ func BenchmarkManyTopics(b *testing.B) {
 			for range c.clients {
 				m := h.Join(null{}, MemberOptions{})
 				for range 20 {
-					m.Subscribe(all[r.IntN(c.topics)])
+					m.Subscribe(all[r.IntN(c.topics)], false)
 				}
 			}
 			r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
@@ -70,8 +78,8 @@ func BenchmarkOwnTopicEach(b *testing.B) {
 	h := New(Options{})
 	for i := range n {
 		m := h.Join(realQueue(), MemberOptions{Codec: lines("")})
-		m.Subscribe([]byte("house/"))
-		m.Subscribe(fmt.Appendf(nil, "user/%d/", i))
+		m.Subscribe([]byte("house/"), false)
+		m.Subscribe(fmt.Appendf(nil, "user/%d/", i), false)
 	}
 	feed(b, h, 64, func(int) []byte { return topic })
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/delivery")
@@ -99,13 +107,13 @@ func BenchmarkSubscribe(b *testing.B) {
 	h := New(Options{})
 	first := h.Join(null{}, MemberOptions{})
 	for _, topic := range all {
-		first.Subscribe(topic)
+		first.Subscribe(topic, false)
 	}
 	b.ReportAllocs()
 	for b.Loop() {
 		m := h.Join(null{}, MemberOptions{})
 		for _, topic := range all {
-			m.Subscribe(topic)
+			m.Subscribe(topic, false)
 		}
 		m.Leave()
 	}

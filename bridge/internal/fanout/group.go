@@ -159,7 +159,7 @@ func (g *group) deliver(batch *queue.Chunk) delivered {
 	messages, octets := 0, 0
 	for _, s := range g.spans {
 		messages += s.to - s.from
-		octets += len(batch.Octets(s.from, s.to))
+		octets += len(batch.Bytes(s.from, s.to))
 	}
 	if len(g.spans) > sharedSpans || 2*octets < batch.Size() {
 		own := queue.NewChunk(g.lane.codec, octets)

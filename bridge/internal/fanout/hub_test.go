@@ -45,7 +45,7 @@ func (c *client) PutRange(chunk *queue.Chunk, from, to int) error {
 	defer c.mu.Unlock()
 	c.chunks++
 	if c.codec != nil {
-		c.text = append(c.text, chunk.Octets(from, to)...)
+		c.text = append(c.text, chunk.Bytes(from, to)...)
 		return nil
 	}
 	for i := from; i < to; i++ {
@@ -131,11 +131,8 @@ func TestModel(t *testing.T) {
 					p.prefix = []string{"", "x:"}[r.IntN(2)]
 					codec = lines(p.prefix)
 				}
-				if r.IntN(3) == 0 {
-					p.filter = odd{}
-				}
 				p.client = &client{codec: codec}
-				p.Member = h.Join(p.client, MemberOptions{Codec: codec, Filter: p.filter})
+				p.Member = h.Join(p.client, MemberOptions{Codec: codec, Filter: odd{}})
 				pages = append(pages, p)
 			case 1, 2, 3:
 				if len(pages) == 0 {
@@ -146,18 +143,19 @@ func TestModel(t *testing.T) {
 				case 0:
 					p.Leave()
 					p.topics = nil
-				case 1:
-					p.filter = []Filter{nil, odd{}}[r.IntN(2)]
-					p.Restrict(p.filter)
-				case 2, 3:
+				case 1, 2, 3:
 					for topic := range p.topics { // one that is there
-						p.Cancel([]byte(topic))
+						p.Unsubscribe([]byte(topic))
 						delete(p.topics, topic)
 						break
 					}
 				default:
-					if err := p.Subscribe(topic); err == nil {
+					filtered := r.IntN(10) == 0
+					if err := p.Subscribe(topic, filtered); err == nil {
 						p.topics[string(topic)] = true
+						if filtered {
+							p.filter = odd{}
+						}
 					} else if p.topics != nil {
 						t.Fatal(err)
 					}
@@ -219,12 +217,12 @@ func TestGroups(t *testing.T) {
 		set := []string{"a", "b", "c", "d"}
 		rand.New(rand.NewPCG(uint64(i), 1)).Shuffle(4, func(i, j int) { set[i], set[j] = set[j], set[i] })
 		for _, topic := range set {
-			m.Subscribe([]byte(topic))
-			m.Subscribe([]byte(topic)) // a set: WIRE, 13
+			m.Subscribe([]byte(topic), false)
+			m.Subscribe([]byte(topic), false) // a set: WIRE, 13
 		}
-		m.Cancel([]byte("d"))
-		m.Cancel([]byte("d"))
-		m.Cancel([]byte("never"))
+		m.Unsubscribe([]byte("d"))
+		m.Unsubscribe([]byte("d"))
+		m.Unsubscribe([]byte("never"))
 		clients, members = append(clients, c), append(members, m)
 	}
 	if s := h.Stats(); s.Groups != 1 || s.Members != 10 {
@@ -245,7 +243,7 @@ func TestGroups(t *testing.T) {
 	for _, m := range members {
 		m.Leave()
 		m.Leave()
-		if err := m.Subscribe([]byte("a")); !errors.Is(err, ErrLeft) {
+		if err := m.Subscribe([]byte("a"), false); !errors.Is(err, ErrLeft) {
 			t.Errorf("subscribe after Leave: %v", err)
 		}
 	}
@@ -266,10 +264,10 @@ func TestSparse(t *testing.T) {
 	var few, all keeper
 	m := h.Join(&few, MemberOptions{})
 	defer m.Leave()
-	m.Subscribe([]byte("rare"))
+	m.Subscribe([]byte("rare"), false)
 	m = h.Join(&all, MemberOptions{})
 	defer m.Leave()
-	m.Subscribe(nil)
+	m.Subscribe(nil, false)
 	var msgs []string
 	for i := range 100 {
 		msgs = append(msgs, fmt.Sprint("often", i))
@@ -293,7 +291,7 @@ func TestFlush(t *testing.T) {
 		c := &client{codec: lines("")}
 		m := h.Join(c, MemberOptions{Codec: c.codec})
 		defer m.Leave()
-		m.Subscribe(nil)
+		m.Subscribe(nil, false)
 		for round := range 3 {
 			publish(h, "1")
 			time.Sleep(4 * time.Millisecond)
@@ -342,10 +340,10 @@ func TestConcurrent(t *testing.T) {
 				c := &client{codec: lines("")}
 				m := h.Join(c, MemberOptions{Codec: c.codec})
 				for p := range publishers {
-					m.Subscribe(fmt.Appendf(nil, "p%d", p))
+					m.Subscribe(fmt.Appendf(nil, "p%d", p), false)
 				}
 				for p := range publishers {
-					m.Cancel(fmt.Appendf(nil, "p%d", p))
+					m.Unsubscribe(fmt.Appendf(nil, "p%d", p))
 				}
 				got := c.take()
 				next := map[string]int{}

@@ -7,13 +7,14 @@ import (
 	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
 )
 
-// ErrLeft: the member has left the hub.
+// ErrLeft reports that the member has left the hub.
 var ErrLeft = errors.New("the client has left")
 
-// Filter tells whether a member may have a message that its subscriptions match. It is
-// needed only where a right is narrower than the prefix that was subscribed to. Members
-// whose Filter is the same (==) may share a group, so the values of a Filter's type must
-// be comparable.
+var errNoFilter = errors.New("fanout: a filtered subscription of a member without a Filter")
+
+// Filter decides which of the messages that a member's subscriptions match it receives. It
+// is needed where a right is narrower than the prefix that was subscribed to. Members with
+// the same Filter (==) can share a group, so its dynamic type must be comparable.
 type Filter interface {
 	// Allows must be quick, must not block, and must answer the same for the same topic.
 	Allows(topic []byte) bool
@@ -29,14 +30,17 @@ type Queue interface {
 type MemberOptions struct {
 	// Codec is the one that the queue was made with.
 	Codec queue.Codec
-	// Filter narrows what the subscriptions match; nil lets all of it pass.
+	// Filter is applied from the member's first filtered subscription on. Until then the
+	// member shares its messages with all others that have the same subscriptions. It may be
+	// nil if no subscription is filtered.
 	Filter Filter
 }
 
 // Member is a client of a hub. All methods may be called concurrently.
 type Member struct {
-	hub   *Hub
-	queue Queue
+	hub    *Hub
+	queue  Queue
+	filter Filter // that filtered subscriptions need
 
 	group *group // nil once it has left. Guarded by hub.mu, as is at
 	at    int    // its place in group.members
@@ -47,21 +51,32 @@ type Member struct {
 func (h *Hub) Join(q Queue, o MemberOptions) *Member {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	m := &Member{hub: h, queue: q}
+	m := &Member{hub: h, queue: q, filter: o.Filter}
 	h.members++
-	h.enter(m, groupKey{lane: h.lane(o.Codec), filter: o.Filter}, nil)
+	h.enter(m, groupKey{lane: h.lane(o.Codec)}, nil)
 	return m
 }
 
-// Subscribe adds topic to the member's set; one that is there already changes nothing. From
-// its return on, every message that comes from upstream and begins with topic is delivered.
-// How many topics there may be is the caller's to bound. The error is ErrLeft.
-func (m *Member) Subscribe(topic []byte) error {
+// Subscribe adds topic to the member's set; a topic that is in it already stays. From its
+// return on, every message from upstream that begins with topic is delivered. filtered turns
+// the member's Filter on, for all of its subscriptions and for good. The caller limits the
+// number of topics. The error is [ErrLeft], or
+// about a missing Filter.
+func (m *Member) Subscribe(topic []byte, filtered bool) error {
 	h := m.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if m.group == nil {
 		return ErrLeft
+	}
+	if filtered && m.filter == nil {
+		return errNoFilter
+	}
+	if filtered && m.group.filter == nil {
+		h.deliver()
+		key := m.group.groupKey
+		key.filter = m.filter
+		h.move(m, key, nil, nil)
 	}
 	s := h.trie.get(topic)
 	if s != nil {
@@ -80,9 +95,9 @@ func (m *Member) Subscribe(topic []byte) error {
 	return nil
 }
 
-// Cancel takes topic out of the member's set; one that is not there changes nothing. No
-// message that matched only this subscription is delivered after its return.
-func (m *Member) Cancel(topic []byte) {
+// Unsubscribe removes topic from the member's set; a topic that is not in it changes
+// nothing. No message that matched only this subscription is delivered after its return.
+func (m *Member) Unsubscribe(topic []byte) {
 	h := m.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -111,20 +126,6 @@ func (m *Member) Leave() {
 	h.deliver()
 	h.members--
 	h.quit(m)
-}
-
-// Restrict replaces the member's Filter from the next message on.
-func (m *Member) Restrict(f Filter) {
-	h := m.hub
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if m.group == nil || m.group.filter == f {
-		return
-	}
-	h.deliver()
-	key := m.group.groupKey
-	key.filter = f
-	h.move(m, key, nil, nil)
 }
 
 // move puts m into the group of key, whose set is that of m's with added and without

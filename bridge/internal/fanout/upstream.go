@@ -3,28 +3,34 @@ package fanout
 import (
 	"context"
 	"time"
-
-	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 // maxLingering bounds the subscriptions that are kept though nobody wants them: beyond it
 // the longest idle is cancelled before its time.
 const maxLingering = 10000
 
-// Upstream is a SUB or XSUB socket. It keeps what it was told across reconnects.
+// Upstream is a SUB or XSUB socket (a backend.Socket). It keeps its subscriptions across
+// reconnects.
 type Upstream interface {
-	// Send takes 01 + topic to subscribe and 00 + topic to cancel (29/PUBSUB).
-	Send(ctx context.Context, msgs ...zmtp.Message) error
+	Subscribe(ctx context.Context, topics ...[]byte) error
+	Unsubscribe(ctx context.Context, topics ...[]byte) error
 }
 
-// Run tells up what the members want until ctx ends or a send fails, and returns why.
+// Run keeps up subscribed to what the members want until ctx ends or up returns an error,
+// and returns that error.
 func (h *Hub) Run(ctx context.Context, up Upstream) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
 		wait := h.expire(time.Now())
-		if changes := h.changes(); len(changes) > 0 {
-			if err := up.Send(ctx, changes...); err != nil {
+		subscribe, unsubscribe := h.changes()
+		if len(subscribe) > 0 {
+			if err := up.Subscribe(ctx, subscribe...); err != nil {
+				return err
+			}
+		}
+		if len(unsubscribe) > 0 {
+			if err := up.Unsubscribe(ctx, unsubscribe...); err != nil {
 				return err
 			}
 		}
@@ -38,11 +44,11 @@ func (h *Hub) Run(ctx context.Context, up Upstream) error {
 	}
 }
 
-// changes takes what upstream has to be told.
-func (h *Hub) changes() []zmtp.Message {
+// changes returns what has changed upstream since the last call. The topics are all
+// different, so their order does not matter.
+func (h *Hub) changes() (subscribe, unsubscribe [][]byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var msgs []zmtp.Message
 	for _, s := range h.dirty {
 		s.dirty = false
 		wanted := len(s.groups) > 0 || s.lingering != nil
@@ -52,15 +58,14 @@ func (h *Hub) changes() []zmtp.Message {
 		if wanted == s.sent {
 			continue
 		}
-		s.sent = wanted
-		op := byte(0)
-		if wanted {
-			op = 1
+		if s.sent = wanted; wanted {
+			subscribe = append(subscribe, s.topic)
+		} else {
+			unsubscribe = append(unsubscribe, s.topic)
 		}
-		msgs = append(msgs, zmtp.Message{append([]byte{op}, s.topic...)})
 	}
 	h.dirty = nil
-	return msgs
+	return subscribe, unsubscribe
 }
 
 // newSubscription makes one that nobody wants yet. Lock held, as below.

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 // publisher notes what it is told, as +topic and -topic.
@@ -21,12 +19,17 @@ type publisher struct {
 	err  error
 }
 
-func (p *publisher) Send(ctx context.Context, msgs ...zmtp.Message) error {
+func (p *publisher) Subscribe(_ context.Context, topics ...[]byte) error { return p.note("+", topics) }
+
+func (p *publisher) Unsubscribe(_ context.Context, topics ...[]byte) error {
+	return p.note("-", topics)
+}
+
+func (p *publisher) note(sign string, topics [][]byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, m := range msgs {
-		sign := map[byte]string{0: "-", 1: "+"}[m[0][0]]
-		p.told = append(p.told, sign+string(m[0][1:]))
+	for _, topic := range topics {
+		p.told = append(p.told, sign+string(topic))
 	}
 	return p.err
 }
@@ -67,23 +70,23 @@ func TestUpstream(t *testing.T) {
 				t.Errorf("%s: %s", when, diff)
 			}
 		}
-		a.Subscribe([]byte("x"))
-		a.Subscribe([]byte("x"))
-		b.Subscribe([]byte("x"))
+		a.Subscribe([]byte("x"), false)
+		a.Subscribe([]byte("x"), false)
+		b.Subscribe([]byte("x"), false)
 		expect("two clients", "+x")
-		a.Cancel([]byte("x"))
+		a.Unsubscribe([]byte("x"))
 		time.Sleep(time.Minute)
 		expect("one is left")
 		b.Leave()
 		time.Sleep(4 * time.Second)
 		expect("too early")
-		a.Subscribe([]byte("x")) // the page is loaded again
+		a.Subscribe([]byte("x"), false) // the page is loaded again
 		time.Sleep(time.Minute)
 		expect("it is wanted again")
-		a.Cancel([]byte("x"))
+		a.Unsubscribe([]byte("x"))
 		time.Sleep(4 * time.Second)
-		a.Subscribe([]byte("x"))
-		a.Cancel([]byte("x"))
+		a.Subscribe([]byte("x"), false)
+		a.Unsubscribe([]byte("x"))
 		time.Sleep(4 * time.Second)
 		expect("idle since 4 s only")
 		time.Sleep(2 * time.Second)
@@ -91,7 +94,7 @@ func TestUpstream(t *testing.T) {
 		if n := h.Stats().Topics; n != 0 {
 			t.Errorf("%d topics are left", n)
 		}
-		a.Subscribe([]byte("x"))
+		a.Subscribe([]byte("x"), false)
 		expect("from the start", "+x")
 		a.Leave()
 	})
@@ -103,7 +106,7 @@ func TestNoLinger(t *testing.T) {
 		h, up := New(Options{Linger: -1}), &publisher{}
 		defer run(t, h, up)()
 		m := h.Join(&client{}, MemberOptions{})
-		m.Subscribe(nil)
+		m.Subscribe(nil, false)
 		synctest.Wait()
 		m.Leave()
 		if diff := cmp.Diff([]string{"+", "-"}, up.take()); diff != "" {
@@ -121,7 +124,7 @@ func TestLingeringOrder(t *testing.T) {
 		visit := func(topics ...string) {
 			m := h.Join(&client{}, MemberOptions{})
 			for _, topic := range topics {
-				m.Subscribe([]byte(topic))
+				m.Subscribe([]byte(topic), false)
 			}
 			m.Leave()
 		}
@@ -145,8 +148,8 @@ func TestLingeringBound(t *testing.T) {
 		m, idle := h.Join(&client{}, MemberOptions{}), h.Join(&client{}, MemberOptions{})
 		for i := range maxLingering + extra {
 			topic := fmt.Appendf(nil, "topic %d", i)
-			m.Subscribe(topic)
-			m.Cancel(topic)
+			m.Subscribe(topic, false)
+			m.Unsubscribe(topic)
 			h.changes()
 		}
 		if n := h.Stats().Topics; n != maxLingering {
@@ -162,7 +165,7 @@ func TestRunFails(t *testing.T) {
 	h, up := New(Options{}), &publisher{err: errors.New("refused")}
 	m := h.Join(&client{}, MemberOptions{})
 	defer m.Leave()
-	m.Subscribe([]byte("x"))
+	m.Subscribe([]byte("x"), false)
 	if err := h.Run(t.Context(), up); err != up.err {
 		t.Errorf("Run: %v, want %v", err, up.err)
 	}

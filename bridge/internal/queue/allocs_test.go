@@ -8,13 +8,13 @@ import "testing"
 // detector makes sync.Pool forget on purpose.)
 func TestAllocations(t *testing.T) {
 	for _, codec := range []Codec{nil, lines{}} {
-		q := New(Options{Codec: codec})
+		q := newQueue(Options{Codec: codec})
 		c := chunk(codec, "topic,payload", "topic,payload")
 		var b sink
 		deliver := func() {
 			q.PutChunk(c)
-			q.next(&b)
-			q.next(&b)
+			q.Next(&b)
+			q.Next(&b)
 		}
 		deliver()
 		if n := testing.AllocsPerRun(100, deliver); n > 0 {

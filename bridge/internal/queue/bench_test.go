@@ -22,13 +22,13 @@ func BenchmarkDelivery(b *testing.B) {
 			for range n {
 				c.Append(message("topic", "payload"))
 			}
-			q := New(Options{Codec: lines{}})
+			q := newQueue(Options{Codec: lines{}})
 			var s sink
 			b.ReportAllocs()
 			for i := 0; i < b.N; i += n {
 				q.PutChunk(c)
-				q.next(&s)
-				q.next(&s)
+				q.Next(&s)
+				q.Next(&s)
 			}
 		})
 	}
@@ -36,12 +36,12 @@ func BenchmarkDelivery(b *testing.B) {
 
 // BenchmarkPut is a message that is encoded for one client alone.
 func BenchmarkPut(b *testing.B) {
-	q := New(Options{Codec: lines{}})
+	q := newQueue(Options{Codec: lines{}})
 	m := message("topic", "payload of a hundred octets or so")
 	var s sink
 	b.ReportAllocs()
 	for b.Loop() {
 		q.Put(m)
-		q.next(&s)
+		q.Next(&s)
 	}
 }

@@ -2,8 +2,7 @@ package queue
 
 import "sync"
 
-// item is the messages from, from+1, … to-1 of a chunk. An item with from == to has been
-// conflated away.
+// item is the messages from, from+1, … to-1 of a chunk. It is never empty in a queue.
 type item struct {
 	chunk    *Chunk
 	from, to int32
@@ -11,15 +10,15 @@ type item struct {
 
 func (it *item) messages() int { return int(it.to - it.from) }
 
-func (it *item) octets() int64 {
+func (it *item) bytes() int64 {
 	return int64(it.chunk.start(int(it.to)) - it.chunk.start(int(it.from)))
 }
 
-// fifo is a list of items in blocks from a pool. Empty it holds nothing. A pointer to an
-// item stays good until the item is popped.
+// fifo is a list of items in blocks from a pool. An empty fifo holds no memory. A pointer to
+// an item is valid until the item is popped.
 type fifo struct {
 	head, tail *block
-	first, end int // of the first item in head, and behind the last in tail
+	first, end int // index of the first item in head, and after the last in tail
 }
 
 type block struct {
@@ -31,7 +30,7 @@ var blocks = sync.Pool{New: func() any { return new(block) }}
 
 func (f *fifo) empty() bool { return f.head == nil }
 
-// push appends it and returns its place.
+// push appends it and returns where it is stored.
 func (f *fifo) push(it item) *item {
 	switch {
 	case f.head == nil:
@@ -47,10 +46,10 @@ func (f *fifo) push(it item) *item {
 	return p
 }
 
-// front is the first item of a fifo that is not empty.
+// front returns the first item. The fifo must not be empty.
 func (f *fifo) front() *item { return &f.head.items[f.first] }
 
-// pop takes the first item away.
+// pop removes and returns the first item. The fifo must not be empty.
 func (f *fifo) pop() item {
 	it := *f.front()
 	f.head.items[f.first] = item{}
@@ -67,7 +66,7 @@ func (f *fifo) pop() item {
 	return it
 }
 
-// release empties the fifo and gives back what its items refer to.
+// release empties the fifo and releases the chunks of its items.
 func (f *fifo) release() {
 	for !f.empty() {
 		it := f.pop()

@@ -10,7 +10,7 @@ import (
 func TestLag(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, policy := range []Policy{DropOldest, Conflate} {
-			q := New(Options{Messages: 2, OnFull: policy, Codec: lines{}})
+			q := newQueue(Options{Messages: 2, OnFull: policy, Codec: lines{}})
 			lag := func(want time.Duration) {
 				t.Helper()
 				if got := q.Lag(); got != want {

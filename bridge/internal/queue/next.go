@@ -6,17 +6,23 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// batch is what the writer of a session wants filled (*zws.Batch).
-type batch interface {
-	Message(zmtp.Message) error
-	Octets([]byte)
+// Batch collects what goes into one write to the client (*zws.Batch).
+type Batch interface {
+	// Message encodes m for this client alone and appends it. An error ends the stream.
+	Message(m zmtp.Message) error
+	// Octets appends whole messages that the queue's Codec has encoded.
+	Octets(encoded []byte)
+	// Unsubscribed appends the notification that the subscription to topic is gone. An
+	// error ends the stream.
 	Unsubscribed(topic []byte) error
+	// Full reports that no more should be appended.
 	Full() bool
 }
 
-// next fills b with what waits. The writer calls it after every write until nothing is
-// appended, so what the batch before took is written by now and is given back.
-func (q *Queue) next(b batch) {
+// Next appends what waits to b until b is full or nothing is left. Only the client's writer
+// calls it. What it has given stays unchanged until the next call, so the writer calls it
+// after each write until nothing is appended.
+func (q *Queue) Next(b Batch) {
 	q.written.release()
 	for !b.Full() {
 		if q.current.chunk == nil {
@@ -25,13 +31,12 @@ func (q *Queue) next(b batch) {
 				return
 			}
 			if n != nil {
-				// As with a message, a batch that cannot encode fails the session.
-				_ = b.Unsubscribed(n.topic)
+				_ = b.Unsubscribed(n.topic) // an error ends the stream, which closes q
 				continue
 			}
 		}
 		if q.current.chunk.shared() {
-			b.Octets(q.current.chunk.Octets(int(q.current.from), int(q.current.to)))
+			b.Octets(q.current.chunk.Bytes(int(q.current.from), int(q.current.to)))
 		} else if !q.encode(b) {
 			return
 		}
@@ -40,12 +45,12 @@ func (q *Queue) next(b batch) {
 	}
 }
 
-// take takes what is first: a notice whose turn it is, or an item, which becomes the
-// writer's current one.
-func (q *Queue) take() (n *notice, some bool) {
+// take removes what is first: a notification that is due, or else an item, which becomes
+// q.current. some reports whether there was either.
+func (q *Queue) take() (n *notification, some bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.o.Ended != nil && q.o.Ended() {
+	if q.owner.Ended() {
 		return nil, false
 	}
 	if n := q.due(); n != nil {
@@ -59,26 +64,25 @@ func (q *Queue) take() (n *notice, some bool) {
 	q.current = q.items.pop()
 	q.messages -= q.current.messages()
 	q.passed += uint64(q.current.messages())
-	q.octets -= q.current.octets()
+	q.bytes -= q.current.bytes()
 	q.space.Broadcast()
 	return nil, true
 }
 
 var messages = sync.Pool{New: func() any { return new(zmtp.Message) }}
 
-// encode has b encode the messages of the current item, and tells whether it had room for
-// all of them. This is done without the lock, since sealing for CURVE takes time and
-// producers must not wait for it.
-func (q *Queue) encode(b batch) (all bool) {
+// encode lets b encode the messages of the current item and reports whether b had room for
+// all of them. The queue is not locked, since sealing for CURVE takes time and producers
+// must not wait for it.
+func (q *Queue) encode(b Batch) (all bool) {
 	m := messages.Get().(*zmtp.Message)
 	it := &q.current
 	for it.messages() > 0 && !b.Full() {
 		*m = it.chunk.Frames((*m)[:0], int(it.from))
 		it.from++
-		// A batch that cannot encode fails the session, which closes this queue.
-		_ = b.Message(*m)
+		_ = b.Message(*m) // an error ends the stream, which closes q
 	}
-	clear((*m)[:cap(*m)]) // keep no chunk alive
+	clear((*m)[:cap(*m)]) // the pool must not keep a chunk alive
 	messages.Put(m)
 	return it.messages() == 0
 }

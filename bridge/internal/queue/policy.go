@@ -2,18 +2,19 @@ package queue
 
 import "fmt"
 
-// Policy is what a queue does with a message for which it has no room.
+// Policy is what a queue does with a message that does not fit.
 type Policy int
 
+// The policies, as on_full names them.
 const (
-	// DropOldest makes room by dropping what has waited longest.
+	// DropOldest drops the messages that have waited longest.
 	DropOldest Policy = iota
 	// DropNewest drops the message that does not fit.
 	DropNewest
-	// Conflate drops the older message of the same topic (first frame), so that the
-	// newest of each topic stays; where there is none, what has waited longest.
+	// Conflate drops older messages of the same topic (first frame), so that the newest of
+	// each topic stays. If that leaves too many, it drops those that have waited longest.
 	Conflate
-	// Disconnect closes the queue and has the client told that it was too slow.
+	// Disconnect closes the queue and ends the client's stream.
 	Disconnect
 	// Block makes the producer wait.
 	Block
@@ -27,7 +28,7 @@ var policies = [...]string{
 	Block:      "block",
 }
 
-// String is the policy's name as the configuration writes it.
+// String returns the policy's name in the configuration.
 func (p Policy) String() string {
 	if p < 0 || int(p) >= len(policies) {
 		return fmt.Sprintf("Policy(%d)", int(p))
@@ -35,7 +36,7 @@ func (p Policy) String() string {
 	return policies[p]
 }
 
-// ParsePolicy reads a policy's name. The error lists the names that there are.
+// ParsePolicy returns the policy of that name. The error lists the names.
 func ParsePolicy(name string) (Policy, error) {
 	for p, n := range policies {
 		if n == name {

@@ -9,87 +9,93 @@ import (
 )
 
 var (
-	// ErrClosed: the queue was closed; what was put is dropped without being counted.
+	// ErrClosed reports that the queue is closed. What was put is dropped and not counted.
 	ErrClosed = errors.New("the client's queue is closed")
-	// ErrFull: the queue was full and its policy is Disconnect, or too many notices waited.
-	// It is closed now.
+	// ErrFull reports that the queue was full and its policy is Disconnect, or that too many
+	// notifications waited. The queue is closed now.
 	ErrFull = errors.New("the client was too slow: its queue is full")
 )
 
-// The bounds of a queue whose Options do not name others.
+// The default limits of a queue.
 const (
-	DefaultMessages = 1000
-	DefaultOctets   = 4 << 20
+	DefaultMessages      = 1000
+	DefaultBytes         = 4 << 20
+	DefaultNotifications = 1000
 )
 
-// Options are a queue's bounds and whom it tells what.
+// Options configure a queue.
 type Options struct {
-	// Messages and Octets bound what waits (high_water_mark, high_water_bytes); what the
-	// writer has taken does not count. 0 means DefaultMessages and DefaultOctets. One
-	// message always finds room in an empty queue, however long it is.
+	// Messages and Bytes limit what waits (high_water_mark, high_water_bytes). What the
+	// writer has taken does not count, and an empty queue takes one message of any size. 0
+	// means DefaultMessages and DefaultBytes.
 	Messages int
-	Octets   int64
-	// Notices bounds the notices that wait (Queue.Unsubscribed). 0 means DefaultNotices.
-	Notices int
-	// OnFull is what happens at a bound.
+	Bytes    int64
+	// Notifications limits the notifications that wait (Queue.Unsubscribed). 0 means
+	// DefaultNotifications.
+	Notifications int
+	// OnFull is what happens at a limit.
 	OnFull Policy
-	// Codec is how the channel encodes (zws.Channel.Codec); nil where no other session
-	// shares its encoding.
+	// Codec is the client's encoding, if other clients share it; nil if the client needs
+	// messages that are encoded for it alone.
 	Codec Codec
-	// Ended, if not nil, tells that nothing more may be given to the writer. It is asked under
-	// the queue's lock, so that what is put later than the end is not given either; it must
-	// be quick and must not call the queue.
-	Ended func() bool
-	// Wake is called, without a lock, after something was put into an empty queue. It
-	// must not block. Nil: nobody is told.
-	Wake func()
-	// Lost is called, without a lock, after messages were dropped, with their number since
-	// the call before (the LOST notice). It must not block. Nil: nobody is told.
-	Lost func(n uint64)
-	// Overflow is called once, without a lock, when the queue has closed itself: full
-	// (Disconnect), or with too many notices. It must not block. Nil: nobody is told.
-	Overflow func()
 }
 
-// Queue is what waits to be written to one client. Any number of goroutines may put,
-// one at a time may call Next.
+// Owner is the stream whose client the queue is written to. Its methods are called from any
+// goroutine and must not block.
+type Owner interface {
+	// Ended reports whether nothing more may be given to the writer. It is called with the
+	// queue locked, so that nothing is given that was put after the end. It must not call
+	// the queue.
+	Ended() bool
+	// Wake starts the writer: something was put into an empty queue.
+	Wake()
+	// Lost reports n messages that the queue has dropped since the last call.
+	Lost(n uint64)
+	// Overflow reports, once, that the queue has closed itself: it was full (Disconnect), or
+	// too many notifications waited.
+	Overflow()
+}
+
+// Queue is what waits to be written to one client. Any number of goroutines may put into
+// it; one at a time may call Next.
 type Queue struct {
-	o Options
+	o     Options
+	owner Owner
 
-	mu       sync.Mutex
-	space    sync.Cond // a blocked producer may try again
-	items    fifo
-	messages int
-	octets   int64
-	dropped  uint64
-	passed   uint64 // messages that have left at the front: to the writer, or dropped
-	notices  []notice
-	closed   bool
-	newest   map[uint64]*item // while conflating: where each topic's message waits
+	mu            sync.Mutex
+	space         sync.Cond // a blocked producer should try again
+	items         fifo
+	messages      int
+	bytes         int64
+	dropped       uint64
+	passed        uint64 // messages that have left at the front: taken by the writer or dropped
+	notifications []notification
+	closed        bool
+	newest        map[uint64]*item // while conflating: where the message of each topic waits
 
-	// The writer's, without the lock:
-	current item // taken, and not yet all given to a batch
+	// Owned by the writer, not guarded by mu.
+	current item // taken, and not yet given to a batch completely
 	written fifo // given to the batch that is being written
 }
 
-// New returns an empty queue.
-func New(o Options) *Queue {
+// New returns an empty queue that reports to owner, which must not be nil.
+func New(o Options, owner Owner) *Queue {
 	if o.Messages == 0 {
 		o.Messages = DefaultMessages
 	}
-	if o.Octets == 0 {
-		o.Octets = DefaultOctets
+	if o.Bytes == 0 {
+		o.Bytes = DefaultBytes
 	}
-	if o.Notices == 0 {
-		o.Notices = DefaultNotices
+	if o.Notifications == 0 {
+		o.Notifications = DefaultNotifications
 	}
-	q := &Queue{o: o}
+	q := &Queue{o: o, owner: owner}
 	q.space.L = &q.mu
 	return q
 }
 
-// Put encodes m, which is not kept, and queues it. It returns ErrClosed, ErrFull, or nil,
-// also where the policy dropped a message. With Block it waits for room or Close.
+// Put encodes m, which is not kept, and queues it. It returns ErrClosed, ErrFull or nil; a
+// message that the policy drops is not an error. With Block it waits for room or Close.
 func (q *Queue) Put(m zmtp.Message) error {
 	c := NewChunk(q.o.Codec, encodedSize(m))
 	defer c.Release()
@@ -100,8 +106,8 @@ func (q *Queue) Put(m zmtp.Message) error {
 // PutChunk queues all messages of c, as PutRange does.
 func (q *Queue) PutChunk(c *Chunk) error { return q.PutRange(c, 0, c.Messages()) }
 
-// PutRange queues the messages from, from+1, … to-1 of c, which must be made with the
-// queue's Codec. The queue adds its own reference. Results as of Put.
+// PutRange queues the messages from, from+1, … to-1 of c, which must have the queue's Codec.
+// The queue takes a reference of its own. It returns what Put returns.
 func (q *Queue) PutRange(c *Chunk, from, to int) error {
 	if from >= to {
 		return nil
@@ -111,20 +117,20 @@ func (q *Queue) PutRange(c *Chunk, from, to int) error {
 	wake, err := q.put(item{c, int32(from), int32(to)})
 	lost := q.dropped - before
 	q.mu.Unlock()
-	if lost > 0 && q.o.Lost != nil {
-		q.o.Lost(lost)
+	if lost > 0 {
+		q.owner.Lost(lost)
 	}
-	if wake && q.o.Wake != nil {
-		q.o.Wake()
+	if wake {
+		q.owner.Wake()
 	}
-	if err == ErrFull && q.o.Overflow != nil {
-		q.o.Overflow()
+	if err == ErrFull {
+		q.owner.Overflow()
 	}
 	return err
 }
 
-// put queues it as the policy says. Lock held on entry and on return; Block gives it up
-// between. wake tells that the queue was empty and is not now.
+// put queues it as the policy says. wake reports that the queue was empty and is not now.
+// Lock held on entry and on return; Block unlocks it in between.
 func (q *Queue) put(it item) (wake bool, err error) {
 	if q.closed {
 		return false, ErrClosed
@@ -151,7 +157,7 @@ func (q *Queue) put(it item) (wake bool, err error) {
 	return wake && !q.items.empty(), nil
 }
 
-// wait puts it in parts as room comes (Block).
+// wait queues the parts of it as there is room (Block). Lock held on entry and on return.
 func (q *Queue) wait(it item) (wake bool, err error) {
 	for !q.closed {
 		n := q.room(it)
@@ -165,10 +171,10 @@ func (q *Queue) wait(it item) (wake bool, err error) {
 		if it.messages() == 0 {
 			return wake, nil
 		}
-		if wake && q.o.Wake != nil {
-			// The writer has to know before this goroutine waits for it.
+		if wake {
+			// Wake the writer before waiting for it.
 			q.mu.Unlock()
-			q.o.Wake()
+			q.owner.Wake()
 			q.mu.Lock()
 			wake = false
 			continue
@@ -178,15 +184,15 @@ func (q *Queue) wait(it item) (wake bool, err error) {
 	return false, ErrClosed
 }
 
-// fits tells whether the bounds leave room for all messages of it.
+// fits reports whether the limits leave room for all messages of it.
 func (q *Queue) fits(it item) bool {
 	if q.messages == 0 && it.messages() == 1 {
 		return true
 	}
-	return q.messages+it.messages() <= q.o.Messages && q.octets+it.octets() <= q.o.Octets
+	return q.messages+it.messages() <= q.o.Messages && q.bytes+it.bytes() <= q.o.Bytes
 }
 
-// room is how many messages of it, from its first, fit.
+// room returns how many messages of it, from its first, fit.
 func (q *Queue) room(it item) int {
 	part := item{it.chunk, it.from, it.from + 1}
 	for part.to <= it.to && q.fits(part) {
@@ -195,18 +201,18 @@ func (q *Queue) room(it item) int {
 	return part.messages() - 1
 }
 
-// push appends it, with a reference of its own.
+// push appends it and takes a reference to its chunk.
 func (q *Queue) push(it item) *item {
 	if it.messages() == 0 {
 		return nil
 	}
 	it.chunk.retain()
 	q.messages += it.messages()
-	q.octets += it.octets()
+	q.bytes += it.bytes()
 	return q.items.push(it)
 }
 
-// dropNewest queues every message of it that fits where those before it are queued.
+// dropNewest queues each message of it that fits, and drops the others.
 func (q *Queue) dropNewest(it item) {
 	for it.messages() > 0 {
 		part := it
@@ -219,9 +225,9 @@ func (q *Queue) dropNewest(it item) {
 	}
 }
 
-// dropOldest drops from the front until the bounds hold or one message is left.
+// dropOldest drops from the front until the limits hold or one message is left.
 func (q *Queue) dropOldest() {
-	for q.messages > 1 && (q.messages > q.o.Messages || q.octets > q.o.Octets) {
+	for q.messages > 1 && (q.messages > q.o.Messages || q.bytes > q.o.Bytes) {
 		n := q.items.front().messages()
 		if q.messages-n < q.o.Messages {
 			n = 1
@@ -238,7 +244,7 @@ func (q *Queue) dropFront(n int) {
 	q.dropped += uint64(n)
 	q.passed += uint64(n)
 	q.messages -= n
-	q.octets -= part.octets()
+	q.bytes -= part.bytes()
 	it.from = part.to
 	if it.messages() == 0 {
 		q.items.pop()
@@ -246,33 +252,33 @@ func (q *Queue) dropFront(n int) {
 	}
 }
 
-// Close drops what waits and wakes blocked producers. What the writer has taken stays
-// good. It may be called at any time, and again.
+// Close drops what waits and wakes blocked producers. What the writer has taken stays valid.
+// It may be called more than once.
 func (q *Queue) Close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.close()
 }
 
-// close: lock held.
+// close implements Close. Lock held on entry.
 func (q *Queue) close() {
 	if q.closed {
 		return
 	}
 	q.closed = true
 	q.items.release()
-	q.messages, q.octets, q.newest, q.notices = 0, 0, nil, nil
+	q.messages, q.bytes, q.newest, q.notifications = 0, 0, nil, nil
 	q.space.Broadcast()
 }
 
-// Len is what waits now.
-func (q *Queue) Len() (messages int, octets int64) {
+// Len returns what waits.
+func (q *Queue) Len() (messages int, bytes int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.messages, q.octets
+	return q.messages, q.bytes
 }
 
-// Lag is how long the message at the front has waited; 0 if none waits.
+// Lag returns how long the message at the front has waited; 0 if the queue is empty.
 func (q *Queue) Lag() time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -282,7 +288,7 @@ func (q *Queue) Lag() time.Duration {
 	return time.Since(q.items.front().chunk.made)
 }
 
-// Dropped is how many messages the policy has dropped so far.
+// Dropped returns how many messages the policy has dropped so far.
 func (q *Queue) Dropped() uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -13,7 +13,29 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// lines is a codec that a person can read: frames joined by commas, a line a message.
+// owner is an Owner that counts; what is nil does nothing.
+type owner struct {
+	ended     func() bool
+	wake      func()
+	lost      uint64
+	overflows int
+}
+
+func (o *owner) Ended() bool { return o.ended != nil && o.ended() }
+
+func (o *owner) Wake() {
+	if o.wake != nil {
+		o.wake()
+	}
+}
+
+func (o *owner) Lost(n uint64) { o.lost += n }
+func (o *owner) Overflow()     { o.overflows++ }
+
+// newQueue returns a queue whose owner does nothing.
+func newQueue(o Options) *Queue { return New(o, new(owner)) }
+
+// lines is a codec for people: frames joined by commas, one message a line.
 type lines struct{}
 
 func (lines) AppendMessage(dst []byte, m zmtp.Message) []byte {
@@ -51,8 +73,8 @@ func (p *page) lines() []string { return strings.Fields(string(p.text)) }
 // read takes everything that q holds.
 func read(q *Queue) []string {
 	var p page
-	q.next(&p)
-	q.next(&p) // gives back what was taken
+	q.Next(&p)
+	q.Next(&p) // gives back what was taken
 	return p.lines()
 }
 
@@ -86,14 +108,14 @@ func TestPolicies(t *testing.T) {
 		{"oldest", Options{Messages: 3}, [][]string{{"a,1", "b,2"}, {"c,3", "d,4"}}, []string{"b,2", "c,3", "d,4"}, 1},
 		{"oldest, whole item", Options{Messages: 3}, [][]string{{"a,1"}, {"b,2"}, {"c,3"}, {"d,4", "e,5"}}, []string{"c,3", "d,4", "e,5"}, 2},
 		{"oldest, chunk longer than the queue", Options{Messages: 3}, [][]string{{"a,1"}, {"b,2", "c,3", "d,4", "e,5"}}, []string{"c,3", "d,4", "e,5"}, 2},
-		{"oldest, octets at the bound", Options{Octets: 12}, [][]string{{"a,1", "b,2"}, {"c,3"}}, []string{"a,1", "b,2", "c,3"}, 0},
-		{"oldest, octets over the bound", Options{Octets: 11}, [][]string{{"a,1", "b,2"}, {"c,3"}}, []string{"b,2", "c,3"}, 1},
-		{"oldest, one longer than the bound", Options{Octets: 2}, [][]string{{"a,1"}}, []string{"a,1"}, 0},
-		{"oldest, the newest longer than the bound", Options{Octets: 5}, [][]string{{"a,1"}, {"b,22222"}}, []string{"b,22222"}, 1},
+		{"oldest, octets at the bound", Options{Bytes: 12}, [][]string{{"a,1", "b,2"}, {"c,3"}}, []string{"a,1", "b,2", "c,3"}, 0},
+		{"oldest, octets over the bound", Options{Bytes: 11}, [][]string{{"a,1", "b,2"}, {"c,3"}}, []string{"b,2", "c,3"}, 1},
+		{"oldest, one longer than the bound", Options{Bytes: 2}, [][]string{{"a,1"}}, []string{"a,1"}, 0},
+		{"oldest, the newest longer than the bound", Options{Bytes: 5}, [][]string{{"a,1"}, {"b,22222"}}, []string{"b,22222"}, 1},
 		{"newest", Options{Messages: 3, OnFull: DropNewest}, [][]string{{"a,1", "b,2"}, {"c,3", "d,4"}}, []string{"a,1", "b,2", "c,3"}, 1},
-		{"newest, octets", Options{Octets: 11, OnFull: DropNewest}, [][]string{{"a,1", "b,2", "c,3"}}, []string{"a,1", "b,2"}, 1},
-		{"newest, octets, a short one behind", Options{Octets: 11, OnFull: DropNewest}, [][]string{{"a,1"}, {"b,2222222", "c,3"}}, []string{"a,1", "c,3"}, 1},
-		{"newest, one longer than the bound", Options{Octets: 2, OnFull: DropNewest}, [][]string{{"a,1", "b,2"}}, []string{"a,1"}, 1},
+		{"newest, octets", Options{Bytes: 11, OnFull: DropNewest}, [][]string{{"a,1", "b,2", "c,3"}}, []string{"a,1", "b,2"}, 1},
+		{"newest, octets, a short one behind", Options{Bytes: 11, OnFull: DropNewest}, [][]string{{"a,1"}, {"b,2222222", "c,3"}}, []string{"a,1", "c,3"}, 1},
+		{"newest, one longer than the bound", Options{Bytes: 2, OnFull: DropNewest}, [][]string{{"a,1", "b,2"}}, []string{"a,1"}, 1},
 		{"conflate with room", Options{Messages: 3, OnFull: Conflate}, [][]string{{"a,1", "a,2"}, {"a,3"}}, []string{"a,1", "a,2", "a,3"}, 0},
 		{"conflate", Options{Messages: 3, OnFull: Conflate}, [][]string{{"a,1", "b,2"}, {"c,3", "a,4"}}, []string{"a,4", "b,2", "c,3"}, 1},
 		{"conflate what waits", Options{Messages: 3, OnFull: Conflate}, [][]string{{"a,1", "b,2", "a,3"}, {"c,4"}}, []string{"a,3", "b,2", "c,4"}, 1},
@@ -103,13 +125,12 @@ func TestPolicies(t *testing.T) {
 	for _, codec := range []Codec{nil, lines{}} {
 		for _, tt := range tests {
 			t.Run(fmt.Sprintf("%s/%v", tt.name, codec != nil), func(t *testing.T) {
-				if codec == nil && tt.o.Octets > 0 {
+				if codec == nil && tt.o.Bytes > 0 {
 					t.Skip("counts octets as they are encoded")
 				}
-				var lost uint64
 				tt.o.Codec = codec
-				tt.o.Lost = func(n uint64) { lost += n }
-				q := New(tt.o)
+				o := new(owner)
+				q := New(tt.o, o)
 				for _, msgs := range tt.put {
 					c := chunk(codec, msgs...)
 					if err := q.PutChunk(c); err != nil {
@@ -120,8 +141,8 @@ func TestPolicies(t *testing.T) {
 				if diff := cmp.Diff(tt.want, read(q)); diff != "" {
 					t.Error(diff)
 				}
-				if q.Dropped() != tt.dropped || lost != tt.dropped {
-					t.Errorf("dropped %d, told %d, want %d", q.Dropped(), lost, tt.dropped)
+				if q.Dropped() != tt.dropped || o.lost != tt.dropped {
+					t.Errorf("dropped %d, reported %d, want %d", q.Dropped(), o.lost, tt.dropped)
 				}
 			})
 		}
@@ -180,7 +201,7 @@ func TestModel(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, uint64(policy)))
 			m := &model{max: 1 + r.IntN(60), policy: policy}
 			codec := []Codec{nil, lines{}}[r.IntN(2)]
-			q := New(Options{Messages: m.max, OnFull: policy, Codec: codec})
+			q := newQueue(Options{Messages: m.max, OnFull: policy, Codec: codec})
 			for step := range 200 {
 				if r.IntN(5) == 0 {
 					if got := read(q); !slices.Equal(m.waiting, got) {
@@ -209,8 +230,8 @@ func TestModel(t *testing.T) {
 }
 
 func TestDisconnect(t *testing.T) {
-	overflows := 0
-	q := New(Options{Messages: 2, OnFull: Disconnect, Codec: lines{}, Overflow: func() { overflows++ }})
+	o := new(owner)
+	q := New(Options{Messages: 2, OnFull: Disconnect, Codec: lines{}}, o)
 	two := chunk(lines{}, "a,1", "a,2")
 	if err := q.PutChunk(two); err != nil {
 		t.Fatal(err)
@@ -221,8 +242,8 @@ func TestDisconnect(t *testing.T) {
 	if err := q.Put(message("a", "4")); !errors.Is(err, ErrClosed) {
 		t.Errorf("put into a closed queue: %v, want ErrClosed", err)
 	}
-	if got := read(q); len(got) != 0 || overflows != 1 {
-		t.Errorf("a closed queue gave %q, overflows %d", got, overflows)
+	if got := read(q); len(got) != 0 || o.overflows != 1 {
+		t.Errorf("a closed queue gave %q, overflows %d", got, o.overflows)
 	}
 	if n := two.refs.Load(); n != 1 {
 		t.Errorf("the chunk has %d references, want the maker's", n)
@@ -232,7 +253,7 @@ func TestDisconnect(t *testing.T) {
 // TestEnded: nothing is given out after the end, wherever in a batch that falls.
 func TestEnded(t *testing.T) {
 	asked := 0
-	q := New(Options{Codec: lines{}, Ended: func() bool {
+	q := New(Options{Codec: lines{}}, &owner{ended: func() bool {
 		asked++
 		return asked > 2
 	}})
@@ -251,12 +272,12 @@ func TestEnded(t *testing.T) {
 // TestTaken shows that what a batch took stays untouched until the next call, and that a
 // queue in which nothing waits holds nothing.
 func TestTaken(t *testing.T) {
-	q := New(Options{Codec: lines{}})
+	q := newQueue(Options{Codec: lines{}})
 	c := chunk(lines{}, "a,1", "a,2")
 	q.PutChunk(c)
 	c.Release()
 	var p page
-	q.next(&p)
+	q.Next(&p)
 	if c.refs.Load() != 1 {
 		t.Errorf("%d references to a chunk that is being written, want 1", c.refs.Load())
 	}
@@ -264,7 +285,7 @@ func TestTaken(t *testing.T) {
 	if c.refs.Load() != 1 {
 		t.Error("Close gave back what is being written")
 	}
-	q.next(&p)
+	q.Next(&p)
 	if c.refs.Load() != 0 || q.items.head != nil || q.written.head != nil {
 		t.Errorf("an idle queue holds memory: %d references", c.refs.Load())
 	}
@@ -273,7 +294,7 @@ func TestTaken(t *testing.T) {
 // TestConflatedMemory shows that a message that waits for long keeps no chunk alive that
 // holds much else.
 func TestConflatedMemory(t *testing.T) {
-	q := New(Options{Messages: 2, OnFull: Conflate, Codec: lines{}})
+	q := newQueue(Options{Messages: 2, OnFull: Conflate, Codec: lines{}})
 	big := chunk(lines{}, "a,1", "b,2", "a,3", "a,4", "b,5")
 	q.PutChunk(big)
 	if n := big.refs.Load(); n != 1 {
@@ -286,13 +307,13 @@ func TestConflatedMemory(t *testing.T) {
 
 // TestFullBatch shows that messages that a session encodes itself are given one by one.
 func TestFullBatch(t *testing.T) {
-	q := New(Options{})
+	q := newQueue(Options{})
 	c := chunk(nil, "a,1", "a,2", "a,3")
 	q.PutChunk(c)
 	c.Release()
 	for _, want := range []string{"a,1", "a,2", "a,3"} {
 		p := page{limit: 1}
-		q.next(&p)
+		q.Next(&p)
 		if diff := cmp.Diff([]string{want}, p.lines()); diff != "" {
 			t.Error(diff)
 		}

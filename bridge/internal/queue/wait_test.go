@@ -14,7 +14,7 @@ import (
 // TestBlock shows that producers wait for room, and lose nothing.
 func TestBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := New(Options{Messages: 3, OnFull: Block, Codec: lines{}})
+		q := newQueue(Options{Messages: 3, OnFull: Block, Codec: lines{}})
 		var producers sync.WaitGroup
 		for _, topic := range []string{"a", "b"} {
 			producers.Go(func() {
@@ -35,7 +35,7 @@ func TestBlock(t *testing.T) {
 				t.Fatalf("%d messages wait, the bound is 3", n)
 			}
 			p := page{limit: 1}
-			q.next(&p)
+			q.Next(&p)
 			for _, l := range p.lines() {
 				got[l[:1]] = append(got[l[:1]], l[2:])
 			}
@@ -53,7 +53,7 @@ func TestBlock(t *testing.T) {
 
 func TestCloseWakesProducer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := New(Options{Messages: 1, OnFull: Block})
+		q := newQueue(Options{Messages: 1, OnFull: Block})
 		done := make(chan error, 1)
 		go func() {
 			q.Put(message("a"))
@@ -70,7 +70,7 @@ func TestCloseWakesProducer(t *testing.T) {
 // TestClosedInPut: a producer that wakes the writer finds the queue closed.
 func TestClosedInPut(t *testing.T) {
 	var q *Queue
-	q = New(Options{Messages: 1, OnFull: Block, Codec: lines{}, Wake: func() { q.Close() }})
+	q = New(Options{Messages: 1, OnFull: Block, Codec: lines{}}, &owner{wake: func() { q.Close() }})
 	c := chunk(lines{}, "a,1", "a,2")
 	if err := q.PutChunk(c); !errors.Is(err, ErrClosed) {
 		t.Errorf("got %v, want ErrClosed", err)
@@ -86,8 +86,7 @@ func TestWake(t *testing.T) {
 	wakes := 0
 	var q *Queue
 	o := Options{Messages: 2, OnFull: Block, Codec: lines{}}
-	o.Wake = func() { wakes++ }
-	q = New(o)
+	q = New(o, &owner{wake: func() { wakes++ }})
 	q.Put(message("a"))
 	q.Put(message("b"))
 	if wakes != 1 {
@@ -95,8 +94,7 @@ func TestWake(t *testing.T) {
 	}
 	read(q)
 	woken := make(chan struct{}, 10)
-	o.Wake = func() { woken <- struct{}{} }
-	q = New(o)
+	q = New(o, &owner{wake: func() { woken <- struct{}{} }})
 	var got []string
 	var writer sync.WaitGroup
 	writer.Go(func() {
@@ -118,7 +116,7 @@ func TestWake(t *testing.T) {
 // TestConcurrent has producers, a writer and a reader of figures at work at the same time.
 func TestConcurrent(t *testing.T) {
 	for _, policy := range []Policy{DropOldest, DropNewest, Conflate, Block} {
-		q := New(Options{Messages: 50, OnFull: policy, Codec: lines{}})
+		q := newQueue(Options{Messages: 50, OnFull: policy, Codec: lines{}})
 		const producers, each = 4, 2000
 		var working sync.WaitGroup
 		for p := range producers {

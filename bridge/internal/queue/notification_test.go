@@ -32,12 +32,12 @@ func TestNotices(t *testing.T) {
 		for _, codec := range []Codec{nil, lines{}} {
 			t.Run(fmt.Sprint(test.name, codec), func(t *testing.T) {
 				test.o.Codec = codec
-				q := New(test.o)
+				q := newQueue(test.o)
 				putAll(t, q, test.put...)
 				if diff := cmp.Diff(test.want, read(q)); diff != "" {
 					t.Error(diff)
 				}
-				if q.notices != nil {
+				if q.notifications != nil {
 					t.Error("an idle queue keeps notices")
 				}
 			})
@@ -68,7 +68,7 @@ func TestNoticeOrder(t *testing.T) {
 		for seed := range uint64(200) {
 			r := rand.New(rand.NewPCG(seed, uint64(policy)))
 			codec := []Codec{nil, lines{}}[r.IntN(2)]
-			q := New(Options{Messages: 1 + r.IntN(20), OnFull: policy, Codec: codec})
+			q := newQueue(Options{Messages: 1 + r.IntN(20), OnFull: policy, Codec: codec})
 			topics := strings.Split("abcdefgh", "")
 			told := map[string]bool{}
 			look := func(got []string) {
@@ -88,7 +88,7 @@ func TestNoticeOrder(t *testing.T) {
 					putAll(t, q, "-"+topic)
 				case n < 10:
 					p := page{limit: 1 + r.IntN(30)}
-					q.next(&p)
+					q.Next(&p)
 					look(p.lines())
 				default:
 					putAll(t, q, fmt.Sprintf("%s,%d", topic, step))
@@ -107,20 +107,21 @@ func TestNoticeOrder(t *testing.T) {
 // TestNoticeLimit: a client that does not read cannot have any number of notices wait.
 func TestNoticeLimit(t *testing.T) {
 	for _, limit := range []int{0, 3} {
-		overflows, wakes := 0, 0
-		q := New(Options{Notices: limit, Overflow: func() { overflows++ }, Wake: func() { wakes++ }})
+		wakes := 0
+		o := &owner{wake: func() { wakes++ }}
+		q := New(Options{Notifications: limit}, o)
 		most := limit
 		if most == 0 {
-			most = DefaultNotices
+			most = DefaultNotifications
 		}
 		for range most {
 			putAll(t, q, "-a")
 		}
-		if wakes != most || overflows > 0 {
-			t.Errorf("%d wakes, %d overflows at the limit", wakes, overflows)
+		if wakes != most || o.overflows > 0 {
+			t.Errorf("%d wakes, %d overflows at the limit", wakes, o.overflows)
 		}
-		if err := q.Unsubscribed([]byte("a")); !errors.Is(err, ErrFull) || overflows != 1 {
-			t.Errorf("beyond the limit: %v, %d overflows; want ErrFull", err, overflows)
+		if err := q.Unsubscribed([]byte("a")); !errors.Is(err, ErrFull) || o.overflows != 1 {
+			t.Errorf("beyond the limit: %v, %d overflows; want ErrFull", err, o.overflows)
 		}
 		if err := q.Unsubscribed([]byte("a")); !errors.Is(err, ErrClosed) {
 			t.Errorf("a closed queue: %v", err)
