@@ -21,7 +21,7 @@ func TestCheckOIDC(t *testing.T) {
 		{chain + known + "[admin]\noidc = \"other\"\n", `F:10: admin.oidc: "other" is not there: want "sso" or "users"`},
 		{chain + known + "[admin]\noidc = \"users\"\n", `admin.oidc: "users" is of type "htpasswd": want one of type "jwt"`},
 		{chain + sso + "jwks_url = \"https://idp.example/keys\"\n" + admin, `admin.oidc: "sso" has no issuer`},
-		{chain + sso + "jwks_url = \"https://idp.example/keys\"\nissuer = \"http://idp.example\"\n" + admin, `auth.sso.issuer: http://idp.example: keys are fetched by https only`},
+		{chain + sso + "jwks_url = \"https://idp.example/keys\"\nissuer = \"http://idp.example\"\n" + admin, `auth.sso.issuer: http://idp.example: keys are fetched over https only`},
 		{known + admin, `admin.oidc: "sso" is the authn of no entry of zap.chain for "global"`},
 		{"zap.chain = [{ authn = \"sso\", domains = [\"devices\"] }]\n" + known + admin, `admin.oidc: "sso" is the authn of no entry of zap.chain for "global"`},
 		{chain + known + admin + "listen = \"0.0.0.0:9090\"\n", `admin.oidc: needs admin.url`},

@@ -79,7 +79,7 @@ func TestDefects(t *testing.T) {
 		{"TLS where none is", func(t *testing.T) string { return strings.Replace(good.o.User, "http://", "https://", 1) }},
 		{"a body that is cut", octets("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nallow")},
 		{"a header without end", octets("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 80<<10) + "\r\n\r\nallow")},
-		{"a body without end", octets("HTTP/1.1 200 OK\r\n\r\nallow " + strings.Repeat("x ", httpclient.MaxBody))},
+		{"a body without end", octets("HTTP/1.1 200 OK\r\n\r\nallow " + strings.Repeat("x ", httpclient.DefaultMaxBody))},
 		{"a body that stops", handler(func(w http.ResponseWriter, r *http.Request) {
 			w.Write([]byte("allow"))
 			w.(http.Flusher).Flush()

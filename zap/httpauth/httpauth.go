@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -70,8 +69,8 @@ func New(o Options) (*Client, error) {
 		return nil, errors.New("httpauth: no address for any kind of question")
 	}
 	for _, address := range []string{o.User, o.Vhost, o.Resource, o.Topic} {
-		if err := checkAddress(address); err != nil {
-			return nil, err
+		if address != "" && !httpclient.ValidURL(address) {
+			return nil, errors.New("httpauth: address is not an http:// or https:// URL") // it may hold a password
 		}
 	}
 	if o.Cache < 0 || o.CacheEntries < 0 {
@@ -94,17 +93,6 @@ func New(o Options) (*Client, error) {
 		c.judge = c.cache
 	}
 	return c, nil
-}
-
-func checkAddress(address string) error {
-	if address == "" {
-		return nil
-	}
-	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Fragment != "" {
-		return errors.New("httpauth: an address that is no http:// or https:// URL") // it may hold a password
-	}
-	return nil
 }
 
 // Close waits for the questions that are under way. Later ones, also those of rights that

@@ -3,6 +3,7 @@ package jwt
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,29 +15,33 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/zwsbridge/zwsbridge/zap/internal/httpclient"
 )
 
 // How often remote keys are fetched.
 const (
-	// RefreshInterval is how old they may be: a key that the issuer has removed is
-	// removed here by then.
+	// RefreshInterval is the time between two fetches, after which a key that the issuer
+	// has removed is removed here too.
 	RefreshInterval = 5 * time.Minute
-	// RetryInterval stands in its place while the issuer cannot be reached.
+	// RetryInterval replaces RefreshInterval while the issuer cannot be reached.
 	RetryInterval = 15 * time.Second
-	// RefetchInterval is how often tokens with an unknown kid may cause a fetch.
+	// RefetchInterval is the shortest time between two fetches that are caused by tokens
+	// with an unknown kid.
 	RefetchInterval = 5 * time.Second
 )
 
-// remoteSource is what the keyring calls these keys.
+// MaxDocument is the limit in bytes on a discovery document, a key set, and every other
+// response that a client from [HTTPClient] reads.
+const MaxDocument = 1 << 20
+
+// remoteSource is the source of the remote keys in the keyring.
 const remoteSource = "remote"
 
-// maxDocument is how many octets a discovery document or a key set may have.
-const maxDocument = 1 << 20
-
-// remoteKeys are the keys at a JWKS URL, or where the issuer's discovery document says.
+// remoteKeys fetches the keys at a JWKS URL, which may come from a discovery document.
 type remoteKeys struct {
-	issuer  string // if its discovery document tells the URL
-	url     string // else the URL
+	issuer  string // set if its discovery document names the URL
+	url     string // set otherwise
 	client  *http.Client
 	timeout time.Duration
 	ring    *keyring
@@ -45,13 +50,13 @@ type remoteKeys struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
-	mu     sync.Mutex
-	flight *fetch    // under way; nil if none is
-	last   time.Time // when a token last caused one
-	err    error     // of the last that ended
+	mu      sync.Mutex
+	current *fetch    // in flight; nil if there is none
+	last    time.Time // when a token last caused a fetch
+	err     error     // of the last fetch that ended
 }
 
-// fetch is one request that is under way.
+// fetch is one fetch in flight.
 type fetch struct {
 	done chan struct{} // closed once err is set
 	err  error
@@ -59,7 +64,7 @@ type fetch struct {
 
 var errNotYet = errors.New("the issuer's keys have not been fetched yet")
 
-// newRemoteKeys begins to fetch, and goes on until close.
+// newRemoteKeys starts to fetch the keys, until close.
 func newRemoteKeys(o *Options, ring *keyring, log *slog.Logger) (*remoteKeys, error) {
 	r := &remoteKeys{url: o.JWKSURL, timeout: o.Timeout, ring: ring, log: log, err: errNotYet}
 	if o.Discovery {
@@ -70,43 +75,42 @@ func newRemoteKeys(o *Options, ring *keyring, log *slog.Logger) (*remoteKeys, er
 			return nil, err
 		}
 	}
-	r.client = newClient(o)
+	r.client = newHTTPClient(o.Roots, o.Timeout, o.transport)
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.running.Go(r.run)
 	return r, nil
 }
 
-// newClient makes a client that goes nowhere but where it is sent.
-func newClient(o *Options) *http.Client {
-	c := &http.Client{
-		Transport: o.transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error {
-			return errors.New("redirects are not followed")
-		},
-	}
-	if c.Transport == nil {
-		c.Transport = &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			TLSClientConfig:     &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12},
-			TLSHandshakeTimeout: o.Timeout,
-			MaxIdleConns:        1,
-			IdleConnTimeout:     time.Minute,
-		}
-	}
-	return c
+// HTTPClient returns a client for requests to a token issuer. It requires TLS 1.2, trusts the
+// given roots (nil: those of the system), uses the proxies that the environment names, does
+// not follow redirects and limits every response to [MaxDocument] bytes. A timeout of 0 means
+// [DefaultTimeout]. It keeps no connections open and need not be closed.
+func HTTPClient(roots *x509.CertPool, timeout time.Duration) *http.Client {
+	return newHTTPClient(roots, timeout, nil)
 }
 
-// CheckURL tells why keys cannot be fetched from a URL, or an issuer's document: they are
-// by https, and from this machine also by http.
+func newHTTPClient(roots *x509.CertPool, timeout time.Duration, transport http.RoundTripper) *http.Client {
+	return httpclient.HTTP(httpclient.Options{
+		TLS:       &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		Timeout:   timeout,
+		MaxBody:   MaxDocument,
+		Proxy:     true,
+		Transport: transport,
+	})
+}
+
+// CheckURL returns an error if text is not a URL from which keys or an issuer's documents may
+// be fetched: it must be an https URL without user information, or an http URL of a loopback
+// address.
 func CheckURL(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.User != nil {
-		return errors.New("is no URL of keys: want https://host/path")
+		return errors.New("not a URL that keys can be fetched from: want https://host/path")
 	}
 	if u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()) {
 		return nil
 	}
-	return fmt.Errorf("%s://%s: keys are fetched by https only, by http from loopback", u.Scheme, u.Host)
+	return fmt.Errorf("%s://%s: keys are fetched over https only, or over http from loopback", u.Scheme, u.Host)
 }
 
 func isLoopback(host string) bool {
@@ -114,12 +118,12 @@ func isLoopback(host string) bool {
 	return err == nil && a.Unmap().IsLoopback() || host == "localhost"
 }
 
-// run fetches the keys, and again when they are old.
+// run fetches the keys at every interval.
 func (r *remoteKeys) run() {
 	for {
 		wait := RefreshInterval
 		if err := r.join(r.ctx, false); err != nil && r.ctx.Err() == nil {
-			r.log.Error("token keys could not be fetched: those of before stay in force", "error", err)
+			r.log.Error("cannot fetch token keys, the previous ones stay in force", "error", err)
 			wait = RetryInterval
 		}
 		select {
@@ -130,16 +134,17 @@ func (r *remoteKeys) run() {
 	}
 }
 
-// refetch is called for a token whose kid is unknown. It returns nil if the keys are fresh
-// now, as far as a request may be made for that, and why they are not if they are not.
+// refetch is called for a token whose kid is unknown. It fetches the keys unless they were
+// just fetched, and returns why the keys are not fresh.
 func (r *remoteKeys) refetch(ctx context.Context) error { return r.join(ctx, true) }
 
-// join waits for the fetch that is under way, or begins one.
+// join waits for the fetch in flight, or starts one. If limited, it starts none within
+// RefetchInterval and returns the error of the last one.
 func (r *remoteKeys) join(ctx context.Context, limited bool) error {
 	r.mu.Lock()
-	f := r.flight
+	f := r.current
 	if f == nil {
-		if limited && r.err != errNotYet { // the first fetch is everybody's
+		if limited && r.err != errNotYet { // the first fetch does not count
 			if time.Since(r.last) < RefetchInterval {
 				defer r.mu.Unlock()
 				return r.err
@@ -157,26 +162,26 @@ func (r *remoteKeys) join(ctx context.Context, limited bool) error {
 	}
 }
 
-// start makes the requests in a goroutine of its own, for all who wait. Lock held on entry.
+// start fetches the keys in a goroutine, for all callers of join. Lock held on entry.
 func (r *remoteKeys) start() *fetch {
 	f := &fetch{done: make(chan struct{})}
-	r.flight = f
+	r.current = f
 	r.running.Go(func() {
 		ctx, cancel := context.WithTimeout(r.ctx, r.timeout)
 		defer cancel()
 		changed, err := r.fetch(ctx)
 		r.mu.Lock()
-		r.flight, r.err, f.err = nil, err, err
+		r.current, r.err, f.err = nil, err, err
 		r.mu.Unlock()
 		close(f.done)
-		if changed { // whoever waits for a key does not wait for those who follow
+		if changed { // after close: callers of join do not wait for the callbacks
 			r.ring.changes.Notify()
 		}
 	})
 	return f
 }
 
-// fetch gets the keys and makes them those in force.
+// fetch gets the keys and puts them in force.
 func (r *remoteKeys) fetch(ctx context.Context) (changed bool, err error) {
 	from := r.url
 	if r.issuer != "" {
@@ -191,7 +196,7 @@ func (r *remoteKeys) fetch(ctx context.Context) (changed bool, err error) {
 		return false, err
 	}
 	if set.Keys == nil || len(set.Keys) > MaxKeys {
-		return false, fmt.Errorf("%s: no key set, or one of more than %d keys", from, MaxKeys)
+		return false, fmt.Errorf("%s: no key set, or more than %d keys", from, MaxKeys)
 	}
 	var keys []key
 	for _, raw := range set.Keys {
@@ -199,8 +204,8 @@ func (r *remoteKeys) fetch(ctx context.Context) (changed bool, err error) {
 		if err == nil && k.secret() {
 			err = errors.New("shared secret in a public key set")
 		}
-		if err != nil { // sets hold keys for other uses and of newer kinds
-			r.log.Debug("remote key that is not used", "url", from, "error", err)
+		if err != nil { // sets also hold keys for other uses and of newer types
+			r.log.Debug("remote key ignored", "url", from, "error", err)
 			continue
 		}
 		keys = append(keys, k)
@@ -211,7 +216,7 @@ func (r *remoteKeys) fetch(ctx context.Context) (changed bool, err error) {
 	return changed, nil
 }
 
-// discover reads where the keys are from the issuer's own document (OpenID Connect
+// discover returns the key set's URL from the issuer's discovery document (OpenID Connect
 // Discovery 1.0, section 4).
 func (r *remoteKeys) discover(ctx context.Context) (string, error) {
 	at := strings.TrimSuffix(r.issuer, "/") + "/.well-known/openid-configuration"
@@ -223,7 +228,7 @@ func (r *remoteKeys) discover(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if document.Issuer != r.issuer { // section 4.3
-		return "", fmt.Errorf("%s: is the document of issuer %.100q, want %q", at, document.Issuer, r.issuer)
+		return "", fmt.Errorf("%s: document of issuer %.100q, want %q", at, document.Issuer, r.issuer)
 	}
 	if err := CheckURL(document.JWKSURI); err != nil {
 		return "", fmt.Errorf("%s: jwks_uri: %w", at, err)
@@ -244,24 +249,20 @@ func (r *remoteKeys) get(ctx context.Context, from string, into any) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: answers %s", from, resp.Status)
+		return fmt.Errorf("%s: status %s, want 200", from, resp.Status)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
-	switch {
-	case err != nil:
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
 		return fmt.Errorf("%s: %w", from, err)
-	case len(body) > maxDocument:
-		return fmt.Errorf("%s: more than %d octets", from, maxDocument)
 	}
 	if err := json.Unmarshal(body, into); err != nil {
-		return fmt.Errorf("%s: no JSON document of the form that is wanted", from)
+		return fmt.Errorf("%s: response is not the JSON document that was expected", from)
 	}
 	return nil
 }
 
-// close ends the fetching and waits for what is under way.
+// close ends the fetching and waits for the fetch in flight.
 func (r *remoteKeys) close() {
 	r.cancel()
 	r.running.Wait()
-	r.client.CloseIdleConnections()
 }

@@ -2,12 +2,12 @@ package tokenendpoint
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"regexp"
 	"time"
 
@@ -68,15 +68,13 @@ type Client struct {
 
 // New checks the options and makes a client, which the caller closes. It does not connect.
 func New(o Options) (*Client, error) {
-	u, err := url.Parse(o.URL)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Fragment != "" {
-		return nil, errors.New("token endpoint: URL is no http:// or https:// address")
+	if !httpclient.ValidURL(o.URL) {
+		return nil, errors.New("token endpoint: not an http:// or https:// URL") // it may hold a password
 	}
-	if o.Form == "" {
-		o.Form = DefaultForm
-	}
+	o.Form = cmp.Or(o.Form, DefaultForm)
 	c := &Client{o: o}
-	if _, err := regexp.Compile(o.Form); err != nil { // before it is put into parentheses
+	_, err := regexp.Compile(o.Form) // before it is put into parentheses
+	if err != nil {
 		return nil, fmt.Errorf("token endpoint: form of a token: %w", err)
 	}
 	if c.form, err = regexp.Compile(`\A(?:` + o.Form + `)\z`); err != nil {

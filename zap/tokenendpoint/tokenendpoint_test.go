@@ -193,7 +193,7 @@ func TestDefects(t *testing.T) {
 		"an empty user":    says(`{"userID":""}`),
 		"two users":        says(`{"userID":"alice","userID":"bob"}`),
 		"a user too long":  says(`{"userID":"` + strings.Repeat("x", MaxUser+1) + `"}`),
-		"a body too long":  says(`{"userID":"alice"}` + strings.Repeat(" ", httpclient.MaxBody)),
+		"a body too long":  says(`{"userID":"alice"}` + strings.Repeat(" ", httpclient.DefaultMaxBody)),
 		"a body cut short": fmt.Sprintf(ok, 100, `{"userID":"alice"}`),
 		"201":              status("201 Created"),
 		"204":              "HTTP/1.1 204 No Content\r\n\r\n",

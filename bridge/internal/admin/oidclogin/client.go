@@ -1,6 +1,7 @@
 package oidclogin
 
 import (
+	"cmp"
 	"context"
 	"crypto/cipher"
 	"crypto/rand"
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/zwsbridge/zwsbridge/certs"
+	"github.com/zwsbridge/zwsbridge/zap/jwt"
 )
 
 const (
@@ -28,8 +30,6 @@ const (
 	// MaxExchanges is how many codes are changed into tokens at the same time; the next
 	// wait.
 	MaxExchanges = 16
-	// MaxAnswer is how many octets the provider may answer to one request.
-	MaxAnswer = 1 << 20
 	// maxSecret bounds the file of the client secret, in octets.
 	maxSecret = 4 << 10
 )
@@ -68,12 +68,10 @@ type Client struct {
 
 // New makes a client. Nothing is asked of the provider before the first login.
 func New(o Options) *Client {
-	if o.Timeout == 0 {
-		o.Timeout = DefaultTimeout
-	}
+	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
 	return &Client{
 		o:         o,
-		http:      newHTTPClient(&o),
+		http:      jwt.HTTPClient(o.Roots, o.Timeout),
 		tickets:   newSeal(),
 		exchanges: make(chan struct{}, MaxExchanges),
 		discovery: discovery{asking: make(chan struct{}, 1)},
@@ -171,7 +169,7 @@ func (c *Client) exchange(ctx context.Context, p *provider, t *ticket, code stri
 func exchangeReason(err error) Reason {
 	answer, ok := errors.AsType[*oauth2.RetrieveError](err)
 	switch {
-	case !ok || answer.Response.StatusCode >= http.StatusInternalServerError:
+	case !ok || answer.Response.StatusCode/100 != 4:
 		return Unavailable
 	case answer.ErrorCode == "invalid_grant": // a code that has expired or was used
 		return Stale

@@ -2,10 +2,7 @@ package oidclogin
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"time"
@@ -124,32 +121,4 @@ func (p *provider) logoutPage(clientID string) string {
 	q.Set("client_id", clientID)
 	u.RawQuery = q.Encode()
 	return u.String()
-}
-
-// newHTTPClient makes a client that goes nowhere but where it is sent and reads no more than
-// MaxAnswer. Logins are rare: it keeps no connections.
-func newHTTPClient(o *Options) *http.Client {
-	return &http.Client{
-		Timeout: o.Timeout,
-		Transport: bounded{&http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
-			TLSClientConfig:        &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12},
-			DisableKeepAlives:      true,
-			MaxResponseHeaderBytes: MaxAnswer,
-		}},
-		CheckRedirect: func(*http.Request, []*http.Request) error {
-			return errors.New("redirects are not followed")
-		},
-	}
-}
-
-// bounded ends the body of an answer with an error at MaxAnswer octets.
-type bounded struct{ http.RoundTripper }
-
-func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := b.RoundTripper.RoundTrip(r)
-	if err == nil {
-		resp.Body = http.MaxBytesReader(nil, resp.Body, MaxAnswer)
-	}
-	return resp, err
 }
