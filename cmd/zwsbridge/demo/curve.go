@@ -10,16 +10,17 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp/zmq4transport"
 )
 
-// NewHouse opens the sockets of a resident's house: CURVE servers on this machine that let
-// in the bridge's key and no other. zmq4 keeps a transport for as long as the process runs,
-// under a name that is made of the house's key: each house can be made once.
+// NewHouse opens the sockets of a resident's house on free ports of 127.0.0.1. They are
+// CURVE servers that accept only the bridge's key. The caller calls [House.Run], which
+// closes them. A house can be created once per process, because zmq4 cannot unregister the
+// transport that has its key.
 func (h *Home) NewHouse(ctx context.Context, name string) (*House, error) {
 	cert := h.Houses[name]
 	scheme := fmt.Sprintf("curve-%x", cert.Public[:8])
 	err := zmq4transport.Register(scheme, zmq4transport.Options{
 		Mechanism: zap.CURVE,
 		Server: zmtp.ServerSecurity{
-			Handler:     onlyKey(h.Bridge.Public),
+			Handler:     allowKey(h.Bridge.Public),
 			Domain:      "house",
 			CurvePublic: cert.Public,
 			CurveSecret: cert.Secret,
@@ -31,8 +32,8 @@ func (h *Home) NewHouse(ctx context.Context, name string) (*House, error) {
 	return newHouse(ctx, name, scheme+"://127.0.0.1:0")
 }
 
-// onlyKey lets in who proves to have one CURVE key (27/ZAP).
-func onlyKey(key [certs.KeySize]byte) zap.Handler {
+// allowKey returns a handler that accepts clients with this CURVE key (27/ZAP).
+func allowKey(key [certs.KeySize]byte) zap.Handler {
 	return zap.HandlerFunc(func(_ context.Context, req *zap.Request) (*zap.Reply, error) {
 		if req.Mechanism == zap.CURVE && len(req.Credentials) == 1 && string(req.Credentials[0]) == string(key[:]) {
 			return &zap.Reply{Status: zap.OK, UserID: "bridge"}, nil

@@ -22,11 +22,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// zmq4's PUB never ends this one.
+	// A goroutine of zmq4's PUB never ends.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/go-zeromq/zmq4.(*pubMWriter).run"))
 }
 
-// runHouse runs a house of ann's at plain TCP endpoints until the test ends.
+// runHouse runs ann's house without CURVE until the test ends.
 func runHouse(t *testing.T) *House {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -66,22 +66,22 @@ func TestHousePublishes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, what, _ := strings.Cut(strings.TrimPrefix(string(m.Frames[0]), "house/ann/"), "/")
-		if len(m.Frames) != 2 || value[what] == nil || !value[what].Match(m.Frames[1]) {
+		_, quantity, _ := strings.Cut(strings.TrimPrefix(string(m.Frames[0]), "house/ann/"), "/")
+		if len(m.Frames) != 2 || value[quantity] == nil || !value[quantity].Match(m.Frames[1]) {
 			t.Fatalf("published %q", m.Frames)
 		}
 		seen[string(m.Frames[0])] = true
 	}
 	for _, room := range Rooms {
-		for what := range value {
-			if !seen["house/ann/"+room+"/"+what] {
-				t.Errorf("no %s of the %s: %v", what, room, seen)
+		for quantity := range value {
+			if topic := "house/ann/" + room + "/" + quantity; !seen[topic] {
+				t.Errorf("%s was not published: %v", topic, seen)
 			}
 		}
 	}
 }
 
-func TestHouseObeys(t *testing.T) {
+func TestHouseCommands(t *testing.T) {
 	house := runHouse(t)
 	req := zmq4.NewReq(t.Context())
 	defer req.Close()
@@ -94,18 +94,18 @@ func TestHouseObeys(t *testing.T) {
 	}{
 		{[]string{"target", "kitchen", "22.5"}, "ok: house ann heats its kitchen to 22.5 °C"},
 		{[]string{"target", "kitchen", "5"}, "ok"},
-		{[]string{"target", "kitchen", "4.9"}, "error: want 5 to 30"},
+		{[]string{"target", "kitchen", "4.9"}, "error: target \"4.9\": want 5 to 30"},
 		{[]string{"target", "kitchen", "30"}, "ok"},
-		{[]string{"target", "kitchen", "30.1"}, "error: want 5 to 30"},
-		{[]string{"target", "kitchen", "NaN"}, "error: want 5 to 30"},
-		{[]string{"target", "kitchen", "warm"}, "error: want 5 to 30"},
-		{[]string{"target", "cellar", "20"}, "error: house ann has no such room"},
+		{[]string{"target", "kitchen", "30.1"}, "error: target \"30.1\": want 5 to 30 °C"},
+		{[]string{"target", "kitchen", "NaN"}, "error: target \"NaN\": want 5 to 30 °C"},
+		{[]string{"target", "kitchen", "warm"}, "error: target \"warm\": want 5 to 30 °C"},
+		{[]string{"target", "cellar", "20"}, "error: house ann has no room \"cellar\""},
 		{[]string{"target", "kitchen"}, "error: want the frames"},
 		{[]string{"light", "kitchen", "on"}, "ok: house ann turns the light in its kitchen on"},
 		{[]string{"light", "kitchen", "off"}, "ok"},
-		{[]string{"light", "kitchen", "dim"}, "error: want on or off"},
-		{[]string{"light", "cellar", "on"}, "error: house ann has no such room"},
-		{[]string{"open", "kitchen", "1"}, "error: want target or light"},
+		{[]string{"light", "kitchen", "dim"}, "error: light \"dim\": want on or off"},
+		{[]string{"light", "cellar", "on"}, "error: house ann has no room \"cellar\""},
+		{[]string{"open", "kitchen", "1"}, "error: unknown command \"open\""},
 		{[]string{"target", "kitchen", "20"}, "ok"},
 	} {
 		var frames [][]byte
@@ -125,7 +125,7 @@ func TestHouseObeys(t *testing.T) {
 	}
 }
 
-// The houses of the demo let in the bridge's key, and no other.
+// TestHouseKeys checks that a house accepts only the bridge's key.
 func TestHouseKeys(t *testing.T) {
 	home, err := Open(t.TempDir())
 	if err != nil {
@@ -140,7 +140,7 @@ func TestHouseKeys(t *testing.T) {
 	go func() { done <- house.Run(ctx) }()
 	defer func() { cancel(); <-done }()
 
-	stranger, err := certs.New()
+	unknown, err := certs.New()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,17 +153,17 @@ func TestHouseKeys(t *testing.T) {
 		return err
 	}
 	if err := dial(home.Bridge, home.Houses["ann"]); err != nil {
-		t.Errorf("the bridge: %v", err)
+		t.Errorf("key of the bridge: %v", err)
 	}
-	if err := dial(stranger, home.Houses["ann"]); !errors.As(err, new(*zmtp.RefusedError)) {
-		t.Errorf("a stranger: %v", err)
+	if err := dial(unknown, home.Houses["ann"]); !errors.As(err, new(*zmtp.RefusedError)) {
+		t.Errorf("unknown key: %v", err)
 	}
 	if err := dial(home.Bridge, home.Houses["bob"]); !errors.Is(err, zmtp.ErrClosedBeforeWelcome) {
-		t.Errorf("with the key of another house: %v", err)
+		t.Errorf("server key of another house: %v", err)
 	}
 }
 
-// What was drawn on the first start is kept, and nobody else may read it.
+// TestHome checks that generated secrets are kept, and that only the owner can read them.
 func TestHome(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "demo")
 	first, err := Open(dir)
@@ -202,7 +202,7 @@ func TestHome(t *testing.T) {
 	}
 }
 
-// The configuration is one that check has nothing against, not even a warning.
+// TestConfig checks that the configuration has no errors and no warnings.
 func TestConfig(t *testing.T) {
 	home, err := Open(t.TempDir())
 	if err != nil {
@@ -248,12 +248,12 @@ func TestPage(t *testing.T) {
 			t.Errorf("%s: policy %q", path, csp)
 		}
 		if kind == "text/html" && inline.MatchString(w.Body.String()) {
-			t.Errorf("%s: inline script or style", path)
+			t.Errorf("%s has an inline script or style", path)
 		}
 	}
 	for _, path := range []string{"/devices", "/page", "/page/", "/index.html"} {
 		if w := get(path); w.Code != http.StatusTeapot {
-			t.Errorf("%s: %d, want it to go on to the bridge", path, w.Code)
+			t.Errorf("%s: status %d, want it passed to the bridge", path, w.Code)
 		}
 	}
 }

@@ -16,17 +16,17 @@ import (
 // Residents are the users of the demo, each with a house of the same name.
 var Residents = []string{"ann", "bob"}
 
-// Home is the folder where the demo keeps what it has drawn on its first start: the keys
-// of the bridge and of the houses, the residents' logins.
+// Home is the directory with what the demo generates at its first start and keeps: the keys
+// of the bridge and the houses, the passwords and the admin token.
 type Home struct {
 	Dir       string
-	Bridge    *certs.Certificate            // the bridge's, towards the houses
+	Bridge    *certs.Certificate            // the bridge's key pair as a client of the houses
 	Houses    map[string]*certs.Certificate // by resident
 	Passwords map[string]string             // by resident
-	Token     string                        // the operator's
+	Token     string                        // admin token
 }
 
-// Open makes the folder, or reads what is in it. Only its owner may read it.
+// Open reads the directory dir and generates what is missing. Only the owner can read it.
 func Open(dir string) (*Home, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -44,11 +44,11 @@ func Open(dir string) (*Home, error) {
 			return nil, err
 		}
 	}
-	h.Token, err = drawn(filepath.Join(dir, "admin.token"))
+	h.Token, err = readOrGenerate(filepath.Join(dir, "admin.token"))
 	return h, err
 }
 
-// certificate reads a key pair, which it makes if there is none.
+// certificate reads the key pair called name, and generates it if it does not exist.
 func (h *Home) certificate(name string) (*certs.Certificate, error) {
 	file := filepath.Join(h.Dir, name)
 	c, err := certs.ReadSecret(file)
@@ -62,17 +62,19 @@ func (h *Home) certificate(name string) (*certs.Certificate, error) {
 	return c, c.Write(file)
 }
 
-// password reads a resident's password, which it draws if there is none.
+// password reads the password of user, generates it if it does not exist, and sets it in
+// the htpasswd file.
 func (h *Home) password(user string) (string, error) {
-	password, err := drawn(filepath.Join(h.Dir, user+".password"))
+	password, err := readOrGenerate(filepath.Join(h.Dir, user+".password"))
 	if err != nil {
 		return "", err
 	}
 	return password, htpasswd.Set(filepath.Join(h.Dir, "users.htpasswd"), user, password)
 }
 
-// drawn reads a secret word, which it draws if there is none.
-func drawn(file string) (string, error) {
+// readOrGenerate reads a secret word from a file, and generates both if the file does not
+// exist.
+func readOrGenerate(file string) (string, error) {
 	text, err := certs.ReadPrivate(file, 255)
 	if errors.Is(err, fs.ErrNotExist) {
 		text = []byte(strings.ToLower(rand.Text()[:12]) + "\n") // 60 bits
@@ -81,33 +83,33 @@ func drawn(file string) (string, error) {
 	return strings.TrimSpace(string(text)), err
 }
 
-// Config is the name of the bridge's configuration.
+// Config returns the path of the bridge's configuration file.
 func (h *Home) Config() string { return filepath.Join(h.Dir, "bridge.toml") }
 
-// WriteConfig writes the configuration of a bridge at listen in front of houses: a file
-// as anybody would write it for devices of their own.
+// WriteConfig writes the configuration of a bridge that listens on the given address, with
+// houses as its backends. It can serve as an example.
 func (h *Home) WriteConfig(listen string, houses []*House) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, `# Written by zwsbridge demo at every start.
+	fmt.Fprintf(&b, `# Written by "zwsbridge demo" at every start.
 [server]
 listen = %q
 tls = "self-signed"
 key = "portal.key"
 
-# What operators ask, and a page for them.
+# The admin interface and its page.
 [admin]
 listen = "127.0.0.1:0"
 token_file = "admin.token"
 
 [zap]
-timeout = "30s" # a password is slow work for a small machine
+timeout = "30s" # bcrypt takes long on a small machine
 chain = [ { authn = "users" } ]
 
 [auth.users]
 type = "htpasswd"
 file = "users.htpasswd"
 
-# What all houses publish, on one WebSocket. Everybody sees the own house, bob sees all.
+# The readings of all houses on one WebSocket. Users can read their own house, bob all houses.
 [[route]]
 path = "/devices"
 socket = "SUB"
@@ -126,7 +128,7 @@ connect = [
 	b.WriteString("]\n")
 	for _, house := range houses {
 		fmt.Fprintf(&b, `
-# Commands to the house of %[1]s, who alone may send them.
+# Commands to the house of %[1]s; no other user can send them.
 [[route]]
 path = "/house/%[1]s"
 socket = "REQ"

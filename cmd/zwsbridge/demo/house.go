@@ -1,4 +1,3 @@
-// Package demo is what `zwsbridge demo` shows: houses that speak ZeroMQ, and a page.
 package demo
 
 import (
@@ -19,15 +18,14 @@ import (
 var Rooms = []string{"kitchen", "bedroom"}
 
 const (
-	published = time.Second // how often a house tells its temperatures
-	lowest    = 5.0         // °C that may be asked for
-	highest   = 30.0
+	publishInterval = time.Second
+	minTarget       = 5.0 // °C
+	maxTarget       = 30.0
 )
 
-// House is a device with two ZeroMQ sockets: a PUB that tells of each room, as
-// house/NAME/ROOM/temperature, …/target and …/light, and a REP that takes the commands
-// "target ROOM DEGREES" and "light ROOM on|off". It knows nothing of browsers, users or
-// WebSockets.
+// House simulates a house with two ZeroMQ sockets. The PUB publishes the topics
+// house/NAME/ROOM/temperature, …/target and …/light of each room once per second. The REP
+// takes the commands "target ROOM DEGREES" and "light ROOM on|off", one word per frame.
 type House struct {
 	name     string
 	readings zmq4.Socket
@@ -42,8 +40,8 @@ type room struct {
 	light               bool
 }
 
-// newHouse opens the sockets at an endpoint of zmq4, a free port each. The caller calls
-// Run, which closes them.
+// newHouse opens the sockets. Both listen at endpoint, which must have port 0. The caller
+// calls Run, which closes them.
 func newHouse(ctx context.Context, name, endpoint string) (*House, error) {
 	h := &House{name: name, readings: zmq4.NewPub(ctx), commands: zmq4.NewRep(ctx), rooms: make(map[string]*room)}
 	for _, r := range Rooms {
@@ -57,20 +55,21 @@ func newHouse(ctx context.Context, name, endpoint string) (*House, error) {
 	return h, nil
 }
 
-// Readings is the TCP endpoint of the PUB.
+// Readings returns the TCP endpoint of the PUB.
 func (h *House) Readings() string { return "tcp://" + h.readings.Addr().String() }
 
-// Commands is the TCP endpoint of the REP.
+// Commands returns the TCP endpoint of the REP.
 func (h *House) Commands() string { return "tcp://" + h.commands.Addr().String() }
 
-// Run works until ctx, which must be the one that it was made with, is done.
+// Run publishes readings and answers commands until ctx is done, and closes the sockets.
+// ctx must be the context that the house was created with, or derived from it.
 func (h *House) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return h.publish(ctx) })
 	group.Go(func() error { return h.answer(ctx) })
 	group.Go(func() error {
 		<-ctx.Done()
-		_ = h.close() // it complains of peers that have gone first
+		_ = h.close() // fails for peers that have already disconnected
 		return nil
 	})
 	return group.Wait()
@@ -79,14 +78,14 @@ func (h *House) Run(ctx context.Context) error {
 func (h *House) close() error { return errors.Join(h.readings.Close(), h.commands.Close()) }
 
 func (h *House) publish(ctx context.Context) error {
-	tick := time.NewTicker(published)
+	tick := time.NewTicker(publishInterval)
 	defer tick.Stop()
 	for {
 		for _, name := range Rooms {
 			for _, r := range h.measure(name) {
-				m := zmq4.NewMsgFrom([]byte("house/"+h.name+"/"+name+"/"+r.what), []byte(r.value))
+				m := zmq4.NewMsgFrom([]byte("house/"+h.name+"/"+name+"/"+r.quantity), []byte(r.value))
 				if err := h.readings.Send(m); err != nil {
-					return h.ended(ctx, err)
+					return h.socketError(ctx, err)
 				}
 			}
 		}
@@ -98,7 +97,7 @@ func (h *House) publish(ctx context.Context) error {
 	}
 }
 
-// measure lets the temperature of a room drift towards its target, and tells all about it.
+// measure moves the temperature of a room towards its target and returns its readings.
 func (h *House) measure(name string) []reading {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -111,8 +110,8 @@ func (h *House) measure(name string) []reading {
 	}
 }
 
-// reading is the last level of a topic, and what is published there.
-type reading struct{ what, value string }
+// reading is the last level of a topic and the value published there.
+type reading struct{ quantity, value string }
 
 var onOff = map[bool]string{true: "on", false: "off"}
 
@@ -120,49 +119,49 @@ func (h *House) answer(ctx context.Context) error {
 	for {
 		m, err := h.commands.Recv()
 		if errors.Is(err, io.EOF) && ctx.Err() == nil {
-			continue // one peer has gone
+			continue // a peer has disconnected
 		}
 		if err != nil {
-			return h.ended(ctx, err)
+			return h.socketError(ctx, err)
 		}
-		_ = h.commands.Send(zmq4.NewMsgString(h.obey(m.Frames))) // who asked may have gone
+		_ = h.commands.Send(zmq4.NewMsgString(h.execute(m.Frames))) // the peer may have disconnected
 	}
 }
 
-// ended is the error of a socket: none if it only says that the house is to end.
-func (h *House) ended(ctx context.Context, err error) error {
+// socketError returns err with the name of the house, or nil if the house is shutting down.
+func (h *House) socketError(ctx context.Context, err error) error {
 	if ctx.Err() != nil || errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return fmt.Errorf("house %s: %w", h.name, err)
 }
 
-// obey carries a command out and says what came of it.
-func (h *House) obey(command [][]byte) string {
+// execute executes a command and returns the reply.
+func (h *House) execute(command [][]byte) string {
 	if len(command) != 3 {
-		return "error: want the frames target, ROOM, DEGREES or light, ROOM, on or off"
+		return "error: want the frames target, ROOM and DEGREES, or light, ROOM and on or off"
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	name, value := string(command[1]), string(command[2])
 	r := h.rooms[name]
 	if r == nil {
-		return fmt.Sprintf("error: house %s has no such room", h.name)
+		return fmt.Sprintf("error: house %s has no room %q", h.name, name)
 	}
 	switch string(command[0]) {
 	case "target":
 		degrees, err := strconv.ParseFloat(value, 64)
-		if err != nil || !(degrees >= lowest && degrees <= highest) {
-			return fmt.Sprintf("error: want %g to %g °C", lowest, highest)
+		if err != nil || !(degrees >= minTarget && degrees <= maxTarget) {
+			return fmt.Sprintf("error: target %q: want %g to %g °C", value, minTarget, maxTarget)
 		}
 		r.target = degrees
 		return fmt.Sprintf("ok: house %s heats its %s to %g °C", h.name, name, degrees)
 	case "light":
 		if value != "on" && value != "off" {
-			return "error: want on or off"
+			return fmt.Sprintf("error: light %q: want on or off", value)
 		}
 		r.light = value == "on"
 		return fmt.Sprintf("ok: house %s turns the light in its %s %s", h.name, name, value)
 	}
-	return "error: want target or light"
+	return fmt.Sprintf("error: unknown command %q (one of light, target)", command[0])
 }
