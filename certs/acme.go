@@ -12,28 +12,28 @@ import (
 	"golang.org/x/crypto/acme/autocert"
 )
 
-// ACMEOptions say for which names certificates are ordered and where they are kept.
+// ACMEOptions are the options of [ACME].
 type ACMEOptions struct {
 	// Hosts are the DNS names to order certificates for, at least one. A connection that
-	// asks for another name gets none.
+	// asks for another name fails.
 	Hosts []string
-	// Cache is the folder where account key and certificates are kept (files of mode
-	// 0600); it is made if it is missing. Required: authorities limit how often the same
-	// certificate may be ordered.
+	// Cache is the directory for the account key and the certificates (files of mode
+	// 0600). It is created if it is missing. Required: a certificate authority limits how
+	// often it issues the same certificate.
 	Cache string
-	// Email is where the authority may write to; may be empty.
+	// Email is the contact address for the authority, optional.
 	Email string
-	// Client says which authority is asked; nil means Let's Encrypt.
+	// Client selects the authority and the account key; nil means Let's Encrypt.
 	Client *acme.Client
 }
 
-// ACME returns a TLS configuration whose certificates are ordered from an authority
-// (RFC 8555) at the first connection that asks for the name, and renewed in time. The
-// authority checks us by TLS-ALPN-01 (RFC 8737) on port 443, which must lead to a
-// listener with this configuration. To use it is to accept the authority's terms.
+// ACME returns a TLS configuration that orders certificates from a certificate authority
+// (RFC 8555) at the first connection to a name, and renews them before they expire. The
+// authority validates the names with TLS-ALPN-01 (RFC 8737): port 443 of each must lead to
+// a listener with this configuration. Calling ACME accepts the authority's terms of service.
 func ACME(o ACMEOptions) (*tls.Config, error) {
 	if len(o.Hosts) == 0 {
-		return nil, errors.New("acme: no hosts: name those that certificates are to be ordered for")
+		return nil, errors.New("acme: no hosts: list the DNS names of the certificates")
 	}
 	for _, host := range o.Hosts {
 		if err := CheckACMEHost(host); err != nil {
@@ -41,7 +41,7 @@ func ACME(o ACMEOptions) (*tls.Config, error) {
 		}
 	}
 	if o.Cache == "" {
-		return nil, errors.New("acme: no cache folder for the certificates")
+		return nil, errors.New("acme: no cache: name a directory for the certificates")
 	}
 	if err := os.MkdirAll(o.Cache, 0o700); err != nil {
 		return nil, fmt.Errorf("acme: %w", err)
@@ -56,11 +56,11 @@ func ACME(o ACMEOptions) (*tls.Config, error) {
 	return serverConfig(m.GetCertificate, acme.ALPNProto), nil
 }
 
-// CheckACMEHost refuses a name for which [ACME] cannot order a certificate.
+// CheckACMEHost returns an error if [ACME] cannot order a certificate for host.
 func CheckACMEHost(host string) error {
 	switch {
 	case net.ParseIP(host) != nil:
-		return fmt.Errorf("acme: host %q is an address, want a DNS name", host)
+		return fmt.Errorf("acme: host %q is an IP address, want a DNS name", host)
 	case strings.ContainsAny(host, "*:/ ") || !strings.Contains(strings.Trim(host, "."), "."):
 		return fmt.Errorf("acme: host %q: want a full DNS name such as portal.example.org, without port, path or wildcard", host)
 	}

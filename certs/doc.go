@@ -1,11 +1,14 @@
-// Package certs holds the two kinds of keys that the bridge has: CURVE certificates in the
-// file format of czmq's zcert, and the TLS certificates of its own listeners.
+// Package certs has the keys and certificates of the bridge: CURVE certificates in the file
+// format of CZMQ's zcert, and TLS certificates for its listeners.
 //
-// CURVE: a [Certificate] is a key pair, or the public half of one, with metadata; keys are
-// written in Z85 (32/Z85). A secret file that others may read is refused.
+// CURVE: [New] generates a [Certificate], a key pair with metadata. [Certificate.Write]
+// writes it as two files, a public one and a secret one, which [ReadPublic] and [ReadSecret]
+// read. Keys are written in Z85 (32/Z85), see [EncodeKey]. A secret file that other users can
+// access is refused ([ReadPrivate], [PermissionError]).
 //
-// TLS: [SelfSigned] for development, [Files] for certificates that somebody else renews,
-// [ACME] for those that the bridge orders itself.
+// TLS: each of these returns a server configuration or leads to one: [SelfSigned] for
+// development, [Files] for certificates that another program renews, and [ACME] for
+// certificates that the bridge orders itself.
 //
-// The package imports nothing else of this module.
+// The package imports no other package of this module.
 package certs

@@ -12,34 +12,34 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// settle is how long the files must rest after a change before they are read again: a
-// renewal writes two of them.
+// settle is the time without further changes after which the files are read again. A
+// renewal writes both of them.
 const settle = 100 * time.Millisecond
 
-// FilesOptions say where a certificate and its key are.
+// FilesOptions are the options of [Files].
 type FilesOptions struct {
-	Cert string // PEM, the server's certificate first
-	Key  string // PEM, mode 0600
-	// Log is told about reloads; nil means slog.Default.
+	Cert string // file with the certificate chain in PEM, the server's certificate first
+	Key  string // file with the private key in PEM, mode 0600
+	// Log receives reloads and their errors; nil means slog.Default.
 	Log *slog.Logger
 }
 
-// FileCertificate is a certificate that somebody else writes and renews. Its files are
-// read again when they change; while what they hold is broken the last good pair stays in
-// use. It is safe for concurrent use.
+// FileCertificate is a certificate in files that another program renews. It reads them
+// again when they change. While they are invalid, the last valid pair stays in use. It is
+// safe for concurrent use.
 type FileCertificate struct {
 	o       FilesOptions
 	current atomic.Pointer[tls.Certificate]
 	watcher *fsnotify.Watcher
-	done    chan struct{} // closed when the watching goroutine has ended
+	done    chan struct{} // closed when the goroutine of watch has ended
 
-	cert, key []byte // as last read; the watching goroutine's
-	fault     string // what was wrong when last read
+	// Only used by Files and then by the goroutine of watch.
+	cert, key []byte // contents of the files when they were last valid
+	lastError string // of the last read
 }
 
-// Files reads a certificate and its key and watches them until the caller's Close. A key
-// file that others may reach is refused (*[PermissionError]). The folders are watched rather
-// than the files, because a renewal may replace them or a link on the way.
+// Files reads a certificate and its key and watches the files until Close. It refuses a key
+// file that other users can access (*[PermissionError]).
 func Files(o FilesOptions) (*FileCertificate, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
@@ -52,6 +52,7 @@ func Files(o FilesOptions) (*FileCertificate, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A renewal may replace the files, or a symbolic link on their path.
 	for _, file := range []string{o.Cert, o.Key} {
 		if err := watcher.Add(filepath.Dir(file)); err != nil {
 			return nil, errors.Join(err, watcher.Close())
@@ -62,15 +63,15 @@ func Files(o FilesOptions) (*FileCertificate, error) {
 	return f, nil
 }
 
-// Config returns a configuration that always uses the last good pair. It may be called
-// several times, and the configuration be used after Close.
+// Config returns a TLS configuration that uses the last valid pair. It can be called several
+// times, and the configuration can be used after Close.
 func (f *FileCertificate) Config() *tls.Config {
 	return serverConfig(func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		return f.current.Load(), nil
 	})
 }
 
-// Close ends the watching. Closing again does nothing.
+// Close stops watching. It may be called more than once.
 func (f *FileCertificate) Close() error {
 	err := f.watcher.Close()
 	<-f.done
@@ -79,7 +80,7 @@ func (f *FileCertificate) Close() error {
 
 func (f *FileCertificate) watch() {
 	defer close(f.done)
-	rest := time.NewTimer(settle) // once at the start: for a change before the watch began
+	rest := time.NewTimer(settle) // for a change between the first read and the start of the watch
 	defer rest.Stop()
 	for {
 		select {
@@ -92,7 +93,7 @@ func (f *FileCertificate) watch() {
 			if !ok {
 				return
 			}
-			f.o.Log.Warn("watching the TLS certificate", "error", err)
+			f.o.Log.Warn("cannot watch the TLS certificate", "error", err)
 			rest.Reset(settle) // events may have been lost
 		case <-rest.C:
 			f.reload()
@@ -100,20 +101,20 @@ func (f *FileCertificate) watch() {
 	}
 }
 
-// reload reads the files again and says what came of it, once for each change.
+// reload reads the files again and logs the result if it differs from the last one.
 func (f *FileCertificate) reload() {
 	changed, err := f.read()
 	switch {
-	case err != nil && err.Error() != f.fault:
-		f.fault = err.Error()
-		f.o.Log.Error("TLS certificate not reloaded, the old one stays in use", "error", err)
-	case err == nil && (changed || f.fault != ""):
-		f.fault = ""
+	case err != nil && err.Error() != f.lastError:
+		f.lastError = err.Error()
+		f.o.Log.Error("TLS certificate not reloaded, the current one stays in use", "error", err)
+	case err == nil && (changed || f.lastError != ""):
+		f.lastError = ""
 		f.o.Log.Info("TLS certificate reloaded", "file", f.o.Cert, "until", f.current.Load().Leaf.NotAfter)
 	}
 }
 
-// read takes the pair in use if it is good, and tells whether it is another than before.
+// read puts the pair in use if it is valid, and reports whether it has changed.
 func (f *FileCertificate) read() (changed bool, err error) {
 	cert, key, err := readPair(f.o.Cert, f.o.Key)
 	if err != nil {

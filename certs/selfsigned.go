@@ -20,44 +20,44 @@ import (
 	"time"
 )
 
-// The files of [SelfSigned] in its folder.
+// The files of [SelfSigned] in its directory.
 const (
 	SelfSignedCert = "portal.crt"
 	SelfSignedKey  = "portal.key" // mode 0600
 )
 
 const (
-	selfSignedFor   = 365 * 24 * time.Hour // how long a certificate is valid
-	selfSignedRenew = 30 * 24 * time.Hour  // how long before its end it is replaced
-	selfSignedName  = "zwsbridge self-signed"
+	selfSignedLifetime = 365 * 24 * time.Hour
+	selfSignedRenewal  = 30 * 24 * time.Hour // time before the expiry at which it is replaced
+	selfSignedName     = "zwsbridge self-signed"
 )
 
-// SelfSignedOptions say where a self-signed certificate is kept and for whom it is.
+// SelfSignedOptions are the options of [SelfSigned].
 type SelfSignedOptions struct {
-	// Dir is the folder of portal.crt and portal.key; it is made if it is missing.
+	// Dir is the directory of portal.crt and portal.key. It is created if it is missing.
 	Dir string
-	// Hosts are further DNS names and IP addresses, beyond localhost, 127.0.0.1, ::1 and
-	// the name of this machine.
+	// Hosts are DNS names and IP addresses of the certificate, in addition to localhost,
+	// 127.0.0.1, ::1 and the host name of this machine.
 	Hosts []string
-	// Now tells the time; nil means time.Now.
+	// Now returns the current time; nil means time.Now.
 	Now func() time.Time
 }
 
-// selfSigned holds the current certificate.
+// selfSigned keeps a self-signed certificate valid. It is safe for concurrent use.
 type selfSigned struct {
 	certFile, keyFile string
 	hosts             []string
 	now               func() time.Time
 
 	mu   sync.Mutex
-	pair *tls.Certificate // with Leaf
+	pair *tls.Certificate // nil before the first use
 }
 
-// SelfSigned returns a TLS configuration with a certificate of our own making, for
-// development: nobody trusts it, but it is kept between runs, so that a browser asks
-// once. It is replaced when it is about to expire, also while it is in use, or is not for
-// all of the names; one that cannot be replaced serves to its end. A certificate in the
-// folder that was not made here is never touched: that is an error.
+// SelfSigned returns a TLS configuration with a self-signed certificate, for development.
+// The certificate is kept in o.Dir, so that a browser has to accept it only once. It is
+// replaced before it expires, even while it is in use, and when a name is added. A
+// certificate that cannot be replaced stays in use until it expires. SelfSigned returns an
+// error if the directory has a certificate that it did not create, and never changes that.
 func SelfSigned(o SelfSignedOptions) (*tls.Config, error) {
 	s := &selfSigned{
 		certFile: filepath.Join(o.Dir, SelfSignedCert),
@@ -77,7 +77,7 @@ func SelfSigned(o SelfSignedOptions) (*tls.Config, error) {
 	return serverConfig(s.get), nil
 }
 
-// localNames are the names under which this machine reaches itself.
+// localNames returns the names of this machine that work on itself.
 func localNames() []string {
 	names := []string{"localhost", "127.0.0.1", "::1"}
 	if host, err := os.Hostname(); err == nil && host != "" && host != "localhost" {
@@ -86,7 +86,7 @@ func localNames() []string {
 	return names
 }
 
-// get is the GetCertificate of the configuration.
+// get implements GetCertificate of [tls.Config].
 func (s *selfSigned) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,22 +97,23 @@ func (s *selfSigned) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		}
 		s.pair = pair
 	}
-	if s.good(selfSignedRenew) {
+	if s.isValid(selfSignedRenewal) {
 		return s.pair, nil
 	}
-	if err := s.renew(); err != nil && !s.good(0) { // else there is time to try again
+	if err := s.renew(); err != nil && !s.isValid(0) { // a valid certificate leaves time for another attempt
 		return nil, fmt.Errorf("self-signed certificate: %w", err)
 	}
 	return s.pair, nil
 }
 
-// load reads what an earlier run has left: nil if there is nothing, or half of a pair of
-// ours, which renew then replaces. What is not ours is an error.
+// load reads the certificate of an earlier run. It returns nil if there is none, or if its
+// key is missing; renew then replaces it. A certificate or key that SelfSigned did not
+// create is an error.
 func (s *selfSigned) load() (*tls.Certificate, error) {
 	text, err := os.ReadFile(s.certFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Lstat(s.keyFile); err == nil {
-			return nil, fmt.Errorf("%s is there without %s: move it away, a self-signed certificate would replace it", s.keyFile, s.certFile)
+			return nil, fmt.Errorf("%s exists without %s: move it away, because a self-signed certificate would replace it", s.keyFile, s.certFile)
 		}
 		return nil, nil
 	}
@@ -121,45 +122,46 @@ func (s *selfSigned) load() (*tls.Certificate, error) {
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return nil, fmt.Errorf("%s: no PEM certificate", s.certFile)
+		return nil, fmt.Errorf("%s does not contain a PEM certificate", s.certFile)
 	}
 	leaf, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.certFile, err)
 	}
 	if leaf.Subject.CommonName != selfSignedName || leaf.Issuer.CommonName != selfSignedName {
-		return nil, fmt.Errorf(`%s was not made by zwsbridge: use it with tls = "files", or move it away`, s.certFile)
+		return nil, fmt.Errorf(`%s was not created by zwsbridge: use it with tls = "files", or move it away`, s.certFile)
 	}
 	pair, err := LoadPair(s.certFile, s.keyFile)
-	var open *PermissionError
-	if errors.As(err, &open) {
+	if _, ok := errors.AsType[*PermissionError](err); ok {
 		return nil, err
 	}
 	if err != nil {
-		return nil, nil // our certificate without its key
+		return nil, nil // a certificate of SelfSigned without its key
 	}
 	return pair, nil
 }
 
-// good tells whether there is a certificate that is good for so long and for all names.
-func (s *selfSigned) good(long time.Duration) bool {
+// isValid reports whether there is a certificate that is valid for all names, now and for
+// the time d. s.mu is held.
+func (s *selfSigned) isValid(d time.Duration) bool {
 	if s.pair == nil {
 		return false
 	}
 	leaf, now := s.pair.Leaf, s.now()
-	if now.Before(leaf.NotBefore) || now.Add(long).After(leaf.NotAfter) {
+	if now.Before(leaf.NotBefore) || now.Add(d).After(leaf.NotAfter) {
 		return false
 	}
 	return !slices.ContainsFunc(s.hosts, func(host string) bool { return leaf.VerifyHostname(host) != nil })
 }
 
-// renew makes a new pair and writes it. s.mu is held, or s is not shared yet.
+// renew generates a new pair and writes it. s.mu is held.
 func (s *selfSigned) renew() error {
 	cert, key, err := newPair(selfSignedName, s.hosts, s.now())
 	if err != nil {
 		return err
 	}
-	// The certificate goes first: alone it is known as ours and replaced, a key is not.
+	// The certificate is written first: load replaces a certificate without a key, but not
+	// a key without a certificate.
 	if err := replace(s.certFile, cert, 0o644); err != nil {
 		return err
 	}
@@ -173,7 +175,7 @@ func (s *selfSigned) renew() error {
 	return err
 }
 
-// newPair makes a self-signed certificate for hosts and its key, both PEM.
+// newPair generates a self-signed certificate for hosts and its key, both in PEM.
 func newPair(commonName string, hosts []string, now time.Time) (cert, key []byte, err error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -186,8 +188,8 @@ func newPair(commonName string, hosts []string, now time.Time) (cert, key []byte
 	template := &x509.Certificate{
 		SerialNumber: serial,
 		Subject:      pkix.Name{CommonName: commonName},
-		NotBefore:    now.Add(-time.Hour), // clocks differ
-		NotAfter:     now.Add(selfSignedFor),
+		NotBefore:    now.Add(-time.Hour), // tolerate clocks that are behind
+		NotAfter:     now.Add(selfSignedLifetime),
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
@@ -211,7 +213,8 @@ func newPair(commonName string, hosts []string, now time.Time) (cert, key []byte
 	return cert, key, nil
 }
 
-// replace writes a file beside the old one and renames it, so that a reader finds either.
+// replace writes a temporary file and renames it, so that a reader finds the old or the new
+// file.
 func replace(file string, b []byte, mode fs.FileMode) error {
 	next := file + ".new"
 	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -7,23 +7,23 @@ import (
 	"os"
 )
 
-// maxPEM is the size in octets above which a PEM file is refused.
+// maxPEM is the maximum size of a PEM file in bytes.
 const maxPEM = 1 << 20
 
-// serverConfig is what every TLS listener of ours has in common. HTTP/2 is not offered:
-// a WebSocket takes over a connection of HTTP/1.1.
+// serverConfig returns the settings common to all TLS listeners, with additional ALPN
+// protocols. It does not offer HTTP/2, because the WebSocket handshake needs HTTP/1.1.
 func serverConfig(get func(*tls.ClientHelloInfo) (*tls.Certificate, error), protocols ...string) *tls.Config {
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     append([]string{"http/1.1"}, protocols...),
 		GetCertificate: get,
-		// The writer fills records by itself: small first ones only cost octets.
+		// Messages are written in large pieces: small first records only add overhead.
 		DynamicRecordSizingDisabled: true,
 	}
 }
 
-// LoadPair reads a certificate chain and its key, both PEM. A key file that others may
-// reach is refused (*[PermissionError]). Errors name the files.
+// LoadPair reads a certificate chain and its key, both in PEM. It refuses a key file that
+// other users can access (*[PermissionError]). Errors name the files.
 func LoadPair(certFile, keyFile string) (*tls.Certificate, error) {
 	cert, key, err := readPair(certFile, keyFile)
 	if err != nil {
@@ -48,13 +48,13 @@ func readPair(certFile, keyFile string) (cert, key []byte, err error) {
 func parsePair(certFile, keyFile string, cert, key []byte) (*tls.Certificate, error) {
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		return nil, fmt.Errorf("%s with %s: %w", certFile, keyFile, err)
+		return nil, fmt.Errorf("%s and %s: %w", certFile, keyFile, err)
 	}
 	return &pair, nil
 }
 
-// Roots reads the certificates (PEM) that those of peers are verified against. A
-// file without any is an error.
+// Roots reads the CA certificates in a PEM file. A file without a certificate is an error.
+// Errors name the file.
 func Roots(file string) (*x509.CertPool, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -67,7 +67,7 @@ func Roots(file string) (*x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%s: no PEM certificate", file)
+		return nil, fmt.Errorf("%s does not contain a PEM certificate", file)
 	}
 	return pool, nil
 }

@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// handshake connects a client to a server with config and returns what the server showed.
+// handshake connects a client to a server and returns the state of the client's connection.
 func handshake(t *testing.T, server *tls.Config, client *tls.Config) (tls.ConnectionState, error) {
 	t.Helper()
 	l, err := tls.Listen("tcp", "127.0.0.1:0", server)
@@ -33,7 +33,7 @@ func handshake(t *testing.T, server *tls.Config, client *tls.Config) (tls.Connec
 	go func() {
 		defer close(served)
 		if conn, err := l.Accept(); err == nil {
-			io.Copy(io.Discard, conn) // shakes hands, then waits for the client's end
+			io.Copy(io.Discard, conn) // performs the handshake and waits until the client closes
 			conn.Close()
 		}
 	}()
@@ -81,7 +81,7 @@ func TestSelfSigned(t *testing.T) {
 		}
 	}
 	if _, err := handshake(t, config, &tls.Config{RootCAs: roots, ServerName: "other.example"}); err == nil {
-		t.Error("good for any name")
+		t.Error("valid for a name that it does not have")
 	}
 	if info, err := os.Stat(filepath.Join(dir, SelfSignedKey)); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
 		t.Errorf("key file: %v %v", info.Mode(), err)
@@ -105,7 +105,7 @@ func TestVersionAndProtocols(t *testing.T) {
 	}
 }
 
-func TestSelfSignedIsKeptAndRenewed(t *testing.T) {
+func TestSelfSignedRenewal(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Now()
 	o := SelfSignedOptions{Dir: dir, Now: func() time.Time { return now }}
@@ -119,9 +119,9 @@ func TestSelfSignedIsKeptAndRenewed(t *testing.T) {
 	running := open()
 	first := serial(t, running)
 
-	now = now.Add(selfSignedFor - selfSignedRenew - time.Second)
+	now = now.Add(selfSignedLifetime - selfSignedRenewal - time.Second)
 	if serial(t, open()).Cmp(first) != 0 {
-		t.Error("not kept until it is due")
+		t.Error("replaced before the renewal was due")
 	}
 	now = now.Add(2 * time.Second)
 	second := serial(t, running)
@@ -129,56 +129,58 @@ func TestSelfSignedIsKeptAndRenewed(t *testing.T) {
 		t.Error("not renewed while in use")
 	}
 	if serial(t, open()).Cmp(second) != 0 {
-		t.Error("the renewed one was not kept")
+		t.Error("the renewed certificate was not kept")
 	}
 	o.Hosts = []string{"new.example"}
 	third := serial(t, open())
 	if third.Cmp(second) == 0 {
-		t.Error("not replaced for a new name")
+		t.Error("not replaced when a name was added")
 	}
 	if err := os.Remove(filepath.Join(dir, SelfSignedKey)); err != nil {
 		t.Fatal(err)
 	}
 	if serial(t, open()).Cmp(third) == 0 {
-		t.Error("not replaced without its key")
+		t.Error("not replaced when its key was missing")
 	}
 }
 
-// TestSelfSignedThatCannotBeRenewed: what is still good is used, and what is not is an error.
-func TestSelfSignedThatCannotBeRenewed(t *testing.T) {
+// TestSelfSignedRenewalFails checks that a certificate that cannot be renewed is used until
+// it expires.
+func TestSelfSignedRenewalFails(t *testing.T) {
 	dir, now := t.TempDir(), time.Now()
 	config, err := SelfSigned(SelfSignedOptions{Dir: dir, Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	first := serial(t, config)
-	inTheWay := filepath.Join(dir, SelfSignedCert+".new", "folder")
-	if err := os.MkdirAll(inTheWay, 0o700); err != nil {
+	obstacle := filepath.Join(dir, SelfSignedCert+".new", "dir")
+	if err := os.MkdirAll(obstacle, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	now = now.Add(selfSignedFor - time.Second)
+	now = now.Add(selfSignedLifetime - time.Second)
 	if serial(t, config).Cmp(first) != 0 {
-		t.Error("renewed although that is not possible")
+		t.Error("another certificate although it cannot be renewed")
 	}
 	now = now.Add(2 * time.Second)
 	if _, err := config.GetCertificate(nil); err == nil {
-		t.Error("used after its end")
+		t.Error("used after it expired")
 	}
-	if err := os.RemoveAll(filepath.Dir(inTheWay)); err != nil {
+	if err := os.RemoveAll(filepath.Dir(obstacle)); err != nil {
 		t.Fatal(err)
 	}
 	if serial(t, config).Cmp(first) == 0 {
-		t.Error("not renewed once that is possible")
+		t.Error("not renewed although it is possible again")
 	}
 }
 
-// What was not made here stays, whatever becomes of the start.
-func TestSelfSignedTouchesNothingForeign(t *testing.T) {
+// TestSelfSignedForeignFiles checks that files that SelfSigned did not create are an error
+// and are not changed.
+func TestSelfSignedForeignFiles(t *testing.T) {
 	foreign, key := pairFor(t, "foreign.example")
 	for name, files := range map[string]map[string][]byte{
-		"another's certificate":     {SelfSignedCert: foreign, SelfSignedKey: key},
-		"a key without certificate": {SelfSignedKey: key},
-		"no certificate":            {SelfSignedCert: []byte("hello")},
+		"foreign certificate":     {SelfSignedCert: foreign, SelfSignedKey: key},
+		"key without certificate": {SelfSignedKey: key},
+		"no PEM certificate":      {SelfSignedCert: []byte("hello")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -188,7 +190,7 @@ func TestSelfSignedTouchesNothingForeign(t *testing.T) {
 				}
 			}
 			if _, err := SelfSigned(SelfSignedOptions{Dir: dir}); err == nil || !strings.Contains(err.Error(), dir) {
-				t.Errorf("started: %v", err)
+				t.Errorf("error %v, want one that names the directory", err)
 			}
 			for file, b := range files {
 				if now, _ := os.ReadFile(filepath.Join(dir, file)); string(now) != string(b) {
@@ -207,13 +209,12 @@ func TestSelfSignedTouchesNothingForeign(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, SelfSignedKey), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	var open *PermissionError
-	if _, err := SelfSigned(SelfSignedOptions{Dir: dir}); !errors.As(err, &open) {
+	if _, err := SelfSigned(SelfSignedOptions{Dir: dir}); !errors.As(err, new(*PermissionError)) {
 		t.Errorf("key of mode 0644: %v", err)
 	}
 }
 
-// pairFor makes a certificate that SelfSigned does not know as its own.
+// pairFor returns a certificate that SelfSigned treats as foreign, and its key.
 func pairFor(t *testing.T, host string) (cert, key []byte) {
 	t.Helper()
 	cert, key, err := newPair(host, []string{host}, time.Now())
@@ -223,7 +224,7 @@ func pairFor(t *testing.T, host string) (cert, key []byte) {
 	return cert, key
 }
 
-// messages is a log handler that passes the messages on.
+// messages is a log handler that sends the messages of the records.
 type messages chan string
 
 func (m messages) Enabled(context.Context, slog.Level) bool      { return true }
@@ -254,13 +255,13 @@ func TestFilesReload(t *testing.T) {
 	_, otherKey := pairFor(t, "localhost")
 	write(cert, otherKey)
 	if m := <-log; !strings.Contains(m, "not reloaded") {
-		t.Errorf("broken pair: logged %q", m)
+		t.Errorf("invalid pair: logged %q", m)
 	}
 	if serial(t, config).Cmp(first) != 0 {
-		t.Error("the old one is not in use")
+		t.Error("the last valid pair is not in use")
 	}
 
-	// A renewal by rename, as certbot and Kubernetes do it.
+	// A renewal by rename, as done by certbot and Kubernetes.
 	cert, key = pairFor(t, "localhost")
 	for file, b := range map[string][]byte{certFile: cert, keyFile: key} {
 		if err := errors.Join(os.WriteFile(file+".tmp", b, 0o600), os.Rename(file+".tmp", file)); err != nil {
@@ -273,11 +274,11 @@ func TestFilesReload(t *testing.T) {
 		}
 	}
 	if serial(t, config).Cmp(first) == 0 {
-		t.Error("the new one is not in use")
+		t.Error("the new pair is not in use")
 	}
 }
 
-func TestFilesRefuses(t *testing.T) {
+func TestFilesErrors(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := pairFor(t, "localhost")
 	_, otherKey := pairFor(t, "localhost")
@@ -293,7 +294,7 @@ func TestFilesRefuses(t *testing.T) {
 		"another key":    {otherKey, 0o600, "does not match"},
 		"readable key":   {key, 0o640, "mode 0640"},
 		"no PEM":         {[]byte("x"), 0o600, "failed to find any PEM"},
-		"too large file": {make([]byte, maxPEM+1), 0o600, "more than 1048576 octets"},
+		"too large file": {make([]byte, maxPEM+1), 0o600, "more than 1048576 bytes"},
 	} {
 		if runtime.GOOS == "windows" && tt.mode != 0o600 {
 			continue
@@ -331,7 +332,7 @@ func TestACMEOptions(t *testing.T) {
 	}{
 		{ACMEOptions{Cache: cache}, "no hosts"},
 		{ACMEOptions{Hosts: []string{"portal.example.org"}}, "no cache"},
-		{ACMEOptions{Hosts: []string{"192.0.2.1"}, Cache: cache}, "is an address"},
+		{ACMEOptions{Hosts: []string{"192.0.2.1"}, Cache: cache}, "is an IP address"},
 		{ACMEOptions{Hosts: []string{"localhost"}, Cache: cache}, "full DNS name"},
 		{ACMEOptions{Hosts: []string{"*.example.org"}, Cache: cache}, "full DNS name"},
 		{ACMEOptions{Hosts: []string{"portal.example.org:443"}, Cache: cache}, "full DNS name"},
@@ -346,10 +347,10 @@ func TestACMEOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	if config.MinVersion != tls.VersionTLS12 {
-		t.Errorf("lowest version %x", config.MinVersion)
+		t.Errorf("minimum version %x", config.MinVersion)
 	}
-	// No order goes out for a name that is not ours.
+	// A name that is not in Hosts must not cause an order.
 	if _, err := handshake(t, config, &tls.Config{ServerName: "other.example.org", InsecureSkipVerify: true}); err == nil {
-		t.Error("a certificate for a name that is not ours")
+		t.Error("a certificate for a name that is not in Hosts")
 	}
 }

@@ -6,13 +6,13 @@ import (
 	"fmt"
 )
 
-// KeySize is the length of a CURVE key in octets; its Z85 text has 40 characters.
+// KeySize is the length of a CURVE key in bytes. Its Z85 text has 40 characters.
 const KeySize = 32
 
-// z85Digits is the alphabet of 32/Z85, in the order of the values.
+// z85Digits is the alphabet of 32/Z85 in the order of the digits' values.
 const z85Digits = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
 
-// z85Values is the inverse of z85Digits; noDigit marks what is not in the alphabet.
+// z85Values maps a character to its value, or to noDigit if it is not in the alphabet.
 var z85Values = func() (v [256]byte) {
 	for i := range v {
 		v[i] = noDigit
@@ -25,19 +25,19 @@ var z85Values = func() (v [256]byte) {
 
 const noDigit = 0xff
 
-// ErrZ85 is wrapped by every error about text that is not Z85. The errors name positions
-// and lengths, never the text: it may be a secret key.
+// ErrZ85 is wrapped by all errors about invalid Z85. They contain positions and lengths but
+// never the text, because it may be a secret key.
 var ErrZ85 = errors.New("not Z85")
 
-// EncodeZ85 returns the Z85 text of b (32/Z85). The length of b must be a multiple of 4.
+// EncodeZ85 returns b in Z85 (32/Z85). The length of b must be a multiple of 4.
 func EncodeZ85(b []byte) (string, error) {
 	if len(b)%4 != 0 {
-		return "", fmt.Errorf("%w: %d octets, want a multiple of 4", ErrZ85, len(b))
+		return "", fmt.Errorf("%w: %d bytes, want a multiple of 4", ErrZ85, len(b))
 	}
 	return string(appendZ85(make([]byte, 0, len(b)/4*5), b)), nil
 }
 
-// appendZ85 appends the text of b, whose length is a multiple of 4.
+// appendZ85 appends b in Z85. The length of b is a multiple of 4.
 func appendZ85(dst, b []byte) []byte {
 	for ; len(b) > 0; b = b[4:] {
 		v := binary.BigEndian.Uint32(b)
@@ -51,9 +51,9 @@ func appendZ85(dst, b []byte) []byte {
 	return dst
 }
 
-// DecodeZ85 returns the octets that s stands for (32/Z85). The length of s must be a
-// multiple of 5. Groups above 2^32-1, which no encoder writes, are refused, so that every
-// text has at most one meaning. The error wraps [ErrZ85].
+// DecodeZ85 returns the bytes encoded by s (32/Z85). The length of s must be a multiple of
+// 5. A group of five characters above 2^32-1 is an error, so that no two texts decode to the
+// same bytes. Errors wrap [ErrZ85].
 func DecodeZ85(s string) ([]byte, error) {
 	if len(s)%5 != 0 {
 		return nil, fmt.Errorf("%w: %d characters, want a multiple of 5", ErrZ85, len(s))
@@ -69,19 +69,19 @@ func DecodeZ85(s string) ([]byte, error) {
 			v = v*85 + uint64(d)
 		}
 		if v > 1<<32-1 {
-			return nil, fmt.Errorf("%w: characters %d to %d stand for more than 32 bits", ErrZ85, i+1, i+5)
+			return nil, fmt.Errorf("%w: characters %d to %d exceed 32 bits", ErrZ85, i+1, i+5)
 		}
 		b = binary.BigEndian.AppendUint32(b, uint32(v))
 	}
 	return b, nil
 }
 
-// EncodeKey returns the 40 characters of a CURVE key.
+// EncodeKey returns a CURVE key in Z85, which has 40 characters.
 func EncodeKey(key [KeySize]byte) string {
 	return string(appendZ85(make([]byte, 0, KeySize/4*5), key[:]))
 }
 
-// DecodeKey reads the 40 characters of a CURVE key. The error wraps [ErrZ85].
+// DecodeKey decodes a CURVE key of 40 characters of Z85. Errors wrap [ErrZ85].
 func DecodeKey(s string) (key [KeySize]byte, err error) {
 	if len(s) != KeySize/4*5 {
 		return key, fmt.Errorf("%w key: %d characters, want 40", ErrZ85, len(s))

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// The test case of 32/Z85 and the CURVE keys that libzmq prints in zmq_curve(7), besides
-// the ends of the range.
-var z85Vectors = []struct{ octets, text string }{
+// z85Vectors are the test case of 32/Z85, the CURVE keys in zmq_curve(7) of libzmq, and the
+// smallest and largest group. The bytes are in hexadecimal.
+var z85Vectors = []struct{ bytes, text string }{
 	{"", ""},
 	{"864fd26fb559f75b", "HelloWorld"},
 	{"00000000", "00000"},
@@ -21,34 +21,34 @@ var z85Vectors = []struct{ octets, text string }{
 
 func TestZ85Vectors(t *testing.T) {
 	for _, v := range z85Vectors {
-		octets, err := hex.DecodeString(v.octets)
+		decoded, err := hex.DecodeString(v.bytes)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := EncodeZ85(octets); got != v.text || err != nil {
-			t.Errorf("EncodeZ85(%s) = %q, %v, want %q", v.octets, got, err, v.text)
+		if got, err := EncodeZ85(decoded); got != v.text || err != nil {
+			t.Errorf("EncodeZ85(%s) = %q, %v, want %q", v.bytes, got, err, v.text)
 		}
-		if got, err := DecodeZ85(v.text); !bytes.Equal(got, octets) || err != nil {
-			t.Errorf("DecodeZ85(%q) = %x, %v, want %s", v.text, got, err, v.octets)
+		if got, err := DecodeZ85(v.text); !bytes.Equal(got, decoded) || err != nil {
+			t.Errorf("DecodeZ85(%q) = %x, %v, want %s", v.text, got, err, v.bytes)
 		}
 	}
 }
 
-func TestZ85Faults(t *testing.T) {
+func TestZ85Errors(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{"Hell", "4 characters, want a multiple of 5"},
 		{"Hello~orld", "character 6"},
 		{"Hello\"orld", "character 6"},
 		{"Hello\xfforld", "character 6"},
-		{"%nSc1", "characters 1 to 5 stand for more"}, // one above %nSc0
-		{"00000#####", "characters 6 to 10 stand for more"},
+		{"%nSc1", "characters 1 to 5 exceed"}, // %nSc0 plus 1
+		{"00000#####", "characters 6 to 10 exceed"},
 	} {
 		if _, err := DecodeZ85(tt.text); !errors.Is(err, ErrZ85) || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("DecodeZ85(%q): %v, want ErrZ85 with %q", tt.text, err, tt.want)
 		}
 	}
 	if _, err := EncodeZ85(make([]byte, 5)); !errors.Is(err, ErrZ85) {
-		t.Errorf("EncodeZ85 of 5 octets: %v", err)
+		t.Errorf("EncodeZ85 of 5 bytes: %v", err)
 	}
 	for _, n := range []int{0, 35, 39, 41, 45} {
 		if _, err := DecodeKey(strings.Repeat("0", n)); !errors.Is(err, ErrZ85) {
@@ -69,12 +69,12 @@ func FuzzZ85(f *testing.F) {
 	}
 	f.Add("%nSc1")
 	f.Fuzz(func(t *testing.T, text string) {
-		octets, err := DecodeZ85(text)
+		decoded, err := DecodeZ85(text)
 		if err != nil {
 			return
 		}
-		if again, err := EncodeZ85(octets); again != text || err != nil {
-			t.Fatalf("%q → %x → %q, %v", text, octets, again, err)
+		if again, err := EncodeZ85(decoded); again != text || err != nil {
+			t.Fatalf("%q → %x → %q, %v", text, decoded, again, err)
 		}
 	})
 }

@@ -8,43 +8,44 @@ import (
 	"strings"
 )
 
-// Limits of a certificate.
+// Limits of a certificate file.
 const (
-	// MaxCertificate is the size in octets above which a certificate file is refused.
+	// MaxCertificate is the maximum size of a certificate file in bytes.
 	MaxCertificate = 64 << 10
-	// MaxProperties is how many properties its metadata may hold.
+	// MaxProperties is the maximum number of properties in the metadata.
 	MaxProperties = 64
 )
 
-// SecretSuffix is what the name of a secret file has behind that of its public file.
+// SecretSuffix is appended to the name of a public file to form that of the secret file.
 const SecretSuffix = "_secret"
 
-// Property is one name and value of a certificate's metadata.
+// Property is a name and a value in the metadata of a certificate.
 type Property struct {
 	Name  string // letters, digits and $-_@.&+
-	Value string // one line
+	Value string // a single line
 }
 
-// Certificate is a CURVE key pair, or the public half of one, with metadata, as czmq's
-// zcert class keeps it in files.
+// Certificate is a CURVE key pair, or only a public key, with metadata. The file format is
+// that of CZMQ's zcert class.
 type Certificate struct {
 	Public [KeySize]byte
-	// Secret is meaningful only if HasSecret is set.
+	// Secret is valid only if HasSecret is set.
 	Secret    [KeySize]byte
 	HasSecret bool
-	// Metadata is in the order of the file. The name `user-id` is the one that the
-	// bridge asks for.
+	// Metadata has the order of the file. The bridge uses the property `user-id`: the user
+	// name of a client that logs in with this key.
 	Metadata []Property
 }
 
 var (
-	// ErrCertificate is wrapped by every error about what a certificate file holds.
+	// ErrCertificate is wrapped by all errors about the contents of a certificate file
+	// except ErrMismatch.
 	ErrCertificate = errors.New("not a CURVE certificate")
-	// ErrMismatch: a secret key that does not belong to the public key beside it.
+	// ErrMismatch reports a secret key that does not belong to the public key.
 	ErrMismatch = errors.New("the secret key does not belong to the public key")
 )
 
-// New makes a certificate with a new key pair and no metadata.
+// New returns a certificate with a new key pair and no metadata.
 func New() (*Certificate, error) {
 	key, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
@@ -57,7 +58,7 @@ func New() (*Certificate, error) {
 	}, nil
 }
 
-// Meta returns the value of the first property called name, and "" if there is none.
+// Meta returns the value of the first property called name, or "" if there is none.
 func (c *Certificate) Meta(name string) string {
 	for _, p := range c.Metadata {
 		if p.Name == name {
@@ -67,7 +68,7 @@ func (c *Certificate) Meta(name string) string {
 	return ""
 }
 
-// SetMeta sets the property called name, in its old place if there is one.
+// SetMeta sets the value of the property called name, or appends the property.
 func (c *Certificate) SetMeta(name, value string) {
 	for i, p := range c.Metadata {
 		if p.Name == name {
@@ -78,13 +79,12 @@ func (c *Certificate) SetMeta(name, value string) {
 	c.Metadata = append(c.Metadata, Property{name, value})
 }
 
-// Parse reads the text of a public or a secret file. A secret key is checked against the
-// public key beside it ([ErrMismatch]). Other errors wrap [ErrCertificate] and tell the
-// line. Sections and keys that the format does not know are skipped, as czmq does; a key
-// that is there twice is an error.
+// Parse parses the text of a public or a secret file. A secret key that does not belong to
+// the public key is an error ([ErrMismatch]). Other errors wrap [ErrCertificate] and contain
+// the line. Unknown sections and keys are ignored, as by CZMQ. A duplicate key is an error.
 func Parse(text []byte) (*Certificate, error) {
 	if len(text) > MaxCertificate {
-		return nil, fmt.Errorf("%w: %d octets, more than %d", ErrCertificate, len(text), MaxCertificate)
+		return nil, fmt.Errorf("%w: %d bytes, more than %d", ErrCertificate, len(text), MaxCertificate)
 	}
 	items, err := parseZPL(string(text))
 	if err != nil {
@@ -100,7 +100,7 @@ func Parse(text []byte) (*Certificate, error) {
 		case 1:
 			path := section + "/" + item.name
 			if seen[path] {
-				return nil, fmt.Errorf("%w: line %d: %s is there twice", ErrCertificate, item.line, path)
+				return nil, fmt.Errorf("%w: line %d: duplicate %s", ErrCertificate, item.line, path)
 			}
 			seen[path] = true
 			if err := c.set(section, item); err != nil {
@@ -109,7 +109,7 @@ func Parse(text []byte) (*Certificate, error) {
 		}
 	}
 	if !seen["curve/public-key"] {
-		return nil, fmt.Errorf("%w: no public-key in a section curve", ErrCertificate)
+		return nil, fmt.Errorf("%w: no public-key in section curve", ErrCertificate)
 	}
 	if c.HasSecret {
 		return c, c.checkPair()
@@ -117,7 +117,7 @@ func Parse(text []byte) (*Certificate, error) {
 	return c, nil
 }
 
-// set takes one item of a section.
+// set applies one item of a section.
 func (c *Certificate) set(section string, item zplItem) (err error) {
 	switch {
 	case section == "metadata":
@@ -134,7 +134,7 @@ func (c *Certificate) set(section string, item zplItem) (err error) {
 	return err
 }
 
-// checkPair returns ErrMismatch if Secret is not the secret half of Public.
+// checkPair returns ErrMismatch if Secret does not belong to Public.
 func (c *Certificate) checkPair() error {
 	key, err := ecdh.X25519().NewPrivateKey(c.Secret[:])
 	if err != nil {
@@ -146,14 +146,15 @@ func (c *Certificate) checkPair() error {
 	return nil
 }
 
-// PublicText returns what the public file holds. The error tells of metadata that the
-// format cannot write: a bad name, or a value of several lines or with both quotes.
+// PublicText returns the contents of the public file. Metadata that the format cannot
+// represent is an error: an invalid name, or a value with several lines or both kinds of
+// quotes.
 func (c *Certificate) PublicText() ([]byte, error) {
 	return c.text(publicBanner, false)
 }
 
-// SecretText returns what the secret file holds, as [Certificate.PublicText] with the
-// secret key. A certificate without one is an error.
+// SecretText returns the contents of the secret file: [Certificate.PublicText] and the secret
+// key. A certificate without a secret key is an error.
 func (c *Certificate) SecretText() ([]byte, error) {
 	if !c.HasSecret {
 		return nil, errors.New("certs: the certificate has no secret key")
@@ -164,16 +165,17 @@ func (c *Certificate) SecretText() ([]byte, error) {
 const (
 	publicBanner = `#   ****  Generated by zwsbridge  ****
 #   ZeroMQ CURVE public certificate
-#   Hand it to peers over a channel where nobody can exchange it.
+#   Give it to peers over a channel on which it cannot be replaced.
 
 `
 	secretBanner = `#   ****  Generated by zwsbridge  ****
 #   ZeroMQ CURVE SECRET certificate
-#   Hand it to nobody, and leave its permissions as they are.
+#   Keep it secret, and do not change its permissions.
 
 `
 )
 
+// text returns the contents of a file.
 func (c *Certificate) text(banner string, secret bool) ([]byte, error) {
 	var b strings.Builder
 	b.WriteString(banner)
@@ -181,7 +183,7 @@ func (c *Certificate) text(banner string, secret bool) ([]byte, error) {
 	for _, p := range c.Metadata {
 		value, ok := quoteZPL(p.Value)
 		if !ok || !validZPLName(p.Name) {
-			return nil, fmt.Errorf("certs: metadata %q cannot be written: the name may hold letters, digits and $-_@.&+, the value is one line without both kinds of quotes", p.Name)
+			return nil, fmt.Errorf("certs: metadata %q cannot be written: want a name of letters, digits and $-_@.&+, and a value of one line without both kinds of quotes", p.Name)
 		}
 		fmt.Fprintf(&b, "    %s = %s\n", p.Name, value)
 	}

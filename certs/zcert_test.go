@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Written by czmq 4.2.1 (zcert_save) and pyzmq 24.0.1 (create_certificates); the secret
-// halves are made in the tests.
+// Public certificates of czmq 4.2.1 (zcert_save) and pyzmq 24.0.1 (create_certificates). The
+// tests generate secret keys.
 const (
 	publicCZMQ = `#   ****  Generated on 2026-11-22 01:22:17 by CZMQ  ****
 #   ZeroMQ CURVE Public Certificate
@@ -54,7 +54,7 @@ func TestParseForeignFiles(t *testing.T) {
 		{"line ends of Windows", strings.ReplaceAll(publicCZMQ, "\n", "\r\n"), "UiPhahwg9WbmgSr?QFQ3welE@w.q8Qdmuv{nji{)", "tim"},
 		{"no final line end", strings.TrimRight(publicCZMQ, "\n"), "UiPhahwg9WbmgSr?QFQ3welE@w.q8Qdmuv{nji{)", "tim"},
 		{"apostrophes", strings.ReplaceAll(publicCZMQ, `"`, `'`), "UiPhahwg9WbmgSr?QFQ3welE@w.q8Qdmuv{nji{)", "tim"},
-		{"comment behind a value", strings.Replace(publicPyzmq, "ann lee", "ann lee   # the flat", 1), "8GRR/hQtc2fYO52h%4L@kdk&Lr^ki2TcN{VsL3+S", "ann lee"},
+		{"comment after a value", strings.Replace(publicPyzmq, "ann lee", "ann lee   # the flat", 1), "8GRR/hQtc2fYO52h%4L@kdk&Lr^ki2TcN{VsL3+S", "ann lee"},
 		{"other sections, deeper items", publicCZMQ + "other\n    a = 1\n        public-key = 2\n", "UiPhahwg9WbmgSr?QFQ3welE@w.q8Qdmuv{nji{)", "tim"},
 		{"number signs in a quoted key", "curve\n    public-key = '" + strings.Repeat("00#00", 8) + "'", strings.Repeat("00#00", 8), ""},
 	} {
@@ -70,24 +70,24 @@ func TestParseForeignFiles(t *testing.T) {
 	}
 }
 
-func TestParseFaults(t *testing.T) {
+func TestParseErrors(t *testing.T) {
 	key := EncodeKey(newCertificate(t).Public)
 	for _, tt := range []struct{ name, text, want string }{
 		{"empty", "", "no public-key"},
 		{"key outside its section", "metadata\n    public-key = " + key, "no public-key"},
 		{"short key", "curve\n    public-key = \"abc\"", "line 2: curve/public-key: not Z85 key: 3 characters"},
 		{"character outside Z85", "curve\n    public-key = '~" + key[1:] + "'", "character 1 is not in the alphabet"},
-		{"twice", "curve\n    public-key = \"" + key + "\"\n    public-key = \"" + key + "\"", "line 3: curve/public-key is there twice"},
+		{"duplicate key", "curve\n    public-key = \"" + key + "\"\n    public-key = \"" + key + "\"", "line 3: duplicate curve/public-key"},
 		{"odd indentation", "curve\n  public-key = x", "line 2: indented by 2 spaces"},
 		{"tab", "curve\n\tpublic-key = x", "line 2: want a name"},
-		{"too deep", "curve\n        public-key = x", "line 2: indented deeper"},
+		{"too deep", "curve\n        public-key = x", "line 2: indented more than one level"},
 		{"open quote", "metadata\n    a = \"b", "line 2: missing \""},
-		{"text behind a quote", "metadata\n    a = \"b\" c", "line 2: text after"},
+		{"text after a quoted value", "metadata\n    a = \"b\" c", "line 2: text after"},
 		{"no equals sign", "metadata\n    a b", `line 2: want "="`},
 		{"slash at the end of a name", "metadata\n    a/ = 1", "line 2: want a name"},
-		{"NUL", "metadata\n    a = \x00", "line 2: NUL"},
+		{"NUL", "metadata\n    a = \x00", "line 2: contains a NUL"},
 		{"too many properties", "metadata\n" + manyProperties(MaxProperties+1), "more than 64 properties"},
-		{"too large", "#" + strings.Repeat(" ", MaxCertificate), "octets, more than 65536"},
+		{"too large", "#" + strings.Repeat(" ", MaxCertificate), "bytes, more than 65536"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := Parse([]byte(tt.text))
@@ -113,8 +113,8 @@ func manyProperties(n int) string {
 	return b.String()
 }
 
-// The error about a secret file must not hold any of the secret.
-func TestParseTellsNoSecret(t *testing.T) {
+// TestParseErrorsHideSecret checks that errors do not contain the secret key.
+func TestParseErrorsHideSecret(t *testing.T) {
 	key := EncodeKey(newCertificate(t).Secret)
 	for _, text := range []string{
 		"curve\n    secret-key = \"" + key + "x\"",
@@ -126,7 +126,7 @@ func TestParseTellsNoSecret(t *testing.T) {
 	} {
 		_, err := Parse([]byte(text))
 		if err == nil || strings.Contains(err.Error(), key[1:39]) {
-			t.Errorf("error %v", err)
+			t.Errorf("error %v, want one without the key", err)
 		}
 	}
 }
@@ -153,7 +153,7 @@ func TestTextRoundTrip(t *testing.T) {
 	}
 }
 
-func TestTextFaults(t *testing.T) {
+func TestTextErrors(t *testing.T) {
 	for _, p := range []Property{{"", "x"}, {"a b", "x"}, {"a/", "x"}, {"a", "x\ny"}, {"a", `"'`}, {"a", "\x00"}} {
 		c := newCertificate(t)
 		c.Metadata = []Property{p}
@@ -164,7 +164,7 @@ func TestTextFaults(t *testing.T) {
 	c := newCertificate(t)
 	c.HasSecret = false
 	if _, err := c.SecretText(); err == nil {
-		t.Error("wrote a secret file without a secret")
+		t.Error("secret file without a secret key")
 	}
 }
 
@@ -198,36 +198,37 @@ func TestWriteAndRead(t *testing.T) {
 			t.Errorf("%s has mode %v", file, info.Mode())
 		}
 	}
-	if _, err := ReadPublic(name + SecretSuffix); err == nil || !strings.Contains(err.Error(), "a secret key in a public") {
+	if _, err := ReadPublic(name + SecretSuffix); err == nil || !strings.Contains(err.Error(), "secret key in a public") {
 		t.Errorf("secret file read as a public one: %v", err)
 	}
 }
 
-// Write replaces nothing, and what it could not finish it takes back.
-func TestWriteReplacesNothing(t *testing.T) {
+// TestWriteExisting checks that Write overwrites no file and removes a file if it cannot
+// write both.
+func TestWriteExisting(t *testing.T) {
 	dir := t.TempDir()
-	for _, there := range []string{"a", "b" + SecretSuffix} {
-		file := filepath.Join(dir, there)
+	for _, existing := range []string{"a", "b" + SecretSuffix} {
+		file := filepath.Join(dir, existing)
 		if err := os.WriteFile(file, []byte("mine"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		name := filepath.Join(dir, strings.TrimSuffix(there, SecretSuffix))
+		name := filepath.Join(dir, strings.TrimSuffix(existing, SecretSuffix))
 		if err := newCertificate(t).Write(name); !errors.Is(err, os.ErrExist) {
-			t.Errorf("%s exists: %v", there, err)
+			t.Errorf("%s exists: %v", existing, err)
 		}
 		if b, _ := os.ReadFile(file); string(b) != "mine" {
-			t.Errorf("%s was overwritten", there)
+			t.Errorf("%s was overwritten", existing)
 		}
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != 2 {
-		t.Errorf("left behind: %v %v", entries, err)
+		t.Errorf("directory has %v, want 2 files; %v", entries, err)
 	}
 }
 
-func TestReadSecretRefuses(t *testing.T) {
+func TestReadSecretModes(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("files have no modes here")
+		t.Skip("files have no modes on Windows")
 	}
 	name := filepath.Join(t.TempDir(), "c")
 	if err := newCertificate(t).Write(name); err != nil {
@@ -237,11 +238,11 @@ func TestReadSecretRefuses(t *testing.T) {
 		if err := os.Chmod(name+SecretSuffix, mode); err != nil {
 			t.Fatal(err)
 		}
-		var open *PermissionError
-		if _, err := ReadSecret(name); !errors.As(err, &open) || open.Mode != mode {
+		var refused *PermissionError
+		if _, err := ReadSecret(name); !errors.As(err, &refused) || refused.Mode != mode {
 			t.Errorf("mode %o: %v", mode, err)
 		} else if !strings.Contains(err.Error(), name+SecretSuffix) || !strings.Contains(err.Error(), "0600") {
-			t.Errorf("mode %o: unhelpful %q", mode, err)
+			t.Errorf("mode %o: error %q, want file and allowed mode", mode, err)
 		}
 	}
 	for _, mode := range []os.FileMode{0o600, 0o400, 0o700} {
@@ -315,7 +316,7 @@ func FuzzCertificate(f *testing.F) {
 		c, err := Parse(text)
 		if err != nil {
 			if !errors.Is(err, ErrCertificate) && !errors.Is(err, ErrMismatch) {
-				t.Fatalf("untyped error %v", err)
+				t.Fatalf("error %v, want ErrCertificate or ErrMismatch", err)
 			}
 			return
 		}
@@ -325,11 +326,11 @@ func FuzzCertificate(f *testing.F) {
 		}
 		once, err := write(c)
 		if err != nil {
-			return // a bare value may hold both quotes
+			return // a value without quotes can contain both kinds of quotes
 		}
 		again, err := Parse(once)
 		if err != nil {
-			t.Fatalf("own text refused: %v\n%s", err, once)
+			t.Fatalf("cannot parse the generated text: %v\n%s", err, once)
 		}
 		if diff := cmp.Diff(c, again); diff != "" {
 			t.Fatal(diff)

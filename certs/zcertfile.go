@@ -7,8 +7,8 @@ import (
 	"os"
 )
 
-// ReadPublic reads a public certificate. A secret key in the file is an error: it does
-// not belong where everybody may read it. Errors name the file.
+// ReadPublic reads a public certificate file. A secret key in it is an error, because other
+// users may read the file. Errors name the file.
 func ReadPublic(file string) (*Certificate, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -24,15 +24,15 @@ func ReadPublic(file string) (*Certificate, error) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	if c.HasSecret {
-		return nil, fmt.Errorf("%s: a secret key in a public certificate: give the file without %s", file, SecretSuffix)
+		return nil, fmt.Errorf("%s: secret key in a public certificate: use the file without %s", file, SecretSuffix)
 	}
 	return c, nil
 }
 
-// ReadSecret reads the certificate called name with its secret key, from the file
-// NAME_secret. It refuses a file that others may reach (*[PermissionError]), a secret key
-// that does not belong to its public key, and one that does not belong to the public file
-// NAME, if there is one ([ErrMismatch]). Errors name the file.
+// ReadSecret reads the certificate called name with its secret key from the file
+// NAME_secret. It refuses a file that other users can access (*[PermissionError]), and a
+// secret key that does not belong to the public key in the same file or in the file NAME, if
+// that exists ([ErrMismatch]). Errors name the file.
 func ReadSecret(name string) (*Certificate, error) {
 	file := name + SecretSuffix
 	text, err := ReadPrivate(file, MaxCertificate)
@@ -44,7 +44,7 @@ func ReadSecret(name string) (*Certificate, error) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	if !c.HasSecret {
-		return nil, fmt.Errorf("%s: %w: no secret-key in the section curve", file, ErrCertificate)
+		return nil, fmt.Errorf("%s: %w: no secret-key in section curve", file, ErrCertificate)
 	}
 	public, err := ReadPublic(name)
 	switch {
@@ -58,9 +58,9 @@ func ReadSecret(name string) (*Certificate, error) {
 	return c, nil
 }
 
-// Write writes the public file NAME (mode 0644) and, if c has a secret key, the file
-// NAME_secret (mode 0600). It replaces no file: if either exists, the error wraps
-// fs.ErrExist and nothing is written.
+// Write writes the public file NAME (mode 0644) and, if c has a secret key, the secret file
+// NAME_secret (mode 0600). If one of them exists, Write writes nothing and the error wraps
+// fs.ErrExist.
 func (c *Certificate) Write(name string) error {
 	public, err := c.PublicText()
 	if err != nil {

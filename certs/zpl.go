@@ -5,20 +5,20 @@ import (
 	"strings"
 )
 
-// zplItem is one line of a ZPL text (the ZeroMQ Property Language of 4/ZPL, as czmq's
-// zconfig reads it) that has a name.
+// zplItem is a line with a name in a text of the ZeroMQ Property Language (4/ZPL, as CZMQ's
+// zconfig reads it).
 type zplItem struct {
-	line  int // from 1
+	line  int // counted from 1
 	level int // indentation in steps of four spaces
 	name  string
-	value string // empty if there was none
+	value string // empty without a value
 }
 
-// parseZPL reads a whole text; as in zconfig, either all of it is valid or none is. The
-// errors tell the line and never the value, which may be a secret.
+// parseZPL parses a text. One invalid line makes the whole text invalid, as in zconfig.
+// Errors contain the line number but never the value, because it may be a secret.
 func parseZPL(text string) ([]zplItem, error) {
 	var items []zplItem
-	depth := 0 // the deepest level that has a parent: one below the last item
+	depth := 0 // the deepest level that the next item can have
 	line := 0
 	for raw := range strings.Lines(text) {
 		line++
@@ -30,7 +30,7 @@ func parseZPL(text string) ([]zplItem, error) {
 			continue
 		}
 		if item.level > depth {
-			return nil, fmt.Errorf("line %d: indented deeper than a child of the line above", line)
+			return nil, fmt.Errorf("line %d: indented more than one level deeper than the line above", line)
 		}
 		item.line = line
 		depth = item.level + 1
@@ -39,11 +39,11 @@ func parseZPL(text string) ([]zplItem, error) {
 	return items, nil
 }
 
-// parseZPLLine reads one line without its end. A blank or a comment gives an item without
-// a name.
+// parseZPLLine parses one line without its line end. For a blank line or a comment it
+// returns an item without a name.
 func parseZPLLine(s string) (zplItem, error) {
 	if strings.IndexByte(s, 0) >= 0 {
-		return zplItem{}, fmt.Errorf("NUL in a text file")
+		return zplItem{}, fmt.Errorf("contains a NUL character")
 	}
 	rest := strings.TrimLeft(s, " ")
 	indent := len(s) - len(rest)
@@ -65,8 +65,8 @@ func parseZPLLine(s string) (zplItem, error) {
 	return zplItem{level: indent / 4, name: name, value: value}, err
 }
 
-// parseZPLValue reads what follows a name: nothing, or "=" and a value that is quoted with
-// either quote, or bare up to a comment. Nothing escapes a quote inside quotes.
+// parseZPLValue parses what follows a name: nothing, or "=" and a value. The value is in
+// single or double quotes, or ends at a comment. There are no escapes inside quotes.
 func parseZPLValue(s string) (string, error) {
 	if s == "" || s[0] == '#' {
 		return "", nil
@@ -95,7 +95,7 @@ func isZPLName(c byte) bool {
 		strings.IndexByte("$-_@.&+/", c) >= 0
 }
 
-// validZPLName tells whether s can be the name of an item.
+// validZPLName reports whether s can be the name of an item.
 func validZPLName(s string) bool {
 	for i := range len(s) {
 		if !isZPLName(s[i]) {
@@ -105,8 +105,8 @@ func validZPLName(s string) bool {
 	return s != "" && s[0] != '/' && s[len(s)-1] != '/'
 }
 
-// quoteZPL returns value as it is written behind "=", or false if ZPL has no form for it:
-// it knows no escapes, so a value cannot hold both quotes, or a line end.
+// quoteZPL returns value in the form that follows "=". It returns false if value has both
+// kinds of quotes or a line end: ZPL has no escapes for them.
 func quoteZPL(value string) (string, bool) {
 	switch {
 	case strings.ContainsAny(value, "\x00\r\n"):

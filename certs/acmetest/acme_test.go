@@ -23,8 +23,8 @@ import (
 
 const host = "portal.example.org"
 
-// authority is a running pebble that finds every name at 127.0.0.1 and validates at one
-// port there.
+// authority is a running Pebble that resolves every name to 127.0.0.1 and validates it at a
+// given port.
 type authority struct {
 	client *acme.Client
 	roots  *x509.CertPool
@@ -61,7 +61,7 @@ func newAuthority(t *testing.T, tlsPort int) *authority {
 	}
 }
 
-// freeAddress returns an address that nobody listens at just now.
+// freeAddress returns an unused address.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -72,7 +72,7 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// serve answers every TLS connection with a line.
+// serve sends a line on every TLS connection.
 func serve(t *testing.T, l net.Listener, config *tls.Config) {
 	t.Cleanup(func() { l.Close() })
 	go func() {
@@ -114,34 +114,35 @@ func TestOrderByTLSALPN01(t *testing.T) {
 
 	first, err := dial(l, host, pebble.roots)
 	if err != nil {
-		t.Fatalf("ordering at the first connection: %v", err)
+		t.Fatalf("order at the first connection: %v", err)
 	}
 	if _, err := dial(l, "other.example.org", pebble.roots); err == nil {
-		t.Error("a certificate for a name that was not asked for")
+		t.Error("a certificate for a name that is not in Hosts")
 	}
 	checkCache(t, cache)
 
-	// Another start uses what is kept: this one could not order anything.
+	// After a restart the cached certificate is used: this client cannot order any.
 	o.Client = &acme.Client{DirectoryURL: "https://127.0.0.1:1/"}
 	config, err = certs.ACME(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := net.Listen("tcp", "127.0.0.1:0")
+	restarted, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	serve(t, again, config)
-	second, err := dial(again, host, pebble.roots)
+	serve(t, restarted, config)
+	second, err := dial(restarted, host, pebble.roots)
 	if err != nil {
-		t.Fatalf("from the cache: %v", err)
+		t.Fatalf("certificate in the cache: %v", err)
 	}
 	if !second.Equal(first) {
-		t.Error("another certificate than the one in the cache")
+		t.Error("not the certificate in the cache")
 	}
 }
 
-// checkCache asserts that account key and certificate are kept where only we can read them.
+// checkCache checks that the cache has account key and certificate, readable only for the
+// owner.
 func checkCache(t *testing.T, cache string) {
 	t.Helper()
 	entries, err := os.ReadDir(cache)

@@ -1,3 +1,3 @@
-// Package acmetest runs package certs against Let's Encrypt's own test authority. It is a
-// module of its own so that the authority is no dependency of the bridge.
+// Package acmetest tests ACME of package certs with Pebble, the test server of Let's Encrypt.
+// It is a module of its own, so that Pebble does not become a dependency of the bridge.
 package acmetest
