@@ -57,7 +57,7 @@ func fanoutPart(o options) error {
 	if len(lines) == 0 {
 		return nil
 	}
-	return draw(o.plot, "Saturated fan-out, 100-octet messages", "WebSocket clients", "CPU seconds per million deliveries", lines)
+	return draw(o.plot, "Saturated fan-out, 100-byte messages", "WebSocket clients", "CPU seconds per million deliveries", lines)
 }
 
 // tlsPart measures saturated fan-out over TLS.

@@ -219,7 +219,7 @@ func (s *swarm) stamps(p []byte) {
 	}
 }
 
-// percentile returns the given quantile of the latencies, or 0 if there are none.
+// percentile returns the given quantile of the latencies, or 0 without any.
 func (s *swarm) percentile(q float64) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,0 +1,244 @@
+package bridge_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/zwsbridge/zwsbridge/"
+
+// A goPackage is what `go list -json` prints about a package, without its tests.
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+// importGraph has the imports of each package. Packages of this module are named by their
+// path below the module's root.
+type importGraph map[string][]string
+
+// An importRule reports the arrows that it refuses, each as "A imports B: why".
+type importRule func(importGraph) []string
+
+var importRules = map[string]importRule{
+	"configuration ends in constructors": configRule,
+	"machines know no transport":         machineRule,
+	"admin is at the edge":               adminRule,
+}
+
+// configImporters may use the types of bridge/config, as may cmd and the examples, which embed
+// the bridge. Every other package gets the values that it needs from its constructor. In
+// bridge/internal/route only one file may; see TestRouteConfig.
+var configImporters = []string{"bridge", "bridge/internal/auth", "bridge/internal/admin", "bridge/internal/route"}
+
+func configRule(g importGraph) (refused []string) {
+	for p, imports := range g {
+		if slices.Contains(configImporters, p) || within(p, "cmd") || within(p, "examples") || within(p, "bridge/config") {
+			continue
+		}
+		for _, i := range imports {
+			if within(i, "bridge/config") {
+				refused = append(refused, fmt.Sprintf("%s imports %s: only the façade, auth, admin, route's constructors and cmd read the configuration", p, i))
+			}
+		}
+	}
+	return refused
+}
+
+// machines move messages and know neither WebSocket nor HTTP. The NATS store of the history
+// may use net/http, which its client library imports.
+var machines = []string{
+	"bridge/internal/backend", "bridge/internal/queue", "bridge/internal/fanout",
+	"bridge/internal/rights", "bridge/internal/history", "zws/zmtp",
+}
+
+const natsStore = "bridge/internal/history/natsstore"
+
+func machineRule(g importGraph) (refused []string) {
+	for p := range g {
+		if !slices.ContainsFunc(machines, func(m string) bool { return within(p, m) }) {
+			continue
+		}
+		for _, target := range []string{"zws", "net/http"} {
+			if target == "net/http" && within(p, natsStore) {
+				continue
+			}
+			if chain := g.chain(p, target); chain != nil {
+				refused = append(refused, fmt.Sprintf("%s: a package that moves messages knows neither WebSocket nor HTTP", strings.Join(chain, " imports ")))
+			}
+		}
+	}
+	return refused
+}
+
+func adminRule(g importGraph) (refused []string) {
+	const admin = "bridge/internal/admin"
+	for p, imports := range g {
+		if p == "bridge" || within(p, "cmd") || within(p, admin) {
+			continue
+		}
+		for _, i := range imports {
+			if within(i, admin) {
+				refused = append(refused, fmt.Sprintf("%s imports %s: only the façade and cmd serve the operators", p, i))
+			}
+		}
+	}
+	return refused
+}
+
+// within reports whether package p is tree or below it.
+func within(p, tree string) bool { return p == tree || strings.HasPrefix(p, tree+"/") }
+
+// chain returns the shortest chain of imports from one package to another, or nil.
+func (g importGraph) chain(from, to string) []string {
+	chains := [][]string{{from}}
+	seen := map[string]bool{from: true}
+	for len(chains) > 0 {
+		c := chains[0]
+		chains = chains[1:]
+		for _, i := range g[c[len(c)-1]] {
+			if i == to {
+				return append(slices.Clone(c), i)
+			}
+			if !seen[i] {
+				seen[i] = true
+				chains = append(chains, append(slices.Clone(c), i))
+			}
+		}
+	}
+	return nil
+}
+
+// listImports reads the graph of this module and all that it depends on.
+func listImports(t *testing.T) importGraph {
+	t.Helper()
+	list := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=ImportPath,Imports", "./...")
+	list.Dir = ".."
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	g := importGraph{}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return g
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		imports := make([]string, len(p.Imports))
+		for i, name := range p.Imports {
+			imports[i] = strings.TrimPrefix(name, module)
+		}
+		g[strings.TrimPrefix(p.ImportPath, module)] = imports
+	}
+}
+
+// TestImportRules checks the three rules of CONTRIBUTING.md against the packages as they are.
+func TestImportRules(t *testing.T) {
+	g := listImports(t)
+	for _, p := range append(slices.Clone(configImporters), machines...) {
+		if slices.Contains(notYet, p) {
+			continue
+		}
+		if _, ok := g[p]; !ok {
+			t.Errorf("package %s is not there: was it renamed without its rule?", p)
+		}
+	}
+	for _, p := range []string{"bridge/config", "cmd/zwsbridge", "zws", "net/http"} {
+		if _, ok := g[p]; !ok {
+			t.Errorf("package %s is not there", p)
+		}
+	}
+	for name, rule := range importRules {
+		t.Run(name, func(t *testing.T) {
+			for _, arrow := range rule(g) {
+				from, _, _ := strings.Cut(arrow, " ")
+				if slices.Contains(pending, from) {
+					t.Log("still to be cut:", arrow)
+					continue
+				}
+				t.Error(arrow)
+			}
+		})
+	}
+}
+
+// pending has packages that still break a rule.
+var pending = []string{"bridge/internal/backend", "bridge/internal/fanout", "bridge/internal/queue"}
+
+// TestRouteConfig checks that one file of bridge/internal/route, which has its constructors,
+// reads the configuration: nothing that runs per message or per client does.
+func TestRouteConfig(t *testing.T) {
+	if slices.Contains(notYet, "bridge/internal/route") {
+		t.Skip("there is no such package yet")
+	}
+	files, err := filepath.Glob("internal/route/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var importers []string
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		tree, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range tree.Imports {
+			if i.Path.Value == `"`+module+`bridge/config"` {
+				importers = append(importers, file)
+			}
+		}
+	}
+	if len(importers) != 1 {
+		t.Errorf("%d files of route import bridge/config, want the one that has its constructors: %v", len(importers), importers)
+	}
+}
+
+// notYet has packages that rules name before they exist.
+var notYet = []string{"bridge/internal/history", "bridge/internal/route"}
+
+// TestImportRulesRefuse checks that each rule finds an arrow that breaks it.
+func TestImportRulesRefuse(t *testing.T) {
+	for _, c := range []struct {
+		rule    string
+		from    string
+		imports []string
+		want    string // start of the complaint; empty: accepted
+	}{
+		{"configuration ends in constructors", "bridge/internal/conn", []string{"bridge/config"}, "bridge/internal/conn imports bridge/config: "},
+		{"configuration ends in constructors", "bridge/internal/auth", []string{"bridge/config"}, ""},
+		{"configuration ends in constructors", "cmd/zwsbridge/demo", []string{"bridge/config"}, ""},
+		{"machines know no transport", "bridge/internal/queue", []string{"zws"}, "bridge/internal/queue imports zws: "},
+		{"machines know no transport", "bridge/internal/queue", []string{"zap"}, "bridge/internal/queue imports zap imports zap/remote imports net/http: "},
+		{"machines know no transport", "bridge/internal/history/filestore", []string{"net/http"}, "bridge/internal/history/filestore imports net/http: "},
+		{"machines know no transport", natsStore, []string{"net/http"}, ""},
+		{"machines know no transport", "zws/zmtp", []string{"net"}, ""},
+		{"machines know no transport", "bridge/internal/conn", []string{"zws", "net/http"}, ""},
+		{"admin is at the edge", "bridge/internal/conn", []string{"bridge/internal/admin/page"}, "bridge/internal/conn imports bridge/internal/admin/page: "},
+		{"admin is at the edge", "cmd/zwsbridge", []string{"bridge/internal/admin"}, ""},
+	} {
+		t.Run(c.rule+"/"+path.Base(c.from), func(t *testing.T) {
+			g := importGraph{c.from: c.imports, "zap": {"zap/remote"}, "zap/remote": {"net/http"}}
+			refused := importRules[c.rule](g)
+			switch {
+			case c.want == "" && len(refused) > 0:
+				t.Errorf("refused: %q", refused)
+			case c.want != "" && (len(refused) != 1 || !strings.HasPrefix(refused[0], c.want)):
+				t.Errorf("got %q, want one complaint that begins with %q", refused, c.want)
+			}
+		})
+	}
+}
