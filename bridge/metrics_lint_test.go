@@ -1,0 +1,58 @@
+package bridge_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// TestMetricsLint applies the checks of `promtool check metrics` to /metrics, after a login, a
+// message, a refusal and a dropped message, so that every metric of the bridge is there.
+func TestMetricsLint(t *testing.T) {
+	url, b := start(t, usersOnly+routeTo("/router", "ROUTER", silent(t, zmtp.DEALER)))
+	admin := httptest.NewServer(b.Admin())
+	defer admin.Close()
+	connect(t, url+"/router", byPassword("alice", zmtp.DEALER)) // stays, with its backend
+	c := connect(t, url+"/router", byPassword("alice", zmtp.DEALER))
+	if err := c.Send(message("nobody", "hello")); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	ws, _, err := websocket.DefaultDialer.DialContext(t.Context(), url+"/router", http.Header{"Origin": {"https://evil.example"}})
+	if err == nil {
+		ws.Close()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	names := []string{
+		"zwsbridge_backend_handshake_seconds", "zwsbridge_backends", "zwsbridge_bytes_total", "zwsbridge_connections",
+		"zwsbridge_dropped_total", "zwsbridge_handshake_seconds", "zwsbridge_logins_total", "zwsbridge_messages_total",
+		"zwsbridge_queued_bytes", "zwsbridge_queued_messages", "zwsbridge_refusals_total", "zwsbridge_session_ends_total",
+		"zwsbridge_sessions", "zwsbridge_sessions_total",
+	}
+	text := metrics(t, admin.URL)
+	for _, name := range names {
+		for !strings.Contains(text, "\n"+name) {
+			if ctx.Err() != nil {
+				t.Fatalf("/metrics lacks %s:\n%s", name, text)
+			}
+			time.Sleep(time.Millisecond) // sessions end a little after their clients
+			text = metrics(t, admin.URL)
+		}
+	}
+	problems, err := promlint.New(strings.NewReader(text)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
