@@ -12,30 +12,30 @@ import (
 // asked are the rights of a login whose topics are decided on elsewhere, one at a time.
 type asked struct{ zap.Access }
 
-// Subscribe implements rights.Rights. What begins with an allowed prefix is allowed.
-func (a asked) Subscribe(ctx context.Context, prefix []byte) (rights.Grant, error) {
+// Subscribe implements rights.Grant. What begins with an allowed prefix is allowed.
+func (a asked) Subscribe(ctx context.Context, prefix []byte) (rights.Allowed, error) {
 	if !a.Read {
-		return rights.Grant{}, fmt.Errorf("%w: to receive on this route", rights.ErrDenied)
+		return rights.Allowed{}, fmt.Errorf("%w: receiving on this route", rights.ErrDenied)
 	}
 	if err := a.Topics.Receive(ctx, prefix); err != nil {
-		return rights.Grant{}, told(err, "to subscribe to this topic")
+		return rights.Allowed{}, told(err, "subscribing to this topic")
 	}
-	return rights.Grant{Prefixes: [][]byte{prefix}}, nil
+	return rights.Allowed{Prefixes: [][]byte{prefix}}, nil
 }
 
-// Deliver implements rights.Rights: nobody is asked about what a subscription brings, and
+// Deliver implements rights.Grant: nobody is asked about what a subscription brings, and
 // what comes without one is the route's to give.
 func (a asked) Deliver([]byte) bool { return a.Read }
 
-// Send implements rights.Rights.
+// Send implements rights.Grant.
 func (a asked) Send(ctx context.Context, topic []byte) error {
 	if !a.Write {
-		return fmt.Errorf("%w: to send on this route", rights.ErrDenied)
+		return fmt.Errorf("%w: sending on this route", rights.ErrDenied)
 	}
-	return told(a.Topics.Send(ctx, topic), "to send to this topic")
+	return told(a.Topics.Send(ctx, topic), "sending to this topic")
 }
 
-// Whole implements rights.Rights: nobody can be asked about all topics.
+// Whole implements rights.Grant: nobody can be asked about all topics.
 func (a asked) Whole() (receive, send bool) { return false, false }
 
 // told keeps from the client why somebody elsewhere has refused.

@@ -62,13 +62,13 @@ type channel struct {
 
 // privileges are the rights of a login on a route.
 type privileges struct {
-	rights.Rights
+	*rights.Rights
 	unlimited bool   // nothing has to be asked for a single message
 	by        *rules // that gave them
 }
 
-func newPrivileges(by *rules, r rights.Rights) *privileges {
-	return &privileges{Rights: r, unlimited: r == rights.Everything, by: by}
+func newPrivileges(by *rules, r *rights.Rights) *privileges {
+	return &privileges{Rights: r, unlimited: r.Unlimited(), by: by}
 }
 
 // chunkSize is how large the first chunk is made, in octets.
@@ -175,7 +175,7 @@ func (c *channel) subscribe(ctx context.Context, prefix []byte, on bool) error {
 	c.deciding.Lock()
 	defer c.deciding.Unlock()
 	if !on {
-		return c.stand(ctx, string(prefix), rights.Grant{})
+		return c.stand(ctx, string(prefix), rights.Allowed{})
 	}
 	limits := &c.route.rules.Load().limits
 	if len(prefix) > limits.topic {
@@ -201,7 +201,7 @@ func (c *channel) subscribe(ctx context.Context, prefix []byte, on bool) error {
 
 // stand has the client's subscription to prefix stand for what was granted from now on, for
 // nothing if it is cancelled, and tells the backend what changes by that.
-func (c *channel) stand(ctx context.Context, prefix string, grant rights.Grant) error {
+func (c *channel) stand(ctx context.Context, prefix string, grant rights.Allowed) error {
 	// The first grant that needs the filter is subscribed to once more, which turns the
 	// filter on in a hub and changes nothing else.
 	again := grant.Filter && !c.filtered.Swap(true)

@@ -17,7 +17,7 @@ func (r *rules) privileges(ctx context.Context, l *zws.Login) (*privileges, erro
 	if err != nil {
 		return nil, forbidden(err)
 	}
-	sources := []rights.Rights{granted}
+	sources := []rights.Grant{granted}
 	if r.policy != nil {
 		allowed, err := r.policy.For(rights.Subject{User: l.User(), Claims: l.Reply.Claims, Meta: l.Reply.Metadata})
 		if err != nil {
@@ -38,7 +38,7 @@ func (r *rules) privileges(ctx context.Context, l *zws.Login) (*privileges, erro
 		}
 		sources = append(sources, r.allowed(access))
 	}
-	all := rights.And(sources...)
+	all := rights.Combine(sources...)
 	if r.relay {
 		return r.wholePrivileges(all)
 	}
@@ -46,11 +46,11 @@ func (r *rules) privileges(ctx context.Context, l *zws.Login) (*privileges, erro
 }
 
 // allowed is the access as rights on this route.
-func (r *rules) allowed(a zap.Access) rights.Rights {
+func (r *rules) allowed(a zap.Access) rights.Grant {
 	if a.Topics != nil {
 		return asked{a}
 	}
-	var receive, send []rights.Glob
+	var receive, send []zap.Glob
 	if a.Read {
 		receive = a.Receive
 	}

@@ -101,12 +101,12 @@ func (r relaySource) Next(b *zws.Batch) {
 
 // wholePrivileges are those of a login on a relay, where nothing can be looked at: all that
 // the route's socket can do, or none.
-func (r *rules) wholePrivileges(granted rights.Rights) (*privileges, error) {
+func (r *rules) wholePrivileges(granted *rights.Rights) (*privileges, error) {
 	receive, send := granted.Whole()
 	needsReceive, needsSend := rights.RelayNeeds(r.socket)
 	if needsReceive && !receive || needsSend && !send {
 		return nil, &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused,
 			Reason: "your rights here are not for all topics, and a relay cannot keep rights per topic"}
 	}
-	return newPrivileges(r, rights.Everything), nil
+	return newPrivileges(r, rights.Combine()), nil
 }

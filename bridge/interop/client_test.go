@@ -232,7 +232,7 @@ func (p *clientPlace) subscribes(t *testing.T) {
 func (p *clientPlace) subscribesTooMuch(t *testing.T) {
 	sub := p.open(t, "SUB", "/"+p.where+"/0", p.logins["PLAIN"], "house/bob/")
 	sub.wait("ready")
-	sub.refusedFor(4403, 0, "not allowed: to subscribe to this topic")
+	sub.refusedFor(4403, 0, "not permitted: subscribing to this topic")
 }
 
 func (p *clientPlace) subscribesByMessage(t *testing.T) {

@@ -41,7 +41,7 @@ func TestJSONPage(t *testing.T) {
 			t.Run("another's topic", func(t *testing.T) {
 				page := p.open(t, "JSON", "/"+where+"/0", p.logins["PLAIN"], "house/bob/")
 				page.wait("ready")
-				page.errorThenClose(4403, "not allowed: to subscribe to this topic")
+				page.errorThenClose(4403, "not permitted: subscribing to this topic")
 			})
 		})
 	}

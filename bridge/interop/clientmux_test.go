@@ -45,7 +45,7 @@ func TestClientMux(t *testing.T) {
 			t.Run("another's topic", func(t *testing.T) {
 				sub := p.openOver(t, "SUB", "/"+p.where+"/0", p.logins["PLAIN"], "house/bob/")
 				sub.wait("ready")
-				sub.refusedFor(4403, 0, "not allowed: to subscribe to this topic")
+				sub.refusedFor(4403, 0, "not permitted: subscribing to this topic")
 			})
 		})
 	}

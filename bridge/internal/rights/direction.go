@@ -2,9 +2,9 @@ package rights
 
 import "github.com/zwsbridge/zwsbridge/zws/zmtp"
 
-// Filtered reports whether rights decide on each message that a client of a route with this
-// socket type receives. What a DEALER, REQ or ROUTER receives answers what the client was
-// allowed to send, and what a PUB or XPUB receives are subscriptions.
+// Filtered reports whether rights decide on each message that a client receives on a route
+// with this socket type. A DEALER, REQ or ROUTER receives answers to what the client was
+// allowed to send, and a PUB or XPUB receives subscriptions.
 func Filtered(t zmtp.SocketType) bool {
 	switch t {
 	case zmtp.SUB, zmtp.XSUB, zmtp.PULL, zmtp.PAIR, zmtp.REP:
@@ -13,8 +13,8 @@ func Filtered(t zmtp.SocketType) bool {
 	return false
 }
 
-// RelayNeeds returns the directions for which a login on a relay with this socket type
-// needs rights to every topic: those whose messages any other route would check.
+// RelayNeeds returns the directions in which a login on a relay with this socket type needs
+// rights to every topic, because a relay cannot check each message.
 func RelayNeeds(t zmtp.SocketType) (receive, send bool) {
 	return Filtered(t), t != zmtp.SUB && t != zmtp.PULL
 }

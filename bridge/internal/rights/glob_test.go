@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// slowGlob is the glob as a regular expression.
-func slowGlob(g Glob, topic string) bool {
+// slowGlob matches a glob as a regular expression.
+func slowGlob(g zap.Glob, topic string) bool {
 	quoted := make([]string, len(g))
 	for i, literal := range g {
 		quoted[i] = regexp.QuoteMeta(literal)
@@ -34,7 +36,7 @@ func TestGlobs(t *testing.T) {
 		{"a*b*a", []string{"aba", "axbxa"}, []string{"aa", "ab", "aab"}},
 		{"a**b", []string{"ab", "axb"}, []string{"a"}},
 	} {
-		set := NewGlobs([]Glob{strings.Split(tt.glob, "*")}, nil, false)
+		set := NewGlobs([]zap.Glob{strings.Split(tt.glob, "*")}, nil, false)
 		for _, topic := range tt.allowed {
 			if !set.Deliver([]byte(topic)) {
 				t.Errorf("%q does not allow %q", tt.glob, topic)
@@ -46,21 +48,21 @@ func TestGlobs(t *testing.T) {
 			}
 		}
 		if set.Send(context.Background(), nil) == nil {
-			t.Errorf("%q of subscribe lets send", tt.glob)
+			t.Errorf("%q of subscribe allows sending", tt.glob)
 		}
 	}
-	for _, g := range []Glob{{"x"}, {"", ""}, {"a", "b"}} {
-		if NewGlobs(nil, []Glob{g}, false).Empty() {
+	for _, g := range []zap.Glob{{"x"}, {"", ""}, {"a", "b"}} {
+		if NewGlobs(nil, []zap.Glob{g}, false).Empty() {
 			t.Errorf("%q allows nothing", g)
 		}
 	}
-	if NewGlobs([]Glob{nil}, nil, false).Deliver(nil) {
+	if NewGlobs([]zap.Glob{nil}, nil, false).Deliver(nil) {
 		t.Error("a glob without literals allows something")
 	}
 }
 
-// TestGlobsAgainstRegexp: delivery is what the glob says, and a subscription brings all of
-// it and without a filter nothing else.
+// TestGlobsAgainstRegexp compares delivery with a regular expression. A subscription must
+// bring all that is allowed, and nothing else unless it has a filter.
 func TestGlobsAgainstRegexp(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	letters := func(n int, from string) string {
@@ -72,23 +74,23 @@ func TestGlobsAgainstRegexp(t *testing.T) {
 	}
 	yes := 0
 	for range 2_000 {
-		globs := []Glob{strings.Split(letters(6, "ab*"), "*"), strings.Split(letters(6, "ab*"), "*")}
+		globs := []zap.Glob{strings.Split(letters(6, "ab*"), "*"), strings.Split(letters(6, "ab*"), "*")}
 		narrow := r.IntN(2) == 0
 		set := NewGlobs(globs, globs, narrow)
-		asked := letters(4, "ab")
-		g, err := set.Subscribe(context.Background(), []byte(asked))
+		requested := letters(4, "ab")
+		g, err := set.Subscribe(context.Background(), []byte(requested))
 		for range 20 {
 			topic := letters(7, "ab")
-			want := slices.ContainsFunc(globs, func(g Glob) bool { return slowGlob(g, topic) })
+			want := slices.ContainsFunc(globs, func(g zap.Glob) bool { return slowGlob(g, topic) })
 			if got := set.Deliver([]byte(topic)); got != want {
 				t.Fatalf("%q: Deliver(%q) = %v, want %v", globs, topic, got, want)
 			}
 			brought := slices.ContainsFunc(g.Prefixes, func(p []byte) bool { return strings.HasPrefix(topic, string(p)) })
 			switch {
 			case brought && !want && !g.Filter:
-				t.Fatalf("%q: Subscribe(%q) brings %q without filter", globs, asked, topic)
-			case want && strings.HasPrefix(topic, asked) && !brought && (narrow || err == nil):
-				t.Fatalf("%q, narrow %v: Subscribe(%q) = %q, %v: lacks %q", globs, narrow, asked, g.Prefixes, err, topic)
+				t.Fatalf("%q: Subscribe(%q) brings %q without filter", globs, requested, topic)
+			case want && strings.HasPrefix(topic, requested) && !brought && (narrow || err == nil):
+				t.Fatalf("%q, narrow %v: Subscribe(%q) = %q, %v: lacks %q", globs, narrow, requested, g.Prefixes, err, topic)
 			}
 			if want {
 				yes++
@@ -96,13 +98,13 @@ func TestGlobsAgainstRegexp(t *testing.T) {
 		}
 	}
 	if yes < 1000 {
-		t.Fatalf("only %d topics were allowed: the test shows little", yes)
+		t.Fatalf("only %d topics were allowed: the test proves little", yes)
 	}
 }
 
 func TestGlobsDoNotAllocate(t *testing.T) {
 	long := strings.Repeat("a literal that is longer than a small buffer ", 4)
-	set := NewGlobs([]Glob{{"x", ""}, {"", long, ""}}, nil, false)
+	set := NewGlobs([]zap.Glob{{"x", ""}, {"", long, ""}}, nil, false)
 	topic := []byte("y" + long)
 	if !set.Deliver(topic) {
 		t.Fatal("not delivered")

@@ -5,25 +5,27 @@ import (
 	"slices"
 	"sort"
 	"strings"
+
+	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// matcher answers for a union of topics. It is built once and then only read.
+// matcher matches topics against a union of patterns. It is not changed once it is built.
 type matcher struct {
 	separator string
-	// prefixes are sorted and none begins with another, so that only the greatest one
-	// that is not above a topic can be its prefix.
+	// prefixes are sorted and none begins with another, so that only the greatest one that
+	// does not sort after a topic can be its prefix.
 	prefixes []string
-	// leveled are the topics that are matched level by level, and root is the same as a
-	// tree, so that a message costs the depth of the tree and not their number.
+	// leveled are the patterns that are matched level by level, and root is the same as a
+	// tree, so that matching a message costs the depth of the tree, not their number.
 	leveled []topics
 	root    *level
-	globs   []Glob
+	globs   []zap.Glob
 }
 
-// level is a node of the tree: what may follow on the levels above it.
+// level is a node of the tree: what may follow after the levels that lead to it.
 type level struct {
 	next map[string]*level
-	any  *level // under oneLevel
+	any  *level // for oneLevel
 	end  bool   // a topic may end here
 	rest bool   // anything may follow
 }
@@ -45,7 +47,7 @@ func newMatcher(union []topics, separator string) matcher {
 	return m
 }
 
-// prefixFree sorts s and leaves out what begins with another of s.
+// prefixFree sorts s in place and removes what begins with another element.
 func prefixFree(s []string) []string {
 	slices.Sort(s)
 	kept := s[:0]
@@ -83,12 +85,12 @@ func (l *level) child(name string) *level {
 	return c
 }
 
-// match tells whether topic is in the union. It does not allocate.
+// match reports whether topic is in the union. It does not allocate.
 func (m *matcher) match(topic []byte) bool {
 	if m.hasPrefixOf(topic) || m.root != nil && m.root.match(topic, m.separator[0]) {
 		return true
 	}
-	return slices.ContainsFunc(m.globs, func(g Glob) bool { return g.Match(topic) })
+	return slices.ContainsFunc(m.globs, func(g zap.Glob) bool { return g.Match(topic) })
 }
 
 func (m *matcher) hasPrefixOf(topic []byte) bool {
@@ -96,7 +98,7 @@ func (m *matcher) hasPrefixOf(topic []byte) bool {
 	return i > 0 && len(m.prefixes[i-1]) <= len(topic) && m.prefixes[i-1] == string(topic[:len(m.prefixes[i-1])])
 }
 
-// match tells whether the levels of topic lead from l to where a topic may end.
+// match reports whether the levels of topic lead from l to where a topic may end.
 func (l *level) match(topic []byte, separator byte) bool {
 	name, after := topic, []byte(nil)
 	i := bytes.IndexByte(topic, separator)
@@ -117,12 +119,12 @@ func (l *level) match(topic []byte, separator byte) bool {
 	return false
 }
 
-// reach says how much of the topics that begin with a prefix a union holds, as far as one
+// reach is how much of the topics that begin with a prefix a union contains, in so far as a
 // subscription to that prefix is the narrowest that ZeroMQ can make for it.
 type reach int
 
 const (
-	reachNone reach = iota // nothing, or only what a longer prefix would bring as well
+	reachNone reach = iota // nothing, or only what a longer prefix would bring too
 	reachSome
 	reachAll
 )
@@ -143,8 +145,8 @@ func (m *matcher) reach(prefix string) reach {
 	return best
 }
 
-// reach follows the levels as far as prefix goes. Whatever it leaves open can be filled
-// so that a topic of t comes out.
+// reach follows the levels as far as prefix goes. What prefix leaves open can be completed to
+// a topic of t.
 func (t topics) reach(prefix, separator string) reach {
 	for _, want := range t.levels {
 		name, after, more := strings.Cut(prefix, separator)
@@ -162,8 +164,8 @@ func (t topics) reach(prefix, separator string) reach {
 	return reachNone
 }
 
-// below gives the shortest prefixes longer than prefix that the union begins with, and
-// whether some of them bring more than the union holds.
+// below returns the shortest prefixes longer than prefix that together bring all of the union
+// that begins with prefix, and whether some of them bring more than the union contains.
 func (m *matcher) below(prefix string) (longer [][]byte, filter bool) {
 	var found []string
 	for _, p := range m.prefixes {
@@ -191,6 +193,6 @@ func (m *matcher) below(prefix string) (longer [][]byte, filter bool) {
 
 func (m *matcher) empty() bool { return len(m.prefixes)+len(m.leveled)+len(m.globs) == 0 }
 
-// whole tells that every topic is in the union, by one prefix: several that together leave
+// whole reports whether one prefix alone contains every topic. Several that together leave
 // nothing out do not count.
 func (m *matcher) whole() bool { return m.hasPrefixOf(nil) }

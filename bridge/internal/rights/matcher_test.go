@@ -11,7 +11,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// slowMatch is what the documentation of the patterns says, as slowly as it says it.
+// slowMatch follows the documentation of the patterns literally.
 func slowMatch(pattern, separator, topic string, s Subject) bool {
 	texts := []string{pattern}
 	boundToLevel := strings.HasSuffix(pattern, "}")
@@ -52,7 +52,7 @@ func slowMatch(pattern, separator, topic string, s Subject) bool {
 	})
 }
 
-// word draws short words of few letters, so that many meet.
+// word returns a short word of few letters, so that many are equal.
 func word(r *rand.Rand) string {
 	words := []string{"", "a", "b", "ab", "aa"}
 	return words[r.IntN(len(words))]
@@ -96,8 +96,7 @@ var subjects = []Subject{
 	{User: "a/b", Claims: map[string][]string{"groups": {"\x00"}}},
 }
 
-// TestDeliverIsThePatternLanguage: what the filter lets through is exactly what the
-// patterns say.
+// TestDeliverIsThePatternLanguage compares Deliver and Send with the documentation.
 func TestDeliverIsThePatternLanguage(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	yes := 0
@@ -123,16 +122,16 @@ func TestDeliverIsThePatternLanguage(t *testing.T) {
 		}
 	}
 	if yes < 1000 {
-		t.Fatalf("only %d topics were allowed: the test shows little", yes)
+		t.Fatalf("only %d topics were allowed: the test proves little", yes)
 	}
 }
 
-// TestSubscribeBringsWhatIsAllowed: whatever is granted, the upstream prefixes together
-// with the filter bring exactly the allowed topics below what was asked for, and a grant
-// without filter brings nothing else.
+// TestSubscribeBringsWhatIsAllowed checks that the upstream prefixes together with the filter
+// bring exactly the allowed topics of the requested subscription, and that they bring nothing
+// else if no filter is needed.
 func TestSubscribeBringsWhatIsAllowed(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	granted, denied := 0, 0
+	allowed, denied := 0, 0
 	for range 20_000 {
 		patterns := make([]string, 1+r.IntN(4))
 		for i := range patterns {
@@ -141,33 +140,33 @@ func TestSubscribeBringsWhatIsAllowed(t *testing.T) {
 		s := subjects[r.IntN(len(subjects))]
 		narrow := r.IntN(2) == 0
 		set := mustSet(t, []Rule{{User: "*", Subscribe: patterns}}, Options{Separator: "/", Narrow: narrow}, s)
-		asked := randomTopic(r)
-		g, err := set.Subscribe(context.Background(), []byte(asked))
+		requested := randomTopic(r)
+		g, err := set.Subscribe(context.Background(), []byte(requested))
 		if err != nil {
 			denied++
 			if !errors.Is(err, ErrDenied) {
-				t.Fatalf("Subscribe(%q): %v", asked, err)
+				t.Fatalf("Subscribe(%q): %v", requested, err)
 			}
 		} else {
-			granted++
+			allowed++
 		}
 		for range 20 {
 			topic := randomTopic(r)
-			below := strings.HasPrefix(topic, asked)
+			below := strings.HasPrefix(topic, requested)
 			brought := slices.ContainsFunc(g.Prefixes, func(p []byte) bool { return strings.HasPrefix(topic, string(p)) })
-			allowed := set.Deliver([]byte(topic))
+			delivered := set.Deliver([]byte(topic))
 			switch {
 			case brought && !below:
-				t.Fatalf("patterns %q: Subscribe(%q) brings %q", patterns, asked, topic)
-			case brought && !allowed && !g.Filter:
-				t.Fatalf("patterns %q: Subscribe(%q) brings %q, which is not allowed, without filter", patterns, asked, topic)
-			case below && allowed && !brought && (narrow || err == nil):
-				t.Fatalf("patterns %q, narrow %v: Subscribe(%q) = %q, %v: lacks %q", patterns, narrow, asked, g.Prefixes, err, topic)
+				t.Fatalf("patterns %q: Subscribe(%q) brings %q", patterns, requested, topic)
+			case brought && !delivered && !g.Filter:
+				t.Fatalf("patterns %q: Subscribe(%q) brings %q, which is not allowed, without filter", patterns, requested, topic)
+			case below && delivered && !brought && (narrow || err == nil):
+				t.Fatalf("patterns %q, narrow %v: Subscribe(%q) = %q, %v: lacks %q", patterns, narrow, requested, g.Prefixes, err, topic)
 			}
 		}
 	}
-	if granted < 1000 || denied < 1000 {
-		t.Fatalf("%d granted, %d denied: the test shows little", granted, denied)
+	if allowed < 1000 || denied < 1000 {
+		t.Fatalf("%d allowed, %d denied: the test proves little", allowed, denied)
 	}
 }
 
@@ -195,7 +194,7 @@ func TestDeliverDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// groupSet is the rights of someone in many groups.
+// groupSet returns the grant of a user who is in many groups.
 func groupSet(t testing.TB, groups int) *Set {
 	s := Subject{User: "alice", Claims: map[string][]string{}}
 	for i := range groups {

@@ -1,24 +1,25 @@
 package rights
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 )
 
-// The wildcards of a pattern: each stands for itself unless it fills a level.
+// The wildcards of a pattern. Each is a literal unless it fills a level.
 const (
 	oneLevel = "+"
 	theRest  = "#"
-	// wildcards are the octets that no value of a placeholder may hold. The star is one
-	// in the scopes of tokens.
+	// wildcards must not be in the value of a placeholder. The star is a wildcard in the
+	// scopes of tokens.
 	wildcards = "+#*"
 )
 
-// maxLevels bounds the work that one pattern makes for one topic.
+// maxLevels limits the work that one pattern makes for one topic.
 const maxLevels = 64
 
-// PatternError says why a pattern cannot be read.
+// PatternError is why a pattern cannot be parsed.
 type PatternError struct {
 	Pattern string
 	Reason  string
@@ -26,21 +27,21 @@ type PatternError struct {
 
 func (e *PatternError) Error() string { return fmt.Sprintf("pattern %q: %s", e.Pattern, e.Reason) }
 
-// Pattern is a parsed pattern, in which placeholders wait for their values.
+// Pattern is a parsed pattern whose placeholders have no values yet.
 type Pattern struct {
 	text      string
 	separator string
-	// literals and placeholders alternate, a literal first and last.
+	// literals and placeholders alternate, beginning and ending with a literal.
 	literals     []string
 	placeholders []string // "user", "claim.NAME" or "meta.NAME"
 }
 
-// Parse reads a pattern of topics whose levels are separated by separator: one ASCII
-// character, or empty where topics have no levels. The error is a *[PatternError].
+// Parse parses a pattern for topics whose levels are separated by separator: one ASCII
+// character, or empty for topics without levels. The error is a *[PatternError].
 func Parse(text, separator string) (*Pattern, error) {
 	p := &Pattern{text: text, separator: separator}
 	if len(separator) > 1 || separator != "" && (separator[0] >= 0x80 || strings.Contains("{}"+wildcards, separator)) {
-		return nil, p.fault("the separator %q is not one ASCII character other than { } + # *", separator)
+		return nil, p.fault("separator %q: want one ASCII character other than { } + # *", separator)
 	}
 	rest := text
 	for separator != "" {
@@ -50,7 +51,7 @@ func Parse(text, separator string) (*Pattern, error) {
 		}
 		name, after, found := strings.Cut(after, "}")
 		if !found {
-			return nil, p.fault("{ without }")
+			return nil, p.fault("{ without }: want {user}, {claim.NAME} or {meta.NAME}")
 		}
 		if !validPlaceholder(name) {
 			return nil, p.fault("unknown placeholder {%s}: want {user}, {claim.NAME} or {meta.NAME}", name)
@@ -63,7 +64,7 @@ func Parse(text, separator string) (*Pattern, error) {
 		return nil, p.fault("placeholders need a separator")
 	}
 	p.literals = append(p.literals, rest)
-	// A value is as harmless as a letter: what can be read with one can be with any.
+	// Values contain no wildcard and no separator, so a letter is as good as any.
 	if _, err := p.fill(func(string) string { return "x" }); err != nil {
 		return nil, err
 	}
@@ -74,7 +75,7 @@ func (p *Pattern) fault(format string, args ...any) error {
 	return &PatternError{p.text, fmt.Sprintf(format, args...)}
 }
 
-// String is the pattern as it was written.
+// String returns the pattern as it was written.
 func (p *Pattern) String() string { return p.text }
 
 func validPlaceholder(name string) bool {
@@ -85,13 +86,13 @@ func validPlaceholder(name string) bool {
 	return (kind == "claim" || kind == "meta") && key != ""
 }
 
-// validValue tells whether a value may take a placeholder's place: it must stay within
-// its level and mean nothing but itself.
+// validValue reports whether value may replace a placeholder: it must stay within its level
+// and contain no wildcard.
 func validValue(value, separator string) bool {
 	return value != "" && !strings.Contains(value, separator) && !strings.ContainsAny(value, wildcards+"\x00")
 }
 
-// values are what a placeholder stands for.
+// values returns the values of a placeholder.
 func (s Subject) values(placeholder string) []string {
 	kind, key, _ := strings.Cut(placeholder, ".")
 	switch kind {
@@ -109,9 +110,10 @@ func (s Subject) values(placeholder string) []string {
 	return values
 }
 
-// Fill writes the pattern for s, without placeholders: once for each combination of values
-// that may stand there, so not at all if one has none. It stops at [MaxPatterns]. The texts
-// are for people: one that ends in a value ends with that level, which a pattern would not.
+// Fill returns the pattern with the values of s instead of placeholders: one text for each
+// combination of values, none if a placeholder has no value. It stops at [MaxPatterns]. The
+// texts are for people: one that ends in a value ends with that level, which it would not do
+// as a pattern.
 func (p *Pattern) Fill(s Subject) (texts []string) {
 	p.combine(s, func(value func(name string) string) (more bool) {
 		texts = append(texts, p.write(value))
@@ -120,8 +122,8 @@ func (p *Pattern) Fill(s Subject) (texts []string) {
 	return texts
 }
 
-// expand appends the topics that the pattern allows to s, one entry for each combination
-// of values, and stops soon after [MaxPatterns].
+// expand appends the topics that the pattern allows s, one entry for each combination of
+// values. It stops soon after [MaxPatterns].
 func (p *Pattern) expand(dst []topics, s Subject) []topics {
 	p.combine(s, func(value func(name string) string) (more bool) {
 		if t, err := p.fill(value); err == nil {
@@ -132,8 +134,8 @@ func (p *Pattern) expand(dst []topics, s Subject) []topics {
 	return dst
 }
 
-// combine calls yield with each combination of the values that s has for the placeholders,
-// until it wants no more.
+// combine calls yield with each combination of the values that s has for the placeholders
+// until yield returns false.
 func (p *Pattern) combine(s Subject, yield func(value func(name string) string) (more bool)) {
 	var names []string // each placeholder once: it has one value throughout the pattern
 	for _, name := range p.placeholders {
@@ -158,7 +160,7 @@ func (p *Pattern) combine(s Subject, yield func(value func(name string) string) 
 	choose(0)
 }
 
-// write puts values in the places of the placeholders.
+// write returns the text of the pattern with values instead of placeholders.
 func (p *Pattern) write(value func(name string) string) string {
 	var b strings.Builder
 	for i, literal := range p.literals {
@@ -170,7 +172,7 @@ func (p *Pattern) write(value func(name string) string) string {
 	return b.String()
 }
 
-// fill reads the pattern with values in the places of its placeholders.
+// fill parses the pattern with values instead of placeholders.
 func (p *Pattern) fill(value func(name string) string) ([]topics, error) {
 	endsInValue := len(p.placeholders) > 0 && p.literals[len(p.literals)-1] == ""
 	t, err := newTopics(p.write(value), p.separator, endsInValue)
@@ -183,12 +185,12 @@ func (p *Pattern) fill(value func(name string) string) ([]topics, error) {
 // topics is a set of topics: all that begin with a prefix, or all that have the levels.
 type topics struct {
 	prefix string
-	levels []string // nil for a prefix; oneLevel stands for any
-	rest   bool     // whether further levels may, and at least one separator must, follow
+	levels []string // nil for a prefix; oneLevel matches any level
+	rest   bool     // a separator must follow, and any number of levels may
 }
 
-// newTopics reads a pattern without placeholders. wholeLevel says that it ends with its
-// last level even if it holds no wildcard.
+// newTopics parses a pattern without placeholders. wholeLevel makes it end with its last
+// level even if it contains no wildcard.
 func newTopics(text, separator string, wholeLevel bool) ([]topics, error) {
 	if separator == "" {
 		return []topics{{prefix: text}}, nil
@@ -204,7 +206,7 @@ func newTopics(text, separator string, wholeLevel bool) ([]topics, error) {
 		case level == oneLevel:
 			plus = true
 		case level == theRest && i < last:
-			return nil, fmt.Errorf("# must be the last level")
+			return nil, errors.New("# must be the last level")
 		case level != theRest && strings.ContainsAny(level, oneLevel+theRest):
 			return nil, fmt.Errorf("+ and # must fill a whole level between two %q", separator)
 		}
@@ -223,7 +225,7 @@ func newTopics(text, separator string, wholeLevel bool) ([]topics, error) {
 	return []topics{{prefix: text}}, nil
 }
 
-// literal is what stands before the first wildcard.
+// literal returns what is before the first wildcard.
 func literal(levels []string, separator string) string {
 	i := slices.Index(levels, oneLevel)
 	return strings.Join(append(slices.Clone(levels[:i]), ""), separator)

@@ -8,31 +8,32 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// MaxPatterns is how many patterns a session's rights may have in each direction once the
-// values of claims are filled in.
+// MaxPatterns limits the patterns of a grant in each direction, counted after the values of
+// claims are filled in.
 const MaxPatterns = 10_000
 
-// ErrTooManyPatterns: the claims of a login make more than [MaxPatterns] patterns.
-var ErrTooManyPatterns = fmt.Errorf("rights of more than %d patterns", MaxPatterns)
+// ErrTooManyPatterns reports that the claims of a login make more than [MaxPatterns]
+// patterns.
+var ErrTooManyPatterns = fmt.Errorf("the rights of this login have more than %d patterns", MaxPatterns)
 
-// Options says how the patterns of a route are read.
+// Options configure the patterns of a route.
 type Options struct {
-	// Separator stands between the levels of a topic: one ASCII character, or empty for
-	// topics without levels.
+	// Separator separates the levels of a topic: one ASCII character, or empty for topics
+	// without levels.
 	Separator string
-	// Narrow makes a subscription that is wider than allowed subscribe to what is
-	// allowed of it. Otherwise it is denied.
+	// Narrow replaces a subscription that is wider than allowed by the allowed part of it.
+	// Otherwise it is denied.
 	Narrow bool
 }
 
-// Rule grants rights to a user. Rules add up. A list that is empty grants nothing.
+// Rule allows a user something. Rules add up; an empty list allows nothing.
 type Rule struct {
-	User      string   // "*" for everybody, the anonymous user included
-	Subscribe []string // patterns of what may be subscribed to and delivered
-	Send      []string // patterns of what may be sent
+	User      string   // "*" for every user, the anonymous one included
+	Subscribe []string // patterns of the topics to subscribe to and receive
+	Send      []string // patterns of the topics to send to
 }
 
-// Subject is who has logged in: what placeholders stand for.
+// Subject is the login that placeholders take their values from.
 type Subject struct {
 	User   string              // empty for the anonymous user
 	Claims map[string][]string // of its token
@@ -50,7 +51,7 @@ type compiledRule struct {
 	subscribe, send []*Pattern
 }
 
-// Compile reads the rules of a route. Without rules the policy grants nothing. The error
+// Compile compiles the rules of a route. A policy without rules allows nothing. The error
 // names the rule, the field and the pattern.
 func Compile(rules []Rule, o Options) (*Policy, error) {
 	p := &Policy{options: o}
@@ -80,7 +81,7 @@ func parseAll(texts []string, separator string) ([]*Pattern, error) {
 	return patterns, nil
 }
 
-// For gives the rights of s. The error is [ErrTooManyPatterns].
+// For returns what the rules allow s. The error is [ErrTooManyPatterns].
 func (p *Policy) For(s Subject) (*Set, error) {
 	var subscribe, send []topics
 	for _, r := range p.rules {
@@ -107,11 +108,11 @@ func expandAll(dst []topics, patterns []*Pattern, s Subject) ([]topics, error) {
 	return dst, nil
 }
 
-// FromMetadata gives the rights that a ZAP handler has put into its reply: the properties
-// Subscribe and Send, each a list of patterns separated by spaces, in which placeholders
-// have no meaning. A reply with one of the two grants nothing of the other; one with
-// neither says nothing about rights, which is [Everything].
-func FromMetadata(m zap.Metadata, o Options) (Rights, error) {
+// FromMetadata returns what the metadata of a ZAP reply allows: its properties Subscribe and
+// Send are patterns separated by spaces, without placeholders. If there is only one of the
+// two, nothing is allowed in the other direction; if there is neither, the reply does not
+// restrict anything, which is [Everything].
+func FromMetadata(m zap.Metadata, o Options) (Grant, error) {
 	subscribe, some := m.Lookup("Subscribe")
 	send, more := m.Lookup("Send")
 	if !some && !more {
@@ -142,7 +143,7 @@ func literals(list, separator string) ([]topics, error) {
 	return all, nil
 }
 
-// Set is the [Rights] that patterns give to one session.
+// Set is the [Grant] that patterns make for one login.
 type Set struct {
 	options         Options
 	subscribe, send matcher
@@ -153,35 +154,35 @@ func newSet(subscribe, send []topics, o Options) *Set {
 }
 
 var (
-	errSubscribe = fmt.Errorf("%w: to subscribe to this topic", ErrDenied)
-	errWide      = fmt.Errorf("%w: to subscribe this widely", ErrDenied)
-	errSend      = fmt.Errorf("%w: to send to this topic", ErrDenied)
+	errSubscribe = fmt.Errorf("%w: subscribing to this topic", ErrDenied)
+	errWide      = fmt.Errorf("%w: this subscription is too wide, subscribe to longer topics", ErrDenied)
+	errSend      = fmt.Errorf("%w: sending to this topic", ErrDenied)
 )
 
-// Subscribe allows a prefix if all or some of the topics that begin with it are allowed.
-// A prefix that is shorter than what the patterns that meet it begin with is too wide: it
-// is narrowed or denied, as the options say. It never blocks.
-func (s *Set) Subscribe(_ context.Context, prefix []byte) (Grant, error) {
+// Subscribe allows a prefix if the patterns allow some of the topics that begin with it. A
+// prefix that is shorter than the literal beginnings of those patterns is too wide: it is
+// narrowed or denied, depending on Options.Narrow. It never blocks.
+func (s *Set) Subscribe(_ context.Context, prefix []byte) (Allowed, error) {
 	switch s.subscribe.reach(string(prefix)) {
 	case reachAll:
-		return Grant{Prefixes: [][]byte{prefix}}, nil
+		return Allowed{Prefixes: [][]byte{prefix}}, nil
 	case reachSome:
-		return Grant{Prefixes: [][]byte{prefix}, Filter: true}, nil
+		return Allowed{Prefixes: [][]byte{prefix}, Filter: true}, nil
 	}
 	below, filter := s.subscribe.below(string(prefix))
 	switch {
 	case len(below) == 0:
-		return Grant{}, errSubscribe
+		return Allowed{}, errSubscribe
 	case !s.options.Narrow:
-		return Grant{}, errWide
+		return Allowed{}, errWide
 	}
-	return Grant{Prefixes: below, Filter: filter}, nil
+	return Allowed{Prefixes: below, Filter: filter}, nil
 }
 
-// Empty tells that nothing at all is allowed.
+// Empty reports whether nothing is allowed.
 func (s *Set) Empty() bool { return s.subscribe.empty() && s.send.empty() }
 
-// Deliver tells whether a pattern allows the topic.
+// Deliver reports whether a pattern allows the topic.
 func (s *Set) Deliver(topic []byte) bool { return s.subscribe.match(topic) }
 
 // Send allows a topic that a pattern allows. It never blocks.
@@ -192,5 +193,5 @@ func (s *Set) Send(_ context.Context, topic []byte) error {
 	return nil
 }
 
-// Whole tells whether a pattern allows every topic.
+// Whole reports whether a pattern allows every topic.
 func (s *Set) Whole() (receive, send bool) { return s.subscribe.whole(), s.send.whole() }

@@ -1,30 +1,3 @@
-// Package rights says what a session may do on a route: which subscriptions it may make,
-// which messages may be delivered to it and which it may send.
-//
-// A [Policy] is the rules of a route; [Policy.For] fills in who has logged in and gives
-// its [Rights]. Rights of different sources, for instance the rules of the route and the
-// scopes of a token, are combined by [And]: an action is allowed when every source allows
-// it.
-//
-// # Patterns
-//
-// A pattern without a wildcard is a prefix, as a ZeroMQ subscription is: "house/1" allows
-// house/1, house/1/kitchen and house/10; the empty pattern allows every topic.
-//
-// A pattern in which a whole level is "+", or the last level is "#", is matched level by
-// level against the whole topic. "+" stands for exactly one level, which may be empty;
-// "#" stands for the rest, however many levels, none included. So "house/+/temp" allows
-// house/1/temp and neither house/1/temp/max nor house/temp; "house/#" is the prefix
-// "house/"; "#" allows everything.
-//
-// {user}, {claim.NAME} and {meta.NAME} stand for the user name, for a claim of the token
-// and for a property of the ZAP reply. A claim that is a list gives one pattern for each
-// of its values. A value that is empty or holds a separator, a wildcard ("+", "#", "*") or
-// NUL gives none. A pattern that ends in a placeholder ends with that level:
-// "house/{user}" allows alice house/alice and house/alice/temp, but not house/alice2.
-//
-// Without a separator there are no levels: all patterns are prefixes, "+" and "#" are
-// themselves, and placeholders are refused.
 package rights
 
 import (
@@ -32,130 +5,129 @@ import (
 	"errors"
 )
 
-// ErrDenied is wrapped by every error that means "not allowed".
-var ErrDenied = errors.New("not allowed")
+// ErrDenied is wrapped by every error that means "not permitted".
+var ErrDenied = errors.New("not permitted")
 
-// Rights is what one session may do on one route. Implementations are safe for
+// Grant is what one source allows a login on one route. Implementations are safe for
 // concurrent use.
 //
-// An error that wraps [ErrDenied] refuses; any other says that no decision could be made,
-// which must not be taken for a permission.
-type Rights interface {
-	// Subscribe decides on a subscription to all topics that begin with prefix. It is
-	// asked once for each subscription and may wait for a network.
-	Subscribe(ctx context.Context, prefix []byte) (Grant, error)
+// An error that wraps [ErrDenied] refuses. Any other error means that no decision could be
+// made, which must not be taken for a permission.
+type Grant interface {
+	// Subscribe decides on a subscription to all topics that begin with prefix. It is called
+	// once for each subscription and may wait for a network.
+	Subscribe(ctx context.Context, prefix []byte) (Allowed, error)
 
-	// Deliver tells whether a message with this topic may go to the client. It is asked
-	// for every message, unless every Grant said that no filter is needed; it neither
-	// blocks nor allocates.
+	// Deliver reports whether a message with this topic may go to the client. It is called
+	// for each message, unless the client's subscriptions need no filter, and neither blocks
+	// nor allocates.
 	Deliver(topic []byte) bool
 
 	// Send decides on a message that the client sends. It may wait for a network.
 	Send(ctx context.Context, topic []byte) error
 
-	// Whole tells whether all topics are allowed, without exception, to receive and to send.
-	// It neither blocks nor asks anybody: what is decided on elsewhere is not whole.
+	// Whole reports whether all topics are allowed, without exception, to receive and to
+	// send. It does not block: what is decided elsewhere is not whole.
 	Whole() (receive, send bool)
 }
 
-// Grant is a permission to subscribe.
-type Grant struct {
-	// Prefixes is what to subscribe to upstream: the very prefix that was asked for, or
-	// where that was too wide the narrower ones. At least one; none is a prefix of
-	// another. They may alias what was asked for.
+// Allowed is what a subscription may become. Its zero value is nothing.
+type Allowed struct {
+	// Prefixes are what to subscribe to upstream: the requested prefix, or narrower ones if
+	// it was too wide. None is a prefix of another. They may alias what was requested.
 	Prefixes [][]byte
-	// Filter tells that the prefixes bring messages that may not be delivered, so that
-	// Rights.Deliver has to be asked for each.
+	// Filter reports that the prefixes bring messages that may not be delivered, so that
+	// Deliver has to be called for each.
 	Filter bool
 }
 
-// Everything allows everything: the rights on a route without rules.
-var Everything Rights = everything{}
+// Everything allows everything.
+var Everything Grant = everything{}
 
 type everything struct{}
 
-func (everything) Subscribe(_ context.Context, prefix []byte) (Grant, error) {
-	return Grant{Prefixes: [][]byte{prefix}}, nil
+func (everything) Subscribe(_ context.Context, prefix []byte) (Allowed, error) {
+	return Allowed{Prefixes: [][]byte{prefix}}, nil
 }
 func (everything) Deliver([]byte) bool                { return true }
 func (everything) Send(context.Context, []byte) error { return nil }
 func (everything) Whole() (receive, send bool)        { return true, true }
 
-// And allows what all of sources allow, and everything if there are none. The sources are
-// asked in the order given, each about what those before it have left: put those that
-// answer from memory first.
-func And(sources ...Rights) Rights {
-	var all conjunction
-	for _, s := range sources {
-		switch s := s.(type) {
-		case everything:
-		case conjunction:
-			all = append(all, s...)
-		default:
-			all = append(all, s)
+// Rights are what a login may do on one route: what all of its grants allow. They are safe
+// for concurrent use.
+type Rights struct{ grants []Grant }
+
+// Combine returns the rights that remain of grants; without grants everything is allowed.
+// Each grant is asked, in the order given, about what those before it have left: put those
+// first that answer from memory.
+func Combine(grants ...Grant) *Rights {
+	r := new(Rights)
+	for _, g := range grants {
+		if g != Everything {
+			r.grants = append(r.grants, g)
 		}
 	}
-	switch len(all) {
-	case 0:
-		return Everything
-	case 1:
-		return all[0]
-	}
-	return all
+	return r
 }
 
-type conjunction []Rights
+// Unlimited reports that no grant restricts anything, so that none has to be asked.
+func (r *Rights) Unlimited() bool { return len(r.grants) == 0 }
 
-// Subscribe narrows the prefix by each source in turn. What a source denies of a narrowed
-// list is left out; a list with nothing left is denied.
-func (c conjunction) Subscribe(ctx context.Context, prefix []byte) (Grant, error) {
-	granted := Grant{Prefixes: [][]byte{prefix}}
-	for _, source := range c {
+// Subscribe narrows prefix by each grant in turn. What a grant denies of several prefixes is
+// left out; if nothing is left, the subscription is denied. Errors are those of [Grant].
+func (r *Rights) Subscribe(ctx context.Context, prefix []byte) (Allowed, error) {
+	allowed := Allowed{Prefixes: [][]byte{prefix}}
+	for _, grant := range r.grants {
 		var left [][]byte
 		var denied error
-		for _, p := range granted.Prefixes {
-			g, err := source.Subscribe(ctx, p)
+		for _, p := range allowed.Prefixes {
+			a, err := grant.Subscribe(ctx, p)
 			switch {
 			case errors.Is(err, ErrDenied):
 				denied = err
 				continue
 			case err != nil:
-				return Grant{}, err
+				return Allowed{}, err
 			}
-			left = append(left, g.Prefixes...)
-			granted.Filter = granted.Filter || g.Filter
+			left = append(left, a.Prefixes...)
+			allowed.Filter = allowed.Filter || a.Filter
 		}
 		if len(left) == 0 {
-			return Grant{}, denied
+			return Allowed{}, denied
 		}
-		granted.Prefixes = left
+		allowed.Prefixes = left
 	}
-	return granted, nil
+	return allowed, nil
 }
 
-func (c conjunction) Deliver(topic []byte) bool {
-	for _, source := range c {
-		if !source.Deliver(topic) {
+// Deliver reports whether a message with this topic may go to the client. It neither blocks
+// nor allocates.
+func (r *Rights) Deliver(topic []byte) bool {
+	for _, grant := range r.grants {
+		if !grant.Deliver(topic) {
 			return false
 		}
 	}
 	return true
 }
 
-func (c conjunction) Send(ctx context.Context, topic []byte) error {
-	for _, source := range c {
-		if err := source.Send(ctx, topic); err != nil {
+// Send decides on a message that the client sends. It may wait for a network. Errors are
+// those of [Grant].
+func (r *Rights) Send(ctx context.Context, topic []byte) error {
+	for _, grant := range r.grants {
+		if err := grant.Send(ctx, topic); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c conjunction) Whole() (receive, send bool) {
+// Whole reports whether all topics are allowed to receive and to send.
+func (r *Rights) Whole() (receive, send bool) {
 	receive, send = true, true
-	for _, source := range c {
-		r, s := source.Whole()
-		receive, send = receive && r, send && s
+	for _, grant := range r.grants {
+		mayReceive, maySend := grant.Whole()
+		receive, send = receive && mayReceive, send && maySend
 	}
 	return receive, send
 }

@@ -52,7 +52,7 @@ func TestPatterns(t *testing.T) {
 	}
 }
 
-// TestHarmfulValues: a value that could leave its level, or stand for others, grants
+// TestHarmfulValues checks that a value that could leave its level or match others allows
 // nothing.
 func TestHarmfulValues(t *testing.T) {
 	for _, user := range []string{"", "+", "#", "*", "a+b", "a/b", "/", "a\x00b", "../x"} {
@@ -106,24 +106,24 @@ func TestParseRefuses(t *testing.T) {
 func TestSubscribe(t *testing.T) {
 	rules := []Rule{{User: "*", Subscribe: []string{"house/{user}/", "public/a", "public/b", "conversations/private/+/{user}"}}}
 	for _, tt := range []struct {
-		asked    string
-		refuse   Grant // with on_wide = "refuse"; zero = denied
-		narrowed Grant
+		requested string
+		refuse    Allowed // with on_wide = "refuse"; zero = denied
+		narrowed  Allowed
 	}{
-		{"house/alice/", grant(false, "house/alice/"), grant(false, "house/alice/")},
-		{"house/alice/x", grant(false, "house/alice/x"), grant(false, "house/alice/x")},
-		{"house/alice", Grant{}, grant(false, "house/alice/")},
-		{"house/", Grant{}, grant(false, "house/alice/")},
-		{"house/bob/", Grant{}, Grant{}},
-		{"public/", Grant{}, grant(false, "public/a", "public/b")},
-		{"conversations/private/", grant(true, "conversations/private/"), grant(true, "conversations/private/")},
-		{"conversations/private/bob", grant(true, "conversations/private/bob"), grant(true, "conversations/private/bob")},
-		{"conversations/private/bob/al", grant(true, "conversations/private/bob/al"), grant(true, "conversations/private/bob/al")},
-		{"conversations/private/bob/carol", Grant{}, Grant{}},
-		{"conversations/private/bob/alice/x", Grant{}, Grant{}},
-		{"conversations/", Grant{}, grant(true, "conversations/private/")},
-		{"", Grant{}, grant(true, "conversations/private/", "house/alice/", "public/a", "public/b")},
-		{"other", Grant{}, Grant{}},
+		{"house/alice/", allowed(false, "house/alice/"), allowed(false, "house/alice/")},
+		{"house/alice/x", allowed(false, "house/alice/x"), allowed(false, "house/alice/x")},
+		{"house/alice", Allowed{}, allowed(false, "house/alice/")},
+		{"house/", Allowed{}, allowed(false, "house/alice/")},
+		{"house/bob/", Allowed{}, Allowed{}},
+		{"public/", Allowed{}, allowed(false, "public/a", "public/b")},
+		{"conversations/private/", allowed(true, "conversations/private/"), allowed(true, "conversations/private/")},
+		{"conversations/private/bob", allowed(true, "conversations/private/bob"), allowed(true, "conversations/private/bob")},
+		{"conversations/private/bob/al", allowed(true, "conversations/private/bob/al"), allowed(true, "conversations/private/bob/al")},
+		{"conversations/private/bob/carol", Allowed{}, Allowed{}},
+		{"conversations/private/bob/alice/x", Allowed{}, Allowed{}},
+		{"conversations/", Allowed{}, allowed(true, "conversations/private/")},
+		{"", Allowed{}, allowed(true, "conversations/private/", "house/alice/", "public/a", "public/b")},
+		{"other", Allowed{}, Allowed{}},
 	} {
 		for _, narrow := range []bool{false, true} {
 			want := tt.refuse
@@ -131,19 +131,19 @@ func TestSubscribe(t *testing.T) {
 				want = tt.narrowed
 			}
 			set := mustSet(t, rules, Options{Separator: "/", Narrow: narrow}, Subject{User: "alice"})
-			got, err := set.Subscribe(context.Background(), []byte(tt.asked))
+			got, err := set.Subscribe(context.Background(), []byte(tt.requested))
 			if denied := want.Prefixes == nil; denied != errors.Is(err, ErrDenied) {
-				t.Errorf("Subscribe(%q), narrow %v: %v", tt.asked, narrow, err)
+				t.Errorf("Subscribe(%q), narrow %v: %v", tt.requested, narrow, err)
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("Subscribe(%q), narrow %v:\n%s", tt.asked, narrow, diff)
+				t.Errorf("Subscribe(%q), narrow %v:\n%s", tt.requested, narrow, diff)
 			}
 		}
 	}
 }
 
-func grant(filter bool, prefixes ...string) Grant {
-	g := Grant{Filter: filter}
+func allowed(filter bool, prefixes ...string) Allowed {
+	g := Allowed{Filter: filter}
 	for _, p := range prefixes {
 		g.Prefixes = append(g.Prefixes, []byte(p))
 	}
@@ -160,34 +160,34 @@ func TestRulesAddUp(t *testing.T) {
 	ctx := context.Background()
 	alice := mustSet(t, rules, Options{Separator: "/"}, Subject{User: "alice"})
 	if !alice.Deliver([]byte("a/x")) || alice.Deliver([]byte("b/x")) || alice.Deliver([]byte("guests/")) {
-		t.Error("alice receives something else than a/")
+		t.Error("alice receives something other than a/")
 	}
 	if alice.Send(ctx, []byte("b/x")) != nil || alice.Send(ctx, []byte("a/x")) == nil {
-		t.Error("alice sends something else than b/")
+		t.Error("alice sends something other than b/")
 	}
 	if anonymous := mustSet(t, rules, Options{Separator: "/"}, Subject{}); !anonymous.Deliver([]byte("guests/1")) || anonymous.Deliver([]byte("a/")) {
-		t.Error("the anonymous user receives something else than guests/")
+		t.Error("the anonymous user receives something other than guests/")
 	}
 	if nobody := mustSet(t, nil, Options{Separator: "/"}, Subject{User: "bob"}); nobody.Deliver(nil) || nobody.Send(ctx, nil) == nil {
-		t.Error("no rules grant something")
+		t.Error("a policy without rules allows something")
 	}
 }
 
 func TestWithoutSeparatorThereAreOnlyPrefixes(t *testing.T) {
 	set := mustSet(t, []Rule{{User: "*", Subscribe: []string{"a+/#"}}}, Options{}, Subject{})
 	if !set.Deliver([]byte("a+/#x")) || set.Deliver([]byte("ab/c")) {
-		t.Error("+ and # are not themselves")
+		t.Error("+ and # are not literals")
 	}
 }
 
-func TestAnd(t *testing.T) {
+func TestCombine(t *testing.T) {
 	ctx := context.Background()
 	o := Options{Separator: "/", Narrow: true}
 	a := mustSet(t, []Rule{{User: "*", Subscribe: []string{"x/", "y/1"}, Send: []string{"x/"}}}, o, Subject{})
 	b := mustSet(t, []Rule{{User: "*", Subscribe: []string{"x/+/t", "y/"}, Send: []string{"x/1", "z"}}}, o, Subject{})
-	both := And(a, Everything, And(b))
+	both := Combine(a, Everything, Combine(b))
 	g, err := both.Subscribe(ctx, nil)
-	if diff := cmp.Diff(grant(true, "x/", "y/1"), g); diff != "" || err != nil {
+	if diff := cmp.Diff(allowed(true, "x/", "y/1"), g); diff != "" || err != nil {
 		t.Errorf("Subscribe: %v\n%s", err, diff)
 	}
 	for topic, want := range map[string]bool{"x/1/t": true, "x/1": false, "y/1": true, "y/2": false} {
@@ -201,29 +201,29 @@ func TestAnd(t *testing.T) {
 		}
 	}
 	if _, err := both.Subscribe(ctx, []byte("y/2")); !errors.Is(err, ErrDenied) {
-		t.Errorf("Subscribe to what one denies: %v", err)
+		t.Errorf("Subscribe to what one grant denies: %v", err)
 	}
-	if And() != Everything || And(Everything, Everything) != Everything || And(a) != Rights(a) {
-		t.Error("And of nothing is not everything, or And of one is not that one")
+	if !Combine().Unlimited() || !Combine(Everything, Everything).Unlimited() || Combine(a).Unlimited() {
+		t.Error("Combine of nothing does not allow everything, or Combine of a grant does")
 	}
 }
 
-// broken has lost its back end.
-type broken struct{ Rights }
+// broken is a grant that cannot decide.
+type broken struct{ Grant }
 
-var errBackEnd = errors.New("no answer")
+var errNoDecision = errors.New("no answer")
 
-func (broken) Subscribe(context.Context, []byte) (Grant, error) { return Grant{}, errBackEnd }
-func (broken) Send(context.Context, []byte) error               { return errBackEnd }
+func (broken) Subscribe(context.Context, []byte) (Allowed, error) { return Allowed{}, errNoDecision }
+func (broken) Send(context.Context, []byte) error                 { return errNoDecision }
 
-// TestNoDecisionIsNoPermission: an error of one source is neither a permission nor a
-// refusal, whatever the other says.
+// TestNoDecisionIsNoPermission checks that an error of one grant is neither a permission nor
+// a refusal, whatever the others decide.
 func TestNoDecisionIsNoPermission(t *testing.T) {
-	r := And(Everything, broken{Everything})
-	if _, err := r.Subscribe(context.Background(), nil); !errors.Is(err, errBackEnd) || errors.Is(err, ErrDenied) {
+	r := Combine(Everything, broken{Everything})
+	if _, err := r.Subscribe(context.Background(), nil); !errors.Is(err, errNoDecision) || errors.Is(err, ErrDenied) {
 		t.Errorf("Subscribe: %v", err)
 	}
-	if err := r.Send(context.Background(), nil); !errors.Is(err, errBackEnd) {
+	if err := r.Send(context.Background(), nil); !errors.Is(err, errNoDecision) {
 		t.Errorf("Send: %v", err)
 	}
 }
@@ -243,10 +243,10 @@ func TestFromMetadata(t *testing.T) {
 		}
 	}
 	if r.Send(context.Background(), []byte("house/1/")) == nil {
-		t.Error("Subscribe alone lets send")
+		t.Error("Subscribe alone allows sending")
 	}
 	if _, err := FromMetadata(zap.Metadata{{Name: "Send", Value: "a+"}}, o); err == nil {
-		t.Error("a pattern that cannot be read is let pass")
+		t.Error("an invalid pattern is accepted")
 	}
 }
 
@@ -276,8 +276,9 @@ func TestTooManyPatterns(t *testing.T) {
 	}
 }
 
-// Wave's conversations, as its README tells: a user publishes only under his own name and
-// receives only what is addressed to him, so that the sender in a topic can be trusted.
+// TestWaveConversations has the rules of Wave's README: users publish only under their own
+// name and receive only what is addressed to them, so that the sender in a topic can be
+// trusted.
 func TestWaveConversations(t *testing.T) {
 	policy, err := Compile([]Rule{{
 		User: "*",
@@ -302,8 +303,8 @@ func TestWaveConversations(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		topic     string
-		senders   string // who may send it
-		receivers string // who gets it
+		senders   string // users who may send it
+		receivers string // users who receive it
 	}{
 		{"conversations/private/alice/bob", "alice", "bob"},
 		{"conversations/private/mallory/bob", "mallory", "bob"},
@@ -328,7 +329,7 @@ func TestWaveConversations(t *testing.T) {
 		t.Errorf("bob subscribes to private conversations: %+v, %v", g, err)
 	}
 	if _, err := sets["alice"].Subscribe(ctx, []byte("conversations/group/g2/")); !errors.Is(err, ErrDenied) {
-		t.Errorf("alice subscribes to a group that is not hers: %v", err)
+		t.Errorf("alice subscribes to a group that she is not in: %v", err)
 	}
 }
 
@@ -336,7 +337,7 @@ func contains(words, word string) bool {
 	return strings.Contains(" "+words+" ", " "+word+" ")
 }
 
-// corpus seeds FuzzParse.
+// corpus are the seeds of FuzzParse.
 var corpus = []string{
 	"", "#", "+", "house/{user}/", "conversations/private/+/{user}", "a/{claim.groups}/#",
 	"{meta.x}", "{", "}", "a//b", "a+", "#/a", "{user}{user}", "\x00/é",
@@ -348,7 +349,7 @@ func TestCorpusIsNotEmpty(t *testing.T) {
 	}
 }
 
-// FuzzParse: whatever can be parsed is its own text, and matches what the language says.
+// FuzzParse checks that a parsed pattern keeps its text and matches as documented.
 func FuzzParse(f *testing.F) {
 	for _, p := range corpus {
 		f.Add(p, "a/b/alice")
@@ -392,5 +393,5 @@ func ExamplePolicy() {
 	// Output:
 	// true
 	// false
-	// not allowed: to send to this topic
+	// not permitted: sending to this topic
 }

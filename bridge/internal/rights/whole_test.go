@@ -6,9 +6,9 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// TestWhole: only what leaves out no topic is whole, in each direction by itself.
+// TestWhole checks that only what leaves out no topic is whole, in each direction separately.
 func TestWhole(t *testing.T) {
-	policy := func(subscribe, send []string) Rights {
+	policy := func(subscribe, send []string) Grant {
 		p, err := Compile([]Rule{{User: "*", Subscribe: subscribe, Send: send}}, Options{Separator: "/"})
 		if err != nil {
 			t.Fatal(err)
@@ -19,7 +19,7 @@ func TestWhole(t *testing.T) {
 		}
 		return s
 	}
-	metadata := func(m zap.Metadata) Rights {
+	metadata := func(m zap.Metadata) Grant {
 		r, err := FromMetadata(m, Options{Separator: "/"})
 		if err != nil {
 			t.Fatal(err)
@@ -28,7 +28,7 @@ func TestWhole(t *testing.T) {
 	}
 	all, none := []string{""}, []string(nil)
 	for name, tt := range map[string]struct {
-		rights        Rights
+		grant         Grant
 		receive, send bool
 	}{
 		"everything":          {Everything, true, true},
@@ -36,14 +36,14 @@ func TestWhole(t *testing.T) {
 		"#":                   {policy(none, []string{"#"}), false, true},
 		"a prefix":            {policy([]string{"a"}, []string{"a"}), false, false},
 		"levels":              {policy([]string{"+", "+/#"}, []string{"{user}/"}), false, false},
-		"all globs":           {NewGlobs([]Glob{{"", ""}}, []Glob{{"", ""}}, false), true, true},
-		"some globs":          {NewGlobs([]Glob{{"a", ""}}, []Glob{{"", "", "a"}}, false), false, false},
-		"both sources":        {And(policy(all, all), policy(all, none)), true, false},
+		"all globs":           {NewGlobs([]zap.Glob{{"", ""}}, []zap.Glob{{"", ""}}, false), true, true},
+		"some globs":          {NewGlobs([]zap.Glob{{"a", ""}}, []zap.Glob{{"", "", "a"}}, false), false, false},
+		"both grants":         {Combine(policy(all, all), policy(all, none)), true, false},
 		"metadata of nothing": {metadata(nil), true, true},
 		"metadata of all":     {metadata(zap.Metadata{{Name: "Subscribe", Value: "#"}}), true, false},
 		"metadata of some":    {metadata(zap.Metadata{{Name: "Send", Value: "a/"}}), false, false},
 	} {
-		if receive, send := tt.rights.Whole(); receive != tt.receive || send != tt.send {
+		if receive, send := tt.grant.Whole(); receive != tt.receive || send != tt.send {
 			t.Errorf("%s: %v, %v", name, receive, send)
 		}
 	}
