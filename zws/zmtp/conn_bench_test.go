@@ -8,20 +8,20 @@ import (
 	"testing"
 )
 
-// endless is a connection that delivers the same octets again and again.
+// endless is a connection that delivers the same bytes repeatedly.
 type endless struct {
 	net.Conn
-	octets []byte
-	at     int
+	data []byte
+	at   int
 }
 
 func (e *endless) Read(p []byte) (int, error) {
-	n := copy(p, e.octets[e.at:])
-	e.at = (e.at + n) % len(e.octets)
+	n := copy(p, e.data[e.at:])
+	e.at = (e.at + n) % len(e.data)
 	return n, nil
 }
 
-// BenchmarkReadFrame cuts a stream of small messages into frames.
+// BenchmarkReadFrame reads frames of a stream of small messages.
 func BenchmarkReadFrame(b *testing.B) {
 	for _, size := range []int{20, 200, 2000} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
@@ -29,8 +29,8 @@ func BenchmarkReadFrame(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			c.in = newReader(&endless{octets: AppendFrame(nil, Frame{Body: make([]byte, size)})}, DefaultReadBuffer)
-			c.in.nc.(*endless).octets = bytes.Repeat(c.in.nc.(*endless).octets, 100)
+			c.in = newReader(&endless{data: AppendFrame(nil, Frame{Body: make([]byte, size)})}, DefaultReadBuffer)
+			c.in.nc.(*endless).data = bytes.Repeat(c.in.nc.(*endless).data, 100)
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := c.ReadFrame(); err != nil {
@@ -41,8 +41,8 @@ func BenchmarkReadFrame(b *testing.B) {
 	}
 }
 
-// BenchmarkMessages sends messages of one frame over TCP on this machine, a batch at a
-// time. One operation is one message, sent and received.
+// BenchmarkMessages sends messages of one frame over TCP on this machine, batch messages per
+// Write. One operation is one message, sent and received.
 func BenchmarkMessages(b *testing.B) {
 	for _, l := range logins(b) {
 		for _, batch := range []int{1, 100} {
@@ -81,8 +81,7 @@ func BenchmarkMessages(b *testing.B) {
 	}
 }
 
-// BenchmarkConnect is one handshake over TCP on this machine, connect and greeting
-// included.
+// BenchmarkConnect runs one handshake over TCP on this machine, including connect and greeting.
 func BenchmarkConnect(b *testing.B) {
 	for _, l := range logins(b) {
 		b.Run(string(l.mechanism), func(b *testing.B) {
@@ -108,11 +107,10 @@ func BenchmarkConnect(b *testing.B) {
 	}
 }
 
-// TestTrafficAllocatesNothing: reading into the reused buffer and writing cost no
-// allocation a frame.
+// TestTrafficAllocatesNothing checks that reading and writing a frame do not allocate.
 func TestTrafficAllocatesNothing(t *testing.T) {
 	if raceEnabled {
-		t.Skip("with -race a sync.Pool forgets at random what it holds")
+		t.Skip("with -race a sync.Pool drops items at random")
 	}
 	for _, l := range logins(t) {
 		c, s, err := overListener(func(testing.TB) string { return "tcp://127.0.0.1:0" })(t, l, Options{SocketType: DEALER}, Options{SocketType: DEALER})
@@ -134,7 +132,7 @@ func TestTrafficAllocatesNothing(t *testing.T) {
 		if failed != nil {
 			t.Fatal(failed)
 		}
-		if allocs >= 1 { // a buffer grows, the pool is emptied now and then
+		if allocs >= 1 { // a buffer grows, and the pool is emptied now and then
 			t.Errorf("%s: %v allocations for two messages sent and received", l.mechanism, allocs)
 		}
 	}

@@ -16,15 +16,15 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// login is one mechanism with both its sides.
+// login is matching credentials for both sides of one mechanism.
 type login struct {
 	mechanism zap.Mechanism
 	client    ClientSecurity
 	server    ServerSecurity
-	user      string // that the handler names
+	user      string // the user id of the ZAP reply
 }
 
-// logins returns a login of every mechanism; the server lets in exactly this client.
+// logins returns a login for every mechanism. The server accepts only this client.
 func logins(t testing.TB) []login {
 	serverPublic, serverSecret := testKeys(t)
 	clientPublic, clientSecret := testKeys(t)
@@ -56,7 +56,7 @@ func logins(t testing.TB) []login {
 	}
 }
 
-// transport makes a client and a server that are connected over one kind of transport.
+// transport returns a client and a server that are connected over one kind of transport.
 type transport func(t testing.TB, l login, client, server Options) (c, s *Conn, err error)
 
 // overListener connects through a Listener.
@@ -87,7 +87,7 @@ func overPipe(t testing.TB, l login, client, server Options) (*Conn, *Conn, erro
 	return handshakeOver(t, a, b, l, client, server)
 }
 
-// handshakeOver makes connections of both ends of a transport.
+// handshakeOver runs both sides of a handshake over a and b.
 func handshakeOver(t testing.TB, a, b net.Conn, l login, client, server Options) (*Conn, *Conn, error) {
 	type result struct {
 		c   *Conn
@@ -125,6 +125,7 @@ func transports(t testing.TB) map[string]transport {
 	return m
 }
 
+// TestMatrix exchanges messages over every transport with every mechanism.
 func TestMatrix(t *testing.T) {
 	messages := []Message{
 		{[]byte("one")},
@@ -143,10 +144,10 @@ func TestMatrix(t *testing.T) {
 					t.Fatal(err)
 				}
 				if p := s.Peer(); p.SocketType() != DEALER || string(p.RoutingID()) != "me" || p.Metadata.Get("x-colour") != "blue" || p.Reply.UserID != l.user {
-					t.Errorf("the server sees the peer as %v, let in as %v", p.Metadata, p.Reply)
+					t.Errorf("the server's peer has the metadata %v and the reply %v", p.Metadata, p.Reply)
 				}
 				if p := c.Peer(); p.SocketType() != ROUTER || p.Mechanism != l.mechanism {
-					t.Errorf("the client sees the peer as %v over %s", p.Metadata, p.Mechanism)
+					t.Errorf("the client's peer has the metadata %v and the mechanism %s", p.Metadata, p.Mechanism)
 				}
 				exchange(t, c, s, messages)
 				exchange(t, s, c, messages)
@@ -166,7 +167,7 @@ func exchange(t *testing.T, from, to *Conn, messages []Message) {
 			t.Fatal(err)
 		}
 		if !slices.EqualFunc(want, got, bytes.Equal) {
-			t.Fatalf("got %d frames, %d octets: %.80q; want %d, %d", len(got), got.Size(), got, len(want), want.Size())
+			t.Fatalf("got %d frames, %d bytes: %.80q; want %d, %d", len(got), got.Size(), got, len(want), want.Size())
 		}
 	}
 	if err := <-sent; err != nil {

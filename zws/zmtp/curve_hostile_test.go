@@ -10,17 +10,16 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// No field of a handshake can be changed without notice: the first and the last octet of
-// each.
+// TestCurveTamperedHandshake changes the first and the last byte of every field of a handshake.
 func TestCurveTamperedHandshake(t *testing.T) {
 	p := newPair(t, zap.CURVE)
-	for at, octets := range [][]int{
+	for at, offsets := range [][]int{
 		{0, 1, 2, 73, 74, 105, 106, 113, 114, 193}, // version, padding, C', nonce, box
 		{0, 15, 16, 159}, // nonce, box
 		{0, 15, 16, 95, 96, 103, 104, 247, 248, 248 + 30}, // cookie's nonce and box, nonce, box
 		{0, 7, 8, 23, 24}, // nonce, box
 	} {
-		for _, i := range octets {
+		for _, i := range offsets {
 			t.Run(fmt.Sprint(flows[zap.CURVE][at], i), func(t *testing.T) {
 				misbehave(t, p, defect{at: at, spoil: func(in Command) *Command {
 					in.Data[i] ^= 0x01
@@ -32,10 +31,11 @@ func TestCurveTamperedHandshake(t *testing.T) {
 	good(t, p)
 }
 
+// TestCurveMalformedCommand checks versions, sizes and weak keys.
 func TestCurveMalformedCommand(t *testing.T) {
 	p := newPair(t, zap.CURVE)
-	set := func(i int, o byte) func(Command) *Command {
-		return func(in Command) *Command { in.Data[i] = o; return &in }
+	set := func(i int, b byte) func(Command) *Command {
+		return func(in Command) *Command { in.Data[i] = b; return &in }
 	}
 	lowOrder := func(i int) func(Command) *Command {
 		return func(in Command) *Command { clear(in.Data[i : i+32]); return &in }
@@ -47,8 +47,8 @@ func TestCurveMalformedCommand(t *testing.T) {
 		{"HELLO version 2.0", 0, set(0, 2)},
 		{"HELLO version 0.0", 0, set(0, 0)},
 		{"HELLO version 1.1", 0, set(1, 1)},
-		{"HELLO padding, first octet", 0, set(2, 1)},
-		{"HELLO padding, last octet", 0, set(73, 1)},
+		{"HELLO padding, first byte", 0, set(2, 1)},
+		{"HELLO padding, last byte", 0, set(73, 1)},
 		{"HELLO C' of low order", 0, lowOrder(74)},
 		{"HELLO empty", 0, size(0)},
 		{"HELLO of 193", 0, size(193)},
@@ -70,10 +70,10 @@ func TestCurveMalformedCommand(t *testing.T) {
 	good(t, p)
 }
 
-// Every public key of low order, in every form that 32 octets can have, agrees on nothing.
+// TestCurveKeysOfLowOrder checks every encoding of every public key of low order.
 func TestCurveKeysOfLowOrder(t *testing.T) {
 	_, secret := testKeys(t)
-	for _, octets := range []string{
+	for _, encoded := range []string{
 		"0000000000000000000000000000000000000000000000000000000000000000",
 		"0100000000000000000000000000000000000000000000000000000000000000",
 		"e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
@@ -83,17 +83,17 @@ func TestCurveKeysOfLowOrder(t *testing.T) {
 		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
 		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
 	} {
-		public, err := hex.DecodeString(octets)
+		public, err := hex.DecodeString(encoded)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := agree((*key)(public), &secret); err != errWeakKey {
-			t.Errorf("%s: %v", octets, err)
+			t.Errorf("%s: %v", encoded, err)
 		}
 	}
 }
 
-// A HELLO whose box opens but does not hold zeros.
+// TestCurveHelloWithoutZeros sends a HELLO whose box opens but does not contain zeros.
 func TestCurveHelloWithoutZeros(t *testing.T) {
 	made, server := newPair(t, zap.CURVE).sides(t)
 	client := made.(*curveClient)
@@ -105,7 +105,8 @@ func TestCurveHelloWithoutZeros(t *testing.T) {
 	}
 }
 
-// A server that knows the long-term key but misbehaves afterwards.
+// TestCurveMisbehavingServer checks a server that has the long-term key but sends malformed
+// commands.
 func TestCurveMisbehavingServer(t *testing.T) {
 	p := newPair(t, zap.CURVE)
 	start := func() (*curveClient, [32]byte) {
@@ -135,8 +136,8 @@ func TestCurveMisbehavingServer(t *testing.T) {
 		if _, err := welcome(client, shared, public); err != nil {
 			t.Fatal(err)
 		}
-		session, _ := agree(&client.public, &secret)
-		_, err := client.Next(t.Context(), &Command{cmdReady, seal(nil, []byte(metadata), prefixReady, newShortNonce(1), &session)})
+		transientShared, _ := agree(&client.public, &secret)
+		_, err := client.Next(t.Context(), &Command{cmdReady, seal(nil, []byte(metadata), prefixReady, newShortNonce(1), &transientShared)})
 		if client.Done() != (name == "good") || !client.Done() && !errors.Is(err, ErrProtocol) {
 			t.Errorf("READY, %s: %v", name, err)
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// The short nonces of both sides count commands one by one.
+// TestCurveNonces checks that the short nonces of both sides count commands one by one.
 func TestCurveNonces(t *testing.T) {
 	client, server := newPair(t, zap.CURVE).sides(t)
 	shake(t, client, server)
@@ -34,6 +34,7 @@ func TestCurveNonces(t *testing.T) {
 	}
 }
 
+// TestCurveReplay checks that a MESSAGE is accepted once, in order, and by its receiver only.
 func TestCurveReplay(t *testing.T) {
 	client, server := newPair(t, zap.CURVE).sides(t)
 	shake(t, client, server)
@@ -55,11 +56,11 @@ func TestCurveReplay(t *testing.T) {
 		}
 	}
 	if _, err := client.Decode(messages[3]); !errors.Is(err, ErrProtocol) {
-		t.Errorf("a message sent back to its sender: %v", err)
+		t.Errorf("message sent back to its sender: %v", err)
 	}
 	_, other := newPair(t, zap.CURVE).sides(t)
 	if _, err := other.Decode(messages[3]); err == nil {
-		t.Error("a message on a connection that has no keys yet")
+		t.Error("a message was decoded before the handshake")
 	}
 }
 
@@ -67,7 +68,7 @@ func TestCurveMalformedMessage(t *testing.T) {
 	client, server := newPair(t, zap.CURVE).sides(t)
 	shake(t, client, server)
 	traffic := client.(*curveClient).traffic
-	// message seals a payload with the next nonce, flags and all.
+	// message seals a payload, including its flags, with the next nonce.
 	message := func(payload string) []byte {
 		traffic.sent.nonce++
 		return seal([]byte(messageName), []byte(payload), prefixMessageClient, newShortNonce(traffic.sent.nonce), &traffic.shared)
@@ -82,20 +83,20 @@ func TestCurveMalformedMessage(t *testing.T) {
 		{"command inside", func() Frame { return Frame{Body: message("\x02\x04PING")} }, &Frame{Command: true, Body: []byte("\x04PING")}},
 		{"MORE outside", func() Frame { return Frame{More: true, Body: message("\x00all")} }, nil},
 		{"MORE and COMMAND", func() Frame { return Frame{Body: message("\x03x")} }, nil},
-		{"COMMAND as ZMTP has it", func() Frame { return Frame{Body: message("\x04x")} }, nil},
+		{"COMMAND of 37/ZMTP", func() Frame { return Frame{Body: message("\x04x")} }, nil},
 		{"reserved flag", func() Frame { return Frame{Body: message("\x80x")} }, nil},
 		{"no flags", func() Frame { return Frame{Body: message("")} }, nil},
 		{"empty", func() Frame { return Frame{} }, nil},
-		{"32 octets", func() Frame { return Frame{Body: message("\x00")[:32]} }, nil},
-		{"one octet too few", func() Frame { m := message("\x00ab"); return Frame{Body: m[:len(m)-1]} }, nil},
-		{"one octet too many", func() Frame { return Frame{Body: append(message("\x00ab"), 0)} }, nil},
-		{"clear text", func() Frame { return Frame{Body: []byte("a frame that nobody has put into any box")} }, nil},
-		{"PING in clear text", func() Frame {
+		{"32 bytes", func() Frame { return Frame{Body: message("\x00")[:32]} }, nil},
+		{"one byte too few", func() Frame { m := message("\x00ab"); return Frame{Body: m[:len(m)-1]} }, nil},
+		{"one byte too many", func() Frame { return Frame{Body: append(message("\x00ab"), 0)} }, nil},
+		{"cleartext", func() Frame { return Frame{Body: []byte("a frame that was not encrypted by anybody")} }, nil},
+		{"PING in cleartext", func() Frame {
 			return Frame{Command: true, Body: []byte("\x04PING\x00\x0a0123456789012345678901234567890")}
 		}, nil},
 		{"nonce 0", func() Frame { m := message("\x00x"); clear(m[8:16]); return Frame{Body: m} }, nil},
 		{"nonce in the future", func() Frame { m := message("\x00x"); m[8] = 1; return Frame{Body: m} }, nil},
-		{"good after all this", func() Frame { return Frame{Body: message("\x00end")} }, &Frame{Body: []byte("end")}},
+		{"good after these", func() Frame { return Frame{Body: message("\x00end")} }, &Frame{Body: []byte("end")}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -118,12 +119,12 @@ func TestCurveMalformedMessage(t *testing.T) {
 		m := message("\x00tampered")
 		m[i] ^= 0x20
 		if got, err := server.Decode(Frame{Body: m}); !errors.Is(err, ErrProtocol) {
-			t.Errorf("octet %d changed: %+v, %v", i, got, err)
+			t.Errorf("byte %d changed: %+v, %v", i, got, err)
 		}
 	}
 }
 
-// "SHALL NOT send more than 2^64-1 commands in one connection."
+// TestCurveNoncesUsedUp: "SHALL NOT send more than 2^64-1 commands in one connection."
 func TestCurveNoncesUsedUp(t *testing.T) {
 	client, server := newPair(t, zap.CURVE).sides(t)
 	shake(t, client, server)
@@ -136,11 +137,11 @@ func TestCurveNoncesUsedUp(t *testing.T) {
 		t.Errorf("the last nonce: %v", err)
 	}
 	if f, err := client.Encode(Frame{}); err == nil {
-		t.Errorf("a nonce is used twice: %x", f.Body)
+		t.Errorf("a nonce was used twice: %x", f.Body)
 	}
 }
 
-// A large frame does not leave its room behind.
+// TestCurveBufferIsNotKept checks that the memory of a large frame is released.
 func TestCurveBufferIsNotKept(t *testing.T) {
 	client, server := newPair(t, zap.CURVE).sides(t)
 	shake(t, client, server)
@@ -156,13 +157,13 @@ func TestCurveBufferIsNotKept(t *testing.T) {
 		}
 		for _, kept := range []int{cap(client.(*curveClient).traffic.sent.buffer), cap(server.(*curveServer).cipher.(*curveTraffic).received.buffer)} {
 			if kept > keptBuffer {
-				t.Errorf("after a frame of %d octets %d are kept", size, kept)
+				t.Errorf("after a frame of %d bytes the buffer has %d", size, kept)
 			}
 		}
 	}
 }
 
-// One goroutine encodes while another decodes, on both sides.
+// TestCurveBothWaysAtOnce encodes and decodes in different goroutines on both sides.
 func TestCurveBothWaysAtOnce(t *testing.T) {
 	client, server := newPair(t, zap.CURVE).sides(t)
 	shake(t, client, server)

@@ -11,13 +11,13 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// boxOpen opens a box with x/crypto/nacl/box alone, so that what curve.go makes of it is
-// checked against something else than itself.
+// boxOpen opens a box with x/crypto/nacl/box only, so that curve.go is not checked against
+// itself.
 func boxOpen(t *testing.T, sealed []byte, prefix string, nonce []byte, from, to [32]byte) []byte {
 	t.Helper()
 	var full [24]byte
 	if n := copy(full[:], prefix); copy(full[n:], nonce) != 24-n {
-		t.Fatalf("nonce of %d octets after %q", len(nonce), prefix)
+		t.Fatalf("nonce of %d bytes after %q", len(nonce), prefix)
 	}
 	message, ok := box.Open(nil, sealed, &full, &from, &to)
 	if !ok {
@@ -26,8 +26,9 @@ func boxOpen(t *testing.T, sealed []byte, prefix string, nonce []byte, from, to 
 	return message
 }
 
-// The commands of 26/CURVEZMQ taken apart, field by field, at the offsets of its grammar.
-func TestCurveOctets(t *testing.T) {
+// TestCurveWireFormat checks every field of the commands of 26/CURVEZMQ at the offset that its
+// grammar gives.
+func TestCurveWireFormat(t *testing.T) {
 	p := newPair(t, zap.CURVE)
 	keys := p.client.(Curve)
 	client, server := p.sides(t)
@@ -58,7 +59,7 @@ func TestCurveOctets(t *testing.T) {
 	// hello = %d5 "HELLO" version padding hello-client hello-nonce hello-box
 	hello := next(client, nil)
 	if len(hello) != 200 {
-		t.Fatalf("HELLO of %d octets", len(hello))
+		t.Fatalf("HELLO of %d bytes", len(hello))
 	}
 	equal("HELLO up to C'", hello[:80], append([]byte("\x05HELLO\x01\x00"), make([]byte, 72)...))
 	transientClient := [32]byte(hello[80:112])
@@ -68,14 +69,14 @@ func TestCurveOctets(t *testing.T) {
 	// welcome = %d7 "WELCOME" welcome-nonce welcome-box
 	welcome := next(server, hello)
 	if len(welcome) != 168 {
-		t.Fatalf("WELCOME of %d octets", len(welcome))
+		t.Fatalf("WELCOME of %d bytes", len(welcome))
 	}
 	equal("WELCOME's name", welcome[:8], []byte("\x07WELCOME"))
 	secretClient := client.(*curveClient).secret
 	inWelcome := boxOpen(t, welcome[24:], "WELCOME-", welcome[8:24], p.server.CurvePublic, secretClient)
 	transientServer, cookie := [32]byte(inWelcome[:32]), inWelcome[32:]
 	if len(cookie) != 96 {
-		t.Fatalf("cookie of %d octets", len(cookie))
+		t.Fatalf("cookie of %d bytes", len(cookie))
 	}
 
 	// initiate = %d8 "INITIATE" cookie initiate-nonce initiate-box
@@ -114,7 +115,7 @@ func TestCurveOctets(t *testing.T) {
 				t.Fatal(err)
 			}
 			if len(message.Body) != 33+len(f.frame.Body) {
-				t.Errorf("MESSAGE of %d octets for %d", len(message.Body), len(f.frame.Body))
+				t.Errorf("MESSAGE of %d bytes for %d", len(message.Body), len(f.frame.Body))
 			}
 			equal("MESSAGE's name", message.Body[:8], []byte("\x07MESSAGE"))
 			inMessage := boxOpen(t, message.Body[16:], c.prefix, message.Body[8:16], transientServer, secretClient)
@@ -123,8 +124,8 @@ func TestCurveOctets(t *testing.T) {
 	}
 }
 
-// X25519 does not look at the top bit of a public key, so that a HELLO whose C' has it
-// changed still opens. The vouch, which names C' as it was, does not fit.
+// TestCurveTopBitOfTransientKey checks that a changed top bit of C' is found. X25519 ignores
+// that bit, so HELLO still opens, but the vouch contains the original C'.
 func TestCurveTopBitOfTransientKey(t *testing.T) {
 	client, server := newPair(t, zap.CURVE).sides(t)
 	hello, _ := client.Next(t.Context(), nil)
@@ -142,8 +143,8 @@ func TestCurveTopBitOfTransientKey(t *testing.T) {
 	}
 }
 
-// A client with another server key gets no WELCOME, and a server with another key than the
-// client's makes none that opens.
+// TestCurveWrongServerKey checks that a client with another server key gets no WELCOME, and
+// that the WELCOME of another server does not open.
 func TestCurveWrongServerKey(t *testing.T) {
 	p := newPair(t, zap.CURVE)
 	c := p.client.(Curve)
@@ -170,7 +171,7 @@ func TestCurveWrongServerKey(t *testing.T) {
 	}
 }
 
-// A cookie serves one connection, once.
+// TestCurveCookie checks that a cookie is valid for one connection, once.
 func TestCurveCookie(t *testing.T) {
 	p := newPair(t, zap.CURVE)
 	client, server := p.sides(t)
@@ -183,7 +184,7 @@ func TestCurveCookie(t *testing.T) {
 
 	_, other := p.sides(t)
 	if _, err := other.Next(t.Context(), hello); err != nil {
-		t.Fatal("a HELLO sent again has no impact: ", err)
+		t.Fatal("a HELLO that is sent to two connections: ", err)
 	}
 	if _, err := other.Next(t.Context(), initiate); !errors.Is(err, ErrProtocol) {
 		t.Errorf("INITIATE on another connection: %v", err)
@@ -193,18 +194,18 @@ func TestCurveCookie(t *testing.T) {
 		t.Errorf("INITIATE without a HELLO: %v", err)
 	}
 	if _, err := server.Next(t.Context(), initiate); err != nil || !server.Done() {
-		t.Errorf("INITIATE where it belongs: %v", err)
+		t.Errorf("INITIATE on its own connection: %v", err)
 	}
 	if s := server.(*curveServer); s.cookieKey != (key{}) {
-		t.Error("the cookie key outlives INITIATE")
+		t.Error("the cookie key was not discarded after INITIATE")
 	}
 }
 
-// initiation is an INITIATE whose every part a test can choose.
+// initiation holds the parts of an INITIATE, which a test can change.
 type initiation struct {
 	nonce               uint64
 	public, secret      [32]byte // C and c
-	vouchedC, vouchedTo [32]byte // what the vouch names: C' and S
+	vouchedC, vouchedTo [32]byte // content of the vouch: C' and S
 	metadata            []byte
 }
 
@@ -216,10 +217,10 @@ func TestCurveInitiate(t *testing.T) {
 	}{
 		{"good", func(*initiation) {}, true},
 		{"no metadata", func(i *initiation) { i.metadata = nil }, true},
-		{"nonces may jump", func(i *initiation) { i.nonce = math.MaxUint64 }, true},
+		{"nonces can jump", func(i *initiation) { i.nonce = math.MaxUint64 }, true},
 		{"nonce of HELLO again", func(i *initiation) { i.nonce = nonceHello }, false},
 		{"nonce before HELLO's", func(i *initiation) { i.nonce = 0 }, false},
-		{"another's public key", func(i *initiation) { i.public, _ = testKeys(t) }, false},
+		{"public key of another", func(i *initiation) { i.public, _ = testKeys(t) }, false},
 		{"public key of low order", func(i *initiation) { i.public = [32]byte{} }, false},
 		{"vouch by another key", func(i *initiation) { _, i.secret = testKeys(t) }, false},
 		{"vouch for another transient key", func(i *initiation) { i.vouchedC, _ = testKeys(t) }, false},
@@ -258,13 +259,13 @@ func TestCurveInitiate(t *testing.T) {
 				return
 			}
 			if !errors.Is(err, ErrProtocol) || out != nil || server.Done() || server.Peer() != nil {
-				t.Errorf("%v, %v; want a protocol error and nothing sent", out, err)
+				t.Errorf("got %v, %v; want a protocol error and no command", out, err)
 			}
 		})
 	}
 }
 
-// The server side cannot be made to fail open by a source of randomness that fails.
+// TestCurveServerWithoutRandomness checks that a server fails if its source of randomness does.
 func TestCurveServerWithoutRandomness(t *testing.T) {
 	for _, have := range []int{0, 31, 32, 63, 79, 95} {
 		p := newPair(t, zap.CURVE)
@@ -272,7 +273,7 @@ func TestCurveServerWithoutRandomness(t *testing.T) {
 		client, server := p.sides(t)
 		got := shake(t, client, server)
 		if got.serverErr == nil || server.Done() || len(got.commands) != 1 {
-			t.Errorf("%d random octets: %v, %v", have, got.commands, got.serverErr)
+			t.Errorf("%d random bytes: %v, %v", have, got.commands, got.serverErr)
 		}
 	}
 }

@@ -44,7 +44,7 @@ func TestParseEndpoint(t *testing.T) {
 	}
 }
 
-// TestUnreachable: nobody answers.
+// TestUnreachable checks that a failed connect is ErrUnreachable.
 func TestUnreachable(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -57,12 +57,13 @@ func TestUnreachable(t *testing.T) {
 		"no socket": "ipc://" + filepath.Join(t.TempDir(), "s"),
 	} {
 		if _, err := Dial(t.Context(), endpoint, Null{}, Options{SocketType: SUB}); !errors.Is(err, ErrUnreachable) {
-			t.Errorf("%s: %v, want ErrUnreachable", name, err)
+			t.Errorf("%s: got %v, want ErrUnreachable", name, err)
 		}
 	}
 }
 
-func TestDialRefusesWhatItCannotDial(t *testing.T) {
+// TestDialArguments checks that invalid arguments are not reported as ErrUnreachable.
+func TestDialArguments(t *testing.T) {
 	for name, test := range map[string]struct {
 		endpoint string
 		sec      ClientSecurity
@@ -74,17 +75,17 @@ func TestDialRefusesWhatItCannotDial(t *testing.T) {
 		"socket type": {"tcp://127.0.0.1:1", Null{}, Options{}},
 	} {
 		if _, err := Dial(t.Context(), test.endpoint, test.sec, test.o); err == nil || errors.Is(err, ErrUnreachable) {
-			t.Errorf("%s: %v, want an error about the argument", name, err)
+			t.Errorf("%s: got %v, want an error about the argument", name, err)
 		}
 	}
 }
 
-// TestDialCancelled: also before the connection is there.
+// TestDialCancelled checks that Dial returns the cause of a context that is already cancelled.
 func TestDialCancelled(t *testing.T) {
-	cause := errors.New("the caller has changed its mind")
+	cause := errors.New("cancelled by the caller")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(cause)
 	if _, err := Dial(ctx, "tcp://127.0.0.1:1", Null{}, Options{SocketType: SUB}); !errors.Is(err, cause) || errors.Is(err, ErrUnreachable) {
-		t.Errorf("%v, want the cause", err)
+		t.Errorf("got %v, want the cause", err)
 	}
 }

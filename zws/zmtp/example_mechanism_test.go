@@ -8,8 +8,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// A mechanism knows commands and no transport: here two sides of PLAIN hand each other
-// theirs directly.
+// A mechanism knows commands but no transport. Here the commands of two sides of PLAIN are
+// passed on directly.
 func ExampleNewServer() {
 	handler := zap.HandlerFunc(func(_ context.Context, r *zap.Request) (*zap.Reply, error) {
 		if user, password, ok := r.Plain(); ok && password == "open sesame" {

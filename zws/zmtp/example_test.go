@@ -12,7 +12,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// newKeys draws a CURVE key pair. Package certs keeps them in files.
+// newKeys returns a random CURVE key pair. Package certs stores key pairs in files.
 func newKeys() (public, secret [32]byte) {
 	k, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
@@ -21,7 +21,7 @@ func newKeys() (public, secret [32]byte) {
 	return [32]byte(k.PublicKey().Bytes()), [32]byte(k.Bytes())
 }
 
-// A publisher that lets one client in by its key, and that client.
+// A publisher that accepts one client by its key, and that client.
 func Example() {
 	serverPublic, serverSecret := newKeys()
 	clientPublic, clientSecret := newKeys()
@@ -47,8 +47,12 @@ func Example() {
 			return
 		}
 		defer peer.Close()
-		if subscription, err := peer.ReadMessage(); err == nil {
-			fmt.Printf("%s subscribes to %q\n", peer.Peer().Reply.UserID, subscription[0][1:])
+		message, err := peer.ReadMessage()
+		if err != nil {
+			return
+		}
+		if s, ok := zmtp.ParseSubscription(message); ok && !s.Cancel {
+			fmt.Printf("%s subscribes to %q\n", peer.Peer().Reply.UserID, s.Topic)
 			peer.Write(zmtp.Message{[]byte("house/kitchen"), []byte("21.5")})
 		}
 	}()
@@ -73,7 +77,7 @@ func Example() {
 	// [house/kitchen 21.5]
 }
 
-// A login that is refused is told from a server that is not there.
+// A refused login is a *RefusedError, which distinguishes it from an unreachable server.
 func ExampleDial_refused() {
 	listener, err := zmtp.Listen("tcp://127.0.0.1:*", zap.PLAIN, zmtp.ServerSecurity{
 		Domain: "devices",

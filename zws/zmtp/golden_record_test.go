@@ -19,10 +19,10 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// recordTimeout is for one whole recording.
+// recordTimeout limits one recording.
 const recordTimeout = 20 * time.Second
 
-// record plays f with libzmq as the peer and writes what was said to its file.
+// record runs f with libzmq as the peer and writes the recording.
 func record(t *testing.T, f *goldenFlow) {
 	t.Helper()
 	var listener net.Listener
@@ -55,54 +55,54 @@ func record(t *testing.T, f *goldenFlow) {
 	if diff := cmp.Diff(f.events, peer.stop(t)); diff != "" {
 		t.Errorf("libzmq's monitor: %s", diff)
 	}
-	header := fmt.Sprintf("# %s with libzmq %s as the %s, a %s. golden_test.go tells how to read this.\n",
+	header := fmt.Sprintf("# %s with libzmq %s as the %s, a %s. See golden_test.go for the format.\n",
 		f.mechanism, peer.libzmq, map[bool]string{true: "server", false: "client"}[f.client], f.socket)
-	if err := os.WriteFile(f.file(), append([]byte(header), w.lines()...), 0o644); err != nil {
+	if err := os.WriteFile(f.file(), append([]byte(header), w.bytes()...), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// recorder is a connection that remembers, one line for what one side says in one go.
+// recorder is a connection that records what is sent and received.
 type recorder struct {
-	conn net.Conn
-	said []goldenLine
+	conn  net.Conn
+	lines []goldenLine
 }
 
-func (r *recorder) send(t *testing.T, octets []byte) {
+func (r *recorder) send(t *testing.T, b []byte) {
 	t.Helper()
-	if _, err := r.conn.Write(octets); err != nil {
+	if _, err := r.conn.Write(b); err != nil {
 		t.Fatal(err)
 	}
-	r.said = append(r.said, goldenLine{ours: true, octets: octets})
+	r.lines = append(r.lines, goldenLine{ours: true, data: b})
 }
 
 func (r *recorder) recv(t *testing.T, n int) ([]byte, error) {
 	t.Helper()
-	octets := make([]byte, n)
-	_, err := io.ReadFull(r.conn, octets)
+	b := make([]byte, n)
+	_, err := io.ReadFull(r.conn, b)
 	if err != nil {
-		r.said = append(r.said, goldenLine{closed: true})
+		r.lines = append(r.lines, goldenLine{closed: true})
 		return nil, io.EOF
 	}
-	r.said = append(r.said, goldenLine{octets: bytes.Clone(octets)})
-	return octets, nil
+	r.lines = append(r.lines, goldenLine{data: bytes.Clone(b)})
+	return b, nil
 }
 
-// lines joins what libzmq said in one go and writes a line for each turn; frames of ours
-// have a line each.
-func (r *recorder) lines() []byte {
+// bytes returns the content of the file: a line for every frame of this package, and a line
+// for everything that libzmq sent between two of them.
+func (r *recorder) bytes() []byte {
 	var b bytes.Buffer
-	for i, line := range r.said {
+	for i, line := range r.lines {
 		switch {
 		case line.closed:
 			b.WriteString("libzmq closed")
 		case line.ours:
-			b.WriteString("we " + hex.EncodeToString(line.octets))
-		case i > 0 && !r.said[i-1].ours:
+			b.WriteString("we " + hex.EncodeToString(line.data))
+		case i > 0 && !r.lines[i-1].ours:
 			b.Truncate(b.Len() - 1)
-			b.WriteString(hex.EncodeToString(line.octets))
+			b.WriteString(hex.EncodeToString(line.data))
 		default:
-			b.WriteString("libzmq " + hex.EncodeToString(line.octets))
+			b.WriteString("libzmq " + hex.EncodeToString(line.data))
 		}
 		b.WriteByte('\n')
 	}
@@ -161,7 +161,7 @@ func startLibzmq(t *testing.T, f *goldenFlow, listener net.Listener) *libzmqPeer
 	return p
 }
 
-// stop ends the peer and returns what its monitor told.
+// stop ends the peer and returns the events of its monitor.
 func (p *libzmqPeer) stop(t *testing.T) []string {
 	t.Helper()
 	if err := p.stdin.Close(); err != nil {
@@ -169,13 +169,13 @@ func (p *libzmqPeer) stop(t *testing.T) []string {
 	}
 	var last struct{ Events []string }
 	if err := p.answers.Decode(&last); err != nil {
-		t.Fatal("libzmq's peer did not end well: ", err)
+		t.Fatal("libzmq's peer did not report its events: ", err)
 	}
 	return last.Events
 }
 
-// python finds one that has pyzmq: Debian's own first, as another may stand before it on
-// the PATH. Only recording needs it, and is skipped without.
+// python returns a Python that has pyzmq. It tries Debian's first, because another can precede
+// it in PATH. Without one the test is skipped; only recording needs it.
 func python(t *testing.T) string {
 	t.Helper()
 	for _, path := range []string{"/usr/bin/python3", "python3"} {

@@ -21,15 +21,15 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// The flows in testdata/golden are what libzmq 4.3.4 and we said to each other, octet by
-// octet. The test replays them: it plays libzmq's part from the file and wants our side to
-// say the very same as then, which it can because all its keys and all its randomness come
-// out of goldenRandom. "go test -run Golden -update" records them anew; that needs Python
+// The files in testdata/golden are recordings of the bytes that this package ("we") and libzmq
+// 4.3.4 sent to each other. The test replays libzmq's part and checks that this package sends
+// the same bytes as in the recording, which is possible because its keys and its randomness
+// come from goldenRandom. "go test -run Golden -update" makes new recordings; it needs Python
 // with pyzmq.
-var update = flag.Bool("update", false, "record testdata/golden anew, with libzmq as the peer")
+var update = flag.Bool("update", false, "record testdata/golden with libzmq as the peer")
 
-// goldenRandom is a stream of octets that anybody can make: SHA-256 over label, ":" and a
-// counter in decimal, block after block.
+// goldenRandom is a reproducible stream of bytes. Each block is the SHA-256 of the label, ":"
+// and a decimal counter.
 type goldenRandom struct {
 	label string
 	n     int
@@ -47,7 +47,7 @@ func (r *goldenRandom) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// goldenKey is a long-term key pair: its secret key is the first block of "key NAME".
+// goldenKey returns a long-term key pair whose secret key is the first block of "key NAME".
 func goldenKey(t *testing.T, name string) (public, secret [32]byte) {
 	t.Helper()
 	public, secret, err := newKeyPair(&goldenRandom{label: "key " + name})
@@ -57,17 +57,17 @@ func goldenKey(t *testing.T, name string) (public, secret [32]byte) {
 	return public, secret
 }
 
-// goldenFlow is one recording: who plays which part, and how it ends.
+// goldenFlow describes one recording: the two sides and the expected end.
 type goldenFlow struct {
 	name      string
 	mechanism zap.Mechanism
-	client    bool       // we are the client, libzmq the server
-	socket    SocketType // libzmq's
-	zap       zap.Status // what the handler of the server, ours or libzmq's, answers
-	wrongKey  bool       // the client has another server key than the server
-	specified bool       // our PLAIN server sends ERROR as 23/ZMTP has it, not as libzmq
-	end       string     // how it ends for us
-	events    []string   // what libzmq's monitor tells
+	client    bool       // this package is the client, libzmq the server
+	socket    SocketType // of libzmq
+	zap       zap.Status // of the reply of the server's ZAP handler, in either side
+	wrongKey  bool       // the client uses another server key
+	specified bool       // the PLAIN server sends ERROR as in 23/ZMTP, not as in libzmq
+	end       string     // how it ends for this package
+	events    []string   // of libzmq's monitor
 }
 
 var (
@@ -96,7 +96,7 @@ var goldenFlows = []goldenFlow{
 
 func (f *goldenFlow) file() string { return filepath.Join("testdata", "golden", f.name+".txt") }
 
-// side makes our side, the same each time.
+// side returns the side of this package, the same each time.
 func (f *goldenFlow) side(t *testing.T) Mechanism {
 	t.Helper()
 	random := &goldenRandom{label: f.name}
@@ -131,7 +131,7 @@ func (f *goldenFlow) side(t *testing.T) Mechanism {
 	return m
 }
 
-// local is what our server side tells of itself.
+// local returns the metadata of a server side of this package.
 func (f *goldenFlow) local() zap.Metadata {
 	if f.socket == SUB {
 		return zap.Metadata{{Name: "Socket-Type", Value: "XPUB"}}
@@ -139,13 +139,13 @@ func (f *goldenFlow) local() zap.Metadata {
 	return router
 }
 
-// goldenWire is the connection to libzmq, or the recording of one.
+// goldenWire is a connection to libzmq, or a recording of one.
 type goldenWire interface {
-	send(t *testing.T, octets []byte)
+	send(t *testing.T, b []byte)
 	recv(t *testing.T, n int) ([]byte, error) // io.EOF: libzmq has closed the connection
 }
 
-// run plays our part of f and tells how it ended.
+// run runs the side of this package and returns how it ended.
 func (f *goldenFlow) run(t *testing.T, w goldenWire) string {
 	t.Helper()
 	w.send(t, f.greeting())
@@ -167,7 +167,7 @@ func (f *goldenFlow) run(t *testing.T, w goldenWire) string {
 		}
 		in, parseErr := ParseCommand(body)
 		if parseErr != nil || flags != 4 {
-			t.Fatalf("no command: flags %x, %v", flags, parseErr)
+			t.Fatalf("not a command: flags %x, %v", flags, parseErr)
 		}
 		out, err = side.Next(t.Context(), &in)
 	}
@@ -181,8 +181,8 @@ func (f *goldenFlow) run(t *testing.T, w goldenWire) string {
 	return "done"
 }
 
-// traffic follows a handshake that has succeeded: a message of two frames from the client
-// and back again, or a subscription and a message to it.
+// traffic runs after a successful handshake: the client sends a message of two frames and
+// receives it back, or subscribes and receives a message.
 func (f *goldenFlow) traffic(t *testing.T, w goldenWire, side Mechanism) {
 	t.Helper()
 	send := func(frames ...Frame) {
@@ -230,7 +230,7 @@ func flagsOnTheWire(f Frame) byte {
 	return 0
 }
 
-// greeting is ours: ZMTP 3.1, all at once.
+// greeting returns a greeting of ZMTP 3.1.
 func (f *goldenFlow) greeting() []byte {
 	g := make([]byte, 64)
 	g[0], g[8], g[9], g[10], g[11] = 0xFF, 1, 0x7F, 3, 1
@@ -248,7 +248,7 @@ func goldenFrame(flags byte, body []byte) []byte {
 	return append([]byte{flags, byte(len(body))}, body...)
 }
 
-// goldenRead reads a frame; of its flags it leaves LONG out.
+// goldenRead reads a frame. It removes LONG from the flags.
 func goldenRead(t *testing.T, w goldenWire) (flags byte, body []byte, err error) {
 	t.Helper()
 	head, err := w.recv(t, 2)
@@ -269,26 +269,26 @@ func goldenRead(t *testing.T, w goldenWire) (flags byte, body []byte, err error)
 	return head[0] &^ 2, body, nil
 }
 
-// goldenLine is one line of a recording: who spoke, and what.
+// goldenLine is one line of a recording: the sender and the bytes.
 type goldenLine struct {
 	ours   bool
-	octets []byte
+	data   []byte
 	closed bool
 }
 
-// replay is a recording that is played back.
+// replay is a recording that is replayed.
 type replay struct {
 	lines  []goldenLine
 	unread []byte
 }
 
-func (r *replay) send(t *testing.T, octets []byte) {
+func (r *replay) send(t *testing.T, b []byte) {
 	t.Helper()
 	if len(r.unread) != 0 || len(r.lines) == 0 || !r.lines[0].ours {
-		t.Fatalf("we say %x where in the recording it is libzmq's turn", octets)
+		t.Fatalf("sent %x, but in the recording it is libzmq's turn", b)
 	}
-	if want := r.lines[0].octets; !bytes.Equal(octets, want) {
-		t.Fatalf("we say\n%x, in the recording\n%x", octets, want)
+	if want := r.lines[0].data; !bytes.Equal(b, want) {
+		t.Fatalf("sent\n%x, the recording has\n%x", b, want)
 	}
 	r.lines = r.lines[1:]
 }
@@ -298,16 +298,16 @@ func (r *replay) recv(t *testing.T, n int) ([]byte, error) {
 	for len(r.unread) < n {
 		switch {
 		case len(r.lines) == 0 || r.lines[0].ours:
-			t.Fatal("we wait for libzmq where in the recording it is our turn")
+			t.Fatal("waiting for libzmq, but in the recording it is this side's turn")
 		case r.lines[0].closed:
 			return nil, io.EOF
 		}
-		r.unread = append(r.unread, r.lines[0].octets...)
+		r.unread = append(r.unread, r.lines[0].data...)
 		r.lines = r.lines[1:]
 	}
-	octets := r.unread[:n:n]
+	b := r.unread[:n:n]
 	r.unread = r.unread[n:]
-	return octets, nil
+	return b, nil
 }
 
 func readGolden(t *testing.T, f *goldenFlow) *replay {
@@ -319,13 +319,13 @@ func readGolden(t *testing.T, f *goldenFlow) *replay {
 	defer file.Close()
 	r := &replay{}
 	for s := bufio.NewScanner(file); s.Scan(); {
-		who, what, ok := strings.Cut(s.Text(), " ")
-		if !ok || who == "#" {
+		sender, text, ok := strings.Cut(s.Text(), " ")
+		if !ok || sender == "#" {
 			continue
 		}
-		line := goldenLine{ours: who == "we", closed: what == "closed"}
+		line := goldenLine{ours: sender == "we", closed: text == "closed"}
 		if !line.closed {
-			if line.octets, err = hex.DecodeString(what); err != nil {
+			if line.data, err = hex.DecodeString(text); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -343,7 +343,7 @@ func TestGolden(t *testing.T) {
 			}
 			r := readGolden(t, f)
 			if len(r.lines) < 3 {
-				t.Fatalf("a recording of %d lines", len(r.lines))
+				t.Fatalf("the recording has %d lines", len(r.lines))
 			}
 			if end := f.run(t, r); end != f.end {
 				t.Errorf("the flow ends %q, want %q", end, f.end)

@@ -22,11 +22,11 @@ const (
 	zeros31 = zeros8 + zeros8 + zeros8 + "00000000000000"
 )
 
-func TestGreetingOctets(t *testing.T) {
+func TestGreetingEncoding(t *testing.T) {
 	tests := []struct {
 		name     string
 		greeting greeting
-		octets   string
+		encoded  string
 	}{
 		{"NULL", greeting{3, 1, zap.NULL, false}, "ff " + zeros8 + " 7f 03 01" + null20 + "00" + zeros31},
 		{"3.0", greeting{3, 0, zap.NULL, false}, "ff " + zeros8 + " 7f 03 00" + null20 + "00" + zeros31},
@@ -37,23 +37,24 @@ func TestGreetingOctets(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			want := octets(t, test.octets)
+			want := unhex(t, test.encoded)
 			if got := test.greeting.marshal(); !bytes.Equal(got, want) {
-				t.Errorf("marshals to %x, want %x", got, want)
+				t.Errorf("encoded as %x, want %x", got, want)
 			}
 			got, err := parseGreeting(want)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if d := cmp.Diff(test.greeting, got); d != "" {
-				t.Errorf("parses to another greeting:\n%s", d)
+				t.Errorf("parsed as another greeting:\n%s", d)
 			}
 		})
 	}
 }
 
-func TestPaddingAndFillerMeanNothing(t *testing.T) {
-	b := octets(t, "ff 0102030405060708 7f 03 01"+null20+"00"+strings.Repeat("ab", 31))
+// TestPaddingAndFiller checks that padding and filler are ignored.
+func TestPaddingAndFiller(t *testing.T) {
+	b := unhex(t, "ff 0102030405060708 7f 03 01"+null20+"00"+strings.Repeat("ab", 31))
 	got, err := parseGreeting(b)
 	if want := (greeting{3, 1, zap.NULL, false}); err != nil || got != want {
 		t.Errorf("%v, %v; want %v", got, err, want)
@@ -62,8 +63,8 @@ func TestPaddingAndFillerMeanNothing(t *testing.T) {
 
 func TestBrokenGreetings(t *testing.T) {
 	tests := []struct {
-		name, octets string
-		want         error
+		name, encoded string
+		want          error
 	}{
 		{"ZMTP 1.0, anonymous", "01 00", ErrVersion},
 		{"ZMTP 1.0, routing id", "03 00 6162", ErrVersion},
@@ -78,11 +79,11 @@ func TestBrokenGreetings(t *testing.T) {
 		{"lower case", "ff " + zeros8 + " 7f 03 01" + "6e756c6c" + zeros8 + zeros8 + "00" + zeros31, ErrProtocol},
 		{"a name after the padding", "ff " + zeros8 + " 7f 03 01" + "4e554c4c" + zeros8 + "4e" + "00000000000000" + "00" + zeros31, ErrProtocol},
 		{"as-server is 2", "ff " + zeros8 + " 7f 03 01" + null20 + "02" + zeros31, ErrProtocol},
-		{"63 octets", "ff " + zeros8 + " 7f 03 01" + null20 + "00" + zeros31[2:], ErrProtocol},
+		{"63 bytes", "ff " + zeros8 + " 7f 03 01" + null20 + "00" + zeros31[2:], ErrProtocol},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			b := octets(t, test.octets)
+			b := unhex(t, test.encoded)
 			if _, err := checkedGreeting(b); !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
@@ -90,7 +91,7 @@ func TestBrokenGreetings(t *testing.T) {
 	}
 }
 
-// checkedGreeting looks at b as a connection does, octet by octet.
+// checkedGreeting parses b as if it arrived byte by byte.
 func checkedGreeting(b []byte) (greeting, error) {
 	for n := range b {
 		if err := checkGreeting(b[:n]); err != nil {
@@ -113,10 +114,11 @@ var greetingSeeds = []string{
 	"474554202f",
 }
 
-// FuzzGreeting: what parses marshals to the same octets, but for those without a meaning.
+// FuzzGreeting checks that a parsed greeting is encoded to the same bytes, except those
+// without a meaning.
 func FuzzGreeting(f *testing.F) {
 	for _, s := range greetingSeeds {
-		f.Add(octets(f, s))
+		f.Add(unhex(f, s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		g, err := checkedGreeting(b)
@@ -127,7 +129,7 @@ func FuzzGreeting(f *testing.F) {
 		clear(want[1 : greetingSignature-1])
 		clear(want[asServerAt+1:])
 		if got := g.marshal(); !bytes.Equal(got, want) {
-			t.Errorf("%x parses and marshals to %x", b, got)
+			t.Errorf("%x is parsed and encoded as %x", b, got)
 		}
 	})
 }
@@ -138,8 +140,8 @@ func TestWireCorpora(t *testing.T) {
 	}
 }
 
-// TestHoldBack: a dialled peer that names its mechanism at once gets the rest of our
-// greeting at once, one that waits for ours gets it after holdBack.
+// TestHoldBack checks when a client sends the rest of its greeting: at once to a peer that
+// sends its own, after holdBack to a peer that waits.
 func TestHoldBack(t *testing.T) {
 	theirs := greeting{3, 1, zap.NULL, false}.marshal()
 	for _, test := range []struct {
@@ -148,7 +150,7 @@ func TestHoldBack(t *testing.T) {
 		after time.Duration
 	}{
 		{"a peer that greets at once", false, 0},
-		{"a peer that waits for our greeting", true, holdBack},
+		{"a peer that waits", true, holdBack},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -168,7 +170,7 @@ func TestHoldBack(t *testing.T) {
 				}
 				read(t, peer, greetingSize-versionedSize)
 				if got := time.Since(start); got != test.after {
-					t.Errorf("the rest came after %v, want %v", got, test.after)
+					t.Errorf("the rest was sent after %v, want %v", got, test.after)
 				}
 				if test.waits {
 					write(t, peer, theirs)
@@ -181,18 +183,18 @@ func TestHoldBack(t *testing.T) {
 	}
 }
 
-// TestServerGreetsByThePeersSteps: a peer that sends its version unasked gets our whole
-// greeting, one that waits for ours, as libzmq does, gets signature and version, so that
-// it names its mechanism before it sees that ours is another.
-func TestServerGreetsByThePeersSteps(t *testing.T) {
+// TestServerGreeting checks that a server sends its whole greeting to a peer that sends its
+// version without waiting. A peer that waits, as libzmq does, gets signature and version
+// first, so that it names its mechanism before it learns that the server's is another.
+func TestServerGreeting(t *testing.T) {
 	theirs := greeting{3, 1, zap.PLAIN, false}.marshal()
 	for _, test := range []struct {
 		name           string
 		peerSends, get int
 	}{
 		{"libzmq", greetingSignature, versionedSize},
-		{"one that sends its version", versionedSize, greetingSize},
-		{"one that sends everything", greetingSize, greetingSize},
+		{"peer that sends its version", versionedSize, greetingSize},
+		{"peer that sends everything", greetingSize, greetingSize},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -211,7 +213,7 @@ func TestServerGreetsByThePeersSteps(t *testing.T) {
 				read(t, peer, greetingSize-test.get)
 				var mismatch *MechanismError
 				if err := <-result; !errors.As(err, &mismatch) || *mismatch != (MechanismError{zap.NULL, zap.PLAIN}) {
-					t.Errorf("got %v, want the mismatch of NULL and PLAIN", err)
+					t.Errorf("got %v, want a MechanismError of NULL and PLAIN", err)
 				}
 			})
 		})
@@ -234,7 +236,7 @@ func read(t *testing.T, nc net.Conn, n int) []byte {
 	for got := 0; got < n; {
 		m, err := nc.Read(b[got:])
 		if err != nil {
-			t.Fatalf("after %d of %d octets: %v", got, n, err)
+			t.Fatalf("after %d of %d bytes: %v", got, n, err)
 		}
 		got += m
 	}

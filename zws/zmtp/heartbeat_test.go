@@ -9,6 +9,7 @@ import (
 	"time"
 )
 
+// TestPong checks that a PONG returns the context of the PING.
 func TestPong(t *testing.T) {
 	for _, context := range []string{"", "x", strings.Repeat("c", maxPingContext)} {
 		c, p := newRawPeer(t, 1, DEALER, Options{SocketType: ROUTER})
@@ -27,8 +28,8 @@ func TestPong(t *testing.T) {
 	}
 }
 
-// TestHeartbeat: PINGs carry twice the interval as time-to-live; a peer that answers, or
-// sends anything else, stays; one that falls silent goes.
+// TestHeartbeat checks that PINGs have twice the interval as time-to-live, that a peer stays
+// connected while it sends anything, and that a silent peer is disconnected.
 func TestHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, p := newRawPeer(t, 1, DEALER, Options{SocketType: ROUTER, Heartbeat: time.Second})
@@ -53,13 +54,13 @@ func TestHeartbeat(t *testing.T) {
 		}
 		p.send(command("PONG", ""))
 		p.expect(ping)
-		p.send("\x00\x01a") // any traffic is a sign of life
+		p.send("\x00\x01a") // any frame counts
 		p.expect(ping)
 		if err := <-ended; !errors.Is(err, ErrSilent) {
-			t.Errorf("%v, want ErrSilent", err)
+			t.Errorf("got %v, want ErrSilent", err)
 		}
 		if got := time.Since(start); got != 4*time.Second {
-			t.Errorf("silent since 2s, given up after %v, want 4s", got)
+			t.Errorf("disconnected after %v, want 2s of silence after 2s", got)
 		}
 		if got := <-frames; got != "a" {
 			t.Errorf("got %q, want a", got)
@@ -68,7 +69,7 @@ func TestHeartbeat(t *testing.T) {
 	})
 }
 
-// TestNoPingToOldPeers: ZMTP 3.0 knows none.
+// TestNoPingToOldPeers checks that a ZMTP 3.0 peer, which does not know PING, is not sent one.
 func TestNoPingToOldPeers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, p := newRawPeer(t, 0, DEALER, Options{SocketType: ROUTER, Heartbeat: time.Second})
@@ -80,13 +81,14 @@ func TestNoPingToOldPeers(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := <-received; got != "\x00\x01a" {
-			t.Errorf("an old peer gets %q", got)
+			t.Errorf("an old peer received %q", got)
 		}
 		c.Close()
 	})
 }
 
-// TestTimeToLive: a peer is held to what it gave, also where we are more patient.
+// TestTimeToLive checks that the time-to-live of the peer's PING applies to it, also if the
+// local limit is longer.
 func TestTimeToLive(t *testing.T) {
 	for _, heartbeat := range []time.Duration{0, time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
@@ -97,22 +99,22 @@ func TestTimeToLive(t *testing.T) {
 				p.send(command("PING", "\x00\x0f"))
 				p.receive()
 				time.Sleep(time.Second)
-				p.send(command("PING", "\x00\x00")) // no time-to-live: the old one stands
+				p.send(command("PING", "\x00\x00")) // no time-to-live: the old one remains
 				p.receive()
 			}()
 			if _, err := c.ReadFrame(); !errors.Is(err, ErrSilent) {
-				t.Errorf("%v, want ErrSilent", err)
+				t.Errorf("got %v, want ErrSilent", err)
 			}
 			if got := time.Since(start); got != 2500*time.Millisecond {
-				t.Errorf("given up after %v, want 1s and 1.5s of silence", got)
+				t.Errorf("disconnected after %v, want 1s and 1.5s of silence", got)
 			}
 			c.Close()
 		})
 	}
 }
 
-// TestHeartbeatWaitsForNoReader: silence counts only while we listen.
-func TestHeartbeatWaitsForNoReader(t *testing.T) {
+// TestHeartbeatWithoutReader checks that silence counts only while a read is in progress.
+func TestHeartbeatWithoutReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, p := newRawPeer(t, 1, DEALER, Options{SocketType: ROUTER, Heartbeat: time.Second})
 		defer p.Close()

@@ -14,8 +14,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// pipeListener is a net.Listener whose connections are pipes, so that a test of time
-// needs none.
+// pipeListener is a net.Listener whose connections are pipes, so that tests of timeouts can
+// run in a synctest bubble.
 type pipeListener struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -48,14 +48,14 @@ func (l *pipeListener) dial() net.Conn {
 	return a
 }
 
-// hostileLimits are what the listener of the hostile tests allows.
+// hostileLimits are the limits of the hostile tests.
 var hostileLimits = Limits{Frame: 1000, Message: 1500, Frames: 4, Handshake: 500}
 
 // echoServer is a listener whose connections send back what they receive.
 type echoServer struct {
 	*Listener
 	pipes *pipeListener
-	ended chan error // how handshakes and connections ended
+	ended chan error // the errors of handshakes and connections
 	conns sync.WaitGroup
 }
 
@@ -101,7 +101,7 @@ func (s *echoServer) close() {
 	s.conns.Wait()
 }
 
-// client connects a well-behaved peer.
+// client connects a good peer.
 func (s *echoServer) client(t *testing.T, l login) *Conn {
 	t.Helper()
 	c, err := Client(t.Context(), s.pipes.dial(), l.client, Options{SocketType: DEALER})
@@ -114,7 +114,7 @@ func (s *echoServer) client(t *testing.T, l login) *Conn {
 // checkEcho checks that c is still served.
 func checkEcho(t *testing.T, c *Conn) {
 	t.Helper()
-	want := []byte("are you there")
+	want := []byte("ping")
 	if err := c.Write(Message{want}); err != nil {
 		t.Fatalf("a good peer is not served: %v", err)
 	}
@@ -123,7 +123,7 @@ func checkEcho(t *testing.T, c *Conn) {
 	}
 }
 
-// Octets of a NULL client.
+// The bytes of a NULL client.
 var (
 	nullGreeting = string(greeting{3, 1, zap.NULL, false}.marshal())
 	nullReady    = ready(zap.Metadata{{Name: "Socket-Type", Value: "DEALER"}})
@@ -140,8 +140,8 @@ func frame(more bool, size int) string {
 	return string(AppendFrame(nil, Frame{More: more, Body: make([]byte, size)}))
 }
 
-// wants tells whether an error is the one that a test expects: one that errors.Is finds,
-// or for a nil pointer of an error type one of that type.
+// wants reports whether err is the error that a test expects: errors.Is finds want, or for a
+// pointer to an error type err is of that type.
 func wants(err, want error) bool {
 	switch want.(type) {
 	case *MechanismError:
@@ -163,18 +163,18 @@ var (
 	aRefusedError    = (*RefusedError)(nil)
 )
 
-// hostileClients have one defect each. What they send ends with the connection closed,
-// or with silence if they linger.
+// hostileClients have one defect each. After they have sent it they close the connection, or
+// with linger keep it open and silent.
 var hostileClients = []struct {
 	name   string
 	send   string
 	linger bool // keep the connection open
-	slow   bool // one octet a second
+	slow   bool // one byte per second
 	want   error
 }{
 	{name: "mute", linger: true, want: ErrHandshakeTimeout},
 	{name: "closes at once", want: ErrClosedDuringLogin},
-	{name: "greets octet by octet", send: nullLogin, slow: true, linger: true, want: ErrHandshakeTimeout},
+	{name: "greets byte by byte", send: nullLogin, slow: true, linger: true, want: ErrHandshakeTimeout},
 	{name: "greeting and no more", send: nullGreeting, linger: true, want: ErrHandshakeTimeout},
 	{name: "half a greeting", send: nullGreeting[:40], linger: true, want: ErrHandshakeTimeout},
 	{name: "half a greeting, then closes", send: nullGreeting[:40], want: ErrClosedDuringLogin},
@@ -183,7 +183,7 @@ var hostileClients = []struct {
 	{name: "ZMTP 2.0", send: "\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x01\x05\x00\x00", linger: true, want: ErrVersion},
 	{name: "another mechanism", send: string(greeting{3, 1, zap.CURVE, false}.marshal()), linger: true, want: aMechanismError},
 	{name: "message in the handshake", send: nullGreeting + frame(false, 1), linger: true, want: ErrProtocol},
-	{name: "2^62 octets in the handshake", send: nullGreeting + "\x06\x40\x00\x00\x00\x00\x00\x00\x00", linger: true, want: ErrTooLarge},
+	{name: "2^62 bytes in the handshake", send: nullGreeting + "\x06\x40\x00\x00\x00\x00\x00\x00\x00", linger: true, want: ErrTooLarge},
 	{name: "command over the limit in the handshake", send: nullGreeting + "\x06\x00\x00\x00\x00\x00\x00\x01\xf5", linger: true, want: ErrTooLarge},
 	{name: "reserved flags in the handshake", send: nullGreeting + "\x14\x00", linger: true, want: ErrProtocol},
 	{name: "empty command in the handshake", send: nullGreeting + "\x04\x00", linger: true, want: ErrProtocol},
@@ -191,14 +191,14 @@ var hostileClients = []struct {
 	{name: "another command than READY", send: nullGreeting + command("HELLO", ""), linger: true, want: ErrProtocol},
 	{name: "truncated metadata", send: nullGreeting + command(cmdReady, "\x0bSocket-Type\x00\x00\x00\x09DEALER"), linger: true, want: ErrProtocol},
 	{name: "no socket type", send: nullGreeting + ready(nil), linger: true, want: aSocketTypeError},
-	{name: "a socket type that does not fit", send: nullGreeting + ready(zap.Metadata{{Name: "Socket-Type", Value: "SUB"}}), linger: true, want: aSocketTypeError},
+	{name: "a socket type that is not accepted", send: nullGreeting + ready(zap.Metadata{{Name: "Socket-Type", Value: "SUB"}}), linger: true, want: aSocketTypeError},
 	{name: "a socket type that does not exist", send: nullGreeting + ready(zap.Metadata{{Name: "Socket-Type", Value: "dealer"}}), linger: true, want: aSocketTypeError},
-	{name: "routing id of 256 octets", send: nullGreeting + ready(zap.Metadata{{Name: "Socket-Type", Value: "DEALER"}, {Name: "Identity", Value: strings.Repeat("x", 256)}}), linger: true, want: ErrProtocol},
+	{name: "routing id of 256 bytes", send: nullGreeting + ready(zap.Metadata{{Name: "Socket-Type", Value: "DEALER"}, {Name: "Identity", Value: strings.Repeat("x", 256)}}), linger: true, want: ErrProtocol},
 	{name: "ERROR instead of READY", send: nullGreeting + command(cmdError, "\x03400"), linger: true, want: aRefusedError},
 
-	{name: "goes after READY", send: nullLogin, want: io.EOF},
-	{name: "2^62 octets", send: nullLogin + "\x02\x40\x00\x00\x00\x00\x00\x00\x00", linger: true, want: ErrTooLarge},
-	{name: "2^63 octets", send: nullLogin + "\x02\x80\x00\x00\x00\x00\x00\x00\x00", linger: true, want: ErrProtocol},
+	{name: "closes after READY", send: nullLogin, want: io.EOF},
+	{name: "2^62 bytes", send: nullLogin + "\x02\x40\x00\x00\x00\x00\x00\x00\x00", linger: true, want: ErrTooLarge},
+	{name: "2^63 bytes", send: nullLogin + "\x02\x80\x00\x00\x00\x00\x00\x00\x00", linger: true, want: ErrProtocol},
 	{name: "frame over the limit", send: nullLogin + frame(false, 1001), linger: true, want: ErrTooLarge},
 	{name: "message over the limit", send: nullLogin + frame(true, 1000) + frame(false, 501), linger: true, want: ErrTooLarge},
 	{name: "too many frames", send: nullLogin + strings.Repeat(frame(true, 0), 5), linger: true, want: ErrTooLarge},
@@ -207,7 +207,7 @@ var hostileClients = []struct {
 	{name: "command with MORE", send: nullLogin + "\x05\x06\x04PING\x00", linger: true, want: ErrProtocol},
 	{name: "empty command", send: nullLogin + "\x04\x00", linger: true, want: ErrProtocol},
 	{name: "PING without time-to-live", send: nullLogin + command(cmdPing, "\x00"), linger: true, want: ErrProtocol},
-	{name: "PING with a context of 17 octets", send: nullLogin + command(cmdPing, "\x00\x00"+strings.Repeat("x", 17)), linger: true, want: ErrProtocol},
+	{name: "PING with a context of 17 bytes", send: nullLogin + command(cmdPing, "\x00\x00"+strings.Repeat("x", 17)), linger: true, want: ErrProtocol},
 	{name: "PING with a time-to-live, then silence", send: nullLogin + command(cmdPing, "\x00\x0a"), linger: true, want: ErrSilent},
 	{name: "ERROR after READY", send: nullLogin + command(cmdError, "\x03400"), linger: true, want: aRefusedError},
 	{name: "malformed ERROR after READY", send: nullLogin + command(cmdError, "\x09400"), linger: true, want: ErrProtocol},
@@ -215,7 +215,8 @@ var hostileClients = []struct {
 	{name: "half a message", send: nullLogin + frame(true, 3), want: io.ErrUnexpectedEOF},
 }
 
-// TestHostileClients: a peer with a defect costs its own connection and nobody else's.
+// TestHostileClients checks that a peer with a defect loses its own connection and affects no
+// other.
 func TestHostileClients(t *testing.T) {
 	l := logins(t)[0]
 	for _, h := range hostileClients {
@@ -231,7 +232,7 @@ func TestHostileClients(t *testing.T) {
 				peer.Go(func() {
 					misbehaveOn(nc, h.send, h.slow)
 					if !h.linger {
-						synctest.Wait() // until the answers are sent
+						synctest.Wait() // for the answers
 						nc.Close()
 					}
 				})
@@ -239,13 +240,13 @@ func TestHostileClients(t *testing.T) {
 					t.Errorf("ended with %v, want %v", err, h.want)
 				}
 				checkEcho(t, good)
-				late := s.client(t, l)
-				checkEcho(t, late)
+				next := s.client(t, l)
+				checkEcho(t, next)
 
 				nc.Close()
 				peer.Wait()
 				good.Close()
-				late.Close()
+				next.Close()
 				s.close()
 			})
 		})
@@ -265,7 +266,7 @@ func misbehaveOn(nc net.Conn, send string, slow bool) {
 	}
 }
 
-// hostileServers have one defect each, as a client of mechanism sees it.
+// hostileServers have one defect each, which they show to a client of mechanism.
 var hostileServers = []struct {
 	name      string
 	mechanism zap.Mechanism
@@ -286,14 +287,14 @@ var hostileServers = []struct {
 	{"closes instead of WELCOME, CURVE", zap.CURVE, greetingOf(zap.CURVE), false, ErrClosedBeforeWelcome},
 	{"half a WELCOME, CURVE", zap.CURVE, greetingOf(zap.CURVE) + "\x04\xa8\x07WEL", false, ErrClosedBeforeWelcome},
 	{"closes after WELCOME", zap.PLAIN, greetingOf(zap.PLAIN) + command(cmdWelcome, ""), false, ErrClosedDuringLogin},
-	{"also wants to be the client", zap.PLAIN, string(greeting{3, 1, zap.PLAIN, false}.marshal()) + command("HELLO", "\x00\x00"), true, ErrProtocol},
+	{"behaves as a client", zap.PLAIN, string(greeting{3, 1, zap.PLAIN, false}.marshal()) + command("HELLO", "\x00\x00"), true, ErrProtocol},
 	{"ERROR 400", zap.PLAIN, greetingOf(zap.PLAIN) + command(cmdError, "\x03400"), false, &RefusedError{Status: 400}},
 	{"ERROR 300", zap.PLAIN, greetingOf(zap.PLAIN) + command(cmdError, "\x03300"), false, &RefusedError{Status: 300}},
 	{"libzmq's ERROR", zap.PLAIN, greetingOf(zap.PLAIN) + "\x04\x09^RROR\x03400", true, &RefusedError{Status: 400}},
 	{"ERROR with a text", zap.NULL, nullGreeting + command(cmdError, "\x07go away"), false, &RefusedError{Reason: "go away"}},
-	{"a socket type that does not fit", zap.NULL, nullGreeting + ready(zap.Metadata{{Name: "Socket-Type", Value: "PUB"}}), true, aSocketTypeError},
+	{"a socket type that is not accepted", zap.NULL, nullGreeting + ready(zap.Metadata{{Name: "Socket-Type", Value: "PUB"}}), true, aSocketTypeError},
 	{"no socket type", zap.NULL, nullGreeting + ready(nil), true, aSocketTypeError},
-	{"2^62 octets", zap.NULL, nullGreeting + "\x06\x40\x00\x00\x00\x00\x00\x00\x00", true, ErrTooLarge},
+	{"2^62 bytes", zap.NULL, nullGreeting + "\x06\x40\x00\x00\x00\x00\x00\x00\x00", true, ErrTooLarge},
 	{"two servers", zap.PLAIN, greetingOf(zap.PLAIN) + command(cmdWelcome, "") + command(cmdWelcome, ""), true, ErrProtocol},
 }
 
@@ -301,8 +302,8 @@ func greetingOf(m zap.Mechanism) string {
 	return string(greeting{3, 1, m, true}.marshal())
 }
 
-// TestHostileServers: whatever a server does wrong, a client ends in time and says what
-// it was.
+// TestHostileServers checks that a client fails in time, with the right error, whatever a server
+// does wrong.
 func TestHostileServers(t *testing.T) {
 	clients := map[zap.Mechanism]login{}
 	for _, l := range logins(t) {
@@ -322,11 +323,11 @@ func TestHostileServers(t *testing.T) {
 				})
 				c, err := Client(t.Context(), a, clients[h.mechanism].client, Options{SocketType: DEALER, Limits: hostileLimits})
 				if c != nil || !wants(err, h.want) {
-					t.Errorf("%v, want %v", err, h.want)
+					t.Errorf("got %v, want %v", err, h.want)
 				}
 				if want, ok := h.want.(*RefusedError); ok && want != nil {
 					if got, ok := errors.AsType[*RefusedError](err); !ok || *got != *want {
-						t.Errorf("%#v, want %#v", got, want)
+						t.Errorf("got %#v, want %#v", got, want)
 					}
 				}
 				b.Close()
@@ -336,7 +337,7 @@ func TestHostileServers(t *testing.T) {
 	}
 }
 
-// TestTwoServersMeet: as-server tells them.
+// TestTwoServersMeet checks that two servers recognise each other by as-server.
 func TestTwoServersMeet(t *testing.T) {
 	l := logins(t)[1]
 	synctest.Test(t, func(t *testing.T) {
@@ -346,7 +347,7 @@ func TestTwoServersMeet(t *testing.T) {
 		peer.Go(func() { io.Copy(io.Discard, nc) })
 		peer.Go(func() { io.WriteString(nc, greetingOf(zap.PLAIN)) })
 		if err := <-s.ended; !errors.Is(err, ErrProtocol) {
-			t.Errorf("%v, want a protocol error", err)
+			t.Errorf("got %v, want a protocol error", err)
 		}
 		nc.Close()
 		peer.Wait()

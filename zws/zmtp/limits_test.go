@@ -15,7 +15,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// TestLimits: just at each limit is served, one more is refused, in clear and in boxes.
+// TestLimits checks each limit with what is just allowed and with one more, for every
+// mechanism.
 func TestLimits(t *testing.T) {
 	size := func(n ...int) Message {
 		var m Message
@@ -45,7 +46,7 @@ func TestLimits(t *testing.T) {
 					t.Fatal(err)
 				}
 				written := make(chan error)
-				// Twice: the count starts again with every message.
+				// Twice, because the count starts again with every message.
 				go func() { written <- c.Write(test.message, test.message) }()
 				for range 2 {
 					_, err = s.ReadMessage()
@@ -60,7 +61,8 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestHandshakeLimit: a READY of exactly the limit is taken, one octet more is not.
+// TestHandshakeLimit checks that a READY of exactly the limit is accepted and one byte more is
+// not.
 func TestHandshakeLimit(t *testing.T) {
 	own := Options{SocketType: DEALER}
 	bare := len(Command{cmdReady, own.local().Append(nil)}.Append(nil)) + len(zap.Metadata{{Name: "X-Pad"}}.Append(nil))
@@ -74,9 +76,9 @@ func TestHandshakeLimit(t *testing.T) {
 	}
 }
 
-// TestCancel: a cancelled context ends a handshake at once, whatever the peer does.
+// TestCancel checks that a cancelled context ends a handshake at once.
 func TestCancel(t *testing.T) {
-	cause := errors.New("the caller has changed its mind")
+	cause := errors.New("cancelled by the caller")
 	l := logins(t)[0]
 	synctest.Test(t, func(t *testing.T) {
 		for name, handshake := range map[string]func(context.Context, net.Conn) (*Conn, error){

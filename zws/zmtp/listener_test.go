@@ -15,8 +15,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// TestCrowd: when all places are taken by peers that stall, the one that has kept us
-// waiting longest goes, and a good peer gets in without waiting for their deadlines.
+// TestCrowd checks that the slowest of many stalled peers is dropped for a new one, which does
+// not have to wait for their deadlines.
 func TestCrowd(t *testing.T) {
 	l := logins(t)[0]
 	synctest.Test(t, func(t *testing.T) {
@@ -28,24 +28,24 @@ func TestCrowd(t *testing.T) {
 		good := s.client(t, l)
 		checkEcho(t, good)
 		if got := time.Since(start); got != holdBack/2 {
-			t.Errorf("the good peer waited %v, want until the first had its second", got)
+			t.Errorf("the good peer waited %v, want until the first had been waited for a second", got)
 		}
 		if err := <-s.ended; !errors.Is(err, errCrowded) {
 			t.Errorf("a stalled peer ended with %v, want %v", err, errCrowded)
 		}
 		if _, err := first.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-			t.Errorf("the first peer sees %v, want EOF", err)
+			t.Errorf("the first peer got %v, want EOF", err)
 		}
 		if _, err := second.Read(make([]byte, 1)); err != nil {
-			t.Errorf("the second peer is gone too: %v", err)
+			t.Errorf("the second peer was dropped too: %v", err)
 		}
 		good.Close()
 		s.close()
 	})
 }
 
-// TestCrowdSparesGoodPeers: one that waits for the ZAP handler, or has not kept us waiting,
-// is not given up for a new one; that one waits.
+// TestCrowdSparesGoodPeers checks that a peer is not dropped while the ZAP handler decides. New
+// peers wait.
 func TestCrowdSparesGoodPeers(t *testing.T) {
 	l := logins(t)[0]
 	synctest.Test(t, func(t *testing.T) {
@@ -72,7 +72,8 @@ func TestCrowdSparesGoodPeers(t *testing.T) {
 	})
 }
 
-// TestCloseListener gives up handshakes and peers that nobody has accepted.
+// TestCloseListener checks that Close drops handshakes in progress and peers that were not
+// accepted.
 func TestCloseListener(t *testing.T) {
 	l := logins(t)[0]
 	synctest.Test(t, func(t *testing.T) {
@@ -90,22 +91,22 @@ func TestCloseListener(t *testing.T) {
 			t.Error(err)
 		}
 		if _, err := mute.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-			t.Errorf("the mute peer sees %v, want EOF", err)
+			t.Errorf("the mute peer got %v, want EOF", err)
 		}
 		if _, err := c.ReadFrame(); !errors.Is(err, io.EOF) {
-			t.Errorf("the peer that was not accepted sees %v, want EOF", err)
+			t.Errorf("the peer that was not accepted got %v, want EOF", err)
 		}
 		if _, err := listener.Accept(); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("Accept: %v, want net.ErrClosed", err)
+			t.Errorf("Accept: got %v, want net.ErrClosed", err)
 		}
 		if err := listener.Close(); err != nil {
-			t.Errorf("closed again: %v", err)
+			t.Errorf("second Close: %v", err)
 		}
 		c.Close()
 	})
 }
 
-// brokenListener fails a few times, as one does that has no file descriptors left.
+// brokenListener fails a few times, as if there were no file descriptors left.
 type brokenListener struct {
 	*pipeListener
 	failures int
@@ -129,15 +130,15 @@ func TestListenerSurvivesAcceptErrors(t *testing.T) {
 		listener := serve(pipes, l.mechanism, l.server, o)
 		c, err := Client(t.Context(), pipes.dial(), l.client, Options{SocketType: DEALER})
 		if err != nil || reported != 20 {
-			t.Errorf("%v after %d reported failures, want none after 20", err, reported)
+			t.Errorf("got %v after %d reported failures, want none after 20", err, reported)
 		}
 		c.Close()
 		listener.Close()
 	})
 }
 
-// TestServerTellsWhatItKnows: what the ZAP handler and Admit are asked.
-func TestServerTellsWhatItKnows(t *testing.T) {
+// TestServerRequest checks what the ZAP handler and Admit are given.
+func TestServerRequest(t *testing.T) {
 	l := logins(t)[3]
 	var asked *zap.Request
 	var admitted *Peer
@@ -160,7 +161,7 @@ func TestServerTellsWhatItKnows(t *testing.T) {
 			t.Fatal(err)
 		}
 		if asked.Address != want || asked.Domain != "test" || string(asked.RoutingID) != "panel" {
-			t.Errorf("%s: the handler is asked about %q, %q, %q", endpoint, asked.Address, asked.Domain, asked.RoutingID)
+			t.Errorf("%s: the ZAP request has the address %q, the domain %q and the routing id %q", endpoint, asked.Address, asked.Domain, asked.RoutingID)
 		}
 		if admitted != s.Peer() || string(admitted.RoutingID()) != "panel" {
 			t.Errorf("%s: admitted %v", endpoint, admitted)
@@ -169,18 +170,19 @@ func TestServerTellsWhatItKnows(t *testing.T) {
 	}
 }
 
-// TestAdmitRefuses: the peer is told in place of READY.
+// TestAdmitRefuses checks that the peer receives an ERROR instead of READY.
 func TestAdmitRefuses(t *testing.T) {
 	for _, l := range logins(t) {
 		l.server.Admit = func(context.Context, *Peer) error { return &RefusedError{Status: zap.Internal} }
 		_, _, err := overPipe(t, l, Options{SocketType: DEALER}, Options{SocketType: ROUTER})
 		if refusal, ok := errors.AsType[*RefusedError](err); !ok || refusal.Status != zap.Internal {
-			t.Errorf("%s: %v, want a refusal with 500", l.mechanism, err)
+			t.Errorf("%s: got %v, want a refusal with 500", l.mechanism, err)
 		}
 	}
 }
 
-// TestSocketTypeIsCheckedBeforeAdmit: nobody opens anything for a peer that cannot stay.
+// TestSocketTypeIsCheckedBeforeAdmit checks that Admit, which can be expensive, is not called
+// for a peer whose socket type is not accepted.
 func TestSocketTypeIsCheckedBeforeAdmit(t *testing.T) {
 	for _, l := range logins(t) {
 		l.server.Admit = func(context.Context, *Peer) error {
@@ -189,7 +191,7 @@ func TestSocketTypeIsCheckedBeforeAdmit(t *testing.T) {
 		}
 		_, _, err := overPipe(t, l, Options{SocketType: SUB}, Options{SocketType: ROUTER})
 		if refusal, ok := errors.AsType[*RefusedError](err); !ok || refusal.Status != zap.Refused {
-			t.Errorf("%s: %v, want a refusal with 400", l.mechanism, err)
+			t.Errorf("%s: got %v, want a refusal with 400", l.mechanism, err)
 		}
 	}
 }
@@ -200,7 +202,7 @@ func TestIPCSocketFile(t *testing.T) {
 	listen := func() (*Listener, error) {
 		return Listen("ipc://"+path, l.mechanism, l.server, ListenOptions{Options: Options{SocketType: ROUTER}})
 	}
-	// One that a process left behind.
+	// A file that another process left behind.
 	left, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		t.Fatal(err)
@@ -210,7 +212,7 @@ func TestIPCSocketFile(t *testing.T) {
 
 	first, err := listen()
 	if err != nil {
-		t.Fatalf("a socket file that nobody listens on is in the way: %v", err)
+		t.Fatalf("a socket file that nobody listens on was not replaced: %v", err)
 	}
 	if second, err := listen(); err == nil {
 		second.Close()
@@ -218,18 +220,19 @@ func TestIPCSocketFile(t *testing.T) {
 	}
 	first.Close()
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the socket file is still there after Close: %v", err)
+		t.Errorf("the socket file still exists after Close: %v", err)
 	}
 	if err := os.WriteFile(path, []byte("a file"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if third, err := listen(); err == nil {
 		third.Close()
-		t.Error("a file that is no socket was replaced")
+		t.Error("a file that is not a socket was replaced")
 	}
 }
 
-func TestListenRefusesWhatItCannotServe(t *testing.T) {
+// TestListenArguments checks that Listen fails on invalid arguments.
+func TestListenArguments(t *testing.T) {
 	good := logins(t)[0].server
 	curve := logins(t)[3].server
 	curve.CurveSecret = [32]byte{}
@@ -249,12 +252,12 @@ func TestListenRefusesWhatItCannotServe(t *testing.T) {
 	} {
 		if l, err := Listen(test.endpoint, test.mechanism, test.sec, ListenOptions{Options: test.o}); err == nil {
 			l.Close()
-			t.Errorf("%s: served", name)
+			t.Errorf("%s: no error", name)
 		}
 	}
 }
 
-// TestWrongCredentials: what each side is told.
+// TestWrongCredentials checks the errors of both sides.
 func TestWrongCredentials(t *testing.T) {
 	for _, l := range logins(t) {
 		switch c := l.client.(type) {
@@ -281,14 +284,14 @@ func TestWrongCredentials(t *testing.T) {
 		_, err = Dial(t.Context(), listener.Endpoint(), l.client, Options{SocketType: DEALER})
 		for side, err := range map[string]error{"client": err, "server": <-refused} {
 			if refusal, ok := errors.AsType[*RefusedError](err); !ok || refusal.Status != zap.Refused {
-				t.Errorf("%s: the %s sees %v, want a refusal with 400", l.mechanism, side, err)
+				t.Errorf("%s: the %s got %v, want a refusal with 400", l.mechanism, side, err)
 			}
 		}
 		listener.Close()
 	}
 }
 
-// TestWrongServerKey over a real socket.
+// TestWrongServerKey checks the error of a wrong server key over TCP.
 func TestWrongServerKey(t *testing.T) {
 	l := logins(t)[3]
 	curve := l.client.(Curve)
@@ -296,11 +299,11 @@ func TestWrongServerKey(t *testing.T) {
 	l.client = curve
 	_, _, err := overListener(func(testing.TB) string { return "tcp://127.0.0.1:0" })(t, l, Options{SocketType: DEALER}, Options{SocketType: ROUTER})
 	if !errors.Is(err, ErrClosedBeforeWelcome) {
-		t.Errorf("%v, want ErrClosedBeforeWelcome", err)
+		t.Errorf("got %v, want ErrClosedBeforeWelcome", err)
 	}
 }
 
-// TestMechanismMismatch: every pair of different mechanisms, seen from both sides.
+// TestMechanismMismatch checks the errors of both sides for every pair of different mechanisms.
 func TestMechanismMismatch(t *testing.T) {
 	all := logins(t)
 	for _, server := range all {
@@ -318,10 +321,10 @@ func TestMechanismMismatch(t *testing.T) {
 			}
 			_, err = Dial(t.Context(), listener.Endpoint(), client.client, Options{SocketType: DEALER})
 			if got, ok := errors.AsType[*MechanismError](err); !ok || *got != (MechanismError{client.mechanism, server.mechanism}) {
-				t.Errorf("the %s client of a %s server sees %v", client.mechanism, server.mechanism, err)
+				t.Errorf("the %s client of a %s server got %v", client.mechanism, server.mechanism, err)
 			}
 			if got, ok := errors.AsType[*MechanismError](<-refused); !ok || *got != (MechanismError{server.mechanism, client.mechanism}) {
-				t.Errorf("the %s server of a %s client sees %v", server.mechanism, client.mechanism, got)
+				t.Errorf("the %s server of a %s client got %v", server.mechanism, client.mechanism, got)
 			}
 			listener.Close()
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// connect runs the handshake of two sides without the octets of commands in between.
+// connect runs a handshake without encoding the commands.
 func connect(b *testing.B, client, server Mechanism) {
 	ctx := context.Background()
 	out, err := client.Next(ctx, nil)
@@ -22,8 +22,7 @@ func connect(b *testing.B, client, server Mechanism) {
 	}
 }
 
-// BenchmarkHandshake is both sides of one handshake, in-process, with a handler that
-// accepts at once.
+// BenchmarkHandshake runs both sides of one handshake, with a ZAP handler that accepts at once.
 func BenchmarkHandshake(b *testing.B) {
 	for _, m := range mechanisms {
 		b.Run(string(m), func(b *testing.B) {
@@ -56,8 +55,8 @@ func BenchmarkCurveEncode(b *testing.B) {
 	}
 }
 
-// BenchmarkCurveDecode opens the same MESSAGE again and again, which only a decoder that
-// forgets its last nonce does.
+// BenchmarkCurveDecode decodes the same MESSAGE repeatedly, which works because it resets the
+// nonce.
 func BenchmarkCurveDecode(b *testing.B) {
 	for _, size := range benchmarkSizes {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
@@ -80,7 +79,7 @@ func BenchmarkCurveDecode(b *testing.B) {
 	}
 }
 
-// The path of a frame may not allocate, whatever the benchmarks are run for.
+// TestCurveTrafficAllocatesNothing checks that encoding and decoding a frame do not allocate.
 func TestCurveTrafficAllocatesNothing(t *testing.T) {
 	client, server := newPair(t, zap.CURVE).sides(t)
 	shake(t, client, server)
@@ -95,6 +94,6 @@ func TestCurveTrafficAllocatesNothing(t *testing.T) {
 		}
 	})
 	if n != 0 {
-		t.Errorf("%v allocations a frame", n)
+		t.Errorf("%v allocations per frame", n)
 	}
 }

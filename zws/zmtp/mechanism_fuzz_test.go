@@ -10,9 +10,9 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// The fuzz targets put the data of one command in front of a state machine that waits for
-// it. They want no panic, an error that wraps ErrProtocol (or a refusal) for what is
-// malformed, and the same octets again for what is not.
+// The fuzz targets pass the data of one command to a state machine that expects it. It must not
+// panic, must return an error that wraps ErrProtocol (or a refusal) for malformed data, and
+// must encode what it parsed to the same bytes.
 
 var (
 	metadataCorpus = []string{
@@ -35,8 +35,7 @@ func addAll(f *testing.F, corpus []string) {
 	}
 }
 
-// The corpora of the fuzz targets are not empty, and what the recordings hold is there to
-// be added to them.
+// TestCorpora checks that the corpora of the fuzz targets and the recordings exist.
 func TestCorpora(t *testing.T) {
 	for name, corpus := range map[string][]string{
 		"metadata": metadataCorpus, "plain": plainCorpus, "bearer": bearerCorpus, "error": errorCorpus,
@@ -45,7 +44,7 @@ func TestCorpora(t *testing.T) {
 			t.Errorf("%s: %d seeds", name, len(corpus))
 		}
 	}
-	if len(commandOctets) == 0 {
+	if len(commandEncodings) == 0 {
 		t.Error("commands: no seeds")
 	}
 	if entries, err := os.ReadDir("testdata/golden"); err != nil || len(entries) == 0 {
@@ -53,8 +52,8 @@ func TestCorpora(t *testing.T) {
 	}
 }
 
-// metadataCommand gives side a command that holds metadata, and checks that what it made
-// of that is what was there.
+// metadataCommand passes a command with metadata to side and checks that Peer returns this
+// metadata if it is valid.
 func metadataCommand(t *testing.T, side Mechanism, name string, data, metadata []byte) {
 	t.Helper()
 	_, err := side.Next(context.Background(), &Command{name, data})
@@ -65,11 +64,11 @@ func metadataCommand(t *testing.T, side Mechanism, name string, data, metadata [
 		return
 	}
 	if written := side.Peer().Metadata.Append(nil); !bytes.Equal(written, metadata) {
-		t.Errorf("written %x, was %x", written, metadata)
+		t.Errorf("encoded as %x, was %x", written, metadata)
 	}
 }
 
-// advance carries n commands between both sides and returns the next one.
+// advance passes n commands between two new sides and returns the next one.
 func advance(t testing.TB, p *pair, n int) (client, server Mechanism, out *Command) {
 	t.Helper()
 	client, server = p.sides(t)
@@ -119,7 +118,7 @@ func FuzzPlainHello(f *testing.F) {
 		}
 		c := server.Peer().Credentials
 		if written := appendPlain(nil, string(c[0]), string(c[1])); !bytes.Equal(written, data) {
-			t.Errorf("written %x, was %x", written, data)
+			t.Errorf("encoded as %x, was %x", written, data)
 		}
 	})
 }
@@ -133,7 +132,7 @@ func FuzzBearerHello(f *testing.F) {
 			t.Fatal(err)
 		}
 		if c := server.Peer().Credentials; len(c) != 1 || !bytes.Equal(c[0], data) {
-			t.Errorf("the handler was asked about %x, the token is %x", c, data)
+			t.Errorf("credentials %x, the token is %x", c, data)
 		}
 	})
 }
@@ -144,7 +143,7 @@ func FuzzError(f *testing.F) {
 		err := parseError(data)
 		refusal, ok := errors.AsType[*RefusedError](err)
 		if ok == errors.Is(err, ErrProtocol) {
-			t.Fatalf("neither a refusal nor a protocol error, or both: %v", err)
+			t.Fatalf("want either a refusal or a protocol error: %v", err)
 		}
 		if !ok {
 			return
@@ -154,13 +153,13 @@ func FuzzError(f *testing.F) {
 			reason = string(data[1:])
 		}
 		if written := append([]byte{byte(len(reason))}, reason...); !bytes.Equal(written, data) {
-			t.Errorf("written %x, was %x", written, data)
+			t.Errorf("encoded as %x, was %x", written, data)
 		}
 	})
 }
 
-// fuzzCurve puts data in place of command number at of a CURVE handshake. Without the keys
-// nobody can make one that is accepted, but for what the peer itself has said.
+// fuzzCurve replaces the data of command number at of a CURVE handshake. Without the keys
+// nobody can make one that is accepted, except by repeating the genuine one.
 func fuzzCurve(f *testing.F, name string, at int) {
 	p := newPair(f, zap.CURVE)
 	_, _, genuine := advance(f, p, at)
@@ -180,7 +179,7 @@ func fuzzCurve(f *testing.F, name string, at int) {
 	})
 }
 
-// withoutTopBit clears the bit of C' that X25519 does not look at.
+// withoutTopBit clears the bit of C' that X25519 ignores.
 func withoutTopBit(hello []byte) []byte {
 	hello = bytes.Clone(hello)
 	hello[2+helloPadding+keySize-1] &^= 0x80
@@ -192,8 +191,8 @@ func FuzzCurveWelcome(f *testing.F)  { fuzzCurve(f, cmdWelcome, 1) }
 func FuzzCurveInitiate(f *testing.F) { fuzzCurve(f, cmdInitiate, 2) }
 func FuzzCurveReady(f *testing.F)    { fuzzCurve(f, cmdReady, 3) }
 
-// FuzzCurveInside puts data where only one who has the keys can: into the box of INITIATE
-// behind the vouch, and of READY.
+// FuzzCurveInside puts metadata into the boxes of INITIATE and READY, which only the owner of
+// the keys can.
 func FuzzCurveInside(f *testing.F) {
 	addAll(f, metadataCorpus)
 	p := newPair(f, zap.CURVE)
@@ -204,7 +203,7 @@ func FuzzCurveInside(f *testing.F) {
 		sealed := initiate.Data[cookieSize:]
 		inside, ok := unseal(nil, sealed, prefixInitiate, shared)
 		if !ok {
-			t.Fatal("our own INITIATE does not open")
+			t.Fatal("the client's INITIATE does not open")
 		}
 		inside = append(inside[:keySize+vouchSize], data...)
 		metadataCommand(t, server, cmdInitiate, seal(initiate.Data[:cookieSize:cookieSize], inside, prefixInitiate, sealed[:shortNonceSize], shared), data)
@@ -222,7 +221,7 @@ func FuzzCurveMessage(f *testing.F) {
 		client, server := p.sides(t)
 		shake(t, client, server)
 		frame := Frame{More: more, Body: data}
-		if sealed { // data is the payload, flags first
+		if sealed { // data is the payload, including its flags
 			traffic := client.(*curveClient).traffic
 			frame = Frame{Body: seal([]byte(messageName), data, prefixMessageClient, newShortNonce(3), &traffic.shared)}
 		}
@@ -234,7 +233,7 @@ func FuzzCurveMessage(f *testing.F) {
 			return
 		}
 		if again := append([]byte{payloadFlags(got)}, got.Body...); !sealed || !bytes.Equal(again, data) {
-			t.Errorf("%+v out of %x", got, data)
+			t.Errorf("decoded %+v from %x", got, data)
 		}
 	})
 }

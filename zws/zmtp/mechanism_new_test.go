@@ -7,6 +7,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
+// TestNewServerErrors checks that an incomplete configuration makes no server.
 func TestNewServerErrors(t *testing.T) {
 	handler := zap.HandlerFunc(accept)
 	public, secret := testKeys(t)
@@ -24,7 +25,7 @@ func TestNewServerErrors(t *testing.T) {
 		{"TLS", zap.TLS, ServerSecurity{Handler: handler, Domain: "d"}, "unknown mechanism"},
 		{"lower case", "plain", ServerSecurity{Handler: handler, Domain: "d"}, "unknown mechanism"},
 		{"CURVE without keys", zap.CURVE, ServerSecurity{Handler: handler, Domain: "d"}, "does not belong"},
-		{"CURVE with another's key", zap.CURVE, ServerSecurity{Handler: handler, Domain: "d", CurvePublic: other, CurveSecret: secret}, "does not belong"},
+		{"CURVE with the key of another", zap.CURVE, ServerSecurity{Handler: handler, Domain: "d", CurvePublic: other, CurveSecret: secret}, "does not belong"},
 		{"metadata name", zap.CURVE, ServerSecurity{Handler: handler, Domain: "d", CurvePublic: public, CurveSecret: secret, Local: long}, "256 bytes"},
 		{"too many properties", zap.NULL, ServerSecurity{Handler: handler, Domain: "d", Local: make(zap.Metadata, zap.MaxProperties+1)}, "65"},
 	}
@@ -32,12 +33,13 @@ func TestNewServerErrors(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := NewServer(c.m, c.s)
 			if got != nil || err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("got %v, %v, want an error with %q", got, err, c.want)
+				t.Errorf("got %v, %v; want an error with %q", got, err, c.want)
 			}
 		})
 	}
 }
 
+// TestNewClientErrors checks which credentials and metadata cannot be sent.
 func TestNewClientErrors(t *testing.T) {
 	public, secret := testKeys(t)
 	other, _ := testKeys(t)
@@ -54,7 +56,7 @@ func TestNewClientErrors(t *testing.T) {
 		{"empty token", Bearer{}, nil, "without a token"},
 		{"long token", Bearer{Token: strings.Repeat("t", 10000)}, nil, ""},
 		{"no keys", Curve{ServerKey: other}, nil, "does not belong"},
-		{"another's public key", Curve{Public: other, Secret: secret, ServerKey: other}, nil, "does not belong"},
+		{"public key of another", Curve{Public: other, Secret: secret, ServerKey: other}, nil, "does not belong"},
 		{"no server key", Curve{Public: public, Secret: secret}, nil, "the server key is not a usable public key"},
 		{"server key of low order", Curve{Public: public, Secret: secret, ServerKey: [32]byte{1}}, nil, "the server key is not a usable public key"},
 		{"no randomness", Curve{Public: public, Secret: secret, ServerKey: other, Rand: strings.NewReader("short")}, nil, "transient key"},
@@ -73,7 +75,7 @@ func TestNewClientErrors(t *testing.T) {
 				return
 			}
 			if got != nil || err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("got %v, %v, want an error with %q", got, err, c.want)
+				t.Errorf("got %v, %v; want an error with %q", got, err, c.want)
 			}
 			if strings.Contains(err.Error(), "uuuu") || strings.Contains(err.Error(), "pppp") {
 				t.Errorf("the error contains the credentials: %v", err)

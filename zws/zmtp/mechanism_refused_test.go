@@ -10,7 +10,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// Every answer a ZAP handler can give, and what becomes of it.
+// TestRefused checks what each reply of a ZAP handler leads to.
 func TestRefused(t *testing.T) {
 	reply := func(s zap.Status) zap.HandlerFunc {
 		return func(context.Context, *zap.Request) (*zap.Reply, error) {
@@ -21,7 +21,7 @@ func TestRefused(t *testing.T) {
 		name    string
 		handler zap.HandlerFunc
 		want    zap.Status
-		told    bool
+		sent    bool // an ERROR command is sent
 	}{
 		{"300", reply(300), 300, false},
 		{"400", reply(400), 400, true},
@@ -39,19 +39,19 @@ func TestRefused(t *testing.T) {
 				p := newPair(t, m)
 				p.server.Handler = c.handler
 				p.server.Admit = func(context.Context, *Peer) error {
-					t.Error("Admit is asked about a peer that was refused")
+					t.Error("Admit was called for a refused peer")
 					return nil
 				}
 				client, server := p.sides(t)
 				got := shake(t, client, server)
 				checkRefusal(t, got.serverErr, c.want)
 				if server.Done() || client.Done() || server.Peer() != nil {
-					t.Error("the handshake is done, or the server knows a peer")
+					t.Error("a side is done, or the server has a peer")
 				}
 				last := got.commands[len(got.commands)-1]
-				if !c.told {
+				if !c.sent {
 					if strings.HasPrefix(last, "S:ERROR") || got.clientErr != nil {
-						t.Errorf("the client was told: %v, %v", got.commands, got.clientErr)
+						t.Errorf("the client was sent an ERROR: %v, %v", got.commands, got.clientErr)
 					}
 					return
 				}
@@ -72,13 +72,13 @@ func checkRefusal(t *testing.T, err error, want zap.Status) {
 	}
 }
 
-// READY waits for Admit, and an ERROR takes its place.
+// TestAdmit checks that READY waits for Admit and that an error replaces it.
 func TestAdmit(t *testing.T) {
-	other := errors.New("the backend is away")
+	other := errors.New("the backend is gone")
 	cases := []struct {
 		name string
 		err  error
-		told string // the reason of ERROR; empty: none is sent
+		sent string // the reason of ERROR; empty: none is sent
 	}{
 		{"nil", nil, ""},
 		{"other error", other, ""},
@@ -86,47 +86,47 @@ func TestAdmit(t *testing.T) {
 		{"500", &RefusedError{Status: 500}, "500"},
 		{"300", &RefusedError{Status: 300}, "300"},
 		{"wrapped", fmt.Errorf("backend 2: %w", &RefusedError{Status: 500, Reason: "x"}), "500"},
-		{"a reason that is no status", &RefusedError{Reason: "go away"}, "400"},
-		{"a status that is none", &RefusedError{Status: 204}, "400"},
+		{"reason without a status", &RefusedError{Reason: "go away"}, "400"},
+		{"invalid status", &RefusedError{Status: 204}, "400"},
 		{"200", &RefusedError{Status: 200}, "400"},
 	}
 	forEachMechanism(t, func(t *testing.T, m zap.Mechanism) {
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
 				p := newPair(t, m)
-				asked := 0
+				calls := 0
 				p.server.Admit = func(ctx context.Context, peer *Peer) error {
-					asked++
+					calls++
 					if peer.Reply == nil || peer.SocketType() != DEALER || string(peer.RoutingID()) != "panel-1" {
-						t.Errorf("Admit does not know the peer: %+v", peer)
+						t.Errorf("Admit was called with %+v", peer)
 					}
 					if ctx != t.Context() {
-						t.Error("Admit has another context than Next")
+						t.Error("Admit was not given the context of Next")
 					}
 					return c.err
 				}
 				client, server := p.sides(t)
 				got := shake(t, client, server)
-				if asked != 1 {
-					t.Errorf("Admit was asked %d times", asked)
+				if calls != 1 {
+					t.Errorf("Admit was called %d times", calls)
 				}
 				if got.serverErr != c.err || server.Done() != (c.err == nil) || client.Done() != (c.err == nil) {
 					t.Errorf("server: %v, want %v", got.serverErr, c.err)
 				}
-				var told string
+				var sent string
 				if refusal, ok := errors.AsType[*RefusedError](got.clientErr); ok {
-					told = fmt.Sprint(int(refusal.Status))
+					sent = fmt.Sprint(int(refusal.Status))
 				}
-				if told != c.told {
-					t.Errorf("the client was told %q (%v), want %q", told, got.clientErr, c.told)
+				if sent != c.sent {
+					t.Errorf("the client was refused with %q (%v), want %q", sent, got.clientErr, c.sent)
 				}
 			})
 		}
 	})
 }
 
-// A PLAIN server sends its ERROR in libzmq's form only if it is asked to, and the other
-// mechanisms never.
+// TestLibzmqError checks that only PLAIN sends its ERROR in libzmq's form, and only if
+// LibzmqError is set.
 func TestLibzmqError(t *testing.T) {
 	forEachMechanism(t, func(t *testing.T, m zap.Mechanism) {
 		for _, libzmq := range []bool{false, true} {
@@ -140,15 +140,16 @@ func TestLibzmqError(t *testing.T) {
 				want = "S:^RROR"
 			}
 			if last := got.commands[len(got.commands)-1]; last != want {
-				t.Errorf("libzmq %v: %s, want %s", libzmq, last, want)
+				t.Errorf("LibzmqError %v: %s was sent, want %s", libzmq, last, want)
 			}
 			checkRefusal(t, got.clientErr, 400)
 		}
 	})
 }
 
-// An answer that comes when the context is over counts as 300, even if it is a 200.
-func TestHandlerTooLate(t *testing.T) {
+// TestReplyAfterDeadline checks that a reply that comes after the context is done counts as
+// 300, even if it is a 200.
+func TestReplyAfterDeadline(t *testing.T) {
 	forEachMechanism(t, func(t *testing.T, m zap.Mechanism) {
 		p := newPair(t, m)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -165,7 +166,7 @@ func TestHandlerTooLate(t *testing.T) {
 		}
 		checkRefusal(t, err, zap.Temporary)
 		if out != nil {
-			t.Errorf("%s is sent", out.Name)
+			t.Errorf("%s was sent", out.Name)
 		}
 	})
 }

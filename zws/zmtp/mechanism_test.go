@@ -24,7 +24,7 @@ var (
 	router = zap.Metadata{{Name: "Socket-Type", Value: "ROUTER"}}
 )
 
-// testKeys draws a long-term key pair.
+// testKeys returns a random long-term key pair.
 func testKeys(t testing.TB) (public, secret [32]byte) {
 	t.Helper()
 	public, secret, err := newKeyPair(randomOr(nil))
@@ -34,12 +34,12 @@ func testKeys(t testing.TB) (public, secret [32]byte) {
 	return public, secret
 }
 
-// accept is a ZAP handler that lets everybody in.
+// accept is a ZAP handler that accepts everybody.
 func accept(context.Context, *zap.Request) (*zap.Reply, error) {
 	return &zap.Reply{Status: zap.OK, UserID: "anna"}, nil
 }
 
-// pair is what both sides of a mechanism need to succeed; tests change what they test.
+// pair holds matching configurations of both sides of a mechanism. Tests change parts of it.
 type pair struct {
 	client ClientSecurity
 	server ServerSecurity
@@ -67,7 +67,7 @@ func newPair(t testing.TB, m zap.Mechanism) *pair {
 	return p
 }
 
-// sides makes both sides for one connection.
+// sides returns both sides of one handshake.
 func (p *pair) sides(t testing.TB) (client, server Mechanism) {
 	t.Helper()
 	client, err := p.client.NewClient(dealer)
@@ -81,13 +81,13 @@ func (p *pair) sides(t testing.TB) (client, server Mechanism) {
 	return client, server
 }
 
-// outcome is how a handshake between two sides ended.
+// outcome is the result of a handshake.
 type outcome struct {
-	commands             []string // the names in the order they were sent, as "C:HELLO"
+	commands             []string // the names in the order in which they were sent, as "C:HELLO"
 	clientErr, serverErr error
 }
 
-// shake carries commands between the two sides, as octets, until neither has more to say.
+// shake passes commands between the two sides, encoded, until neither sends any more.
 func shake(t testing.TB, client, server Mechanism) (o outcome) {
 	t.Helper()
 	out, err := client.Next(t.Context(), nil)
@@ -96,10 +96,10 @@ func shake(t testing.TB, client, server Mechanism) (o outcome) {
 	}
 	toServer := true
 	for out != nil {
-		octets := out.Append(nil)
-		in, err := ParseCommand(octets)
+		encoded := out.Append(nil)
+		in, err := ParseCommand(encoded)
 		if err != nil {
-			t.Fatalf("%s does not parse: %v", out.Name, err)
+			t.Fatalf("%s cannot be parsed: %v", out.Name, err)
 		}
 		if toServer {
 			o.commands = append(o.commands, "C:"+out.Name)
@@ -110,8 +110,8 @@ func shake(t testing.TB, client, server Mechanism) (o outcome) {
 			out, err = client.Next(t.Context(), &in)
 			o.clientErr = err
 		}
-		for i := range octets {
-			octets[i] = 0xAA // what Next was given may not be kept
+		for i := range encoded {
+			encoded[i] = 0xAA // Next must not keep it
 		}
 		toServer = !toServer
 	}
@@ -133,6 +133,7 @@ func forEachMechanism(t *testing.T, f func(t *testing.T, m zap.Mechanism)) {
 	}
 }
 
+// TestHandshake checks the commands, the ZAP request, and what each side knows of the other.
 func TestHandshake(t *testing.T) {
 	forEachMechanism(t, func(t *testing.T, m zap.Mechanism) {
 		p := newPair(t, m)
@@ -143,10 +144,10 @@ func TestHandshake(t *testing.T) {
 		})
 		client, server := p.sides(t)
 		if out, err := server.Next(t.Context(), nil); out != nil || err != nil {
-			t.Fatalf("a server that was not spoken to: %v, %v", out, err)
+			t.Fatalf("server before the first command: %v, %v", out, err)
 		}
 		if client.Peer() != nil || server.Peer() != nil {
-			t.Error("a peer is known before the handshake")
+			t.Error("Peer is not nil before the handshake")
 		}
 		got := shake(t, client, server)
 		if diff := cmp.Diff(flows[m], got.commands); diff != "" {
@@ -166,12 +167,12 @@ func TestHandshake(t *testing.T) {
 			t.Errorf("ZAP requests: %s", diff)
 		}
 		if diff := cmp.Diff(&Peer{Mechanism: m, Metadata: router}, client.Peer()); diff != "" {
-			t.Errorf("what the client knows: %s", diff)
+			t.Errorf("Peer of the client: %s", diff)
 		}
 		wantPeer := &Peer{Mechanism: m, Metadata: dealer, Credentials: credentials,
 			Reply: &zap.Reply{Status: zap.OK, UserID: "anna", Text: "welcome"}}
 		if diff := cmp.Diff(wantPeer, server.Peer()); diff != "" {
-			t.Errorf("what the server knows: %s", diff)
+			t.Errorf("Peer of the server: %s", diff)
 		}
 		if client.Name() != m || server.Name() != m {
 			t.Errorf("names %s and %s", client.Name(), server.Name())
@@ -191,6 +192,7 @@ func credentialsOf(c ClientSecurity) [][]byte {
 	return nil
 }
 
+// TestTraffic encodes frames on one side and decodes them on the other.
 func TestTraffic(t *testing.T) {
 	frames := []Frame{
 		{Body: []byte{}},
@@ -198,16 +200,16 @@ func TestTraffic(t *testing.T) {
 		{More: true, Body: []byte("house/anna/kitchen")},
 		{Command: true, Body: []byte("\x04PING\x00\x0a")},
 		{Body: bytes.Repeat([]byte("0123456789abcdef"), keptBuffer/16)},
-		{Body: []byte("after a frame whose buffer is not kept")},
+		{Body: []byte("after a frame whose buffer was not kept")},
 	}
 	forEachMechanism(t, func(t *testing.T, m zap.Mechanism) {
 		client, server := newPair(t, m).sides(t)
 		for _, side := range []Mechanism{client, server} {
 			if _, err := side.Encode(frames[1]); err == nil {
-				t.Error("Encode before the handshake is complete")
+				t.Error("Encode worked before the handshake")
 			}
 			if _, err := side.Decode(frames[1]); err == nil {
-				t.Error("Decode before the handshake is complete")
+				t.Error("Decode worked before the handshake")
 			}
 		}
 		shake(t, client, server)
@@ -218,7 +220,7 @@ func TestTraffic(t *testing.T) {
 					t.Fatal(err)
 				}
 				if m == zap.CURVE && (sent.More || sent.Command) {
-					t.Errorf("frame %d: a MESSAGE goes with flags 00, not %+v", i, sent)
+					t.Errorf("frame %d: MESSAGE is sent with flags %+v, want none", i, sent)
 				}
 				got, err := way.to.Decode(sent)
 				if err != nil {
@@ -232,18 +234,19 @@ func TestTraffic(t *testing.T) {
 	})
 }
 
-// A handshake that has failed stays failed, and one that is complete takes no command.
+// TestNextAfterTheEnd checks that a failed handshake stays failed and that a complete one
+// accepts no command.
 func TestNextAfterTheEnd(t *testing.T) {
 	forEachMechanism(t, func(t *testing.T, m zap.Mechanism) {
 		client, server := newPair(t, m).sides(t)
 		shake(t, client, server)
 		for _, side := range []Mechanism{client, server} {
 			if out, err := side.Next(t.Context(), nil); out != nil || err != nil {
-				t.Errorf("Next(nil) after the end: %v, %v", out, err)
+				t.Errorf("Next(nil) after the handshake: %v, %v", out, err)
 			}
 			out, err := side.Next(t.Context(), &Command{Name: cmdReady})
 			if out != nil || !errors.Is(err, ErrProtocol) {
-				t.Errorf("READY after the end: %v, %v", out, err)
+				t.Errorf("READY after the handshake: %v, %v", out, err)
 			}
 		}
 

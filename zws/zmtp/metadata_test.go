@@ -8,17 +8,17 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// TestProperties: what is known late arrives as what is known from the start.
+// TestProperties checks that metadata from Options.Properties reaches the peer, and its errors.
 func TestProperties(t *testing.T) {
-	late := func(m zap.Metadata, err error) Options {
+	deferred := func(m zap.Metadata, err error) Options {
 		return Options{Properties: func(context.Context) (zap.Metadata, error) { return m, err }}
 	}
 	dealer := zap.Metadata{{Name: "Socket-Type", Value: "DEALER"}, {Name: "Identity", Value: "panel"}}
 	router := zap.Metadata{{Name: "Socket-Type", Value: "ROUTER"}}
-	broken, anyError := errors.New("no idea what I am"), errors.New("any")
+	broken, anyError := errors.New("unknown socket"), errors.New("any")
 	for _, l := range logins(t) {
 		t.Run(string(l.mechanism), func(t *testing.T) {
-			c, s, err := overPipe(t, l, late(dealer, nil), late(router, nil))
+			c, s, err := overPipe(t, l, deferred(dealer, nil), deferred(router, nil))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -31,12 +31,12 @@ func TestProperties(t *testing.T) {
 				client, server Options
 				want           error
 			}{
-				"client cannot tell":          {late(nil, broken), late(router, nil), broken},
-				"server cannot tell":          {late(dealer, nil), late(nil, broken), broken},
-				"client of no type":           {late(nil, nil), late(router, nil), anyError},
-				"metadata that are not sent":  {late(zap.Metadata{{Name: ""}}, nil), late(router, nil), anyError},
-				"types that do not fit":       {late(router, nil), late(zap.Metadata{{Name: "Socket-Type", Value: "PUB"}}, nil), aSocketTypeError},
-				"types that do not fit, both": {Options{SocketType: SUB}, late(router, nil), aSocketTypeError},
+				"error of the client":                        {deferred(nil, broken), deferred(router, nil), broken},
+				"error of the server":                        {deferred(dealer, nil), deferred(nil, broken), broken},
+				"client without a type":                      {deferred(nil, nil), deferred(router, nil), anyError},
+				"metadata that cannot be sent":               {deferred(zap.Metadata{{Name: ""}}, nil), deferred(router, nil), anyError},
+				"types that do not go together":              {deferred(router, nil), deferred(zap.Metadata{{Name: "Socket-Type", Value: "PUB"}}, nil), aSocketTypeError},
+				"types that do not go together, server only": {Options{SocketType: SUB}, deferred(router, nil), aSocketTypeError},
 			} {
 				_, _, err := overPipe(t, l, test.client, test.server)
 				if err == nil || test.want != anyError && !wants(err, test.want) {

@@ -10,11 +10,11 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// A defect is one thing that a peer gets wrong in a handshake that is right otherwise.
+// defect is one mistake of a peer in an otherwise correct handshake.
 type defect struct {
 	name string
-	at   int // which command of the flow, from 0
-	// spoil returns the command in place of in; nil if this command cannot have the defect.
+	at   int // index of the command in the flow
+	// spoil returns the command to send instead of in; nil if in cannot have the defect.
 	spoil func(in Command) *Command
 }
 
@@ -31,8 +31,8 @@ func data(d string) func(Command) *Command {
 	return func(in Command) *Command { return &Command{in.Name, []byte(d)} }
 }
 
-// misbehave runs the handshake of p with one defect and wants the side that meets it to
-// end with a protocol error, silently and without a secret in its text.
+// misbehave runs the handshake of p with one defect. The side that receives it must fail with
+// a protocol error, send nothing, and have no secret in the text of the error.
 func misbehave(t *testing.T, p *pair, d defect) {
 	t.Helper()
 	client, server := p.sides(t)
@@ -40,7 +40,7 @@ func misbehave(t *testing.T, p *pair, d defect) {
 	out, err := client.Next(t.Context(), nil)
 	for i := 0; i < d.at; i++ {
 		if err != nil || out == nil {
-			t.Fatalf("the handshake does not get as far as command %d: %v", d.at, err)
+			t.Fatalf("the handshake failed before command %d: %v", d.at, err)
 		}
 		out, err = sides[i%2].Next(t.Context(), out)
 	}
@@ -51,7 +51,7 @@ func misbehave(t *testing.T, p *pair, d defect) {
 	victim := sides[d.at%2]
 	out, err = victim.Next(t.Context(), in)
 	if !errors.Is(err, ErrProtocol) || out != nil || victim.Done() {
-		t.Errorf("%v, %v, done %v; want a protocol error and nothing sent", out, err, victim.Done())
+		t.Errorf("got %v, %v, done %v; want a protocol error and no command", out, err, victim.Done())
 	}
 	checkNoSecret(t, err)
 }
@@ -63,22 +63,23 @@ func checkNoSecret(t *testing.T, err error) {
 	}
 	for _, secret := range []string{testPassword, testToken} {
 		if strings.Contains(err.Error(), secret) {
-			t.Errorf("the error tells a secret: %v", err)
+			t.Errorf("the error contains a secret: %v", err)
 		}
 	}
 }
 
-// good wants p to serve a peer that behaves.
+// good checks that the handshake of p succeeds.
 func good(t *testing.T, p *pair) {
 	t.Helper()
 	client, server := p.sides(t)
 	got := shake(t, client, server)
 	if !client.Done() || !server.Done() {
-		t.Errorf("a good peer is not served: %v, %v", got.clientErr, got.serverErr)
+		t.Errorf("a good peer was not accepted: %v, %v", got.clientErr, got.serverErr)
 	}
 }
 
-// Every command of every mechanism: the wrong one, in the wrong order, too short, too long.
+// TestMisbehavingPeer replaces every command of every mechanism: by another, in the wrong
+// order, too short, too long.
 func TestMisbehavingPeer(t *testing.T) {
 	everywhere := []defect{
 		{name: "unknown command", spoil: rename("NONSENSE")},
@@ -91,9 +92,9 @@ func TestMisbehavingPeer(t *testing.T) {
 		{name: "PING", spoil: rename(cmdPing)},
 		{name: "SUBSCRIBE", spoil: rename(cmdSubscribe)},
 		{name: "ERROR without a reason", spoil: func(Command) *Command { return &Command{cmdError, nil} }},
-		{name: "ERROR with trailing octets", spoil: func(Command) *Command { return &Command{cmdError, []byte("\x03400 ")} }},
-		{name: "one octet too many", spoil: func(in Command) *Command { return &Command{in.Name, append(in.Data, 0)} }},
-		{name: "one octet too few", spoil: func(in Command) *Command {
+		{name: "ERROR with trailing bytes", spoil: func(Command) *Command { return &Command{cmdError, []byte("\x03400 ")} }},
+		{name: "one byte too many", spoil: func(in Command) *Command { return &Command{in.Name, append(in.Data, 0)} }},
+		{name: "one byte too few", spoil: func(in Command) *Command {
 			if len(in.Data) == 0 {
 				return nil
 			}
@@ -104,8 +105,8 @@ func TestMisbehavingPeer(t *testing.T) {
 		p := newPair(t, m)
 		for at, name := range flows[m] {
 			for _, d := range everywhere {
-				if m == zap.BEARER && at == 0 && strings.HasPrefix(d.name, "one octet") {
-					continue // a token of any length is for the ZAP handler to judge
+				if m == zap.BEARER && at == 0 && strings.HasPrefix(d.name, "one byte") {
+					continue // a token of any length is valid; the ZAP handler decides
 				}
 				d.at = at
 				t.Run(fmt.Sprintf("%s %s", name, d.name), func(t *testing.T) { misbehave(t, p, d) })
@@ -115,7 +116,7 @@ func TestMisbehavingPeer(t *testing.T) {
 	})
 }
 
-// A command that was right is wrong the second time.
+// TestDuplicateCommand checks that a correct command is refused the second time.
 func TestDuplicateCommand(t *testing.T) {
 	forEachMechanism(t, func(t *testing.T, m zap.Mechanism) {
 		p := newPair(t, m)
@@ -133,7 +134,7 @@ func TestDuplicateCommand(t *testing.T) {
 	})
 }
 
-// A server that speaks before the client has.
+// TestServerSpeaksFirst checks a server that sends a command before the client has.
 func TestServerSpeaksFirst(t *testing.T) {
 	forEachMechanism(t, func(t *testing.T, m zap.Mechanism) {
 		p := newPair(t, m)
@@ -146,7 +147,7 @@ func TestServerSpeaksFirst(t *testing.T) {
 	})
 }
 
-// ERROR goes from server to client; only in NULL both ways.
+// TestErrorFromAClient checks that only servers, and with NULL both sides, can send ERROR.
 func TestErrorFromAClient(t *testing.T) {
 	for _, m := range []zap.Mechanism{zap.PLAIN, zap.BEARER, zap.CURVE} {
 		for _, at := range []int{0, 2} {
@@ -161,11 +162,11 @@ func TestMalformedHello(t *testing.T) {
 	p := newPair(t, zap.PLAIN)
 	for _, d := range []defect{
 		{name: "empty", spoil: data("")},
-		{name: "user name cut", spoil: data("\x05anna")},
+		{name: "user name cut off", spoil: data("\x05anna")},
 		{name: "no password", spoil: data("\x04anna")},
-		{name: "password cut", spoil: data("\x04anna\x02p")},
+		{name: "password cut off", spoil: data("\x04anna\x02p")},
 		{name: "password of another size", spoil: data("\x04anna\x01pp")},
-		{name: "user name that would reach beyond", spoil: data("\xffanna\x01p")},
+		{name: "user name longer than the command", spoil: data("\xffanna\x01p")},
 		{name: "HELLO of CURVE", spoil: data("\x01\x00" + strings.Repeat("\x00", 192))},
 	} {
 		t.Run(d.name, func(t *testing.T) { misbehave(t, p, d) })
@@ -173,15 +174,15 @@ func TestMalformedHello(t *testing.T) {
 	good(t, p)
 }
 
-// The metadata of READY and INITIATE.
+// TestMalformedMetadata checks the metadata of READY and INITIATE.
 func TestMalformedMetadata(t *testing.T) {
 	many := strings.Repeat("\x01n\x00\x00\x00\x00", zap.MaxProperties+1)
 	defects := []defect{
 		{name: "empty name", spoil: data("\x00\x00\x00\x00\x00")},
-		{name: "name cut", spoil: data("\x0bSocket")},
+		{name: "name cut off", spoil: data("\x0bSocket")},
 		{name: "no value", spoil: data("\x0bSocket-Type")},
-		{name: "value size cut", spoil: data("\x0bSocket-Type\x00\x00\x00")},
-		{name: "value cut", spoil: data("\x0bSocket-Type\x00\x00\x00\x04SUB")},
+		{name: "value size cut off", spoil: data("\x0bSocket-Type\x00\x00\x00")},
+		{name: "value cut off", spoil: data("\x0bSocket-Type\x00\x00\x00\x04SUB")},
 		{name: "value of 4 GiB", spoil: data("\x0bSocket-Type\xff\xff\xff\xffSUB")},
 		{name: "too many properties", spoil: data(many)},
 	}
@@ -200,8 +201,8 @@ func TestMalformedMetadata(t *testing.T) {
 	}
 }
 
-// One property less than too many is read.
-func TestMostProperties(t *testing.T) {
+// TestMaxProperties checks that the greatest number of properties is accepted.
+func TestMaxProperties(t *testing.T) {
 	_, server := newPair(t, zap.NULL).sides(t)
 	most := strings.Repeat("\x01n\x00\x00\x00\x00", zap.MaxProperties)
 	if _, err := server.Next(t.Context(), &Command{cmdReady, []byte(most)}); err != nil || !server.Done() {

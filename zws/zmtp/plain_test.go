@@ -12,9 +12,9 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// The octets of every command of NULL, PLAIN and BEARER, as the bodies of their frames.
-// The CURVE commands are taken apart in curve_test.go.
-var octetFlows = []struct {
+// wireFlows are the bodies of all command frames of NULL, PLAIN and BEARER. curve_test.go
+// checks those of CURVE.
+var wireFlows = []struct {
 	name     string
 	m        zap.Mechanism
 	libzmq   bool
@@ -22,18 +22,18 @@ var octetFlows = []struct {
 	commands []string
 }{
 	{"NULL", zap.NULL, false, 200, []string{
-		"05 5245414459" + dealerOctets,
-		"05 5245414459" + routerOctets,
+		"05 5245414459" + dealerHex,
+		"05 5245414459" + routerHex,
 	}},
 	{"NULL refused", zap.NULL, false, 400, []string{
-		"05 5245414459" + dealerOctets,
+		"05 5245414459" + dealerHex,
 		"05 4552524f52 03 343030",
 	}},
 	{"PLAIN", zap.PLAIN, false, 200, []string{
 		"05 48454c4c4f 04 616e6e61 09 67656865696d2d3721",
 		"07 57454c434f4d45",
-		"08 494e495449415445" + dealerOctets,
-		"05 5245414459" + routerOctets,
+		"08 494e495449415445" + dealerHex,
+		"05 5245414459" + routerHex,
 	}},
 	{"PLAIN refused", zap.PLAIN, false, 500, []string{
 		"05 48454c4c4f 04 616e6e61 09 67656865696d2d3721",
@@ -46,8 +46,8 @@ var octetFlows = []struct {
 	{"BEARER", zap.BEARER, false, 200, []string{
 		"05 48454c4c4f 6865616465722e7061796c6f61642e7369676e6174757265",
 		"07 57454c434f4d45",
-		"08 494e495449415445" + dealerOctets,
-		"05 5245414459" + routerOctets,
+		"08 494e495449415445" + dealerHex,
+		"05 5245414459" + routerHex,
 	}},
 	{"BEARER refused", zap.BEARER, true, 400, []string{
 		"05 48454c4c4f 6865616465722e7061796c6f61642e7369676e6174757265",
@@ -56,12 +56,13 @@ var octetFlows = []struct {
 }
 
 const (
-	dealerOctets = "0b 536f636b65742d54797065 00000006 4445414c4552" + "08 4964656e74697479 00000007 70616e656c2d31"
-	routerOctets = "0b 536f636b65742d54797065 00000006 524f55544552"
+	dealerHex = "0b 536f636b65742d54797065 00000006 4445414c4552" + "08 4964656e74697479 00000007 70616e656c2d31"
+	routerHex = "0b 536f636b65742d54797065 00000006 524f55544552"
 )
 
-func TestOctets(t *testing.T) {
-	for _, f := range octetFlows {
+// TestWireFormat compares the commands of whole handshakes byte by byte.
+func TestWireFormat(t *testing.T) {
+	for _, f := range wireFlows {
 		t.Run(f.name, func(t *testing.T) {
 			p := newPair(t, f.m)
 			p.server.LibzmqError = f.libzmq
@@ -69,23 +70,23 @@ func TestOctets(t *testing.T) {
 				return &zap.Reply{Status: f.status}, nil
 			})
 			client, server := p.sides(t)
-			said, _ := client.Next(t.Context(), nil)
+			sent, _ := client.Next(t.Context(), nil)
 			for i, want := range f.commands {
-				if said == nil {
+				if sent == nil {
 					t.Fatalf("command %d is missing", i)
 				}
-				octets := said.Append(nil)
-				if got := hex.EncodeToString(octets); got != strings.ReplaceAll(want, " ", "") {
+				encoded := sent.Append(nil)
+				if got := hex.EncodeToString(encoded); got != strings.ReplaceAll(want, " ", "") {
 					t.Errorf("command %d is\n%s, want\n%s", i, got, want)
 				}
-				in, err := ParseCommand(octets)
+				in, err := ParseCommand(encoded)
 				if err != nil {
 					t.Fatal(err)
 				}
-				said, _ = []Mechanism{server, client}[i%2].Next(t.Context(), &in)
+				sent, _ = []Mechanism{server, client}[i%2].Next(t.Context(), &in)
 			}
-			if said != nil || client.Done() != (f.status == 200) {
-				t.Errorf("after the last command: %v, done %v", said, client.Done())
+			if sent != nil || client.Done() != (f.status == 200) {
+				t.Errorf("after the last command: %v, done %v", sent, client.Done())
 			}
 		})
 	}
@@ -103,7 +104,7 @@ func TestParsePlain(t *testing.T) {
 	}
 	for _, data := range []string{"", "\x00", "\x04", "\x04ann", "\x04anna", "\x04anna\x01", "\x04anna\x01pp", "\xff" + long, "\xff" + long[1:] + "\x00"} {
 		if got := parsePlain([]byte(data)); got != nil {
-			t.Errorf("%q is read as %q", data, got)
+			t.Errorf("%q is parsed as %q", data, got)
 		}
 	}
 }
@@ -142,17 +143,18 @@ func TestParseError(t *testing.T) {
 	}
 }
 
-// NULL is symmetric: the side that waits may be refused as well.
+// TestNullServerIsRefused checks that the server side of NULL accepts an ERROR: the mechanism
+// is symmetric.
 func TestNullServerIsRefused(t *testing.T) {
 	_, server := newPair(t, zap.NULL).sides(t)
 	out, err := server.Next(t.Context(), &Command{Name: cmdError, Data: []byte("\x03400")})
 	if out != nil {
-		t.Errorf("%s is sent", out.Name)
+		t.Errorf("%s was sent", out.Name)
 	}
 	checkRefusal(t, err, 400)
 }
 
-// What the handler says goes into the error for the log, but not without bound.
+// TestReasonOfARefusal checks that the text of the ZAP reply is in the error, up to 255 bytes.
 func TestReasonOfARefusal(t *testing.T) {
 	cases := []struct{ text, want string }{
 		{"wrong password", "wrong password"},

@@ -14,14 +14,14 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// rawPeer is the other end of a Conn, octet by octet.
+// rawPeer is the peer of a Conn; tests send and receive its bytes.
 type rawPeer struct {
 	net.Conn
 	t *testing.T
 	r *reader
 }
 
-// newRawPeer completes a NULL handshake as the client of a minor version of ZMTP 3.
+// newRawPeer completes a NULL handshake as a client that speaks ZMTP 3.minor.
 func newRawPeer(t *testing.T, minor byte, socketType SocketType, o Options) (*Conn, *rawPeer) {
 	t.Helper()
 	a, b := net.Pipe()
@@ -46,9 +46,9 @@ func newRawPeer(t *testing.T, minor byte, socketType SocketType, o Options) (*Co
 	return c, p
 }
 
-func (p *rawPeer) send(octets string) { write(p.t, p.Conn, []byte(octets)) }
+func (p *rawPeer) send(b string) { write(p.t, p.Conn, []byte(b)) }
 
-// receive returns the next frame, body and all, as octets.
+// receive returns the next frame, encoded.
 func (p *rawPeer) receive() string {
 	p.t.Helper()
 	f, err := readFrame(p.r)
@@ -61,12 +61,12 @@ func (p *rawPeer) receive() string {
 func (p *rawPeer) expect(want string) {
 	p.t.Helper()
 	if got := p.receive(); got != want {
-		p.t.Errorf("the peer gets %q, want %q", got, want)
+		p.t.Errorf("the peer received %q, want %q", got, want)
 	}
 }
 
-// TestIgnoredCommands: what has no meaning here is passed over, between messages and
-// inside one.
+// TestIgnoredCommands checks that commands without a meaning here are ignored, between and
+// inside messages.
 func TestIgnoredCommands(t *testing.T) {
 	c, p := newRawPeer(t, 1, DEALER, Options{SocketType: ROUTER})
 	defer c.Close()
@@ -76,7 +76,8 @@ func TestIgnoredCommands(t *testing.T) {
 	}
 }
 
-// TestBuffered: it tells of frames of messages, not of commands that stand between them.
+// TestBuffered checks that Buffered reports frames of messages and not the commands between
+// them.
 func TestBuffered(t *testing.T) {
 	for _, l := range logins(t) {
 		t.Run(string(l.mechanism), func(t *testing.T) {
@@ -91,7 +92,7 @@ func TestBuffered(t *testing.T) {
 			ping := Frame{Command: true, Body: Command{cmdPing, []byte{0, 0}}.Append(nil)}
 			sent := make(chan error, 1)
 			go func() {
-				// One write: all of it is in the buffer once the first frame is read.
+				// In one write, so that all of it is in the buffer once the first frame is read.
 				sent <- c.writeFrames(ping, Frame{More: true, Body: []byte("a")}, ping, Frame{Body: []byte("b")}, ping, ping)
 			}()
 			for _, want := range []string{"a", "b"} {
@@ -102,14 +103,14 @@ func TestBuffered(t *testing.T) {
 				if want == "b" {
 					break
 				}
-				for range 2 { // asking twice takes nothing away
+				for range 2 { // Buffered does not consume anything
 					if !s.Buffered() {
-						t.Error("the second frame is buffered")
+						t.Error("the second frame is not reported as buffered")
 					}
 				}
 			}
 			if s.Buffered() {
-				t.Error("only commands are left, which are no frames of a message")
+				t.Error("commands are reported as buffered")
 			}
 			if err := <-sent; err != nil {
 				t.Error(err)
@@ -118,6 +119,7 @@ func TestBuffered(t *testing.T) {
 	}
 }
 
+// TestBufferedError checks that Buffered reports a protocol error, and that it is final.
 func TestBufferedError(t *testing.T) {
 	c, p := newRawPeer(t, 1, DEALER, Options{SocketType: ROUTER})
 	defer c.Close()
@@ -126,13 +128,13 @@ func TestBufferedError(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !c.Buffered() {
-		t.Error("a protocol error is at hand")
+		t.Error("a protocol error is not reported as buffered")
 	}
 	if _, err := c.ReadFrame(); !errors.Is(err, ErrProtocol) {
-		t.Errorf("%v, want a protocol error", err)
+		t.Errorf("got %v, want a protocol error", err)
 	}
 	if err := c.Write(Message{nil}); !errors.Is(err, ErrProtocol) {
-		t.Errorf("a write after it: %v, want the same", err)
+		t.Errorf("a write after the error: got %v, want the same", err)
 	}
 }
 
@@ -147,7 +149,7 @@ func (c *countingConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// TestOneWrite: all frames of all messages of a Write go out in one system call.
+// TestOneWrite checks that all frames of all messages of a Write are sent in one system call.
 func TestOneWrite(t *testing.T) {
 	for _, l := range logins(t) {
 		t.Run(string(l.mechanism), func(t *testing.T) {
@@ -166,7 +168,7 @@ func TestOneWrite(t *testing.T) {
 	}
 }
 
-// TestConcurrentWriters: messages of different goroutines do not mix.
+// TestConcurrentWriters checks that messages of different goroutines are not mixed.
 func TestConcurrentWriters(t *testing.T) {
 	const writers, each = 8, 50
 	for _, l := range logins(t) {
@@ -195,7 +197,7 @@ func TestConcurrentWriters(t *testing.T) {
 				}
 				w := int(m[0][0])
 				if i := int(m[1][0]); i != next[w]/2 || !bytes.Equal(m[2], bytes.Repeat([]byte{byte(w)}, 100*w*i)) {
-					t.Fatalf("writer %d: message %d with %d octets after %d", w, i, len(m[2]), next[w])
+					t.Fatalf("writer %d: message %d with %d bytes after %d", w, i, len(m[2]), next[w])
 				}
 				next[w]++
 			}
@@ -204,35 +206,37 @@ func TestConcurrentWriters(t *testing.T) {
 	}
 }
 
+// TestWriteTimeout checks that a peer that does not read is disconnected.
 func TestWriteTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, p := newRawPeer(t, 1, DEALER, Options{SocketType: ROUTER, WriteTimeout: 3 * time.Second})
 		defer p.Close()
 		start := time.Now()
 		if err := c.Write(Message{[]byte("nobody reads this")}); !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("%v, want the deadline", err)
+			t.Errorf("got %v, want os.ErrDeadlineExceeded", err)
 		}
 		if got := time.Since(start); got != 3*time.Second {
-			t.Errorf("given up after %v, want 3s", got)
+			t.Errorf("failed after %v, want 3s", got)
 		}
 		if _, err := c.ReadFrame(); !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("a read after it: %v, want the same", err)
+			t.Errorf("a read after the error: got %v, want the same", err)
 		}
 		c.Close()
 	})
 }
 
+// TestEmptyMessageIsRefused checks that a message without a frame leaves the connection usable.
 func TestEmptyMessageIsRefused(t *testing.T) {
 	c, p := newRawPeer(t, 1, DEALER, Options{SocketType: ROUTER})
 	defer c.Close()
 	if err := c.Write(Message{[]byte("a")}, Message{}); !errors.Is(err, errNoFrame) {
-		t.Errorf("%v, want %v", err, errNoFrame)
+		t.Errorf("got %v, want %v", err, errNoFrame)
 	}
 	go c.Write(Message{[]byte("b")})
 	p.expect("\x00\x01b")
 }
 
-// TestClose ends a read and a write that wait.
+// TestClose checks that Close ends a read and a write in progress.
 func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, p := newRawPeer(t, 1, DEALER, Options{SocketType: ROUTER})
@@ -240,12 +244,12 @@ func TestClose(t *testing.T) {
 		var running sync.WaitGroup
 		running.Go(func() {
 			if _, err := c.ReadFrame(); !errors.Is(err, net.ErrClosed) {
-				t.Errorf("read: %v, want net.ErrClosed", err)
+				t.Errorf("read: got %v, want net.ErrClosed", err)
 			}
 		})
 		running.Go(func() {
 			if err := c.Write(Message{nil}); !errors.Is(err, net.ErrClosed) {
-				t.Errorf("write: %v, want net.ErrClosed", err)
+				t.Errorf("write: got %v, want net.ErrClosed", err)
 			}
 		})
 		synctest.Wait()

@@ -10,7 +10,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// TestZMQ4 talks to go-zeromq/zmq4, a peer of ZMTP 3.0 that no one here wrote, both ways.
+// TestZMQ4 talks to go-zeromq/zmq4, an independent implementation of ZMTP 3.0, as server and as
+// client.
 func TestZMQ4(t *testing.T) {
 	theirs := map[zap.Mechanism][]zmq4.Option{
 		zap.NULL:  nil,
@@ -18,7 +19,7 @@ func TestZMQ4(t *testing.T) {
 	}
 	want := []Message{{[]byte("a"), {}, make([]byte, 70_000)}}
 	for _, l := range logins(t)[:2] {
-		t.Run(string(l.mechanism)+" dials us", func(t *testing.T) {
+		t.Run(string(l.mechanism)+" dials", func(t *testing.T) {
 			listener, err := Listen("tcp://127.0.0.1:0", l.mechanism, l.server, ListenOptions{Options: Options{SocketType: ROUTER}})
 			if err != nil {
 				t.Fatal(err)
@@ -75,7 +76,7 @@ func checkZMQ4(t *testing.T, c *Conn, dealer zmq4.Socket, messages []Message) {
 		}
 		back, err := c.ReadMessage()
 		if err != nil || len(back) != len(m) || back.Size() != m.Size() {
-			t.Errorf("%d frames, %d octets, %v; sent were %d, %d", len(back), back.Size(), err, len(m), m.Size())
+			t.Errorf("got %d frames, %d bytes, %v; want %d, %d", len(back), back.Size(), err, len(m), m.Size())
 		}
 	}
 }

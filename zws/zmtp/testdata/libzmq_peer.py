@@ -1,7 +1,7 @@
-"""A libzmq peer for the recordings in golden/, driven by golden_test.go -update.
+"""A libzmq peer for the recordings in golden/, started by golden_test.go -update.
 
-One JSON object as the only argument says what to be; answers are JSON lines on standard
-output: first the endpoint, at the end the handshake events of the socket's monitor.
+The only argument is a JSON object that describes the peer. The output is JSON lines: first the
+endpoint, at the end the handshake events of the socket's monitor.
 """
 
 import json
@@ -90,7 +90,7 @@ if spec["traffic"]:
     else:
         assert sock.recv_multipart() == [b"house/anna", b"21.5"]
 ended.wait(10)
-sys.stdin.read()  # the other side tells when it is done
+sys.stdin.read()  # the test closes it when it is done
 say(events=events)
 sys.stdout.flush()
 os._exit(0)  # not sys.exit: the threads are blocked in receives

@@ -8,8 +8,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// BenchmarkPushPull sends messages of 200 octets from one zmq4 socket to another: over
-// zmq4's own TCP transport and over ours.
+// BenchmarkPushPull sends messages of 200 bytes from one zmq4 socket to another, over zmq4's own
+// TCP transport and over this one.
 func BenchmarkPushPull(b *testing.B) {
 	for name, scheme := range map[string]string{
 		"zmq4 NULL": "tcp",

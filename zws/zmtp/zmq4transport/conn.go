@@ -14,49 +14,49 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// conn is what zmq4 takes for a TCP connection to a peer of ZMTP 3.0 with NULL. What zmq4
-// writes becomes messages for the real connection, what that receives is what zmq4 reads:
+// conn looks to zmq4 like a TCP connection to a ZMTP 3.0 peer with NULL. It translates to and
+// from a zmtp.Conn:
 //
 //	zmq4 reads                      zmq4 writes
-//	a greeting                      a greeting, which goes nowhere
-//	READY with the peer's metadata  READY, whose metadata is what the peer gets
+//	a greeting                      a greeting, which is dropped
+//	READY with the peer's metadata  READY, whose metadata is sent to the peer
 //	frames                          frames
 //
-// As with any net.Conn one goroutine may read while another writes and a third closes it.
+// As with any net.Conn, one goroutine may read while another writes and a third closes it.
 type conn struct {
 	incoming incoming
 	outgoing outgoing
 
-	due        chan struct{}      // closed when zmq4's metadata is due
-	properties chan zap.Metadata  // what zmq4's READY said
+	due        chan struct{}      // closed when the handshake needs zmq4's metadata
+	properties chan zap.Metadata  // the metadata of zmq4's READY
 	done       chan struct{}      // closed when the handshake has ended and peer or err is set
-	giveUp     context.CancelFunc // ends the handshake
+	cancel     context.CancelFunc // ends the handshake
 	running    sync.WaitGroup
 
 	mu     sync.Mutex
-	peer   *zmtp.Conn // nil until the handshake has ended well
-	err    error      // why it has not
+	peer   *zmtp.Conn // nil until the handshake is complete
+	err    error      // why the handshake failed
 	closed chan struct{}
 }
 
-// newConn returns a conn whose handshake is about to start. mark is the high-water mark
-// of a PUB or XPUB.
-func newConn(mark int, giveUp context.CancelFunc) *conn {
+// newConn returns a conn whose handshake has not started. highWaterMark is that of a PUB or
+// XPUB; cancel ends the handshake.
+func newConn(highWaterMark int, cancel context.CancelFunc) *conn {
 	c := &conn{
 		due:        make(chan struct{}),
 		properties: make(chan zap.Metadata, 1),
 		done:       make(chan struct{}),
-		giveUp:     giveUp,
+		cancel:     cancel,
 		closed:     make(chan struct{}),
 	}
 	c.incoming.next = c.readGreeting
-	c.outgoing.take = c.takeGreeting
-	c.outgoing.mark = mark
+	c.outgoing.consume = c.consumeGreeting
+	c.outgoing.highWaterMark = highWaterMark
 	return c
 }
 
-// askProperties waits for zmq4's READY. The handshake asks for it when it is due.
-func (c *conn) askProperties(ctx context.Context) (zap.Metadata, error) {
+// waitProperties is the zmtp.Options.Properties of the connection: it waits for zmq4's READY.
+func (c *conn) waitProperties(ctx context.Context) (zap.Metadata, error) {
 	close(c.due)
 	select {
 	case m := <-c.properties:
@@ -66,7 +66,7 @@ func (c *conn) askProperties(ctx context.Context) (zap.Metadata, error) {
 	}
 }
 
-// finish takes how the handshake ended.
+// finish stores the result of the handshake.
 func (c *conn) finish(peer *zmtp.Conn, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -81,8 +81,8 @@ func (c *conn) finish(peer *zmtp.Conn, err error) {
 	}
 }
 
-// opaque hides an io.EOF or a net.Error in err. zmq4 takes these for a connection that was
-// lost and dials again, while it dials.
+// opaque hides an io.EOF or a net.Error in err. zmq4 would take it for a lost connection and
+// reconnect while it still dials.
 func opaque(err error) error {
 	if _, ok := errors.AsType[net.Error](err); ok || errors.Is(err, io.EOF) {
 		return errors.New(err.Error())
@@ -90,7 +90,7 @@ func opaque(err error) error {
 	return err
 }
 
-// established waits for the end of the handshake and returns the real connection.
+// established waits for the end of the handshake and returns the connection to the peer.
 func (c *conn) established() (*zmtp.Conn, error) {
 	select {
 	case <-c.done:
@@ -109,8 +109,8 @@ func (c *conn) isClosed() bool {
 	}
 }
 
-// Close closes the connection, gives up a handshake that is under way, and waits for the
-// goroutines of the connection. What a PUB has queued is not sent any more.
+// Close closes the connection, cancels a handshake in progress, and waits for the goroutines
+// of the connection. Messages that a PUB has queued are dropped.
 func (c *conn) Close() error {
 	c.mu.Lock()
 	if !c.isClosed() {
@@ -118,7 +118,7 @@ func (c *conn) Close() error {
 	}
 	peer := c.peer
 	c.mu.Unlock()
-	c.giveUp()
+	c.cancel()
 	if peer != nil {
 		peer.Close()
 	}
@@ -126,10 +126,10 @@ func (c *conn) Close() error {
 	return nil
 }
 
-// LocalAddr is our transport address, nil during the handshake.
+// LocalAddr returns the transport address of this side, nil during the handshake.
 func (c *conn) LocalAddr() net.Addr { return c.address((*zmtp.Conn).LocalAddr) }
 
-// RemoteAddr is the peer's transport address, nil during the handshake.
+// RemoteAddr returns the transport address of the peer, nil during the handshake.
 func (c *conn) RemoteAddr() net.Addr { return c.address((*zmtp.Conn).RemoteAddr) }
 
 func (c *conn) address(of func(*zmtp.Conn) net.Addr) net.Addr {
@@ -141,30 +141,30 @@ func (c *conn) address(of func(*zmtp.Conn) net.Addr) net.Addr {
 	return of(c.peer)
 }
 
-// The deadlines of a connection are those of Options.
+// Deadlines are not supported: zmtp.Options sets them.
 
 func (c *conn) SetDeadline(time.Time) error      { return os.ErrNoDeadline }
 func (c *conn) SetReadDeadline(time.Time) error  { return os.ErrNoDeadline }
 func (c *conn) SetWriteDeadline(time.Time) error { return os.ErrNoDeadline }
 
-// nullGreeting is that of a ZMTP 3.0 peer with NULL (23/ZMTP).
+// nullGreeting is the greeting of a ZMTP 3.0 peer with NULL (23/ZMTP).
 const nullGreeting = "\xff\x00\x00\x00\x00\x00\x00\x00\x00\x7f\x03\x00" + // signature, version
 	"NULL\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" + // mechanism
 	"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" + // as-server, filler
 	"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 
-// keptBuffer is how large a buffer may have become and still be kept, in octets.
+// keptBuffer is the largest buffer, in bytes, that is kept for the next frame.
 const keptBuffer = 64 << 10
 
-// incoming is the reading goroutine's.
+// incoming is the state of the reading goroutine.
 type incoming struct {
-	next   func() error // puts the next octets into unread
+	next   func() error // stores the next bytes in unread
 	unread []byte
 	buf    []byte
 }
 
-// Read returns what zmq4 is to see of the peer. An error of the handshake is that of
-// zmtp.Client or zmtp.Server; afterwards every error is io.EOF, at which zmq4 drops the
+// Read reads the translation of what the peer sends. During the handshake errors are those of
+// zmtp.Client or zmtp.Server. Afterwards every error is io.EOF, which makes zmq4 drop the
 // connection.
 func (c *conn) Read(p []byte) (int, error) {
 	in := &c.incoming
@@ -184,7 +184,7 @@ func (c *conn) readGreeting() error {
 	return nil
 }
 
-// readReady waits for the handshake.
+// readReady waits for the handshake and makes a READY of the peer's metadata.
 func (c *conn) readReady() error {
 	peer, err := c.established()
 	if err != nil {
@@ -196,8 +196,8 @@ func (c *conn) readReady() error {
 	return nil
 }
 
-// canonical writes the names that zmq4 looks for as it spells them: names have no case in
-// ZMTP, but they do in zmq4.
+// canonical spells the names of properties as zmq4 does, which compares them exactly. In ZMTP
+// they are case-insensitive.
 func canonical(m zap.Metadata) zap.Metadata {
 	out := make(zap.Metadata, len(m))
 	for i, p := range m {

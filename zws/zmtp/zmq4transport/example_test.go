@@ -16,7 +16,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp/zmq4transport"
 )
 
-// keyPair draws a CURVE key pair. Package certs keeps them in files.
+// keyPair returns a random CURVE key pair. Package certs stores key pairs in files.
 func keyPair() (public, secret [32]byte) {
 	k, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
@@ -25,7 +25,7 @@ func keyPair() (public, secret [32]byte) {
 	return [32]byte(k.PublicKey().Bytes()), [32]byte(k.Bytes())
 }
 
-// A device that publishes over CURVE, and a panel that may subscribe to it.
+// A device that publishes over CURVE, and a panel that subscribes to it.
 func Example() {
 	devicePublic, deviceSecret := keyPair()
 	panelPublic, panelSecret := keyPair()
@@ -82,7 +82,7 @@ func Example() {
 	// Output: [kitchen 21.5]
 }
 
-// allow is a ZAP handler that lets in the owner of one CURVE key.
+// allow returns a ZAP handler that accepts one CURVE key.
 func allow(key [32]byte) zap.Handler {
 	return zap.HandlerFunc(func(_ context.Context, r *zap.Request) (*zap.Reply, error) {
 		if r.Mechanism != zap.CURVE || [32]byte(r.Credentials[0]) != key {
@@ -92,7 +92,7 @@ func allow(key [32]byte) zap.Handler {
 	})
 }
 
-// A zmq4 server that checks passwords refuses a wrong one, and Dial says so.
+// A zmq4 server that checks passwords. Dial with a wrong one returns a *RefusedError.
 func ExampleRegister() {
 	if err := zmq4transport.Register("door", zmq4transport.Options{
 		Mechanism: zap.PLAIN,

@@ -8,9 +8,9 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// listener hands zmq4 connections that have got to where zmq4's metadata is due. zmq4
-// takes one at a time and completes it before the next; nothing of what is left then
-// waits for the peer.
+// listener passes connections to zmq4 when their handshakes need zmq4's metadata. zmq4 accepts
+// one connection at a time and completes its handshake before the next; from this point on it
+// does not have to wait for the peer.
 type listener struct {
 	*zmtp.Listener
 	due  chan *conn
@@ -18,14 +18,14 @@ type listener struct {
 	stop context.CancelFunc
 }
 
-func listen(ctx context.Context, endpoint string, m zap.Mechanism, sec zmtp.ServerSecurity, o zmtp.ListenOptions, mark int) (net.Listener, error) {
+func listen(ctx context.Context, endpoint string, m zap.Mechanism, sec zmtp.ServerSecurity, o zmtp.ListenOptions, highWaterMark int) (net.Listener, error) {
 	l := &listener{due: make(chan *conn)}
 	o.Each = func(o zmtp.Options) (zmtp.Options, func(*zmtp.Conn, error)) {
-		c := newConn(mark, func() {})
+		c := newConn(highWaterMark, func() {})
 		o.Properties = func(ctx context.Context) (zap.Metadata, error) {
 			select {
 			case l.due <- c:
-				return c.askProperties(ctx)
+				return c.waitProperties(ctx)
 			case <-ctx.Done():
 				return nil, ctx.Err()
 			}
@@ -41,8 +41,8 @@ func listen(ctx context.Context, endpoint string, m zap.Mechanism, sec zmtp.Serv
 	return l, nil
 }
 
-// Accept returns the next connection. It fails only once the listener is closed: zmq4
-// would call it again and again.
+// Accept returns the next connection. It fails only once the listener is closed, because
+// zmq4 would retry without a pause.
 func (l *listener) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.due:
@@ -52,7 +52,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close stops listening and waits for handshakes to be given up.
+// Close stops listening, drops handshakes in progress and waits for them.
 func (l *listener) Close() error {
 	l.stop()
 	return l.Listener.Close()

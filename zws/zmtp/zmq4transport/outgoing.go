@@ -12,23 +12,22 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// outgoing is the writing side's.
+// outgoing is the state of the writing side.
 type outgoing struct {
 	sync.Mutex
-	take    func(b []byte) (n int, err error) // takes what b begins with; zero if b is a part of it only
-	buf     []byte
-	taken   int          // of buf
-	message zmtp.Message // its frames so far; they alias buf, or what buf was before it grew
-	socket  zmtp.SocketType
-	mark    int
-	queue   chan zmtp.Message // of a PUB or XPUB
+	consume       func(b []byte) (n int, err error) // handles the start of b; n is zero if b is incomplete
+	buf           []byte
+	consumed      int          // of buf
+	message       zmtp.Message // the frames so far; they alias buf, or what buf was before it grew
+	socket        zmtp.SocketType
+	highWaterMark int
+	queue         chan zmtp.Message // of a PUB or XPUB
 }
 
-var errReady = errors.New("zmq4transport: zmq4 sent something else than its READY: it must have no zmq4.Security")
+var errReady = errors.New("zmq4transport: zmq4 did not send a READY with NULL: the socket must not have a zmq4.Security")
 
-// Write takes what zmq4 sends: a header and a body at a time, or many. A message goes out
-// when it is whole. After the handshake every error is io.EOF, at which zmq4 drops the
-// connection.
+// Write accepts bytes of zmq4 in pieces of any size and sends every message once it is
+// complete. After the handshake every error is io.EOF, which makes zmq4 drop the connection.
 func (c *conn) Write(p []byte) (int, error) {
 	out := &c.outgoing
 	out.Lock()
@@ -38,14 +37,14 @@ func (c *conn) Write(p []byte) (int, error) {
 	}
 	out.buf = append(out.buf, p...)
 	for {
-		n, err := out.take(out.buf[out.taken:])
+		n, err := out.consume(out.buf[out.consumed:])
 		if err != nil {
 			return 0, err
 		}
 		if n == 0 {
 			break
 		}
-		out.taken += n
+		out.consumed += n
 	}
 	if len(out.message) == 0 {
 		out.compact()
@@ -53,30 +52,30 @@ func (c *conn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// compact drops what is taken from the buffer, and a buffer that has become too large.
+// compact drops the consumed bytes, and a buffer larger than keptBuffer.
 func (o *outgoing) compact() {
-	rest := o.buf[o.taken:]
+	rest := o.buf[o.consumed:]
 	if cap(o.buf) > keptBuffer && len(rest) < keptBuffer {
 		o.buf = nil
 	}
 	o.buf = append(o.buf[:0], rest...)
-	o.taken = 0
+	o.consumed = 0
 }
 
-// takeGreeting takes zmq4's greeting, which tells nothing.
-func (c *conn) takeGreeting(b []byte) (int, error) {
+// consumeGreeting checks that zmq4's greeting has NULL and drops it.
+func (c *conn) consumeGreeting(b []byte) (int, error) {
 	if len(b) < len(nullGreeting) {
 		return 0, nil
 	}
 	if string(b[12:17]) != "NULL\x00" {
 		return 0, errReady
 	}
-	c.outgoing.take = c.takeReady
+	c.outgoing.consume = c.consumeReady
 	return len(nullGreeting), nil
 }
 
-// takeReady passes zmq4's metadata on to the handshake.
-func (c *conn) takeReady(b []byte) (int, error) {
+// consumeReady passes zmq4's metadata to the handshake.
+func (c *conn) consumeReady(b []byte) (int, error) {
 	f, n, err := zmtp.ParseFrame(b)
 	if err != nil || n == 0 {
 		return 0, err
@@ -87,26 +86,26 @@ func (c *conn) takeReady(b []byte) (int, error) {
 	}
 	metadata, err := zap.ParseMetadata(command.Data)
 	if err != nil {
-		return 0, fmt.Errorf("zmq4transport: zmq4's own READY: %w", err)
+		return 0, fmt.Errorf("zmq4transport: READY of zmq4: %w", err)
 	}
 	out := &c.outgoing
 	out.socket = zmtp.SocketType(metadata.Get("Socket-Type"))
-	if out.socket == zmtp.PUB || out.socket == zmtp.XPUB {
-		out.queue = make(chan zmtp.Message, out.mark)
+	if out.socket.Publishes() {
+		out.queue = make(chan zmtp.Message, out.highWaterMark)
 	}
-	out.take = c.takeFrame
+	out.consume = c.consumeFrame
 	c.properties <- metadata
 	return n, nil
 }
 
-// takeFrame collects the frames of a message and sends it when it is whole.
-func (c *conn) takeFrame(b []byte) (int, error) {
+// consumeFrame collects the frames of a message and sends it once it is complete.
+func (c *conn) consumeFrame(b []byte) (int, error) {
 	f, n, err := zmtp.ParseFrame(b)
 	if err != nil || n == 0 {
 		return 0, err
 	}
 	if f.Command {
-		return n, nil // zmq4 has no other than PING and PONG, which are the real connection's
+		return n, nil // PING or PONG: zmtp.Conn has its own
 	}
 	out := &c.outgoing
 	out.message = append(out.message, f.Body)
@@ -119,16 +118,16 @@ func (c *conn) takeFrame(b []byte) (int, error) {
 	return n, err
 }
 
-// send passes a message on, which is valid during the call.
+// send sends m, which is valid during the call only.
 func (c *conn) send(m zmtp.Message) error {
 	peer, err := c.established()
 	if err != nil {
 		return err
 	}
-	switch c.outgoing.socket {
-	case zmtp.PUB, zmtp.XPUB:
+	switch socket := c.outgoing.socket; {
+	case socket.Publishes():
 		c.enqueue(m)
-	case zmtp.SUB, zmtp.XSUB:
+	case socket.Subscribes():
 		err = subscribe(peer, m)
 	default:
 		err = peer.Write(m)
@@ -147,7 +146,8 @@ func subscribe(peer *zmtp.Conn, m zmtp.Message) error {
 	return peer.Write(m)
 }
 
-// enqueue leaves a copy of m for sendQueued, or drops it: a PUB waits for no subscriber.
+// enqueue queues a copy of m for sendQueued, or drops it if the queue is full: a PUB does not
+// wait for subscribers.
 func (c *conn) enqueue(m zmtp.Message) {
 	owned := make(zmtp.Message, len(m))
 	for i, f := range m {
@@ -159,10 +159,10 @@ func (c *conn) enqueue(m zmtp.Message) {
 	}
 }
 
-// maxBatch is how many queued messages go out in one write.
+// maxBatch is the number of queued messages that are sent in one write.
 const maxBatch = 100
 
-// sendQueued sends what a PUB has queued, as much as there is in one write.
+// sendQueued sends the queued messages of a PUB, up to maxBatch in one write.
 func (c *conn) sendQueued() {
 	batch := make([]zmtp.Message, 0, maxBatch)
 	for {
@@ -181,7 +181,7 @@ func (c *conn) sendQueued() {
 			}
 		}
 		if c.peer.Write(batch...) != nil {
-			return // the connection is closed, as the reader finds out
+			return // Write has closed the connection, which Read reports
 		}
 		clear(batch)
 	}

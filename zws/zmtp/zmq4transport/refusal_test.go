@@ -18,7 +18,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp/zmq4transport"
 )
 
-// TestRefusals: zmq4's Dial returns typed errors.
+// TestRefusals checks that zmq4's Dial returns the typed errors of zmtp.
 func TestRefusals(t *testing.T) {
 	mute, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -41,20 +41,20 @@ func TestRefusals(t *testing.T) {
 	}
 	stranger := curve.Client.(zmtp.Curve)
 	stranger.Public, stranger.Secret = newKeys(t)
-	astray := curve.Client.(zmtp.Curve)
-	astray.ServerKey, _ = newKeys(t)
+	misled := curve.Client.(zmtp.Curve)
+	misled.ServerKey, _ = newKeys(t)
 	tests := []struct {
 		name   string
 		server zmq4transport.Options
 		client zmtp.ClientSecurity
 		listen func(context.Context, ...zmq4.Option) zmq4.Socket
-		to     net.Addr // dialled in place of the server
+		to     net.Addr // dialled instead of the server, if not nil
 		want   func(error) bool
 	}{
 		{"wrong password", password, zmtp.Plain{User: "anna", Password: "guess"}, zmq4.NewRouter, nil, refused},
 		{"unknown CURVE key", curve, stranger, zmq4.NewRouter, nil, refused},
-		{"wrong server key", curve, astray, zmq4.NewRouter, nil, is(zmtp.ErrClosedBeforeWelcome)},
-		{"socket types that do not fit", curve, curve.Client, zmq4.NewPub, nil, refused},
+		{"wrong server key", curve, misled, zmq4.NewRouter, nil, is(zmtp.ErrClosedBeforeWelcome)},
+		{"socket types that do not go together", curve, curve.Client, zmq4.NewPub, nil, refused},
 		{"another mechanism", curve, password.Client, zmq4.NewRouter, nil, func(err error) bool {
 			_, ok := errors.AsType[*zmtp.MechanismError](err)
 			return ok
@@ -79,13 +79,14 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("Dial: %v", err)
 			}
 			if _, ok := errors.AsType[net.Error](err); ok && test.to == nil || errors.Is(err, io.EOF) {
-				t.Errorf("zmq4 takes %v for a lost connection", err)
+				t.Errorf("zmq4 takes the error for a lost connection: %v", err)
 			}
 		})
 	}
 }
 
-// TestSocketTypeIsChecked on the dialling side too, which native peers leave to it.
+// TestSocketTypeIsChecked checks that the dialling side checks the socket type, because native
+// peers do not.
 func TestSocketTypeIsChecked(t *testing.T) {
 	o := credentials(t, zap.NULL)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -106,11 +107,11 @@ func TestSocketTypeIsChecked(t *testing.T) {
 	})
 	err = open(t, zmq4.NewDealer).Dial(register(t, o) + "://" + l.Addr().String())
 	if mismatch, ok := errors.AsType[*zmtp.SocketTypeError](err); !ok || mismatch.Ours != zmtp.DEALER || mismatch.Peer != zmtp.PUB {
-		t.Errorf("%v, want that a DEALER may not talk to a PUB", err)
+		t.Errorf("got %v, want a SocketTypeError of DEALER and PUB", err)
 	}
 }
 
-// TestSecurityOfZMQ4 has no place under the transport, which brings its own.
+// TestSecurityOfZMQ4 checks that a socket with a zmq4.Security is refused.
 func TestSecurityOfZMQ4(t *testing.T) {
 	scheme := register(t, credentials(t, zap.PLAIN))
 	pull := open(t, zmq4.NewPull)
@@ -119,11 +120,11 @@ func TestSecurityOfZMQ4(t *testing.T) {
 	}
 	push := open(t, zmq4.NewPush, zmq4.WithSecurity(plain.Security("anna", "secret")))
 	if err := push.Dial(scheme + "://" + pull.Addr().String()); err == nil {
-		t.Error("a socket with a zmq4.Security of its own was connected")
+		t.Error("a socket with a zmq4.Security was connected")
 	}
 }
 
-// Octets of a raw peer.
+// The bytes of a raw peer.
 
 func greeting(m zap.Mechanism) string {
 	return "\xff\x00\x00\x00\x00\x00\x00\x00\x00\x7f\x03\x01" + string(m) + strings.Repeat("\x00", 52-len(m))
@@ -142,7 +143,7 @@ func plainLogin(properties string) string {
 	return greeting(zap.PLAIN) + command("HELLO", "\x04anna\x06secret") + command("INITIATE", properties)
 }
 
-// rawDialer logs in octet by octet and returns what comes after READY.
+// rawDialer connects and sends the given bytes.
 func rawDialer(t *testing.T, addr net.Addr, send string) net.Conn {
 	t.Helper()
 	nc, err := net.Dial("tcp", addr.String())
@@ -156,8 +157,8 @@ func rawDialer(t *testing.T, addr net.Addr, send string) net.Conn {
 	return nc
 }
 
-// TestHostilePeers: each has one defect and costs its own connection only; a good peer
-// beside them is served, and so is one that comes after.
+// TestHostilePeers checks that peers with a defect affect neither a good peer that is already
+// connected nor one that connects later.
 func TestHostilePeers(t *testing.T) {
 	dealer := property("Socket-Type", "DEALER")
 	hostile := map[string]string{
@@ -171,18 +172,18 @@ func TestHostilePeers(t *testing.T) {
 		"wrong password":             greeting(zap.PLAIN) + command("HELLO", "\x04anna\x05guess"),
 		"no password":                greeting(zap.PLAIN) + command("HELLO", "\x04anna"),
 		"READY for HELLO":            greeting(zap.PLAIN) + command("READY", dealer),
-		"2^62 octets for HELLO":      greeting(zap.PLAIN) + "\x06\x40\x00\x00\x00\x00\x00\x00\x00",
+		"2^62 bytes for HELLO":       greeting(zap.PLAIN) + "\x06\x40\x00\x00\x00\x00\x00\x00\x00",
 		"truncated metadata":         plainLogin("\x0bSocket-Type\x00\x00\x00\x09DEALER"),
-		"metadata of 2^31-1 octets":  plainLogin("\x0bSocket-Type\x7f\xff\xff\xffDEALER"),
+		"metadata of 2^31-1 bytes":   plainLogin("\x0bSocket-Type\x7f\xff\xff\xffDEALER"),
 		"metadata without a name":    plainLogin("\x00\x00\x00\x00\x00"),
 		"no metadata":                plainLogin(""),
-		"socket type that misfits":   plainLogin(property("Socket-Type", "SUB")),
-		"2^62 octets":                plainLogin(dealer) + "\x02\x40\x00\x00\x00\x00\x00\x00\x00",
-		"2^63 octets":                plainLogin(dealer) + "\x02\x80\x00\x00\x00\x00\x00\x00\x00",
+		"socket type not accepted":   plainLogin(property("Socket-Type", "SUB")),
+		"2^62 bytes":                 plainLogin(dealer) + "\x02\x40\x00\x00\x00\x00\x00\x00\x00",
+		"2^63 bytes":                 plainLogin(dealer) + "\x02\x80\x00\x00\x00\x00\x00\x00\x00",
 		"frame over the limit":       plainLogin(dealer) + "\x02\x00\x00\x00\x00\x00\x10\x00\x01",
 		"reserved flags":             plainLogin(dealer) + "\xf8\x00",
 		"more frames than the limit": plainLogin(dealer) + strings.Repeat("\x01\x00", zmtp.DefaultFrames+1),
-		"PING of 17 octets":          plainLogin(dealer) + command("PING", "\x00\x00"+strings.Repeat("x", 17)),
+		"PING of 17 bytes":           plainLogin(dealer) + command("PING", "\x00\x00"+strings.Repeat("x", 17)),
 		"empty command":              plainLogin(dealer) + "\x04\x00",
 	}
 	o := credentials(t, zap.PLAIN)
@@ -195,15 +196,15 @@ func TestHostilePeers(t *testing.T) {
 		for {
 			msg, err := router.Recv()
 			if err == nil && string(msg.Frames[0]) == name {
-				break // and not the EOF of a hostile peer
+				break // otherwise it is the EOF of a hostile peer
 			}
 		}
 		send(t, router, name, "answer")
 		expect(t, s, "answer")
 	}
-	for name, octets := range hostile {
+	for name, sent := range hostile {
 		t.Run(name, func(t *testing.T) {
-			nc := rawDialer(t, router.Addr(), octets)
+			nc := rawDialer(t, router.Addr(), sent)
 			ask("good", good)
 			nc.Close()
 		})
@@ -212,18 +213,18 @@ func TestHostilePeers(t *testing.T) {
 	for range 50 {
 		stalled = append(stalled, rawDialer(t, router.Addr(), greeting(zap.PLAIN)))
 	}
-	late := open(t, zmq4.NewDealer, zmq4.WithID(zmq4.SocketIdentity("late")))
-	if err := late.Dial(scheme + "://" + router.Addr().String()); err != nil {
+	next := open(t, zmq4.NewDealer, zmq4.WithID(zmq4.SocketIdentity("next")))
+	if err := next.Dial(scheme + "://" + router.Addr().String()); err != nil {
 		t.Fatal(err)
 	}
-	ask("late", late)
+	ask("next", next)
 	ask("good", good)
 	for _, nc := range stalled {
 		nc.Close()
 	}
 }
 
-// TestPing: PING is answered and never reaches the application.
+// TestPing checks that PING is answered and does not reach the application.
 func TestPing(t *testing.T) {
 	scheme := register(t, credentials(t, zap.PLAIN))
 	router := open(t, zmq4.NewRouter)
@@ -242,11 +243,11 @@ func TestPing(t *testing.T) {
 		}
 		got = append(got, b[:n]...)
 	}
-	// The name of the property has no case in ZMTP.
+	// Names of properties are case-insensitive in ZMTP.
 	expect(t, router, "raw", "a")
 }
 
-// TestStalledSubscriber: one that reads nothing holds up no other.
+// TestStalledSubscriber checks that a subscriber that does not read does not delay others.
 func TestStalledSubscriber(t *testing.T) {
 	o := credentials(t, zap.CURVE)
 	o.HighWaterMark = 10
@@ -266,7 +267,7 @@ func TestStalledSubscriber(t *testing.T) {
 	}
 	waitForTopic(t, pub, "all/")
 	waitForTopic(t, pub, "all/tick")
-	// Far more than the buffers of the system hold for one who does not read.
+	// Far more than the buffers of the system hold for a peer that does not read.
 	large := strings.Repeat("x", 500_000)
 	for range 40 {
 		send(t, pub, "all/large", large)
@@ -275,7 +276,7 @@ func TestStalledSubscriber(t *testing.T) {
 	}
 }
 
-// TestLostPeer: zmq4 is told once, with io.EOF.
+// TestLostPeer checks that Recv returns io.EOF once for a lost peer.
 func TestLostPeer(t *testing.T) {
 	scheme := register(t, credentials(t, zap.CURVE))
 	pull, push := open(t, zmq4.NewPull), open(t, zmq4.NewPush)
@@ -284,7 +285,7 @@ func TestLostPeer(t *testing.T) {
 	expect(t, pull, "a")
 	push.Close()
 	if _, err := pull.Recv(); !errors.Is(err, io.EOF) {
-		t.Errorf("%v, want io.EOF", err)
+		t.Errorf("got %v, want io.EOF", err)
 	}
 	next := open(t, zmq4.NewPush)
 	if err := next.Dial(scheme + "://" + pull.Addr().String()); err != nil {
@@ -294,7 +295,8 @@ func TestLostPeer(t *testing.T) {
 	expect(t, pull, "b")
 }
 
-// TestListenerEndsWithTheSocket, also when only its context is cancelled.
+// TestListenerEndsWithTheSocket checks that cancelling the context of a socket ends its
+// listener.
 func TestListenerEndsWithTheSocket(t *testing.T) {
 	scheme := register(t, credentials(t, zap.CURVE))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -305,7 +307,7 @@ func TestListenerEndsWithTheSocket(t *testing.T) {
 	nc := rawDialer(t, pull.Addr(), "")
 	cancel()
 	for err := error(nil); err == nil; {
-		_, err = nc.Read(make([]byte, 100)) // until the handshake is given up
+		_, err = nc.Read(make([]byte, 100)) // until the handshake is cancelled
 	}
 	if err := pull.Close(); err != nil {
 		t.Error(err)

@@ -16,61 +16,64 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// DefaultHighWaterMark is how many messages wait for one subscriber of a PUB or XPUB.
+// DefaultHighWaterMark is the default of [Options.HighWaterMark].
 const DefaultHighWaterMark = 1000
 
-// Options are the credentials of a [Transport], and its limits.
+// Options configure a [Transport]: its credentials and its limits.
 type Options struct {
-	// Client is what a socket that dials presents. Nil: this transport cannot dial.
+	// Client holds the credentials of a socket that dials; nil if the transport only
+	// listens.
 	Client zmtp.ClientSecurity
 
-	// Mechanism is what a socket that listens speaks. Empty: this transport cannot listen.
+	// Mechanism is the mechanism of a socket that listens; empty if the transport only
+	// dials.
 	Mechanism zap.Mechanism
-	// Server decides on the peers of a socket that listens. Handler and Domain are
-	// required there, with CURVE the key pair too; Address and Local are filled in.
+	// Server authenticates the peers of a socket that listens. It needs Handler and
+	// Domain, and for CURVE the key pair; Address and Local are set for every connection.
 	Server zmtp.ServerSecurity
 
-	// Limits bound what a peer may send; zero fields have zmtp's defaults.
+	// Limits bound what a peer can send; zero means the defaults of zmtp.
 	Limits zmtp.Limits
-	// HandshakeTimeout bounds connect and handshake; zero means
+	// HandshakeTimeout limits connect and handshake together; zero means
 	// zmtp.DefaultHandshakeTimeout.
 	HandshakeTimeout time.Duration
 	// Handshakes is how many handshakes a listener runs at the same time; zero means
 	// zmtp.DefaultHandshakes.
 	Handshakes int
-	// Heartbeat is the interval of our PINGs; zero means none. PINGs of the peer are
+	// Heartbeat is the interval of PING commands; zero means none. PINGs of the peer are
 	// always answered.
 	Heartbeat time.Duration
-	// WriteTimeout is how long a peer may take for what is written at a time before it is
+	// WriteTimeout limits every write. A peer that has not taken all of it by then is
 	// disconnected; zero means zmtp.DefaultWriteTimeout.
 	WriteTimeout time.Duration
-	// HighWaterMark is how many messages of a PUB or XPUB wait for one subscriber; those
-	// beyond are dropped, so that a stalled subscriber does not hold up the others. Zero
-	// means [DefaultHighWaterMark].
+	// HighWaterMark is how many messages of a PUB or XPUB are queued for one subscriber.
+	// Further ones are dropped, so that a stalled subscriber does not delay the others.
+	// Zero means [DefaultHighWaterMark].
 	HighWaterMark int
-	// Refused, if not nil, is told of every peer that a listener did not let in, and why.
-	// It is called from several goroutines at the same time and must not block.
+	// Refused, if not nil, is called with every peer whose handshake with a listener
+	// failed, and the reason. It is called by several goroutines at the same time and must
+	// not block.
 	Refused func(peer net.Addr, err error)
 }
 
-// Transport is a zmq4 transport with one set of credentials. Its methods are zmq4's to
-// call. It may be used by any number of sockets at the same time.
+// Transport is a zmq4 transport with one set of credentials. Any number of sockets can use it
+// at the same time. Only zmq4 calls its methods.
 //
-// The address behind the scheme is host:port, /path or, on Linux, @name for an abstract
-// socket. One that is dialled may end in ?server_key= and the 64 hexadecimal digits of the
-// server's CURVE key, which then stands in for that of Options.Client. It is hexadecimal
-// because zmq4 cuts endpoints at "://", which a Z85 key may contain.
+// The address after the scheme is host:port, /path or, on Linux, @name for an abstract socket.
+// An address to dial can end in ?server_key= and the 64 hexadecimal digits of the server's
+// CURVE key, which replaces the ServerKey of Options.Client. The key is hexadecimal because
+// zmq4 splits endpoints at "://", which a Z85 key can contain.
 type Transport struct {
 	o Options
 }
 
 var _ transport.Transport = (*Transport)(nil)
 
-// New returns a transport, to be given to zmq4.RegisterTransport. It fails if o can
-// neither dial nor listen.
+// New returns a transport for zmq4.RegisterTransport. It fails if o has neither Client nor
+// Mechanism.
 func New(o Options) (*Transport, error) {
 	if o.Client == nil && o.Mechanism == "" {
-		return nil, errors.New("zmq4transport: options with neither Client nor Mechanism: nothing to dial or listen with")
+		return nil, errors.New("zmq4transport: Options without Client and Mechanism can neither dial nor listen")
 	}
 	if o.HandshakeTimeout <= 0 {
 		o.HandshakeTimeout = zmtp.DefaultHandshakeTimeout
@@ -81,8 +84,8 @@ func New(o Options) (*Transport, error) {
 	return &Transport{o}, nil
 }
 
-// Register makes a transport known to zmq4 under name, for all sockets of this process.
-// It fails if there is one of that name already: zmq4 has no way to take one back.
+// Register registers a new transport with zmq4 under name, for all sockets of the process. It
+// fails if the name is in use. zmq4 cannot unregister a transport.
 func Register(name string, o Options) error {
 	t, err := New(o)
 	if err != nil {
@@ -91,20 +94,22 @@ func Register(name string, o Options) error {
 	return zmq4.RegisterTransport(name, t)
 }
 
-// Addr checks the part of an endpoint behind "://". It is what Dial and Listen take.
+// Addr checks the part of an endpoint after "://" and returns it as the address for Dial and
+// Listen.
 func (t *Transport) Addr(endpoint string) (string, error) {
 	address, _, err := splitServerKey(endpoint)
 	if err != nil {
 		return "", err
 	}
-	if _, _, err := zmtp.ParseEndpoint(scheme(address)); err != nil {
+	if _, _, err := zmtp.ParseEndpoint(withScheme(address)); err != nil {
 		return "", err
 	}
 	return endpoint, nil
 }
 
-// scheme makes a ZeroMQ endpoint of an address: ipc for a path or an abstract name.
-func scheme(address string) string {
+// withScheme returns the ZeroMQ endpoint of an address: ipc for a path or an abstract name,
+// otherwise tcp.
+func withScheme(address string) string {
 	if strings.HasPrefix(address, "/") || strings.HasPrefix(address, "@") {
 		return "ipc://" + address
 	}
@@ -113,7 +118,7 @@ func scheme(address string) string {
 
 const serverKeyParameter = "?server_key="
 
-// splitServerKey cuts the server's key, if there is one, from an address.
+// splitServerKey splits the server key, if there is one, off an address.
 func splitServerKey(s string) (address string, key *[32]byte, err error) {
 	address, digits, found := strings.Cut(s, serverKeyParameter)
 	if !found {
@@ -121,14 +126,14 @@ func splitServerKey(s string) (address string, key *[32]byte, err error) {
 	}
 	b, err := hex.DecodeString(digits)
 	if err != nil || len(b) != len(key) {
-		return "", nil, fmt.Errorf("zmq4transport: address %q: server_key wants 64 hexadecimal digits", s)
+		return "", nil, fmt.Errorf("zmq4transport: address %q: server_key: want 64 hexadecimal digits", s)
 	}
 	return address, (*[32]byte)(b), nil
 }
 
-// Dial connects and runs the handshake up to where our metadata is due, which zmq4 then
-// delivers. By then a CURVE server has proved its key, and a PLAIN or BEARER server has
-// accepted ours. The handshake ends, at the latest, with Options.HandshakeTimeout.
+// Dial connects and runs the handshake up to the point at which it needs the metadata, which
+// zmq4 then writes. By then a CURVE server has proved its key, and a PLAIN or BEARER server has
+// accepted the credentials. Options.HandshakeTimeout limits the whole handshake.
 func (t *Transport) Dial(ctx context.Context, dialer transport.Dialer, address string) (net.Conn, error) {
 	sec, network, address, err := t.target(address)
 	if err != nil {
@@ -142,7 +147,7 @@ func (t *Transport) Dial(ctx context.Context, dialer transport.Dialer, address s
 	}
 	c := newConn(t.o.HighWaterMark, cancel)
 	o := t.options()
-	o.Properties = c.askProperties
+	o.Properties = c.waitProperties
 	c.running.Go(func() {
 		defer cancel()
 		c.finish(zmtp.Client(ctx, nc, sec, o))
@@ -155,10 +160,10 @@ func (t *Transport) Dial(ctx context.Context, dialer transport.Dialer, address s
 	}
 }
 
-// target is what an address that is dialled means.
+// target parses an address to dial.
 func (t *Transport) target(s string) (sec zmtp.ClientSecurity, network, address string, err error) {
 	if sec = t.o.Client; sec == nil {
-		return nil, "", "", errors.New("zmq4transport: this transport can only listen: its options have no Client")
+		return nil, "", "", errors.New("zmq4transport: cannot dial: Options.Client is not set")
 	}
 	address, key, err := splitServerKey(s)
 	if err != nil {
@@ -167,29 +172,29 @@ func (t *Transport) target(s string) (sec zmtp.ClientSecurity, network, address 
 	if key != nil {
 		curve, ok := sec.(zmtp.Curve)
 		if !ok {
-			return nil, "", "", fmt.Errorf("zmq4transport: address %q: server_key with mechanism %s, only CURVE has one", s, sec.Name())
+			return nil, "", "", fmt.Errorf("zmq4transport: address %q: server_key is for CURVE, the mechanism is %s", s, sec.Name())
 		}
 		curve.ServerKey = *key
 		sec = curve
 	}
-	network, address, err = zmtp.ParseEndpoint(scheme(address))
+	network, address, err = zmtp.ParseEndpoint(withScheme(address))
 	return sec, network, address, err
 }
 
-// Listen opens a listener that hands zmq4 only peers that Options.Server has let in. It is
-// closed when ctx is done.
+// Listen returns a listener that accepts only peers that Options.Server has authenticated. It
+// is closed when ctx is done.
 func (t *Transport) Listen(ctx context.Context, address string) (net.Listener, error) {
 	if t.o.Mechanism == "" {
-		return nil, errors.New("zmq4transport: this transport can only dial: its options have no Mechanism")
+		return nil, errors.New("zmq4transport: cannot listen: Options.Mechanism is not set")
 	}
-	return listen(ctx, scheme(address), t.o.Mechanism, t.o.Server, zmtp.ListenOptions{
+	return listen(ctx, withScheme(address), t.o.Mechanism, t.o.Server, zmtp.ListenOptions{
 		Options:    t.options(),
 		Handshakes: t.o.Handshakes,
 		Refused:    t.o.Refused,
 	}, t.o.HighWaterMark)
 }
 
-// options are those of every connection.
+// options returns the options that all connections share.
 func (t *Transport) options() zmtp.Options {
 	return zmtp.Options{
 		Limits:           t.o.Limits,

@@ -24,13 +24,13 @@ import (
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
-		// zmq4 never ends the one, for nothing calls pubMWriter.Close, and not the other
-		// while a message waits that nobody receives any more.
+		// zmq4 never ends these: nothing calls pubMWriter.Close, and a qreader blocks on a
+		// message that nobody receives any more.
 		goleak.IgnoreAnyFunction("github.com/go-zeromq/zmq4.(*pubMWriter).run"),
 		goleak.IgnoreTopFunction("github.com/go-zeromq/zmq4.(*qreader).listen"))
 }
 
-// credentials are both sides of one mechanism.
+// credentials returns matching options for both sides of one mechanism.
 func credentials(t testing.TB, m zap.Mechanism) zmq4transport.Options {
 	t.Helper()
 	o := zmq4transport.Options{
@@ -75,7 +75,7 @@ func newKeys(t testing.TB) (public, secret [32]byte) {
 
 var registered atomic.Int64
 
-// register makes a transport known under a name that no other test has.
+// register registers a transport under a name of its own.
 func register(t testing.TB, o zmq4transport.Options) string {
 	t.Helper()
 	name := fmt.Sprintf("test%d", registered.Add(1))
@@ -85,7 +85,7 @@ func register(t testing.TB, o zmq4transport.Options) string {
 	return name
 }
 
-// open makes a socket that is closed with the test.
+// open returns a socket that is closed at the end of the test.
 func open(t testing.TB, kind func(context.Context, ...zmq4.Option) zmq4.Socket, o ...zmq4.Option) zmq4.Socket {
 	t.Helper()
 	s := kind(context.Background(), append(o, zmq4.WithDialerMaxRetries(0))...)
@@ -93,7 +93,7 @@ func open(t testing.TB, kind func(context.Context, ...zmq4.Option) zmq4.Socket, 
 	return s
 }
 
-// join lets a listen on scheme and b dial it.
+// join makes a listen on scheme and b dial it.
 func join(t testing.TB, scheme string, a, b zmq4.Socket) {
 	t.Helper()
 	if err := a.Listen(scheme + "://127.0.0.1:*"); err != nil {
@@ -196,7 +196,7 @@ func routerAndDealer(t *testing.T, router, dealer zmq4.Socket) {
 
 func requestAndReply(t *testing.T, req, rep zmq4.Socket) {
 	t.Helper()
-	// A REQ that listens gets its peer some time after that peer's Dial has returned.
+	// A REQ that listens knows its peer only some time after the peer's Dial has returned.
 	for req.Send(zmq4.NewMsgString("first")) != nil {
 		runtime.Gosched()
 	}
@@ -217,15 +217,15 @@ func publish(t *testing.T, pub, sub zmq4.Socket) {
 		t.Fatal(err)
 	}
 	waitForTopic(t, pub, "house/")
-	send(t, pub, "other/1", "not for us")
+	send(t, pub, "other/1", "not subscribed")
 	send(t, pub, "house/1", "21.5")
 	expect(t, sub, "house/1", "21.5")
 	send(t, pub, "house/2", "22.5")
 	expect(t, sub, "house/2", "22.5")
 }
 
-// waitForTopic waits until a publisher knows of a subscription, of which zmq4 tells only
-// when asked.
+// waitForTopic waits until a publisher has received a subscription. zmq4 can only be polled for
+// this.
 func waitForTopic(t testing.TB, pub zmq4.Socket, topic string) {
 	t.Helper()
 	for {
@@ -252,7 +252,7 @@ func TestPatterns(t *testing.T) {
 	}
 }
 
-// TestAddresses: ipc, IPv6, and a server key in the address.
+// TestAddresses checks ipc, a server key in the address, and invalid addresses.
 func TestAddresses(t *testing.T) {
 	o := credentials(t, zap.CURVE)
 	scheme := register(t, o)
@@ -281,7 +281,7 @@ func TestAddresses(t *testing.T) {
 		}
 		address := other + "://" + pull.Addr().String()
 		if err := push.Dial(address); !errors.Is(err, zmtp.ErrClosedBeforeWelcome) {
-			t.Fatalf("without the key: %v, want ErrClosedBeforeWelcome", err)
+			t.Fatalf("without the key: got %v, want ErrClosedBeforeWelcome", err)
 		}
 		if err := push.Dial(address + "?server_key=" + hex.EncodeToString(key[:])); err != nil {
 			t.Fatal(err)
@@ -296,7 +296,7 @@ func TestAddresses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := open(t, zmq4.NewPush).Dial(scheme + "://" + address); err == nil || errors.Is(err, zmtp.ErrUnreachable) {
-				t.Errorf("%v, want an error about the address", err)
+				t.Errorf("got %v, want an error about the address", err)
 			}
 		})
 	}
@@ -304,20 +304,20 @@ func TestAddresses(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	if _, err := zmq4transport.New(zmq4transport.Options{}); err == nil {
-		t.Error("a transport that can do nothing")
+		t.Error("New accepted Options without Client and Mechanism")
 	}
 	plain := credentials(t, zap.PLAIN)
 	name := register(t, plain)
 	if err := zmq4transport.Register(name, plain); err == nil {
-		t.Error("two transports of one name")
+		t.Error("a name was registered twice")
 	}
 	onlyDials := register(t, zmq4transport.Options{Client: plain.Client})
 	if err := open(t, zmq4.NewPull).Listen(onlyDials + "://127.0.0.1:0"); err == nil {
-		t.Error("a transport without Mechanism listens")
+		t.Error("Listen worked without Mechanism")
 	}
 	onlyListens := register(t, zmq4transport.Options{Mechanism: plain.Mechanism, Server: plain.Server})
 	if err := open(t, zmq4.NewPush).Dial(onlyListens + "://127.0.0.1:1"); err == nil || errors.Is(err, zmtp.ErrUnreachable) {
-		t.Error("a transport without Client dials")
+		t.Error("Dial worked without Client")
 	}
 	if err := open(t, zmq4.NewPush).Dial(name + "://127.0.0.1:1?server_key=" + strings.Repeat("0", 64)); err == nil || errors.Is(err, zmtp.ErrUnreachable) {
 		t.Errorf("a server key with PLAIN: %v", err)
@@ -326,6 +326,6 @@ func TestOptions(t *testing.T) {
 	pull := zmq4.NewPull(t.Context())
 	defer pull.Close()
 	if err := pull.Listen(open + "://127.0.0.1:0"); err == nil {
-		t.Error("a listener without a ZAP handler")
+		t.Error("Listen worked without a ZAP handler")
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 var errCut = errors.New("connection cut")
 
-// cutConn writes no more than room octets, once that is not negative.
+// cutConn fails after room bytes, unless that is negative.
 type cutConn struct {
 	net.Conn
 	room atomic.Int64
@@ -33,8 +33,8 @@ func (c *cutConn) Write(p []byte) (int, error) {
 	return n, errCut
 }
 
-// TestWriteError cuts a connection at every octet of a write: what WriteError counts as
-// written is what the peer has got whole.
+// TestWriteError cuts a connection at many places of a write and checks that WriteError counts
+// the messages that the peer received completely.
 func TestWriteError(t *testing.T) {
 	for _, l := range logins(t) {
 		t.Run(string(l.mechanism), func(t *testing.T) {
@@ -86,15 +86,15 @@ func testCut(t *testing.T, l login, room int64, msgs ...Message) {
 	err = <-failed
 	if err == nil {
 		if got != len(msgs) {
-			t.Errorf("no error, but %d of %d messages arrived", got, len(msgs))
+			t.Errorf("no error, but %d of %d messages were received", got, len(msgs))
 		}
 		return
 	}
 	failure, ok := errors.AsType[*WriteError](err)
 	if !ok || !errors.Is(err, errCut) {
-		t.Fatalf("error %v, want a WriteError that wraps the transport's", err)
+		t.Fatalf("got %v, want a WriteError that wraps that of the transport", err)
 	}
 	if failure.Written != got {
-		t.Errorf("%d messages counted as written, %d arrived", failure.Written, got)
+		t.Errorf("%d messages counted as written, %d received", failure.Written, got)
 	}
 }

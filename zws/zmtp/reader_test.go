@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// octets reads hexadecimal with blanks.
-func octets(t testing.TB, s string) []byte {
+// unhex decodes hexadecimal with blanks.
+func unhex(t testing.TB, s string) []byte {
 	t.Helper()
 	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
 	if err != nil {
@@ -23,7 +23,7 @@ func octets(t testing.TB, s string) []byte {
 	return b
 }
 
-// stream is a connection that only delivers what r reads.
+// stream is a connection that can only read, from r.
 type stream struct {
 	net.Conn
 	r io.Reader
@@ -31,12 +31,13 @@ type stream struct {
 
 func (s stream) Read(p []byte) (int, error) { return s.r.Read(p) }
 
-func TestFrameOctets(t *testing.T) {
+// TestFrameEncoding checks the encoding of frames, and both ways to parse them.
+func TestFrameEncoding(t *testing.T) {
 	long := bytes.Repeat([]byte("x"), 256)
 	tests := []struct {
-		name   string
-		frame  Frame
-		octets string
+		name    string
+		frame   Frame
+		encoded string
 	}{
 		{"empty", Frame{Body: []byte{}}, "00 00"},
 		{"last", Frame{Body: []byte("a")}, "00 01 61"},
@@ -49,9 +50,9 @@ func TestFrameOctets(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			want := octets(t, test.octets)
+			want := unhex(t, test.encoded)
 			if got := AppendFrame(nil, test.frame); !bytes.Equal(got, want) {
-				t.Errorf("marshals to %x, want %x", got, want)
+				t.Errorf("encoded as %x, want %x", got, want)
 			}
 			r := newReader(stream{r: bytes.NewReader(want)}, 0)
 			got, err := readFrame(r)
@@ -59,13 +60,13 @@ func TestFrameOctets(t *testing.T) {
 				t.Fatal(err)
 			}
 			if d := cmp.Diff(test.frame, got); d != "" {
-				t.Errorf("parses to another frame:\n%s", d)
+				t.Errorf("parsed as another frame:\n%s", d)
 			}
 			if f, n, err := ParseFrame(append(want, "next"...)); err != nil || n != len(want) || !cmp.Equal(f, test.frame) {
-				t.Errorf("ParseFrame: %v, %d octets, %v; want %d", f, n, err, len(want))
+				t.Errorf("ParseFrame: %v, %d bytes, %v; want %d", f, n, err, len(want))
 			}
 			if _, n, err := ParseFrame(want[:len(want)-1]); err != nil || n != 0 {
-				t.Errorf("ParseFrame of a part: %d octets, %v", n, err)
+				t.Errorf("ParseFrame of a part: %d bytes, %v", n, err)
 			}
 		})
 	}
@@ -83,8 +84,8 @@ func readFrame(r *reader) (Frame, error) {
 
 func TestBrokenFrames(t *testing.T) {
 	tests := []struct {
-		name, octets string
-		want         error
+		name, encoded string
+		want          error
 	}{
 		{"nothing", "", io.EOF},
 		{"flags only", "00", io.ErrUnexpectedEOF},
@@ -99,7 +100,7 @@ func TestBrokenFrames(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			r := newReader(stream{r: bytes.NewReader(octets(t, test.octets))}, 0)
+			r := newReader(stream{r: bytes.NewReader(unhex(t, test.encoded))}, 0)
 			if _, err := readFrame(r); !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
@@ -107,13 +108,13 @@ func TestBrokenFrames(t *testing.T) {
 	}
 }
 
-// TestReaderPieces reads the same frames however the stream is cut.
+// TestReaderPieces reads frames from a stream that arrives in different pieces.
 func TestReaderPieces(t *testing.T) {
 	frames := []Frame{
 		{Body: []byte("short")},
 		{More: true, Body: bytes.Repeat([]byte("m"), 700)}, // more than the first buffer
 		{Body: []byte{}},
-		{Body: bytes.Repeat([]byte("l"), 5000)}, // more than the buffer may become
+		{Body: bytes.Repeat([]byte("l"), 5000)}, // more than the limit of the buffer
 		{Body: bytes.Repeat([]byte("h"), 3*firstChunk)},
 		{Command: true, Body: []byte("\x04PONG")},
 	}
@@ -123,7 +124,7 @@ func TestReaderPieces(t *testing.T) {
 	}
 	for name, cut := range map[string]func(io.Reader) io.Reader{
 		"whole":        func(r io.Reader) io.Reader { return r },
-		"octets":       iotest.OneByteReader,
+		"bytes":        iotest.OneByteReader,
 		"halves":       iotest.HalfReader,
 		"data and EOF": iotest.DataErrReader,
 	} {
@@ -135,41 +136,42 @@ func TestReaderPieces(t *testing.T) {
 					t.Fatalf("frame %d: %v", i, err)
 				}
 				if got.More != want.More || got.Command != want.Command || !bytes.Equal(got.Body, want.Body) {
-					t.Fatalf("frame %d: %d octets, more %v, command %v", i, len(got.Body), got.More, got.Command)
+					t.Fatalf("frame %d: %d bytes, more %v, command %v", i, len(got.Body), got.More, got.Command)
 				}
 			}
 			if _, err := readFrame(r); !errors.Is(err, io.EOF) {
 				t.Errorf("at the end: %v, want EOF", err)
 			}
 			if len(r.buf) > 2048 {
-				t.Errorf("the buffer grew to %d octets, allowed are 2048", len(r.buf))
+				t.Errorf("the buffer grew to %d bytes, at most 2048 are allowed", len(r.buf))
 			}
 		})
 	}
 }
 
-// TestReaderMemory: what a header announces costs nothing until it arrives.
+// TestReaderMemory checks that a header does not make the reader allocate the body.
 func TestReaderMemory(t *testing.T) {
 	for _, announced := range []string{"0000000000008000", "0000000010000000", "4000000000000000"} {
-		r := newReader(stream{r: bytes.NewReader(octets(t, "02"+announced+"616263"))}, 0)
+		r := newReader(stream{r: bytes.NewReader(unhex(t, "02"+announced+"616263"))}, 0)
 		if _, err := readFrame(r); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Fatalf("%s: %v", announced, err)
 		}
 		if got := len(r.buf) + cap(r.large); got > firstReadBuffer {
-			t.Errorf("%s octets announced and 3 sent: %d octets are held", announced, got)
+			t.Errorf("%s bytes announced and 3 sent: %d bytes allocated", announced, got)
 		}
 	}
 	var frame []byte
 	allocated := testing.AllocsPerRun(10, func() {
-		r := newReader(stream{r: bytes.NewReader(octets(t, "02 4000000000000000 61"))}, 0)
+		r := newReader(stream{r: bytes.NewReader(unhex(t, "02 4000000000000000 61"))}, 0)
 		_, _ = readFrame(r)
 		frame = r.buf
 	})
 	if allocated > 20 || len(frame) != firstReadBuffer {
-		t.Errorf("%v allocations, buffer of %d octets", allocated, len(frame))
+		t.Errorf("%v allocations, buffer of %d bytes", allocated, len(frame))
 	}
 }
 
+// TestReaderReleasesLargeFrame checks that the memory of a large frame is released.
 func TestReaderReleasesLargeFrame(t *testing.T) {
 	wire := AppendFrame(nil, Frame{Body: make([]byte, 4*firstChunk)})
 	wire = AppendFrame(wire, Frame{Body: []byte("small")})
@@ -180,7 +182,7 @@ func TestReaderReleasesLargeFrame(t *testing.T) {
 		}
 	}
 	if r.large != nil {
-		t.Errorf("%d octets are held after the large frame is gone", cap(r.large))
+		t.Errorf("%d bytes are still allocated after the next frame", cap(r.large))
 	}
 }
 
@@ -198,10 +200,11 @@ var frameSeeds = []string{
 	"00 ff 00",
 }
 
-// FuzzFrames: what parses marshals to the same octets, and memory follows what was sent.
+// FuzzFrames checks that a parsed frame is encoded to the same bytes, and that memory grows only
+// with what was sent.
 func FuzzFrames(f *testing.F) {
 	for _, s := range frameSeeds {
-		f.Add(octets(f, s))
+		f.Add(unhex(f, s))
 	}
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		r := newReader(stream{r: bytes.NewReader(wire)}, 1024)
@@ -213,14 +216,14 @@ func FuzzFrames(f *testing.F) {
 			}
 			n := len(AppendFrame(nil, frame))
 			if rest[0]&flagLong != 0 && len(frame.Body) <= maxShort {
-				n += longHeader - shortHeader // the long form, which we do not send
+				n += longHeader - shortHeader // the long form, which AppendFrame does not use
 			} else if got := AppendFrame(nil, frame); !bytes.Equal(got, rest[:n]) {
-				t.Fatalf("%x parses and marshals to %x", rest[:n], got)
+				t.Fatalf("%x is parsed and encoded as %x", rest[:n], got)
 			}
 			rest = rest[n:]
 		}
 		if held := len(r.buf) + cap(r.large); held > 1024+firstChunk+2*len(wire) {
-			t.Fatalf("%d octets sent, %d held", len(wire), held)
+			t.Fatalf("%d bytes sent, %d allocated", len(wire), held)
 		}
 	})
 }
