@@ -44,7 +44,7 @@ async function throughProvider() {
   await reads("#refused", "tagged neither monitoring nor administrator")
   await byProvider("dave")
   await reads("#sessions tbody", "alice")
-  await reads("#who", "dave (may look only)")
+  await reads("#who", "dave (read only)")
   assert.equal(await page.call("() => document.querySelector('#sessions tbody button').checkVisibility()"), false, "dave may end sessions")
   await logout()
   await reads("#elsewhere", `Log out at ${word} too`)

@@ -118,7 +118,7 @@ async function adminPage(viewport, colorScheme) {
   await reads(page.locator("#sessions tbody"), /ann/)
   await reads(page.locator("#backends tbody"), /ready/)
   await reads(page.locator("#routes tbody"), "/devices")
-  await reads(page.locator("#refusals tbody"), /not allowed|wrong or missing login/)
+  await reads(page.locator("#refusals tbody"), /not permitted|invalid or missing credentials/)
   await sound(page, "admin")
   quiet(page, "admin", /401/)
   return page

@@ -1,6 +1,3 @@
-// Package page is the page that shows an operator what the bridge does. It is made of
-// static files that hold nothing worth protecting: what they show, they ask the admin
-// interface for, which wants a login.
 package page
 
 import (
@@ -14,18 +11,18 @@ import (
 //go:embed static
 var files embed.FS
 
-// policy lets the page load its own files and talk to its own origin, and nothing else.
+// policy allows the page to load files from its own origin and to connect to it, and nothing else.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; " +
 	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
-// Paths are what Handler serves, in the form of [http.ServeMux].
+// Paths lists the patterns that Handler serves, in the syntax of [http.ServeMux].
 var Paths = []string{"/{$}", "/admin.css", "/admin.js", "/codes.js", "/sparkline.js", "/table.js"}
 
-// Handler serves the files at Paths.
+// Handler returns a handler that serves the page's files at Paths.
 func Handler() http.Handler {
 	static, err := fs.Sub(files, "static")
 	if err != nil {
-		panic(err) // the folder is part of the program
+		panic(err) // cannot happen: the directory is embedded
 	}
 	server := http.NewServeMux()
 	server.Handle("/", http.FileServerFS(static))

@@ -1,42 +1,42 @@
-// What an operator sees: asks the admin interface every other second and shows the answers.
-// Rows are kept and changed, not made anew, so that focus and selection stay where they are.
+// The admin page: reads the state of the bridge from the admin interface every two seconds and
+// shows it.
 import { loginFailure, meaning } from './codes.js';
 import { sparkline } from './sparkline.js';
 import { Table } from './table.js';
 
-const interval = 2000; // ms between two looks
-const kept = 60; // looks that the sparklines show
-const most = 500; // rows of sessions: for more, there is the filter
+const interval = 2000; // ms between two updates
+const historySize = 60; // updates that a sparkline shows
+const maxRows = 500; // of the table of sessions; the filter finds the others
 
 const $ = (id) => document.getElementById(id);
 
-// ---- Asking ---------------------------------------------------------------------------
+// ---- Requests -------------------------------------------------------------------------
 
-class Refused extends Error {
+class RequestError extends Error {
   constructor(status, text) {
     super(text);
     this.status = status;
   }
 }
 
-async function ask(path, options) {
-  const answer = await fetch(path, { credentials: 'same-origin', ...options });
-  if (!answer.ok) throw new Refused(answer.status, (await answer.text()).trim());
-  return answer;
+async function request(path, options) {
+  const response = await fetch(path, { credentials: 'same-origin', ...options });
+  if (!response.ok) throw new RequestError(response.status, (await response.text()).trim());
+  return response;
 }
 
-const get = async (path) => (await ask(path)).json();
+const get = async (path) => (await request(path)).json();
 
-const change = (path, body) => ask(path, {
+const post = (path, body) => request(path, {
   method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body),
 });
 
-// ---- Words ----------------------------------------------------------------------------
+// ---- Formats --------------------------------------------------------------------------
 
 const number = new Intl.NumberFormat('en', { maximumFractionDigits: 1 });
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 
-function octets(n) {
+function bytes(n) {
   let unit = 0;
   for (; n >= 1024 && unit < units.length - 1; unit++) n /= 1024;
   return `${number.format(n)} ${units[unit]}`;
@@ -56,36 +56,41 @@ const until = (time) => time ? `in ${duration((new Date(time) - Date.now()) / 10
 
 // ---- Tables ---------------------------------------------------------------------------
 
-let may = false; // whether the operator may change things
+let canChange = false; // whether the operator may end sessions
 
 const sessions = new Table($('sessions'), [
   { head: 'User', text: (s) => s.user || '(none)', name: true, long: true },
   { head: 'Route', text: (s) => s.route, long: true },
   { head: 'Dialect', text: (s) => s.dialect },
-  { head: 'Mechanism', text: (s) => s.mechanism, note: (s) => s.relayed ? `then ${s.relayed}` : '' },
+  { head: 'Mechanism', text: (s) => s.mechanism, note: (s) => s.relayed ? `${s.relayed} to the backend` : '' },
   { head: 'Address', text: (s) => s.address, long: true },
   { head: 'Connected', text: (s) => since(s.since), number: true },
-  { head: 'Queue', text: (s) => number.format(s.queued_messages), note: (s) => s.queued_messages ? octets(s.queued_bytes) : '', number: true },
+  { head: 'Queue', text: (s) => number.format(s.queued_messages), note: (s) => s.queued_messages ? bytes(s.queued_bytes) : '', number: true },
   { head: 'Lag', text: (s) => lag(s.lag_seconds), number: true, bad: (s) => s.lag_seconds >= 1 },
   { head: 'Dropped', text: (s) => number.format(s.dropped), number: true, bad: (s) => s.dropped > 0 },
   { head: 'Expires', text: (s) => until(s.expires), number: true },
-  { head: '', button: 'End …', label: (s) => `End the session of ${s.user || 'nobody'} on ${s.route}`, press: confirmKick, shown: () => may },
+  { head: '', button: 'End …', label: (s) => `End the session of ${s.user || 'an anonymous user'} on ${s.route}`, press: confirmKick, shown: () => canChange },
 ], { key: (s) => s.session });
 
-const tone = { ready: 'good', connecting: 'wait', unreachable: 'warn', refused: 'bad', gone: 'wait' };
+const stateClass = { ready: 'good', connecting: 'wait', unreachable: 'warn', refused: 'bad', gone: 'wait' };
 
-let users = new Map(); // by the number of a session
+let users = new Map(); // user names by session number
+
+function userOf(backend) {
+  if (backend.session) return `${users.get(backend.session) || '(none)'}, own connection`;
+  return backend.user || 'shared';
+}
 
 const backends = new Table($('backends'), [
   { head: 'Route', text: (b) => b.route, name: true, long: true },
-  { head: 'Backend', text: (b) => b.backend ? String(b.backend) : 'dialled in', number: true },
+  { head: 'Backend', text: (b) => b.backend ? String(b.backend) : 'inbound', number: true },
   { head: 'Address', text: (b) => b.address, long: true },
-  { head: 'State', text: (b) => b.state, pill: (b) => tone[b.state] ?? 'wait' },
+  { head: 'State', text: (b) => b.state, pill: (b) => stateClass[b.state] ?? 'wait' },
   { head: 'For', text: (b) => since(b.since), number: true },
   { head: 'Reconnects', text: (b) => number.format(b.reconnects), number: true, bad: (b) => b.reconnects > 0 },
-  { head: 'Whose', text: (b) => b.session ? `${users.get(b.session) || '(none)'}, own` : b.user || 'shared', long: true },
+  { head: 'User', text: userOf, long: true },
   { head: 'Last error', text: (b) => b.error ?? '', long: true, faint: true },
-], { key: (b) => `${b.route} ${b.session ?? 0} ${b.backend ?? 0} ${b.address}`, none: 'Backends are connected when clients come.' });
+], { key: (b) => `${b.route} ${b.session ?? 0} ${b.backend ?? 0} ${b.address}`, empty: 'No backends yet. Some routes connect to theirs when a client connects.' });
 
 const routes = new Table($('routes'), [
   { head: 'Route', text: (r) => r.path, name: true, long: true },
@@ -93,10 +98,10 @@ const routes = new Table($('routes'), [
   { head: 'Sessions', text: (r) => number.format(r.sessions), number: true },
   { head: 'In', text: (r) => `${number.format(r.in)} /s`, number: true },
   { head: 'Out', text: (r) => `${number.format(r.out)} /s`, number: true },
-  { head: 'In, all', text: (r) => number.format(r.messages_in), note: (r) => octets(r.bytes_in), number: true },
-  { head: 'Out, all', text: (r) => number.format(r.messages_out), note: (r) => octets(r.bytes_out), number: true },
+  { head: 'In, total', text: (r) => number.format(r.messages_in), note: (r) => bytes(r.bytes_in), number: true },
+  { head: 'Out, total', text: (r) => number.format(r.messages_out), note: (r) => bytes(r.bytes_out), number: true },
   { head: 'Dropped', text: (r) => number.format(r.dropped), number: true, bad: (r) => r.dropped > 0 },
-], { key: (r) => r.path, none: 'There are no routes.' });
+], { key: (r) => r.path, empty: 'There are no routes.' });
 
 const codeColumns = [
   { head: 'Code', text: (c) => c.code, name: true },
@@ -105,20 +110,21 @@ const codeColumns = [
   { head: 'Number', text: (c) => number.format(c.number), number: true },
 ];
 const codeKey = (c) => `${c.route} ${c.code}`;
-const refusals = new Table($('refusals'), codeColumns, { key: codeKey, none: 'Nobody was turned away.' });
-const ends = new Table($('ends'), codeColumns, { key: codeKey, none: 'No session has ended.' });
-const statusWords = { 200: 'let in', 300: 'no decision', 400: 'refused', 500: 'handler broken' };
+const refusals = new Table($('refusals'), codeColumns, { key: codeKey, empty: 'No client has been refused.' });
+const ends = new Table($('ends'), codeColumns, { key: codeKey, empty: 'No session has ended.' });
+const zapStatus = { 200: 'accepted', 300: 'temporary error', 400: 'refused', 500: 'internal error' };
 const logins = new Table($('logins'), [
-  { head: 'Authenticator', text: (l) => l.authenticator || '(none decided)', name: true, long: true },
-  { head: 'Answer', text: (l) => `${l.status} ${statusWords[l.status] ?? ''}` },
+  { head: 'Authenticator', text: (l) => l.authenticator || '(none)', name: true, long: true },
+  { head: 'Status', text: (l) => `${l.status} ${zapStatus[l.status] ?? ''}` },
   { head: 'Number', text: (l) => number.format(l.number), number: true },
-], { key: (l) => `${l.authenticator} ${l.status}`, none: 'Nobody has tried yet.' });
+], { key: (l) => `${l.authenticator} ${l.status}`, empty: 'No logins yet.' });
 
 // ---- Tiles ----------------------------------------------------------------------------
 
+/** A figure with its recent history. format turns the number into text. */
 class Tile {
-  constructor(title, show) {
-    this.show = show;
+  constructor(title, format) {
+    this.format = format;
     this.history = [];
     this.value = element('div', 'value');
     this.detail = element('div', 'detail');
@@ -129,8 +135,8 @@ class Tile {
   }
 
   update(n, detail, bad = false) {
-    this.history = [...this.history, n].slice(-kept);
-    this.value.textContent = this.show(n);
+    this.history = [...this.history, n].slice(-historySize);
+    this.value.textContent = this.format(n);
     this.detail.textContent = detail;
     this.root.classList.toggle('bad', bad);
     this.graph.replaceChildren(sparkline(this.history));
@@ -142,7 +148,7 @@ const tiles = {
   sessions: new Tile('Sessions', number.format),
   incoming: new Tile('From clients', (n) => `${number.format(n)} /s`),
   outgoing: new Tile('To clients', (n) => `${number.format(n)} /s`),
-  waiting: new Tile('Waiting for clients', number.format),
+  queued: new Tile('Queued for clients', number.format),
   dropped: new Tile('Dropped', (n) => `${number.format(n)} /s`),
 };
 
@@ -153,12 +159,12 @@ function element(name, className, text = '') {
   return e;
 }
 
-// ---- Looking --------------------------------------------------------------------------
+// ---- Updates --------------------------------------------------------------------------
 
-let last = null; // the summary before, and when
+let last = null; // the previous summary and its time
 
-// rates adds to every route what went over it a second since the last look.
-function rates(summary, now) {
+/** Returns the routes of the summary with rates per second since the previous one. */
+function withRates(summary, now) {
   const seconds = last ? (now - last.now) / 1000 : 0;
   const before = new Map(last?.summary.routes.map((r) => [r.path, r]));
   const rate = (r, field) => before.has(r.path) && seconds > 0
@@ -166,136 +172,142 @@ function rates(summary, now) {
   return summary.routes.map((r) => ({
     ...r,
     in: rate(r, 'messages_in'), out: rate(r, 'messages_out'), lost: rate(r, 'dropped'),
-    inOctets: rate(r, 'bytes_in'), outOctets: rate(r, 'bytes_out'),
+    bytesIn: rate(r, 'bytes_in'), bytesOut: rate(r, 'bytes_out'),
   }));
 }
 
 const sum = (list, field) => list.reduce((n, x) => n + x[field], 0);
 
 function show(summary, sessionList, backendList) {
-  const now = performance.now(), list = rates(summary, now);
+  const now = performance.now(), routeList = withRates(summary, now);
   last = { summary, now };
-  may = summary.may === 'administrator';
-  $('who').textContent = `${summary.operator || 'nobody'}${may ? '' : ' (may look only)'}`;
+  canChange = summary.may === 'administrator';
+  $('who').textContent = `${summary.operator || '(no name)'}${canChange ? '' : ' (read only)'}`;
   const ready = backendList.filter((b) => b.state === 'ready').length;
-  const behind = backendList.length ? `${ready} of ${backendList.length} backends ready` : 'no backends yet';
-  say(`up ${since(summary.since)} · ${behind}`, ready < backendList.length ? 'warn' : 'good');
+  const backendState = backendList.length ? `${ready} of ${backendList.length} backends ready` : 'no backends yet';
+  setState(`up ${since(summary.since)} · ${backendState}`, ready < backendList.length ? 'warn' : 'good');
 
-  tiles.connections.update(summary.connections, summary.max_connections ? `of ${number.format(summary.max_connections)}` : 'no limit');
-  const people = new Set(sessionList.map((s) => s.user)).size;
-  tiles.sessions.update(sessionList.length, people === 1 ? '1 user' : `${number.format(people)} users`);
-  tiles.incoming.update(sum(list, 'in'), `${octets(sum(list, 'inOctets'))}/s`);
-  tiles.outgoing.update(sum(list, 'out'), `${octets(sum(list, 'outOctets'))}/s`);
-  tiles.waiting.update(sum(sessionList, 'queued_messages'), octets(sum(sessionList, 'queued_bytes')));
-  tiles.dropped.update(sum(list, 'lost'), `${number.format(sum(list, 'dropped'))} in all`, sum(list, 'lost') > 0);
-
-  const word = $('filter').value.trim().toLowerCase();
-  const chosen = sessionList.filter((s) => `${s.user} ${s.route} ${s.address} ${s.dialect}`.toLowerCase().includes(word));
-  $('n-sessions').textContent = (word ? `${number.format(chosen.length)} of ` : '') + number.format(sessionList.length)
-    + (chosen.length > most ? `, the first ${most} are shown` : '');
-  $('n-backends').textContent = backendList.length;
+  showTiles(summary, sessionList, routeList);
+  showSessions(sessionList);
   users = new Map(sessionList.map((s) => [s.session, s.user]));
-  sessions.none.textContent = word ? 'No session matches the filter.' : 'Nobody is connected.';
-  sessions.show(chosen.slice(0, most));
+  $('n-backends').textContent = backendList.length;
   backends.show(backendList);
-  routes.show(list);
+  routes.show(routeList);
   refusals.show(summary.refusals.sort((a, b) => b.number - a.number));
   ends.show(summary.ends.sort((a, b) => b.number - a.number));
   logins.show(summary.logins);
 }
 
+function showTiles(summary, sessionList, routeList) {
+  tiles.connections.update(summary.connections, summary.max_connections ? `of ${number.format(summary.max_connections)}` : 'no limit');
+  const userCount = new Set(sessionList.map((s) => s.user)).size;
+  tiles.sessions.update(sessionList.length, userCount === 1 ? '1 user' : `${number.format(userCount)} users`);
+  tiles.incoming.update(sum(routeList, 'in'), `${bytes(sum(routeList, 'bytesIn'))}/s`);
+  tiles.outgoing.update(sum(routeList, 'out'), `${bytes(sum(routeList, 'bytesOut'))}/s`);
+  tiles.queued.update(sum(sessionList, 'queued_messages'), bytes(sum(sessionList, 'queued_bytes')));
+  tiles.dropped.update(sum(routeList, 'lost'), `${number.format(sum(routeList, 'dropped'))} in total`, sum(routeList, 'lost') > 0);
+}
+
+function showSessions(list) {
+  const filter = $('filter').value.trim().toLowerCase();
+  const matching = list.filter((s) => `${s.user} ${s.route} ${s.address} ${s.dialect}`.toLowerCase().includes(filter));
+  $('n-sessions').textContent = (filter ? `${number.format(matching.length)} of ` : '') + number.format(list.length)
+    + (matching.length > maxRows ? `, showing the first ${maxRows}` : '');
+  sessions.empty.textContent = filter ? 'No session matches the filter.' : 'There are no sessions.';
+  sessions.show(matching.slice(0, maxRows));
+}
+
 let timer = 0;
 
-async function look() {
+async function update() {
   clearTimeout(timer);
   try {
     show(...await Promise.all(['/summary', '/sessions', '/backends'].map(get)));
-    $('live').classList.remove('old');
-    enter(true);
-  } catch (failure) {
-    if (failure instanceof Refused && failure.status === 401) {
-      if (!$('live').hidden) refuse('Your login has ended. Log in again.');
-      return enter(false);
+    $('live').classList.remove('stale');
+    setLoggedIn(true);
+  } catch (error) {
+    if (error instanceof RequestError && error.status === 401) {
+      if (!$('live').hidden) showLoginError('Your login has ended. Log in again.');
+      return setLoggedIn(false);
     }
-    say(failure instanceof Refused ? failure.message : 'The bridge does not answer. Trying again …', 'bad');
-    $('live').classList.add('old');
+    setState(error instanceof RequestError ? error.message : 'The bridge does not answer. Trying again …', 'bad');
+    $('live').classList.add('stale');
   }
-  if (!document.hidden) timer = setTimeout(look, interval);
+  if (!document.hidden) timer = setTimeout(update, interval);
 }
 
-document.addEventListener('visibilitychange', () => { if (!document.hidden && !$('live').hidden) look(); });
-$('filter').addEventListener('input', look);
+document.addEventListener('visibilitychange', () => { if (!document.hidden && !$('live').hidden) update(); });
+$('filter').addEventListener('input', update);
 
-function enter(inside) {
-  if (inside && !$('live').hidden || !inside && !$('login').hidden) return;
-  $('live').hidden = $('logout').hidden = !inside;
-  $('login').hidden = inside;
-  if (inside) {
+function setState(text, className) {
+  if ($('state').textContent !== text) $('state').textContent = text;
+  $('state').className = className;
+}
+
+// ---- Login and logout -----------------------------------------------------------------
+
+function setLoggedIn(loggedIn) {
+  if (loggedIn && !$('live').hidden || !loggedIn && !$('login').hidden) return;
+  $('live').hidden = $('logout').hidden = !loggedIn;
+  $('login').hidden = loggedIn;
+  if (loggedIn) {
     $('refused').hidden = $('elsewhere').hidden = true;
     $('main').focus({ preventScroll: true });
   } else {
     last = null;
-    say('', '');
+    setState('', '');
     focusLogin();
   }
 }
 
 const focusLogin = () => ($('by-provider').hidden ? $('token') : $('by-provider').querySelector('a')).focus();
 
-function say(text, className) {
-  if ($('state').textContent !== text) $('state').textContent = text;
-  $('state').className = className;
+function showLoginError(text) {
+  $('refused').textContent = text;
+  $('refused').hidden = false;
 }
-
-// ---- Doing ----------------------------------------------------------------------------
 
 for (const form of [$('by-token'), $('by-password')]) {
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
-    const body = new URLSearchParams(new FormData(form)), button = form.querySelector('button'), words = button.textContent;
+    const body = new URLSearchParams(new FormData(form)), button = form.querySelector('button'), label = button.textContent;
     form.reset();
     button.disabled = true;
     button.textContent = 'Logging in …';
     $('refused').hidden = true;
     try {
-      await ask('/login', { method: 'POST', body });
-      await look();
-    } catch (failure) {
-      refuse(failure.status === 401 ? 'Login refused: the token, or the user and password, is not right.' : failure.message);
+      await request('/login', { method: 'POST', body });
+      await update();
+    } catch (error) {
+      showLoginError(error.status === 401 ? 'Login refused: wrong token, or wrong user or password.' : error.message);
       form.querySelector('input').focus();
     }
     button.disabled = false;
-    button.textContent = words;
+    button.textContent = label;
   });
 }
 
 $('logout').addEventListener('submit', async (event) => {
   event.preventDefault();
   clearTimeout(timer);
-  const answer = await change('/logout', {}).catch(() => null);
-  enter(false);
-  if (answer?.status === 200) offer($('elsewhere'), (await answer.json()).oidc);
+  const response = await post('/logout', {}).catch(() => null);
+  setLoggedIn(false);
+  if (response?.status === 200) offer($('elsewhere'), (await response.json()).oidc);
 });
 
-// ---- Logging in with a provider -------------------------------------------------------
-
-function refuse(text) {
-  $('refused').textContent = text;
-  $('refused').hidden = false;
-}
-
-/** Shows a box with a link to a provider; url also names it. */
+/** Shows a box with a link to a provider and the provider's name. */
 function offer(box, url, name = new URL(url).host) {
   box.querySelector('a').href = url;
   box.querySelector('span').textContent = name;
   box.hidden = false;
 }
 
-async function loginWays() {
+/** Shows why a login with the provider failed, and the link to the provider if there is one. */
+async function prepareLogin() {
   const failure = loginFailure(new URLSearchParams(location.hash.slice(1)).get('login'));
   if (failure) {
-    history.replaceState(null, '', '/'); // or the next reload would tell it again
-    refuse(failure);
+    history.replaceState(null, '', '/'); // so that a reload does not show it again
+    showLoginError(failure);
   }
   const { oidc } = await get('/login');
   if (!oidc) return;
@@ -303,27 +315,29 @@ async function loginWays() {
   if (!$('login').hidden && !$('token').value) focusLogin();
 }
 
-let chosen = null; // the session that the dialog asks about
+// ---- Ending sessions ------------------------------------------------------------------
+
+let selected = null; // the session that the dialog is about
 
 function confirmKick(session) {
-  chosen = session;
-  $('confirm-text').textContent = `${session.user || 'Somebody without a name'} on ${session.route}, from ${session.address}. `
-    + 'The client hears 4401, that an administrator has ended its session, and has to log in again.';
+  selected = session;
+  $('confirm-text').textContent = `${session.user || 'An anonymous user'} on ${session.route}, from ${session.address}. `
+    + 'The client gets close code 4401 with the reason that an administrator has ended its session, and must log in again.';
   $('confirm-user').hidden = !session.user;
   $('confirm').returnValue = 'cancel';
   $('confirm').showModal();
 }
 
 $('confirm').addEventListener('close', async () => {
-  const what = { session: { session: chosen.session }, user: { user: chosen.user } }[$('confirm').returnValue];
+  const what = { session: { session: selected.session }, user: { user: selected.user } }[$('confirm').returnValue];
   if (!what) return;
   try {
-    await change('/sessions/kick', what);
-  } catch (failure) {
-    say(failure.message, 'bad');
+    await post('/sessions/kick', what);
+  } catch (error) {
+    setState(error.message, 'bad');
   }
-  look();
+  update();
 });
 
-look();
-loginWays().catch(() => {}); // the forms are there in any case
+update();
+prepareLogin().catch(() => {}); // the forms work without it

@@ -1,14 +1,17 @@
 const classOf = (column) => ['number', 'long', 'faint'].filter((name) => column[name]).join(' ');
 
 /**
- * A table whose rows are kept by key and changed in place. A column is { head, text } and
- * may say number, name (it heads its row), long (it may be broken anywhere), faint,
- * note(item) below the text, bad(item), pill(item), or be a button: { button, label(item),
- * press(item), shown() }. On a narrow screen a row of a table of class cards becomes a card,
- * that names each value by data-head.
+ * A table that keeps its rows by key and updates them in place, so that focus and selection
+ * survive. empty is the text below a table without rows.
+ *
+ * A column is { head, text(item) }. Optional are number (right-aligned), name (the cell is the
+ * header of its row), long (can wrap anywhere), faint, note(item) for a second line, and
+ * bad(item) or pill(item) for the style. A column of buttons is { head, button, label(item),
+ * press(item), shown() }. On narrow screens each row of a table with the class cards becomes a
+ * card, where data-head labels the values.
  */
 export class Table {
-  constructor(table, columns, { key, none = '' }) {
+  constructor(table, columns, { key, empty = '' }) {
     this.columns = columns;
     this.key = key;
     this.rows = new Map();
@@ -21,68 +24,69 @@ export class Table {
       head.append(th);
     }
     this.body = table.createTBody();
-    this.none = document.createElement('p');
-    this.none.className = 'none';
-    this.none.textContent = none;
-    table.after(this.none);
+    this.empty = document.createElement('p');
+    this.empty.className = 'none';
+    this.empty.textContent = empty;
+    table.after(this.empty);
   }
 
+  /** Shows the items in their order. */
   show(items) {
-    const gone = new Set(this.rows.keys());
-    let at = this.body.firstElementChild;
+    const removed = new Set(this.rows.keys());
+    let next = this.body.firstElementChild;
     for (const item of items) {
       const key = this.key(item);
-      gone.delete(key);
+      removed.delete(key);
       let row = this.rows.get(key);
-      if (!row) this.rows.set(key, row = this.row());
-      this.fill(row, item);
-      if (row.element === at) at = at.nextElementSibling;
-      else this.body.insertBefore(row.element, at);
+      if (!row) this.rows.set(key, row = this.createRow());
+      this.updateRow(row, item);
+      if (row.element === next) next = next.nextElementSibling;
+      else this.body.insertBefore(row.element, next);
     }
-    for (const key of gone) {
+    for (const key of removed) {
       this.rows.get(key).element.remove();
       this.rows.delete(key);
     }
-    this.none.hidden = items.length > 0;
+    this.empty.hidden = items.length > 0;
     this.body.parentElement.hidden = items.length === 0;
   }
 
-  row() {
+  createRow() {
     const row = { element: document.createElement('tr'), item: null };
     row.cells = this.columns.map((c) => {
       const cell = document.createElement(c.name ? 'th' : 'td');
       if (c.name) cell.scope = 'row';
       if (c.head) cell.dataset.head = c.head;
       cell.className = classOf(c);
-      let inner = document.createElement('span');
+      let content = document.createElement('span');
       if (c.button) {
-        inner = document.createElement('button');
-        inner.className = 'quiet small';
-        inner.textContent = c.button;
-        inner.addEventListener('click', () => c.press(row.item));
+        content = document.createElement('button');
+        content.className = 'quiet small';
+        content.textContent = c.button;
+        content.addEventListener('click', () => c.press(row.item));
       }
-      cell.append(inner);
+      cell.append(content);
       if (c.note) cell.append(document.createElement('small'));
       row.element.append(cell);
-      return inner;
+      return content;
     });
     return row;
   }
 
-  fill(row, item) {
+  updateRow(row, item) {
     row.item = item;
     this.columns.forEach((c, i) => {
-      const inner = row.cells[i];
+      const content = row.cells[i];
       if (c.button) {
-        inner.hidden = !c.shown();
-        inner.setAttribute('aria-label', c.label(item));
+        content.hidden = !c.shown();
+        content.setAttribute('aria-label', c.label(item));
         return;
       }
       const text = c.text(item);
-      if (inner.textContent !== text) inner.textContent = text;
-      inner.parentElement.classList.toggle('empty', text === '');
-      if (c.note) inner.nextSibling.textContent = c.note(item);
-      inner.className = c.pill ? `pill ${c.pill(item)}` : c.bad?.(item) ? 'bad' : '';
+      if (content.textContent !== text) content.textContent = text;
+      content.parentElement.classList.toggle('empty', text === '');
+      if (c.note) content.nextSibling.textContent = c.note(item);
+      content.className = c.pill ? `pill ${c.pill(item)}` : c.bad?.(item) ? 'bad' : '';
     });
   }
 }
