@@ -1,4 +1,6 @@
-// Package examples holds programs and configurations to begin with, one folder each, with a
-// README that says how to run it. The tests here run every one of them against the real
-// program: those of foreign peers with the build tag interop, as bridge/interop/run does.
+// Package examples has example programs and configurations, one directory for each, with a
+// README that shows how to run it.
+//
+// The tests of this package follow the READMEs with the real program. Those that need other
+// software than Go have the build tag interop; bridge/interop/run runs them.
 package examples

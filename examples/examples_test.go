@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// skipOnWindows: stages are ended by signals, and secret files have modes.
+// skipOnWindows skips a test that ends programs with signals or needs file modes.
 func skipOnWindows(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("needs Unix")
@@ -21,28 +21,28 @@ func skipOnWindows(t *testing.T) {
 
 func TestGoHouse(t *testing.T) {
 	skipOnWindows(t)
-	s := newStage(t)
+	e := newEnv(t)
 	house := build(t, "go-house", "./go-house")
-	s.house("go-house", func(readings, commands string) []string {
+	e.testHouse("go-house", func(readings, commands string) []string {
 		return []string{house, "-readings", readings, "-commands", commands}
 	})
 }
 
-// TestSystemd has systemd look at the unit, where there is one.
+// TestSystemd verifies the unit with systemd-analyze if it is installed.
 func TestSystemd(t *testing.T) {
 	skipOnWindows(t)
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
 		t.Skip("systemd-analyze is not installed")
 	}
-	s := newStage(t)
+	e := newEnv(t)
 	binary := build(t, "zwsbridge", "../cmd/zwsbridge")
-	s.copy("systemd/zwsbridge.service", "zwsbridge.service", "/usr/local/bin/zwsbridge", binary)
-	unit := filepath.Join(s.dir, "zwsbridge.service")
-	if out, err := s.command(t.Context(), analyze, "verify", "--man=no", unit).CombinedOutput(); err != nil || strings.Contains(string(out), "zwsbridge.service:") {
+	e.copy("systemd/zwsbridge.service", "zwsbridge.service", "/usr/local/bin/zwsbridge", binary)
+	unit := filepath.Join(e.dir, "zwsbridge.service")
+	if out, err := e.command(t.Context(), analyze, "verify", "--man=no", unit).CombinedOutput(); err != nil || strings.Contains(string(out), "zwsbridge.service:") {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}
-	out, err := s.command(t.Context(), analyze, "security", "--no-pager", "--offline=true", unit).CombinedOutput()
+	out, err := e.command(t.Context(), analyze, "security", "--no-pager", "--offline=true", unit).CombinedOutput()
 	if err != nil {
 		t.Skipf("systemd-analyze security cannot be run here: %v\n%s", err, out)
 	}
@@ -52,22 +52,22 @@ func TestSystemd(t *testing.T) {
 	}
 }
 
-// TestSystemdCommand starts the program as the unit does, in a folder like that of the unit.
+// TestSystemdCommand starts the program with the configuration of the unit.
 func TestSystemdCommand(t *testing.T) {
 	skipOnWindows(t)
-	s := newStage(t)
-	s.copy("systemd/bridge.toml", "bridge.toml", `"0.0.0.0:8443"`, `"127.0.0.1:0"`)
-	if address := s.serve(); address == "" {
-		t.Error("no address")
+	e := newEnv(t)
+	e.copy("systemd/bridge.toml", "bridge.toml", `"0.0.0.0:8443"`, `"127.0.0.1:0"`)
+	if address := e.serve(); address == "" {
+		t.Error("the program does not log its address")
 	}
 }
 
-// TestDockerfile runs the build line of the Dockerfile and looks at what the image would
-// hold: docker itself is not needed.
+// TestDockerfile runs the build command of the Dockerfile and checks the program. It does not
+// need docker.
 func TestDockerfile(t *testing.T) {
 	skipOnWindows(t)
 	if testing.Short() {
-		t.Skip("compiles everything once more, without cgo")
+		t.Skip("compiles everything again, without cgo")
 	}
 	text, err := os.ReadFile("docker/Dockerfile")
 	if err != nil {
@@ -75,11 +75,11 @@ func TestDockerfile(t *testing.T) {
 	}
 	line := regexp.MustCompile(`(?m)^RUN (CGO_ENABLED=0 go build .*) -o /zwsbridge (\S+)$`).FindSubmatch(text)
 	if line == nil {
-		t.Fatal("the Dockerfile has no build line")
+		t.Fatal("no build command in the Dockerfile")
 	}
 	binary := filepath.Join(t.TempDir(), "zwsbridge")
 	cmd := exec.Command("sh", "-c", string(line[1])+` -o "$0" `+string(line[2]), binary)
-	cmd.Dir = ".." // what COPY brings
+	cmd.Dir = ".." // the directory that COPY copies
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", line[0], err, out)
 	}
@@ -93,18 +93,18 @@ func TestDockerfile(t *testing.T) {
 		}
 		defer program.Close()
 		if libraries, err := program.ImportedLibraries(); err != nil || len(libraries) > 0 {
-			t.Errorf("the program needs %v (%v), and the image has no libraries", libraries, err)
+			t.Errorf("the program needs the libraries %v (%v), which are not in the image", libraries, err)
 		}
 	}
 	if !regexp.MustCompile(`(?m)^USER [1-9]\d*:[1-9]\d*$`).Match(text) {
-		t.Error("the image would run as root")
+		t.Error("the image runs as root")
 	}
-	s := newStage(t)
-	s.copy("docker/bridge.toml", "bridge.toml", `"0.0.0.0:8443"`, `"127.0.0.1:0"`)
-	s.serve()
+	e := newEnv(t)
+	e.copy("docker/bridge.toml", "bridge.toml", `"0.0.0.0:8443"`, `"127.0.0.1:0"`)
+	e.serve()
 }
 
-// TestGrafana: the dashboard asks for nothing that the bridge does not count.
+// TestGrafana checks that the dashboard uses only metrics that the bridge exports.
 func TestGrafana(t *testing.T) {
 	text, err := os.ReadFile("grafana/zwsbridge.json")
 	if err != nil {
@@ -119,26 +119,30 @@ func TestGrafana(t *testing.T) {
 	if err := json.Unmarshal(text, &dashboard); err != nil {
 		t.Fatal(err)
 	}
-	var known strings.Builder
-	for _, file := range []string{"../bridge/metrics.go", "../bridge/gauges.go"} {
+	files, err := filepath.Glob("../bridge/internal/metrics/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var defined strings.Builder
+	for _, file := range files {
 		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		known.Write(source)
+		defined.Write(source)
 	}
-	asked := 0
+	names := 0
 	for _, panel := range dashboard.Panels {
 		for _, target := range panel.Targets {
 			for _, name := range regexp.MustCompile(`zwsbridge_[a-z_]+`).FindAllString(target.Expr, -1) {
-				asked++
-				if !strings.Contains(known.String(), `"`+strings.TrimSuffix(name, "_bucket")+`"`) {
-					t.Errorf("%s asks for %s, which there is not", panel.Title, name)
+				names++
+				if !strings.Contains(defined.String(), `"`+strings.TrimSuffix(name, "_bucket")+`"`) {
+					t.Errorf("panel %q uses %s, which the bridge does not export", panel.Title, name)
 				}
 			}
 		}
 	}
-	if asked < 15 {
-		t.Errorf("only %d names are asked for", asked)
+	if names < 15 {
+		t.Errorf("found %d metrics in the dashboard, want at least 15", names)
 	}
 }

@@ -23,7 +23,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// need skips a test whose peers could not be installed: bridge/interop/run names them.
+// need skips a test if bridge/interop/run could not install one of the peers.
 func need(t *testing.T, peers ...string) {
 	t.Helper()
 	for _, peer := range peers {
@@ -46,38 +46,38 @@ func TestPyzmqHouse(t *testing.T) {
 	need(t, "python3-zmq")
 	python := os.Getenv("PYTHON")
 	if python == "" {
-		python = "/usr/bin/python3" // Debian's own has Debian's python3-zmq
+		python = "/usr/bin/python3" // the one that has Debian's python3-zmq
 	}
-	newStage(t).house("pyzmq-house", func(readings, commands string) []string {
+	newEnv(t).testHouse("pyzmq-house", func(readings, commands string) []string {
 		return []string{python, absolute(t, "pyzmq-house/house.py"), "--readings", "tcp://" + readings, "--commands", "tcp://" + commands}
 	})
 }
 
 func TestCzmqHouse(t *testing.T) {
 	need(t, "libczmq-dev")
-	s := newStage(t)
-	house := filepath.Join(s.dir, "house")
+	e := newEnv(t)
+	house := filepath.Join(e.dir, "house")
 	if out, err := exec.Command("cc", "-Wall", "-Wextra", "-Werror", "-o", house, "czmq-house/house.c", "-lczmq", "-lzmq").CombinedOutput(); err != nil {
 		t.Fatalf("cc: %v\n%s", err, out)
 	}
-	s.mkdir("certs/allowed")
-	s.copy(filepath.Join(s.dir, "certs/bridge"), "certs/allowed/bridge")
-	s.house("czmq-house", func(readings, commands string) []string {
+	e.mkdir("certs/allowed")
+	e.copy(filepath.Join(e.dir, "certs/bridge"), "certs/allowed/bridge")
+	e.testHouse("czmq-house", func(readings, commands string) []string {
 		return []string{house, "tcp://" + readings, "tcp://" + commands}
 	})
 }
 
-// nginx runs the example's nginx.conf at an address of its own, and returns it with the
-// authority for its certificate.
-func nginx(t *testing.T, s *stage, bridge string) (address string, roots *x509.CertPool) {
+// nginx runs nginx with the nginx.conf of the example in front of the bridge at the given
+// address. It returns the address of nginx and the CA of its certificate.
+func nginx(t *testing.T, e *testEnv, bridge string) (address string, roots *x509.CertPool) {
 	t.Helper()
-	certificate := selfSigned(t, s)
+	roots = selfSigned(t, e)
 	address = freePort(t)
-	s.copy("nginx/nginx.conf", "nginx.conf", "listen 443 ssl", "listen "+address+" ssl", "127.0.0.1:8443", bridge,
-		"/etc/nginx/portal", s.dir+"/portal", "/var/www/portal", absolute(t, "nginx"))
+	e.copy("nginx/nginx.conf", "nginx.conf", "listen 443 ssl", "listen "+address+" ssl", "127.0.0.1:8443", bridge,
+		"/etc/nginx/portal", e.dir+"/portal", "/var/www/portal", absolute(t, "nginx"))
 	user := ""
 	if os.Getuid() == 0 {
-		user = "user root; " // the folder is ours alone
+		user = "user root; " // the directory has mode 0700
 	}
 	binary, err := exec.LookPath("nginx")
 	if err != nil {
@@ -85,19 +85,19 @@ func nginx(t *testing.T, s *stage, bridge string) (address string, roots *x509.C
 	}
 	var temporary strings.Builder
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
-		fmt.Fprintf(&temporary, "%s_temp_path %s/%[1]s; ", kind, s.dir)
+		fmt.Fprintf(&temporary, "%s_temp_path %s/%[1]s; ", kind, e.dir)
 	}
 	main := fmt.Sprintf("%sdaemon off; pid %s/nginx.pid; error_log stderr warn; events {}\nhttp { access_log off; %s include %s/nginx.conf; }\n",
-		user, s.dir, &temporary, s.dir)
-	if err := os.WriteFile(filepath.Join(s.dir, "main.conf"), []byte(main), 0o600); err != nil {
+		user, e.dir, &temporary, e.dir)
+	if err := os.WriteFile(filepath.Join(e.dir, "main.conf"), []byte(main), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.start(binary, "-p", s.dir, "-c", filepath.Join(s.dir, "main.conf"), "-e", "stderr")
-	for deadline := time.Now().Add(patience); ; {
+	e.start(binary, "-p", e.dir, "-c", filepath.Join(e.dir, "main.conf"), "-e", "stderr")
+	for deadline := time.Now().Add(timeout); ; {
 		conn, err := net.Dial("tcp", address)
 		if err == nil {
 			conn.Close()
-			return address, certificate
+			return address, roots
 		}
 		if time.Now().After(deadline) {
 			t.Fatal(err)
@@ -106,41 +106,42 @@ func nginx(t *testing.T, s *stage, bridge string) (address string, roots *x509.C
 	}
 }
 
-// selfSigned makes portal.crt and portal.key.
-func selfSigned(t *testing.T, s *stage) *x509.CertPool {
+// selfSigned creates portal.crt and portal.key, and returns the CA to verify it with.
+func selfSigned(t *testing.T, e *testEnv) *x509.CertPool {
 	t.Helper()
-	if out, err := s.command(t.Context(), "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+	if out, err := e.command(t.Context(), "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
 		"-subj", "/CN=portal", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "1", "-keyout", "portal.key", "-out", "portal.crt").CombinedOutput(); err != nil {
 		t.Fatalf("openssl: %v\n%s", err, out)
 	}
-	roots, err := certs.Roots(filepath.Join(s.dir, "portal.crt"))
+	roots, err := certs.Roots(filepath.Join(e.dir, "portal.crt"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return roots
 }
 
-// TestNginx: the bridge hears the true client from nginx, and from nobody else.
+// TestNginx checks that the bridge takes the client's address from nginx and ignores what
+// clients claim.
 func TestNginx(t *testing.T) {
 	need(t, "nginx")
-	s := newStage(t)
+	e := newEnv(t)
 	readings := freePort(t)
 	house := build(t, "go-house", "./go-house")
-	s.await(s.start(house, "-readings", readings, "-commands", freePort(t)), func(line string) bool { return strings.HasPrefix(line, "a house") })
-	// Who is at home has 127.0.0.2 here.
-	s.copy("nginx/bridge.toml", "bridge.toml", "127.0.0.1:8443", "127.0.0.1:0", "127.0.0.1:5556", readings, "192.168.0.0/16", "127.0.0.2/32")
-	bridge := s.serve()
-	address, roots := nginx(t, s, bridge)
+	e.startHouse(house, "-readings", readings, "-commands", freePort(t))
+	// 127.0.0.2 is the address at home.
+	e.copy("nginx/bridge.toml", "bridge.toml", "127.0.0.1:8443", "127.0.0.1:0", "127.0.0.1:5556", readings, "192.168.0.0/16", "127.0.0.2/32")
+	bridge := e.serve()
+	address, roots := nginx(t, e, bridge)
 
 	login := func(url, from string, header http.Header) error {
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
 		defer cancel()
 		client, err := zws.Dial(ctx, url, zws.DialOptions{
 			SocketType:       zmtp.SUB,
 			Security:         zmtp.Plain{User: "alice", Password: password},
 			TLS:              &tls.Config{RootCAs: roots},
 			Header:           header,
-			HandshakeTimeout: patience,
+			HandshakeTimeout: timeout,
 			NetDial: func(ctx context.Context, network, address string) (net.Conn, error) {
 				dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 				return dialer.DialContext(ctx, network, address)
@@ -158,33 +159,33 @@ func TestNginx(t *testing.T) {
 		}
 		return int(cause.Code)
 	}
-	lie := http.Header{"X-Forwarded-For": {"127.0.0.2"}, "X-Forwarded-Proto": {"https"}}
-	through := "wss://" + address + "/ws/devices"
-	if err := login(through, "127.0.0.2", nil); err != nil {
+	forged := http.Header{"X-Forwarded-For": {"127.0.0.2"}, "X-Forwarded-Proto": {"https"}}
+	url := "wss://" + address + "/ws/devices"
+	if err := login(url, "127.0.0.2", nil); err != nil {
 		t.Errorf("from home: %v", err)
 	}
-	if err := login(through, "127.0.0.3", nil); code(err) != 4400 {
+	if err := login(url, "127.0.0.3", nil); code(err) != 4400 {
 		t.Errorf("from elsewhere: %v, want 4400", err)
 	}
-	if err := login(through, "127.0.0.3", lie); code(err) != 4400 {
-		t.Errorf("from elsewhere, with a header that says home: %v, want 4400", err)
+	if err := login(url, "127.0.0.3", forged); code(err) != 4400 {
+		t.Errorf("from elsewhere, with a forged header: %v, want 4400", err)
 	}
-	if err := login("ws://"+bridge+"/devices", "127.0.0.3", lie); code(err) != 4403 {
-		t.Errorf("past nginx, with its headers: %v, want 4403", err)
+	if err := login("ws://"+bridge+"/devices", "127.0.0.3", forged); code(err) != 4403 {
+		t.Errorf("directly, with the headers of nginx: %v, want 4403", err)
 	}
 	if err := login("wss://"+address+"/devices", "127.0.0.2", nil); err == nil {
-		t.Error("beside /ws/ there is no bridge")
+		t.Error("the bridge can be reached outside of /ws/")
 	}
 }
 
-// TestPortal opens the page in Chromium.
+// TestPortal uses the page in Chromium.
 func TestPortal(t *testing.T) {
 	need(t, "npm", "chromium")
-	s := newStage(t)
+	e := newEnv(t)
 	readings := freePort(t)
 	house := build(t, "go-house", "./go-house")
-	s.await(s.start(house, "-readings", readings, "-commands", freePort(t)), func(line string) bool { return strings.HasPrefix(line, "a house") })
-	s.copy("portal/bridge.toml", "bridge.toml", "127.0.0.1:8443", "127.0.0.1:0", "127.0.0.1:5556", readings,
+	e.startHouse(house, "-readings", readings, "-commands", freePort(t))
+	e.copy("portal/bridge.toml", "bridge.toml", "127.0.0.1:8443", "127.0.0.1:0", "127.0.0.1:5556", readings,
 		`static = "page"`, fmt.Sprintf("static = %q", absolute(t, "portal/page")))
 	browser := os.Getenv("CHROMIUM")
 	if browser == "" {
@@ -193,9 +194,9 @@ func TestPortal(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*timeout)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "node", "../bridge/interop/peers/portal.mjs", browser, "https://"+s.serve()+"/", "alice", password).CombinedOutput()
+	out, err := exec.CommandContext(ctx, "node", "../bridge/interop/peers/portal.mjs", browser, "https://"+e.serve()+"/", "alice", password).CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}

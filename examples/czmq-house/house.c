@@ -1,11 +1,11 @@
-/*  A house in C: CZMQ sockets that speak CURVE and let in who has a key in a folder.
+/*  A house in C: CZMQ sockets with CURVE that accept the keys in a directory.
 
     cc -Wall -Wextra -o house house.c -lczmq -lzmq
-    ./house [READINGS [COMMANDS [CERT [FOLDER]]]]
+    ./house [READINGS [COMMANDS [CERT [DIRECTORY]]]]
 */
 #include <czmq.h>
 
-static zsock_t *bound (int type, const char *endpoint, zcert_t *cert)
+static zsock_t *bind_socket (int type, const char *endpoint, zcert_t *cert)
 {
     zsock_t *socket = zsock_new (type);
     zcert_apply (cert, socket);
@@ -17,40 +17,40 @@ static zsock_t *bound (int type, const char *endpoint, zcert_t *cert)
     return socket;
 }
 
-static void obey (zsock_t *commands)
+static void answer (zsock_t *commands)
 {
     zmsg_t *request = zmsg_recv (commands);
     if (!request)
         return;
-    char *what = zmsg_popstr (request), *value = zmsg_popstr (request);
-    if (what && streq (what, "light") && value)
+    char *command = zmsg_popstr (request), *value = zmsg_popstr (request);
+    if (command && streq (command, "light") && value)
         zstr_sendf (commands, "ok: the light is %s", value);
     else
         zstr_send (commands, "error: want the frames light, and on or off");
-    zstr_free (&what);
+    zstr_free (&command);
     zstr_free (&value);
     zmsg_destroy (&request);
 }
 
 int main (int argc, char *argv [])
 {
-    const char *readings_at = argc > 1? argv [1]: "tcp://127.0.0.1:5556";
-    const char *commands_at = argc > 2? argv [2]: "tcp://127.0.0.1:5557";
-    const char *own = argc > 3? argv [3]: "certs/house";
+    const char *readings_endpoint = argc > 1? argv [1]: "tcp://127.0.0.1:5556";
+    const char *commands_endpoint = argc > 2? argv [2]: "tcp://127.0.0.1:5557";
+    const char *name = argc > 3? argv [3]: "certs/house";
     const char *allowed = argc > 4? argv [4]: "certs/allowed";
 
-    zcert_t *cert = zcert_load (own);
+    zcert_t *cert = zcert_load (name);
     if (!cert) {
-        zsys_error ("cannot read %s_secret", own);
+        zsys_error ("cannot read %s_secret", name);
         return 1;
     }
-    zactor_t *auth = zactor_new (zauth, NULL); // before any socket is bound
+    zactor_t *auth = zactor_new (zauth, NULL); // must run before any socket is bound
     zstr_sendx (auth, "CURVE", allowed, NULL);
     zsock_wait (auth);
 
-    zsock_t *readings = bound (ZMQ_PUB, readings_at, cert);
-    zsock_t *commands = bound (ZMQ_REP, commands_at, cert);
-    printf ("a house that publishes at %s and obeys at %s\n", readings_at, commands_at);
+    zsock_t *readings = bind_socket (ZMQ_PUB, readings_endpoint, cert);
+    zsock_t *commands = bind_socket (ZMQ_REP, commands_endpoint, cert);
+    printf ("house: readings at %s, commands at %s\n", readings_endpoint, commands_endpoint);
     fflush (stdout);
 
     zpoller_t *poller = zpoller_new (commands, NULL);
@@ -58,7 +58,7 @@ int main (int argc, char *argv [])
     for (int second = 0; !zsys_interrupted;) {
         int64_t wait = due - zclock_mono ();
         if (zpoller_wait (poller, wait > 0? (int) wait: 0) == commands)
-            obey (commands);
+            answer (commands);
         if (zclock_mono () >= due) {
             char value [16];
             snprintf (value, sizeof value, "%.1f", 20 + second++ % 20 / 10.0);

@@ -1,5 +1,5 @@
-// Command go-house is a house in pure Go: go-zeromq/zmq4 sockets that speak CURVE and let
-// in the bridge's key and no other.
+// Command go-house simulates a house in pure Go: go-zeromq/zmq4 sockets with CURVE that
+// accept only the bridge's key.
 package main
 
 import (
@@ -25,12 +25,12 @@ import (
 func main() {
 	readings := flag.String("readings", "127.0.0.1:5556", "`address` of the PUB")
 	commands := flag.String("commands", "127.0.0.1:5557", "`address` of the REP")
-	own := flag.String("cert", "certs/house", "our key pair: the `name` of a zcert")
-	bridge := flag.String("bridge", "certs/bridge", "the bridge's public key: the `name` of a zcert")
+	cert := flag.String("cert", "certs/house", "key pair of the house: the `name` of a zcert")
+	bridge := flag.String("bridge", "certs/bridge", "public key of the bridge: the `name` of a zcert")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := register(*own, *bridge); err != nil {
+	if err := register(*cert, *bridge); err != nil {
 		log.Fatal(err)
 	}
 	if err := run(ctx, "house://"+*readings, "house://"+*commands); err != nil {
@@ -38,9 +38,10 @@ func main() {
 	}
 }
 
-// register makes "house" a transport of zmq4: CURVE, with our key, for the bridge.
-func register(own, bridge string) error {
-	cert, err := certs.ReadSecret(own)
+// register adds the transport "house" to zmq4: TCP with CURVE, the key pair called cert, and
+// access for the key called bridge only.
+func register(cert, bridge string) error {
+	pair, err := certs.ReadSecret(cert)
 	if err != nil {
 		return err
 	}
@@ -59,13 +60,13 @@ func register(own, bridge string) error {
 		Server: zmtp.ServerSecurity{
 			Handler:     zap.HandlerFunc(handler),
 			Domain:      "house",
-			CurvePublic: cert.Public,
-			CurveSecret: cert.Secret,
+			CurvePublic: pair.Public,
+			CurveSecret: pair.Secret,
 		},
 	})
 }
 
-// run publishes a temperature every second and obeys commands until ctx is done.
+// run publishes a temperature every second and answers commands until ctx is done.
 func run(ctx context.Context, readings, commands string) error {
 	pub, rep := zmq4.NewPub(ctx), zmq4.NewRep(ctx)
 	defer pub.Close()
@@ -73,8 +74,8 @@ func run(ctx context.Context, readings, commands string) error {
 	if err := errors.Join(pub.Listen(readings), rep.Listen(commands)); err != nil {
 		return err
 	}
-	fmt.Println("a house that publishes at", pub.Addr(), "and obeys at", rep.Addr())
-	go obey(ctx, rep)
+	fmt.Printf("house: readings at %s, commands at %s\n", pub.Addr(), rep.Addr())
+	go answer(ctx, rep)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for second := 0; ; second++ {
@@ -90,20 +91,20 @@ func run(ctx context.Context, readings, commands string) error {
 	}
 }
 
-// obey answers the command light, on or off.
-func obey(ctx context.Context, rep zmq4.Socket) {
+// answer answers commands: the frames light, and on or off.
+func answer(ctx context.Context, rep zmq4.Socket) {
 	for {
 		m, err := rep.Recv()
 		if errors.Is(err, io.EOF) && ctx.Err() == nil {
-			continue // a peer has gone
+			continue // a peer has disconnected
 		}
 		if err != nil {
 			return
 		}
-		answer := "error: want the frames light, and on or off"
+		reply := "error: want the frames light, and on or off"
 		if len(m.Frames) == 2 && string(m.Frames[0]) == "light" {
-			answer = "ok: the light is " + string(m.Frames[1])
+			reply = "ok: the light is " + string(m.Frames[1])
 		}
-		_ = rep.Send(zmq4.NewMsgString(answer)) // who asked may have gone
+		_ = rep.Send(zmq4.NewMsgString(reply)) // the peer may have disconnected
 	}
 }

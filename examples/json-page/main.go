@@ -1,5 +1,5 @@
-// Json-page runs a house that publishes its temperature, a bridge, and a page that shows
-// it with ten lines of plain WebSocket and JSON: see page/page.js.
+// Command json-page runs a house that publishes its temperature, a bridge, and a web page
+// that shows it with ten lines of plain WebSocket and JSON: see page/page.js.
 package main
 
 import (
@@ -22,7 +22,7 @@ import (
 
 const settings = `
 [server]
-tls = "off"        # the page and the bridge are on this machine
+tls = "off"        # browser and bridge are on the same machine
 static = "page"
 
 [zap]
@@ -48,8 +48,8 @@ func main() {
 	}
 }
 
-// run serves until ctx is done; ready hears where.
-func run(ctx context.Context, address string, ready func(url string)) error {
+// run serves page and bridge until ctx is done. It calls onReady with the URL of the page.
+func run(ctx context.Context, address string, onReady func(url string)) error {
 	house := zmq4.NewPub(ctx)
 	defer house.Close()
 	if err := house.Listen("tcp://127.0.0.1:0"); err != nil {
@@ -71,19 +71,19 @@ func run(ctx context.Context, address string, ready func(url string)) error {
 	server := &http.Server{Handler: b, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
-	ready("http://" + l.Addr().String() + "/")
-	published := publish(ctx, house)
+	onReady("http://" + l.Addr().String() + "/")
+	publishErr := publish(ctx, house)
 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	err = errors.Join(published, b.Close(ctx), server.Shutdown(ctx))
-	if served := <-served; served != http.ErrServerClosed {
-		err = errors.Join(err, served)
+	err = errors.Join(publishErr, b.Close(ctx), server.Shutdown(ctx))
+	if serveErr := <-served; serveErr != http.ErrServerClosed {
+		err = errors.Join(err, serveErr)
 	}
 	return err
 }
 
-// newBridge makes a bridge for the house with one resident.
+// newBridge creates a bridge for the house, with one user. It writes its files to dir.
 func newBridge(dir string, house net.Addr) (*bridge.Bridge, error) {
 	users := filepath.Join(dir, "users.htpasswd")
 	if err := htpasswd.Set(users, "ann", "garden"); err != nil {
@@ -107,7 +107,7 @@ func newBridge(dir string, house net.Addr) (*bridge.Bridge, error) {
 	return bridge.New(c, bridge.Options{})
 }
 
-// publish tells the temperature twice a second until ctx is done.
+// publish publishes the temperature twice a second until ctx is done.
 func publish(ctx context.Context, house zmq4.Socket) error {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()

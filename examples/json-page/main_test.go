@@ -12,38 +12,38 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// TestPage serves the page and does what its script does.
+// TestPage requests the page and sends and receives what its script does.
 func TestPage(t *testing.T) {
 	script, err := os.ReadFile("page/page.js")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if n := strings.Count(string(script), "\n"); n > 10 {
-		t.Errorf("the ten lines are %d", n)
+		t.Errorf("page.js has %d lines, want at most 10", n)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	urls, ended := make(chan string, 1), make(chan error, 1)
-	go func() { ended <- run(ctx, "127.0.0.1:0", func(url string) { urls <- url }) }()
+	urls, done := make(chan string, 1), make(chan error, 1)
+	go func() { done <- run(ctx, "127.0.0.1:0", func(url string) { urls <- url }) }()
 	defer func() {
 		cancel()
-		if err := <-ended; err != nil {
+		if err := <-done; err != nil {
 			t.Error(err)
 		}
 	}()
 	var url string
 	select {
 	case url = <-urls:
-	case err := <-ended:
-		ended <- nil
+	case err := <-done:
+		done <- nil
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{"": `<script src="page.js">`, "page.js": "ZWSJSON1.0"} {
-		answer, err := http.Get(url + path)
+		resp, err := http.Get(url + path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		body, err := io.ReadAll(answer.Body)
-		answer.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
 		if err != nil || !strings.Contains(string(body), want) {
 			t.Fatalf("%s: %q, %v", path, body, err)
 		}
@@ -54,16 +54,16 @@ func TestPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ws.Close()
-	ws.SetReadDeadline(time.Now().Add(time.Minute)) // a hang is a failure
-	for _, step := range []struct{ say, hear string }{
+	ws.SetReadDeadline(time.Now().Add(time.Minute)) // fail instead of hanging
+	for _, step := range []struct{ send, want string }{
 		{`{"op":"login","user":"ann","password":"garden"}`, `{"op":"ready"}`},
 		{`{"op":"subscribe","topic":"house/ann/"}`, `{"op":"message","frames":["house/ann/temperature","2`},
 	} {
-		if err := ws.WriteMessage(websocket.TextMessage, []byte(step.say)); err != nil {
+		if err := ws.WriteMessage(websocket.TextMessage, []byte(step.send)); err != nil {
 			t.Fatal(err)
 		}
-		if _, text, err := ws.ReadMessage(); err != nil || !strings.HasPrefix(string(text), step.hear) {
-			t.Fatalf("heard %q, %v; want %s", text, err, step.hear)
+		if _, text, err := ws.ReadMessage(); err != nil || !strings.HasPrefix(string(text), step.want) {
+			t.Fatalf("received %q, %v; want %s", text, err, step.want)
 		}
 	}
 }

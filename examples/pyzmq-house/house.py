@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A house in Python: pyzmq sockets that speak CURVE and let in the bridge's key only."""
+"""A house in Python: pyzmq sockets with CURVE that accept only the bridge's key."""
 
 import argparse
 import time
@@ -9,8 +9,8 @@ from zmq.auth import load_certificate
 from zmq.auth.thread import ThreadAuthenticator
 
 
-class Only:
-    """Lets in who proves to have one key."""
+class AllowKey:
+    """Accepts clients that have the secret key of one public key."""
 
     def __init__(self, key):
         self.key = key
@@ -32,19 +32,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--readings", default="tcp://127.0.0.1:5556", help="endpoint of the PUB")
     parser.add_argument("--commands", default="tcp://127.0.0.1:5557", help="endpoint of the REP")
-    parser.add_argument("--cert", default="certs/house", help="our key pair: the name of a zcert")
-    parser.add_argument("--bridge", default="certs/bridge", help="the bridge's public key")
+    parser.add_argument("--cert", default="certs/house", help="key pair of the house: the name of a zcert")
+    parser.add_argument("--bridge", default="certs/bridge", help="public key of the bridge: the name of a zcert")
     args = parser.parse_args()
 
     context = zmq.Context()
     authenticator = ThreadAuthenticator(context)
-    authenticator.start()  # before any socket is bound
-    authenticator.configure_curve_callback(credentials_provider=Only(load_certificate(args.bridge)[0]))
+    authenticator.start()  # must run before any socket is bound
+    authenticator.configure_curve_callback(credentials_provider=AllowKey(load_certificate(args.bridge)[0]))
 
     public, secret = load_certificate(args.cert + "_secret")
     readings = bind(context, zmq.PUB, args.readings, public, secret)
     commands = bind(context, zmq.REP, args.commands, public, secret)
-    print("a house that publishes at", args.readings, "and obeys at", args.commands, flush=True)
+    print(f"house: readings at {args.readings}, commands at {args.commands}", flush=True)
 
     second, due = 0, time.monotonic()
     while True:

@@ -18,8 +18,8 @@ document.querySelector('form').addEventListener('submit', async (event) => {
   }
 });
 
-// show keeps one line for every topic.
-const lines = new Map();
+const lines = new Map(); // by topic
+
 function show(topic, value) {
   if (!lines.has(topic)) {
     const name = document.createElement('dt'), line = document.createElement('dd');

@@ -19,10 +19,10 @@ function Login({ onLogin }) {
 }
 
 function House({ user, login, onLogout }) {
-  const { state, why, readings } = useReadings('/devices', `house/${user}/`, login);
+  const { state, error, readings } = useReadings('/devices', `house/${user}/`, login);
   return (
     <section>
-      <p role="status">{state}{why?.code ? `: ${why.reason} (${why.code})` : ''}</p>
+      <p role="status">{state}{error?.code ? `: ${error.reason} (${error.code})` : ''}</p>
       <dl>
         {[...readings].sort().map(([topic, value]) => (
           <div key={topic}><dt>{topic}</dt><dd>{value}</dd></div>
@@ -34,8 +34,8 @@ function House({ user, login, onLogout }) {
 }
 
 function App() {
-  const [session, setSession] = useState(null);
-  return session ? <House {...session} onLogout={() => setSession(null)} /> : <Login onLogin={setSession} />;
+  const [account, setAccount] = useState(null);
+  return account ? <House {...account} onLogout={() => setAccount(null)} /> : <Login onLogin={setAccount} />;
 }
 
 createRoot(document.getElementById('app')).render(<StrictMode><App /></StrictMode>);

@@ -1,37 +1,37 @@
 import { useEffect, useState } from 'react';
 import { Sub } from '@zwsbridge/zws';
 
-const nothing = { state: 'connecting', why: undefined, readings: new Map() };
+const initial = { state: 'connecting', error: undefined, readings: new Map() };
 
 /**
- * The latest reading under each topic that begins with `topic`, and how the connection is:
- * `connecting`, `live`, `waiting` (lost, and tried again) or `refused`; `why` then holds
- * `code` and `reason`. `login` must stay the same object from one rendering to the next.
+ * Returns the latest reading of each topic that begins with `topic`, and the state of the
+ * connection: `connecting`, `live`, `reconnecting` or `refused`. In the last two states
+ * `error` has `code` and `reason`. Pass the same `login` object on every rendering.
  */
 export function useReadings(url, topic, login) {
-  const [now, setNow] = useState(nothing);
+  const [current, setCurrent] = useState(initial);
 
   useEffect(() => {
     const sub = new Sub({ login });
-    const turns = (state) => (why) => setNow((now) => ({ ...now, state, why }));
-    sub.events.on('ready', turns('live')).on('recovered', turns('live'))
-      .on('disconnect', turns('waiting')).on('refused', turns('refused'));
+    const setState = (state) => (error) => setCurrent((old) => ({ ...old, state, error }));
+    sub.events.on('ready', setState('live')).on('recovered', setState('live'))
+      .on('disconnect', setState('reconnecting')).on('refused', setState('refused'));
     sub.subscribe(topic);
     sub.connect(url);
-    read(sub, (key, value) => setNow((now) => ({ ...now, readings: new Map(now.readings).set(key, value) })));
+    receive(sub, (key, value) => setCurrent((old) => ({ ...old, readings: new Map(old.readings).set(key, value) })));
     return () => {
       sub.close();
-      setNow(nothing);
+      setCurrent(initial);
     };
   }, [url, topic, login]);
 
-  return now;
+  return current;
 }
 
-async function read(sub, take) {
+async function receive(sub, onReading) {
   try {
-    for await (const [topic, value] of sub) take(`${topic}`, `${value}`);
+    for await (const [topic, value] of sub) onReading(`${topic}`, `${value}`);
   } catch {
-    // Refused: the event has told.
+    // The 'refused' event has the reason.
   }
 }
