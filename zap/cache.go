@@ -19,29 +19,29 @@ const (
 	DefaultCacheEntries = 10000
 )
 
-// CacheOptions describe a [Cache].
+// CacheOptions configures a [Cache].
 type CacheOptions struct {
-	// TTL is how long a 200 may be reused, and never past the Expires of its metadata.
-	// Required by [NewCache]; in [ChainOptions] 0 means no cache.
+	// TTL is how long a 200 is reused, but not past the Expires of its metadata. Required
+	// by [NewCache]; in [ChainOptions] 0 means no cache.
 	TTL time.Duration
-	// RefusedTTL is how long a 400 may be reused; 0 means [DefaultRefusedTTL], or TTL if
-	// that is less. It may not be more than TTL.
+	// RefusedTTL is how long a 400 is reused; 0 means [DefaultRefusedTTL], or TTL if that
+	// is less. It must not exceed TTL.
 	RefusedTTL time.Duration
-	// Entries is how many accepted, and how many refused requests are remembered; 0 means
-	// [DefaultCacheEntries]. The least recently used makes room; a flood of refusals
-	// pushes out none of the accepted.
+	// Entries is how many accepted and, separately, how many refused requests are kept; 0
+	// means [DefaultCacheEntries]. The least recently used is dropped. Because they are
+	// counted separately, a flood of refusals cannot evict accepted requests.
 	Entries int
-	// AnyAddress has an answer given to one address count for all. It is set only where
-	// no handler looks at the address.
+	// AnyAddress reuses a reply for other addresses. Set it only if no handler looks at
+	// the address.
 	AnyAddress bool
 }
 
-// Cache is a [Handler] that asks another and reuses its answers. Only 200, 400 and
-// [ErrPass] are kept: a 300, a 500 and an error say nothing about the next time. Requests
-// with the same credentials that come while one is being judged share its answer.
+// Cache is a [Handler] that asks another one and reuses its results. It keeps 200, 400 and
+// [ErrPass]; a 300, a 500 and other errors say nothing about the next attempt. Concurrent
+// requests with the same credentials share one call.
 //
-// Keys are keyed hashes (SHA-256 with a key drawn at random for each Cache), so that no
-// secret stays in memory. A Cache is safe for concurrent use.
+// The keys are SHA-256 hashes with a random key for each Cache, so that no secret stays in
+// memory. A Cache is safe for concurrent use.
 type Cache struct {
 	handler    Handler
 	ttl        time.Duration
@@ -53,19 +53,19 @@ type Cache struct {
 	accepted   *recent
 	refused    *recent
 	flights    map[key]*flight
-	generation int // counts Clear, so that an answer from before it is not kept
+	generation int // counts calls of Clear, so that earlier results are not kept
 	running    sync.WaitGroup
 }
 
 type key [sha256.Size]byte
 
-// answer is what a handler returned: a reply, or an error.
+// answer is the result of a handler: a reply or an error.
 type answer struct {
 	reply *Reply
 	err   error
 }
 
-// flight is one question that is under way, and how many wait for its answer.
+// flight is one call of the handler, and the number of requests that wait for it.
 type flight struct {
 	waiting int // guarded by Cache.mu
 	cancel  context.CancelFunc
@@ -73,18 +73,18 @@ type flight struct {
 	answer  answer
 }
 
-// NewCache makes a cache in front of h. The caller closes it.
+// NewCache returns a cache in front of h, which the caller closes.
 func NewCache(h Handler, o CacheOptions) (*Cache, error) {
 	entries, refused := cmp.Or(o.Entries, DefaultCacheEntries), cmp.Or(o.RefusedTTL, min(DefaultRefusedTTL, o.TTL))
 	switch {
 	case h == nil:
 		return nil, errors.New("zap: cache without a handler")
 	case o.TTL <= 0:
-		return nil, fmt.Errorf("zap: cache TTL %v: it must be positive", o.TTL)
+		return nil, fmt.Errorf("zap: cache TTL %v: must be positive", o.TTL)
 	case refused < 0 || refused > o.TTL:
-		return nil, fmt.Errorf("zap: cache TTL of refusals %v: it must be between 0 and the TTL, %v", refused, o.TTL)
+		return nil, fmt.Errorf("zap: cache TTL of refusals %v: must be between 0 and the TTL, %v", refused, o.TTL)
 	case entries < 0:
-		return nil, fmt.Errorf("zap: cache of %d entries: it must hold at least one", entries)
+		return nil, fmt.Errorf("zap: cache of %d entries: must not be negative", entries)
 	}
 	c := &Cache{
 		handler:    h,
@@ -99,7 +99,7 @@ func NewCache(h Handler, o CacheOptions) (*Cache, error) {
 	return c, nil
 }
 
-// Authenticate returns a remembered answer, or joins or asks the question.
+// Authenticate returns a cached result, or waits for a call in flight, or starts one.
 func (c *Cache) Authenticate(ctx context.Context, req *Request) (*Reply, error) {
 	k := c.key(req)
 	c.mu.Lock()
@@ -126,20 +126,20 @@ func (c *Cache) Authenticate(ctx context.Context, req *Request) (*Reply, error) 
 	}
 }
 
-// start asks the handler in a goroutine. The question outlives the request that caused it
-// as long as another waits for the answer. Lock held on entry.
+// start calls the handler in a goroutine. The call continues without the request that caused
+// it as long as another one waits. Lock held on entry.
 func (c *Cache) start(ctx context.Context, k key, req *Request) *flight {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	f := &flight{cancel: cancel, done: make(chan struct{})}
 	c.flights[k] = f
 	generation := c.generation
-	req = req.clone() // its owner may leave before the handler does
+	req = req.clone() // the caller may return before the handler
 	c.running.Go(func() {
 		defer cancel()
 		reply, err := ask(ctx, c.handler, req)
 		var pass *PassError
 		if errors.As(err, &pass) && pass.Work != nil {
-			// What is remembered must not cost more than a remembered refusal.
+			// A cached pass must not take longer than a cached refusal.
 			if failed := pass.Work(ctx); failed != nil {
 				err = failed
 			} else {
@@ -152,7 +152,7 @@ func (c *Cache) start(ctx context.Context, k key, req *Request) *flight {
 	return f
 }
 
-// land remembers the answer of a flight and gives it to those who wait.
+// land keeps the result of a flight and hands it to the waiting requests.
 func (c *Cache) land(k key, f *flight, generation int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -174,7 +174,7 @@ func (c *Cache) land(k key, f *flight, generation int) {
 	}
 }
 
-// leave gives up waiting. The last to leave ends the question, and nobody joins it then.
+// leave stops waiting. The last request to leave cancels the call, and no other joins it.
 func (c *Cache) leave(k key, f *flight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -187,9 +187,9 @@ func (c *Cache) leave(k key, f *flight) {
 	}
 }
 
-// expiry is the end of the TTL or the reply's own, whichever is first. A reply whose
-// Expires cannot be read is not ok to keep.
-func expiry(reply *Reply, until time.Time) (time.Time, bool) {
+// expiry returns the end of the TTL or of the login, whichever is first. ok is false if the
+// reply's Expires is invalid: it must not be kept.
+func expiry(reply *Reply, until time.Time) (end time.Time, ok bool) {
 	end, limited, err := reply.Metadata.Expires()
 	if err != nil {
 		return time.Time{}, false
@@ -200,8 +200,8 @@ func expiry(reply *Reply, until time.Time) (time.Time, bool) {
 	return until, true
 }
 
-// key hashes everything that a handler may look at: each field behind its length, so that
-// no two requests run into one.
+// key hashes everything that a handler may look at. Each field follows its length, so that
+// different requests have different inputs.
 func (c *Cache) key(req *Request) key {
 	var room [1024]byte
 	b := append(room[:0], c.secret[:]...)
@@ -224,24 +224,24 @@ func (c *Cache) key(req *Request) key {
 	return k
 }
 
-// Clear forgets every answer, those to questions now under way included.
+// Clear drops every result, including those of calls in flight.
 func (c *Cache) Clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.generation++
-	clear(c.flights) // who comes now asks anew; those who wait still get their answer
+	clear(c.flights) // new requests make new calls; those that wait still get their result
 	c.accepted.clear()
 	c.refused.clear()
 }
 
-// Close waits for the questions that are under way; it ends none. The handler must not wait
-// for whoever calls it.
+// Close waits for the calls in flight and cancels none. The caller must not hold up the
+// handler.
 func (c *Cache) Close() { c.running.Wait() }
 
-// recent is a bounded map of answers that forgets the least recently used.
+// recent is a bounded map of results that drops the least recently used.
 type recent struct {
 	limit int
-	order *list.List // of *remembered, the latest used in front
+	order *list.List // of *remembered, most recently used first
 	byKey map[key]*list.Element
 }
 

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// counting counts how often its handler is asked.
+// counting counts the calls of its handler.
 type counting struct {
 	h     Handler
 	asked atomic.Int32
@@ -34,7 +34,7 @@ func newCache(t testing.TB, h Handler, o CacheOptions) *Cache {
 	return c
 }
 
-// TestCacheLifetimes: how long each kind of answer is reused.
+// TestCacheLifetimes: how long each kind of result is reused.
 func TestCacheLifetimes(t *testing.T) {
 	expires := func(in time.Duration) func() Handler {
 		return func() Handler {
@@ -84,7 +84,7 @@ func TestCacheLifetimes(t *testing.T) {
 	}
 }
 
-// TestCacheKey: what tells two requests apart, and that fields do not run into one another.
+// TestCacheKey: which requests have different keys, and that fields cannot run into each other.
 func TestCacheKey(t *testing.T) {
 	base := func() *Request { return plain("ada", "secret") }
 	change := func(f func(*Request)) *Request { r := base(); f(r); return r }
@@ -104,7 +104,7 @@ func TestCacheKey(t *testing.T) {
 	seen := make(map[key]int)
 	for i, r := range different {
 		if j, ok := seen[cache.key(r)]; ok {
-			t.Errorf("requests %d and %d have one key", j, i)
+			t.Errorf("requests %d and %d have the same key", j, i)
 		}
 		seen[cache.key(r)] = i
 	}
@@ -116,11 +116,11 @@ func TestCacheKey(t *testing.T) {
 		t.Error("AnyAddress: the address is part of the key")
 	}
 	if any.key(base()) == cache.key(change(func(r *Request) { r.Address = "" })) {
-		t.Error("two caches hash alike")
+		t.Error("two caches have the same hash for a request")
 	}
 }
 
-// TestCacheSingleFlight: requests with the same credentials share one question, those with
+// TestCacheSingleFlight: requests with the same credentials share one call, those with
 // others do not.
 func TestCacheSingleFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -144,8 +144,8 @@ func TestCacheSingleFlight(t *testing.T) {
 	})
 }
 
-// TestCacheLeavers: who leaves does not spoil the answer for those who stay; the last to
-// leave ends the question, and who comes after asks anew.
+// TestCacheLeavers: a request that gives up does not affect those that still wait. The last
+// one cancels the call, and a later request starts another.
 func TestCacheLeavers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ended atomic.Int32
@@ -167,10 +167,10 @@ func TestCacheLeavers(t *testing.T) {
 		synctest.Wait()
 		leave()
 		if a, b := <-status, <-status; a != Temporary || b != OK {
-			t.Errorf("who left got %d, who stayed %d, want 300 and 200", a, b)
+			t.Errorf("the request that left got %d, the one that stayed %d, want 300 and 200", a, b)
 		}
 		if h.asked.Load() != 1 || ended.Load() != 0 {
-			t.Errorf("asked %d times, %d ended early", h.asked.Load(), ended.Load())
+			t.Errorf("called %d times, %d ended early", h.asked.Load(), ended.Load())
 		}
 
 		alone, leave := context.WithCancel(t.Context())
@@ -180,15 +180,15 @@ func TestCacheLeavers(t *testing.T) {
 		<-status
 		synctest.Wait()
 		if ended.Load() != 1 {
-			t.Error("the question that nobody waits for goes on")
+			t.Error("a call for which nobody waits was not canceled")
 		}
 		if s := Decide(t.Context(), cache, plain("c", "d")).Status; s != OK {
-			t.Errorf("who came after: %d", s)
+			t.Errorf("a later request got %d", s)
 		}
 	})
 }
 
-// TestCacheClear: an answer to a question from before is given, but not kept.
+// TestCacheClear: the result of a call from before Clear is delivered but not kept.
 func TestCacheClear(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -209,8 +209,8 @@ func TestCacheClear(t *testing.T) {
 	})
 }
 
-// TestCacheClearDuringAQuestion: who comes after Clear does not join a question from before.
-func TestCacheClearDuringAQuestion(t *testing.T) {
+// TestCacheClearDuringACall: a request after Clear does not join a call from before.
+func TestCacheClearDuringACall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		h := &counting{h: deaf(release)}
@@ -248,8 +248,8 @@ func TestCacheCredentialsAreItsOwn(t *testing.T) {
 	}
 }
 
-// TestCacheBounds: neither kind of answer outgrows its bound, and refusals push out no
-// accepted one.
+// TestCacheBounds: neither kind of result exceeds its bound, and refusals do not evict
+// accepted requests.
 func TestCacheBounds(t *testing.T) {
 	h := &counting{h: HandlerFunc(func(_ context.Context, req *Request) (*Reply, error) {
 		if user, _, _ := req.Plain(); user == "good" {
@@ -266,11 +266,11 @@ func TestCacheBounds(t *testing.T) {
 	before := h.asked.Load()
 	login("good", 0)
 	if h.asked.Load() != before {
-		t.Error("the accepted one was forgotten")
+		t.Error("the accepted request was evicted")
 	}
 	for i := range 1000 {
 		login("good", i)
-		login("good", 0) // used all the time, so that it stays
+		login("good", 0) // used all the time, so it stays
 	}
 	if a, r := len(cache.accepted.byKey), len(cache.refused.byKey); a != 10 || r != 10 {
 		t.Errorf("%d accepted and %d refused, want 10 each", a, r)
@@ -278,11 +278,11 @@ func TestCacheBounds(t *testing.T) {
 	before = h.asked.Load()
 	login("good", 0)
 	if h.asked.Load() != before {
-		t.Error("the one that was used last was forgotten")
+		t.Error("the most recently used request was evicted")
 	}
 }
 
-// TestCachePassWork: a remembered pass costs what a remembered refusal does, nothing.
+// TestCachePassWork: a cached pass takes as long as a cached refusal, without work.
 func TestCachePassWork(t *testing.T) {
 	var worked atomic.Int32
 	h := fails(&PassError{Reason: "unknown user", Work: func(context.Context) error { worked.Add(1); return nil }})
@@ -297,8 +297,8 @@ func TestCachePassWork(t *testing.T) {
 	}
 }
 
-// TestCacheProperty: whatever is asked in whatever order and time, a cached answer is one
-// that the handler gave for the same request, not longer ago than its lifetime.
+// TestCacheProperty: for random requests at random times, a cached result is one that the
+// handler gave for the same request within its lifetime.
 func TestCacheProperty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const ttl, refused = 10 * time.Second, 3 * time.Second
@@ -331,7 +331,7 @@ func TestCacheProperty(t *testing.T) {
 			case !ok || reply.UserID != id || reply.Status != g.status:
 				t.Fatalf("%s: got %d for %q, the handler said %v", id, reply.Status, reply.UserID, g)
 			case reply.Status == OK && age >= ttl, reply.Status == Refused && age >= refused, reply.Status == Temporary && age > 0:
-				t.Fatalf("%s: a %d of %v ago", id, reply.Status, age)
+				t.Fatalf("%s: a %d that is %v old", id, reply.Status, age)
 			}
 		}
 	})

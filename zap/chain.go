@@ -11,19 +11,19 @@ import (
 	"time"
 )
 
-// Entry is one step of a [Chain]: who authenticates, and who has to agree.
+// Entry is one step of a [Chain]: a handler, and the authorizers that have to agree.
 type Entry struct {
-	// Name tells the entry apart in logs, metrics and [Reply.Authenticator]. Required.
+	// Name identifies the entry in logs, metrics and [Reply.Authenticator]. Required.
 	Name string
 	// Handler authenticates. Required.
 	Handler Handler
-	// Authz look at a login that Handler has accepted, in order; one that does not agree
-	// ends the chain with 400, one that fails with 300.
+	// Authz examine, in order, a login that Handler has accepted. One that denies it ends
+	// the chain with 400, one that fails with 300.
 	Authz []Authorizer
-	// Domains are the ZAP domains that the entry answers for; none means all of them.
+	// Domains are the ZAP domains that the entry answers for; none means all.
 	Domains []string
-	// UserPrefix is put before every user id that is not empty, so that users of two
-	// authenticators with the same name stay apart.
+	// UserPrefix is prepended to every user id that is not empty, to keep apart users of
+	// the same name in two authenticators.
 	UserPrefix string
 }
 
@@ -33,40 +33,40 @@ const (
 	DefaultMaxPending = 10000
 )
 
-// ChainOptions describe a [Chain].
+// ChainOptions configures a [Chain].
 type ChainOptions struct {
 	// Entries are asked in order. A chain without entries refuses everybody.
 	Entries []Entry
-	// Timeout is how long all entries together may take; 0 means [DefaultTimeout]. A
-	// later answer counts as 300, even from a handler that does not heed its context.
+	// Timeout limits the time that all entries together may take; 0 means
+	// [DefaultTimeout]. A later reply counts as 300, even from a handler that ignores its
+	// context.
 	Timeout time.Duration
-	// MaxPending is how many requests may be with the entries at the same time; 0 means
-	// [DefaultMaxPending]. One more is answered with 300 at once.
+	// MaxPending is how many requests may be pending at the same time; 0 means
+	// [DefaultMaxPending]. Further requests are answered with 300 at once.
 	MaxPending int
-	// Cache says how long answers are reused. With a zero TTL none is.
+	// Cache is how long replies are reused. A zero TTL disables the cache.
 	Cache CacheOptions
-	// Logger gets a line for every decision: who, where from, what and why, and no
-	// secret. Nil means slog.Default().
+	// Logger gets a line for every decision, with user, address, text and status but no
+	// secrets. Nil means slog.Default().
 	Logger *slog.Logger
-	// Observe, if not nil, is called with every decision, answers from the cache
-	// included. The entry is empty if none decided. It must not block.
+	// Observe, if not nil, is called with every decision, including those from the cache.
+	// The entry is empty if none decided. It must not block.
 	Observe func(entry string, status Status)
 }
 
-// Chain is a [Handler] that asks its entries in order; the first that answers decides.
+// Chain is a [Handler] that asks its entries in order; the first that replies decides.
 //
-// An entry that passes ([ErrPass]) leaves the decision to the next, and so does one that
-// is not for the request's domain. A reply, whatever its status, ends the chain, and so
-// does an authorizer that refuses. An error ends it with 300. If nobody answers the
-// request is refused.
+// An entry that passes ([ErrPass]) or that is not for the request's domain leaves the decision
+// to the next one. A reply of any status ends the chain, and so does an authorizer that
+// refuses. An error ends it with 300. If no entry replies the request is refused.
 //
-// A Chain is a [Revoker] and is safe for concurrent use.
+// A Chain is a [Revoker]. It is safe for concurrent use.
 type Chain struct {
 	entries []Entry
 	timeout time.Duration
-	slots   chan struct{} // one for each request that is with the entries
+	slots   chan struct{} // one for each pending request
 	handler Handler       // the entries, behind the cache if there is one
-	cache   *Cache        // nil without one
+	cache   *Cache        // nil if disabled
 	log     *slog.Logger
 	observe func(string, Status)
 	changes Changes
@@ -74,8 +74,8 @@ type Chain struct {
 	closing sync.Once
 }
 
-// NewChain checks the options and makes a chain, which the caller closes. The chain does
-// not close its entries' handlers: whoever made them does, after the chain.
+// NewChain checks the options and returns a chain, which the caller closes. The chain does not
+// close its entries' handlers; their owner does, after the chain.
 func NewChain(o ChainOptions) (*Chain, error) {
 	for i, e := range o.Entries {
 		switch {
@@ -84,13 +84,13 @@ func NewChain(o ChainOptions) (*Chain, error) {
 		case e.Handler == nil:
 			return nil, fmt.Errorf("zap: chain entry %q has no handler", e.Name)
 		case slices.Contains(e.Authz, Authorizer(nil)):
-			return nil, fmt.Errorf("zap: chain entry %q has an authorizer that is nil", e.Name)
+			return nil, fmt.Errorf("zap: chain entry %q has a nil authorizer", e.Name)
 		case slices.Contains(e.Domains, ""):
-			return nil, fmt.Errorf("zap: chain entry %q names an empty domain", e.Name)
+			return nil, fmt.Errorf("zap: chain entry %q has an empty domain", e.Name)
 		}
 	}
 	if o.Timeout < 0 || o.MaxPending < 0 {
-		return nil, fmt.Errorf("zap: chain with a timeout of %v and %d pending requests: neither may be negative", o.Timeout, o.MaxPending)
+		return nil, fmt.Errorf("zap: chain with timeout %v and %d pending requests: must not be negative", o.Timeout, o.MaxPending)
 	}
 	c := &Chain{
 		entries: slices.Clone(o.Entries),
@@ -114,25 +114,25 @@ func NewChain(o ChainOptions) (*Chain, error) {
 	return c, nil
 }
 
-// Authenticate asks the entries and always returns a reply, never an error.
+// Authenticate asks the entries. It always returns a reply and never an error.
 func (c *Chain) Authenticate(ctx context.Context, req *Request) (*Reply, error) {
 	reply := Decide(ctx, c.handler, req)
 	c.note(ctx, req, reply)
 	return reply, nil
 }
 
-// attempt asks the entries in a goroutine of its own, so that a handler that does not heed
-// its context holds up nobody but itself, and keeps one of the slots until it comes back.
+// attempt asks the entries in a goroutine of its own, so that a handler that ignores its
+// context delays nobody else; it keeps its slot until the handler returns.
 func (c *Chain) attempt(ctx context.Context, req *Request) (*Reply, error) {
 	select {
 	case c.slots <- struct{}{}:
 	default:
-		return nil, fmt.Errorf("%d requests are under way already, or the chain is closed", cap(c.slots))
+		return nil, fmt.Errorf("%d requests are pending, or the chain is closed", cap(c.slots))
 	}
-	late := fmt.Errorf("no decision within %v: %w", c.timeout, context.DeadlineExceeded)
-	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, late)
+	timeout := fmt.Errorf("no decision within %v: %w", c.timeout, context.DeadlineExceeded)
+	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, timeout)
 	defer cancel()
-	req = req.clone() // the caller may reuse its memory when we return before the handler does
+	req = req.clone() // attempt may return before the handler, and the caller may then reuse its memory
 	result := make(chan *Reply, 1)
 	go func() {
 		defer func() { <-c.slots }()
@@ -146,7 +146,7 @@ func (c *Chain) attempt(ctx context.Context, req *Request) (*Reply, error) {
 	}
 }
 
-// decide goes through the entries until one of them answers.
+// decide asks the entries until one of them replies.
 func (c *Chain) decide(ctx context.Context, req *Request) *Reply {
 	var pass error = &PassError{Reason: "no entry of the chain is for this domain"}
 	for i := range c.entries {
@@ -164,8 +164,8 @@ func (c *Chain) decide(ctx context.Context, req *Request) *Reply {
 	return refuse(ctx, pass)
 }
 
-// heavier returns the first of two passes that asks for work, so that a request which
-// several handlers passed costs the work of one, as it would have cost had one refused.
+// heavier returns the first of two passes that has work. A request that several handlers
+// passed then takes as long as one that one handler refused.
 func heavier(a, b error) error {
 	var p *PassError
 	if errors.As(a, &p) && p.Work != nil {
@@ -174,12 +174,12 @@ func heavier(a, b error) error {
 	return b
 }
 
-// answersFor tells whether the entry is for a domain.
+// answersFor reports whether the entry is for a domain.
 func (e *Entry) answersFor(domain string) bool {
 	return len(e.Domains) == 0 || slices.Contains(e.Domains, domain)
 }
 
-// user is what the chain calls the user of a reply of the entry's handler.
+// user returns the chain's user id for a reply of the entry's handler.
 func (e *Entry) user(reply *Reply) string {
 	if reply.UserID == "" {
 		return ""
@@ -187,7 +187,7 @@ func (e *Entry) user(reply *Reply) string {
 	return e.UserPrefix + reply.UserID
 }
 
-// conclude makes of what the entry's handler answered the decision of the chain.
+// conclude turns the result of the entry's handler into the decision of the chain.
 func (e *Entry) conclude(ctx context.Context, req *Request, reply *Reply, err error) *Reply {
 	var decision Reply
 	switch {
@@ -214,7 +214,7 @@ func (e *Entry) conclude(ctx context.Context, req *Request, reply *Reply, err er
 	return &decision
 }
 
-// agree asks one authorizer. One that panics, or comes too late, has not agreed.
+// agree calls one authorizer. A panic and a late return are errors.
 func agree(ctx context.Context, a Authorizer, req *Request, reply *Reply) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -227,8 +227,8 @@ func agree(ctx context.Context, a Authorizer, req *Request, reply *Reply) (err e
 	return context.Cause(ctx)
 }
 
-// note logs and counts a decision. The name that a refused peer claimed is not logged: it
-// may be a password in the wrong field. Handlers name known users in their texts.
+// note logs and counts a decision. It does not log the name that a refused peer claimed, which
+// may be a password in the wrong field; handlers put the names of known users in their texts.
 func (c *Chain) note(ctx context.Context, req *Request, reply *Reply) {
 	if c.observe != nil {
 		c.observe(reply.Authenticator, reply.Status)
@@ -252,7 +252,7 @@ func (c *Chain) note(ctx context.Context, req *Request, reply *Reply) {
 		slog.String("text", reply.Text))
 }
 
-// follow registers with every entry whose users can change.
+// follow registers with every entry that is a Revoker.
 func (c *Chain) follow() {
 	for _, e := range c.entries {
 		if r, ok := e.Handler.(Revoker); ok {
@@ -264,20 +264,20 @@ func (c *Chain) follow() {
 	}
 }
 
-// Forget drops every cached answer. It need not be called for changes of a [Revoker].
+// Forget drops every cached reply. Changes that a [Revoker] reports do so by themselves.
 func (c *Chain) Forget() {
 	if c.cache != nil {
 		c.cache.Clear()
 	}
 }
 
-// OnChange has f called after the users of any entry have changed. The cache has been
-// cleared by then.
+// OnChange registers f to be called after the users of any entry have changed and the cache
+// has been cleared.
 func (c *Chain) OnChange(f func()) (stop func()) { return c.changes.OnChange(f) }
 
-// Revoked tells whether a login that this chain, or the one before a reload, let in would
-// be refused now: its entry is gone, is no more for the domain or calls the user otherwise,
-// or the entry's handler or a [Reviewer] says so.
+// Revoked reports whether a login that this chain, or the one before a reload, accepted would
+// be refused now: because its entry is gone, no longer answers for the domain or gives the
+// user another id, or because the entry's handler or a [Reviewer] would refuse it.
 func (c *Chain) Revoked(reply *Reply) bool {
 	g, ok := reply.Basis.(chainBasis)
 	if !ok {
@@ -287,8 +287,8 @@ func (c *Chain) Revoked(reply *Reply) bool {
 	return e == nil || !e.stands(reply, g)
 }
 
-// Unasked tells whether a login that is not Revoked needs, since a reload, the consent of an
-// authorizer that was not asked: only a new login tells.
+// Unasked reports whether a login that is not revoked lacks, since a reload, the consent of an
+// authorizer that has not examined it. Only a new login can get it.
 func (c *Chain) Unasked(reply *Reply) bool {
 	g, ok := reply.Basis.(chainBasis)
 	if !ok {
@@ -298,8 +298,8 @@ func (c *Chain) Unasked(reply *Reply) bool {
 	return e == nil || !e.askedAll(g)
 }
 
-// entryOf finds the entry that the login would come to now, the first of that name which is
-// for the domain; nil if there is none.
+// entryOf returns the entry that would decide on the login now: the first of that name which
+// answers for the domain, or nil.
 func (c *Chain) entryOf(reply *Reply, g chainBasis) *Entry {
 	for i := range c.entries {
 		if e := &c.entries[i]; e.Name == reply.Authenticator && e.answersFor(g.peer.Domain) {
@@ -309,8 +309,8 @@ func (c *Chain) entryOf(reply *Reply, g chainBasis) *Entry {
 	return nil
 }
 
-// Close refuses further requests and waits until no handler is at work, at most for the
-// chain's timeout; the error says how many handlers have not come back. It may be called
+// Close refuses further requests and waits until no handler is running, at most for the
+// chain's timeout. The error reports how many handlers are still running. Close may be called
 // more than once.
 func (c *Chain) Close() (err error) {
 	c.closing.Do(func() {
@@ -325,7 +325,7 @@ func (c *Chain) Close() (err error) {
 	return err
 }
 
-// drain takes all slots, for good.
+// drain takes all slots and keeps them.
 func (c *Chain) drain() error {
 	timer := time.NewTimer(c.timeout)
 	defer timer.Stop()
@@ -333,7 +333,7 @@ func (c *Chain) drain() error {
 		select {
 		case c.slots <- struct{}{}:
 		case <-timer.C:
-			return fmt.Errorf("zap: %d requests are still with handlers that do not heed their context", cap(c.slots)-taken)
+			return fmt.Errorf("zap: %d handlers ignore their context and are still running", cap(c.slots)-taken)
 		}
 	}
 	return nil

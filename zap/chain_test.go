@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// The handlers that chains are made of in these tests.
+// The handlers of the chains in these tests.
 func answers(status Status, user string) Handler {
 	return HandlerFunc(func(context.Context, *Request) (*Reply, error) {
 		return &Reply{Status: status, Text: "because", UserID: user}, nil
@@ -30,7 +30,7 @@ func fails(err error) Handler {
 	return HandlerFunc(func(context.Context, *Request) (*Reply, error) { return nil, err })
 }
 
-// deaf does not heed its context: it returns when it is told to.
+// deaf ignores its context and returns once until is closed.
 func deaf(until <-chan struct{}) Handler {
 	return HandlerFunc(func(context.Context, *Request) (*Reply, error) {
 		<-until
@@ -74,7 +74,7 @@ func plain(user, password string) *Request {
 	return &Request{Domain: "global", Address: "192.0.2.1", Mechanism: PLAIN, Credentials: frames(user, password)}
 }
 
-// TestChainOrder is the contract's section "The chain".
+// TestChainOrder covers which entry decides, and how.
 func TestChainOrder(t *testing.T) {
 	pass := fails(Pass("unknown user"))
 	wrapped := fails(fmt.Errorf("asked elsewhere: %w", ErrPass))
@@ -136,7 +136,7 @@ func TestChainPanic(t *testing.T) {
 	}
 }
 
-// TestChainAuthzSeesTheUser: authorizers judge the user under the name that he will bear.
+// TestChainAuthzSeesTheUser: authorizers see the user id that the login will have.
 func TestChainAuthzSeesTheUser(t *testing.T) {
 	var saw string
 	look := authzFunc(func(_ *Request, reply *Reply) error { saw = reply.UserID; return nil })
@@ -147,7 +147,7 @@ func TestChainAuthzSeesTheUser(t *testing.T) {
 	}
 }
 
-// TestAgreeTooLate: an authorizer that agrees when the time is over has not agreed.
+// TestAgreeTooLate: consent after the deadline does not count.
 func TestAgreeTooLate(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -156,8 +156,8 @@ func TestAgreeTooLate(t *testing.T) {
 	}
 }
 
-// TestChainTimeout: the chain's own deadline holds whatever its handlers do, for all of
-// them together, and a good chain beside is served.
+// TestChainTimeout: the chain's deadline applies to all its handlers together, whatever they
+// do.
 func TestChainTimeout(t *testing.T) {
 	for name, entries := range map[string]func(release chan struct{}) []Entry{
 		"a deaf handler": func(release chan struct{}) []Entry {
@@ -174,13 +174,13 @@ func TestChainTimeout(t *testing.T) {
 			})
 			return []Entry{{Name: "a", Handler: slow}, {Name: "b", Handler: slow}, {Name: "c", Handler: answers(OK, "c")}}
 		},
-		"a handler that obeys": func(chan struct{}) []Entry {
+		"an obedient handler": func(chan struct{}) []Entry {
 			return []Entry{{Name: "a", Handler: HandlerFunc(func(ctx context.Context, _ *Request) (*Reply, error) {
 				<-ctx.Done()
 				return nil, ctx.Err()
 			})}}
 		},
-		"work for the clock": func(release chan struct{}) []Entry {
+		"slow work of a pass": func(release chan struct{}) []Entry {
 			return []Entry{{Name: "a", Handler: fails(&PassError{Work: func(context.Context) error { <-release; return nil }})}}
 		},
 	} {
@@ -199,8 +199,8 @@ func TestChainTimeout(t *testing.T) {
 	}
 }
 
-// TestChainCredentialsAreItsOwn: a handler that is left behind reads credentials whose
-// memory the caller uses again (the race detector sees it if not).
+// TestChainCredentialsAreItsOwn: a handler that outlives its request may still read the
+// credentials although the caller reuses their memory (the race detector would report it).
 func TestChainCredentialsAreItsOwn(t *testing.T) {
 	release, read := make(chan struct{}), make(chan string, 1)
 	chain := newChain(t, ChainOptions{Entries: []Entry{{Name: "a", Handler: HandlerFunc(func(_ context.Context, req *Request) (*Reply, error) {
@@ -249,7 +249,7 @@ func TestChainClose(t *testing.T) {
 			t.Fatal(err)
 		}
 		Decide(t.Context(), chain, plain("a", "b"))
-		if err := chain.Close(); err == nil || !strings.Contains(err.Error(), "1 request") {
+		if err := chain.Close(); err == nil || !strings.Contains(err.Error(), "1 handlers") {
 			t.Errorf("Close with a handler that hangs: %v", err)
 		}
 		close(release)
@@ -262,7 +262,7 @@ func TestChainClose(t *testing.T) {
 	})
 }
 
-// TestPassWork: the work that hides an unknown user is done once, by whoever refuses.
+// TestPassWork: the work that hides an unknown user is done once, by the refusal.
 func TestPassWork(t *testing.T) {
 	var worked atomic.Int32
 	unknown := fails(&PassError{Reason: "unknown user", Work: func(context.Context) error { worked.Add(1); return nil }})
@@ -274,7 +274,7 @@ func TestPassWork(t *testing.T) {
 		"alone":           {[]Handler{unknown}, 1},
 		"twice":           {[]Handler{unknown, unknown}, 1},
 		"before another":  {[]Handler{unknown, other}, 1},
-		"behind another":  {[]Handler{other, unknown}, 1},
+		"after another":   {[]Handler{other, unknown}, 1},
 		"another accepts": {[]Handler{unknown, answers(OK, "ada")}, 0},
 		"another refuses": {[]Handler{unknown, answers(Refused, "")}, 0},
 	} {
@@ -298,8 +298,8 @@ func TestPassWork(t *testing.T) {
 	}
 }
 
-// TestChainLog: every decision has a line; no line has a secret or what a refused peer
-// called itself.
+// TestChainLog: every decision is logged, without secrets and without the name that a refused
+// peer claimed.
 func TestChainLog(t *testing.T) {
 	var mu sync.Mutex
 	var b bytes.Buffer

@@ -10,8 +10,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap/ip"
 )
 
-// A chain that asks a handler of one's own first, lets its users in from the local network
-// only, and takes those without credentials for guests where the domain is "lobby".
+// A chain that asks its own handler first, accepts its users from the local network only, and
+// in the domain "lobby" accepts peers without credentials as guests.
 func ExampleChain() {
 	residents := zap.HandlerFunc(func(_ context.Context, req *zap.Request) (*zap.Reply, error) {
 		user, password, ok := req.Plain()
@@ -58,7 +58,7 @@ func ExampleChain() {
 	// 400 "" decided by ""
 }
 
-// The frames of a request as a REP socket receives them, and of the reply that it sends.
+// The frames of a request as a REP socket receives them, and those of the reply to send.
 func ExampleParseRequest() {
 	received := [][]byte{
 		[]byte("1.0"), []byte("0001"), []byte("test"), []byte("192.168.55.1"), []byte("BOB"),

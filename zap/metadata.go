@@ -9,32 +9,32 @@ import (
 	"time"
 )
 
-// Property is one name and value of a [Metadata].
+// Property is one name and value in [Metadata].
 type Property struct {
-	Name  string // 1 to 255 octets, compared without regard to case
-	Value string // any octets
+	Name  string // 1 to 255 bytes, case-insensitive
+	Value string // any bytes
 }
 
-// Metadata is a list of properties in the form that 23/ZMTP and 27/ZAP share:
+// Metadata is a list of properties, in the form that 23/ZMTP and 27/ZAP share:
 //
 //	metadata = *property
 //	property = name-size(1) name value-size(4, network order) value
 //
-// The order is kept, so that what was parsed marshals to the same octets.
+// The order is kept, so that parsed metadata marshals to the same bytes.
 type Metadata []Property
 
-// MaxProperties is how many properties a metadata may hold.
+// MaxProperties is the largest number of properties that [ParseMetadata] accepts.
 const MaxProperties = 64
 
 var errMetadata = errors.New("zap: malformed metadata")
 
-// Get returns the value of the first property called name, and "" if there is none.
+// Get returns the value of the first property with that name, or "".
 func (m Metadata) Get(name string) string {
 	v, _ := m.Lookup(name)
 	return v
 }
 
-// Lookup returns the value of the first property called name and whether there is one.
+// Lookup returns the value of the first property with that name and whether there is one.
 func (m Metadata) Lookup(name string) (string, bool) {
 	for _, p := range m {
 		if strings.EqualFold(p.Name, name) {
@@ -66,12 +66,12 @@ func (m Metadata) Expires() (end time.Time, limited bool, err error) {
 	return time.Unix(seconds, 0), true, nil
 }
 
-// Append appends the wire form of m to dst. It panics on a name that is empty or longer
-// than 255 octets: names are ours, or were parsed.
+// Append appends the wire form of m to dst. It panics if a name is empty or longer than 255
+// bytes, which neither our own nor parsed names are.
 func (m Metadata) Append(dst []byte) []byte {
 	for _, p := range m {
 		if len(p.Name) == 0 || len(p.Name) > 255 {
-			panic("zap: metadata name of a length that cannot be written: " + p.Name)
+			panic("zap: metadata name is empty or longer than 255 bytes: " + p.Name)
 		}
 		dst = append(dst, byte(len(p.Name)))
 		dst = append(dst, p.Name...)
@@ -81,9 +81,9 @@ func (m Metadata) Append(dst []byte) []byte {
 	return dst
 }
 
-// ParseMetadata reads the wire form. Nothing is allocated for a size that the input does
-// not hold. It fails on sizes that do not fit together, on an empty name and on more than
-// [MaxProperties].
+// ParseMetadata parses the wire form. Truncated input, an empty name and more than
+// [MaxProperties] properties are errors. Nothing is allocated for a size that exceeds the
+// input.
 func ParseMetadata(b []byte) (Metadata, error) {
 	var m Metadata
 	for len(b) > 0 {

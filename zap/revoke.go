@@ -6,44 +6,45 @@ import (
 	"sync"
 )
 
-// Revoker is implemented by a handler whose users can change while sessions of theirs
-// live: a file that is edited, a key that is removed. [Chain] is one, and asks those of
-// its handlers that are. Whoever keeps sessions asks Revoked after each change, and once
-// after it has begun to keep a new one, which may have been judged just before a change.
+// Revoker is implemented by a handler whose users or keys can change while logins last: a
+// file is edited, a key is removed. [Chain] implements it for the handlers that do.
+//
+// A caller that keeps logins calls Revoked for each of them after every change, and once for
+// each new login, which may have been decided just before a change.
 type Revoker interface {
 	Handler
-	// OnChange has f called after every change of the users, until stop is called; a call
-	// may still be under way when stop returns. The calls come one at a time. f may call
-	// Revoked; it must not close the handler.
+	// OnChange registers f to be called after every change until stop is called; one call
+	// may still be running when stop returns. Calls do not overlap. f may call Revoked but
+	// must not close the handler.
 	OnChange(f func()) (stop func())
-	// Revoked tells whether reply, which this handler, or the one in its place before a
-	// reload, gave with status 200, would no longer be given. It asks nobody and costs no
-	// more than a look into a table.
+	// Revoked reports whether reply, a 200 from this handler or from the one that it
+	// replaced at a reload, would no longer be given. It does not block and costs no more
+	// than a map lookup.
 	Revoked(reply *Reply) bool
 }
 
-// Reviewer is implemented by a [Handler] or an [Authorizer] that decides by where a peer is,
-// not by its credentials, and asks nobody. [Chain.Revoked] asks it about logins anew, since a
-// reload may have put it in the place of another.
+// Reviewer is implemented by a [Handler] or [Authorizer] that decides by the peer's address
+// rather than its credentials, without waiting for anything. [Chain.Revoked] calls it to
+// decide on existing logins again, since a reload may have changed the rules.
 type Reviewer interface {
-	// Review returns an error if it would not accept the login now. The request has a
-	// Domain, an Address and a Mechanism only.
+	// Review returns an error if it would not accept the login now. Only Domain, Address
+	// and Mechanism of the request are set.
 	Review(req *Request, reply *Reply) error
 }
 
 // chainBasis is the [Reply.Basis] of a [Chain].
 type chainBasis struct {
-	entry *Entry   // that accepted
-	reply *Reply   // of its handler
-	peer  *Request // as a Reviewer gets it
+	entry *Entry   // the one that accepted
+	reply *Reply   // its handler's
+	peer  *Request // for a Reviewer
 }
 
 func newChainBasis(e *Entry, req *Request, reply *Reply) chainBasis {
 	return chainBasis{e, reply, &Request{Domain: req.Domain, Address: req.Address, Mechanism: req.Mechanism}}
 }
 
-// stands tells whether a login stands by this entry, which may be one of a chain after a
-// reload, as far as that can be told without asking anybody.
+// stands reports whether a login is still valid for this entry, which may belong to a chain
+// after a reload, as far as can be known without asking a service.
 func (e *Entry) stands(reply *Reply, g chainBasis) bool {
 	if e != g.entry && !e.accepts(reply, g) {
 		return false
@@ -52,8 +53,8 @@ func (e *Entry) stands(reply *Reply, g chainBasis) bool {
 	return !ok || !r.Revoked(g.reply)
 }
 
-// accepts tells whether the entry would make the same reply of its handler's reply g.reply.
-// A handler of another type takes other credentials.
+// accepts reports whether the entry would turn its handler's reply g.reply into the same
+// decision. A handler of another type takes other credentials.
 func (e *Entry) accepts(reply *Reply, g chainBasis) bool {
 	if reflect.TypeOf(e.Handler) != reflect.TypeOf(g.entry.Handler) || e.user(g.reply) != reply.UserID {
 		return false
@@ -67,7 +68,7 @@ func (e *Entry) accepts(reply *Reply, g chainBasis) bool {
 	})
 }
 
-// askedAll tells whether all authorizers of the entry but Reviewers have accepted the login.
+// askedAll reports whether all authorizers of the entry except Reviewers have accepted the login.
 func (e *Entry) askedAll(g chainBasis) bool {
 	return e == g.entry || !slices.ContainsFunc(e.Authz, func(a Authorizer) bool {
 		_, reviews := a.(Reviewer)
@@ -76,15 +77,15 @@ func (e *Entry) askedAll(g chainBasis) bool {
 	})
 }
 
-// Changes keeps the functions that are registered with a [Revoker]'s OnChange. Its zero
-// value is ready, and it is safe for concurrent use.
+// Changes holds the functions that are registered with a [Revoker]'s OnChange. The zero value
+// is ready to use. It is safe for concurrent use.
 type Changes struct {
 	calling sync.Mutex // held during the calls, so that they come one at a time
 	mu      sync.Mutex // guards list
 	list    []*func()
 }
 
-// OnChange registers f. It is what the method of a Revoker calls.
+// OnChange registers f, for the OnChange method of a Revoker.
 func (c *Changes) OnChange(f func()) (stop func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -96,8 +97,8 @@ func (c *Changes) OnChange(f func()) (stop func()) {
 	}
 }
 
-// Notify calls the registered functions in the order of their registration. The caller
-// holds no lock that they may want.
+// Notify calls the registered functions in the order of their registration. The caller must
+// not hold a lock that they need.
 func (c *Changes) Notify() {
 	c.calling.Lock()
 	defer c.calling.Unlock()

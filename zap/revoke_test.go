@@ -42,8 +42,8 @@ func (r *roster) Authenticate(_ context.Context, req *Request) (*Reply, error) {
 
 func (r *roster) Revoked(reply *Reply) bool { return !r.has(reply.Basis.(string)) }
 
-// TestChainRevoked: a change reaches the chain's listeners, the cache does not keep who has
-// gone, and the reply tells which entry to ask.
+// TestChainRevoked: a change reaches the chain's listeners, the cache drops removed users, and
+// the reply identifies the entry to ask.
 func TestChainRevoked(t *testing.T) {
 	users := &roster{}
 	users.set("ada", "bob")
@@ -77,14 +77,14 @@ func TestChainRevoked(t *testing.T) {
 
 	reloaded := newChain(t, ChainOptions{Entries: []Entry{{Name: "rest", Handler: answers(OK, "guest")}}})
 	if !reloaded.Revoked(bob) || reloaded.Revoked(guest) {
-		t.Error("after a reload: an entry that has gone must revoke, one that stays must not")
+		t.Error("after a reload: want a removed entry to revoke, and one that stays not to")
 	}
-	wary := newChain(t, ChainOptions{Entries: []Entry{{Name: "rest", Handler: answers(OK, "guest"), Authz: []Authorizer{agrees}}}})
-	if asked := login(wary, "guest"); wary.Revoked(guest) || !wary.Unasked(guest) || wary.Unasked(asked) {
-		t.Error("an authorizer that came with a reload has not been asked about the logins before, and about no others")
+	stricter := newChain(t, ChainOptions{Entries: []Entry{{Name: "rest", Handler: answers(OK, "guest"), Authz: []Authorizer{agrees}}}})
+	if asked := login(stricter, "guest"); stricter.Revoked(guest) || !stricter.Unasked(guest) || stricter.Unasked(asked) {
+		t.Error("Unasked: want true for the login from before the reload only")
 	}
 	if !chain.Revoked(&Reply{Status: OK, Authenticator: "users"}) {
-		t.Error("a reply that no chain gave stands")
+		t.Error("a reply that is not from a chain is not revoked")
 	}
 
 	outer := newChain(t, ChainOptions{Entries: []Entry{{Name: "inner", Handler: chain}}})

@@ -7,17 +7,17 @@ import (
 	"strconv"
 )
 
-// The limits of 27/ZAP, and ours where it sets none.
+// The limits of 27/ZAP, and our own where it has none.
 const (
-	// MaxString is how many octets a string field holds: "All string fields are at most
+	// MaxString is the length of a string field in bytes: "All string fields are at most
 	// 255 characters and are ASCII only". The identity has the same limit.
 	MaxString = 255
-	// MaxRequestID is how long a request id may be. 27/ZAP sets no limit.
+	// MaxRequestID is the length of a request id in bytes. 27/ZAP has no limit.
 	MaxRequestID = 255
-	// MaxCredentials is how many credential frames a request of a mechanism that we do not
-	// know may have. 27/ZAP sets no limit.
+	// MaxCredentials is the number of credential frames in a request with an unknown
+	// mechanism. 27/ZAP has no limit.
 	MaxCredentials = 16
-	// MaxEnvelope is how many frames may stand before the delimiter. 27/ZAP sets no limit.
+	// MaxEnvelope is the number of frames before the delimiter. 27/ZAP has no limit.
 	MaxEnvelope = 16
 
 	requestFrames = 6 // before the credentials
@@ -25,16 +25,16 @@ const (
 )
 
 var (
-	// ErrMalformed is wrapped by every error about frames that 27/ZAP does not allow.
+	// ErrMalformed is wrapped by every error about frames that violate 27/ZAP.
 	ErrMalformed = errors.New("zap: malformed")
-	// ErrNotExpressible is wrapped by every error about a request or a reply that has no
-	// wire form, for instance a user id that is not ASCII.
-	ErrNotExpressible = errors.New("zap: 27/ZAP has no form for this")
+	// ErrNotExpressible is wrapped by every error about a request or reply that has no
+	// wire form, for instance because its user id is not ASCII.
+	ErrNotExpressible = errors.New("zap: cannot be expressed in 27/ZAP")
 )
 
-// SplitEnvelope cuts a message of 27/ZAP behind its first empty frame, the delimiter.
-// envelope holds the delimiter and the routing ids before it and is sent back as it is;
-// body is what [ParseRequest] and [ParseReply] read.
+// SplitEnvelope splits a 27/ZAP message after its first empty frame, the delimiter. envelope
+// is the delimiter with the routing ids before it, to be sent back unchanged; body is the
+// input of [ParseRequest] or [ParseReply].
 func SplitEnvelope(frames [][]byte) (envelope, body [][]byte, err error) {
 	for i, f := range frames {
 		if len(f) == 0 {
@@ -47,9 +47,9 @@ func SplitEnvelope(frames [][]byte) (envelope, body [][]byte, err error) {
 	return nil, nil, fmt.Errorf("%w: no delimiter within %d frames", ErrMalformed, MaxEnvelope+1)
 }
 
-// Frames returns the request's frames, without the delimiter: 27/ZAP, "The request
-// message SHALL consist of the following message frames". The frames alias the request's.
-// The error wraps [ErrNotExpressible].
+// Frames returns the request's frames without the delimiter (27/ZAP, "The request message
+// SHALL consist of the following message frames"). They alias the request's fields. Errors
+// wrap [ErrNotExpressible].
 func (r *Request) Frames() ([][]byte, error) {
 	if err := r.check(ErrNotExpressible); err != nil {
 		return nil, err
@@ -60,8 +60,8 @@ func (r *Request) Frames() ([][]byte, error) {
 	return append(frames, r.Credentials...), nil
 }
 
-// ParseRequest reads the frames of a request, without the delimiter. What it returns
-// aliases them. The error wraps [ErrMalformed].
+// ParseRequest parses the frames of a request without the delimiter. The result aliases them.
+// Errors wrap [ErrMalformed].
 func ParseRequest(frames [][]byte) (*Request, error) {
 	if len(frames) < requestFrames {
 		return nil, fmt.Errorf("%w request: %d frames, want at least %d", ErrMalformed, len(frames), requestFrames)
@@ -83,21 +83,21 @@ func ParseRequest(frames [][]byte) (*Request, error) {
 	return r, nil
 }
 
-// credentialFrames is how many credential frames each mechanism has.
+// credentialFrames is the number of credential frames of each mechanism.
 var credentialFrames = map[Mechanism]int{NULL: 0, PLAIN: 2, CURVE: 1, BEARER: 1, TLS: 1}
 
-// check holds the request against 27/ZAP. The address may be any string: native servers
-// name an ipc peer by what their system tells of it.
+// check verifies that the request conforms to 27/ZAP. The address may be any string: native
+// servers put there whatever their system reports for an ipc peer.
 func (r *Request) check(kind error) error {
 	switch {
 	case len(r.ID) > MaxRequestID:
-		return fmt.Errorf("%w request: id of %d octets, at most %d", kind, len(r.ID), MaxRequestID)
+		return fmt.Errorf("%w request: id of %d bytes, at most %d", kind, len(r.ID), MaxRequestID)
 	case r.Domain == "":
 		return fmt.Errorf("%w request: empty domain", kind)
 	case r.Mechanism == "":
 		return fmt.Errorf("%w request: empty mechanism", kind)
 	case len(r.RoutingID) > MaxString:
-		return fmt.Errorf("%w request: identity of %d octets, at most %d", kind, len(r.RoutingID), MaxString)
+		return fmt.Errorf("%w request: identity of %d bytes, at most %d", kind, len(r.RoutingID), MaxString)
 	case len(r.Credentials) > MaxCredentials:
 		return fmt.Errorf("%w request: %d credential frames, at most %d", kind, len(r.Credentials), MaxCredentials)
 	}
@@ -109,32 +109,32 @@ func (r *Request) check(kind error) error {
 		}
 	}
 	if want, known := credentialFrames[r.Mechanism]; known && len(r.Credentials) != want {
-		return fmt.Errorf("%w request: %d credential frames, %s has %d", kind, len(r.Credentials), r.Mechanism, want)
+		return fmt.Errorf("%w request: %d credential frames, want %d for %s", kind, len(r.Credentials), want, r.Mechanism)
 	}
 	if r.Mechanism == CURVE && len(r.Credentials[0]) != 32 {
-		return fmt.Errorf("%w request: CURVE key of %d octets, want 32", kind, len(r.Credentials[0]))
+		return fmt.Errorf("%w request: CURVE key of %d bytes, want 32", kind, len(r.Credentials[0]))
 	}
 	return nil
 }
 
-// IP returns the peer's address, IPv4-mapped ones as IPv4 and without a zone; ok is false
-// if there is none, as on ipc, or what there is cannot be read.
+// IP returns the peer's address, with IPv4-mapped addresses as IPv4 and without a zone. ok is
+// false if there is none, as on ipc, or if it is not an IP address.
 func (r *Request) IP() (ip netip.Addr, ok bool) {
 	ip, err := netip.ParseAddr(r.Address)
 	return ip.Unmap().WithZone(""), err == nil
 }
 
 // Frames returns the frames, without the delimiter, of the reply to the request with the
-// given id: 27/ZAP, "The reply message SHALL consist of the following message frames".
-// User id and metadata go out with a 200 only. A text that 27/ZAP does not allow is made
-// to fit; for a user id or metadata that it does not allow the error wraps
-// [ErrNotExpressible].
+// given id (27/ZAP, "The reply message SHALL consist of the following message frames"). Only a
+// 200 carries the user id and metadata. A text that 27/ZAP does not allow is shortened and its
+// other characters are replaced; a user id or metadata that it does not allow is an error that
+// wraps [ErrNotExpressible].
 func (r *Reply) Frames(id string) ([][]byte, error) {
 	if !r.Status.Valid() {
 		return nil, fmt.Errorf("%w: status %d", ErrNotExpressible, r.Status)
 	}
 	if len(id) > MaxRequestID {
-		return nil, fmt.Errorf("%w: request id of %d octets, at most %d", ErrNotExpressible, len(id), MaxRequestID)
+		return nil, fmt.Errorf("%w: request id of %d bytes, at most %d", ErrNotExpressible, len(id), MaxRequestID)
 	}
 	frames := [][]byte{
 		[]byte(Version), []byte(id), strconv.AppendInt(nil, int64(r.Status), 10), []byte(printable(r.Text)), {}, {},
@@ -153,10 +153,9 @@ func (r *Reply) Frames(id string) ([][]byte, error) {
 	return frames, nil
 }
 
-// ParseReply reads the frames, without the delimiter, of the reply to the request with the
-// given id. The user id and the metadata of anything but a 200 are dropped, since some
-// handlers (czmq's zauth) send the user that they have refused. The error wraps
-// [ErrMalformed].
+// ParseReply parses the frames, without the delimiter, of the reply to the request with the
+// given id. Only a 200 keeps its user id and metadata, because some handlers (czmq's zauth)
+// send the user that they have refused. Errors wrap [ErrMalformed].
 func ParseReply(frames [][]byte, id string) (*Reply, error) {
 	if len(frames) != replyFrames {
 		return nil, fmt.Errorf("%w reply: %d frames, want %d", ErrMalformed, len(frames), replyFrames)
@@ -200,21 +199,21 @@ func ParseReply(frames [][]byte, id string) (*Reply, error) {
 	return r, nil
 }
 
-// checkString holds a string field against "at most 255 characters and ASCII only". The
-// error does not repeat the string.
+// checkString checks "at most 255 characters and ASCII only". The error does not repeat the
+// string, which may be a secret.
 func checkString(s string) error {
 	if len(s) > MaxString {
-		return fmt.Errorf("of %d octets, at most %d", len(s), MaxString)
+		return fmt.Errorf("of %d bytes, at most %d", len(s), MaxString)
 	}
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
-			return fmt.Errorf("with octet %#02x at %d, want printable ASCII", s[i], i)
+			return fmt.Errorf("with byte %#02x at %d, want printable ASCII", s[i], i)
 		}
 	}
 	return nil
 }
 
-// printable makes a text fit a string field.
+// printable shortens and replaces what does not fit into a string field.
 func printable(s string) string {
 	b := []byte(s[:min(len(s), MaxString)])
 	for i, c := range b {
@@ -225,7 +224,7 @@ func printable(s string) string {
 	return string(b)
 }
 
-// checkNames holds the names of metadata against 27/ZAP.
+// checkNames checks the names of metadata.
 func checkNames(m Metadata) error {
 	for _, p := range m {
 		if !ValidName(p.Name) {
@@ -235,7 +234,7 @@ func checkNames(m Metadata) error {
 	return nil
 }
 
-// ValidName tells whether a property may be called so in 27/ZAP and 23/ZMTP: 1 to 255
+// ValidName reports whether name is valid for a property in 27/ZAP and 23/ZMTP: 1 to 255
 // name-char, name-char = ALPHA | DIGIT | "-" | "_" | "." | "+".
 func ValidName(name string) bool {
 	for _, c := range []byte(name) {
@@ -248,7 +247,7 @@ func ValidName(name string) bool {
 	return 0 < len(name) && len(name) <= 255
 }
 
-// quote shows the start of a peer's octets.
+// quote returns the beginning of what a peer sent, quoted.
 func quote(b []byte) string {
 	const most = 16
 	if len(b) > most {

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// frames makes frames of strings.
+// frames converts strings to frames.
 func frames(s ...string) [][]byte {
 	f := make([][]byte, len(s))
 	for i := range s {
@@ -19,7 +19,7 @@ func frames(s ...string) [][]byte {
 	return f
 }
 
-// TestRequestExamples reads and writes the examples of 27/ZAP, "Example Exchanges".
+// TestRequestExamples parses and marshals the examples of 27/ZAP, "Example Exchanges".
 func TestRequestExamples(t *testing.T) {
 	for _, c := range []struct {
 		frames [][]byte
@@ -76,37 +76,37 @@ func TestParseRequestLimits(t *testing.T) {
 		ok     bool
 		frames []string
 	}{
-		"six frames":               {true, []string{"1.0", "1", "d", "", "", "NULL"}},
-		"five frames":              {false, []string{"1.0", "1", "d", "", ""}},
-		"none":                     {false, nil},
-		"empty id":                 {true, []string{"1.0", "", "d", "", "", "NULL"}},
-		"binary id":                {true, []string{"1.0", "\x00\xff", "d", "", "", "NULL"}},
-		"id at the limit":          {true, []string{"1.0", strings.Repeat("i", MaxRequestID), "d", "", "", "NULL"}},
-		"id over the limit":        {false, []string{"1.0", strings.Repeat("i", MaxRequestID+1), "d", "", "", "NULL"}},
-		"another version":          {false, []string{"1.1", "1", "d", "", "", "NULL"}},
-		"version and more":         {false, []string{"1.0 ", "1", "d", "", "", "NULL"}},
-		"empty domain":             {false, []string{"1.0", "1", "", "", "", "NULL"}},
-		"domain at the limit":      {true, []string{"1.0", "1", long, "", "", "NULL"}},
-		"domain over the limit":    {false, []string{"1.0", "1", long + "x", "", "", "NULL"}},
-		"domain not ASCII":         {false, []string{"1.0", "1", "häuser", "", "", "NULL"}},
-		"domain with control":      {false, []string{"1.0", "1", "a\nb", "", "", "NULL"}},
-		"address of ipc in libzmq": {true, []string{"1.0", "1", "d", ":0:0:4711", "", "NULL"}},
-		"address over the limit":   {false, []string{"1.0", "1", "d", long + "x", "", "NULL"}},
-		"identity at the limit":    {true, []string{"1.0", "1", "d", "", long, "NULL"}},
-		"identity binary":          {true, []string{"1.0", "1", "d", "", "\x00\xff", "NULL"}},
-		"identity over the limit":  {false, []string{"1.0", "1", "d", "", long + "x", "NULL"}},
-		"empty mechanism":          {false, []string{"1.0", "1", "d", "", "", ""}},
-		"NULL with credentials":    {false, []string{"1.0", "1", "d", "", "", "NULL", "x"}},
-		"PLAIN without password":   {false, []string{"1.0", "1", "d", "", "", "PLAIN", "u"}},
-		"PLAIN":                    {true, []string{"1.0", "1", "d", "", "", "PLAIN", "ü", "p"}},
-		"PLAIN with three":         {false, []string{"1.0", "1", "d", "", "", "PLAIN", "u", "p", "x"}},
-		"CURVE of 31":              {false, []string{"1.0", "1", "d", "", "", "CURVE", key[1:]}},
-		"CURVE of 32":              {true, []string{"1.0", "1", "d", "", "", "CURVE", key}},
-		"CURVE of 33":              {false, []string{"1.0", "1", "d", "", "", "CURVE", key + "k"}},
-		"BEARER":                   {true, []string{"1.0", "1", "d", "", "", "BEARER", strings.Repeat("t", 4096)}},
-		"GSSAPI, unknown":          {true, []string{"1.0", "1", "d", "", "", "GSSAPI", "principal"}},
-		"credentials at limit":     {true, append([]string{"1.0", "1", "d", "", "", "X"}, many...)},
-		"credentials over limit":   {false, append([]string{"1.0", "1", "d", "", "", "X", "c"}, many...)},
+		"six frames":              {true, []string{"1.0", "1", "d", "", "", "NULL"}},
+		"five frames":             {false, []string{"1.0", "1", "d", "", ""}},
+		"none":                    {false, nil},
+		"empty id":                {true, []string{"1.0", "", "d", "", "", "NULL"}},
+		"binary id":               {true, []string{"1.0", "\x00\xff", "d", "", "", "NULL"}},
+		"id at the limit":         {true, []string{"1.0", strings.Repeat("i", MaxRequestID), "d", "", "", "NULL"}},
+		"id over the limit":       {false, []string{"1.0", strings.Repeat("i", MaxRequestID+1), "d", "", "", "NULL"}},
+		"another version":         {false, []string{"1.1", "1", "d", "", "", "NULL"}},
+		"version and more":        {false, []string{"1.0 ", "1", "d", "", "", "NULL"}},
+		"empty domain":            {false, []string{"1.0", "1", "", "", "", "NULL"}},
+		"domain at the limit":     {true, []string{"1.0", "1", long, "", "", "NULL"}},
+		"domain over the limit":   {false, []string{"1.0", "1", long + "x", "", "", "NULL"}},
+		"domain not ASCII":        {false, []string{"1.0", "1", "häuser", "", "", "NULL"}},
+		"domain with control":     {false, []string{"1.0", "1", "a\nb", "", "", "NULL"}},
+		"libzmq's ipc address":    {true, []string{"1.0", "1", "d", ":0:0:4711", "", "NULL"}},
+		"address over the limit":  {false, []string{"1.0", "1", "d", long + "x", "", "NULL"}},
+		"identity at the limit":   {true, []string{"1.0", "1", "d", "", long, "NULL"}},
+		"identity binary":         {true, []string{"1.0", "1", "d", "", "\x00\xff", "NULL"}},
+		"identity over the limit": {false, []string{"1.0", "1", "d", "", long + "x", "NULL"}},
+		"empty mechanism":         {false, []string{"1.0", "1", "d", "", "", ""}},
+		"NULL with credentials":   {false, []string{"1.0", "1", "d", "", "", "NULL", "x"}},
+		"PLAIN without password":  {false, []string{"1.0", "1", "d", "", "", "PLAIN", "u"}},
+		"PLAIN":                   {true, []string{"1.0", "1", "d", "", "", "PLAIN", "ü", "p"}},
+		"PLAIN with three":        {false, []string{"1.0", "1", "d", "", "", "PLAIN", "u", "p", "x"}},
+		"CURVE of 31":             {false, []string{"1.0", "1", "d", "", "", "CURVE", key[1:]}},
+		"CURVE of 32":             {true, []string{"1.0", "1", "d", "", "", "CURVE", key}},
+		"CURVE of 33":             {false, []string{"1.0", "1", "d", "", "", "CURVE", key + "k"}},
+		"BEARER":                  {true, []string{"1.0", "1", "d", "", "", "BEARER", strings.Repeat("t", 4096)}},
+		"GSSAPI, unknown":         {true, []string{"1.0", "1", "d", "", "", "GSSAPI", "principal"}},
+		"credentials at limit":    {true, append([]string{"1.0", "1", "d", "", "", "X"}, many...)},
+		"credentials over limit":  {false, append([]string{"1.0", "1", "d", "", "", "X", "c"}, many...)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, err := ParseRequest(frames(c.frames...))
@@ -174,7 +174,7 @@ func TestParseReplyDefects(t *testing.T) {
 	}
 }
 
-// TestFramesNotExpressible tries what has no wire form: it must not go out mutilated.
+// TestFramesNotExpressible: what has no wire form is an error, and is not sent in altered form.
 func TestFramesNotExpressible(t *testing.T) {
 	for name, r := range map[string]*Reply{
 		"status":   {Status: 299},
@@ -194,7 +194,7 @@ func TestFramesNotExpressible(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := ParseReply(f, "1"); err != nil {
-		t.Errorf("a text that was made to fit: %v", err)
+		t.Errorf("a text that was shortened: %v", err)
 	}
 }
 
@@ -238,7 +238,7 @@ func TestIP(t *testing.T) {
 	}
 }
 
-// join and split make one fuzz input of frames: each behind two octets of length.
+// join and split convert frames to and from one fuzz input: each frame after two bytes of length.
 func join(frames [][]byte) []byte {
 	var b []byte
 	for _, f := range frames {
@@ -275,7 +275,7 @@ var replyCorpus = [][]string{
 
 func TestCorpora(t *testing.T) {
 	if len(requestCorpus) == 0 || len(replyCorpus) == 0 {
-		t.Error("a fuzz target without seeds")
+		t.Error("fuzz target without seeds")
 	}
 }
 

@@ -10,15 +10,15 @@ import (
 // Version is the protocol version that every request and reply carries (27/ZAP).
 const Version = "1.0"
 
-// Mechanism names the kind of credentials that a request carries, in the words of the
-// wire. NULL, PLAIN and CURVE are those of 27/ZAP; BEARER is 45/ZWS's; TLS is ours.
+// Mechanism is the kind of credentials in a request, by its name on the wire. NULL, PLAIN and
+// CURVE are those of 27/ZAP, BEARER is that of 45/ZWS, TLS is specific to this package.
 type Mechanism string
 
 // The mechanisms, and the credential frames of each.
 const (
 	NULL   Mechanism = "NULL"   // none
 	PLAIN  Mechanism = "PLAIN"  // user name, password
-	CURVE  Mechanism = "CURVE"  // the client's long-term public key, 32 octets
+	CURVE  Mechanism = "CURVE"  // the client's long-term public key, 32 bytes
 	BEARER Mechanism = "BEARER" // the token
 	TLS    Mechanism = "TLS"    // the verified client certificate, DER
 )
@@ -26,36 +26,35 @@ const (
 // Status is the status code of a reply.
 type Status int
 
-// The status codes that 27/ZAP knows; a reply with another is malformed.
+// The status codes of 27/ZAP. A reply with any other code is malformed.
 const (
-	OK        Status = 200 // let in
+	OK        Status = 200 // accepted
 	Temporary Status = 300 // no decision could be made: try again later
-	Refused   Status = 400 // not let in: trying again with the same credentials is no use
-	Internal  Status = 500 // the handler is broken: trying again is no use
+	Refused   Status = 400 // refused: retrying with the same credentials will not help
+	Internal  Status = 500 // the handler is broken: retrying will not help
 )
 
-// Valid tells whether s is one of the four codes that 27/ZAP knows.
+// Valid reports whether s is one of the four codes of 27/ZAP.
 func (s Status) Valid() bool {
 	return s == OK || s == Temporary || s == Refused || s == Internal
 }
 
-// Request asks whether a peer may come in. A handler must not change it.
+// Request asks whether a peer may connect. A handler must not change it.
 type Request struct {
-	// ID relates a reply to its request on the wire. Requests that stay in the
-	// process need none.
+	// ID pairs a reply with its request on the wire. Requests within the process need
+	// none.
 	ID string
-	// Domain is the ZAP domain: which set of rules applies. Never empty in a request
-	// that the bridge makes.
+	// Domain is the ZAP domain, which selects the rules that apply. The bridge never makes
+	// a request with an empty domain.
 	Domain string
 	// Address is the peer's IP address as text, without port or zone; empty on ipc.
 	Address string
-	// RoutingID is what the peer calls itself (the "identity" of 27/ZAP); empty where
-	// the mechanism asks before the peer's metadata is known.
+	// RoutingID is the routing id that the peer has chosen (the "identity" of 27/ZAP);
+	// empty if the mechanism authenticates before the peer's metadata is known.
 	RoutingID []byte
-	// Mechanism tells what Credentials holds.
+	// Mechanism determines the content of Credentials.
 	Mechanism Mechanism
-	// Credentials are the frames that the mechanism prescribes. They are secrets: they
-	// are never logged.
+	// Credentials are the frames of the mechanism. They are secrets and must not be logged.
 	Credentials [][]byte
 }
 
@@ -82,39 +81,39 @@ func (r *Request) Plain() (user, password string, ok bool) {
 // Reply is a handler's decision.
 type Reply struct {
 	Status Status
-	// Text says why, for the log of whoever asked. It is never sent to the peer.
+	// Text is the reason, for the log. It is never sent to the peer.
 	Text string
-	// UserID names the user that a 200 let in; empty for an anonymous one.
+	// UserID is the user that a 200 accepts; empty for an anonymous user.
 	UserID string
-	// Metadata is what the handler tells about the user. The bridge reads Subscribe,
-	// Send, Expires and Tags from it.
+	// Metadata describes the user. The bridge reads Subscribe, Send, Expires and Tags.
 	Metadata Metadata
-	// Cause, if not nil, says why in a form that a caller in the same process may act
-	// on, for instance too many attempts. It has no wire form.
+	// Cause, if not nil, is the reason in a form that a caller in the same process may act
+	// on, for instance too many failures. It has no wire form.
 	Cause error
-	// Authenticator is the name of the [Chain]'s entry that decided; empty if none did.
-	// It has no wire form.
+	// Authenticator is the name of the [Chain] entry that decided; empty if none did. It
+	// has no wire form.
 	Authenticator string
-	// Basis is what whoever decided wants to see again when it is asked whether the login
-	// still stands, see [Revoker]. It belongs to that handler and has no wire form.
+	// Basis is whatever the handler needs in order to tell later whether the login is still
+	// valid, see [Revoker]. It is private to that handler and has no wire form.
 	Basis any
-	// Claims are what a token tells about its user, by name; the members of a claim that
-	// is an object have dotted names. They have no wire form.
+	// Claims are the claims of a token by name. Members of a claim that is an object have
+	// dotted names. They have no wire form.
 	Claims map[string][]string
-	// Rights are what the login may do, one for each who decided on it and knows about
-	// that; an action is allowed if all of them allow it. Without any, nobody has said
-	// anything. They have no wire form.
+	// Grants limit what the login may do: one for each handler or authorizer that has a
+	// say in it. An action needs the consent of all of them. Without grants there is no
+	// limit. They have no wire form.
 	Grants []Grant
 }
 
 // Handler decides on requests. Implementations are safe for concurrent use.
 //
-// A returned reply is the decision. [ErrPass] says that these credentials are not this
-// handler's to judge: another kind, an unknown user, another domain; a chain then asks
-// its next entry. Any other error says that no decision could be made, which counts as
-// status 300. A handler gives up when ctx is done. Replies may be shared by several
-// logins: nobody changes one that was returned. The octets of a request belong to its
-// maker again once Authenticate has returned.
+// A returned reply is the decision. [ErrPass] means that these credentials are not for this
+// handler: another mechanism, an unknown user, another domain; a chain then asks its next
+// entry. Any other error means that no decision could be made and counts as status 300.
+//
+// A handler returns when ctx is done. A reply may be shared by several logins, so nobody may
+// change one after it was returned. A handler must not keep the request or its bytes after
+// Authenticate has returned.
 type Handler interface {
 	Authenticate(ctx context.Context, req *Request) (*Reply, error)
 }
@@ -127,46 +126,46 @@ func (f HandlerFunc) Authenticate(ctx context.Context, req *Request) (*Reply, er
 	return f(ctx, req)
 }
 
-// Authorizer looks at a login that an authenticator has accepted. A nil error agrees;
-// [ErrDenied] refuses it with 400; any other error says that no decision could be made,
-// which counts as 300. It may append to the reply's Rights, and changes nothing else of it.
+// Authorizer examines a login that an authenticator has accepted. A nil error accepts it,
+// [ErrDenied] refuses it with status 400, and any other error means that no decision could be
+// made, status 300. It may append to the reply's Grants and must not change anything else.
 // Implementations are safe for concurrent use.
 type Authorizer interface {
 	Authorize(ctx context.Context, req *Request, reply *Reply) error
 }
 
 var (
-	// ErrPass is returned, or wrapped with the reason, by a handler that leaves the
-	// decision to the next one.
+	// ErrPass is returned, or wrapped with a reason, by a handler that leaves the decision
+	// to the next one.
 	ErrPass = errors.New("zap: not for this handler to decide")
-	// ErrDenied is returned, or wrapped with the reason, by an authorizer that refuses.
+	// ErrDenied is returned, or wrapped with a reason, by an authorizer that refuses.
 	ErrDenied = errors.New("zap: denied")
 )
 
-// PassError is an [ErrPass] with a reason, and with work that hides it.
+// PassError is an [ErrPass] with a reason, and with work that hides the reason.
 type PassError struct {
-	// Reason is for the log. It holds nothing that the peer sent: what is not a known
-	// user's name may be a password in the wrong field.
+	// Reason is for the log. It must not contain anything that the peer sent: an unknown
+	// user name may be a password in the wrong field.
 	Reason string
-	// Work, if not nil, takes as long as a refusal of this handler takes. Whoever makes a
-	// refusal of the pass does it first, so that the time does not tell an unknown user
-	// from a wrong password, and does it once, however many handlers passed.
+	// Work, if not nil, takes as long as a refusal by this handler. A caller that turns the
+	// pass into a refusal does it first, once, however many handlers passed, so that the
+	// response time does not tell an unknown user from a wrong password.
 	Work func(ctx context.Context) error
 }
 
 func (e *PassError) Error() string { return "not for this handler to decide: " + e.Reason }
 
-// Is makes a PassError an [ErrPass].
+// Is reports whether target is [ErrPass].
 func (e *PassError) Is(target error) bool { return target == ErrPass }
 
-// Pass returns a [PassError] without work.
+// Pass returns a [PassError] without work. Its reason is formatted as by fmt.Sprintf.
 func Pass(format string, args ...any) error {
 	return &PassError{Reason: fmt.Sprintf(format, args...)}
 }
 
-// Decide asks h and always returns a reply that can be acted on. It fails closed: no
-// handler and a panic count as 500, ErrPass counts as 400, any other error, no reply and
-// a context that ended count as 300, and so does a reply whose status 27/ZAP does not know.
+// Decide asks h and always returns a usable reply. It fails closed: a missing handler and a
+// panic give status 500, [ErrPass] gives 400, and any other error, no reply, a reply with an
+// invalid status or one that comes after ctx has ended give 300.
 func Decide(ctx context.Context, h Handler, req *Request) *Reply {
 	reply, err := ask(ctx, h, req)
 	if errors.Is(err, ErrPass) {
@@ -178,13 +177,12 @@ func Decide(ctx context.Context, h Handler, req *Request) *Reply {
 	return reply
 }
 
-// undecided is the reply that an error stands for.
+// undecided returns the reply for an error.
 func undecided(err error) *Reply {
 	return &Reply{Status: Temporary, Text: err.Error(), Cause: err}
 }
 
-// ask calls h. What it returns is an error, or a reply with a status of 27/ZAP that came
-// in time.
+// ask calls h. It returns an error, or a reply with a valid status that came in time.
 func ask(ctx context.Context, h Handler, req *Request) (reply *Reply, err error) {
 	if h == nil {
 		return &Reply{Status: Internal, Text: "no ZAP handler"}, nil
@@ -199,16 +197,16 @@ func ask(ctx context.Context, h Handler, req *Request) (reply *Reply, err error)
 	case err != nil:
 		return nil, err
 	case ctx.Err() != nil:
-		return nil, fmt.Errorf("ZAP handler answered too late: %w", context.Cause(ctx))
+		return nil, fmt.Errorf("ZAP handler replied too late: %w", context.Cause(ctx))
 	case reply == nil:
-		return nil, errors.New("ZAP handler gave no reply")
+		return nil, errors.New("ZAP handler returned no reply")
 	case !reply.Status.Valid():
-		return nil, fmt.Errorf("ZAP handler answered %d, which is not 200, 300, 400 or 500", reply.Status)
+		return nil, fmt.Errorf("ZAP handler returned status %d, want 200, 300, 400 or 500", reply.Status)
 	}
 	return reply, nil
 }
 
-// refuse makes a refusal of a pass, after the work that it asks for.
+// refuse turns a pass into a refusal, after doing its work.
 func refuse(ctx context.Context, pass error) *Reply {
 	var p *PassError
 	if errors.As(pass, &p) && p.Work != nil {

@@ -1,4 +1,3 @@
-// Package anonymous is a ZAP authenticator that lets everybody in who shows no credentials.
 package anonymous
 
 import (
@@ -7,14 +6,14 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// Authenticator is a [zap.Handler]. It answers NULL with 200 and an empty user, and passes
-// everything else. It has no state and is safe for concurrent use.
+// Authenticator is a [zap.Handler]. It accepts NULL with an empty user id and passes every
+// other mechanism. It has no state and is safe for concurrent use.
 type Authenticator struct{}
 
-// New makes an authenticator.
+// New returns an authenticator.
 func New() Authenticator { return Authenticator{} }
 
-// Authenticate lets a NULL request in.
+// Authenticate implements [zap.Handler].
 func (Authenticator) Authenticate(_ context.Context, req *zap.Request) (*zap.Reply, error) {
 	if req.Mechanism != zap.NULL {
 		return nil, zap.Pass("%s is not anonymous", req.Mechanism)

@@ -1,5 +1,3 @@
-// Package ip decides by the peer's IP address: as a ZAP authenticator on peers without
-// credentials, as an authorizer on any login.
 package ip
 
 import (
@@ -14,27 +12,31 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// Options name ranges of addresses in CIDR notation, or single addresses.
+// Options lists ranges of addresses in CIDR notation, or single addresses.
 //
-// All ranges are ranges of the 128 bits of an IPv6 address, of which IPv4 is the part
-// ::ffff:0:0/96: 10.0.0.0/8 and ::ffff:10.0.0.0/104 are the same and match a peer whether
-// its socket calls it 10.1.2.3 or ::ffff:10.1.2.3, and ::/0 matches every address. As in
-// RabbitMQ's ip_range, 172.22.0.0/112 is another way to write 172.22.0.0/16. Bits behind
-// the prefix do not count.
+// All ranges are ranges of IPv6 addresses, where IPv4 is ::ffff:0:0/96: 10.0.0.0/8 and
+// ::ffff:10.0.0.0/104 are the same range and match a peer whether its socket reports 10.1.2.3
+// or ::ffff:10.1.2.3, and ::/0 matches every address. As in RabbitMQ's ip_range,
+// 172.22.0.0/112 is another way to write 172.22.0.0/16. Bits after the prefix are ignored.
 type Options struct {
-	// Allow are the ranges that may come in; none means every address that Deny does not
-	// name.
+	// Allow lists the ranges that are accepted; none means every address that is not in
+	// Deny.
 	Allow []string
-	// Deny are ranges that may not, even where Allow names them.
+	// Deny lists ranges that are refused even if they are in Allow.
 	Deny []string
-	// TagMasks says for a user with a tag (the Tags of the reply's metadata, separated by
-	// spaces) from where he may come in, beside Allow and Deny. With several such tags one
-	// of them has to match.
+	// TagMasks lists, for each tag of a user (Tags in the reply's metadata, separated by
+	// spaces), the ranges that are accepted, in addition to the checks of Allow and Deny. If
+	// a user has several of these tags, one has to match.
 	TagMasks map[string][]string
-	// DefaultMasks says the same for users with none of the tags in TagMasks. If TagMasks
-	// has tags and DefaultMasks has no range, those users do not come in.
+	// DefaultMasks lists the ranges for users without any of the tags in TagMasks. If
+	// TagMasks is not empty and DefaultMasks is, those users are refused.
 	DefaultMasks []string
 }
+
+// Rules implements [zap.Handler], [zap.Authorizer] and [zap.Reviewer]. It does not change and
+// is safe for concurrent use.
+//
+// A peer without a valid address, as on ipc, matches no range and is refused.
 
 // Rules are a [zap.Handler], a [zap.Authorizer] and a [zap.Reviewer]. They never change and
 // are safe for concurrent use.
@@ -45,10 +47,10 @@ type Rules struct {
 	allow, deny []netip.Prefix
 	tagged      map[string][]netip.Prefix
 	untagged    []netip.Prefix
-	masks       bool // tagged and untagged count
+	masks       bool // tagged and untagged are used
 }
 
-// New reads the ranges. Options without any range are an error.
+// New parses the ranges. Options without any range are an error.
 func New(o Options) (*Rules, error) {
 	r := &Rules{tagged: make(map[string][]netip.Prefix)}
 	var err error
@@ -68,15 +70,15 @@ func New(o Options) (*Rules, error) {
 	}
 	r.masks = len(o.TagMasks) > 0 || len(o.DefaultMasks) > 0
 	if len(o.Allow) == 0 && len(o.Deny) == 0 && !r.masks {
-		return nil, errors.New("ip: neither allow nor deny nor masks: name a range, 0.0.0.0/0 for any IPv4 address")
+		return nil, errors.New("ip: no ranges in allow, deny or masks: use 0.0.0.0/0 for any IPv4 address")
 	}
 	return r, nil
 }
 
-// Authenticate answers NULL: 200 with an empty user, or 400. It passes everything else.
+// Authenticate answers NULL with 200 and an empty user, or with 400. It passes other mechanisms.
 func (r *Rules) Authenticate(_ context.Context, req *zap.Request) (*zap.Reply, error) {
 	if req.Mechanism != zap.NULL {
-		return nil, zap.Pass("%s is not for addresses to decide", req.Mechanism)
+		return nil, zap.Pass("%s is not decided by address", req.Mechanism)
 	}
 	reply := &zap.Reply{Status: zap.OK, Text: "OK"}
 	if err := r.Review(req, reply); err != nil {
@@ -85,16 +87,16 @@ func (r *Rules) Authenticate(_ context.Context, req *zap.Request) (*zap.Reply, e
 	return reply, nil
 }
 
-// Authorize refuses with [zap.ErrDenied] a login from where the rules do not allow it.
+// Authorize returns [zap.ErrDenied] if the rules do not allow the peer's address.
 func (r *Rules) Authorize(_ context.Context, req *zap.Request, reply *zap.Reply) error {
 	return r.Review(req, reply)
 }
 
-// Review implements [zap.Reviewer] as Authorize does.
+// Review implements [zap.Reviewer]; it decides as Authorize does.
 func (r *Rules) Review(req *zap.Request, reply *zap.Reply) error {
 	ip, ok := req.IP()
 	if !ok {
-		return fmt.Errorf("%w: no address to judge by", zap.ErrDenied)
+		return fmt.Errorf("%w: peer has no IP address", zap.ErrDenied)
 	}
 	ip = netip.AddrFrom16(ip.As16())
 	switch {
@@ -108,7 +110,7 @@ func (r *Rules) Review(req *zap.Request, reply *zap.Reply) error {
 	return nil
 }
 
-// masksFor collects the masks of the user's tags.
+// masksFor returns the masks for the user's tags.
 func (r *Rules) masksFor(reply *zap.Reply) []netip.Prefix {
 	var masks []netip.Prefix
 	tagged := false
@@ -140,7 +142,7 @@ func parseAll(ranges []string) ([]netip.Prefix, error) {
 	return parsed, nil
 }
 
-// parse reads one range as one of 128 bits.
+// parse parses a range into a prefix of 128 bits.
 func parse(s string) (netip.Prefix, error) {
 	bad := func(why string) (netip.Prefix, error) {
 		return netip.Prefix{}, fmt.Errorf("range %q: %s, want an address or CIDR such as 10.0.0.0/8 or fd00::/8", s, why)
@@ -149,15 +151,15 @@ func parse(s string) (netip.Prefix, error) {
 	ip, err := netip.ParseAddr(address)
 	switch {
 	case err != nil:
-		return bad("no IP address")
+		return bad("not an IP address")
 	case ip.Zone() != "":
-		return bad("an address with a zone")
+		return bad("address has a zone")
 	}
 	bits := 128
 	if ranged {
 		n, err := strconv.ParseUint(length, 10, 8)
 		if err != nil {
-			return bad("no prefix length")
+			return bad("invalid prefix length")
 		}
 		bits = int(n)
 		if ip.Is4() && bits <= 32 {

@@ -18,7 +18,7 @@ func rules(t *testing.T, o Options) *Rules {
 	return r
 }
 
-// TestRanges: which addresses a range holds, asked by way of allow and of deny.
+// TestRanges: which addresses a range contains, checked through allow and through deny.
 func TestRanges(t *testing.T) {
 	for _, c := range []struct {
 		cidr     string
@@ -42,7 +42,7 @@ func TestRanges(t *testing.T) {
 		check := func(address string, in bool) {
 			req := &zap.Request{Address: address}
 			if got := allow.Authorize(t.Context(), req, &zap.Reply{}) == nil; got != in {
-				t.Errorf("allow %s: %s let in: %v", c.cidr, address, got)
+				t.Errorf("allow %s: %s accepted: %v", c.cidr, address, got)
 			}
 			if got := deny.Authorize(t.Context(), req, &zap.Reply{}) != nil; got != in {
 				t.Errorf("deny %s: %s refused: %v", c.cidr, address, got)
@@ -65,15 +65,15 @@ func TestAllowAndDeny(t *testing.T) {
 	} {
 		err := r.Authorize(t.Context(), &zap.Request{Address: address}, &zap.Reply{Status: zap.OK})
 		if (err == nil) != want || err != nil && !errors.Is(err, zap.ErrDenied) {
-			t.Errorf("%q: %v, want let in: %v", address, err, want)
+			t.Errorf("%q: %v, want accepted: %v", address, err, want)
 		}
 	}
 	if rules(t, Options{Deny: []string{"10.0.0.0/8"}}).Authorize(t.Context(), &zap.Request{}, &zap.Reply{}) == nil {
-		t.Error("a peer without an address came past deny")
+		t.Error("a peer without an address was accepted by deny")
 	}
 }
 
-// TestTags is RabbitMQ's ip_range as the frenzylabs gateway sets it up.
+// TestTags: RabbitMQ's ip_range as the frenzylabs gateway configures it.
 func TestTags(t *testing.T) {
 	r := rules(t, Options{
 		TagMasks: map[string][]string{
@@ -109,7 +109,7 @@ func TestTags(t *testing.T) {
 	} {
 		reply := &zap.Reply{Status: zap.OK, Metadata: zap.Metadata{{Name: "Tags", Value: c.tags}}}
 		if err := c.rules.Authorize(t.Context(), &zap.Request{Address: c.address}, reply); (err == nil) != c.want {
-			t.Errorf("tags %q from %s: %v, want let in: %v", c.tags, c.address, err, c.want)
+			t.Errorf("tags %q from %s: %v, want accepted: %v", c.tags, c.address, err, c.want)
 		}
 	}
 }
@@ -165,8 +165,8 @@ func TestNewErrors(t *testing.T) {
 
 var corpus = []string{"10.0.0.0/8", "::ffff:10.0.0.0/104", "172.22.0.0/112", "::/0", "fe80::1%eth0", "1.2.3.4"}
 
-// FuzzParse: every range that is taken holds its own address and prints as what parses to
-// the same range.
+// FuzzParse: every valid range contains its own address, and its text parses to the same
+// range.
 func FuzzParse(f *testing.F) {
 	if len(corpus) == 0 {
 		f.Error("no seeds")
@@ -185,7 +185,7 @@ func FuzzParse(f *testing.F) {
 		address, _, _ := strings.Cut(s, "/")
 		ip := netip.MustParseAddr(address)
 		if !contains([]netip.Prefix{p}, netip.AddrFrom16(ip.As16())) {
-			t.Errorf("%q does not hold its own address", s)
+			t.Errorf("%q does not contain its own address", s)
 		}
 	})
 }
