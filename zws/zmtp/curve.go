@@ -63,7 +63,7 @@ func randomOr(r io.Reader) io.Reader {
 	return r
 }
 
-// newKeyPair draws a transient key pair.
+// newKeyPair generates a key pair.
 func newKeyPair(random io.Reader) (public, secret key, err error) {
 	if _, err := io.ReadFull(random, secret[:]); err != nil {
 		return key{}, key{}, fmt.Errorf("zmtp: transient key: %w", err)

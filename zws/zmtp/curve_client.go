@@ -13,9 +13,9 @@ import (
 // Name returns CURVE.
 func (Curve) Name() zap.Mechanism { return zap.CURVE }
 
-// NewClient returns the client side of CURVE and draws its transient key. It fails if Secret
-// does not belong to Public, if ServerKey is not a usable public key, and on metadata that
-// cannot be sent.
+// NewClient returns the client side of CURVE and generates its transient key. It fails if
+// Secret does not belong to Public, if ServerKey is not a usable public key, and on metadata
+// that cannot be sent.
 func (c Curve) NewClient(local zap.Metadata) (Mechanism, error) {
 	if err := checkLocal(local); err != nil {
 		return nil, err

@@ -73,7 +73,7 @@ func (r *recorder) send(t *testing.T, b []byte) {
 	if _, err := r.conn.Write(b); err != nil {
 		t.Fatal(err)
 	}
-	r.lines = append(r.lines, goldenLine{ours: true, data: b})
+	r.lines = append(r.lines, goldenLine{sent: true, data: b})
 }
 
 func (r *recorder) recv(t *testing.T, n int) ([]byte, error) {
@@ -96,9 +96,9 @@ func (r *recorder) bytes() []byte {
 		switch {
 		case line.closed:
 			b.WriteString("libzmq closed")
-		case line.ours:
+		case line.sent:
 			b.WriteString("we " + hex.EncodeToString(line.data))
-		case i > 0 && !r.lines[i-1].ours:
+		case i > 0 && !r.lines[i-1].sent:
 			b.Truncate(b.Len() - 1)
 			b.WriteString(hex.EncodeToString(line.data))
 		default:

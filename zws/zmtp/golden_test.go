@@ -271,7 +271,7 @@ func goldenRead(t *testing.T, w goldenWire) (flags byte, body []byte, err error)
 
 // goldenLine is one line of a recording: the sender and the bytes.
 type goldenLine struct {
-	ours   bool
+	sent   bool // by this package
 	data   []byte
 	closed bool
 }
@@ -284,7 +284,7 @@ type replay struct {
 
 func (r *replay) send(t *testing.T, b []byte) {
 	t.Helper()
-	if len(r.unread) != 0 || len(r.lines) == 0 || !r.lines[0].ours {
+	if len(r.unread) != 0 || len(r.lines) == 0 || !r.lines[0].sent {
 		t.Fatalf("sent %x, but in the recording it is libzmq's turn", b)
 	}
 	if want := r.lines[0].data; !bytes.Equal(b, want) {
@@ -297,7 +297,7 @@ func (r *replay) recv(t *testing.T, n int) ([]byte, error) {
 	t.Helper()
 	for len(r.unread) < n {
 		switch {
-		case len(r.lines) == 0 || r.lines[0].ours:
+		case len(r.lines) == 0 || r.lines[0].sent:
 			t.Fatal("waiting for libzmq, but in the recording it is this side's turn")
 		case r.lines[0].closed:
 			return nil, io.EOF
@@ -323,7 +323,7 @@ func readGolden(t *testing.T, f *goldenFlow) *replay {
 		if !ok || sender == "#" {
 			continue
 		}
-		line := goldenLine{ours: sender == "we", closed: text == "closed"}
+		line := goldenLine{sent: sender == "we", closed: text == "closed"}
 		if !line.closed {
 			if line.data, err = hex.DecodeString(text); err != nil {
 				t.Fatal(err)
