@@ -1,5 +1,3 @@
-// Package certificate is a ZAP authenticator for TLS client certificates that the TLS layer
-// has verified.
 package certificate
 
 import (
@@ -16,10 +14,10 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// Field is a place in a certificate where the user's name may stand.
+// Field is a field of a certificate that can hold the user id.
 type Field string
 
-// The fields, each of which may stand in a certificate several times; the first counts.
+// The fields. A certificate can have several values of each, of which the first is used.
 const (
 	Email      Field = "email" // subject alternative name, rfc822Name
 	DNS        Field = "dns"   // subject alternative name, dNSName
@@ -27,32 +25,32 @@ const (
 	CommonName Field = "cn"    // subject, CN
 )
 
-// DefaultUserFrom is the order in which the fields are looked at: RFC 6125 has the subject
-// alternative names go before the common name.
+// DefaultUserFrom is the default order of the fields. As in RFC 6125, subject alternative names
+// come before the common name.
 var DefaultUserFrom = []Field{Email, DNS, URI, CommonName}
 
-// MaxUser is how many octets a user name may have.
+// MaxUser is the longest user id in bytes.
 const MaxUser = 255
 
-// Options describe an [Authenticator].
+// Options configures an [Authenticator].
 type Options struct {
-	// UserFrom are the fields that may name the user; the first that the certificate has
-	// does. None means [DefaultUserFrom].
+	// UserFrom are the fields to take the user id from; the first one that the certificate
+	// has is used. None means [DefaultUserFrom].
 	UserFrom []Field
 }
 
-// Authenticator is a [zap.Handler]. It answers mechanism TLS, whose one credentials frame
-// is a certificate in DER, with 200 and the user that the certificate names, and with 400
-// where it is out of its time or names nobody. It passes everything else. It does not
-// verify the chain of issuers: whoever makes the request has done so.
+// Authenticator is a [zap.Handler]. It answers mechanism TLS, whose credentials are one
+// certificate in DER: with 200 and the user id from the certificate, or with 400 if the
+// certificate is outside its validity period or has no usable user id. It passes every other
+// request. It does not verify the chain of issuers, which the caller must have done.
 //
-// The reply's metadata hold Expires, the end of the certificate's validity. An
+// The property Expires of the reply's metadata is the end of the certificate's validity. An
 // Authenticator has no state and is safe for concurrent use.
 type Authenticator struct {
 	userFrom []Field
 }
 
-// New checks the options.
+// New checks the options. An unknown field is an error.
 func New(o Options) (*Authenticator, error) {
 	for _, f := range o.UserFrom {
 		if !slices.Contains(DefaultUserFrom, f) {
@@ -65,7 +63,7 @@ func New(o Options) (*Authenticator, error) {
 	return &Authenticator{slices.Clone(o.UserFrom)}, nil
 }
 
-// Authenticate decides on a TLS login.
+// Authenticate implements [zap.Handler].
 func (a *Authenticator) Authenticate(_ context.Context, req *zap.Request) (*zap.Reply, error) {
 	if req.Mechanism != zap.TLS || len(req.Credentials) != 1 {
 		return nil, zap.Pass("no client certificate")
@@ -75,24 +73,24 @@ func (a *Authenticator) Authenticate(_ context.Context, req *zap.Request) (*zap.
 	}
 	cert, err := x509.ParseCertificate(req.Credentials[0])
 	if err != nil {
-		return refused("that cannot be read: %v", err)
+		return refused("is malformed: %v", err)
 	}
 	switch now := time.Now(); {
 	case now.Before(cert.NotBefore):
-		return refused("that is not valid before %v", cert.NotBefore)
+		return refused("is not valid before %v", cert.NotBefore)
 	case now.After(cert.NotAfter):
-		return refused("that has expired at %v", cert.NotAfter)
+		return refused("expired at %v", cert.NotAfter)
 	}
 	user := a.user(cert)
 	if err := checkUser(user); err != nil {
-		return refused("of serial number %v: %v", cert.SerialNumber, err)
+		return refused("with serial number %v: %v", cert.SerialNumber, err)
 	}
 	return &zap.Reply{Status: zap.OK, Text: "OK", UserID: user, Metadata: zap.Metadata{
 		{Name: "Expires", Value: strconv.FormatInt(cert.NotAfter.Unix(), 10)},
 	}}, nil
 }
 
-// user is the first value of the first field that the certificate has.
+// user returns the first value of the first field that the certificate has, or "".
 func (a *Authenticator) user(cert *x509.Certificate) string {
 	for _, f := range a.userFrom {
 		var values []string
@@ -118,15 +116,15 @@ func (a *Authenticator) user(cert *x509.Certificate) string {
 func checkUser(user string) error {
 	switch {
 	case user == "":
-		return errors.New("it names no user in the fields that are looked at")
+		return errors.New("none of the configured fields holds a user name")
 	case len(user) > MaxUser:
-		return fmt.Errorf("user name of %d octets, at most %d", len(user), MaxUser)
+		return fmt.Errorf("user name of %d bytes, at most %d", len(user), MaxUser)
 	case !utf8.ValidString(user):
-		return errors.New("user name that is not UTF-8")
+		return errors.New("user name is not UTF-8")
 	}
 	for _, r := range user {
 		if !unicode.IsPrint(r) {
-			return fmt.Errorf("user name %q with a character that does not print", user)
+			return fmt.Errorf("user name %q contains a character that is not printable", user)
 		}
 	}
 	return nil

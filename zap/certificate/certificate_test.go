@@ -17,7 +17,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// der makes a certificate of the template, signed by itself.
+// der returns a self-signed certificate.
 func der(t *testing.T, c x509.Certificate) []byte {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -55,7 +55,7 @@ func TestUser(t *testing.T) {
 	for name, c := range map[string]struct {
 		from []Field
 		cert x509.Certificate
-		want string // "" is refused
+		want string // "": refused
 	}{
 		"all":               {nil, all, "ada@example.org"},
 		"no email":          {nil, noEmail, "ada.example.org"},
@@ -127,7 +127,7 @@ func TestOthers(t *testing.T) {
 		}
 	}
 	if reply, err := a.Authenticate(t.Context(), tls([]byte("no certificate"))); err != nil || reply.Status != zap.Refused {
-		t.Errorf("no DER: reply %v, error %v", reply, err)
+		t.Errorf("not DER: reply %v, error %v", reply, err)
 	}
 	if _, err := New(Options{UserFrom: []Field{"dn"}}); err == nil {
 		t.Error("an unknown field: no error")

@@ -1,5 +1,3 @@
-// Package curvekeys is a ZAP authenticator for CURVE: the keys that may come in stand in a
-// folder, one public certificate in czmq's zcert format a file.
 package curvekeys
 
 import (
@@ -20,30 +18,30 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap/internal/watch"
 )
 
-// AllowAny in place of a folder lets every key in; the user is the key in Z85.
+// AllowAny instead of a directory permits every key; the user id is the key in Z85.
 const AllowAny = "*"
 
-// MaxKeys is how many keys a folder may hold.
+// MaxKeys is the largest number of files in a directory.
 const MaxKeys = 100_000
 
-// userID is the property of a certificate that names its user.
+// userID is the property of a certificate that holds the user id.
 const userID = "user-id"
 
-// Options describe an [Authenticator].
+// Options configures an [Authenticator].
 type Options struct {
-	// Dir is the folder, or [AllowAny]. Every file in it is a public certificate, except
-	// those whose name begins with a dot, ends with "~" or ends with "_secret" (which have
-	// no place there, and are logged). The folder is read again when it changes.
+	// Dir is the directory, or [AllowAny]. Every file in it is a public certificate, except
+	// names that begin with a dot or end with "~", and names that end with "_secret", which
+	// do not belong there and are logged. It is read again when it changes. Required.
 	Dir string
-	// Logger gets a line when the keys have changed and for every file that cannot be
-	// used. Nil means slog.Default().
+	// Logger gets a line when the keys have changed and for every file that is invalid. Nil
+	// means slog.Default().
 	Logger *slog.Logger
 }
 
-// Authenticator is a [zap.Handler] and a [zap.Revoker]. It answers CURVE with a key that
-// the folder holds with 200, and passes everything else. The user is the certificate's
-// user-id, or the key in Z85 if it has none; the certificate's other metadata go into the
-// reply. It is safe for concurrent use.
+// Authenticator is a [zap.Handler] and a [zap.Revoker]. It answers CURVE with 200 for keys in
+// the directory and passes every other request. The user id is the certificate's property
+// user-id, or the key in Z85 if there is none; the other properties become the reply's
+// metadata. It is safe for concurrent use.
 type Authenticator struct {
 	dir     string // "" with AllowAny
 	log     *slog.Logger
@@ -52,13 +50,13 @@ type Authenticator struct {
 	changes zap.Changes
 }
 
-// table is what the folder held. It is never changed once it is made.
+// table is the content of the directory. It is immutable.
 type table struct {
 	byKey  map[[certs.KeySize]byte]client
 	byFile map[string][certs.KeySize]byte
 }
 
-// client is one allowed key.
+// client is a permitted key's user.
 type client struct {
 	user     string
 	metadata zap.Metadata
@@ -68,15 +66,15 @@ func (c client) equal(d client) bool {
 	return c.user == d.user && slices.Equal(c.metadata, d.metadata)
 }
 
-// basis is what a login rests on.
+// basis is what a login depends on.
 type basis struct {
 	key    [certs.KeySize]byte
 	client client
 }
 
-// New reads the folder and watches it until Close. A file that is no public certificate,
-// and two files that give one key to two users, are errors here. Later they are logged: a
-// file that can no longer be read keeps the key that it had until it can be or is removed.
+// New reads the directory and watches it until Close. An invalid certificate, and two files
+// with the same key but different users, are errors. When they appear later they are logged,
+// and a file that can no longer be read keeps its key until it is readable again or removed.
 func New(o Options) (*Authenticator, error) {
 	a := &Authenticator{log: o.Logger}
 	if a.log == nil {
@@ -86,7 +84,7 @@ func New(o Options) (*Authenticator, error) {
 	case AllowAny:
 		return a, nil
 	case "":
-		return nil, errors.New("curve: no folder; \"*\" lets every key in")
+		return nil, errors.New("curve: no directory; \"*\" permits every key")
 	}
 	a.dir = o.Dir
 	w, err := watch.Start(o.Dir, a.load, a.log)
@@ -97,7 +95,7 @@ func New(o Options) (*Authenticator, error) {
 	return a, nil
 }
 
-// load reads the folder and makes its keys those in force.
+// load reads the directory and puts its keys in force.
 func (a *Authenticator) load() error {
 	files, err := a.files()
 	if err != nil {
@@ -113,18 +111,18 @@ func (a *Authenticator) load() error {
 		if err != nil && old == nil {
 			return err
 		} else if err != nil {
-			a.log.Error("key file that cannot be used", "error", err)
+			a.log.Error("invalid key file", "error", err)
 		}
 	}
 	a.keys.Store(next)
 	if old != nil && !maps.EqualFunc(old.byKey, next.byKey, client.equal) {
-		a.log.Info("keys changed", "folder", a.dir, "keys", len(next.byKey))
+		a.log.Info("keys changed", "directory", a.dir, "keys", len(next.byKey))
 		a.changes.Notify()
 	}
 	return nil
 }
 
-// files lists the names that count, in order.
+// files returns the names of the certificates, sorted.
 func (a *Authenticator) files() ([]string, error) {
 	entries, err := os.ReadDir(a.dir)
 	if err != nil {
@@ -135,7 +133,7 @@ func (a *Authenticator) files() ([]string, error) {
 		switch name := e.Name(); {
 		case strings.HasPrefix(name, "."), strings.HasSuffix(name, "~"):
 		case strings.HasSuffix(name, certs.SecretSuffix):
-			a.log.Warn("secret key in a folder of public keys: it belongs to the client alone", "file", filepath.Join(a.dir, name))
+			a.log.Warn("secret key in a directory of public keys: only the client should have it", "file", filepath.Join(a.dir, name))
 		case e.IsDir():
 		default:
 			files = append(files, name)
@@ -147,7 +145,7 @@ func (a *Authenticator) files() ([]string, error) {
 	return files, nil
 }
 
-// read reads one file, or has it keep what it held in old.
+// read reads one file. If that fails it returns the key that the file has in old.
 func (a *Authenticator) read(file string, old *table) (key [certs.KeySize]byte, c client, err error) {
 	cert, err := certs.ReadPublic(filepath.Join(a.dir, file))
 	if err == nil {
@@ -160,11 +158,11 @@ func (a *Authenticator) read(file string, old *table) (key [certs.KeySize]byte, 
 	if !held {
 		return key, c, err
 	}
-	a.log.Error("key file that cannot be read: its key stays as it was", "error", err)
+	a.log.Error("unreadable key file keeps its key", "error", err)
 	return key, old.byKey[key], nil
 }
 
-// clientOf makes of a certificate's metadata a user and a reply's metadata.
+// clientOf converts a certificate's properties.
 func clientOf(cert *certs.Certificate) client {
 	c := client{user: certs.EncodeKey(cert.Public)}
 	for _, p := range cert.Metadata {
@@ -180,14 +178,14 @@ func clientOf(cert *certs.Certificate) client {
 
 func (t *table) add(file string, key [certs.KeySize]byte, c client) error {
 	if other, ok := t.byKey[key]; ok && !other.equal(c) {
-		return fmt.Errorf("%s: its key is in another file too, with other metadata (user %q there, %q here)", file, other.user, c.user)
+		return fmt.Errorf("%s: the same key with other properties is in another file (user %q there, %q here)", file, other.user, c.user)
 	}
 	t.byKey[key] = c
 	t.byFile[file] = key
 	return nil
 }
 
-// Close stops watching the folder. It must not be called from a function that is
+// Close stops watching the directory. It must not be called from a function that was
 // registered with OnChange.
 func (a *Authenticator) Close() error {
 	if a.watcher == nil {
@@ -196,7 +194,7 @@ func (a *Authenticator) Close() error {
 	return a.watcher.Close()
 }
 
-// Authenticate decides on a CURVE login.
+// Authenticate implements [zap.Handler].
 func (a *Authenticator) Authenticate(_ context.Context, req *zap.Request) (*zap.Reply, error) {
 	if req.Mechanism != zap.CURVE || len(req.Credentials) != 1 || len(req.Credentials[0]) != certs.KeySize {
 		return nil, zap.Pass("no CURVE key")
@@ -212,11 +210,11 @@ func (a *Authenticator) Authenticate(_ context.Context, req *zap.Request) (*zap.
 	return &zap.Reply{Status: zap.OK, Text: "OK", UserID: c.user, Metadata: c.metadata, Basis: basis{key, c}}, nil
 }
 
-// OnChange has f called after a key, its user or its metadata have changed.
+// OnChange registers f to be called after a key, its user or its properties have changed.
 func (a *Authenticator) OnChange(f func()) (stop func()) { return a.changes.OnChange(f) }
 
-// Revoked tells whether the key is no longer in the folder, or stands for another user or
-// with other metadata.
+// Revoked reports whether the key was removed from the directory or now has another user or
+// other properties.
 func (a *Authenticator) Revoked(reply *zap.Reply) bool {
 	if a.dir == "" {
 		return false

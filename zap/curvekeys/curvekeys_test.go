@@ -24,7 +24,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// put writes a public certificate into dir; properties are names and values in turn.
+// put writes a public certificate into dir; properties are pairs of names and values.
 func put(t *testing.T, dir, file string, properties ...string) *certs.Certificate {
 	t.Helper()
 	c, err := certs.New()
@@ -65,7 +65,7 @@ func TestAuthenticate(t *testing.T) {
 	backup := put(t, dir, "stove~")
 	stranger, err := certs.New()
 	must(t, err)
-	must(t, os.Mkdir(filepath.Join(dir, "folder"), 0o700))
+	must(t, os.Mkdir(filepath.Join(dir, "directory"), 0o700))
 	must(t, os.WriteFile(filepath.Join(dir, "x_secret"), []byte("not looked at"), 0o600))
 	a, _ := open(t, dir)
 
@@ -85,7 +85,7 @@ func TestAuthenticate(t *testing.T) {
 		"a stranger": curve(stranger.Public[:]),
 		"hidden":     curve(hidden.Public[:]),
 		"a backup":   curve(backup.Public[:]),
-		"31 octets":  curve(stove.Public[:31]),
+		"31 bytes":   curve(stove.Public[:31]),
 		"no key":     {Mechanism: zap.CURVE},
 		"NULL":       {Mechanism: zap.NULL},
 		"PLAIN":      {Mechanism: zap.PLAIN, Credentials: [][]byte{stove.Public[:], nil}},
@@ -107,12 +107,12 @@ func TestAllowAny(t *testing.T) {
 		t.Errorf("reply %+v, error %v", reply, err)
 	}
 	if _, err := a.Authenticate(t.Context(), curve(c.Public[:31])); !errors.Is(err, zap.ErrPass) {
-		t.Errorf("31 octets: %v", err)
+		t.Errorf("31 bytes: %v", err)
 	}
 }
 
-// TestChange: keys come, go and change their users with the folder, and which logins still
-// stand can be told.
+// TestChange: keys are added and removed and change their users with the directory, and
+// exactly the affected logins are revoked.
 func TestChange(t *testing.T) {
 	dir := t.TempDir()
 	stove, lamp := put(t, dir, "stove", "user-id", "stove"), put(t, dir, "lamp", "user-id", "lamp")
@@ -135,15 +135,15 @@ func TestChange(t *testing.T) {
 	write(t, dir, "lamp", lamp, "Subscribe", "lamp/")
 	<-changed
 	if !a.Revoked(lampReply) || a.Revoked(login(lamp)) {
-		t.Error("the lamp's rights have changed: its login must be worked out anew")
+		t.Error("the lamp's properties have changed: its login must be revoked")
 	}
 	if !a.Revoked(&zap.Reply{Status: zap.OK, UserID: "lamp"}) {
-		t.Error("a reply that is not ours stands")
+		t.Error("a reply from elsewhere is not revoked")
 	}
 }
 
-// TestBrokenFile: a file that can no longer be read keeps its key, until it is removed;
-// changes of others act at once; a new one that cannot be read lets nobody in.
+// TestBrokenFile: a file that becomes unreadable keeps its key until it is removed, changes of
+// other files take effect, and a new unreadable file has no key.
 func TestBrokenFile(t *testing.T) {
 	dir := t.TempDir()
 	stove, lamp := put(t, dir, "stove", "user-id", "stove"), put(t, dir, "lamp", "user-id", "lamp")
@@ -165,7 +165,7 @@ func TestBrokenFile(t *testing.T) {
 	}
 }
 
-// TestAmbiguous: one key with two users is let in as neither of the two by chance.
+// TestAmbiguous: two files with the same key but different users are an error.
 func TestAmbiguous(t *testing.T) {
 	dir := t.TempDir()
 	c := put(t, dir, "a", "user-id", "ada")
@@ -173,7 +173,7 @@ func TestAmbiguous(t *testing.T) {
 	if _, err := New(Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "another file") {
 		t.Errorf("error %v", err)
 	}
-	write(t, dir, "a", c, "user-id", "bob") // the same key twice for the same user is one
+	write(t, dir, "a", c, "user-id", "bob") // the same key and the same user are allowed
 	a, _ := open(t, dir)
 	if r := zap.Decide(t.Context(), a, curve(c.Public[:])); r.UserID != "bob" {
 		t.Errorf("reply %+v", r)
@@ -184,7 +184,7 @@ func TestNewErrors(t *testing.T) {
 	broken := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(broken, "x"), []byte("no certificate"), 0o600))
 	for dir, want := range map[string]string{
-		"":                               "no folder",
+		"":                               "no directory",
 		filepath.Join(broken, "missing"): "no such file",
 		broken:                           filepath.Join(broken, "x"),
 	} {

@@ -11,33 +11,34 @@ import (
 	"unicode/utf8"
 )
 
-// The limits of a file and of what stands in it.
+// The limits on a file and its content.
 const (
-	// MaxFile is how many octets a file may have.
+	// MaxFile is the size of a file in bytes.
 	MaxFile = 16 << 20
-	// MaxUser is how many octets a user name may have, as in 24/ZMTP-PLAIN.
+	// MaxUser is the length of a user name in bytes, as in 24/ZMTP-PLAIN.
 	MaxUser = 255
-	// MaxPassword is how many octets of a password bcrypt looks at. A longer one is
-	// refused: it would be as good as its first 72 octets.
+	// MaxPassword is the number of bytes of a password that bcrypt uses. A longer password
+	// is refused, since anything that begins with these bytes would match it.
 	MaxPassword = 72
-	// MinCost and MaxCost bound bcrypt's cost, the power of two of its rounds. A cost of 16
-	// takes a processor for seconds, and each one more doubles that.
+	// MinCost and MaxCost limit bcrypt's cost, the binary logarithm of its rounds. Cost 16
+	// takes seconds of processor time, and each further step doubles it.
 	MinCost = 4
 	MaxCost = 16
-	// DefaultCost is the cost of the hashes that [Set] makes.
+	// DefaultCost is the cost of the hashes that [Set] writes.
 	DefaultCost = 10
 )
 
 // hashSize is the length of "$2y$10$", 22 characters of salt and 31 of hash.
 const hashSize = 60
 
-// table is the parsed file. It is never changed once it is made.
+// table is a parsed file. It is immutable.
 type table struct {
 	hashes map[string]string // by user
 	users  []string          // in the order of the file
 }
 
-// read reads and parses a file. Errors name the file, and the line where one is at fault.
+// read reads and parses a file. Errors contain the file name and, if a line is invalid, its
+// number.
 func read(file string) (*table, error) {
 	text, err := readText(file)
 	if err != nil {
@@ -51,11 +52,11 @@ func read(file string) (*table, error) {
 }
 
 func readText(file string) (string, error) {
-	// Opening a FIFO would wait for somebody who writes to it.
+	// Opening a FIFO would block until there is a writer.
 	if info, err := os.Stat(file); err != nil {
 		return "", err
 	} else if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("%s: not a file", file)
+		return "", fmt.Errorf("%s: not a regular file", file)
 	}
 	f, err := os.Open(file)
 	if err != nil {
@@ -67,13 +68,13 @@ func readText(file string) (string, error) {
 		return "", err
 	}
 	if len(text) > MaxFile {
-		return "", fmt.Errorf("%s: more than %d octets", file, MaxFile)
+		return "", fmt.Errorf("%s: more than %d bytes", file, MaxFile)
 	}
 	return string(text), nil
 }
 
-// parse reads lines of "user:hash"; empty ones and those that begin with # are comments.
-// Errors begin with the line's number.
+// parse parses lines of the form "user:hash"; empty lines and those that begin with # are
+// comments. Errors begin with the line number.
 func parse(text string) (*table, error) {
 	t := &table{hashes: make(map[string]string)}
 	number := 0
@@ -91,7 +92,7 @@ func parse(text string) (*table, error) {
 			return nil, fmt.Errorf("%d: user %q: %w", number, user, err)
 		}
 		if _, twice := t.hashes[user]; twice {
-			return nil, fmt.Errorf("%d: user %q: a second line for the same user", number, user)
+			return nil, fmt.Errorf("%d: user %q: duplicate line for this user", number, user)
 		}
 		t.hashes[user] = hash
 		t.users = append(t.users, user)
@@ -103,38 +104,38 @@ func isComment(line string) bool {
 	return strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#")
 }
 
-// checkUser holds a user name to what a line can express.
+// checkUser checks that a line of the file can hold the user name.
 func checkUser(user string) error {
 	switch {
 	case user == "":
 		return errors.New("no user name before the colon")
 	case len(user) > MaxUser:
-		return fmt.Errorf("user name of %d octets, at most %d", len(user), MaxUser)
+		return fmt.Errorf("user name of %d bytes, at most %d", len(user), MaxUser)
 	case !utf8.ValidString(user):
-		return errors.New("user name that is not UTF-8")
+		return errors.New("user name is not UTF-8")
 	case strings.HasPrefix(user, "#"):
-		return errors.New("user name that begins with #, as a comment does")
+		return errors.New("user name begins with #, which marks a comment")
 	case strings.Contains(user, ":"):
-		return errors.New("user name with a colon, which ends it")
+		return errors.New("user name contains a colon, which separates it from the hash")
 	case strings.TrimSpace(user) != user:
-		return fmt.Errorf("user name %q with space around it", user)
+		return fmt.Errorf("user name %q begins or ends with white space", user)
 	}
 	for _, r := range user {
 		if !unicode.IsPrint(r) {
-			return fmt.Errorf("user name %q with a character that does not print", user)
+			return fmt.Errorf("user name %q contains a character that is not printable", user)
 		}
 	}
 	return nil
 }
 
-// checkHash says what is wrong with a hash, without repeating it: what stands there may be
-// a password in the clear.
+// checkHash returns an error if the hash is invalid. The error does not repeat it, since it may
+// be a password in clear text.
 func checkHash(hash string) error {
 	if !strings.HasPrefix(hash, "$2") {
-		return fmt.Errorf("%s, want bcrypt ($2y$…): make the line with `zwsbridge passwd` or `htpasswd -B`", kind(hash))
+		return fmt.Errorf("%s, want bcrypt ($2y$…): write the line with `zwsbridge passwd` or `htpasswd -B`", kind(hash))
 	}
 	if len(hash) != hashSize || !strings.ContainsRune("aby", rune(hash[2])) || hash[3] != '$' || hash[6] != '$' {
-		return fmt.Errorf("bcrypt hash of %d octets or of an unknown form, want $2a$, $2b$ or $2y$, two digits of cost, $ and 53 more (%d)", len(hash), hashSize)
+		return fmt.Errorf("malformed bcrypt hash of %d bytes, want $2a$, $2b$ or $2y$, two digits of cost, $ and 53 more (%d)", len(hash), hashSize)
 	}
 	cost, err := strconv.ParseUint(hash[4:6], 10, 8)
 	if err != nil || cost < MinCost || cost > MaxCost {
@@ -142,13 +143,13 @@ func checkHash(hash string) error {
 	}
 	for _, c := range hash[7:] {
 		if !strings.ContainsRune("./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", c) {
-			return errors.New("bcrypt hash with a character that is not of its alphabet")
+			return errors.New("bcrypt hash contains a character outside its alphabet")
 		}
 	}
 	return nil
 }
 
-// kind names the other formats that htpasswd files are known to hold.
+// kind names the other formats that are common in htpasswd files.
 func kind(hash string) string {
 	for _, k := range [...]struct{ prefix, name string }{
 		{"$apr1$", "an Apache MD5 hash"},
@@ -163,5 +164,5 @@ func kind(hash string) string {
 			return k.name
 		}
 	}
-	return "no hash that is known"
+	return "unknown kind of hash"
 }

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// hashOf makes a cheap hash in the form of the given minor version.
+// hashOf returns a cheap hash with the given version.
 func hashOf(t testing.TB, password, version string) string {
 	t.Helper()
 	h, err := bcrypt.GenerateFromPassword([]byte(password), MinCost)
@@ -34,41 +34,41 @@ func TestParse(t *testing.T) {
 	for name, c := range map[string]struct {
 		text  string
 		users string // separated by spaces
-		fault string // part of the error; "" is none
+		fault string // part of the error; "" for none
 	}{
-		"empty":                {"", "", ""},
-		"one":                  {"ada:" + good + "\n", "ada", ""},
-		"without an end":       {"ada:" + good, "ada", ""},
-		"CRLF":                 {"ada:" + good + "\r\nbob:" + good + "\r\n", "ada bob", ""},
-		"2a and 2b":            {"ada:$2a$10$" + salt + "\nbob:$2b$10$" + salt, "ada bob", ""},
-		"comments":             {"# users\n\n  \nada:" + good + "\n#bob:x\n", "ada", ""},
-		"UTF-8":                {"zoë:" + good, "zoë", ""},
-		"space inside":         {"ada lovelace:" + good, "ada lovelace", ""},
-		"longest name":         {strings.Repeat("a", MaxUser) + ":" + good, strings.Repeat("a", MaxUser), ""},
-		"name too long":        {strings.Repeat("a", MaxUser+1) + ":" + good, "", "1: user name of 256 octets"},
-		"no name":              {":" + good, "", "1: no user name"},
-		"no colon":             {"ada\n", "", `1: user "ada": no hash that is known`},
-		"space around":         {"ada :" + good, "", "1: user name \"ada \" with space"},
-		"byte order mark":      {"\ufeffada:" + good, "", "1: user name"},
-		"not UTF-8":            {"a\xff:" + good, "", "1: user name that is not UTF-8"},
-		"control character":    {"a\x00b:" + good, "", "1: user name"},
-		"twice":                {"ada:" + good + "\nbob:" + good + "\nada:" + good, "", `3: user "ada": a second line`},
-		"MD5":                  {"\nada:$apr1$abc$def", "", `2: user "ada": an Apache MD5 hash, want bcrypt`},
-		"SHA-1":                {"ada:{SHA}abc", "", "1: user \"ada\": a SHA-1 hash, want bcrypt"},
-		"SHA-512":              {"ada:$6$abc$def", "", "a SHA-512 hash"},
-		"crypt":                {"ada:rl0uE2lU8VJT2", "", "no hash that is known"},
-		"the broken 2x":        {"ada:$2x$10$" + salt, "", "unknown form"},
-		"one octet short":      {"ada:" + good[:len(good)-1], "", "59 octets"},
-		"one octet long":       {"ada:" + good + "x", "", "61 octets"},
-		"more fields":          {"ada:" + good + ":Ada", "", "64 octets"},
-		"lowest cost":          {"ada:$2y$04$" + salt, "ada", ""},
-		"cost too low":         {"ada:$2y$03$" + salt, "", `cost "03"`},
-		"highest cost":         {"ada:$2y$16$" + salt, "ada", ""},
-		"cost too high":        {"ada:$2y$17$" + salt, "", `cost "17"`},
-		"cost that is none":    {"ada:$2y$1x$" + salt, "", `cost "1x"`},
-		"cost with a sign":     {"ada:$2y$+9$" + salt, "", `cost "+9"`},
-		"not of the alphabet":  {"ada:$2y$10$" + "!" + salt[1:], "", "alphabet"},
-		"half a line was left": {"ada:" + good + "\nbob:$2y$10$abc", "", `2: user "bob"`},
+		"empty":               {"", "", ""},
+		"one":                 {"ada:" + good + "\n", "ada", ""},
+		"without an end":      {"ada:" + good, "ada", ""},
+		"CRLF":                {"ada:" + good + "\r\nbob:" + good + "\r\n", "ada bob", ""},
+		"2a and 2b":           {"ada:$2a$10$" + salt + "\nbob:$2b$10$" + salt, "ada bob", ""},
+		"comments":            {"# users\n\n  \nada:" + good + "\n#bob:x\n", "ada", ""},
+		"UTF-8":               {"zoë:" + good, "zoë", ""},
+		"space inside":        {"ada lovelace:" + good, "ada lovelace", ""},
+		"longest name":        {strings.Repeat("a", MaxUser) + ":" + good, strings.Repeat("a", MaxUser), ""},
+		"name too long":       {strings.Repeat("a", MaxUser+1) + ":" + good, "", "1: user name of 256 bytes"},
+		"no name":             {":" + good, "", "1: no user name"},
+		"no colon":            {"ada\n", "", `1: user "ada": unknown kind of hash`},
+		"space around":        {"ada :" + good, "", "1: user name \"ada \" begins or ends with white space"},
+		"byte order mark":     {"\ufeffada:" + good, "", "1: user name"},
+		"not UTF-8":           {"a\xff:" + good, "", "1: user name is not UTF-8"},
+		"control character":   {"a\x00b:" + good, "", "1: user name"},
+		"twice":               {"ada:" + good + "\nbob:" + good + "\nada:" + good, "", `3: user "ada": duplicate line`},
+		"MD5":                 {"\nada:$apr1$abc$def", "", `2: user "ada": an Apache MD5 hash, want bcrypt`},
+		"SHA-1":               {"ada:{SHA}abc", "", "1: user \"ada\": a SHA-1 hash, want bcrypt"},
+		"SHA-512":             {"ada:$6$abc$def", "", "a SHA-512 hash"},
+		"crypt":               {"ada:rl0uE2lU8VJT2", "", "unknown kind of hash"},
+		"the broken 2x":       {"ada:$2x$10$" + salt, "", "malformed bcrypt hash"},
+		"one byte short":      {"ada:" + good[:len(good)-1], "", "59 bytes"},
+		"one byte long":       {"ada:" + good + "x", "", "61 bytes"},
+		"more fields":         {"ada:" + good + ":Ada", "", "64 bytes"},
+		"lowest cost":         {"ada:$2y$04$" + salt, "ada", ""},
+		"cost too low":        {"ada:$2y$03$" + salt, "", `cost "03"`},
+		"highest cost":        {"ada:$2y$16$" + salt, "ada", ""},
+		"cost too high":       {"ada:$2y$17$" + salt, "", `cost "17"`},
+		"cost not a number":   {"ada:$2y$1x$" + salt, "", `cost "1x"`},
+		"cost with a sign":    {"ada:$2y$+9$" + salt, "", `cost "+9"`},
+		"not of the alphabet": {"ada:$2y$10$" + "!" + salt[1:], "", "alphabet"},
+		"truncated line":      {"ada:" + good + "\nbob:$2y$10$abc", "", `2: user "bob"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			table, err := parse(c.text)
@@ -96,11 +96,11 @@ var corpus = []string{
 
 func TestCorpus(t *testing.T) {
 	if len(corpus) == 0 {
-		t.Error("a fuzz target without seeds")
+		t.Error("fuzz target without seeds")
 	}
 }
 
-// FuzzReplaceLine: a line is changed, everybody else's stays, and what comes out parses.
+// FuzzReplaceLine: only the user's line changes, and the result parses.
 func FuzzReplaceLine(f *testing.F) {
 	for _, c := range corpus {
 		f.Add(c, "ada")
@@ -167,43 +167,43 @@ func TestSet(t *testing.T) {
 	text, err := os.ReadFile(file)
 	must(t, err)
 	if !strings.HasPrefix(string(text), "# by hand\nada:$2y$") || strings.Count(string(text), "\n") != 4 {
-		t.Errorf("the file has become\n%s", text)
+		t.Errorf("the file is now\n%s", text)
 	}
 	if entries, _ := os.ReadDir(filepath.Dir(file)); len(entries) != 1 {
-		t.Errorf("%d files were left", len(entries))
+		t.Errorf("%d files remain", len(entries))
 	}
 }
 
 func TestSetErrors(t *testing.T) {
-	folder := t.TempDir()
-	file := filepath.Join(folder, "users")
+	dir := t.TempDir()
+	file := filepath.Join(dir, "users")
 	for name, c := range map[string]struct{ user, password string }{
-		"no user":         {"", "x"},
-		"colon":           {"a:b", "x"},
-		"line feed":       {"a\nb", "x"},
-		"comment":         {"#a", "x"},
-		"long user":       {strings.Repeat("a", MaxUser+1), "x"},
-		"no password":     {"ada", ""},
-		"73 octets of it": {"ada", strings.Repeat("x", MaxPassword+1)},
+		"no user":     {"", "x"},
+		"colon":       {"a:b", "x"},
+		"line feed":   {"a\nb", "x"},
+		"comment":     {"#a", "x"},
+		"long user":   {strings.Repeat("a", MaxUser+1), "x"},
+		"no password": {"ada", ""},
+		"73 bytes":    {"ada", strings.Repeat("x", MaxPassword+1)},
 	} {
 		if err := set(file, c.user, c.password, MinCost); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	if entries, _ := os.ReadDir(folder); len(entries) != 0 {
-		t.Errorf("%d files were made", len(entries))
+	if entries, _ := os.ReadDir(dir); len(entries) != 0 {
+		t.Errorf("%d files were created", len(entries))
 	}
 	must(t, os.WriteFile(file, []byte("bob:secret\n"), 0o600))
 	if err := set(file, "ada", "x", MinCost); err == nil || !strings.Contains(err.Error(), file+":1:") {
-		t.Errorf("a file with a fault: %v", err)
+		t.Errorf("an invalid file: %v", err)
 	}
 	if text, _ := os.ReadFile(file); string(text) != "bob:secret\n" {
-		t.Errorf("it became %q", text)
+		t.Errorf("the file is now %q", text)
 	}
 	must(t, os.WriteFile(file, nil, 0o600))
 	must(t, os.WriteFile(file+".new", nil, 0o600))
 	if err := Set(file, "ada", "x"); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("while another changes it: %v", err)
+		t.Errorf("during another change: %v", err)
 	}
 }
 
@@ -213,7 +213,7 @@ func TestSetThroughALink(t *testing.T) {
 	must(t, os.Symlink(real, link))
 	must(t, set(link, "ada", "x", MinCost))
 	if target, err := os.Readlink(link); err != nil || target != real {
-		t.Errorf("the link has become %q, %v", target, err)
+		t.Errorf("the link is now %q, %v", target, err)
 	}
 	if table, err := read(real); err != nil || len(table.users) != 1 {
 		t.Errorf("the file: %v", err)
@@ -225,10 +225,10 @@ func TestReadLimit(t *testing.T) {
 	for size, ok := range map[int]bool{MaxFile: true, MaxFile + 1: false} {
 		must(t, os.WriteFile(file, []byte("#"+strings.Repeat("x", size-1)), 0o600))
 		if _, err := read(file); ok != (err == nil) {
-			t.Errorf("%d octets: error %v", size, err)
+			t.Errorf("%d bytes: error %v", size, err)
 		}
 	}
 	if _, err := read(filepath.Dir(file)); err == nil {
-		t.Error("a folder was read")
+		t.Error("a directory was read")
 	}
 }

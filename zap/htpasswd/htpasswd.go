@@ -1,5 +1,3 @@
-// Package htpasswd is a ZAP authenticator for PLAIN whose users stand in a file as Apache
-// and nginx know it, one "user:hash" a line, with bcrypt hashes and no others.
 package htpasswd
 
 import (
@@ -18,30 +16,30 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap/internal/watch"
 )
 
-// hashing bounds how many hashes the process computes at the same time, whatever number of
-// files it has: half of the processors, so that a storm of logins leaves the other half to
-// the traffic, and at least one.
+// hashing limits how many hashes the process computes at the same time, for any number of
+// files, to half of the processors and at least one. The rest is left to the traffic when many
+// clients log in at once.
 var hashing = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 
-// Options describe an [Authenticator].
+// Options configures an [Authenticator].
 type Options struct {
-	// File is the htpasswd file. It is read again when it changes; one that then cannot be
-	// read or parsed changes nothing and is logged.
+	// File is the htpasswd file. It is read again when it changes. If it is then invalid,
+	// the error is logged and the previous users stay in force. Required.
 	File string
-	// Concurrency is how many hashes may be computed at the same time; 0 shares the bound
-	// of half of the processors with every other Authenticator of the process.
+	// Concurrency is how many hashes may be computed at the same time. 0 means half of the
+	// processors, shared with every other Authenticator of the process.
 	Concurrency int
-	// Logger gets a line when a changed file was read, or could not be. Nil means
+	// Logger gets a line when a changed file was read or is invalid. Nil means
 	// slog.Default().
 	Logger *slog.Logger
 }
 
-// Authenticator is a [zap.Handler] and a [zap.Revoker]. It answers PLAIN with a user that
-// the file knows: 200, or 400 for a wrong password. It passes everything else. An unknown
-// user costs the same as a wrong password, see [zap.PassError].
+// Authenticator is a [zap.Handler] and a [zap.Revoker]. It answers PLAIN for the users in the
+// file, with 200 or, for a wrong password, 400. It passes every other request; passing an
+// unknown user takes as long as refusing a wrong password, see [zap.PassError].
 //
-// A login waits for its turn to be hashed until its context is done, which is an error,
-// status 300. An Authenticator is safe for concurrent use.
+// A login whose context ends before a hash could be computed for it is an error, status 300.
+// An Authenticator is safe for concurrent use.
 type Authenticator struct {
 	file    string
 	log     *slog.Logger
@@ -53,10 +51,10 @@ type Authenticator struct {
 	changes zap.Changes
 }
 
-// basis is what a login rests on: the line of the file.
+// basis is the line of the file that a login depends on.
 type basis struct{ user, hash string }
 
-// New reads the file and watches it until Close.
+// New reads the file and watches it until Close. An invalid file is an error.
 func New(o Options) (*Authenticator, error) {
 	if o.File == "" {
 		return nil, errors.New("htpasswd: no file")
@@ -85,7 +83,7 @@ func New(o Options) (*Authenticator, error) {
 	return a, nil
 }
 
-// load reads the file and makes it the one in force.
+// load reads the file and puts it in force.
 func (a *Authenticator) load() error {
 	t, err := read(a.file)
 	if err != nil {
@@ -100,11 +98,11 @@ func (a *Authenticator) load() error {
 	return nil
 }
 
-// Close stops watching the file. It must not be called from a function that is registered
+// Close stops watching the file. It must not be called from a function that was registered
 // with OnChange.
 func (a *Authenticator) Close() error { return a.watcher.Close() }
 
-// Authenticate decides on a PLAIN login.
+// Authenticate implements [zap.Handler].
 func (a *Authenticator) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
 	user, password, ok := req.Plain()
 	if !ok || user == "" {
@@ -127,13 +125,13 @@ func (a *Authenticator) Authenticate(ctx context.Context, req *zap.Request) (*za
 	return &zap.Reply{Status: zap.OK, Text: "OK", UserID: user, Basis: basis{user, hash}}, nil
 }
 
-// verify computes one hash when its turn has come. A password that is too long for bcrypt
-// is wrong, and costs as much as another.
+// verify computes a hash once a slot is free. A password that is too long for bcrypt is wrong
+// but takes as long as any other.
 func (a *Authenticator) verify(ctx context.Context, hash, password string) (bool, error) {
 	select {
 	case a.slots <- struct{}{}:
 	case <-ctx.Done():
-		return false, fmt.Errorf("htpasswd: too many logins at once: %w", context.Cause(ctx))
+		return false, fmt.Errorf("htpasswd: too many concurrent logins: %w", context.Cause(ctx))
 	}
 	defer func() { <-a.slots }()
 	fits := len(password) <= MaxPassword
@@ -147,12 +145,12 @@ func (a *Authenticator) verify(ctx context.Context, hash, password string) (bool
 	return false, fmt.Errorf("htpasswd: %w", err)
 }
 
-// noUsers is compared with where the file is empty. No password is known for it.
+// noUsers replaces the hash of a user if the file is empty. It matches no known password.
 const noUsers = "$2y$10$......................///////////////////////////////"
 
-// decoy picks the line whose hash an unknown user's password is compared with, for the
-// time that it takes: always the same for one name, as it would be for a known one, and
-// one of the file's, since lines differ in cost.
+// decoy returns the hash that an unknown user's password is compared with, for the time that
+// this takes. It is one from the file, since costs differ, and always the same for one name,
+// as it would be for a known user.
 func (a *Authenticator) decoy(t *table, user string) string {
 	if len(t.users) == 0 {
 		return noUsers
@@ -160,11 +158,11 @@ func (a *Authenticator) decoy(t *table, user string) string {
 	return t.hashes[t.users[maphash.String(a.seed, user)%uint64(len(t.users))]]
 }
 
-// OnChange has f called after the file's users or their passwords have changed.
+// OnChange registers f to be called after users or their passwords have changed.
 func (a *Authenticator) OnChange(f func()) (stop func()) { return a.changes.OnChange(f) }
 
-// Revoked tells whether the line that let the user in is no longer in the file as it was:
-// the user has gone, or has another password.
+// Revoked reports whether the line that the login depends on has changed: the user was removed
+// or has another password.
 func (a *Authenticator) Revoked(reply *zap.Reply) bool {
 	g, ok := reply.Basis.(basis)
 	return !ok || a.table.Load().hashes[g.user] != g.hash

@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// users writes a file with a line for each name, whose password is the name in capitals.
+// users writes a file with a line for each name. The password is the name in capitals.
 func users(t testing.TB, names ...string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "users")
@@ -61,23 +61,23 @@ func TestAuthenticate(t *testing.T) {
 	a := open(t, file)
 	for name, c := range map[string]struct {
 		req    *zap.Request
-		status zap.Status // 0: passes
+		status zap.Status // 0: pass
 	}{
 		"$2a$":            {plain("ada", "2a"), zap.OK},
 		"$2b$":            {plain("bob", "2b"), zap.OK},
 		"$2y$":            {plain("carol", "2y"), zap.OK},
 		"wrong password":  {plain("ada", "2b"), zap.Refused},
 		"empty password":  {plain("ada", ""), zap.Refused},
-		"72 octets":       {plain("long", long), zap.OK},
-		"73 octets":       {plain("long", long+"x"), zap.Refused},
+		"72 bytes":        {plain("long", long), zap.OK},
+		"73 bytes":        {plain("long", long+"x"), zap.Refused},
 		"another case":    {plain("Ada", "2a"), 0},
 		"unknown user":    {plain("eve", "2a"), 0},
 		"empty user":      {plain("", "2a"), 0},
 		"NULL":            {&zap.Request{Mechanism: zap.NULL}, 0},
 		"BEARER":          {&zap.Request{Mechanism: zap.BEARER, Credentials: [][]byte{[]byte("ada")}}, 0},
 		"PLAIN without":   {&zap.Request{Mechanism: zap.PLAIN}, 0},
-		"a line in it":    {plain("ada\nbob", "2a"), 0},
-		"a colon in it":   {plain("ada:"+hashOf(t, "2a", "2a"), "2a"), 0},
+		"line feed":       {plain("ada\nbob", "2a"), 0},
+		"colon":           {plain("ada:"+hashOf(t, "2a", "2a"), "2a"), 0},
 		"a comment":       {plain("#", ""), 0},
 		"user with a NUL": {plain("ada\x00", "2a"), 0},
 	} {
@@ -101,8 +101,8 @@ func TestAuthenticate(t *testing.T) {
 	}
 }
 
-// TestSameCost: an unknown user's password is hashed once, with the cost of one of the
-// file's lines, always the same for one name; as a wrong password is.
+// TestSameCost: an unknown user's password is hashed once, like a wrong one, with the cost of
+// a line of the file that is always the same for one name.
 func TestSameCost(t *testing.T) {
 	a := open(t, users(t, "ada", "bob", "carol"))
 	var compared []string
@@ -141,8 +141,7 @@ func TestSameCost(t *testing.T) {
 	}
 }
 
-// TestUnknownUserNeverComesIn: even one who has the password of the line that his is
-// compared with.
+// TestUnknownUserNeverComesIn: not even with the password of the line that it is compared with.
 func TestUnknownUserNeverComesIn(t *testing.T) {
 	a := open(t, users(t, "ada"))
 	for _, user := range []string{"eve", "mallory"} {
@@ -152,12 +151,12 @@ func TestUnknownUserNeverComesIn(t *testing.T) {
 	}
 }
 
-// TestStorm: however many log in, no more than the bound are hashed at once; who has waited
-// too long gets an error, which counts as 300; and everyone who got a turn is served.
+// TestStorm: with many concurrent logins no more hashes than the limit are computed at once,
+// a login that has waited too long is an error, and all others succeed.
 func TestStorm(t *testing.T) {
 	a, err := New(Options{File: users(t, "ada"), Concurrency: 3, Logger: slog.New(slog.DiscardHandler)})
 	must(t, err)
-	must(t, a.Close()) // the watcher has no place in the bubble
+	must(t, a.Close()) // the watcher does not work in the bubble
 	synctest.Test(t, func(t *testing.T) {
 		a.slots = make(chan struct{}, cap(a.slots)) // a channel of the bubble
 		var now, most, hashed atomic.Int32
@@ -186,23 +185,23 @@ func TestStorm(t *testing.T) {
 			})
 		}
 		logins.Wait()
-		// Three hashes a second for ten seconds, and those whose turn came just in time.
+		// Three hashes a second for ten seconds, and those that started just in time.
 		if most.Load() != 3 || ok.Load() != hashed.Load() || ok.Load() != 33 || ok.Load()+late.Load() != 1000 {
-			t.Errorf("at most %d at once, %d hashed, %d let in, %d too late", most.Load(), hashed.Load(), ok.Load(), late.Load())
+			t.Errorf("at most %d at once, %d hashed, %d accepted, %d too late", most.Load(), hashed.Load(), ok.Load(), late.Load())
 		}
 	})
 }
 
-// TestSharedBound: without a number of their own all authenticators share one bound.
+// TestSharedBound: authenticators without a limit of their own share one.
 func TestSharedBound(t *testing.T) {
 	a, b := open(t, users(t, "ada")), open(t, users(t, "bob"))
 	if a.slots != b.slots || cap(a.slots) < 1 {
-		t.Errorf("bounds of %d and %d that are not shared", cap(a.slots), cap(b.slots))
+		t.Errorf("limits of %d and %d are not shared", cap(a.slots), cap(b.slots))
 	}
 }
 
-// TestChange: users come, change and go with the file, and who has gone or has another
-// password is told from who stays.
+// TestChange: users are added, changed and removed with the file, and exactly the logins of
+// removed users and changed passwords are revoked.
 func TestChange(t *testing.T) {
 	file := users(t, "ada", "bob")
 	a := open(t, file)
@@ -230,15 +229,15 @@ func TestChange(t *testing.T) {
 	must(t, set(file, "bob", "another", MinCost))
 	<-changed
 	if !a.Revoked(bob) {
-		t.Error("bob has another password and stays")
+		t.Error("bob's login is not revoked although the password has changed")
 	}
 	if !a.Revoked(&zap.Reply{Status: zap.OK, UserID: "carol"}) {
-		t.Error("a reply that is not ours stands")
+		t.Error("a reply from elsewhere is not revoked")
 	}
 }
 
-// TestBadChange: a file that cannot be used changes nothing, is logged with its line, and
-// does not stop a later one.
+// TestBadChange: an invalid file changes nothing, is logged with the line number, and does not
+// prevent a later change.
 func TestBadChange(t *testing.T) {
 	file := users(t, "ada")
 	log := &notes{lines: make(chan string, 100)}
@@ -251,7 +250,7 @@ func TestBadChange(t *testing.T) {
 	must(t, os.WriteFile(file, []byte("bob:"+hashOf(t, "BOB", "2y")+"\nada:$2y$04$half"), 0o600))
 	log.await(file + ":2:")
 	if r := zap.Decide(t.Context(), a, plain("ada", "ADA")); r.Status != zap.OK {
-		t.Errorf("while the file is broken: status %d", r.Status)
+		t.Errorf("while the file is invalid: status %d", r.Status)
 	}
 	must(t, os.Remove(file))
 	log.await("no such file")
@@ -261,11 +260,11 @@ func TestBadChange(t *testing.T) {
 	rewriteUsers(t, file, "carol")
 	<-changed
 	if r := zap.Decide(t.Context(), a, plain("carol", "CAROL")); r.Status != zap.OK {
-		t.Errorf("after it was mended: status %d", r.Status)
+		t.Errorf("after it was corrected: status %d", r.Status)
 	}
 }
 
-// notes is a log whose lines can be waited for.
+// notes is a log whose lines a test can wait for.
 type notes struct{ lines chan string }
 
 func (n *notes) Write(p []byte) (int, error) {

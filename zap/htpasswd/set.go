@@ -11,11 +11,10 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// Set gives the user the password, on a line of its own that replaces the one that the
-// user had. All else in the file stays as it is. The file appears as a whole, by rename: a
-// new one with mode 0600, an existing one with the mode that it had. A file that has a
-// fault is not touched. Two calls at the same time do not undo each other: one fails with
-// an error that wraps fs.ErrExist.
+// Set sets a user's password: it replaces the user's line or appends one, and keeps everything
+// else in the file. A new file has mode 0600, an existing one keeps its mode; it is replaced as
+// a whole, by a rename. An invalid file is an error and not changed. Of two concurrent calls
+// one fails, with an error that wraps [fs.ErrExist].
 func Set(file, user, password string) error { return set(file, user, password, DefaultCost) }
 
 func set(file, user, password string, cost int) error {
@@ -26,16 +25,16 @@ func set(file, user, password string, cost int) error {
 		return errors.New("htpasswd: empty password")
 	}
 	if len(password) > MaxPassword {
-		return fmt.Errorf("htpasswd: password of %d octets: bcrypt takes at most %d", len(password), MaxPassword)
+		return fmt.Errorf("htpasswd: password of %d bytes, bcrypt uses at most %d", len(password), MaxPassword)
 	}
 	if real, err := filepath.EvalSymlinks(file); err == nil {
-		file = real // a link stays one
+		file = real // keeps the link
 	}
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), cost)
 	if err != nil {
 		return fmt.Errorf("htpasswd: %w", err)
 	}
-	// "$2a$" and "$2y$" are the same in x/crypto; the latter is what Apache writes.
+	// "$2a$" and "$2y$" are the same in x/crypto; Apache writes the latter.
 	line := user + ":$2y$" + strings.TrimPrefix(string(hash), "$2a$")
 	if err := rewrite(file, func(text string) (string, error) { return replaceLine(text, user, line) }); err != nil {
 		return fmt.Errorf("htpasswd: %w", err)
@@ -43,7 +42,7 @@ func set(file, user, password string, cost int) error {
 	return nil
 }
 
-// replaceLine puts line in place of the user's, or at the end.
+// replaceLine replaces the user's line, or appends one.
 func replaceLine(text, user, line string) (string, error) {
 	if _, err := parse(text); err != nil {
 		return "", err
@@ -65,13 +64,13 @@ func replaceLine(text, user, line string) (string, error) {
 	return b.String(), nil
 }
 
-// rewrite replaces the file by what edit makes of its text. The new file beside it is also
-// the lock: while it exists nobody else begins.
+// rewrite replaces the file's text with the result of edit. The temporary file beside it is
+// also the lock: while it exists, no other call can start.
 func rewrite(file string, edit func(string) (string, error)) (err error) {
 	next := file + ".new"
 	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%w: someone is changing %s; if nobody is, remove %s", err, file, next)
+		return fmt.Errorf("%w: another process is changing %s; if not, remove %s", err, file, next)
 	} else if err != nil {
 		return err
 	}

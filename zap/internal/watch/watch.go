@@ -1,4 +1,3 @@
-// Package watch calls a function when a file, or what is in a folder, may have changed.
 package watch
 
 import (
@@ -12,8 +11,8 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// A change is acted on when the folder has been quiet for settle, so that a file is not
-// read while it is written, and at the latest delay after the first event.
+// A change is acted on when there were no events for settle, so that a file is not read while
+// it is being written, but at the latest delay after the first event.
 const (
 	settle = 100 * time.Millisecond
 	delay  = 2 * time.Second
@@ -21,24 +20,24 @@ const (
 
 // Watcher watches one path until Close.
 //
-// The system watches folders, not names: so that it notices a file that is renamed over
-// the watched one, and a folder that is replaced by another of the same name, it watches
-// the folder of the path and the one above, and the same two of what the path leads to if
-// symbolic links are on it (which is how Kubernetes changes files: by another link).
+// The operating system watches directories, not names. To notice a file that is renamed over
+// the watched one, and a directory that is replaced by another of the same name, a Watcher
+// watches the directory of the path and its parent. If there are symbolic links in the path,
+// it also watches these two for their target: Kubernetes updates files by replacing a link.
 type Watcher struct {
 	path   string
 	load   func() error
 	log    *slog.Logger
 	fs     *fsnotify.Watcher
-	folder bool // path is a folder
+	isDir  bool // path is a directory
 	linked bool // a symbolic link is on the path
 	ended  chan struct{}
 }
 
-// Start watches path, calls load, and if that succeeds calls it again after every change,
-// from one goroutine, until Close. Changes that come during a call lead to another. An
-// error of the first call is returned; those of later ones are logged, and it is load's
-// part to keep what it had. Nil log means slog.Default().
+// Start watches path, calls load and, if that succeeds, calls it again after every change, from
+// one goroutine, until Close. A change during a call leads to another call. An error of the
+// first call is returned, later ones are logged: load is expected to keep its previous state.
+// A nil log means slog.Default().
 func Start(path string, load func() error, log *slog.Logger) (*Watcher, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -63,37 +62,37 @@ func Start(path string, load func() error, log *slog.Logger) (*Watcher, error) {
 	return w, nil
 }
 
-// Close ends the watch; no call of load is under way when it returns. It must not be
-// called from load.
+// Close stops watching. No call of load is running when it returns. It must not be called from
+// load.
 func (w *Watcher) Close() error {
 	err := w.fs.Close()
 	<-w.ended
 	return err
 }
 
-// place puts a watch on every folder that matters, anew: a watch stays with the folder
-// that it was put on, whatever that is called by now.
+// place watches the directories again: a watch belongs to the directory for which it was made,
+// even if that was renamed since.
 func (w *Watcher) place() error {
-	for _, folder := range w.fs.WatchList() {
-		w.fs.Remove(folder) // an error means that it has gone with its folder
+	for _, dir := range w.fs.WatchList() {
+		w.fs.Remove(dir) // an error means that the directory is gone
 	}
 	real, err := filepath.EvalSymlinks(w.path)
 	if err != nil {
 		real = w.path
 	}
 	info, err := os.Stat(real)
-	w.folder = err == nil && info.IsDir()
+	w.isDir = err == nil && info.IsDir()
 	w.linked = real != w.path
 
 	var failed error
 	watched := 0
 	for _, path := range []string{w.path, real} {
-		folder := filepath.Dir(path)
-		folders := []string{folder, filepath.Dir(folder)}
-		if w.folder {
-			folders = []string{path, folder}
+		parent := filepath.Dir(path)
+		dirs := []string{parent, filepath.Dir(parent)}
+		if w.isDir {
+			dirs = []string{path, parent}
 		}
-		for _, f := range folders {
+		for _, f := range dirs {
 			if err := w.fs.Add(f); err != nil {
 				failed = fmt.Errorf("watch %s: %w", f, err)
 			} else {
@@ -107,8 +106,8 @@ func (w *Watcher) place() error {
 	return nil
 }
 
-// concerns tells whether an event may be about the path: anything in the folder itself or
-// where links are in play, else only what bears the name of the path or of its folder.
+// concerns reports whether an event may concern the path. If there are links, or in the
+// directory itself, every event may; otherwise only those for the path or its directory do.
 func (w *Watcher) concerns(e fsnotify.Event) bool {
 	if e.Op == fsnotify.Chmod && !w.linked && filepath.Clean(e.Name) != w.path {
 		return false
@@ -116,13 +115,13 @@ func (w *Watcher) concerns(e fsnotify.Event) bool {
 	if w.linked || e.Name == w.path || e.Name == filepath.Dir(w.path) {
 		return true
 	}
-	return w.folder && filepath.Dir(e.Name) == w.path
+	return w.isDir && filepath.Dir(e.Name) == w.path
 }
 
 func (w *Watcher) run() {
 	defer close(w.ended)
-	var due <-chan time.Time // nil while nothing has happened
-	var first time.Time      // of the events that have not been acted on
+	var due <-chan time.Time // nil without pending events
+	var first time.Time      // when the first pending event came
 	touched := func() {
 		if due == nil {
 			first = time.Now()
@@ -143,7 +142,7 @@ func (w *Watcher) run() {
 				return
 			}
 			if !errors.Is(err, fsnotify.ErrEventOverflow) {
-				w.log.Error("watching failed", "path", w.path, "error", err)
+				w.log.Error("cannot watch for changes", "path", w.path, "error", err)
 			}
 			touched() // events may be lost
 		case <-due:
@@ -155,9 +154,9 @@ func (w *Watcher) run() {
 
 func (w *Watcher) reload() {
 	if err := w.place(); err != nil {
-		w.log.Error("changes will not be noticed until restart", "path", w.path, "error", err)
+		w.log.Error("changes will not be noticed until the next restart", "path", w.path, "error", err)
 	}
 	if err := w.load(); err != nil {
-		w.log.Error("changed, but cannot be used: what was read before stays in force", "path", w.path, "error", err)
+		w.log.Error("invalid change, the previous content stays in force", "path", w.path, "error", err)
 	}
 }

@@ -20,8 +20,8 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// TestFile changes a file in every way that editors and tools have, and waits until the
-// new text has been read.
+// TestFile changes a file in all the ways that editors and tools do, and waits until the new
+// text was read.
 func TestFile(t *testing.T) {
 	for name, change := range map[string]func(t *testing.T, file string){
 		"written in place": func(t *testing.T, file string) {
@@ -40,22 +40,22 @@ func TestFile(t *testing.T) {
 			must(t, os.WriteFile(file+".tmp", []byte("new"), 0o600))
 			must(t, os.Rename(file+".tmp", file))
 		},
-		"removed and made again": func(t *testing.T, file string) {
+		"removed and created": func(t *testing.T, file string) {
 			must(t, os.Remove(file))
 			must(t, os.WriteFile(file, []byte("new"), 0o600))
 		},
-		"in a folder that is replaced": func(t *testing.T, file string) {
-			folder := filepath.Dir(file)
-			must(t, os.Mkdir(folder+".new", 0o700))
-			must(t, os.WriteFile(filepath.Join(folder+".new", filepath.Base(file)), []byte("new"), 0o600))
-			must(t, os.Rename(folder, folder+".old"))
-			must(t, os.Rename(folder+".new", folder))
+		"in a directory that is replaced": func(t *testing.T, file string) {
+			dir := filepath.Dir(file)
+			must(t, os.Mkdir(dir+".new", 0o700))
+			must(t, os.WriteFile(filepath.Join(dir+".new", filepath.Base(file)), []byte("new"), 0o600))
+			must(t, os.Rename(dir, dir+".old"))
+			must(t, os.Rename(dir+".new", dir))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			folder := filepath.Join(t.TempDir(), "folder")
-			must(t, os.Mkdir(folder, 0o700))
-			file := filepath.Join(folder, "file")
+			dir := filepath.Join(t.TempDir(), "directory")
+			must(t, os.Mkdir(dir, 0o700))
+			file := filepath.Join(dir, "file")
 			must(t, os.WriteFile(file, []byte("old"), 0o600))
 			texts := make(chan string, 100)
 			w, err := Start(file, read(file, texts), nil)
@@ -72,7 +72,7 @@ func TestFile(t *testing.T) {
 	}
 }
 
-// read makes a load function that tells what it has read.
+// read returns a load function that sends the text to a channel.
 func read(file string, texts chan<- string) func() error {
 	return func() error {
 		b, err := os.ReadFile(file)
@@ -88,8 +88,8 @@ func await(texts <-chan string, want string) {
 	}
 }
 
-// TestLinks changes a file the way Kubernetes does: the name is a link into a folder that is
-// a link, and the latter is replaced.
+// TestLinks changes a file as Kubernetes does: the path is a link into a directory that is
+// itself a link, and the latter is replaced.
 func TestLinks(t *testing.T) {
 	root := t.TempDir()
 	for _, version := range []string{"1", "2"} {
@@ -109,7 +109,7 @@ func TestLinks(t *testing.T) {
 	await(texts, "2")
 }
 
-// TestLinkElsewhere: the file that a link leads to changes in a folder of its own.
+// TestLinkElsewhere: the target of a link changes in its own directory.
 func TestLinkElsewhere(t *testing.T) {
 	real, file := filepath.Join(t.TempDir(), "real"), filepath.Join(t.TempDir(), "link")
 	must(t, os.WriteFile(real, []byte("old"), 0o600))
@@ -122,12 +122,12 @@ func TestLinkElsewhere(t *testing.T) {
 	await(texts, "new")
 }
 
-func TestFolder(t *testing.T) {
-	folder := filepath.Join(t.TempDir(), "folder")
-	must(t, os.Mkdir(folder, 0o700))
+func TestDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "directory")
+	must(t, os.Mkdir(dir, 0o700))
 	lists := make(chan string, 100)
-	w, err := Start(folder, func() error {
-		entries, err := os.ReadDir(folder)
+	w, err := Start(dir, func() error {
+		entries, err := os.ReadDir(dir)
 		var names []string
 		for _, e := range entries {
 			names = append(names, e.Name())
@@ -137,21 +137,21 @@ func TestFolder(t *testing.T) {
 	}, slog.New(slog.DiscardHandler))
 	must(t, err)
 	defer w.Close()
-	must(t, os.WriteFile(filepath.Join(folder, "a"), nil, 0o600))
+	must(t, os.WriteFile(filepath.Join(dir, "a"), nil, 0o600))
 	await(lists, "a")
-	must(t, os.WriteFile(filepath.Join(folder, "b"), nil, 0o600))
+	must(t, os.WriteFile(filepath.Join(dir, "b"), nil, 0o600))
 	await(lists, "a b")
-	must(t, os.Remove(filepath.Join(folder, "a")))
+	must(t, os.Remove(filepath.Join(dir, "a")))
 	await(lists, "b")
-	must(t, os.Rename(folder, folder+".old"))
-	must(t, os.Mkdir(folder, 0o700))
-	must(t, os.WriteFile(filepath.Join(folder, "c"), nil, 0o600))
+	must(t, os.Rename(dir, dir+".old"))
+	must(t, os.Mkdir(dir, 0o700))
+	must(t, os.WriteFile(filepath.Join(dir, "c"), nil, 0o600))
 	await(lists, "c")
-	must(t, os.WriteFile(filepath.Join(folder, "d"), nil, 0o600))
+	must(t, os.WriteFile(filepath.Join(dir, "d"), nil, 0o600))
 	await(lists, "c d")
 }
 
-// TestErrors: an error of the first load is Start's; one of a later load ends nothing.
+// TestErrors: Start returns an error of the first load; an error of a later one ends nothing.
 func TestErrors(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	must(t, os.WriteFile(file, []byte("old"), 0o600))
@@ -159,8 +159,8 @@ func TestErrors(t *testing.T) {
 	if _, err := Start(file, func() error { return broken }, nil); !errors.Is(err, broken) {
 		t.Errorf("Start: %v", err)
 	}
-	if _, err := Start(filepath.Join(t.TempDir(), "no", "such", "folder"), func() error { return nil }, nil); err == nil {
-		t.Error("Start of what cannot be watched: no error")
+	if _, err := Start(filepath.Join(t.TempDir(), "no", "such", "directory"), func() error { return nil }, nil); err == nil {
+		t.Error("Start for a path that cannot be watched: no error")
 	}
 	texts := make(chan string, 100)
 	w, err := Start(file, func() error {
