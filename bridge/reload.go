@@ -100,7 +100,7 @@ func (s *state) keeps(c *config.Config, rc *config.Route) *route {
 // behind is the part of a configuration on which a route's backends depend.
 func behind(c *config.Config, rc *config.Route) any {
 	r := *rc
-	r.Allow, r.OnWide, r.Separator = nil, "", ""
+	r.Allow, r.OnWide, r.Separator = nil, "", nil
 	r.Domain, r.ClientMechanisms = "", nil
 	s := c.Server
 	return []any{r, s.MaxMessage, s.MaxFrames, s.MaxTopic, s.CurveCert}

@@ -78,7 +78,7 @@ func newRules(c *config.Config, rc *config.Route, handler zap.Handler) (*rules, 
 		socket:   rc.Socket,
 		name:     strings.TrimPrefix(rc.Path, "/"),
 		limits:   routeLimits{topic: int(c.Server.MaxTopic), subscriptions: c.Server.MaxSubscriptions},
-		patterns: rights.Options{Separator: rc.Separator, Narrow: rc.OnWide == config.OnWideNarrow},
+		patterns: rights.Options{Separator: *rc.Separator, Narrow: rc.OnWide == config.OnWideNarrow},
 		queue:    queue.Options{Messages: rc.HighWaterMark, Bytes: int64(rc.HighWaterBytes), Notifications: c.Server.MaxSubscriptions},
 	}
 	var err error

@@ -1,103 +1,136 @@
 package config
 
-import "time"
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"reflect"
+	"slices"
+)
 
 // Auth is one table [auth.NAME].
 type Auth struct {
+	// Type is the kind of authenticator, as "htpasswd". In Go it may be left empty if
+	// Settings are given, and the other way around.
 	Type       string `toml:"type"`
-	UserPrefix string `toml:"user_prefix"` // stands before every user name that it gives
-	// Settings are the keys of the type: *Htpasswd, *IP, *Anonymous,
-	// *Curve, *Certificate, *Remote, *JWT, *HTTP or
-	// *TokenEndpoint.
-	Settings any `toml:"-"`
+	UserPrefix string `toml:"user_prefix"` // put before every user name that it gives
+	// Settings are the other keys of the table, which depend on Type.
+	Settings AuthKind `toml:"-"`
 }
 
-// Htpasswd is type = "htpasswd": a file of bcrypt lines.
-type Htpasswd struct {
-	File Path `toml:"file"`
+// AuthKind is the settings of one kind of authenticator: [*Htpasswd], [*IP], [*Anonymous],
+// [*Curve], [*Certificate], [*Remote], [*JWT], [*HTTP] or [*TokenEndpoint]. Zero fields of
+// settings made in Go get their defaults from [Validate].
+//
+// A kind is written in two files of the same name, one here and one in bridge/internal/auth.
+// Here it registers its type with its defaults (registerAuth) and may also be an authorizes,
+// a completer or a missingMaker.
+type AuthKind interface {
+	// Secrets returns the files and directories with secrets that the settings name.
+	// Nothing may publish them.
+	Secrets() []Secret
+	// Fingerprint identifies the settings and the contents of the files that they name.
+	// An authenticator whose fingerprint a reload does not change stays in use; empty means
+	// that each reload builds another one.
+	Fingerprint() string
+	// validate reports what is wrong with the settings of the table key.
+	validate(c *checker, key string)
 }
 
-// IP is type = "ip": addresses that may come in.
-type IP struct {
-	Allow []string `toml:"allow"`
-	Deny  []string `toml:"deny"`
-	// TagMasks and DefaultMasks are RabbitMQ's: a user with one of the tags must come
-	// from one of its networks, a user with none from one of the defaults.
-	TagMasks     map[string][]string `toml:"tag_masks"`
-	DefaultMasks []string            `toml:"default_masks"`
+// authorizes is implemented by kinds that can also judge logins that another authenticator
+// has accepted (authz in zap.chain).
+type authorizes interface{ authorizes() }
+
+// completer is implemented by kinds with defaults that depend on other keys.
+type completer interface {
+	// complete fills in these defaults.
+	complete(c *Config)
 }
 
-// Anonymous is type = "anonymous": NULL logins, with an empty user.
-type Anonymous struct{}
-
-// Curve is type = "curve": a folder of public zcert files. Dir "*" lets any key in.
-type Curve struct {
-	Dir Path `toml:"dir"`
+// missingMaker is implemented by kinds whose files may be missing at the first start.
+type missingMaker interface {
+	// makeMissing creates them, empty.
+	makeMissing() error
 }
 
-// Certificate is type = "certificate": TLS client certificates that server.client_ca
-// verifies.
-type Certificate struct {
-	UserFrom []string `toml:"user_from"` // where the name stands: "email", "dns", "uri", "cn"; default in this order
+// Secret is a file or directory that holds a secret.
+type Secret struct {
+	Key  string // the key that names it, relative to its table
+	Path Path   // empty = none
 }
 
-// Remote is type = "zap": a ZAP handler of any language behind an endpoint.
-type Remote struct {
-	Endpoint  string        `toml:"endpoint"`
-	ServerKey CurveKey      `toml:"server_key"`
-	Cert      Path          `toml:"cert"`
-	Timeout   time.Duration `toml:"timeout"` // default zap.timeout
+// authKinds makes the settings of each kind with their defaults, by the value of type.
+var authKinds = make(map[string]func() AuthKind)
+
+// registerAuth makes a kind known under the value of its type key. It is called from init.
+func registerAuth(name string, withDefaults func() AuthKind) { authKinds[name] = withDefaults }
+
+// authTypes returns the values of type, sorted.
+func authTypes() []string { return slices.Sorted(maps.Keys(authKinds)) }
+
+// authType returns the value of type for settings; empty if their kind is not registered.
+func authType(settings AuthKind) string {
+	for _, name := range authTypes() {
+		if reflect.TypeOf(authKinds[name]()) == reflect.TypeOf(settings) {
+			return name
+		}
+	}
+	return ""
 }
 
-// JWT is type = "jwt": JSON Web Tokens of one issuer, with scopes.
-type JWT struct {
-	Algorithms []string `toml:"algorithms"` // the allow-list: HS256 … EdDSA; required
-
-	Keys       Paths  `toml:"keys"`        // PEM or JWK files, or folders of them that are watched; the name without extension is the kid
-	DefaultKey string `toml:"default_key"` // kid for tokens that name none
-	JWKSURL    string `toml:"jwks_url"`
-	Discovery  bool   `toml:"discovery"` // OIDC: the issuer's own document tells the JWKS URL
-	CA         Path   `toml:"ca"`        // PEM: who vouches for the issuer's TLS; empty = the system's
-
-	Issuer             string `toml:"issuer"`
-	ResourceServerID   string `toml:"resource_server_id"`   // must be in aud; required
-	ResourceServerType string `toml:"resource_server_type"` // RFC 9396 type; empty = authorization_details are not read
-
-	ScopePrefix             *string          `toml:"scope_prefix"` // default resource_server_id and a dot; Load fills it in
-	ScopeAliases            map[string]Words `toml:"scope_aliases"`
-	ExtraScopesSource       string           `toml:"extra_scopes_source"`
-	ExtraScopesMode         string           `toml:"extra_scopes_mode"` // "add" or "replace"
-	PreferredUsernameClaims []string         `toml:"preferred_username_claims"`
-	StrictTopics            bool             `toml:"strict_topics"`
-
-	Leeway     time.Duration `toml:"leeway"`
-	RequireExp bool          `toml:"require_exp"`
-	Timeout    time.Duration `toml:"timeout"` // of one request for keys
+// completeAuth gives an Auth made in Go its missing half, type or settings, and the settings
+// their defaults. The error says why it cannot.
+func completeAuth(a *Auth) error {
+	if a.Settings != nil && reflect.ValueOf(a.Settings).IsNil() {
+		a.Settings = nil // a nil *JWT
+	}
+	known := authKinds[a.Type]
+	switch {
+	case a.Type == "" && a.Settings == nil:
+		return fmt.Errorf("has no type: want %s", choices(authTypes()))
+	case a.Type != "" && known == nil:
+		return fmt.Errorf("has the type %q: want %s", a.Type, choices(authTypes()))
+	case a.Type == "":
+		a.Type = authType(a.Settings)
+	case a.Settings == nil:
+		a.Settings = known()
+	case reflect.TypeOf(known()) != reflect.TypeOf(a.Settings):
+		return fmt.Errorf("has the type %q and settings of type %q", a.Type, authType(a.Settings))
+	}
+	setZero(a.Settings, authKinds[a.Type]())
+	return nil
 }
 
-// HTTP is type = "http": RabbitMQ's rabbitmq_auth_backend_http contract.
-type HTTP struct {
-	Method       string        `toml:"method"` // "POST" or "GET"
-	UserPath     string        `toml:"user_path"`
-	VhostPath    string        `toml:"vhost_path"`
-	ResourcePath string        `toml:"resource_path"`
-	TopicPath    string        `toml:"topic_path"`
-	Timeout      time.Duration `toml:"timeout"`
-	Cache        time.Duration `toml:"cache"` // how long resource and topic answers are reused
-	CA           Path          `toml:"ca"`
-	Cert         Path          `toml:"cert"`
-	Key          Path          `toml:"key"`
+// JWT returns the settings of [auth.NAME] if its type is "jwt".
+func (c *Config) JWT(name string) (s *JWT, ok bool) {
+	s, ok = c.Auth[name].Settings.(*JWT)
+	return s, ok
 }
 
-// TokenEndpoint is type = "token-endpoint": Wave's contract.
-type TokenEndpoint struct {
-	URL         string        `toml:"url"`
-	TokenRegex  string        `toml:"token_regex"` // RE2, anchored at both ends
-	Timeout     time.Duration `toml:"timeout"`
-	IdentityMap string        `toml:"identity_map"` // "" or "uuid4": what native peers see in place of the user
-	Store       Path          `toml:"store"`        // file of the identity map
-	SingleToken bool          `toml:"single_token"`
-	CA          Path          `toml:"ca"`
-	Cert        Path          `toml:"cert"`
-	Key         Path          `toml:"key"`
+// Issuers returns the issuers of tokens that the configuration names, each once.
+func (c *Config) Issuers() []string {
+	var issuers []string
+	for name := range c.Auth {
+		if s, ok := c.JWT(name); ok && s.Issuer != "" && !slices.Contains(issuers, s.Issuer) {
+			issuers = append(issuers, s.Issuer)
+		}
+	}
+	return issuers
+}
+
+// fingerprint identifies settings and the contents of files; those that cannot be read count
+// as empty.
+func fingerprint(settings AuthKind, files ...Path) string {
+	hash := sha256.New()
+	if err := json.NewEncoder(hash).Encode(settings); err != nil {
+		panic(err) // settings are strings, numbers, lists and maps
+	}
+	for _, f := range files {
+		text, _ := os.ReadFile(string(f))
+		sum := sha256.Sum256(text)
+		hash.Write(sum[:])
+	}
+	return fmt.Sprintf("%T %x", settings, hash.Sum(nil))
 }

@@ -9,28 +9,28 @@ import (
 
 // Change is a key whose value a new configuration changes.
 type Change struct {
-	// Key is its path in the new file. Routes are told apart by their path, so the index
-	// is that of the new file; one that is gone is called route "/path".
+	// Key is its path in the new file. Routes are compared by their path; the index is that
+	// of the new file, and a removed route has the key route "/path".
 	Key string
-	// Restart tells that the new value is heeded at the next start only, since the
-	// program's listeners depend on it. Everything else is for [Bridge.Reload].
+	// Restart means that the new value takes effect at the next start only, because the
+	// listeners of the program depend on it. A reload applies all other changes.
 	Restart bool
 }
 
-// restartKeys are the keys that the program's listeners are made of.
+// restartKeys are the keys that the listeners of the program depend on.
 var restartKeys = []string{
 	"server.listen", "server.tls", "server.cert", "server.key", "server.hosts",
 	"server.acme_cache", "server.acme_url", "server.client_ca",
 	"server.proxy_protocol", "admin.listen",
 }
 
-// Changes compares the configuration in force with one that is to follow it. The keys are
-// in the order of the tables in [Config]. Nothing is changed.
+// Changes compares the configuration in force with the next one. It returns the keys that
+// differ: those of server, admin and zap sorted, then auth.NAME, then routes.
 func Changes(old, next *Config) []Change {
 	var changes []Change
 	add := func(key string) {
 		restart := slices.Contains(restartKeys, key) ||
-			// The listener looks at them where it reads the PROXY header.
+			// The listener that reads the PROXY header uses them.
 			key == "server.trusted_proxies" && old.Server.ProxyProtocol
 		changes = append(changes, Change{key, restart})
 	}
@@ -78,7 +78,7 @@ func routeChanges(old, next []Route) []Change {
 	return changes
 }
 
-// differences are the keys of two structs of the same type whose values differ.
+// differences returns the keys whose values differ between two structs of the same type.
 func differences(a, b reflect.Value) []string {
 	var keys []string
 	was := fields(a)
@@ -91,6 +91,7 @@ func differences(a, b reflect.Value) []string {
 	return keys
 }
 
+// merged returns a map with the keys of both.
 func merged[V any](a, b map[string]V) map[string]V {
 	all := maps.Clone(a)
 	if all == nil {

@@ -50,13 +50,13 @@ allow = [{ user = "*" }]
 	}
 }
 
-// TestRestartKeys: they are keys that there are.
+// TestRestartKeys checks that every restart key exists.
 func TestRestartKeys(t *testing.T) {
 	tables := fields(reflect.ValueOf(&Config{}).Elem())
 	for _, key := range restartKeys {
 		table, name, _ := strings.Cut(key, ".")
 		if !fields(tables[table])[name].IsValid() {
-			t.Errorf("there is no key %s", key)
+			t.Errorf("the key %s does not exist", key)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 )
 
+// admin checks the table [admin], if there is such a listener.
 func (c *checker) admin() {
 	a := &c.Admin
 	if a.Listen == "" {
@@ -14,11 +15,11 @@ func (c *checker) admin() {
 	}
 	c.listen("admin.listen", a.Listen)
 	if a.Listen == c.Server.Listen && !strings.HasSuffix(a.Listen, ":0") {
-		c.fault("admin.listen", "is server.listen as well: want an address of its own")
+		c.fault("admin.listen", "is also server.listen: want an address of its own")
 	}
 	for i, h := range a.Hosts {
 		if h == "" || strings.ContainsAny(h, "/ ") {
-			c.fault(entry("admin.hosts", i), "is %q: want a host name as a Host header has it", h)
+			c.fault(entry("admin.hosts", i), "is %q: want a host name as in a Host header", h)
 		}
 	}
 	if a.TokenFile != "" {
@@ -33,44 +34,49 @@ func (c *checker) admin() {
 	}
 }
 
-// pageURL checks admin.url: an origin whose host is answered here.
+// pageURL checks admin.url: an origin whose host the listener answers.
 func (c *checker) pageURL(a *Admin) {
 	u, err := url.Parse(a.URL)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.Scheme+"://"+u.Host != a.URL {
-		c.fault("admin.url", `is %q: want http:// or https:// with a host and nothing behind it, like "https://bridge.lan"`, a.URL)
+		c.fault("admin.url", `is %q: want http:// or https:// with a host and nothing after it, like "https://bridge.lan"`, a.URL)
 		return
 	}
 	own, _, _ := net.SplitHostPort(a.Listen)
 	if u.Hostname() != "localhost" && u.Hostname() != own && !slices.Contains(a.Hosts, u.Hostname()) && !slices.Contains(a.Hosts, u.Host) {
-		c.fault("admin.url", "is of host %q, which is not answered here: name it in admin.hosts", u.Host)
+		c.fault("admin.url", "has the host %q, which the listener does not answer: add it to admin.hosts", u.Host)
 	}
 	c.plainHTTP("admin.url", a.URL, "the logins of operators can be read on the way")
 }
 
-// oidc checks how operators log in with a provider.
+// oidc checks the login of operators at an OpenID Connect provider.
 func (c *checker) oidc(a *Admin) {
 	if a.OIDC == "" {
-		for _, key := range []string{"oidc_client_id", "oidc_client_secret_file", "oidc_scopes", "oidc_params"} {
-			if c.given["admin."+key] {
-				c.fault("admin."+key, "needs admin.oidc: the name of an [auth.NAME] of type \"jwt\"")
+		for name, set := range map[string]bool{
+			"oidc_client_id":          a.OIDCClientID != "",
+			"oidc_client_secret_file": a.OIDCClientSecretFile != "",
+			"oidc_scopes":             a.OIDCScopes != nil,
+			"oidc_params":             a.OIDCParams != nil,
+		} {
+			if c.isGiven("admin."+name, set) {
+				c.fault("admin."+name, `needs admin.oidc: the name of an [auth.NAME] of type "jwt"`)
 			}
 		}
 		return
 	}
 	c.oidcIssuer(a)
 	if a.PageURL() == "" {
-		c.fault("admin.oidc", "needs admin.url: admin.listen does not tell where the provider is to send browsers back to")
+		c.fault("admin.oidc", "needs admin.url: admin.listen does not name an address that the provider can send browsers back to")
 	}
 	c.required("admin.oidc_client_id", a.OIDCClientID, "admin.oidc")
 	if a.OIDCClientSecretFile != "" {
 		c.secretFile("admin.oidc_client_secret_file", a.OIDCClientSecretFile)
 	}
 	if !slices.Contains(a.OIDCScopes, "openid") {
-		c.fault("admin.oidc_scopes", `lacks "openid", without which the provider gives no ID token`)
+		c.fault("admin.oidc_scopes", `lacks "openid", without which the provider issues no ID token`)
 	}
 	for i, scope := range a.OIDCScopes {
 		if scope == "" || strings.ContainsFunc(scope, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
-			c.fault(entry("admin.oidc_scopes", i), "is %q: a scope is of visible ASCII characters", scope)
+			c.fault(entry("admin.oidc_scopes", i), "is %q: want a scope of visible ASCII characters", scope)
 		}
 	}
 	for _, name := range oidcOwnParams {
@@ -80,34 +86,34 @@ func (c *checker) oidc(a *Admin) {
 	}
 }
 
-// oidcOwnParams are the parameters of the requests to a provider that the login itself
-// depends on.
+// oidcOwnParams are the parameters of requests to a provider that the bridge sets itself.
 var oidcOwnParams = []string{
 	"client_id", "client_secret", "code", "code_challenge", "code_challenge_method", "code_verifier", "grant_type",
 	"nonce", "redirect_uri", "response_mode", "response_type", "scope", "state",
 }
 
 // oidcIssuer checks the authenticator that admin.oidc names: its issuer is the provider, and
-// it has to take the access tokens that the provider gives.
+// it has to accept the access tokens of the provider.
 func (c *checker) oidcIssuer(a *Admin) {
 	sso, ok := c.Auth[a.OIDC]
 	if !ok {
-		c.fault("admin.oidc", "%q is not there: want %s", a.OIDC, c.authNames())
+		c.fault("admin.oidc", "%q is not defined: want %s", a.OIDC, c.authNames())
 		return
 	}
-	s, ok := sso.Settings.(*JWT)
+	s, ok := c.JWT(a.OIDC)
 	if !ok {
-		c.fault("admin.oidc", "%q is of type %q: want one of type \"jwt\", whose issuer is the provider", a.OIDC, sso.Type)
+		c.fault("admin.oidc", `%q is of type %q: want one of type "jwt", whose issuer is the provider`, a.OIDC, sso.Type)
 		return
 	}
 	if s.Issuer == "" {
-		c.fault("admin.oidc", "%q has no issuer: the provider is reached at its URL", a.OIDC)
-	} else if !s.Discovery { // which has its own check
+		c.fault("admin.oidc", "%q has no issuer: want the URL of the provider", a.OIDC)
+	} else if !s.Discovery { // with discovery, its own check does this
 		c.keyURL(joinKey("auth", a.OIDC)+".issuer", s.Issuer)
 	}
-	if !slices.ContainsFunc(c.Zap.Chain, func(e ChainEntry) bool {
+	accepts := func(e ChainEntry) bool {
 		return e.Authn == a.OIDC && (len(e.Domains) == 0 || slices.Contains(e.Domains, c.Zap.Domain))
-	}) {
-		c.fault("admin.oidc", "%q is the authn of no entry of zap.chain for %q: its tokens would be refused", a.OIDC, c.Zap.Domain)
+	}
+	if !c.ownHandler && !slices.ContainsFunc(c.Zap.Chain, accepts) {
+		c.fault("admin.oidc", "%q is not the authn of any entry of zap.chain for the domain %q: its tokens would be refused", a.OIDC, c.Zap.Domain)
 	}
 }

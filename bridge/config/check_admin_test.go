@@ -2,7 +2,7 @@ package config
 
 import "testing"
 
-// TestCheckOIDC: how operators log in with a provider.
+// TestCheckOIDC checks the keys of the login of operators at a provider.
 func TestCheckOIDC(t *testing.T) {
 	const (
 		chain = "zap.chain = [{ authn = \"users\" }, { authn = \"sso\" }]\nauth.users = { type = \"htpasswd\", file = \"certs/users\" }\n"
@@ -18,19 +18,19 @@ func TestCheckOIDC(t *testing.T) {
 		{chain + known + admin + "url = \"https://ops.example:444\"\nhosts = [\"ops.example:444\"]\n", ``},
 		{chain + known + admin + "url = \"http://localhost:9999\"\n", ``},
 		{chain + known + "[admin]\noidc = \"sso\"\n", `F:9: admin.oidc_client_id: missing: admin.oidc needs it`},
-		{chain + known + "[admin]\noidc = \"other\"\n", `F:10: admin.oidc: "other" is not there: want "sso" or "users"`},
+		{chain + known + "[admin]\noidc = \"other\"\n", `F:10: admin.oidc: "other" is not defined: want "sso" or "users"`},
 		{chain + known + "[admin]\noidc = \"users\"\n", `admin.oidc: "users" is of type "htpasswd": want one of type "jwt"`},
 		{chain + sso + "jwks_url = \"https://idp.example/keys\"\n" + admin, `admin.oidc: "sso" has no issuer`},
 		{chain + sso + "jwks_url = \"https://idp.example/keys\"\nissuer = \"http://idp.example\"\n" + admin, `auth.sso.issuer: http://idp.example: keys are fetched over https only`},
-		{known + admin, `admin.oidc: "sso" is the authn of no entry of zap.chain for "global"`},
-		{"zap.chain = [{ authn = \"sso\", domains = [\"devices\"] }]\n" + known + admin, `admin.oidc: "sso" is the authn of no entry of zap.chain for "global"`},
+		{known + admin, `admin.oidc: "sso" is not the authn of any entry of zap.chain for the domain "global"`},
+		{"zap.chain = [{ authn = \"sso\", domains = [\"devices\"] }]\n" + known + admin, `admin.oidc: "sso" is not the authn of any entry of zap.chain for the domain "global"`},
 		{chain + known + admin + "listen = \"0.0.0.0:9090\"\n", `admin.oidc: needs admin.url`},
 		{chain + known + admin + "listen = \":9090\"\n", `admin.oidc: needs admin.url`},
 		{chain + known + admin + "listen = \"127.0.0.1:0\"\n", `admin.oidc: needs admin.url`},
-		{chain + known + admin + "url = \"https://ops.example\"\n", `admin.url: is of host "ops.example", which is not answered here: name it in admin.hosts`},
-		{chain + known + admin + "url = \"https://127.0.0.1/page\"\n", `admin.url: is "https://127.0.0.1/page": want http:// or https:// with a host and nothing behind it`},
+		{chain + known + admin + "url = \"https://ops.example\"\n", `admin.url: has the host "ops.example", which the listener does not answer: add it to admin.hosts`},
+		{chain + known + admin + "url = \"https://127.0.0.1/page\"\n", `admin.url: is "https://127.0.0.1/page": want http:// or https:// with a host and nothing after it`},
 		{chain + known + admin + "url = \"javascript:alert(1)\"\n", `admin.url: is "javascript:alert(1)"`},
-		{chain + known + admin + "url = \"http://ops.example\"\nhosts = [\"ops.example\"]\n", `warning: admin.url: goes over http to another machine`},
+		{chain + known + admin + "url = \"http://ops.example\"\nhosts = [\"ops.example\"]\n", `warning: admin.url: is http to another machine`},
 		{chain + known + admin + "oidc_client_secret_file = \"certs/open\"\n", `admin.oidc_client_secret_file: `},
 		{chain + known + admin + "oidc_client_secret_file = \"none\"\n", `admin.oidc_client_secret_file: `},
 		{chain + known + admin + "oidc_scopes = [\"profile\"]\n", `admin.oidc_scopes: lacks "openid"`},

@@ -3,35 +3,29 @@ package config
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/zwsbridge/zwsbridge/certs"
-	"github.com/zwsbridge/zwsbridge/zap/jwt"
 )
 
-// folder reports a folder that is not there.
-func (c *checker) folder(key string, p Path) {
+// directory reports a directory that does not exist.
+func (c *checker) directory(key string, p Path) {
 	info, err := os.Stat(string(p))
 	switch {
 	case err != nil:
 		c.fault(key, "%s", reason(err))
 	case !info.IsDir():
-		c.fault(key, "%s is a file: want a folder", p)
+		c.fault(key, "%s is a file: want a directory", p)
 	}
 }
 
-// keys reports a file or folder of token keys that cannot be used.
-func (c *checker) keys(key string, p Path) {
-	if err := jwt.CheckKeys(string(p)); err != nil {
-		c.fault(key, "%s", reason(err))
-	}
-}
-
-// exists tells whether a file or folder is there. Of one that is not it warns only:
-// [Config.MakeMissing] will make it, empty.
+// exists reports whether a file or directory exists. If not it only warns:
+// [Config.MakeMissing] will create it.
 func (c *checker) exists(key string, p Path, use string) bool {
 	if p == "" {
 		return false
@@ -39,14 +33,14 @@ func (c *checker) exists(key string, p Path, use string) bool {
 	_, err := os.Stat(string(p))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		c.warn(key, "%s is not there yet, so nobody can log in by it: serve makes it, empty; %s", p, use)
+		c.warn(key, "%s does not exist yet, so nobody can log in by it: serve creates it, empty; %s", p, use)
 	case err != nil:
 		c.fault(key, "%s", reason(err))
 	}
 	return err == nil
 }
 
-// secretFile reports a file with a secret that is not there, or that others may read.
+// secretFile reports a file with a secret that does not exist or that others can read.
 func (c *checker) secretFile(key string, p Path) {
 	if p == "" {
 		return
@@ -56,17 +50,17 @@ func (c *checker) secretFile(key string, p Path) {
 	case err != nil:
 		c.fault(key, "%s", reason(err))
 	case info.IsDir():
-		c.fault(key, "%s is a folder: want a file", p)
+		c.fault(key, "%s is a directory: want a file", p)
 	case info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows":
-		c.fault(key, "%s holds a secret and has mode %04o, so others may read it: want 0600", p, info.Mode().Perm())
+		c.fault(key, "%s holds a secret and has mode %04o, so others can read it: want 0600", p, info.Mode().Perm())
 	}
 }
 
-// hashes warns of a file of password hashes that everybody may read, and guess at.
-func (c *checker) hashes(key string, p Path) {
+// readableHashes warns of a file of password hashes that everybody can read and try to guess.
+func (c *checker) readableHashes(key string, p Path) {
 	info, err := os.Stat(string(p))
 	if err == nil && info.Mode().Perm()&0o004 != 0 && runtime.GOOS != "windows" {
-		c.warn(key, "%s has mode %04o, so everybody on this machine may read the password hashes: want 0600", p, info.Mode().Perm())
+		c.warn(key, "%s has mode %04o, so every user of this machine can read the password hashes: want 0600", p, info.Mode().Perm())
 	}
 }
 
@@ -74,7 +68,7 @@ func (c *checker) hashes(key string, p Path) {
 func (c *checker) secretCert(key string, p Path) {
 	switch _, err := certs.ReadSecret(string(p)); {
 	case errors.Is(err, fs.ErrNotExist):
-		c.fault(key, "%s: make the certificate with zwsbridge keygen", reason(err))
+		c.fault(key, "%s: create the certificate with zwsbridge keygen", reason(err))
 	case err != nil:
 		c.fault(key, "%s", reason(err))
 	}
@@ -100,7 +94,7 @@ func (c *checker) roots(key string, p Path) {
 	}
 }
 
-// certExists tells whether there is a CURVE certificate with its secret half.
+// certExists reports whether there is a CURVE certificate with its secret half.
 func certExists(p Path) bool {
 	if p == "" {
 		return false
@@ -109,80 +103,62 @@ func certExists(p Path) bool {
 	return err == nil
 }
 
-// secrets reports a static folder that would publish a secret.
+// secrets reports a static directory that would publish a secret.
 func (c *checker) secrets() {
 	if c.Server.Static == "" {
 		return
 	}
 	static := realPath(string(c.Server.Static))
-	for _, s := range c.secretPaths() {
-		if s.path == "" {
+	for _, s := range c.allSecrets() {
+		if s.Path == "" {
 			continue
 		}
-		// Where a user name stands in it, everything beside it counts.
-		fixed, _, varies := strings.Cut(string(s.path), "{")
+		// Where the path depends on the user, everything beside it counts.
+		fixed, _, varies := strings.Cut(string(s.Path), "{")
 		if varies {
 			fixed = filepath.Dir(fixed + "x")
 		}
 		if within(static, realPath(fixed)) {
-			c.fault("server.static", "%s would publish the secret of %s: want a folder that holds no secret", c.Server.Static, s.key)
+			c.fault("server.static", "%s would publish the secret of %s: want a directory without secrets", c.Server.Static, s.Key)
 		}
 	}
-	if within(static, realPath(filepath.Join(c.Dir, filepath.Base(c.File)))) {
-		c.warn("server.static", "%s publishes this very configuration file", c.Server.Static)
+	if c.File != "" && within(static, realPath(filepath.Join(c.Dir, filepath.Base(c.File)))) {
+		c.warn("server.static", "%s publishes this configuration file", c.Server.Static)
 	}
 }
 
-// secretPath is a file or folder that holds a secret, and the key that names it.
-type secretPath struct {
-	key  string
-	path Path
-}
-
-func (c *checker) secretPaths() []secretPath {
+// allSecrets returns the secrets of all tables, with their full keys.
+func (c *checker) allSecrets() []Secret {
 	s := &c.Server
-	all := []secretPath{
+	all := []Secret{
 		{"server.key", s.Key},
 		{"server.acme_cache", s.ACMECache},
 		{"admin.token_file", c.Admin.TokenFile},
 		{"admin.oidc_client_secret_file", c.Admin.OIDCClientSecretFile},
+		curveSecret("server.curve_cert", s.CurveCert),
 	}
-	curve := func(key string, p Path) {
-		if p != "" {
-			all = append(all, secretPath{key, p + certs.SecretSuffix})
-		}
-	}
-	curve("server.curve_cert", s.CurveCert)
 	if s.TLS == TLSSelfSigned {
-		all = append(all, secretPath{"server.tls", Path(c.SelfSignedDir())})
+		all = append(all, Secret{"server.tls", Path(c.SelfSignedDir())})
 	}
 	for i := range c.Routes {
 		r, key := &c.Routes[i], entry("route", i)
-		all = append(all, secretPath{key + ".password_file", r.PasswordFile})
-		curve(key+".cert", r.Cert)
+		all = append(all, Secret{key + ".password_file", r.PasswordFile}, curveSecret(key+".cert", r.Cert))
 	}
-	for name, a := range c.Auth {
-		key := joinKey("auth", name)
-		switch a := a.Settings.(type) {
-		case *Htpasswd:
-			all = append(all, secretPath{key + ".file", a.File})
-		case *Remote:
-			curve(key+".cert", a.Cert)
-		case *JWT:
-			for i, p := range a.Keys {
-				all = append(all, secretPath{entry(key+".keys", i), p})
+	for _, name := range slices.Sorted(maps.Keys(c.Auth)) {
+		if settings := c.Auth[name].Settings; settings != nil {
+			for _, secret := range settings.Secrets() {
+				all = append(all, Secret{joinKey("auth", name) + "." + secret.Key, secret.Path})
 			}
-		case *HTTP:
-			all = append(all, secretPath{key + ".key", a.Key})
-		case *TokenEndpoint:
-			all = append(all, secretPath{key + ".key", a.Key}, secretPath{key + ".store", a.Store})
 		}
 	}
 	return all
 }
 
-// realPath follows symbolic links as far as the path exists.
+// realPath returns path, absolute and with symbolic links followed as far as it exists.
 func realPath(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
 	rest := ""
 	for dir := filepath.Clean(path); ; {
 		if real, err := filepath.EvalSymlinks(dir); err == nil {
@@ -197,7 +173,7 @@ func realPath(path string) string {
 	}
 }
 
-// within tells whether path is dir or below it.
+// within reports whether path is dir or below it.
 func within(dir, path string) bool {
 	rel, err := filepath.Rel(dir, path)
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))

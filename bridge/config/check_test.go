@@ -14,12 +14,12 @@ socket = "DEALER"
 connect = ["tcp://127.0.0.1:5556"]
 allow = [{ user = "*", subscribe = ["#"], send = ["#"] }]
 `
-	// users is a chain, so that nothing is said about there being none.
+	// users is a chain; without one there would be a warning.
 	users = `
 zap.chain = [{ authn = "users" }]
 auth.users = { type = "htpasswd", file = "certs/users" }
 `
-	// usersAndDevices is the same with an entry for those who dial in.
+	// usersAndDevices is the same with an entry for backends that connect.
 	usersAndDevices = `
 zap.chain = [{ authn = "users" }, { authn = "keys", domains = ["devices"] }]
 auth.users = { type = "htpasswd", file = "certs/users" }
@@ -27,7 +27,8 @@ auth.keys = { type = "curve", dir = "certs" }
 `
 )
 
-// check loads text, to which what is needed to be free of warnings was added.
+// check loads text with a route and a chain added if it has none, so that it has no warnings
+// about them.
 func check(dir, text string) Faults {
 	if !strings.Contains(text, "[[route]]") {
 		text += aRoute
@@ -43,8 +44,8 @@ func check(dir, text string) Faults {
 	return faults
 }
 
-// row is a configuration and the fault that it must have; "" if none, "warning: …" if the
-// file is legal.
+// row is a configuration and the fault that it must have: "" for none, "warning: …" for one
+// that leaves the file legal.
 type row struct{ text, want string }
 
 func testRows(t *testing.T, rows []row) {
@@ -59,7 +60,7 @@ func testRows(t *testing.T, rows []row) {
 		text := strings.Join(all, "\n")
 		switch legal := faults.Err() == nil; {
 		case tt.want == "" && len(faults) > 0:
-			t.Errorf("%s\nwant nothing, got:\n%s", tt.text, text)
+			t.Errorf("%s\nwant no fault, got:\n%s", tt.text, text)
 		case !strings.Contains(text, tt.want):
 			t.Errorf("%s\nwant %q, got:\n%s", tt.text, tt.want, text)
 		case legal != (tt.want == "" || strings.HasPrefix(tt.want, "warning: ")):
@@ -79,19 +80,19 @@ func TestCheckValues(t *testing.T) {
 		{"[server]\nmax_frames = \"9\"\n", `server.max_frames: is "9": want a whole number`},
 		{"[server]\nmax_frames = 1.5\n", `server.max_frames: is 1.5: want a whole number`},
 		{"[server]\ndrain = 10\n", `server.drain: is 10: want a duration like "10s"`},
-		{"[server]\ndrain = \"10\"\n", `server.drain: is "10": a duration is a number with`},
-		{"[server]\ndrain = \"-1s\"\n", `server.drain: is "-1s": a duration`},
+		{"[server]\ndrain = \"10\"\n", `server.drain: is "10": want a number with`},
+		{"[server]\ndrain = \"-1s\"\n", `server.drain: is "-1s": want a number with`},
 		{"[server]\nmax_message = -1\n", `server.max_message: is -1: want a size like "16KiB"`},
 		{"[server]\nmax_message = \"1 KiB\"\n", ``},
-		{"[server]\nmax_message = \"1KB\"\n", `server.max_message: is "1KB": a size is`},
-		{"[server]\nmax_message = \"9999999999GiB\"\n", `a size is`},
+		{"[server]\nmax_message = \"1KB\"\n", `server.max_message: is "1KB": want a whole number with`},
+		{"[server]\nmax_message = \"9999999999GiB\"\n", `is "9999999999GiB": want a whole number with`},
 		{"[server]\nmax_message = 2024-01-01\n", `is a date or time: want a size`},
 		{"[server]\ntrusted_proxies = [\"10.0.0.0/99\"]\n", `server.trusted_proxies[0]: is "10.0.0.0/99": want a network`},
 		{"server = 1\n", `server: is 1: want a table`},
 		{"[server]\nbogus = 1\n", `server.bogus: unknown key: allowed here are acme_cache,`},
 		{"[bogus]\n", `bogus: unknown key: allowed here are admin, auth, route, server, zap`},
 		{aRoute + "bogus = 1\n", `route[0].bogus: unknown key`},
-		{aRoute + "server_key = \"short\"\n", `route[0].server_key: is no CURVE key of 40 Z85 characters`},
+		{aRoute + "server_key = \"short\"\n", `route[0].server_key: is not a CURVE public key (40 Z85 characters)`},
 		{aRoute + "connect2 = [{ endpoint = \"x\" }]\n", `route[0].connect2: unknown key`},
 	})
 }
@@ -101,7 +102,7 @@ func TestCheckServer(t *testing.T) {
 		{"[server]\nlisten = \"8443\"\n", `server.listen: is "8443": want host:port`},
 		{"[server]\nlisten = \"127.0.0.1:99999\"\n", `server.listen: is "127.0.0.1:99999"`},
 		{"[server]\nlisten = \":0\"\n", ``},
-		{"[server]\nlisten = \"*:8443\"\n", `server.listen: is "*:8443": all addresses of this machine are ":8443" here`},
+		{"[server]\nlisten = \"*:8443\"\n", `server.listen: is "*:8443": want ":8443" for all addresses of this machine`},
 		{"[server]\ntls = \"on\"\n", `server.tls: is "on": want "self-signed", "files", "acme" or "off"`},
 		{"[server]\ntls = \"off\"\n", ``},
 		{"[server]\ntls = \"off\"\nlisten = \"0.0.0.0:80\"\n", `warning: server.tls: 0.0.0.0:80 is reached without TLS`},
@@ -139,14 +140,14 @@ func TestCheckServer(t *testing.T) {
 		{"[server]\nmax_frames = 0\n", `server.max_frames: is 0: want at least 1`},
 		{"[server]\nstatic = \"www\"\n", ``},
 		{"[server]\nstatic = \"none\"\n", `server.static: `},
-		{"[server]\nstatic = \"certs/portal.crt\"\n", `is a file: want a folder`},
+		{"[server]\nstatic = \"certs/portal.crt\"\n", `is a file: want a directory`},
 		{"[server]\nstatic = \"certs\"\n", `server.static: `},
 		{"[server]\nstatic = \".\"\n", `would publish the secret of`},
 		{"[server]\nstatic = \"secret\"\n[admin]\ntoken_file = \"secret/token\"\n", `would publish the secret of admin.token_file`},
 		{"[server]\nstatic = \"secret\"\n[admin]\ntoken_file = \"www/../secret/token\"\n", `would publish the secret of admin.token_file`},
 		{"[server]\nstatic = \"secret\"\n" + aRoute + "mechanism = \"PLAIN\"\nusername = \"u\"\npassword_file = \"secret/{user}/x\"\n", `would publish the secret of route[0].password_file`},
 		{"[server]\nstatic = \"www\"\n[auth.t]\ntype = \"token-endpoint\"\nurl = \"https://x/\"\nidentity_map = \"uuid4\"\nstore = \"www/ids\"\n", `would publish the secret of auth.t.store`},
-		{"[admin]\nlisten = \"127.0.0.1:8443\"\n", `admin.listen: is server.listen as well`},
+		{"[admin]\nlisten = \"127.0.0.1:8443\"\n", `admin.listen: is also server.listen`},
 		{"[admin]\nlisten = \"0.0.0.0:9090\"\n", `warning: admin.listen: 0.0.0.0:9090 can be reached`},
 		{"[admin]\nhosts = [\"http://x\"]\n", `admin.hosts[0]`},
 		{"[admin]\ntoken_file = \"certs/open\"\n", `admin.token_file: `},
@@ -167,12 +168,12 @@ func TestCheckZap(t *testing.T) {
 		{"[zap]\nlisten = [\"tcp://*:9000\"]\nclients = \"certs\"\n", ``},
 		{"server.curve_cert = \"\"\n[zap]\nlisten = [\"tcp://*:9000\"]\nclients = \"certs\"\n", `with server.curve_cert`},
 		{"[zap]\nclients = \"none\"\n", `zap.clients: `},
-		{"[zap]\nchain = [{ authn = \"x\" }]\n", `zap.chain[0].authn: "x" is not there: want the name of an [auth.NAME] table`},
+		{"[zap]\nchain = [{ authn = \"x\" }]\n", `zap.chain[0].authn: "x" is not defined: want the name of an [auth.NAME] table`},
 		{"zap.chain = [{ authz = [\"users\"] }]\n[auth.users]\ntype = \"htpasswd\"\nfile = \"certs/users\"\n", `zap.chain[0]: has no authn: want "users"`},
-		{"zap.chain = [{ authn = \"users\", authz = [\"users\"] }]\n[auth.users]\ntype = \"htpasswd\"\nfile = \"certs/users\"\n", `zap.chain[0].authz[0]: "users" is of type "htpasswd", which cannot look at logins of others`},
-		{"zap.chain = [{ authn = \"users\", domains = [\"far\"] }]\n[auth.users]\ntype = \"htpasswd\"\nfile = \"certs/users\"\n", `warning: zap.chain[0].domains[0]: "far" is the domain of no route`},
-		{"zap.chain = [{ authn = \"users\", domains = [\"far\"] }]\n[auth.users]\ntype = \"htpasswd\"\nfile = \"certs/users\"\n" + aRoute, `warning: route[0].domain: no entry of zap.chain answers for "global"`},
-		{"[auth.x]\ntype = \"anonymous\"\n", `warning: auth.x: is in no entry of zap.chain`},
+		{"zap.chain = [{ authn = \"users\", authz = [\"users\"] }]\n[auth.users]\ntype = \"htpasswd\"\nfile = \"certs/users\"\n", `zap.chain[0].authz[0]: "users" is of type "htpasswd", which cannot judge logins of another authenticator: want one of type "http" or "ip"`},
+		{"zap.chain = [{ authn = \"users\", domains = [\"far\"] }]\n[auth.users]\ntype = \"htpasswd\"\nfile = \"certs/users\"\n", `warning: zap.chain[0].domains[0]: has no effect: "far" is not the domain of any route`},
+		{"zap.chain = [{ authn = \"users\", domains = [\"far\"] }]\n[auth.users]\ntype = \"htpasswd\"\nfile = \"certs/users\"\n" + aRoute, `warning: route[0].domain: no entry of zap.chain is for "global"`},
+		{"[auth.x]\ntype = \"anonymous\"\n", `warning: auth.x: has no effect: no entry of zap.chain names it`},
 		{"[auth.x]\n", `auth.x: has no type: want "anonymous", "certificate",`},
 		{"[auth.x]\ntype = \"oauth\"\n", `auth.x.type: is "oauth": want "anonymous", "certificate",`},
 		{"[auth.x]\ntype = 1\n", `auth.x.type: is 1: want`},
@@ -182,7 +183,7 @@ func TestCheckZap(t *testing.T) {
 		{"[auth.x]\ntype = \"htpasswd\"\nfile = \"certs/open\"\n", `warning: auth.x.file: `}, // mode 0644
 		{"[auth.x]\ntype = \"htpasswd\"\nfile = \"certs/portal.crt\"\n", `auth.x.file: htpasswd: `},
 		{"[auth.x]\ntype = \"curve\"\ndir = \"*\"\n", `warning: auth.x.dir: is "*"`},
-		{"[auth.x]\ntype = \"ip\"\n", `auth.x: names no range`},
+		{"[auth.x]\ntype = \"ip\"\n", `auth.x: has no range`},
 		{"[auth.x]\ntype = \"ip\"\nallow = [\"10.0.0.0/200\"]\n", `auth.x.allow[0]: is "10.0.0.0/200"`},
 		{"[auth.x]\ntype = \"ip\"\ntag_masks = { admin = [\"x\"] }\n", `auth.x.tag_masks.admin[0]: is "x"`},
 		{"[auth.x]\ntype = \"certificate\"\n", `auth.x: needs server.client_ca`},
@@ -202,28 +203,28 @@ func TestCheckTokens(t *testing.T) {
 	)
 	testRows(t, []row{
 		{jwt, `auth.x: has no keys: want keys, jwks_url, or issuer with discovery = true`},
-		{jwt + "discovery = true\n", `warning: auth.x: is in no entry`},
+		{jwt + "discovery = true\n", `warning: auth.x: has no effect: no entry of zap.chain names it`},
 		{jwt + "keys = [\"none\"]\n", `auth.x.keys[0]: `},
 		{jwt + "jwks_url = \"file:///x\"\n", `auth.x.jwks_url: not a URL that keys can be fetched from: want https://`},
 		{jwt + "jwks_url = \"http://keys.example/\"\n", `auth.x.jwks_url: http://keys.example: keys are fetched over https only`},
-		{jwt + "jwks_url = \"https://keys/\"\ndiscovery = true\n", `auth.x: has jwks_url and discovery: want one of them`},
+		{jwt + "jwks_url = \"https://keys/\"\ndiscovery = true\n", `auth.x: has jwks_url and discovery: want only one of them`},
 		{jwt + "jwks_url = \"https://keys/\"\nrequire_exp = false\n", `warning: auth.x.require_exp`},
 		{jwt + "jwks_url = \"https://keys/\"\nextra_scopes_mode = \"both\"\n", `auth.x.extra_scopes_mode: is "both": want "add" or "replace"`},
 		{"[auth.x]\ntype = \"jwt\"\nresource_server_id = \"id\"\njwks_url = \"https://keys/\"\n", `auth.x: has no algorithms`},
 		{"[auth.x]\ntype = \"jwt\"\nalgorithms = [\"none\"]\njwks_url = \"https://keys/\"\nresource_server_id = \"id\"\n", `auth.x.algorithms[0]: is "none": want "HS256",`},
 		{"[auth.x]\ntype = \"jwt\"\nalgorithms = [\"RS256\"]\njwks_url = \"https://keys/\"\n", `auth.x.resource_server_id: missing`},
 		{"[auth.x]\ntype = \"jwt\"\nalgorithms = [\"RS256\"]\nresource_server_id = \"id\"\ndiscovery = true\n", `auth.x.issuer: missing: discovery needs it`},
-		{http, `warning: auth.x: is in no entry`},
+		{http, `warning: auth.x: has no effect: no entry of zap.chain names it`},
 		{http + "method = \"PUT\"\n", `auth.x.method: is "PUT": want "POST" or "GET"`},
 		{http + "method = \"GET\"\n", `warning: auth.x.method: GET puts passwords into URLs`},
-		{http + "topic_path = \"http://app.example/\"\n", `warning: auth.x.topic_path: goes over http`},
-		{http + "topic_path = \"/auth/topic\"\n", `auth.x.topic_path: is no URL`},
+		{http + "topic_path = \"http://app.example/\"\n", `warning: auth.x.topic_path: is http to another machine`},
+		{http + "topic_path = \"/auth/topic\"\n", `auth.x.topic_path: is not a URL`},
 		{http + "cert = \"certs/portal.crt\"\n", `auth.x: has only one of cert and key`},
 		{http + "key = \"certs/open\"\ncert = \"certs/portal.crt\"\n", `auth.x.cert: `},
 		{http + "ca = \"certs/open\"\n", `auth.x.ca: `},
-		{"[auth.x]\ntype = \"http\"\nuser_path = \"http://127.0.0.1/\"\n", `auth.x: has none of vhost_path`},
+		{"[auth.x]\ntype = \"http\"\nuser_path = \"http://127.0.0.1/\"\n", `auth.x: has nothing to ask: want vhost_path`},
 		{chat, `auth.x.url: missing`},
-		{chat + "url = \"https://c/\"\ntoken_regex = \"(\"\n", `auth.x.token_regex: is no RE2 expression`},
+		{chat + "url = \"https://c/\"\ntoken_regex = \"(\"\n", `auth.x.token_regex: is not an RE2 expression`},
 		{chat + "url = \"https://c/\"\nidentity_map = \"uuid9\"\n", `auth.x.identity_map: is "uuid9"`},
 		{chat + "url = \"https://c/\"\nidentity_map = \"uuid4\"\n", `auth.x.store: missing`},
 		{chat + "url = \"https://c/\"\nidentity_map = \"uuid4\"\nstore = \"none/x\"\n", `auth.x.store: `},
@@ -234,7 +235,7 @@ func TestCheckRoute(t *testing.T) {
 	route := func(lines string) string { return "[[route]]\n" + lines + "\n" }
 	const curve = "mechanism = \"CURVE\"\nserver_key = \"" + testKey + "\"\ncert = \"certs/bridge\"\n"
 	testRows(t, []row{
-		{aRoute + aRoute, `F:12: route[1].path: "/r" is the path of route[0] as well`},
+		{aRoute + aRoute, `F:12: route[1].path: "/r" is also the path of route[0]`},
 		{route(`socket = "SUB"`), `route[0]: has no path`},
 		{route(`path = "r"`), `route[0].path: is "r": want an absolute path`},
 		{route(`path = "/r/"`), `route[0].path: is "/r/"`},
@@ -247,7 +248,7 @@ func TestCheckRoute(t *testing.T) {
 		{route(`connect = ["tcp://h"]`), `route[0].connect[0]: is "tcp://h": want "tcp://host:port"`},
 		{route(`connect = ["inproc://x"]`), `route[0].connect[0]: has the transport "inproc"`},
 		{route(`connect = [{ server_key = "` + testKey + `" }]`), `route[0].connect[0]: has no endpoint`},
-		{route(`connect = ["tcp://{meta.house}:1"]`), `route[0].connect: depends on who the client is: want endpoints_allowed`},
+		{route(`connect = ["tcp://{meta.house}:1"]`), `route[0].connect: depends on the client: want endpoints_allowed`},
 		{route(`connect = ["tcp://{house}:1"]`), `route[0].connect[0]: holds {house}: want {user}, {claim}, {meta}`},
 		{route(`connect = ["tcp://{meta}:1"]`), `route[0].connect[0]: holds {meta}`},
 		{aRoute + `endpoints_allowed = ["tcp://*.lan:1"]`, `route[0].endpoints_allowed: is only for endpoints with a placeholder`},
@@ -265,20 +266,21 @@ func TestCheckRoute(t *testing.T) {
 		{aRoute + "mechanism = \"PLAIN\"\nusername = \"u-{user}\"\npassword_file = \"certs/{user}\"", ``},
 		{aRoute + "mechanism = \"PLAIN\"\nusername = \"{claim.x}\"\npassword_file = \"certs/password\"", `route[0].username: holds {claim.x}: want {user}`},
 		{aRoute + "mechanism = \"PLAIN\"\nusername = \"u\"\npassword_file = \"certs/open\"", `route[0].password_file: `},
-		{aRoute + "mechanism = \"PLAIN\"\nusername = \"" + strings.Repeat("u", 256) + "\"\npassword_file = \"certs/password\"", `has 256 octets: PLAIN takes at most 255`},
+		{aRoute + "mechanism = \"PLAIN\"\nusername = \"" + strings.Repeat("u", 256) + "\"\npassword_file = \"certs/password\"", `has 256 bytes: want at most 255, the limit of PLAIN`},
 		{aRoute + curve, ``},
 		{aRoute + "server_key = \"" + testKey + "\"", `route[0].server_key: is only for mechanism = "CURVE": mechanism is "NULL"`},
 		{aRoute + "cert = \"certs/bridge\"", `route[0].cert: is only for mechanism = "CURVE"`},
 		{aRoute + "mechanism = \"CURVE\"\ncert = \"certs/bridge\"", `route[0].connect[0]: has no server_key`},
 		{aRoute + "mechanism = \"CURVE\"\nserver_key = \"" + testKey + "\"", `route[0].cert: missing`},
-		{aRoute + "mechanism = \"CURVE\"\ncert = \"none\"\nserver_key = \"" + testKey + "\"", `make the certificate with zwsbridge keygen`},
+		{aRoute + "mechanism = \"CURVE\"\ncert = \"none\"\nserver_key = \"" + testKey + "\"", `create the certificate with zwsbridge keygen`},
 		{aRoute + "mechanism = \"CURVE\"\ncert = \"certs/{user}\"\nserver_key = \"" + testKey + "\"", ``},
 		{route("path = \"/r\"\nsocket = \"SUB\"\nallow = []\nconnect = [{ endpoint = \"tcp://127.0.0.1:1\", server_key = \"" + testKey + "\" }]"), `route[0].connect[0]: has a server_key, and mechanism is "NULL"`},
 		{aRoute + "insecure_null = true\nmechanism = \"PLAIN\"", `route[0].insecure_null: is only for`},
 	})
 }
 
-// PLAIN sends passwords in the clear.
+// TestCheckPlaintext checks that PLAIN, which sends passwords in the clear, is refused to other
+// machines.
 func TestCheckPlaintext(t *testing.T) {
 	route := func(endpoint, more string) string {
 		return "[[route]]\npath = \"/r\"\nsocket = \"DEALER\"\nallow = []\ncredentials = \"client\"\nconnect = [\"" + endpoint + "\"]\n" + more + "\n"
@@ -306,33 +308,33 @@ func TestCheckBind(t *testing.T) {
 		{bind("tcp://*:1", curve), `route[0]: has bind and no bind_domain`},
 		{bind("tcp://*:1", curve+"bind_domain = \"global\"\n"), `route[0].bind_domain: "global" is a domain that clients log in to`},
 		{bind("tcp://*:1", curve+"bind_domain = \"house\"\n") + strings.Replace(aRoute, "/r", "/s", 1) + "domain = \"house\"\n", `route[0].bind_domain: "house" is a domain that clients log in to`},
-		{bind("tcp://*:1", curve+"bind_domain = \"other\"\n"), `warning: route[0].bind_domain: no entry of zap.chain names "other"`},
-		{bind("tcp://*:1", devices), `route[0].bind[0]: lets anybody in with mechanism "NULL"`},
+		{bind("tcp://*:1", curve+"bind_domain = \"other\"\n"), `warning: route[0].bind_domain: no entry of zap.chain has "other" in its domains`},
+		{bind("tcp://*:1", devices), `route[0].bind[0]: accepts every backend with mechanism "NULL"`},
 		{bind("tcp://*:1", devices+"insecure_null = true\n"), `warning: route[0].insecure_null`},
 		{bind("tcp://*:1", devices+"mechanism = \"PLAIN\"\n"), `route[0].bind[0]: takes passwords in the clear`},
 		{bind("tcp://127.0.0.1:1", devices+"mechanism = \"PLAIN\"\n"), ``},
-		{bind("tcp://:1", curve+devices), `route[0].bind[0]: is "tcp://:1", without a host: want *`},
+		{bind("tcp://:1", curve+devices), `route[0].bind[0]: is "tcp://:1", without a host: want "*"`},
 		{"server.curve_cert = \"\"\n" + bind("tcp://*:1", curve+devices), `route[0].bind[0]: needs server.curve_cert`},
 		{bind("tcp://*:1", "credentials = \"client\"\nmechanism = \"PLAIN\"\n"+devices), `route[0].credentials: is "client" with bind`},
 		{strings.Replace(bind("tcp://*:1", curve+devices), "DEALER", "PAIR", 1), `route[0].socket: is "PAIR" with bind`},
 		{strings.Replace(bind("tcp://*:1", curve+devices), "DEALER", "REP", 1), `route[0].socket: is "REP" with bind`},
-		{bind("tcp://*:1", curve+devices) + strings.Replace(bind("tcp://*:1", curve+devices), "/r", "/s", 1), `route[1].bind[0]: "tcp://*:1" is bound by route[0].bind[0] as well`},
+		{bind("tcp://*:1", curve+devices) + strings.Replace(bind("tcp://*:1", curve+devices), "/r", "/s", 1), `route[1].bind[0]: "tcp://*:1" is also route[0].bind[0]`},
 		{bind("tcp://*:1", curve+devices+"on_full = \"block\"\n"), `route[0].on_full: is "block" on a route whose clients share a connection`},
 		{aRoute + devices, `route[0].bind_domain: is only for routes with bind`},
 	})
 }
 
-func TestCheckSession(t *testing.T) {
+func TestCheckClients(t *testing.T) {
 	sub := strings.Replace(aRoute, "DEALER", "SUB", 1)
 	sub = strings.Replace(sub, `, send = ["#"]`, "", 1)
 	testRows(t, []row{
 		{aRoute + `client_mechanisms = []`, `route[0].client_mechanisms: is empty`},
 		{aRoute + `client_mechanisms = ["DIGEST"]`, `route[0].client_mechanisms[0]: is "DIGEST"`},
-		{aRoute + `client_mechanisms = ["PLAIN", "NULL"]`, `warning: route[0].client_mechanisms[1]: clients may come without a login`},
-		{aRoute + `client_mechanisms = ["TLS"]`, `route[0].client_mechanisms[0]: is "TLS", and there is no server.client_ca`},
-		{aRoute + "credentials = \"client\"\nclient_mechanisms = [\"CURVE\"]", `route[0].client_mechanisms[0]: is "CURVE", and credentials = "client" passes on`},
+		{aRoute + `client_mechanisms = ["PLAIN", "NULL"]`, `warning: route[0].client_mechanisms[1]: clients can connect without a login`},
+		{aRoute + `client_mechanisms = ["TLS"]`, `route[0].client_mechanisms[0]: is "TLS": want server.client_ca, which verifies client certificates`},
+		{aRoute + "credentials = \"client\"\nclient_mechanisms = [\"CURVE\"]", `route[0].client_mechanisms[0]: is "CURVE", and credentials = "client" can pass on only`},
 		{aRoute + "credentials = \"client\"\nclient_mechanisms = [\"PLAIN\", \"BEARER\"]", ``},
-		{"server.curve_cert = \"\"\n" + aRoute + `client_mechanisms = ["CURVE"]`, `route[0].client_mechanisms[0]: is "CURVE", and server.curve_cert is not there`},
+		{"server.curve_cert = \"\"\n" + aRoute + `client_mechanisms = ["CURVE"]`, `route[0].client_mechanisms[0]: is "CURVE", and server.curve_cert does not exist`},
 		{"server.curve_cert = \"\"\n" + aRoute, ``},
 		{aRoute + `high_water_mark = 0`, `route[0].high_water_mark: is 0: want at least 1`},
 		{aRoute + `high_water_bytes = "1KiB"`, `warning: route[0].high_water_bytes: is less than server.max_message`},
@@ -346,7 +348,7 @@ func TestCheckSession(t *testing.T) {
 		{strings.Replace(aRoute, "DEALER", "REQ", 1) + `on_full = "conflate"`, `route[0].on_full: is "conflate" on a REQ route`},
 		{aRoute + `flush = "1s"`, `route[0].flush: is 1s: want less than 1s`},
 		{sub + `flush = "999ms"`, ``},
-		{aRoute + `flush = "5ms"`, `warning: route[0].flush: has no effect: messages wait for others on SUB and XSUB routes only`},
+		{aRoute + `flush = "5ms"`, `warning: route[0].flush: has no effect: it collects messages only on SUB and XSUB routes`},
 		{sub + "flush = \"5ms\"\ncredentials = \"client\"", `warning: route[0].flush: has no effect`},
 		{aRoute + `share = "all"`, `route[0].share: is "all": want "" or "requests"`},
 		{sub + `share = "requests"`, `route[0].share: is "requests" on a SUB route`},
@@ -361,7 +363,7 @@ func TestCheckSession(t *testing.T) {
 		{aRoute + "stamp = \"routing-id\"\nrouting_id = \"client\"", `want only one of them`},
 		{aRoute + `on_wide = "widen"`, `route[0].on_wide: is "widen": want "refuse" or "narrow"`},
 		{aRoute + `separator = "::"`, `route[0].separator: is "::": want one ASCII character`},
-		{strings.ReplaceAll(aRoute, "allow", "#"), `warning: route[0]: has no allow: whoever may log in here may do all that a DEALER socket can`},
+		{strings.ReplaceAll(aRoute, "allow", "#"), `warning: route[0]: has no allow: every client that can log in here can do everything that a DEALER socket can`},
 	})
 }
 
@@ -374,7 +376,7 @@ func TestCheckAllow(t *testing.T) {
 		{allow("{ user = \"\", subscribe = [\"a\"] },\n{ user = \"x\" },"), `warning: route[0].allow[1]: grants nothing`},
 		{allow(`{ user = "x", send = ["a+"] }`), `F:9: route[0].allow[0].send[0]: pattern "a+": + and # must fill a whole level`},
 		{allow(`{ user = "x", subscribe = ["house/{usr}/"] }`), `unknown placeholder {usr}: want {user}, {claim.NAME} or {meta.NAME}`},
-		{allow(`{ user = "x", subscribe = ["*"] }`), `warning: route[0].allow[0].subscribe[0]: "*" is no wildcard`},
+		{allow(`{ user = "x", subscribe = ["*"] }`), `warning: route[0].allow[0].subscribe[0]: "*" is not a wildcard`},
 		{allow(`{ user = "x", topics = ["*"] }`), `route[0].allow[0].topics: unknown key: allowed here are send, subscribe, user`},
 		{strings.Replace(allow(`{ user = "x", subscribe = ["a"], send = ["a"] }`), "DEALER", "PUSH", 1), `warning: route[0].allow[0].subscribe: has no effect: clients of a PUSH route receive nothing`},
 		{strings.Replace(allow(`{ user = "x", subscribe = ["a"], send = ["a"] }`), "DEALER", "SUB", 1), `warning: route[0].allow[0].send: has no effect`},

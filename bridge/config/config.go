@@ -6,18 +6,17 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
-
-	"github.com/zwsbridge/zwsbridge/zap"
-	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// Config is a configuration file, decoded strictly, with its defaults filled in, its
-// environment variables expanded and its relative paths made relative to the file.
-// [Load] makes one. It is read by many goroutines and changed by none.
+// Config is the configuration of a bridge. One that [Load], [Parse] or [Validate] returned is
+// complete: its defaults are filled in. It is not changed afterwards, so that any number of
+// goroutines can read it.
 type Config struct {
-	// File is where it was read from, and Dir the folder that it lies in.
+	// File is the file that the configuration was read from; empty if it was made in Go.
 	File string `toml:"-"`
-	Dir  string `toml:"-"`
+	// Dir is the directory that relative paths are relative to; empty means the working
+	// directory of the process.
+	Dir string `toml:"-"`
 
 	Server Server          `toml:"server"`
 	Admin  Admin           `toml:"admin"`
@@ -26,10 +25,11 @@ type Config struct {
 	Routes []Route         `toml:"route"`
 }
 
-// Path is the name of a file or folder; empty for none. [Load] makes it absolute.
+// Path is the name of a file or directory; empty means none. [Load] and [Parse] make it
+// absolute.
 type Path string
 
-// Server is the table [server]: the listener that browsers reach, and its limits.
+// Server is the table [server]: the listener that clients reach, and its limits.
 type Server struct {
 	Listen string `toml:"listen"` // host:port
 
@@ -38,10 +38,10 @@ type Server struct {
 	Key       Path     `toml:"key"`
 	Hosts     []string `toml:"hosts"`
 	ACMECache Path     `toml:"acme_cache"`
-	ACMEURL   string   `toml:"acme_url"` // directory; empty for Let's Encrypt's
+	ACMEURL   string   `toml:"acme_url"` // directory URL; empty means Let's Encrypt
 	ClientCA  Path     `toml:"client_ca"`
 
-	CurveCert Path `toml:"curve_cert"` // zcert name; CURVE is offered only if it exists
+	CurveCert Path `toml:"curve_cert"` // zcert name; CURVE is offered only if the file exists
 
 	Origins           []string       `toml:"origins"`
 	Static            Path           `toml:"static"`
@@ -59,15 +59,15 @@ type Server struct {
 	MaxMessage          Size `toml:"max_message"`
 	MaxFrames           int  `toml:"max_frames"`
 	MaxSubscriptions    int  `toml:"max_subscriptions"`
-	MaxChannels         int  `toml:"max_channels"` // of one client of ZWSMUX1.0
+	MaxChannels         int  `toml:"max_channels"` // on one ZWSMUX1.0 connection
 	MaxTopic            Size `toml:"max_topic"`
 	MaxConnections      int  `toml:"max_connections"`
 	MaxConnectionsPerIP int  `toml:"max_connections_per_ip"` // 0 = no limit
 	MaxFailures         int  `toml:"max_failures"`           // a minute, per address and per user; 0 = no limit
 }
 
-// SelfSignedDir is the folder where a self-signed certificate is kept: that of server.key,
-// or certs beside the configuration file.
+// SelfSignedDir returns the directory of the self-signed certificate: that of server.key, or
+// certs beside the configuration file.
 func (c *Config) SelfSignedDir() string {
 	if c.Server.Key != "" {
 		return filepath.Dir(string(c.Server.Key))
@@ -83,176 +83,61 @@ const (
 	TLSOff        = "off"
 )
 
-// Admin is the table [admin]. Without the table there is no such listener.
+// Admin is the table [admin]: the operators' interface. Without the table there is none.
 type Admin struct {
-	Listen    string   `toml:"listen"` // empty = none
+	Listen    string   `toml:"listen"` // host:port; empty = no such listener
 	Hosts     []string `toml:"hosts"`
 	TokenFile Path     `toml:"token_file"`
 	// URL is where browsers reach the page, as scheme://host[:port]; empty means
 	// http:// and Listen. See PageURL.
 	URL string `toml:"url"`
 
-	// OIDC names the [auth.NAME] of type "jwt" with whose issuer operators can log in by
-	// redirect; empty = none.
+	// OIDC is the name of the [auth.NAME] of type "jwt" at whose issuer operators can log
+	// in by redirect; empty = none.
 	OIDC                 string            `toml:"oidc"`
 	OIDCClientID         string            `toml:"oidc_client_id"`
 	OIDCClientSecretFile Path              `toml:"oidc_client_secret_file"` // empty = a public client
-	OIDCScopes           []string          `toml:"oidc_scopes"`             // "openid" has to be one, and alone is the default
-	OIDCParams           map[string]string `toml:"oidc_params"`             // of the requests for a code and for tokens
+	OIDCScopes           []string          `toml:"oidc_scopes"`             // must contain "openid"; nil means only that
+	OIDCParams           map[string]string `toml:"oidc_params"`             // added to the requests for a code and for tokens
 }
 
-// PageURL is where browsers reach the operators' page, without a slash at the end: admin.url,
-// or else the address that admin.listen names, if it names one.
+// PageURL returns where browsers reach the operators' page, without a trailing slash:
+// admin.url, or the address of admin.listen. It is empty if that address does not name one
+// host and port.
 func (a *Admin) PageURL() string {
 	if a.URL != "" {
 		return a.URL
 	}
 	host, port, err := net.SplitHostPort(a.Listen)
-	if ip, noIP := netip.ParseAddr(host); err != nil || host == "" || port == "0" || noIP == nil && ip.IsUnspecified() {
+	if err != nil || host == "" || port == "0" {
+		return ""
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
 		return ""
 	}
 	return "http://" + a.Listen
 }
 
-// Zap is the table [zap]: who decides on logins, and in which order.
+// Zap is the table [zap]: which authenticators decide on logins, and in which order.
 type Zap struct {
-	Domain  string        `toml:"domain"`
+	Domain  string        `toml:"domain"` // of routes without a domain of their own
 	Timeout time.Duration `toml:"timeout"`
-	Cache   time.Duration `toml:"cache"`   // 0 = answers are not reused
-	Listen  []string      `toml:"listen"`  // endpoints
-	Clients Path          `toml:"clients"` // folder of zcert files: who may ask over CURVE
+	Cache   time.Duration `toml:"cache"`   // how long answers are reused; 0 = not at all
+	Listen  []string      `toml:"listen"`  // endpoints where native servers ask the chain
+	Clients Path          `toml:"clients"` // directory of zcert files: servers that may ask by CURVE
 	Chain   []ChainEntry  `toml:"chain"`
 }
 
 // ChainEntry is one entry of zap.chain.
 type ChainEntry struct {
 	Authn string   `toml:"authn"` // a name in Auth
-	Authz []string `toml:"authz"` // names in Auth; all must agree
+	Authz []string `toml:"authz"` // names in Auth; all of them must agree
 	// Domains are the ZAP domains that the entry answers for. Empty means every domain
-	// but the bind_domain of a route: who dials in there is named here or refused.
+	// except the bind_domain of a route: an entry that decides on backends names theirs.
 	Domains []string `toml:"domains"`
 }
 
-// Route is one [[route]].
-type Route struct {
-	Path   string          `toml:"path"`
-	Socket zmtp.SocketType `toml:"socket"` // the socket that the bridge opens
-
-	// Relay passes on the login that the client does with the backend, and what follows.
-	Relay bool `toml:"relay"`
-
-	Connect          []Endpoint `toml:"connect"`
-	EndpointsAllowed []string   `toml:"endpoints_allowed"` // for endpoints that hold a placeholder
-	Bind             []string   `toml:"bind"`
-	BindDomain       string     `toml:"bind_domain"`
-	InsecureNull     bool       `toml:"insecure_null"`
-
-	Mechanism         zap.Mechanism `toml:"mechanism"`   // towards the backends: NULL, PLAIN or CURVE
-	Credentials       string        `toml:"credentials"` // CredentialsStatic or CredentialsClient
-	Username          string        `toml:"username"`
-	PasswordFile      Path          `toml:"password_file"`
-	ServerKey         CurveKey      `toml:"server_key"`
-	Cert              Path          `toml:"cert"`
-	InsecurePlaintext bool          `toml:"insecure_plaintext"`
-
-	Domain           string          `toml:"domain"` // ZAP domain of the clients; never empty
-	ClientMechanisms []zap.Mechanism `toml:"client_mechanisms"`
-
-	Ready          string        `toml:"ready"` // ReadyAny, ReadyAll or ReadyNone
-	ConnectTimeout time.Duration `toml:"connect_timeout"`
-
-	HighWaterMark  int           `toml:"high_water_mark"`
-	HighWaterBytes Size          `toml:"high_water_bytes"`
-	OnFull         string        `toml:"on_full"` // OnFullDropOldest …
-	Flush          time.Duration `toml:"flush"`
-	Share          string        `toml:"share"` // "" or ShareRequests
-
-	RoutingID string      `toml:"routing_id"` // "" or RoutingIDClient
-	Stamp     string      `toml:"stamp"`      // "", StampFrame or StampRoutingID
-	Allow     []AllowRule `toml:"allow"`      // nil = no rules: all that the socket type can
-	Separator string      `toml:"separator"`  // between the levels of a topic, one octet
-	OnWide    string      `toml:"on_wide"`    // OnWideRefuse or OnWideNarrow
-}
-
-// The values of the words in a route.
-const (
-	CredentialsStatic = "static"
-	CredentialsClient = "client"
-
-	ReadyAny  = "any"
-	ReadyAll  = "all"
-	ReadyNone = "none"
-
-	OnFullDropOldest = "drop-oldest"
-	OnFullDropNewest = "drop-newest"
-	OnFullConflate   = "conflate"
-	OnFullDisconnect = "disconnect"
-	OnFullBlock      = "block"
-
-	ShareRequests   = "requests"
-	RoutingIDClient = "client"
-
-	StampFrame     = "frame"
-	StampRoutingID = "routing-id"
-
-	OnWideRefuse = "refuse"
-	OnWideNarrow = "narrow"
-)
-
-// Endpoint is one of a route's backends: in the file a plain string, or a table
-// where it has a server key of its own.
-type Endpoint struct {
-	Endpoint  string   `toml:"endpoint"`
-	ServerKey CurveKey `toml:"server_key"` // Load fills in the route's where it has none of its own
-}
-
-// AllowRule grants rights on a route; the patterns are those of package rights.
-type AllowRule struct {
-	User      string   `toml:"user"` // "*" = everybody, the anonymous included
-	Subscribe []string `toml:"subscribe"`
-	Send      []string `toml:"send"`
-}
-
-// Shared tells whether all clients of the route may share one upstream: a SUB or XSUB
-// whose login does not depend on who the client is, or requests that are told apart by an
-// envelope.
-func (r *Route) Shared() bool {
-	if r.Relay || r.Credentials != CredentialsStatic || r.PerUser() {
-		return false
-	}
-	return r.Socket == zmtp.SUB || r.Socket == zmtp.XSUB || r.Share == ShareRequests
-}
-
-// Stalls tells whether a client that is not read from would hold up others of the route
-// if the bridge waited for it, since they share a connection.
-func (r *Route) Stalls() bool {
-	if len(r.Bind) > 0 && slices.Contains([]zmtp.SocketType{zmtp.DEALER, zmtp.REQ, zmtp.ROUTER}, r.Socket) {
-		return true
-	}
-	return r.Shared()
-}
-
-// Receives tells whether clients of the route get messages.
-func (r *Route) Receives() bool {
-	return r.Socket != zmtp.PUSH && r.Socket != zmtp.PUB && r.Socket != zmtp.XPUB
-}
-
-// Sends tells whether clients of the route send messages, subscriptions not counted.
-func (r *Route) Sends() bool {
-	return r.Socket != zmtp.PULL && r.Socket != zmtp.SUB
-}
-
-// PerUser tells whether the upstream of the route depends on who the client is.
-func (r *Route) PerUser() bool {
-	for _, e := range r.Connect {
-		if HasPlaceholder(e.Endpoint) {
-			return true
-		}
-	}
-	return HasPlaceholder(r.Username) || HasPlaceholder(string(r.PasswordFile)) || HasPlaceholder(string(r.Cert))
-}
-
-// ClientDomains are the ZAP domains that clients of the bridge log in to, each once.
+// ClientDomains returns the ZAP domains that clients of the bridge log in to, each once.
 func (c *Config) ClientDomains() []string {
 	domains := []string{c.Zap.Domain}
 	for i := range c.Routes {
@@ -263,8 +148,8 @@ func (c *Config) ClientDomains() []string {
 	return domains
 }
 
-// BindDomains are the ZAP domains of those who dial in, each once. A chain entry that
-// names no domains does not answer for them: see [Config.BindChain].
+// BindDomains returns the ZAP domains of backends that connect to a bind endpoint, each once.
+// A chain entry without domains does not answer for them: see [Config.BindChain].
 func (c *Config) BindDomains() []string {
 	var domains []string
 	for i := range c.Routes {
@@ -275,9 +160,9 @@ func (c *Config) BindDomains() []string {
 	return domains
 }
 
-// BindChain are the entries of the chain that name domain, which is the bind_domain of a
-// route: only they decide on who dials in there, so that no resident's password opens a
-// door that is meant for devices.
+// BindChain returns the entries of the chain that name domain, the bind_domain of a route.
+// Only they decide on backends that connect there: the password of a client must not work at
+// a listener for backends.
 func (c *Config) BindChain(domain string) []ChainEntry {
 	var entries []ChainEntry
 	for _, e := range c.Zap.Chain {
@@ -286,15 +171,4 @@ func (c *Config) BindChain(domain string) []ChainEntry {
 		}
 	}
 	return entries
-}
-
-// Issuers returns the issuers of tokens that the configuration names, each once.
-func (c *Config) Issuers() []string {
-	var issuers []string
-	for _, a := range c.Auth {
-		if s, ok := a.Settings.(*JWT); ok && s.Issuer != "" && !slices.Contains(issuers, s.Issuer) {
-			issuers = append(issuers, s.Issuer)
-		}
-	}
-	return issuers
 }

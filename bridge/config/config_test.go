@@ -17,13 +17,13 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// Public keys, of whom does not matter.
+// Public keys of nobody in particular.
 const (
 	testKey  = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
 	otherKey = "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6"
 )
 
-// configDir is a folder with the files that the configurations of the tests name.
+// configDir returns a directory with the files that the configurations of the tests name.
 func configDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -59,7 +59,7 @@ func configDir(t *testing.T) string {
 // load parses text as the file F in dir.
 func load(dir, text string) (*Config, Faults) {
 	env := map[string]string{"PORT": "8443", "PASSWORD": "very secret", "EMPTY": "", "QUOTED": `a"b`}
-	return parseConfig("F", dir, text, func(name string) (string, bool) { v, ok := env[name]; return v, ok })
+	return parse("F", dir, text, func(name string) (string, bool) { v, ok := env[name]; return v, ok })
 }
 
 func mustLoad(t *testing.T, dir, text string) *Config {
@@ -96,7 +96,7 @@ share = "requests"
 		ClientMechanisms: []zap.Mechanism{zap.PLAIN, zap.BEARER, zap.CURVE},
 		Ready:            "any", ConnectTimeout: 5 * time.Second,
 		HighWaterMark: 1000, HighWaterBytes: 4 << 20, OnFull: "drop-oldest",
-		Separator: "/", OnWide: "refuse",
+		Separator: new("/"), OnWide: "refuse",
 	}
 	login, shared := sub, sub
 	login.Path, login.Socket, login.Connect = "/login", zmtp.DEALER, []Endpoint{{Endpoint: "tcp://127.0.0.1:2"}}
@@ -166,7 +166,7 @@ allow = []
 	sso := Auth{Type: "jwt", UserPrefix: "sso-", Settings: &JWT{
 		Algorithms: []string{"RS256"}, Keys: Paths{Path(filepath.Join(dir, "certs/portal.crt"))},
 		ResourceServerID: "id", ScopePrefix: &prefix, ScopeAliases: map[string]Words{"a b": {"x", "y"}, "c": {"z"}},
-		ExtraScopesMode: "add", RequireExp: true, Timeout: 5 * time.Second,
+		ExtraScopesMode: "add", RequireExp: new(true), Timeout: 5 * time.Second,
 	}}
 	if diff := cmp.Diff(sso, c.Auth["sso"]); diff != "" {
 		t.Error(diff)
@@ -179,15 +179,15 @@ allow = []
 		t.Errorf("connect = %+v", r.Connect)
 	}
 	if key, _ := certs.DecodeKey(testKey); r.Connect[1].ServerKey != CurveKey(key) {
-		t.Error("the endpoint's own server_key does not count")
+		t.Error("the server_key of the endpoint was ignored")
 	}
 	if r.Allow == nil || c.Routes[1].Allow != nil {
-		t.Error("an empty allow and none are not told apart")
+		t.Error("an empty allow and no allow are the same")
 	}
 }
 
-// TestEnvironment: variables are expanded after parsing, once, in strings only, and what
-// they hold is never shown.
+// TestEnvironment checks that variables are expanded after parsing, once, in strings only, and
+// that faults do not show their values.
 func TestEnvironment(t *testing.T) {
 	_, faults := load(configDir(t), `
 [server]
@@ -216,8 +216,8 @@ static = "${PASSWORD}"
 	}
 }
 
-// TestAnnotatedFile: the file that a newcomer starts with is right as it stands, names
-// every key that there is, and names no other.
+// TestAnnotatedFile checks that bridge.toml is right as it is and documents every key, and no
+// other.
 func TestAnnotatedFile(t *testing.T) {
 	text, err := os.ReadFile("../../bridge.toml")
 	if err != nil {
@@ -240,7 +240,7 @@ func TestAnnotatedFile(t *testing.T) {
 	}
 	all := regexp.MustCompile(`(?m)^#([a-z\[])`).ReplaceAllString(string(text), "$1")
 	all = regexp.MustCompile(`(?m)^mechanism = "NULL" .*\n|server_key = ""(, )?`).ReplaceAllString(all, "")
-	_, faults = parseConfig("F", dir, all, os.LookupEnv)
+	_, faults = parse("F", dir, all, os.LookupEnv)
 	for _, f := range faults {
 		if strings.Contains(f.Text, "unknown key") || strings.Contains(f.Text, ": want a ") || f.Line == 0 && !f.Warning {
 			t.Errorf("with every key set: %v", f)
@@ -248,20 +248,20 @@ func TestAnnotatedFile(t *testing.T) {
 	}
 	for _, key := range configKeys(reflect.TypeFor[Config](), nil) {
 		if !regexp.MustCompile(`(?m)^#?(` + key + ` = |\[+` + key + `[.\]])|[{,] ` + key + ` = `).Match(text) {
-			t.Errorf("bridge.toml does not tell of %s", key)
+			t.Errorf("bridge.toml does not document %s", key)
 		}
 	}
 }
 
-// configKeys are the names of all keys below t.
+// configKeys returns the names of all keys below t.
 func configKeys(t reflect.Type, keys []string) []string {
 	switch t.Kind() {
 	case reflect.Slice, reflect.Map, reflect.Pointer:
 		return configKeys(t.Elem(), keys)
 	case reflect.Struct:
 		if t == reflect.TypeFor[Auth]() {
-			for _, settings := range authTypes {
-				keys = configKeys(reflect.TypeOf(settings()), keys)
+			for _, withDefaults := range authKinds {
+				keys = configKeys(reflect.TypeOf(withDefaults()), keys)
 			}
 		}
 		for i := range t.NumField() {
@@ -293,14 +293,14 @@ dir = "new/controllers"
 		t.Errorf("the file of users: %v, %v", info, err)
 	}
 	if info, err := os.Stat(filepath.Join(dir, "new/controllers")); err != nil || !info.IsDir() {
-		t.Errorf("the folder of keys: %v", err)
+		t.Errorf("the directory of keys: %v", err)
 	}
 }
 
 func TestUnreadable(t *testing.T) {
 	dir := t.TempDir()
 	if _, faults := Load(filepath.Join(dir, "none")); faults.Err() == nil || !strings.Contains(faults.Err().Error(), ": cannot be read: ") || !strings.Contains(faults.Err().Error(), "no such file") {
-		t.Errorf("a file that is not there: %v", faults)
+		t.Errorf("a file that does not exist: %v", faults)
 	}
 	large := filepath.Join(dir, "large")
 	for _, tt := range []struct {
@@ -311,12 +311,12 @@ func TestUnreadable(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, faults := Load(large); (faults.Err() == nil) != tt.ok {
-			t.Errorf("%d octets: %v", tt.size, faults.Err())
+			t.Errorf("%d bytes: %v", tt.size, faults.Err())
 		}
 	}
 }
 
-func TestChainOfThoseWhoDialIn(t *testing.T) {
+func TestBindChain(t *testing.T) {
 	c := &Config{
 		Zap:    Zap{Domain: "global", Chain: []ChainEntry{{Authn: "users"}, {Authn: "controllers", Domains: []string{"devices", "x"}}}},
 		Routes: []Route{{Domain: "global"}, {Domain: "house", BindDomain: "devices"}, {Domain: "house", BindDomain: "devices"}},

@@ -13,17 +13,17 @@ import (
 	"time"
 )
 
-// decoder puts what the TOML library has parsed into the types of [Config]. The library's
-// own decoder stops at the first value of a wrong type and names an unknown key without
-// the index of its table; a file is checked in one go here, every fault with its place.
+// decoder puts what the TOML library has parsed into the types of [Config]. The library's own
+// decoder stops at the first value of a wrong type and names an unknown key without the index
+// of its table; this one reports every fault with its key.
 type decoder struct {
 	*reporter
-	dir    string // what relative paths are relative to
+	dir    string // for relative paths
 	getenv func(name string) (string, bool)
-	given  map[string]bool // the keys that stand in the file
+	given  map[string]bool // the keys in the file
 }
 
-// value puts src, the value of key, into dst.
+// value stores src, the value of key, in dst.
 func (d *decoder) value(key string, dst reflect.Value, src any) {
 	d.given[key] = true
 	taken := false
@@ -44,8 +44,7 @@ func (d *decoder) value(key string, dst reflect.Value, src any) {
 	}
 }
 
-// text puts a string into dst, and tells whether dst is of a type that a string may stand
-// for.
+// text stores a string in dst. It reports false if the type of dst has no string form.
 func (d *decoder) text(key string, dst reflect.Value, text string) bool {
 	switch v := dst.Addr().Interface().(type) {
 	case *time.Duration:
@@ -53,9 +52,9 @@ func (d *decoder) text(key string, dst reflect.Value, text string) bool {
 	case *netip.Prefix:
 		parseInto(d, key, v, text, parseNetwork)
 	case *Path:
-		*v = d.path(text)
+		*v = absolute(d.dir, text)
 	case *Paths:
-		*v = Paths{d.path(text)}
+		*v = Paths{absolute(d.dir, text)}
 	case *Words:
 		*v = strings.Fields(text)
 	case *Endpoint:
@@ -73,7 +72,7 @@ func (d *decoder) text(key string, dst reflect.Value, text string) bool {
 	return true
 }
 
-// number puts a whole number into dst, if it is one or a size.
+// number stores a whole number in dst. It reports false if dst is neither a number nor a size.
 func number(dst reflect.Value, n int64) bool {
 	if size, ok := dst.Addr().Interface().(*Size); ok && n >= 0 {
 		*size = Size(n)
@@ -86,7 +85,8 @@ func number(dst reflect.Value, n int64) bool {
 	return true
 }
 
-// composite puts an array or a table into a slice, map, struct or pointer.
+// composite stores an array or a table in dst. It reports false if the type of dst has no such
+// form.
 func (d *decoder) composite(key string, dst reflect.Value, src any) bool {
 	if table, ok := src.(map[string]any); ok {
 		if a, ok := dst.Addr().Interface().(*Auth); ok {
@@ -106,12 +106,7 @@ func (d *decoder) composite(key string, dst reflect.Value, src any) bool {
 		if dst.Kind() != reflect.Slice {
 			return false
 		}
-		// Not nil even if empty: an empty list is something else than none.
-		dst.Set(reflect.MakeSlice(dst.Type(), len(src), len(src)))
-		for i, v := range src {
-			setDefaults(dst.Index(i))
-			d.value(fmt.Sprintf("%s[%d]", key, i), dst.Index(i), v)
-		}
+		d.list(key, dst, src)
 		return true
 	case map[string]any:
 		switch dst.Kind() {
@@ -131,7 +126,19 @@ func (d *decoder) composite(key string, dst reflect.Value, src any) bool {
 	return false
 }
 
-// table puts the keys of a table into fields, and reports those that are not there.
+// list stores an array in a slice. The slice is not nil even if the array is empty: an empty
+// list and no list are different.
+func (d *decoder) list(key string, dst reflect.Value, src []any) {
+	dst.Set(reflect.MakeSlice(dst.Type(), len(src), len(src)))
+	for i, v := range src {
+		if r, ok := dst.Index(i).Addr().Interface().(*Route); ok {
+			*r = defaultRoute()
+		}
+		d.value(entry(key, i), dst.Index(i), v)
+	}
+}
+
+// table stores the keys of a table in fields, and reports those that are unknown.
 func (d *decoder) table(key string, fields map[string]reflect.Value, src map[string]any) {
 	for _, name := range slices.Sorted(maps.Keys(src)) {
 		f, ok := fields[name]
@@ -140,8 +147,12 @@ func (d *decoder) table(key string, fields map[string]reflect.Value, src map[str
 			continue
 		}
 		if f.Kind() == reflect.Pointer {
-			f.Set(reflect.New(f.Type().Elem()))
-			f = f.Elem()
+			v := reflect.New(f.Type().Elem())
+			if !f.IsNil() {
+				v.Elem().Set(f.Elem())
+			}
+			f.Set(v)
+			f = v.Elem()
 		}
 		d.value(joinKey(key, name), f, src[name])
 	}
@@ -151,9 +162,9 @@ func (d *decoder) table(key string, fields map[string]reflect.Value, src map[str
 func (d *decoder) auth(key string, dst *Auth, src map[string]any) {
 	known := fields(reflect.ValueOf(dst).Elem())
 	name, _ := src["type"].(string)
-	settings, ok := authTypes[name]
+	withDefaults, ok := authKinds[name]
 	if !ok {
-		types := choices(slices.Sorted(maps.Keys(authTypes)))
+		types := choices(authTypes())
 		if _, given := src["type"]; given {
 			d.fault(joinKey(key, "type"), "is %s: want %s", describeValue(src["type"]), types)
 		} else {
@@ -161,13 +172,13 @@ func (d *decoder) auth(key string, dst *Auth, src map[string]any) {
 		}
 		return
 	}
-	dst.Settings = settings()
+	dst.Settings = withDefaults()
 	maps.Copy(known, fields(reflect.ValueOf(dst.Settings).Elem()))
 	d.table(key, known, src)
 }
 
-// parseInto puts what text says into dst. If it does not parse, dst keeps its default, so
-// that nothing else is said about it.
+// parseInto stores the value of text in dst. If it does not parse, dst keeps its default, so
+// that no second fault follows.
 func parseInto[T any](d *decoder, key string, dst *T, text string, parse func(string) (T, error)) {
 	v, err := parse(text)
 	if err != nil {
@@ -177,17 +188,17 @@ func parseInto[T any](d *decoder, key string, dst *T, text string, parse func(st
 	*dst = v
 }
 
-// path makes a file name absolute. "*" is no file name but a word.
-func (d *decoder) path(name string) Path {
+// absolute makes a file name absolute. "*" is a word, not a file name.
+func absolute(dir, name string) Path {
 	if name == "" || name == "*" || filepath.IsAbs(name) {
 		return Path(name)
 	}
-	return Path(filepath.Join(d.dir, name))
+	return Path(filepath.Join(dir, name))
 }
 
 var envPattern = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
 
-// expand puts environment variables into a string. What they hold is not expanded again.
+// expand replaces ${NAME} by the environment variable; its value is not expanded again.
 func (d *decoder) expand(key, text string) string {
 	return envPattern.ReplaceAllStringFunc(text, func(reference string) string {
 		value, ok := d.getenv(reference[2 : len(reference)-1])
@@ -201,7 +212,7 @@ func (d *decoder) expand(key, text string) string {
 	})
 }
 
-// fields are those of a struct by their names in the file.
+// fields returns the fields of a struct by their names in the file.
 func fields(v reflect.Value) map[string]reflect.Value {
 	all := make(map[string]reflect.Value)
 	for i := range v.NumField() {
@@ -212,7 +223,7 @@ func fields(v reflect.Value) map[string]reflect.Value {
 	return all
 }
 
-// describeType names a type as someone who writes the file knows it.
+// describeType names a type in the terms of the file.
 func describeType(t reflect.Type) string {
 	switch reflect.Zero(t).Interface().(type) {
 	case time.Duration:
@@ -222,7 +233,7 @@ func describeType(t reflect.Type) string {
 	case netip.Prefix:
 		return `a network like "10.0.0.0/8"`
 	case CurveKey:
-		return "a CURVE key, a string of 40 Z85 characters"
+		return "a CURVE public key (40 Z85 characters)"
 	case Endpoint:
 		return `an endpoint like "tcp://127.0.0.1:5556" or a table with endpoint and server_key`
 	}
@@ -239,8 +250,8 @@ func describeType(t reflect.Type) string {
 	return "a table"
 }
 
-// describeValue names what stands in the file: strings as they stand there, since what
-// they expand to may be a secret.
+// describeValue quotes a value of the file. Strings are not expanded: an environment variable
+// can be a secret.
 func describeValue(v any) string {
 	switch v := v.(type) {
 	case string:

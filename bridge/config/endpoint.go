@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// endpointForms is what endpoints may look like.
+// endpointForms are the forms of an endpoint.
 const endpointForms = `"tcp://host:port", "ipc:///path" or "ipc://@name"`
 
-// parseEndpoint checks a ZeroMQ endpoint. A bound one may have "*" as its host and 0 as
-// its port; one that is dialled may have neither.
+// parseEndpoint checks a ZeroMQ endpoint. Only an endpoint to bind can have the host "*" and
+// the port 0.
 func parseEndpoint(endpoint string, bound bool) error {
 	transport, address, ok := strings.Cut(endpoint, "://")
 	if !ok {
@@ -20,7 +20,7 @@ func parseEndpoint(endpoint string, bound bool) error {
 	switch transport {
 	case "ipc":
 		if address == "" || address == "@" || strings.Contains(address, "\x00") {
-			return fmt.Errorf("is %q, which names no socket: want %s", endpoint, endpointForms)
+			return fmt.Errorf("is %q, without the name of a socket: want %s", endpoint, endpointForms)
 		}
 		return nil
 	case "tcp":
@@ -29,26 +29,27 @@ func parseEndpoint(endpoint string, bound bool) error {
 		case err != nil:
 			return fmt.Errorf("is %q: want %s", endpoint, endpointForms)
 		case !validPort(port):
-			return fmt.Errorf("is %q, with a port that is not a number from 0 to 65535", endpoint)
+			return fmt.Errorf("is %q: want a port from 0 to 65535", endpoint)
 		case bound && host == "":
-			return fmt.Errorf(`is %q, without a host: want * for all addresses`, endpoint)
+			return fmt.Errorf(`is %q, without a host: want "*" for all addresses`, endpoint)
 		case !bound && (host == "" || host == "*" || port == "0"):
 			return fmt.Errorf("is %q: want a host and a port to connect to", endpoint)
 		case host != "*" && strings.ContainsAny(host, "*/ "):
-			return fmt.Errorf("is %q, with a host that is no name and no address", endpoint)
+			return fmt.Errorf("is %q: want a host name or an address before the port", endpoint)
 		}
 		return nil
 	}
 	return fmt.Errorf("has the transport %q: want %s", transport, endpointForms)
 }
 
-// LocalEndpoint tells whether what goes over the endpoint stays on this machine.
+// LocalEndpoint reports whether traffic over the endpoint stays on this machine.
 func LocalEndpoint(endpoint string) bool {
 	address, ok := strings.CutPrefix(endpoint, "tcp://")
 	return !ok || isLoopback(address)
 }
 
-// absoluteEndpoint makes the path of an ipc endpoint relative to dir, if it is relative.
+// absoluteEndpoint makes the path of an ipc endpoint absolute; a relative one is relative to
+// dir.
 func absoluteEndpoint(dir, endpoint string) string {
 	path, ok := strings.CutPrefix(endpoint, "ipc://")
 	if !ok || path == "" || path[0] == '@' || filepath.IsAbs(path) {
@@ -57,7 +58,7 @@ func absoluteEndpoint(dir, endpoint string) string {
 	return "ipc://" + filepath.Join(dir, path)
 }
 
-// endpoint reports what is wrong with an endpoint and tells whether nothing is.
+// endpoint checks an endpoint and reports whether it is right.
 func (c *checker) endpoint(key, endpoint string, bound bool) bool {
 	if err := parseEndpoint(endpoint, bound); err != nil {
 		c.fault(key, "%v", err)

@@ -7,27 +7,29 @@ import (
 	"strings"
 )
 
-// Fault is something wrong with a configuration file, or legal but open.
+// Fault is a mistake in a configuration, or a warning about a value that is legal but risky.
 type Fault struct {
-	File string
-	Line int // counted from 1; 0 if the file as a whole is meant
-	// Key is the path of the key or table, with the index of an array's entry counted
-	// from 0: route[1].mechanism. Empty if the file as a whole is meant.
+	File string // empty for a configuration made in Go
+	Line int    // counted from 1; 0 if the fault is not at one line
+	// Key is the path of the key or table, with the index of an entry of an array counted
+	// from 0: route[1].mechanism. Empty if the fault is not at one key.
 	Key string
-	// Text says what is wrong and what is allowed. It holds no secret.
+	// Text says what is wrong and what would be right. It holds no secret.
 	Text string
-	// Warning tells that the file is legal nevertheless.
+	// Warning means that the configuration can be used nevertheless.
 	Warning bool
 }
 
-// String is F:LINE: key.path: text.
+// String returns FILE:LINE: KEY: TEXT, without the parts that are empty.
 func (f Fault) String() string {
 	var b strings.Builder
-	b.WriteString(f.File)
-	if f.Line > 0 {
-		fmt.Fprintf(&b, ":%d", f.Line)
+	if f.File != "" {
+		b.WriteString(f.File)
+		if f.Line > 0 {
+			fmt.Fprintf(&b, ":%d", f.Line)
+		}
+		b.WriteString(": ")
 	}
-	b.WriteString(": ")
 	if f.Warning {
 		b.WriteString("warning: ")
 	}
@@ -38,10 +40,10 @@ func (f Fault) String() string {
 	return b.String()
 }
 
-// Faults are all that [Load] found, in the order of the lines.
+// Faults are all faults of a configuration, in the order of their lines.
 type Faults []Fault
 
-// Err is nil if there are only warnings, else an error with a line for each fault.
+// Err returns nil if there are only warnings, else an [*Error] with a line for each fault.
 func (f Faults) Err() error {
 	var lines []string
 	for _, fault := range f {
@@ -55,7 +57,7 @@ func (f Faults) Err() error {
 	return &Error{lines}
 }
 
-// Warnings are those that leave the file legal.
+// Warnings returns the warnings.
 func (f Faults) Warnings() []Fault {
 	var warnings []Fault
 	for _, fault := range f {
@@ -66,7 +68,7 @@ func (f Faults) Warnings() []Fault {
 	return warnings
 }
 
-// Error is a configuration that cannot be used.
+// Error reports the faults of a configuration that cannot be used.
 type Error struct {
 	Lines []string // one for each fault
 }
@@ -78,8 +80,8 @@ type reporter struct {
 	file   string
 	lines  lineIndex
 	faults Faults
-	// expanded are the environment variables that stand in the file, by value: a fault
-	// must not show what they hold.
+	// expanded are the references to environment variables in the file, by value: a fault
+	// must not show a value.
 	expanded map[string]string
 }
 
@@ -98,13 +100,13 @@ func (r *reporter) add(f Fault) {
 	r.faults = append(r.faults, f)
 }
 
-// hide puts the names of environment variables back in the places of their values.
+// hide replaces the values of environment variables by their references.
 func (r *reporter) hide(text string) string {
 	values := make([]string, 0, len(r.expanded))
 	for v := range r.expanded {
 		values = append(values, v)
 	}
-	// Longer values first: one may hold another.
+	// Longer values first: they can contain shorter ones.
 	slices.SortFunc(values, func(a, b string) int {
 		return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b))
 	})
@@ -116,13 +118,13 @@ func (r *reporter) hide(text string) string {
 	return strings.NewReplacer(pairs...).Replace(text)
 }
 
-// sorted are the faults in the order of the file.
+// sorted returns the faults in the order of their lines.
 func (r *reporter) sorted() Faults {
 	slices.SortStableFunc(r.faults, func(a, b Fault) int { return cmp.Compare(a.Line, b.Line) })
 	return r.faults
 }
 
-// choices words a list of allowed values.
+// choices formats a list of allowed values: "a", "b" or "c".
 func choices[T ~string](allowed []T) string {
 	quoted := make([]string, len(allowed))
 	for i, a := range allowed {

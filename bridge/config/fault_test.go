@@ -8,7 +8,7 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// TestEveryFault: one run tells all that is wrong, in the order of the file.
+// TestEveryFault checks that one run reports every fault, in the order of the file.
 func TestEveryFault(t *testing.T) {
 	_, faults := load(configDir(t), `[server]
 listen = 5
@@ -79,7 +79,8 @@ func TestConfigCorpusIsNotEmpty(t *testing.T) {
 	}
 }
 
-// FuzzConfig: no text makes the reader fail, a secret appear, or a key lose its line.
+// FuzzConfig checks that no text makes the reader panic, shows a secret or loses the line of a
+// key.
 func FuzzConfig(f *testing.F) {
 	for _, text := range configCorpus {
 		f.Add(text)
@@ -91,26 +92,26 @@ func FuzzConfig(f *testing.F) {
 		}
 		for _, fault := range faults {
 			if strings.Contains(fault.String(), "very secret") && !strings.Contains(text, "very secret") {
-				t.Fatalf("a secret is shown: %v", fault)
+				t.Fatalf("the fault shows a secret: %v", fault)
 			}
 		}
 		checkLines(t, text)
 	})
 }
 
-// checkLines holds the index against the TOML library: it must know every top-level table
-// and key, on a line that says its name.
+// checkLines compares the index with the TOML library: it must have every top-level table and
+// key, on a line with its name.
 func checkLines(t *testing.T, text string) {
 	parsed := make(map[string]any)
 	if _, err := toml.Decode(text, &parsed); err != nil || strings.Contains(text, `\`) {
-		return // in an escaped key the name is not what stands there
+		return // an escaped key is not spelled as its name
 	}
 	index := indexLines(text)
 	lines := strings.Split(text, "\n")
 	for name := range parsed {
 		n := index.line(joinKey("", name))
 		if n < 1 || n > len(lines) || !strings.Contains(lines[n-1], name) {
-			t.Fatalf("%q is on line %d, says the index of\n%s", name, n, text)
+			t.Fatalf("%q is not on line %d of\n%s", name, n, text)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,30 +11,44 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// maxConfig is how large a configuration file may be, in octets.
+// maxConfig is how large a configuration file can be, in bytes.
 const maxConfig = 1 << 20
 
-// Load reads and checks a configuration file. It starts nothing and writes nothing; of the
-// files that the configuration names it reads those that it can tell to be no use. The
-// Config is nil if faults.Err() is not nil; otherwise faults holds warnings only.
-func Load(file string) (*Config, Faults) {
-	abs, err := filepath.Abs(file)
+// Load reads and checks a configuration file of at most 1 MiB. It starts nothing and writes
+// nothing; it reads those files that the configuration names whose mistakes it can find. If
+// faults.Err() is not nil the Config is nil; otherwise faults has warnings only.
+func Load(file string) (_ *Config, faults Faults) {
+	f, err := os.Open(file)
 	if err != nil {
-		return nil, Faults{{File: file, Text: err.Error()}}
+		return nil, unreadable(file, err)
 	}
-	info, err := os.Stat(abs)
-	if err == nil && info.Size() > maxConfig {
-		return nil, Faults{{File: file, Text: "is larger than 1 MiB"}}
-	}
-	text, err := os.ReadFile(abs)
-	if err != nil {
-		return nil, Faults{{File: file, Text: "cannot be read: " + reason(err)}}
-	}
-	return parseConfig(file, filepath.Dir(abs), string(text), os.LookupEnv)
+	defer f.Close()
+	return Parse(f, file)
 }
 
-// parseConfig reads the text of a configuration file that lies in dir.
-func parseConfig(file, dir, text string, getenv func(string) (string, bool)) (*Config, Faults) {
+// Parse is [Load] for a configuration that is read from r. file is its name in faults, and
+// relative paths are relative to its directory; the file need not exist.
+func Parse(r io.Reader, file string) (_ *Config, faults Faults) {
+	abs, err := filepath.Abs(file)
+	if err != nil {
+		return nil, unreadable(file, err)
+	}
+	text, err := io.ReadAll(io.LimitReader(r, maxConfig+1))
+	if err != nil {
+		return nil, unreadable(file, err)
+	}
+	if len(text) > maxConfig {
+		return nil, Faults{{File: file, Text: "is larger than 1 MiB"}}
+	}
+	return parse(file, filepath.Dir(abs), string(text), os.LookupEnv)
+}
+
+func unreadable(file string, err error) Faults {
+	return Faults{{File: file, Text: "cannot be read: " + reason(err)}}
+}
+
+// parse reads the text of a configuration file in dir.
+func parse(file, dir, text string, getenv func(string) (string, bool)) (*Config, Faults) {
 	r := &reporter{file: file, expanded: make(map[string]string)}
 	parsed := make(map[string]any)
 	if _, err := toml.Decode(text, &parsed); err != nil {
@@ -45,23 +60,19 @@ func parseConfig(file, dir, text string, getenv func(string) (string, bool)) (*C
 		return nil, Faults{f}
 	}
 	r.lines = indexLines(text)
-	c := defaultConfig()
+	c := Default()
 	c.File, c.Dir = file, dir
+	c.Server.CurveCert = absolute(dir, string(c.Server.CurveCert))
 	if _, ok := parsed["admin"]; ok {
-		c.Admin = defaultAdmin
+		c.Admin = defaultAdmin()
 	}
 	d := &decoder{reporter: r, dir: dir, getenv: getenv, given: make(map[string]bool)}
-	d.table("", fields(reflect.ValueOf(&c).Elem()), parsed)
-	d.fillIn(&c)
-	(&checker{reporter: r, Config: &c, given: d.given}).check()
-	faults := r.sorted()
-	if faults.Err() != nil {
-		return nil, faults
-	}
-	return &c, faults
+	d.table("", fields(reflect.ValueOf(c).Elem()), parsed)
+	c.complete()
+	return (&checker{reporter: r, Config: c, given: d.given}).run()
 }
 
-// reason is what went wrong with a file, without the name of the system call.
+// reason returns the text of err without the name of the system call.
 func reason(err error) string {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// lineIndex knows on which line each table, key and array entry of a TOML file stands,
-// which the TOML library tells for its syntax errors only. Entries of arrays, [[tables]]
-// included, carry their index: route[1].allow[0].user.
+// lineIndex holds the line of each table, key and array entry of a TOML file, which the TOML
+// library reports for syntax errors only. Entries of arrays, [[tables]] included, have their
+// index in the key: route[1].allow[0].user.
 type lineIndex map[string]int
 
-// line is where key stands, or else the nearest table or entry that holds it; 0 for the
+// line returns the line of key, or else of the innermost table or entry around it; 0 for the
 // empty key.
 func (x lineIndex) line(key string) int {
 	for key != "" {
@@ -22,8 +22,8 @@ func (x lineIndex) line(key string) int {
 	return 0
 }
 
-// indexLines reads a text that is known to be valid TOML: it looks only for what opens
-// and closes, and knows nothing of values.
+// indexLines builds the index of a text that must be valid TOML: it looks only for brackets,
+// quotes and keys, and does not interpret values.
 func indexLines(text string) lineIndex {
 	s := lineScanner{text: text, line: 1, found: make(lineIndex), entries: make(map[string]int)}
 	table := ""
@@ -59,7 +59,7 @@ func (s *lineScanner) next() {
 	s.pos++
 }
 
-// skip passes over comments and the octets in set.
+// skip passes over comments and the bytes in set.
 func (s *lineScanner) skip(set string) {
 	for s.pos < len(s.text) {
 		switch c := s.peek(); {
@@ -75,7 +75,7 @@ func (s *lineScanner) skip(set string) {
 	}
 }
 
-// header reads [table] or [[table]] and returns the path of the table that it opens.
+// header reads [table] or [[table]] and returns the path of that table.
 func (s *lineScanner) header() string {
 	line := s.line
 	s.next()
@@ -104,7 +104,7 @@ func (s *lineScanner) header() string {
 	return path
 }
 
-// note keeps the first line: a table may be opened by a key inside it before its header.
+// note records the first line of path: a dotted key can open a table before its header does.
 func (s *lineScanner) note(path string, line int) {
 	if _, ok := s.found[path]; !ok {
 		s.found[path] = line
@@ -143,7 +143,7 @@ func (s *lineScanner) pair(table string) {
 	s.value(path)
 }
 
-// value passes over a value and notes what is inside.
+// value passes over a value and records the entries and keys in it.
 func (s *lineScanner) value(path string) {
 	switch c := s.peek(); c {
 	case '"', '\'':
@@ -175,8 +175,9 @@ func (s *lineScanner) value(path string) {
 	}
 }
 
-// quoted passes over a string of any of the four kinds and returns what is between the
-// quotes, escapes as they are: they matter in a key only, where nobody uses them.
+// quoted passes over a string of any of the four kinds and returns the text between the
+// quotes. It does not expand escapes: they would matter in keys only, which have none in
+// practice.
 func (s *lineScanner) quoted(quote byte) string {
 	mark := string(quote)
 	if triple := strings.Repeat(mark, 3); strings.HasPrefix(s.text[s.pos:], triple) {
@@ -192,14 +193,14 @@ func (s *lineScanner) quoted(quote byte) string {
 	}
 	end := min(s.pos, len(s.text))
 	s.pos = end + len(mark)
-	// A multi-line string may end in quotes of its own.
+	// The content of a multi-line string can end in quotes.
 	for len(mark) == 3 && s.peek() == quote {
 		s.pos++
 	}
 	return s.text[start:end]
 }
 
-// joinKey is the path of a key in a table.
+// joinKey returns the path of a key in a table.
 func joinKey(table, name string) string {
 	if strings.ContainsAny(name, `.[]" `) || name == "" {
 		name = fmt.Sprintf("%q", name)

@@ -10,58 +10,60 @@ import (
 	"github.com/zwsbridge/zwsbridge/certs"
 )
 
-// Size is a number of octets: in the file a whole number, or a string like "16KiB".
+// Size is a number of bytes: in the file a whole number, or a string like "16KiB".
 type Size int64
 
-// units are what a size may end in.
+// units are the suffixes of a size.
 var units = []struct {
 	suffix string
-	octets int64
+	bytes  int64
 }{
 	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30},
 	{"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"B", 1},
 }
 
-// UnmarshalText reads a whole number of octets, KiB, MiB, GiB, kB, MB or GB.
+// UnmarshalText reads a whole number of B, KiB, MiB, GiB, kB, MB or GB; without a unit it is
+// bytes.
 func (s *Size) UnmarshalText(text []byte) error {
 	number, factor := string(text), int64(1)
 	for _, u := range units {
 		if n, ok := strings.CutSuffix(number, u.suffix); ok {
-			number, factor = strings.TrimSpace(n), u.octets
+			number, factor = strings.TrimSpace(n), u.bytes
 			break
 		}
 	}
 	n, err := strconv.ParseInt(number, 10, 64)
 	if err != nil || n < 0 || n > (1<<62)/factor {
-		return fmt.Errorf(`is %q: a size is a whole number with B, KiB, MiB, GiB, kB, MB or GB, like "16KiB"`, text)
+		return fmt.Errorf(`is %q: want a whole number with B, KiB, MiB, GiB, kB, MB or GB, like "16KiB"`, text)
 	}
 	*s = Size(n * factor)
 	return nil
 }
 
-// Paths are files or folders: in the file a list, or one string.
+// Paths are files or directories: in the file a list, or one string.
 type Paths []Path
 
-// Words is a list of words: in the file a list, or one string with spaces between them.
+// Words is a list of words: in the file a list, or one string with spaces between the words.
 type Words []string
 
-// CurveKey is a CURVE public key, in the file as the 40 characters of Z85; zero for none.
+// CurveKey is a CURVE public key: in the file 40 Z85 characters. Zero means none.
 type CurveKey [32]byte
 
 // UnmarshalText reads Z85.
 func (k *CurveKey) UnmarshalText(text []byte) error {
 	key, err := certs.DecodeKey(string(text))
 	if err != nil {
-		return fmt.Errorf("is no CURVE key of 40 Z85 characters: %w", err)
+		return fmt.Errorf("is not a CURVE public key (40 Z85 characters): %w", err)
 	}
 	*k = key
 	return nil
 }
 
-// IsZero tells that there is no key.
+// IsZero reports whether k is zero.
 func (k CurveKey) IsZero() bool { return k == CurveKey{} }
 
-// parseNetwork reads a CIDR or a single address. IPv4 written as IPv6 counts as IPv4.
+// parseNetwork reads a CIDR prefix or a single address. An IPv4-mapped IPv6 address counts as
+// IPv4.
 func parseNetwork(text string) (netip.Prefix, error) {
 	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
 		a = a.Unmap()
@@ -81,12 +83,12 @@ func parseNetwork(text string) (netip.Prefix, error) {
 func parseDuration(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 {
-		return 0, fmt.Errorf(`is %q: a duration is a number with ms, s, m or h, like "10s"`, text)
+		return 0, fmt.Errorf(`is %q: want a number with ms, s, m or h, like "10s"`, text)
 	}
 	return d, nil
 }
 
-// HasPlaceholder tells whether s holds a placeholder like {user} or {meta.house}.
+// HasPlaceholder reports whether s holds a placeholder like {user} or {meta.house}.
 func HasPlaceholder(s string) bool {
 	open := strings.IndexByte(s, '{')
 	return open >= 0 && strings.IndexByte(s[open:], '}') >= 0

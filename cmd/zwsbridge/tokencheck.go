@@ -76,7 +76,7 @@ func tokenAuths(c *config.Config) []string {
 	names = append(names, slices.Sorted(maps.Keys(c.Auth))...)
 	var jwts []string
 	for _, name := range names {
-		if _, ok := c.Auth[name].Settings.(*config.JWT); ok && !slices.Contains(jwts, name) {
+		if _, ok := c.JWT(name); ok && !slices.Contains(jwts, name) {
 			jwts = append(jwts, name)
 		}
 	}
@@ -90,7 +90,7 @@ func checkToken(ctx context.Context, out io.Writer, c *config.Config, names []st
 		return usagef("there is no [auth.NAME] with type = \"jwt\"")
 	}
 	for _, name := range names {
-		s, ok := c.Auth[name].Settings.(*config.JWT)
+		s, ok := c.JWT(name)
 		if !ok {
 			return usagef("there is no [auth.%s] with type = \"jwt\"", name)
 		}
@@ -107,7 +107,7 @@ func checkToken(ctx context.Context, out io.Writer, c *config.Config, names []st
 		}
 		user := c.Auth[name].UserPrefix + reply.UserID
 		fmt.Fprintf(out, "  => accepted: user %q\n", user)
-		return config.ExplainRights(ctx, out, c, user, reply)
+		return printRights(ctx, out, c, user, reply)
 	}
 	fmt.Fprintln(out, "=> refused: no authenticator accepts the token")
 	return silentError{exitRefused}

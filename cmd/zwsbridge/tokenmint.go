@@ -14,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/zap/jwt"
 )
 
@@ -118,7 +117,7 @@ func (m *tokenMint) setDefaults() error {
 	if err != nil {
 		return err
 	}
-	s, ok := c.Auth[m.auth].Settings.(*config.JWT)
+	s, ok := c.JWT(m.auth)
 	if !ok {
 		return usagef("--auth %q: there is no [auth.%s] with type = \"jwt\" in %s", m.auth, m.auth, m.config)
 	}

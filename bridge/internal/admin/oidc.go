@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -51,7 +52,11 @@ func NewOIDC(c *config.Config, old *OIDC) (*OIDC, error) {
 	if old != nil && reflect.DeepEqual(old.settings, o.settings) {
 		return old, nil
 	}
-	issuer, err := sso.Settings.(*config.JWT).Options()
+	settings, ok := c.JWT(c.Admin.OIDC)
+	if !ok {
+		return nil, fmt.Errorf("admin.oidc: [auth.%s] is not of type \"jwt\"", c.Admin.OIDC)
+	}
+	issuer, err := settings.Options()
 	if err != nil {
 		return nil, err
 	}

@@ -32,10 +32,16 @@ const handlerEntry = "handler"
 // concurrent use.
 type Chain struct {
 	*zap.Chain
-	authenticators map[string]any // by the name in [auth.NAME]
-	recipes        map[string]recipe
+	authenticators map[string]authenticator // by the name in [auth.NAME]
 	stores         map[config.Path]*tokenendpoint.Identities
 	closing        sync.Once
+}
+
+// authenticator is one that was built from an [auth.NAME] table.
+type authenticator struct {
+	built       any         // a zap.Handler, a zap.Authorizer or both
+	fingerprint string      // of the settings, see config.AuthKind
+	store       config.Path // of identities; empty without
 }
 
 // New builds the chain of c. Clients of HTTP services whose settings and files are those of
@@ -44,8 +50,7 @@ type Chain struct {
 // built. The caller calls Close.
 func New(c *config.Config, previous *Chain, o Options) (_ *Chain, err error) {
 	a := &Chain{
-		authenticators: make(map[string]any),
-		recipes:        make(map[string]recipe),
+		authenticators: make(map[string]authenticator),
 		stores:         make(map[config.Path]*tokenendpoint.Identities),
 	}
 	if previous == nil {
@@ -107,7 +112,7 @@ func named(chain []config.ChainEntry) []string {
 // entry builds one entry of the chain. One without domains answers for all domains of
 // clients, but not for those of backends that connect to a bind endpoint.
 func (a *Chain) entry(c *config.Config, e config.ChainEntry) (zap.Entry, error) {
-	handler, ok := a.authenticators[e.Authn].(zap.Handler)
+	handler, ok := a.authenticators[e.Authn].built.(zap.Handler)
 	if !ok {
 		return zap.Entry{}, fmt.Errorf("zap.chain: %q cannot authenticate", e.Authn)
 	}
@@ -116,7 +121,7 @@ func (a *Chain) entry(c *config.Config, e config.ChainEntry) (zap.Entry, error) 
 		entry.Domains = c.ClientDomains()
 	}
 	for _, name := range e.Authz {
-		authorizer, ok := a.authenticators[name].(zap.Authorizer)
+		authorizer, ok := a.authenticators[name].built.(zap.Authorizer)
 		if !ok {
 			return zap.Entry{}, fmt.Errorf("zap.chain: %q cannot authorize", name)
 		}
@@ -127,20 +132,25 @@ func (a *Chain) entry(c *config.Config, e config.ChainEntry) (zap.Entry, error) 
 
 // add builds the authenticator called name, or takes it over from previous.
 func (a *Chain) add(c *config.Config, name string, previous *Chain, log *slog.Logger) error {
-	recipe, lasts := recipeOf(c.Auth[name].Settings)
-	if lasts {
-		a.recipes[name] = recipe
-		if made := previous.authenticators[name]; made != nil && recipe.equal(previous.recipes[name]) {
-			a.authenticators[name] = made
-			if s, ok := c.Auth[name].Settings.(*config.TokenEndpoint); ok && s.IdentityMap != "" {
-				a.stores[s.Store] = previous.stores[s.Store]
-			}
-			return nil
-		}
+	next := authenticator{}
+	if settings := c.Auth[name].Settings; settings != nil {
+		next.fingerprint = settings.Fingerprint()
 	}
-	made, err := a.build(c.Auth[name], previous, log)
+	old := previous.authenticators[name]
+	if old.built != nil && next.fingerprint != "" && next.fingerprint == old.fingerprint {
+		a.authenticators[name] = old
+		if old.store != "" {
+			a.stores[old.store] = previous.stores[old.store]
+		}
+		return nil
+	}
+	var err error
+	next.built, err = build(c.Auth[name], deps{log: log, store: func(file config.Path) (*tokenendpoint.Identities, error) {
+		next.store = file
+		return a.openStore(file, previous)
+	}})
 	if err == nil {
-		a.authenticators[name] = made
+		a.authenticators[name] = next
 	}
 	return err
 }
@@ -156,8 +166,8 @@ func (a *Chain) Close(kept *Chain) (err error) {
 		if a.Chain != nil {
 			errs = append(errs, a.Chain.Close())
 		}
-		for name, made := range a.authenticators {
-			if c, ok := made.(io.Closer); ok && kept.authenticators[name] != made {
+		for name, old := range a.authenticators {
+			if c, ok := old.built.(io.Closer); ok && kept.authenticators[name].built != old.built {
 				errs = append(errs, c.Close())
 			}
 		}

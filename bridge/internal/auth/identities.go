@@ -20,18 +20,18 @@ type Identity struct {
 // creates none.
 func (a *Chain) Identities(user, id string) ([]Identity, error) {
 	var found []Identity
-	for _, name := range slices.Sorted(maps.Keys(a.recipes)) {
-		s, ok := a.recipes[name].settings.(*config.TokenEndpoint)
-		if !ok || s.IdentityMap == "" {
+	for _, name := range slices.Sorted(maps.Keys(a.authenticators)) {
+		store := a.stores[a.authenticators[name].store]
+		if store == nil {
 			continue
 		}
 		i := Identity{Auth: name, User: user, ID: id}
 		var known bool
 		var err error
 		if user != "" {
-			i.ID, known, err = a.stores[s.Store].LookupID(user)
+			i.ID, known, err = store.LookupID(user)
 		} else {
-			i.User, known, err = a.stores[s.Store].LookupUser(id)
+			i.User, known, err = store.LookupUser(id)
 		}
 		switch {
 		case err != nil:

@@ -1,0 +1,40 @@
+package config
+
+import (
+	"log/slog"
+
+	"github.com/zwsbridge/zwsbridge/zap/htpasswd"
+)
+
+func init() { registerAuth("htpasswd", func() AuthKind { return &Htpasswd{} }) }
+
+// Htpasswd is type = "htpasswd": a file with a bcrypt line for each user, watched for changes.
+type Htpasswd struct {
+	File Path `toml:"file"` // required
+}
+
+// emptyHtpasswd is the content of a new file of users.
+const emptyHtpasswd = "# Users of the bridge, one per line. Add one with: zwsbridge passwd FILE USER\n"
+
+// Secrets implements [AuthKind].
+func (s *Htpasswd) Secrets() []Secret { return []Secret{{"file", s.File}} }
+
+// Fingerprint implements [AuthKind].
+func (*Htpasswd) Fingerprint() string { return "" }
+
+func (s *Htpasswd) makeMissing() error { return makeFile(string(s.File), emptyHtpasswd) }
+
+func (s *Htpasswd) validate(c *checker, key string) {
+	key += ".file"
+	c.required(key, string(s.File), `type = "htpasswd"`)
+	if !c.exists(key, s.File, "add users with zwsbridge passwd") {
+		return
+	}
+	users, err := htpasswd.New(htpasswd.Options{File: string(s.File), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		c.fault(key, "%s", reason(err))
+	} else {
+		_ = users.Close() // it was only read
+	}
+	c.readableHashes(key, s.File)
+}

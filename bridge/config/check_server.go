@@ -1,0 +1,106 @@
+package config
+
+import (
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/zwsbridge/zwsbridge/certs"
+)
+
+func (c *checker) server() {
+	s := &c.Server
+	c.listen("server.listen", s.Listen)
+	for i, o := range s.Origins {
+		c.origin(entry("server.origins", i), o)
+	}
+	if s.ProxyProtocol && len(s.TrustedProxies) == 0 {
+		c.fault("server.proxy_protocol", "needs server.trusted_proxies: without them any client could claim any address")
+	}
+	for i, p := range s.TrustedProxies {
+		if p.Bits() == 0 {
+			c.warn(entry("server.trusted_proxies", i), "trusts every address: any client can claim any address, and that it came over TLS")
+		}
+	}
+	if s.InsecurePlaintext {
+		c.warn("server.insecure_plaintext", "passwords and tokens are accepted from any address without TLS")
+	}
+	if s.QueryToken {
+		c.warn("server.query_token", "tokens in URLs end up in the logs of proxies and in the histories of browsers")
+	}
+	differs := s.CurveCert != absolute(c.Dir, string(Default().Server.CurveCert))
+	if s.CurveCert != "" && (c.isGiven("server.curve_cert", differs) || certExists(s.CurveCert)) {
+		c.secretCert("server.curve_cert", s.CurveCert)
+	}
+	if s.Static != "" {
+		c.directory("server.static", s.Static)
+	}
+}
+
+// origin checks one origin: scheme://host[:port] as a browser sends it.
+func (c *checker) origin(key, o string) {
+	if o == "*" {
+		c.warn(key, "pages of any origin can connect; cookies, Basic and TLS certificates then do not count as a login")
+		return
+	}
+	u, err := url.Parse(o)
+	if err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != o {
+		c.fault(key, `is %q: want "*" or scheme://host[:port] like "https://portal.example"`, o)
+	}
+}
+
+var tlsChoices = []string{TLSSelfSigned, TLSFiles, TLSACME, TLSOff}
+
+func (c *checker) tls() {
+	s := &c.Server
+	c.oneOf("server.tls", s.TLS, tlsChoices)
+	switch s.TLS {
+	case TLSFiles:
+		c.required("server.cert", string(s.Cert), `tls = "files"`)
+		c.required("server.key", string(s.Key), `tls = "files"`)
+		c.pair("server.cert", s.Cert, s.Key)
+	case TLSACME:
+		if len(s.Hosts) == 0 {
+			c.fault("server.hosts", `missing: tls = "acme" needs the names to request certificates for`)
+		}
+		c.required("server.acme_cache", string(s.ACMECache), `tls = "acme"`)
+	case TLSOff:
+		if s.ClientCA != "" {
+			c.fault("server.client_ca", `needs TLS, and server.tls is "off"`)
+		}
+		if !isLoopback(s.Listen) && len(s.TrustedProxies) == 0 {
+			c.warn("server.tls", "%s is reached without TLS: anyone on the network path can read everything", s.Listen)
+		}
+	}
+	for i, h := range s.Hosts {
+		if h == "" || strings.ContainsAny(h, "/:* ") && net.ParseIP(h) == nil {
+			c.fault(entry("server.hosts", i), "is %q: want a DNS name without port or wildcard", h)
+		} else if s.TLS == TLSACME {
+			if err := certs.CheckACMEHost(h); err != nil {
+				c.fault(entry("server.hosts", i), "%s", reason(err))
+			}
+		}
+	}
+	if s.ACMEURL != "" {
+		c.url("server.acme_url", s.ACMEURL, "https")
+	}
+	c.roots("server.client_ca", s.ClientCA)
+}
+
+func (c *checker) limits() {
+	s := &c.Server
+	c.positive("server.handshake_timeout", s.HandshakeTimeout)
+	c.positive("server.write_timeout", s.WriteTimeout)
+	c.atLeast("server.max_handshake", int64(s.MaxHandshake), 1<<10)
+	c.atLeast("server.max_message", int64(s.MaxMessage), 1)
+	c.atLeast("server.max_frames", int64(s.MaxFrames), 1)
+	c.atLeast("server.max_subscriptions", int64(s.MaxSubscriptions), 1)
+	c.atLeast("server.max_channels", int64(s.MaxChannels), 1)
+	c.atLeast("server.max_topic", int64(s.MaxTopic), 1)
+	c.atLeast("server.max_connections", int64(s.MaxConnections), 1)
+	c.atLeast("server.max_connections_per_ip", int64(s.MaxConnectionsPerIP), 0)
+	c.atLeast("server.max_failures", int64(s.MaxFailures), 0)
+	if s.MaxFailures == 0 {
+		c.warn("server.max_failures", "is 0: passwords can be guessed without limit")
+	}
+}

@@ -1,0 +1,131 @@
+package config
+
+import (
+	"slices"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// Route is one [[route]]: a path, a socket type, its backends and its rules. In a Route made
+// in Go, zero fields get their defaults from [Validate].
+type Route struct {
+	Path   string          `toml:"path"`
+	Socket zmtp.SocketType `toml:"socket"` // the socket that the bridge opens
+
+	// Relay passes the handshake of the client, and everything after it, on to the backend.
+	Relay bool `toml:"relay"`
+
+	Connect          []Endpoint `toml:"connect"`
+	EndpointsAllowed []string   `toml:"endpoints_allowed"` // for endpoints with a placeholder
+	Bind             []string   `toml:"bind"`
+	BindDomain       string     `toml:"bind_domain"`
+	InsecureNull     bool       `toml:"insecure_null"`
+
+	Mechanism         zap.Mechanism `toml:"mechanism"`   // towards the backends: NULL, PLAIN or CURVE
+	Credentials       string        `toml:"credentials"` // CredentialsStatic or CredentialsClient
+	Username          string        `toml:"username"`
+	PasswordFile      Path          `toml:"password_file"`
+	ServerKey         CurveKey      `toml:"server_key"`
+	Cert              Path          `toml:"cert"`
+	InsecurePlaintext bool          `toml:"insecure_plaintext"`
+
+	Domain           string          `toml:"domain"` // ZAP domain of the clients; empty means zap.domain
+	ClientMechanisms []zap.Mechanism `toml:"client_mechanisms"`
+
+	Ready          string        `toml:"ready"` // ReadyAny, ReadyAll or ReadyNone
+	ConnectTimeout time.Duration `toml:"connect_timeout"`
+
+	HighWaterMark  int           `toml:"high_water_mark"`
+	HighWaterBytes Size          `toml:"high_water_bytes"`
+	OnFull         string        `toml:"on_full"` // OnFullDropOldest …
+	Flush          time.Duration `toml:"flush"`
+	Share          string        `toml:"share"` // "" or ShareRequests
+
+	RoutingID string      `toml:"routing_id"` // "" or RoutingIDClient
+	Stamp     string      `toml:"stamp"`      // "", StampFrame or StampRoutingID
+	Allow     []AllowRule `toml:"allow"`      // nil = no rules: everything that the socket type can do
+	// Separator stands between the levels of a topic: one byte, or empty for topics without
+	// levels; nil means "/".
+	Separator *string `toml:"separator"`
+	OnWide    string  `toml:"on_wide"` // OnWideRefuse or OnWideNarrow
+}
+
+// The values of the words in a route.
+const (
+	CredentialsStatic = "static"
+	CredentialsClient = "client"
+
+	ReadyAny  = "any"
+	ReadyAll  = "all"
+	ReadyNone = "none"
+
+	OnFullDropOldest = "drop-oldest"
+	OnFullDropNewest = "drop-newest"
+	OnFullConflate   = "conflate"
+	OnFullDisconnect = "disconnect"
+	OnFullBlock      = "block"
+
+	ShareRequests   = "requests"
+	RoutingIDClient = "client"
+
+	StampFrame     = "frame"
+	StampRoutingID = "routing-id"
+
+	OnWideRefuse = "refuse"
+	OnWideNarrow = "narrow"
+)
+
+// Endpoint is one of the backends of a route: in the file a string, or a table if it has a
+// server key of its own.
+type Endpoint struct {
+	Endpoint  string   `toml:"endpoint"`
+	ServerKey CurveKey `toml:"server_key"` // zero means that of the route
+}
+
+// AllowRule grants rights on a route. Its patterns may hold +, # and placeholders like
+// {user}; see allow in bridge.toml.
+type AllowRule struct {
+	User      string   `toml:"user"` // "*" = everybody, anonymous clients included; "" = anonymous clients
+	Subscribe []string `toml:"subscribe"`
+	Send      []string `toml:"send"`
+}
+
+// Shared reports whether all clients of the route can share one upstream: a SUB or XSUB whose
+// login does not depend on the client, or requests whose envelopes tell the clients apart.
+func (r *Route) Shared() bool {
+	if r.Relay || r.Credentials != CredentialsStatic || r.PerUser() {
+		return false
+	}
+	return r.Socket == zmtp.SUB || r.Socket == zmtp.XSUB || r.Share == ShareRequests
+}
+
+// Stalls reports whether waiting for a slow client would hold up other clients of the route,
+// because they share a connection.
+func (r *Route) Stalls() bool {
+	if len(r.Bind) > 0 && slices.Contains([]zmtp.SocketType{zmtp.DEALER, zmtp.REQ, zmtp.ROUTER}, r.Socket) {
+		return true
+	}
+	return r.Shared()
+}
+
+// Receives reports whether clients of the route get messages.
+func (r *Route) Receives() bool {
+	return r.Socket != zmtp.PUSH && r.Socket != zmtp.PUB && r.Socket != zmtp.XPUB
+}
+
+// Sends reports whether clients of the route send messages; subscriptions do not count.
+func (r *Route) Sends() bool {
+	return r.Socket != zmtp.PULL && r.Socket != zmtp.SUB
+}
+
+// PerUser reports whether the upstream of the route depends on the user.
+func (r *Route) PerUser() bool {
+	for _, e := range r.Connect {
+		if HasPlaceholder(e.Endpoint) {
+			return true
+		}
+	}
+	return HasPlaceholder(r.Username) || HasPlaceholder(string(r.PasswordFile)) || HasPlaceholder(string(r.Cert))
+}
