@@ -15,21 +15,21 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// behind is how a pyzmq backend receives the bridge, and what our client hears of it. The
+// backendLogin is a login of the bridge at a pyzmq backend, and its outcome for the client. The
 // client's own login is right.
-type behind struct {
+type backendLogin struct {
 	name    string
 	backend func(h *home) map[string]any
 	route   func(h *home) string
-	// outcomes are what may happen; none means that it is let in.
+	// outcomes lists what can happen; nil: the login is accepted.
 	outcomes []outcome
 }
 
-// outcome is what a client that does not come in is told.
+// outcome is how a client is refused.
 type outcome struct {
 	code   zws.Code
 	status zap.Status
-	reason string // a part of it
+	reason string // or a part of it
 }
 
 func (o outcome) is(e *zws.CloseError) bool {
@@ -37,28 +37,29 @@ func (o outcome) is(e *zws.CloseError) bool {
 }
 
 var (
-	refused400 = outcome{4502, 400, "backend 1 refused the login (400)"}
-	refused500 = outcome{4502, 500, "backend 1 refused the login (500)"}
-	closed     = outcome{4502, 400, "backend 1: the peer closed the connection during the login"}
-	tooLate    = outcome{4504, 0, "backend 1 did not answer the login in time"}
-	wrongKey   = outcome{4502, 400, "backend 1: closed before WELCOME: probably the wrong server key"}
+	refused400        = outcome{4502, 400, "backend 1 refused the login (400)"}
+	refused500        = outcome{4502, 500, "backend 1 refused the login (500)"}
+	closedDuringLogin = outcome{4502, 400, "backend 1: the peer closed the connection during the login"}
+	timedOut          = outcome{4504, 0, "backend 1 did not answer the login in time"}
+	wrongKey          = outcome{4502, 400, "backend 1: closed before WELCOME: probably the wrong server key"}
 )
 
-// speaks is the outcome where another mechanism was wanted.
-func speaks(m string) outcome { return outcome{4502, 400, "peer speaks " + m} }
+// otherMechanism returns the outcome where the backend speaks m instead of the configured
+// mechanism.
+func otherMechanism(m string) outcome { return outcome{4502, 400, "peer speaks " + m} }
 
-// plainServer is a ThreadAuthenticator that knows the bridge and alice.
+// plainServer returns the options of a ThreadAuthenticator that knows the bridge and alice.
 func plainServer(*home) map[string]any {
 	return map[string]any{"server": "PLAIN", "passwords": map[string]string{"bridge": "known", "alice": secrets["alice"]}}
 }
 
-// alien is one for which alice has another password.
-func alien(*home) map[string]any {
+// otherPassword is like plainServer, with another password for alice.
+func otherPassword(*home) map[string]any {
 	return map[string]any{"server": "PLAIN", "passwords": map[string]string{"alice": "another"}}
 }
 
-// curveServer is a ThreadAuthenticator that reads the folder "known", where our own keygen
-// has put the bridge's public key.
+// curveServer returns the options of a ThreadAuthenticator that accepts the public keys in the
+// directory "known".
 func curveServer(h *home) map[string]any {
 	return map[string]any{"server": "CURVE", "secret": certs.EncodeKey(h.backendCert().Secret), "keys": h.path("known")}
 }
@@ -72,7 +73,7 @@ func (h *home) backendCert() *certs.Certificate {
 	return c
 }
 
-// handler is another ZAP handler in front of a PLAIN server.
+// handler returns a PLAIN server with a ZAP handler that behaves as does tells it.
 func handler(does map[string]any) func(*home) map[string]any {
 	return func(*home) map[string]any { return map[string]any{"server": "PLAIN", "zap": does} }
 }
@@ -88,7 +89,7 @@ func wrongStatic(h *home) string {
 
 func own(*home) string { return "mechanism = \"PLAIN\"\ncredentials = \"client\"" }
 
-// byKey is a login by CURVE with the key pair called cert.
+// byKey returns a login by CURVE with the key pair named cert.
 func byKey(cert string) func(*home) string {
 	return func(h *home) string {
 		return fmt.Sprintf("mechanism = \"CURVE\"\ncert = %q\nserver_key = %q", cert, certs.EncodeKey(h.backendCert().Public))
@@ -101,46 +102,46 @@ func otherServer(h *home) string {
 
 func withoutLogin(*home) string { return "" }
 
-// short is a connect_timeout that a mute backend will exceed.
-func short(route func(*home) string) func(*home) string {
+// shortTimeout adds a connect_timeout that a silent backend exceeds.
+func shortTimeout(route func(*home) string) func(*home) string {
 	return func(h *home) string { return route(h) + "\nconnect_timeout = \"500ms\"" }
 }
 
-var behinds = []behind{
+var backendLogins = []backendLogin{
 	{"PLAIN static", plainServer, static, nil},
 	{"PLAIN static, wrong password", plainServer, wrongStatic, []outcome{refused400}},
 	{"PLAIN of the client", plainServer, own, nil},
-	{"PLAIN of the client, wrong behind", alien, own, []outcome{refused400}},
+	{"PLAIN of the client, wrong at the backend", otherPassword, own, []outcome{refused400}},
 	{"CURVE", curveServer, byKey("known/bridge.key"), nil},
 	{"CURVE of the user", curveServer, byKey("known/{user}.key"), nil},
 	{"CURVE unknown key", curveServer, byKey("server"), []outcome{refused400}},
 	{"CURVE wrong server key", curveServer, otherServer, []outcome{wrongKey}},
 	{"ZAP 200", handler(map[string]any{"status": "200"}), static, nil},
-	// libzmq closes the connection at 300 if the answer is there when it has just asked,
-	// and else is silent.
-	{"ZAP 300", handler(map[string]any{"status": "300"}), short(static), []outcome{tooLate, closed}},
+	// On 300, libzmq closes the connection if the reply is there at once; otherwise it stays
+	// silent.
+	{"ZAP 300", handler(map[string]any{"status": "300"}), shortTimeout(static), []outcome{timedOut, closedDuringLogin}},
 	{"ZAP 400", handler(map[string]any{"status": "400"}), static, []outcome{refused400}},
 	{"ZAP 500", handler(map[string]any{"status": "500"}), static, []outcome{refused500}},
-	{"ZAP hangs", handler(map[string]any{"hang": true}), short(static), []outcome{tooLate}},
-	{"ZAP malformed", handler(map[string]any{"status": "nonsense"}), static, []outcome{closed}},
-	{"NULL wanted, PLAIN met", plainServer, withoutLogin, []outcome{speaks("PLAIN")}},
-	{"PLAIN wanted, NULL met", none, static, []outcome{speaks("NULL")}},
-	{"CURVE wanted, PLAIN met", plainServer, byKey("known/bridge.key"), []outcome{speaks("PLAIN")}},
+	{"ZAP hangs", handler(map[string]any{"hang": true}), shortTimeout(static), []outcome{timedOut}},
+	{"ZAP malformed", handler(map[string]any{"status": "nonsense"}), static, []outcome{closedDuringLogin}},
+	{"NULL against PLAIN", plainServer, withoutLogin, []outcome{otherMechanism("PLAIN")}},
+	{"PLAIN against NULL", none, static, []outcome{otherMechanism("NULL")}},
+	{"CURVE against PLAIN", plainServer, byKey("known/bridge.key"), []outcome{otherMechanism("PLAIN")}},
 }
 
-// TestBackendLogin logs in at pyzmq backends with their ThreadAuthenticator, or with a
-// handler that misbehaves.
+// TestBackendLogin logs in at pyzmq backends that have a ThreadAuthenticator or a handler that
+// misbehaves.
 func TestBackendLogin(t *testing.T) {
 	need(t, "python3-zmq")
 	pyzmq := start(t, "pyzmq.py")
-	for _, b := range behinds {
+	for _, b := range backendLogins {
 		t.Run(b.name, func(t *testing.T) {
 			h := newHome(t)
 			h.write("password", "known\n")
 			h.cert("backend")
 			h.keysOf("bridge", "alice")
 			backend := pyzmq.bind(t, "ROUTER", b.backend(h))
-			client, err := alice(t, h.bridge(everybody+route("DEALER", backend.endpoint, b.route(h))), zmtp.DEALER)
+			client, err := alice(t, h.bridge(allMechanisms+route("DEALER", backend.endpoint, b.route(h))), zmtp.DEALER)
 			if b.outcomes == nil {
 				if err != nil {
 					t.Fatal(err)
@@ -157,7 +158,7 @@ func TestBackendLogin(t *testing.T) {
 	}
 }
 
-// keysOf makes a folder "known" of certificates with the suffix that pyzmq looks for.
+// keysOf makes a directory "known" of key pairs with the suffix that pyzmq looks for.
 func (h *home) keysOf(names ...string) {
 	h.t.Helper()
 	h.mkdir("known")
@@ -166,7 +167,7 @@ func (h *home) keysOf(names ...string) {
 	}
 }
 
-// own is the key pair of somebody of keysOf.
+// own reads a key pair that keysOf has made.
 func (h *home) own(name string) *certs.Certificate {
 	h.t.Helper()
 	pair, err := certs.ReadSecret(h.path("known/" + name + ".key"))
@@ -176,7 +177,7 @@ func (h *home) own(name string) *certs.Certificate {
 	return pair
 }
 
-// talk: a question of our own client, and the backend's answer.
+// talk sends a message from the Go client to the backend, and an answer back.
 func talk(t *testing.T, client *zws.Client, backend *socket) {
 	t.Helper()
 	if err := client.Send(zmtp.Message{[]byte("hello")}); err != nil {
@@ -191,15 +192,15 @@ func talk(t *testing.T, client *zws.Client, backend *socket) {
 	}
 }
 
-// TestBackendComesBack: a backend is killed and started anew. The session lives on, and
-// its subscriptions are there again without a word of the client.
-func TestBackendComesBack(t *testing.T) {
+// TestBackendReconnects kills a backend and starts it again. The session continues, and its
+// subscriptions are restored without the client's help.
+func TestBackendReconnects(t *testing.T) {
 	need(t, "python3-zmq")
 	h := newHome(t)
 	h.write("password", "known\n")
 	first := start(t, "pyzmq.py")
 	xpub := first.bind(t, "XPUB", plainServer(h))
-	url := h.bridge(everybody + route("SUB", xpub.endpoint, static(h)))
+	url := h.bridge(allMechanisms + route("SUB", xpub.endpoint, static(h)))
 	client, err := alice(t, url, zmtp.SUB)
 	if err != nil {
 		t.Fatal(err)
@@ -215,12 +216,13 @@ func TestBackendComesBack(t *testing.T) {
 			t.Fatalf("%q, %v", m, err)
 		}
 		xpub.process.kill()
-		xpub = start(t, "pyzmq.py").open(t, order{Type: "XPUB", Bind: xpub.endpoint, Options: plainServer(h)})
+		xpub = start(t, "pyzmq.py").open(t, command{Type: "XPUB", Bind: xpub.endpoint, Options: plainServer(h)})
 	}
 
-	// One that now refuses us is told to the client, who would wait for ever otherwise.
+	// A backend that now refuses the bridge ends the session: otherwise the client would wait
+	// forever.
 	xpub.process.kill()
-	start(t, "pyzmq.py").open(t, order{Type: "XPUB", Bind: xpub.endpoint, Options: alien(h)})
+	start(t, "pyzmq.py").open(t, command{Type: "XPUB", Bind: xpub.endpoint, Options: otherPassword(h)})
 	for {
 		if _, err = client.Recv(); err != nil {
 			break

@@ -27,11 +27,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// secrets are the passwords of the users of every bridge here, drawn anew for each run.
+// secrets has the passwords of the users of every bridge, made for each run.
 var secrets = map[string]string{"alice": rand.Text(), "bob": rand.Text()}
 
-// users is the text of an htpasswd file with all of them. Made once, because bcrypt is
-// slow by design.
+// users returns the text of an htpasswd file with all of them. It is made once, because bcrypt
+// is slow by design.
 var users = sync.OnceValues(func() ([]byte, error) {
 	dir, err := os.MkdirTemp("", "interop")
 	if err != nil {
@@ -47,16 +47,16 @@ var users = sync.OnceValues(func() ([]byte, error) {
 	return os.ReadFile(file)
 })
 
-// home is a folder with what a bridge needs.
+// home is a directory with the files that a bridge needs.
 type home struct {
 	t   *testing.T
 	dir string
-	// server is the bridge's CURVE identity; controller a key that it lets in.
+	// server is the CURVE key pair of the bridge, controller one that it accepts.
 	server, controller *certs.Certificate
 }
 
-// newHome makes a folder with users.htpasswd, the identity "server", and a folder
-// "controllers" of the one who may come in by CURVE.
+// newHome makes a directory with users.htpasswd, the key pair "server", and the directory
+// "controllers" with the public key of the controller.
 func newHome(t *testing.T) *home {
 	t.Helper()
 	h := &home{t: t, dir: t.TempDir()}
@@ -70,7 +70,7 @@ func newHome(t *testing.T) *home {
 	h.mkdir("controllers")
 	h.server = h.cert("server")
 	h.controller = h.cert("controllers/controller")
-	// The folder is of public keys.
+	// The directory holds public keys only.
 	if err := os.Rename(h.path("controllers/controller_secret"), h.path("controller_secret")); err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func (h *home) mkdir(name string) {
 	}
 }
 
-// cert makes a key pair and writes both files.
+// cert makes a key pair and writes its public and its secret file.
 func (h *home) cert(name string) *certs.Certificate {
 	h.t.Helper()
 	c, err := certs.New()
@@ -99,7 +99,7 @@ func (h *home) cert(name string) *certs.Certificate {
 	return c
 }
 
-// write writes a private file.
+// write writes a file that only its owner can read.
 func (h *home) write(name, text string) {
 	h.t.Helper()
 	if err := os.WriteFile(h.path(name), []byte(text), 0o600); err != nil {
@@ -107,9 +107,10 @@ func (h *home) write(name, text string) {
 	}
 }
 
-// everybody lets users in by password, guests without, and controllers by key. Its times,
-// as those of every bridge here, are for a machine that is busy with other things.
-const everybody = `
+// allMechanisms is the start of a configuration that accepts users by password, guests without
+// a login and controllers by key. Its timeouts are long, like those of every bridge here, for a
+// machine that is busy.
+const allMechanisms = `
 [server]
 curve_cert = "server"
 query_token = true
@@ -127,7 +128,7 @@ type = "curve"
 dir = "controllers"
 `
 
-// route is the text of a route at "/"; more is further lines.
+// route returns the text of a route at "/" with more lines.
 func route(socket, endpoint string, more ...string) string {
 	if !strings.Contains(strings.Join(more, "\n"), "connect_timeout") {
 		more = append(more, `connect_timeout = "1m"`)
@@ -135,10 +136,10 @@ func route(socket, endpoint string, more ...string) string {
 	return fmt.Sprintf("[[route]]\npath = \"/\"\nsocket = %q\nconnect = [%q]\n%s\n", socket, endpoint, strings.Join(more, "\n"))
 }
 
-// anyLogin is a line of a route: whoever the chain takes may come in.
-const anyLogin = `client_mechanisms = ["NULL", "PLAIN", "BEARER", "CURVE"]`
+// anyMechanism is a line of a route that accepts every mechanism.
+const anyMechanism = `client_mechanisms = ["NULL", "PLAIN", "BEARER", "CURVE"]`
 
-// load reads a configuration.
+// load writes and reads a configuration.
 func (h *home) load(text string) *config.Config {
 	h.t.Helper()
 	h.write("bridge.toml", text)
@@ -149,14 +150,14 @@ func (h *home) load(text string) *config.Config {
 	return c
 }
 
-// bridge runs a bridge over plain HTTP on loopback, and returns its URL.
+// bridge runs a bridge over plain HTTP on loopback until the test ends, and returns its URL.
 func (h *home) bridge(text string) string {
 	h.t.Helper()
 	url, _ := h.bridgeAt("127.0.0.1:0", text)
 	return url
 }
 
-// bridgeAt is bridge at an address, with what ends it before the test does.
+// bridgeAt is like bridge, at the given address; end stops the bridge before the test ends.
 func (h *home) bridgeAt(address, text string) (url string, end func()) {
 	h.t.Helper()
 	b, err := bridge.New(h.load(text), bridge.Options{Logger: slog.New(slog.NewTextHandler(h.t.Output(), nil))})
@@ -181,7 +182,7 @@ func (h *home) bridgeAt(address, text string) (url string, end func()) {
 	return "ws" + strings.TrimPrefix(server.URL, "http") + "/", end
 }
 
-// alice logs in by password with our own client.
+// alice logs in by password with the Go client.
 func alice(t *testing.T, url string, as zmtp.SocketType) (*zws.Client, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

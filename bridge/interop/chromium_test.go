@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// portal is a bridge with TLS and a page, for users with passwords and with tokens.
+// portal is the start of a configuration with TLS and a page, for users with passwords and tokens.
 const portal = `
 [server]
 listen = "127.0.0.1:0"
@@ -30,12 +30,12 @@ type = "zap"
 endpoint = %q
 `
 
-// routeAt is a route with a path of its own.
+// routeAt returns the text of a route at path.
 func routeAt(path, socket, endpoint string, more ...string) string {
 	return strings.Replace(route(socket, endpoint, more...), `path = "/"`, fmt.Sprintf("path = %q", path), 1)
 }
 
-// browser starts Chromium.
+// browser starts Chromium with plain WebSocket code.
 func browser(t *testing.T) *process {
 	t.Helper()
 	executable := os.Getenv("CHROMIUM")
@@ -48,23 +48,23 @@ func browser(t *testing.T) *process {
 	return start(t, "chromium.mjs", executable)
 }
 
-// closed waits until the page hears that the WebSocket is closed.
-func (s *socket) closed(code int, reason string) {
+// expectClose waits until the page is told that the WebSocket is closed.
+func (s *socket) expectClose(code int, reason string) {
 	s.t.Helper()
 	if e := s.wait("close"); e.Code != code || e.Reason != reason {
 		s.t.Errorf("the page sees close %d %q, want %d %q", e.Code, e.Reason, code, reason)
 	}
 }
 
-// ready waits until the page is logged in.
-func (s *socket) ready(protocol string) {
+// expectReady waits until the page is logged in.
+func (s *socket) expectReady(protocol string) {
 	s.t.Helper()
 	if e := s.wait("ready"); e.Protocol != protocol {
 		s.t.Errorf("the server picked %q, want %q", e.Protocol, protocol)
 	}
 }
 
-// TestChromium runs the program with a certificate of its own and a page that it serves.
+// TestChromium runs zwsbridge serve with a self-signed certificate and a page that it serves.
 func TestChromium(t *testing.T) {
 	need(t, "npm", "python3-zmq", "chromium")
 	h := newHome(t)
@@ -76,7 +76,7 @@ func TestChromium(t *testing.T) {
 	h.write("www/index.html", string(page))
 
 	pyzmq, libzmq := start(t, "pyzmq.py"), start(t, "libzmq.mjs")
-	central := start(t, "zaphandler.py").open(t, order{Type: "ROUTER", Bind: "ipc://" + h.path("zap.sock"),
+	central := start(t, "zaphandler.py").open(t, command{Type: "ROUTER", Bind: "ipc://" + h.path("zap.sock"),
 		Options: map[string]any{"tokens": map[string]string{"token-of-alice": "alice"}}})
 	publisher := libzmq.bind(t, "XPUB", nil)
 	worker := libzmq.bind(t, "ROUTER", nil)
@@ -88,24 +88,24 @@ func TestChromium(t *testing.T) {
 		routeAt("/gone", "DEALER", freePort(t)))
 	chromium := browser(t)
 
-	login := func(path, socketType, protocol string, more map[string]any) order {
+	login := func(path, socketType, protocol string, more map[string]any) command {
 		options := map[string]any{"path": path, "protocol": protocol, "username": "alice", "password": secrets["alice"]}
 		for k, v := range more {
 			options[k] = v
 		}
-		return order{Type: socketType, Connect: "https://" + program.address + "/", Options: options}
+		return command{Type: socketType, Connect: "https://" + program.address + "/", Options: options}
 	}
 	t.Run("live data", func(t *testing.T) {
 		ws := chromium.open(t, login("/live", "SUB", "ZWS2.0+PLAIN", map[string]any{"subscribe": []string{"house/alice/"}}))
-		ws.ready("ZWS2.0+PLAIN")
+		ws.expectReady("ZWS2.0+PLAIN")
 		publisher.expect("\x01house/alice/")
 		publisher.send("house/bob/temperature", "17")
 		publisher.send("house/alice/temperature", "21", "\u00ff\u0000")
 		ws.expect("house/alice/temperature", "21", "\u00ff\u0000")
 	})
-	t.Run("another's topic", func(t *testing.T) {
+	t.Run("topic of another user", func(t *testing.T) {
 		ws := chromium.open(t, login("/live", "SUB", "ZWS2.0+PLAIN", map[string]any{"subscribe": []string{"house/bob/"}}))
-		ws.ready("ZWS2.0+PLAIN")
+		ws.expectReady("ZWS2.0+PLAIN")
 		if e := ws.wait("close"); e.Code != 4403 || e.Reason == "" {
 			t.Errorf("the page sees close %d %q, want 4403", e.Code, e.Reason)
 		}
@@ -115,40 +115,40 @@ func TestChromium(t *testing.T) {
 		if e := ws.wait("refused"); e.Status != 400 {
 			t.Errorf("ERROR %d, want 400", e.Status)
 		}
-		ws.closed(4400, "login refused")
+		ws.expectClose(4400, "login refused")
 	})
-	t.Run("refused behind", func(t *testing.T) {
+	t.Run("refused by the backend", func(t *testing.T) {
 		ws := chromium.open(t, login("/remote", "DEALER", "ZWS2.0+PLAIN", nil))
 		if e := ws.wait("refused"); e.Status != 400 {
 			t.Errorf("ERROR %d, want 400", e.Status)
 		}
-		ws.closed(4502, "backend 1 refused the login (400)")
+		ws.expectClose(4502, "backend 1 refused the login (400)")
 	})
 	t.Run("no backend", func(t *testing.T) {
-		chromium.open(t, login("/gone", "DEALER", "ZWS2.0+PLAIN", nil)).closed(4503, "backend 1 cannot be reached")
+		chromium.open(t, login("/gone", "DEALER", "ZWS2.0+PLAIN", nil)).expectClose(4503, "backend 1 cannot be reached")
 	})
 	t.Run("no route", func(t *testing.T) {
 		ws := chromium.open(t, login("/nowhere", "DEALER", "ZWS2.0+PLAIN", nil))
 		if e := ws.wait("refused"); e.Status != 400 {
 			t.Errorf("ERROR %d, want 400", e.Status)
 		}
-		ws.closed(4404, "there is no such route")
+		ws.expectClose(4404, "there is no such route")
 	})
-	t.Run("nothing that is spoken here", func(t *testing.T) {
+	t.Run("unknown subprotocol", func(t *testing.T) {
 		ws := chromium.open(t, login("/work", "DEALER", "mqtt", nil))
-		ws.ready("mqtt") // upgraded so that the page can be told why
-		ws.closed(4406, "no subprotocol that is spoken here, as ZWS2.0+PLAIN, was offered")
+		ws.expectReady("mqtt") // upgraded all the same, so that the page can be told the reason
+		ws.expectClose(4406, "no subprotocol that is spoken here, as ZWS2.0+PLAIN, was offered")
 	})
 	t.Run("bare without a login", func(t *testing.T) {
-		chromium.open(t, login("/work", "DEALER", "ZWS2.0", nil)).closed(4400, "a login is wanted here")
+		chromium.open(t, login("/work", "DEALER", "ZWS2.0", nil)).expectClose(4400, "a login is wanted here")
 	})
 	big := strings.Repeat("0123456789", 30000) // Chromium sends it in fragments
 	for _, protocol := range []string{"ZWS2.0+PLAIN", "ZWS2.0+BEARER", "ZWS2.0+NULL", "ZWS2.0", "WSNetMQ"} {
-		t.Run("work over "+protocol, func(t *testing.T) {
-			// Where the dialect has no place for a login, the page's cookie is one.
+		t.Run("DEALER over "+protocol, func(t *testing.T) {
+			// For dialects that cannot carry a login, the page has a cookie.
 			more := map[string]any{"token": "token-of-alice", "cookie": "zws_token=token-of-alice; Secure; SameSite=Strict"}
 			ws := chromium.open(t, login("/work", "DEALER", protocol, more))
-			ws.ready(protocol)
+			ws.expectReady(protocol)
 			ws.send("", "square", big)
 			m := worker.wait("message").Frames
 			equal(t, m[1:], "", "square", big)
@@ -157,7 +157,7 @@ func TestChromium(t *testing.T) {
 		})
 	}
 	t.Run("foreign page", func(t *testing.T) {
-		// Cookies know no ports: the browser sends the portal's along, whoever asks.
+		// Cookies ignore ports: the browser also sends the portal's cookie for another page.
 		foreign := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/html")
 			w.Write(page)
@@ -166,13 +166,13 @@ func TestChromium(t *testing.T) {
 		for _, protocol := range []string{"ZWS2.0", "ZWS2.0+PLAIN"} {
 			o := login("/work", "DEALER", protocol, map[string]any{"host": program.address})
 			o.Connect = foreign.URL
-			chromium.open(t, o).closed(1006, "")
+			chromium.open(t, o).expectClose(1006, "")
 		}
 	})
 	t.Run("shutdown", func(t *testing.T) {
 		ws := chromium.open(t, login("/work", "DEALER", "ZWS2.0+PLAIN", nil))
-		ws.ready("ZWS2.0+PLAIN")
+		ws.expectReady("ZWS2.0+PLAIN")
 		program.stop()
-		ws.closed(1001, "the bridge is shutting down: try again later")
+		ws.expectClose(1001, "the bridge is shutting down: try again later")
 	})
 }

@@ -13,11 +13,11 @@ import (
 	"github.com/zwsbridge/zwsbridge/certs"
 )
 
-// places are where the browser's client has to run unchanged.
-var places = []string{"node", "chromium", "chromium-worker", "firefox", "firefox-worker"}
+// platforms lists where the JavaScript client runs, without changes.
+var platforms = []string{"node", "chromium", "chromium-worker", "firefox", "firefox-worker"}
 
-// place starts the browser's client at one of them.
-func place(t *testing.T, where string) *process {
+// platform starts the JavaScript client on one of them.
+func platform(t *testing.T, where string) *process {
 	t.Helper()
 	program, _, _ := strings.Cut(where, "-")
 	if program == "node" {
@@ -27,7 +27,7 @@ func place(t *testing.T, where string) *process {
 	return start(t, "zws.mjs", where, executableOf(t, program))
 }
 
-// executableOf is the executable of chromium or firefox, which the test needs.
+// executableOf returns the executable of chromium or firefox. It skips the test without it.
 func executableOf(t *testing.T, name string) string {
 	t.Helper()
 	need(t, "npm", name)
@@ -41,7 +41,7 @@ func executableOf(t *testing.T, name string) string {
 	return path
 }
 
-// pages writes what the bridge is to serve beside its own /zws.js.
+// pages writes the files that the bridge serves beside its own /zws.js.
 func (h *home) pages() {
 	h.t.Helper()
 	h.mkdir("www")
@@ -54,7 +54,8 @@ func (h *home) pages() {
 	}
 }
 
-// clientPortal serves the client and takes every kind of login.
+// clientPortal is the start of a configuration that serves the JavaScript client and accepts every
+// kind of login.
 const clientPortal = `
 [server]
 listen = "127.0.0.1:0"
@@ -77,7 +78,7 @@ type = "curve"
 dir = "controllers"
 `
 
-// credentials are the options of a socket of the browser's client.
+// credentials are options of a socket of the JavaScript client.
 type credentials map[string]any
 
 func (l credentials) with(page string) map[string]any {
@@ -100,13 +101,13 @@ func withKey(own *certs.Certificate, server *certs.Certificate) credentials {
 	}}
 }
 
-// maybe400 stands for the status of an ERROR that comes together with the upgrade and a
-// close frame: Firefox shows a page the code and the reason, and sometimes no such message.
+// maybe400 is the status of an ERROR that arrives together with the upgrade and a close frame:
+// Firefox always shows a page the code and the reason, but not always the message before them.
 const maybe400 = -400
 
-// refusedFor waits until the client tells that it is refused for good, once by an event and
-// once to whoever reads.
-func (s *socket) refusedFor(code, status int, reason string) {
+// expectRefused waits until the client reports that it is refused for good, by an event and to
+// the reader.
+func (s *socket) expectRefused(code, status int, reason string) {
 	s.t.Helper()
 	e := s.wait("refused")
 	if status == maybe400 {
@@ -116,17 +117,17 @@ func (s *socket) refusedFor(code, status int, reason string) {
 		s.t.Errorf("refused with %d %q, status %d; want %d %q, status %d", e.Code, e.Reason, e.Status, code, reason, status)
 	}
 	if e := s.wait("ended"); e.Code != code || e.Reason != reason {
-		s.t.Errorf("the reader is told %d %q, want %d %q", e.Code, e.Reason, code, reason)
+		s.t.Errorf("the reader gets %d %q, want %d %q", e.Code, e.Reason, code, reason)
 	}
 }
 
 // clientStage is zwsbridge serve, over TLS, with backends for every socket type of the
-// browser's client.
+// JavaScript client.
 type clientStage struct {
 	page, url                     string
-	publishers                    map[string][]*socket // by place
+	publishers                    map[string][]*socket // by platform
 	worker, replier, sink, source *socket
-	logins                        map[string]credentials // good ones, by mechanism
+	logins                        map[string]credentials // valid ones, by mechanism
 	stranger                      credentials
 }
 
@@ -134,7 +135,7 @@ func newClientStage(t *testing.T) *clientStage {
 	h := newHome(t)
 	h.pages()
 	pyzmq, libzmq := start(t, "pyzmq.py"), start(t, "libzmq.mjs")
-	central := start(t, "zaphandler.py").open(t, order{Type: "ROUTER", Bind: "ipc://" + h.path("zap.sock"),
+	central := start(t, "zaphandler.py").open(t, command{Type: "ROUTER", Bind: "ipc://" + h.path("zap.sock"),
 		Options: map[string]any{"tokens": map[string]string{"token-of-alice": "alice"}}})
 	refusing := pyzmq.bind(t, "ROUTER", map[string]any{"server": "PLAIN", "passwords": map[string]string{"alice": "another"}})
 	s := &clientStage{
@@ -152,14 +153,14 @@ func newClientStage(t *testing.T) *clientStage {
 		stranger: withKey(h.cert("stranger"), h.server),
 	}
 	text := fmt.Sprintf(clientPortal, central.endpoint) +
-		routeAt("/work", "DEALER", s.worker.endpoint, anyLogin) +
+		routeAt("/work", "DEALER", s.worker.endpoint, anyMechanism) +
 		routeAt("/ask", "REQ", s.replier.endpoint) +
 		routeAt("/put", "PUSH", s.sink.endpoint) +
 		routeAt("/take", "PULL", s.source.endpoint) +
 		routeAt("/remote", "DEALER", refusing.endpoint, `mechanism = "PLAIN"`, `credentials = "client"`)
-	// Publishers of each place's own: the bridge keeps a subscription for a while that
-	// nobody wants any more.
-	for _, where := range places {
+	// Each platform has publishers of its own, because the bridge keeps subscriptions for a while
+	// after the last client has left.
+	for _, where := range platforms {
 		for range 3 {
 			s.publishers[where] = append(s.publishers[where], libzmq.bind(t, "XPUB", nil))
 		}
@@ -173,51 +174,51 @@ func newClientStage(t *testing.T) *clientStage {
 	return s
 }
 
-// clientPlace is one place where the browser's client runs.
-type clientPlace struct {
+// clientPlatform is the JavaScript client on one platform.
+type clientPlatform struct {
 	*clientStage
 	where   string
 	process *process
 }
 
 // open opens a socket that connects to each of the paths.
-func (p *clientPlace) open(t *testing.T, socketType, paths string, c credentials, subscribe ...string) *socket {
+func (p *clientPlatform) open(t *testing.T, socketType, paths string, c credentials, subscribe ...string) *socket {
 	t.Helper()
 	var urls []string
 	for path := range strings.FieldsSeq(paths) {
 		urls = append(urls, p.url+path)
 	}
-	return p.process.open(t, order{Type: socketType, Connect: strings.Join(urls, " "), Subscribe: subscribe, Options: c.with(p.page)})
+	return p.process.open(t, command{Type: socketType, Connect: strings.Join(urls, " "), Subscribe: subscribe, Options: c.with(p.page)})
 }
 
-// TestClient runs the browser's client in each place; in workers what differs there.
+// TestClient runs the JavaScript client on each platform, with fewer tests in workers.
 func TestClient(t *testing.T) {
 	need(t, "npm", "python3-zmq")
 	stage := newClientStage(t)
-	for _, where := range places {
+	for _, where := range platforms {
 		t.Run(where, func(t *testing.T) {
-			p := &clientPlace{stage, where, place(t, where)}
-			t.Run("SUB of two URLs", p.subscribes)
+			p := &clientPlatform{stage, where, platform(t, where)}
+			t.Run("SUB of two URLs", p.testSubscribe)
 			for mechanism, c := range p.logins {
-				t.Run("DEALER by "+mechanism, func(t *testing.T) { p.works(t, c) })
+				t.Run("DEALER by "+mechanism, func(t *testing.T) { p.testDealer(t, c) })
 			}
-			t.Run("another's topic", p.subscribesTooMuch)
+			t.Run("topic of another user", p.testForbiddenTopic)
 			if strings.HasSuffix(where, "worker") {
 				return
 			}
-			t.Run("XSUB", p.subscribesByMessage)
-			t.Run("REQ", p.asks)
-			t.Run("PUSH and PULL", p.putsAndTakes)
+			t.Run("XSUB", p.testXSUB)
+			t.Run("REQ", p.testReq)
+			t.Run("PUSH and PULL", p.testPushPull)
 			for _, r := range p.refusals() {
 				t.Run(r.name, func(t *testing.T) {
-					p.open(t, "DEALER", r.path, r.login).refusedFor(r.code, r.status, r.reason)
+					p.open(t, "DEALER", r.path, r.login).expectRefused(r.code, r.status, r.reason)
 				})
 			}
 		})
 	}
 }
 
-func (p *clientPlace) subscribes(t *testing.T) {
+func (p *clientPlatform) testSubscribe(t *testing.T) {
 	sub := p.open(t, "SUB", "/"+p.where+"/0 /"+p.where+"/1", p.logins["PLAIN"], "house/alice/")
 	sub.wait("ready")
 	sub.wait("ready")
@@ -229,13 +230,13 @@ func (p *clientPlace) subscribes(t *testing.T) {
 	}
 }
 
-func (p *clientPlace) subscribesTooMuch(t *testing.T) {
+func (p *clientPlatform) testForbiddenTopic(t *testing.T) {
 	sub := p.open(t, "SUB", "/"+p.where+"/0", p.logins["PLAIN"], "house/bob/")
 	sub.wait("ready")
-	sub.refusedFor(4403, 0, "not permitted: subscribing to this topic")
+	sub.expectRefused(4403, 0, "not permitted: subscribing to this topic")
 }
 
-func (p *clientPlace) subscribesByMessage(t *testing.T) {
+func (p *clientPlatform) testXSUB(t *testing.T) {
 	publisher := p.publishers[p.where][2]
 	xsub := p.open(t, "XSUB", "/"+p.where+"/raw", p.logins["PLAIN"])
 	xsub.wait("ready")
@@ -245,7 +246,7 @@ func (p *clientPlace) subscribesByMessage(t *testing.T) {
 	xsub.expect("weather", "rain")
 }
 
-func (p *clientPlace) works(t *testing.T, c credentials) {
+func (p *clientPlatform) testDealer(t *testing.T, c credentials) {
 	dealer := p.open(t, "DEALER", "/work", c)
 	dealer.wait("ready")
 	big := strings.Repeat("0123456789", 30000) // browsers send it in fragments
@@ -256,7 +257,7 @@ func (p *clientPlace) works(t *testing.T, c credentials) {
 	dealer.expect("done", "", big)
 }
 
-func (p *clientPlace) asks(t *testing.T) {
+func (p *clientPlatform) testReq(t *testing.T) {
 	req := p.open(t, "REQ", "/ask", p.logins["PLAIN"])
 	req.wait("ready")
 	for _, question := range []string{"what?", "and then?"} {
@@ -267,7 +268,7 @@ func (p *clientPlace) asks(t *testing.T) {
 	}
 }
 
-func (p *clientPlace) putsAndTakes(t *testing.T) {
+func (p *clientPlatform) testPushPull(t *testing.T) {
 	push := p.open(t, "PUSH", "/put", p.logins["PLAIN"])
 	push.send("before it is ready")
 	push.wait("ready")
@@ -278,7 +279,7 @@ func (p *clientPlace) putsAndTakes(t *testing.T) {
 	pull.expect("a", "b")
 }
 
-// clientRefusal is a login that does not come in, and what the page is told.
+// clientRefusal is a login that is refused, and what the page is told.
 type clientRefusal struct {
 	name, path   string
 	login        credentials
@@ -286,14 +287,14 @@ type clientRefusal struct {
 	reason       string
 }
 
-func (p *clientPlace) refusals() []clientRefusal {
+func (p *clientPlatform) refusals() []clientRefusal {
 	return []clientRefusal{
 		{"wrong password", "/work", withPassword("alice", "guessed"), 4400, 400, "login refused"},
 		{"wrong token", "/work", credentials{"mechanism": "BEARER", "tokens": []string{"another"}}, 4400, 400, "login refused"},
 		{"unknown key", "/work", p.stranger, 4400, 400, "login refused"},
 		{"login missing", "/remote", nil, 4400, maybe400, "a login is wanted here"},
-		{"mechanism not taken", "/remote", p.logins["BEARER"], 4406, 400, "BEARER is not taken here"},
-		{"refused behind", "/remote", p.logins["PLAIN"], 4502, 400, "backend 1 refused the login (400)"},
+		{"unsupported mechanism", "/remote", p.logins["BEARER"], 4406, 400, "BEARER is not taken here"},
+		{"refused by the backend", "/remote", p.logins["PLAIN"], 4502, 400, "backend 1 refused the login (400)"},
 		{"no route", "/nowhere", p.logins["PLAIN"], 4404, 400, "there is no such route"},
 	}
 }

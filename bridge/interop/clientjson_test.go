@@ -7,13 +7,13 @@ import (
 	"testing"
 )
 
-// TestJSONPage: a page without any library, only WebSocket and JSON.
+// TestJSONPage runs a page without a library, with WebSocket and JSON only.
 func TestJSONPage(t *testing.T) {
 	need(t, "npm", "python3-zmq")
 	stage := newClientStage(t)
-	for _, where := range places {
+	for _, where := range platforms {
 		t.Run(where, func(t *testing.T) {
-			p := &clientPlace{stage, where, place(t, where)}
+			p := &clientPlatform{stage, where, platform(t, where)}
 			t.Run("subscribe", func(t *testing.T) {
 				publisher := p.publishers[where][0]
 				page := p.open(t, "JSON", "/"+where+"/0", p.logins["PLAIN"], "house/alice/")
@@ -28,17 +28,17 @@ func TestJSONPage(t *testing.T) {
 					page.wait("ready")
 					frames := []string{"", "caf\u00c3\u00a9", "\u00ff\u0000", strings.Repeat("0123456789", 30000)}
 					page.send(frames...)
-					p.answers(page, frames...)
+					p.expectEcho(page, frames...)
 				})
 			}
 			for _, r := range []clientRefusal{
 				{"wrong password", "/work", withPassword("alice", "guessed"), 4400, 0, "login refused"},
-				{"refused behind", "/remote", p.logins["PLAIN"], 4502, 0, "backend 1 refused the login (400)"},
+				{"refused by the backend", "/remote", p.logins["PLAIN"], 4502, 0, "backend 1 refused the login (400)"},
 				{"no route", "/nowhere", p.logins["PLAIN"], 4404, 0, "there is no such route"},
 			} {
 				t.Run(r.name, func(t *testing.T) { p.open(t, "JSON", r.path, r.login).errorThenClose(r.code, r.reason) })
 			}
-			t.Run("another's topic", func(t *testing.T) {
+			t.Run("topic of another user", func(t *testing.T) {
 				page := p.open(t, "JSON", "/"+where+"/0", p.logins["PLAIN"], "house/bob/")
 				page.wait("ready")
 				page.errorThenClose(4403, "not permitted: subscribing to this topic")
@@ -47,12 +47,11 @@ func TestJSONPage(t *testing.T) {
 	}
 }
 
-// errorThenClose waits for an object that tells an error, and for the close frame that
-// tells the same.
+// errorThenClose waits for an error object and for a close frame with the same code and reason.
 func (s *socket) errorThenClose(code int, reason string) {
 	s.t.Helper()
 	if e := s.wait("error"); e.Code != code || e.Reason != reason {
-		s.t.Errorf("told %d %q, want %d %q", e.Code, e.Reason, code, reason)
+		s.t.Errorf("error %d %q, want %d %q", e.Code, e.Reason, code, reason)
 	}
-	s.closed(code, reason)
+	s.expectClose(code, reason)
 }

@@ -11,49 +11,49 @@ import (
 	"testing"
 )
 
-// openOver opens a socket on routes of a Mux, and on URLs of its own: paths in connect are
-// routes. The Mux is one for each login and URL.
-func (p *clientPlace) openOver(t *testing.T, socketType, connect string, c credentials, subscribe ...string) *socket {
+// openOver opens a socket over a Mux, which all sockets with the same login and URL share.
+// Paths in connect are routes of the Mux; URLs get a connection of their own.
+func (p *clientPlatform) openOver(t *testing.T, socketType, connect string, c credentials, subscribe ...string) *socket {
 	t.Helper()
 	options := c.with(p.page)
 	options["mux"] = p.url + "/work"
-	return p.process.open(t, order{Type: socketType, Connect: connect, Subscribe: subscribe, Options: options})
+	return p.process.open(t, command{Type: socketType, Connect: connect, Subscribe: subscribe, Options: options})
 }
 
-// TestClientMux runs many sockets on one WebSocket in each place.
+// TestClientMux runs many sockets on one WebSocket on each platform.
 func TestClientMux(t *testing.T) {
 	need(t, "npm", "python3-zmq")
 	stage := newClientStage(t)
-	for _, where := range places {
+	for _, where := range platforms {
 		t.Run(where, func(t *testing.T) {
-			p := &clientPlace{stage, where, place(t, where)}
-			t.Run("PLAIN, and a URL of its own", p.sharesLogin)
-			t.Run("BEARER", func(t *testing.T) { p.asksOver(t, p.logins["BEARER"]) })
-			t.Run("a hundred, one of them slow", p.isSlow)
+			p := &clientPlatform{stage, where, platform(t, where)}
+			t.Run("PLAIN, and another URL", p.testSharedLogin)
+			t.Run("BEARER", func(t *testing.T) { p.testDealerAndReq(t, p.logins["BEARER"]) })
+			t.Run("a hundred, one of them slow", p.testSlowSocket)
 			for _, r := range []clientRefusal{
 				{"no route", "/nowhere", p.logins["PLAIN"], 4404, 0, "there is no such route"},
 				{"socket type", "/ask", p.logins["PLAIN"], 4406, 0, "a DEALER socket cannot be served here"},
-				{"refused behind", "/remote", p.logins["PLAIN"], 4502, 0, "backend 1 refused the login (400)"},
-				{"mechanism not taken", "/remote", p.logins["BEARER"], 4406, 0, "BEARER is not taken here"},
+				{"refused by the backend", "/remote", p.logins["PLAIN"], 4502, 0, "backend 1 refused the login (400)"},
+				{"unsupported mechanism", "/remote", p.logins["BEARER"], 4406, 0, "BEARER is not taken here"},
 				{"wrong password", "/work", withPassword("alice", "guessed"), 4400, 0, "login refused"},
 				{"wrong token", "/work", credentials{"mechanism": "BEARER", "tokens": []string{"another"}}, 4400, 0, "login refused"},
 			} {
 				t.Run(r.name, func(t *testing.T) {
-					p.openOver(t, "DEALER", r.path, r.login).refusedFor(r.code, r.status, r.reason)
+					p.openOver(t, "DEALER", r.path, r.login).expectRefused(r.code, r.status, r.reason)
 				})
 			}
-			t.Run("another's topic", func(t *testing.T) {
+			t.Run("topic of another user", func(t *testing.T) {
 				sub := p.openOver(t, "SUB", "/"+p.where+"/0", p.logins["PLAIN"], "house/bob/")
 				sub.wait("ready")
-				sub.refusedFor(4403, 0, "not permitted: subscribing to this topic")
+				sub.expectRefused(4403, 0, "not permitted: subscribing to this topic")
 			})
 		})
 	}
 }
 
-// sharesLogin: sockets of several kinds on several routes, one of which has a connection of
-// its own beside.
-func (p *clientPlace) sharesLogin(t *testing.T) {
+// testSharedLogin opens sockets of several types on several routes. One of them also has a
+// connection of its own.
+func (p *clientPlatform) testSharedLogin(t *testing.T) {
 	c := p.logins["PLAIN"]
 	sub := p.openOver(t, "SUB", fmt.Sprintf("/%s/0 %s/%[1]s/1", p.where, p.url), c, "house/alice/")
 	sub.wait("ready")
@@ -63,10 +63,10 @@ func (p *clientPlace) sharesLogin(t *testing.T) {
 		publisher.send("house/alice/temperature", fmt.Sprint(i), "\u00ff\u0000")
 		sub.expect("house/alice/temperature", fmt.Sprint(i), "\u00ff\u0000")
 	}
-	p.asksOver(t, c)
+	p.testDealerAndReq(t, c)
 }
 
-func (p *clientPlace) asksOver(t *testing.T, c credentials) {
+func (p *clientPlatform) testDealerAndReq(t *testing.T, c credentials) {
 	dealer := p.openOver(t, "DEALER", "/work", c)
 	dealer.wait("ready")
 	req := p.openOver(t, "REQ", "/ask", c)
@@ -74,7 +74,7 @@ func (p *clientPlace) asksOver(t *testing.T, c credentials) {
 	big := strings.Repeat("0123456789", 30000) // larger than the windows of both sides
 	for range 3 {
 		dealer.send("square", "", big)
-		p.answers(dealer, "square", "", big)
+		p.expectEcho(dealer, "square", "", big)
 	}
 	req.send("what?")
 	p.replier.expect("what?")
@@ -82,8 +82,8 @@ func (p *clientPlace) asksOver(t *testing.T, c credentials) {
 	req.expect("that")
 }
 
-// answers has the worker send back what it gets.
-func (p *clientPlace) answers(dealer *socket, frames ...string) {
+// expectEcho has the worker send back one message.
+func (p *clientPlatform) expectEcho(dealer *socket, frames ...string) {
 	dealer.t.Helper()
 	m := p.worker.wait("message").Frames
 	equal(dealer.t, m[1:], frames...)
@@ -91,12 +91,12 @@ func (p *clientPlace) answers(dealer *socket, frames ...string) {
 	dealer.expect(frames...)
 }
 
-// isSlow: a socket that nobody reads stalls none of the others on its WebSocket, and gets
-// the oldest that were under way and the newest when it is read.
-func (p *clientPlace) isSlow(t *testing.T) {
+// testSlowSocket checks that a socket that nobody reads does not stall the others on its
+// WebSocket. When it is read, it gets the oldest messages, which were on their way, and the newest.
+func (p *clientPlatform) testSlowSocket(t *testing.T) {
 	options := p.logins["PLAIN"].with(p.page)
 	options["mux"], options["paused"] = p.url+"/work", true
-	slow := p.process.open(t, order{Type: "SUB", Connect: "/" + p.where + "/raw", Subscribe: []string{"flood"}, Options: options})
+	slow := p.process.open(t, command{Type: "SUB", Connect: "/" + p.where + "/raw", Subscribe: []string{"flood"}, Options: options})
 	slow.wait("ready")
 	publisher := p.publishers[p.where][2]
 	publisher.expect("\x01flood")
@@ -105,14 +105,14 @@ func (p *clientPlace) isSlow(t *testing.T) {
 		publisher.send("flood", strconv.Itoa(i), kilobyte)
 	}
 	slow.wait("lost")
-	slow.passing = append(slices.Clone(slow.passing), "lost")
+	slow.ignored = append(slices.Clone(slow.ignored), "lost")
 	for i := range 99 {
 		dealer := p.openOver(t, "DEALER", "/work", p.logins["PLAIN"])
 		dealer.wait("ready")
 		dealer.send(strconv.Itoa(i))
-		p.answers(dealer, strconv.Itoa(i))
+		p.expectEcho(dealer, strconv.Itoa(i))
 	}
-	p.process.tell(order{Do: "read", Socket: slow.number})
+	p.process.write(command{Do: "read", Socket: slow.number})
 	for i := range 200 { // of a window of 256 KiB
 		slow.expect("flood", strconv.Itoa(i), kilobyte)
 	}
@@ -130,23 +130,23 @@ func (p *clientPlace) isSlow(t *testing.T) {
 	}
 }
 
-// TestClientMuxReturns: a bridge that is restarted is found again, with all sockets.
-func TestClientMuxReturns(t *testing.T) {
+// TestClientMuxReconnects restarts the bridge: all sockets of a Mux reconnect.
+func TestClientMuxReconnects(t *testing.T) {
 	need(t, "npm")
 	libzmq := start(t, "libzmq.mjs")
 	for _, where := range []string{"node", "chromium", "firefox"} {
 		t.Run(where, func(t *testing.T) {
-			client := place(t, where)
+			client := platform(t, where)
 			h := newHome(t)
 			h.pages()
 			publisher, worker := libzmq.bind(t, "XPUB", nil), libzmq.bind(t, "ROUTER", nil)
-			text := strings.Replace(everybody, "[server]", "[server]\nstatic = \"www\"", 1) +
+			text := strings.Replace(allMechanisms, "[server]", "[server]\nstatic = \"www\"", 1) +
 				routeAt("/live", "SUB", publisher.endpoint) + routeAt("/work", "DEALER", worker.endpoint)
 			url, end := h.bridgeAt("127.0.0.1:0", text)
 			options := withPassword("alice", secrets["alice"]).with("http" + strings.TrimPrefix(url, "ws"))
 			options["mux"] = url + "live"
-			sub := client.open(t, order{Type: "SUB", Connect: "/live", Subscribe: []string{"house/"}, Options: options})
-			dealer := client.open(t, order{Type: "DEALER", Connect: "/work", Options: options})
+			sub := client.open(t, command{Type: "SUB", Connect: "/live", Subscribe: []string{"house/"}, Options: options})
+			dealer := client.open(t, command{Type: "DEALER", Connect: "/work", Options: options})
 			sub.wait("ready")
 			dealer.wait("ready")
 			publisher.expect("\x01house/")
@@ -154,9 +154,9 @@ func TestClientMuxReturns(t *testing.T) {
 			end()
 			for _, s := range []*socket{sub, dealer} {
 				if e := s.wait("disconnect"); e.Code != 1001 {
-					t.Errorf("the client is told %d %q, want 1001", e.Code, e.Reason)
+					t.Errorf("the client gets %d %q, want 1001", e.Code, e.Reason)
 				}
-				s.passing = append(slices.Clone(s.passing), "disconnect")
+				s.ignored = append(slices.Clone(s.ignored), "disconnect")
 			}
 			publisher.expect("\x00house/")
 			h.bridgeAt(strings.Trim(strings.TrimPrefix(url, "ws:"), "/"), text)
@@ -171,34 +171,34 @@ func TestClientMuxReturns(t *testing.T) {
 	}
 }
 
-// counter counts what passes a proxy.
-type counter struct {
+// byteCounter counts the bytes that pass a proxy.
+type byteCounter struct {
 	*proxy
-	octets atomic.Int64
+	bytes atomic.Int64
 }
 
-func newCounter(t *testing.T, to string) *counter {
+func newByteCounter(t *testing.T, to string) *byteCounter {
 	t.Helper()
-	c := new(counter)
+	c := new(byteCounter)
 	c.proxy = newProxy(t, to, c)
 	return c
 }
 
-// Write counts.
-func (c *counter) Write(p []byte) (int, error) {
-	c.octets.Add(int64(len(p)))
+// Write adds the length of p.
+func (c *byteCounter) Write(p []byte) (int, error) {
+	c.bytes.Add(int64(len(p)))
 	return len(p), nil
 }
 
-// TestClientMuxCut: a connection that is lost without a word comes back with all sockets.
-func TestClientMuxCut(t *testing.T) {
+// TestClientMuxLosesConnection resets the connection of a Mux: all its sockets reconnect.
+func TestClientMuxLosesConnection(t *testing.T) {
 	need(t, "npm", "python3-zmq")
 	stage := newClientStage(t)
-	proxy := newCounter(t, strings.TrimPrefix(stage.url, "wss://"))
+	proxy := newByteCounter(t, strings.TrimPrefix(stage.url, "wss://"))
 	stage.page, stage.url = "https://"+proxy.address+"/", "wss://"+proxy.address
 	for _, where := range []string{"node", "chromium", "firefox"} {
 		t.Run(where, func(t *testing.T) {
-			p := &clientPlace{stage, where, place(t, where)}
+			p := &clientPlatform{stage, where, platform(t, where)}
 			all := []*socket{p.openOver(t, "DEALER", "/work", p.logins["PLAIN"]), p.openOver(t, "REQ", "/ask", p.logins["PLAIN"])}
 			for _, s := range all {
 				s.wait("ready")
@@ -206,35 +206,35 @@ func TestClientMuxCut(t *testing.T) {
 			proxy.cut()
 			for _, s := range all {
 				if e := s.wait("disconnect"); e.Code != 1006 {
-					t.Errorf("the client is told %d %q, want 1006", e.Code, e.Reason)
+					t.Errorf("the client gets %d %q, want 1006", e.Code, e.Reason)
 				}
 				s.wait("recovered")
 			}
 			all[0].send("back")
-			p.answers(all[0], "back")
+			p.expectEcho(all[0], "back")
 		})
 	}
 }
 
-// TestMuxCost counts what a further socket costs on the wire, TLS included.
+// TestMuxCost counts the bytes that a further socket costs on the wire, TLS included.
 func TestMuxCost(t *testing.T) {
 	need(t, "npm", "python3-zmq")
 	stage := newClientStage(t)
-	proxy := newCounter(t, strings.TrimPrefix(stage.url, "wss://"))
+	proxy := newByteCounter(t, strings.TrimPrefix(stage.url, "wss://"))
 	stage.url = "wss://" + proxy.address
-	p := &clientPlace{stage, "node", place(t, "node")}
+	p := &clientPlatform{stage, "node", platform(t, "node")}
 	login := p.logins["PLAIN"]
 	dealer := p.openOver(t, "DEALER", "/work", login)
 	dealer.wait("ready")
-	// An answer tells that all before it has arrived.
+	// An answer proves that everything before it has arrived.
 	measure := func(open func()) int64 {
 		dealer.send("before")
-		p.answers(dealer, "before")
-		before := proxy.octets.Load()
+		p.expectEcho(dealer, "before")
+		before := proxy.bytes.Load()
 		open()
 		dealer.send("after")
-		p.answers(dealer, "after")
-		return proxy.octets.Load() - before
+		p.expectEcho(dealer, "after")
+		return proxy.bytes.Load() - before
 	}
 	idle := measure(func() {})
 	const sockets = 10
@@ -247,8 +247,8 @@ func TestMuxCost(t *testing.T) {
 		t.Errorf("%d connections, want 1", n)
 	}
 	own := measure(func() { p.open(t, "SUB", "/node/0", login, "house/alice/").wait("ready") }) - idle
-	t.Logf("a further SUB with one subscription: %d octets; on a connection of its own: %d", further, own)
+	t.Logf("a further SUB with one subscription: %d bytes; on a connection of its own: %d", further, own)
 	if further > 300 || further <= 0 || own < 5*further {
-		t.Errorf("a further socket costs %d octets, on a connection of its own %d", further, own)
+		t.Errorf("a further socket costs %d bytes, on a connection of its own %d", further, own)
 	}
 }

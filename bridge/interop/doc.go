@@ -1,9 +1,9 @@
-// Package interop tests the bridge with peers that nobody here wrote: jszmq, libzmq by way
-// of npm zeromq and of pyzmq, pyzmq's ThreadAuthenticator, Chromium and nginx. It is a
-// module of its own, and the script run installs what it needs and calls its tests.
+// Package interop tests the bridge with foreign peers: jszmq, libzmq through npm zeromq and
+// pyzmq, pyzmq's ThreadAuthenticator, Chromium, Firefox, RabbitMQ and nginx. The tests have the
+// build tag interop; the script run installs the peers and runs the tests.
 //
-// Each peer is a process in the folder peers. A test gives it orders on standard input and
-// hears from it on standard output, one JSON object a line:
+// Each peer is a process in the directory peers. A test writes commands to its standard input and
+// reads events from its standard output, one JSON object per line:
 //
 //	{"do":"open","socket":1,"type":"SUB","connect":"ws://…","subscribe":["a"],"options":{…}}
 //	{"do":"send","socket":1,"frames":["hello"]}
@@ -15,8 +15,7 @@
 //	{"socket":1,"event":"handshake:error:auth","status":400}
 //	{"socket":1,"event":"failed","error":"…"}
 //
-// What arrives is told at once, but for sockets with the option "paused", which wait for read.
-// A frame is a string in which each character stands for one octet. Where a process can
-// have several sockets, they are told apart by the number that the test gave them. The end
-// of standard input ends the process.
+// A peer reports messages at once, except on sockets with the option "paused", which wait for
+// "read". A frame is a string in which each character is one byte. The test chooses the numbers
+// of the sockets. The end of standard input ends the process.
 package interop

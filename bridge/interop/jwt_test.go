@@ -22,44 +22,45 @@ import (
 // identityProvider is a running oidc-provider.
 type identityProvider struct{ *socket }
 
-// startProvider runs one, with the clients ann and bob.
+// startProvider runs one with the clients ann and bob.
 func startProvider(t *testing.T) identityProvider {
 	t.Helper()
-	return identityProvider{start(t, "oidc.mjs").open(t, order{})}
+	return identityProvider{start(t, "oidc.mjs").open(t, command{})}
 }
 
-// issuer is its URL, where its discovery document is.
+// issuer returns its URL, below which its discovery document is.
 func (p identityProvider) issuer() string { return p.endpoint }
 
-// token asks for one by client credentials.
+// token requests a token by client credentials.
 func (p identityProvider) token(client, audience string, life time.Duration, scope string) string {
 	p.t.Helper()
-	p.process.tell(order{Do: "token", Socket: p.number, Options: map[string]any{
+	p.process.write(command{Do: "token", Socket: p.number, Options: map[string]any{
 		"client": client, "audience": audience, "ttl": int(life.Seconds()), "scope": scope,
 	}})
 	return p.wait("token").Frames[0]
 }
 
-// rotate has it sign with another key, and publish that beside those of before or alone.
+// rotate makes the provider sign with a new key, and publish it beside the older keys if keep is
+// true, or alone.
 func (p identityProvider) rotate(alg string, keep bool) {
 	p.t.Helper()
-	p.process.tell(order{Do: "rotate", Socket: p.number, Options: map[string]any{"alg": alg, "keep": keep}})
+	p.process.write(command{Do: "rotate", Socket: p.number, Options: map[string]any{"alg": alg, "keep": keep}})
 	p.wait("rotated")
 }
 
-// byToken logs in with a token as a SUB.
-func byToken(t *testing.T, url, token string) (*zws.Client, error) {
+// dialBearer logs in with a token as a SUB.
+func dialBearer(t *testing.T, url, token string) (*zws.Client, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	return zws.Dial(ctx, url, zws.DialOptions{SocketType: zmtp.SUB, Security: zmtp.Bearer{Token: token}, HandshakeTimeout: patience})
 }
 
-// mustLogin is byToken for a token that has to be taken, if need be after some refusals
-// while the bridge may not fetch keys again.
+// mustLogin is like dialBearer, for a token that has to be accepted. It retries, because the
+// bridge limits how often it fetches keys.
 func mustLogin(t *testing.T, url, token string) *zws.Client {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
-		c, err := byToken(t, url, token)
+		c, err := dialBearer(t, url, token)
 		if err == nil {
 			t.Cleanup(func() { c.Close() })
 			return c
@@ -70,7 +71,7 @@ func mustLogin(t *testing.T, url, token string) *zws.Client {
 	}
 }
 
-// closeCode is the code with which a login or a session ended.
+// closeCode returns the close code of err, or 0.
 func closeCode(err error) int {
 	if cause, ok := errors.AsType[*zws.CloseError](err); ok {
 		return int(cause.Code)
@@ -78,10 +79,10 @@ func closeCode(err error) int {
 	return 0
 }
 
-// ended receives from now on and tells how the session ends. A client that nobody reads
-// answers no pings, and one that does so too late, to a bridge that has hung up by then, hears
-// no close code.
-func ended(c *zws.Client) <-chan int {
+// closeCodeAtEnd receives until the session ends and returns the close code. The client has to be
+// read all the time: otherwise it answers no pings, and an answer to a connection that the bridge
+// has closed would hide the close code.
+func closeCodeAtEnd(c *zws.Client) <-chan int {
 	code := make(chan int, 1)
 	go func() {
 		for {
@@ -94,8 +95,8 @@ func ended(c *zws.Client) <-chan int {
 	return code
 }
 
-// TestIdentityProvider: tokens of a provider that nobody here wrote open what their scopes
-// say; its keys rotate while sessions live.
+// TestIdentityProvider logs in with tokens of a foreign provider, which grant what their scopes
+// say, and rotates its keys while sessions are open.
 func TestIdentityProvider(t *testing.T) {
 	need(t, "npm")
 	const (
@@ -123,7 +124,7 @@ connect = [%q]
 `, provider.issuer(), pub.endpoint)) + "devices"
 
 	old := mustLogin(t, url, provider.token("ann", "zwsbridge", time.Hour, devices))
-	hears(t, pub, old)
+	expectDelivery(t, pub, old)
 	for _, c := range []struct {
 		name, token string
 		code        int
@@ -132,26 +133,26 @@ connect = [%q]
 		{"another route", provider.token("ann", "zwsbridge", time.Hour, other), 4403},
 		{"no route", provider.token("ann", "zwsbridge", time.Hour, "zwsbridge.tag:monitoring"), 4403},
 	} {
-		if client, err := byToken(t, url, c.token); closeCode(err) != c.code {
+		if client, err := dialBearer(t, url, c.token); closeCode(err) != c.code {
 			t.Errorf("%s: %v, %v, want %d", c.name, client, err, c.code)
 		}
 	}
 	short := mustLogin(t, url, provider.token("bob", "zwsbridge", 2*time.Second, devices))
-	if code := <-ended(short); code != 4401 {
+	if code := <-closeCodeAtEnd(short); code != 4401 {
 		t.Errorf("at the end of a token's life: %d, want 4401", code)
 	}
 
 	provider.rotate("ES256", true)
 	renewed := provider.token("ann", "zwsbridge", time.Hour, devices)
 	young := mustLogin(t, url, renewed)
-	hears(t, pub, young)
-	hears(t, pub, old)
+	expectDelivery(t, pub, young)
+	expectDelivery(t, pub, old)
 	if err := old.Renew(renewed); err != nil {
 		t.Fatal(err)
 	}
-	hears(t, pub, old) // which reads the answer
+	expectDelivery(t, pub, old) // reads the answer
 	older := mustLogin(t, url, provider.token("bob", "zwsbridge", time.Hour, devices))
-	ends := []<-chan int{ended(old), ended(young), ended(older)}
+	ends := []<-chan int{closeCodeAtEnd(old), closeCodeAtEnd(young), closeCodeAtEnd(older)}
 
 	provider.rotate("RS256", false)
 	mustLogin(t, url, provider.token("ann", "zwsbridge", time.Hour, devices))
@@ -160,27 +161,27 @@ connect = [%q]
 			t.Errorf("after the key is withdrawn: %d, want 4401", code)
 		}
 	}
-	if client, err := byToken(t, url, renewed); closeCode(err) != 4400 {
+	if client, err := dialBearer(t, url, renewed); closeCode(err) != 4400 {
 		t.Errorf("a token by a key that is withdrawn: %v, %v, want 4400", client, err)
 	}
 }
 
-// hears publishes until the client has got a message. A PUB does not tell when a
+// expectDelivery publishes until the client receives a message: a PUB does not report when a
 // subscription has arrived.
-func hears(t *testing.T, pub *socket, c *zws.Client) {
+func expectDelivery(t *testing.T, pub *socket, c *zws.Client) {
 	t.Helper()
 	if err := c.Subscribe([]byte("temp")); err != nil {
 		t.Fatal(err)
 	}
-	heard := make(chan error, 1)
+	received := make(chan error, 1)
 	go func() {
 		_, err := c.Recv()
-		heard <- err
+		received <- err
 	}()
 	for {
 		pub.send("temp", "21")
 		select {
-		case err := <-heard:
+		case err := <-received:
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -190,8 +191,8 @@ func hears(t *testing.T, pub *socket, c *zws.Client) {
 	}
 }
 
-// TestJose: tokens that npm jose makes anew come to what the generator says of them. A
-// copy of one run is kept for the tests that need no Node.
+// TestJose judges tokens that npm jose makes in this run. testdata of zap/jwt keeps a copy of one
+// run for the tests that do not need Node.
 func TestJose(t *testing.T) {
 	need(t, "npm")
 	text, err := exec.CommandContext(t.Context(), "node", "peers/tokens.mjs").Output()
@@ -213,8 +214,8 @@ func TestJose(t *testing.T) {
 	}
 	a, err := jwt.New(jwt.Options{
 		Algorithms: jwt.Algorithms, Keys: []string{file}, Issuer: made.Issuer, ResourceServerID: "zwsbridge",
-		// They are judged years later than they were made for: only what does not
-		// depend on the time is looked at here.
+		// The tokens are made for a fixed time years away, so only what does not depend on the
+		// time is compared.
 		Leeway: 100 * 365 * 24 * time.Hour,
 	})
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// nginxConfig is a reverse proxy as its own documentation has it for WebSockets. TLS ends
-// somewhere before it; of /clear it says nothing like that.
+// nginxConfig configures a reverse proxy for WebSockets as the documentation of nginx shows. It
+// reports that TLS ended in front of it, except for /clear.
 const nginxConfig = `
 %s
 daemon off;
@@ -50,7 +50,7 @@ http {
 }
 `
 
-// nginx runs in front of the bridge at address, and returns its own URL.
+// nginx runs nginx in front of the bridge at address until the test ends, and returns its URL.
 func nginx(t *testing.T, address string) string {
 	t.Helper()
 	binary, err := exec.LookPath("nginx")
@@ -59,7 +59,7 @@ func nginx(t *testing.T, address string) string {
 	}
 	user := ""
 	if os.Getuid() == 0 {
-		user = "user root;" // the folder is ours alone
+		user = "user root;" // only its owner can read the directory
 	}
 	dir, listen := t.TempDir(), strings.TrimPrefix(freePort(t), "tcp://")
 	h := &home{t: t, dir: dir}
@@ -88,16 +88,16 @@ func nginx(t *testing.T, address string) string {
 	}
 }
 
-// TestNginx: clients come through a reverse proxy. The ZAP handler hears the client's
-// address, and what came to the proxy without TLS counts as such, loopback or not.
+// TestNginx connects clients through a reverse proxy. The ZAP handler gets the client's address,
+// and what reached the proxy without TLS counts as plaintext, even on loopback.
 func TestNginx(t *testing.T) {
 	need(t, "npm", "python3-zmq", "nginx")
 	h := newHome(t)
 	libzmq, jszmq := start(t, "libzmq.mjs"), start(t, "jszmq.mjs")
-	handler := start(t, "zaphandler.py").open(t, order{Type: "ROUTER", Bind: "tcp://127.0.0.1:0", Options: known(h)})
+	handler := start(t, "zaphandler.py").open(t, command{Type: "ROUTER", Bind: "tcp://127.0.0.1:0", Options: known(h)})
 	backend := libzmq.bind(t, "ROUTER", nil)
 	config := strings.Replace(central(handler.endpoint, ""), "[server]\n", "[server]\ntrusted_proxies = [\"127.0.0.1/32\"]\n", 1)
-	at := nginx(t, strings.Trim(strings.TrimPrefix(h.bridge(config+route("DEALER", backend.endpoint, anyLogin)), "ws://"), "/"))
+	at := nginx(t, strings.Trim(strings.TrimPrefix(h.bridge(config+route("DEALER", backend.endpoint, anyMechanism)), "ws://"), "/"))
 
 	for _, c := range []struct {
 		name, url string
@@ -109,25 +109,25 @@ func TestNginx(t *testing.T) {
 		{"jszmq token", at + "?access_token=token-of-alice", jszmq, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			client := c.peer.open(t, order{Type: "DEALER", Connect: c.url, Options: c.options})
+			client := c.peer.open(t, command{Type: "DEALER", Connect: c.url, Options: c.options})
 			client.send("house/1/lamp", "on")
 			m := backend.wait("message").Frames
 			equal(t, m[1:], "house/1/lamp", "on")
 			backend.send(m[0], "done")
 			client.expect("done")
 			if e := handler.next(); e.Address != "203.0.113.7" {
-				t.Errorf("the handler was told the address %q", e.Address)
+				t.Errorf("the handler got the address %q, want 203.0.113.7", e.Address)
 			}
 		})
 	}
-	t.Run("in the clear", func(t *testing.T) {
+	t.Run("without TLS", func(t *testing.T) {
 		_, err := alice(t, at+"clear", zmtp.DEALER)
 		if cause, ok := errors.AsType[*zws.CloseError](err); !ok || cause.Code != zws.CodeForbidden || cause.Status != 400 {
 			t.Errorf("%v, want 4403", err)
 		}
-		client := libzmq.open(t, order{Type: "DEALER", Connect: at + "clear", Options: password("alice", secrets["alice"])})
+		client := libzmq.open(t, command{Type: "DEALER", Connect: at + "clear", Options: password("alice", secrets["alice"])})
 		if e := client.wait("handshake:error:auth"); e.Status != 400 {
-			t.Errorf("libzmq tells status %d, want 400", e.Status)
+			t.Errorf("libzmq reports status %d, want 400", e.Status)
 		}
 	})
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// operated runs a bridge with a listener for operators. The text of its configuration
-// depends on where that is.
+// operated runs a bridge with a listener for operators until the test ends. The text of its
+// configuration depends on that listener's URL.
 func (h *home) operated(text func(admin string) string) (url, admin string) {
 	h.t.Helper()
 	operators := httptest.NewUnstartedServer(nil)
@@ -39,7 +39,7 @@ func (h *home) operated(text func(admin string) string) (url, admin string) {
 	return "ws" + strings.TrimPrefix(server.URL, "http") + "/", admin
 }
 
-// operate has an operator end alice's session from the page in a browser.
+// operate ends alice's session from the admin page in a browser.
 func operate(t *testing.T, browser, url, admin string, login ...string) {
 	t.Helper()
 	client, err := alice(t, url, zmtp.SUB)
@@ -47,31 +47,31 @@ func operate(t *testing.T, browser, url, admin string, login ...string) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	end := ended(client)
+	end := closeCodeAtEnd(client)
 	run(t, "node", append([]string{"peers/operator.mjs", browser, executableOf(t, browser), admin}, login...)...)
 	if code := <-end; code != 4401 {
 		t.Errorf("alice's session ends with %d, want 4401", code)
 	}
 }
 
-// TestOperator: the admin page by keyboard, with the token of the file.
+// TestOperator uses the admin page by keyboard, with the token of token_file.
 func TestOperator(t *testing.T) {
 	for _, browser := range []string{"chromium", "firefox"} {
 		t.Run(browser, func(t *testing.T) {
 			executableOf(t, browser)
 			pub := start(t, "libzmq.mjs").bind(t, "PUB", nil)
 			h := newHome(t)
-			h.write("admin.token", "of this home\n")
+			h.write("admin.token", "secret of this test\n")
 			url, admin := h.operated(func(string) string {
-				return everybody + "[admin]\ntoken_file = \"admin.token\"\n" + route("SUB", pub.endpoint)
+				return allMechanisms + "[admin]\ntoken_file = \"admin.token\"\n" + route("SUB", pub.endpoint)
 			})
-			operate(t, browser, url, admin, "token", "of this home")
+			operate(t, browser, url, admin, "token", "secret of this test")
 		})
 	}
 }
 
-// TestOperatorByProvider: the same, with a login at a provider that nobody here wrote: the
-// whole redirect, also for those whom the provider or the bridge does not let in.
+// TestOperatorByProvider is like TestOperator, with a login at a foreign OpenID Connect provider:
+// the whole redirect, also for users that the provider or the bridge refuses.
 func TestOperatorByProvider(t *testing.T) {
 	for _, browser := range []string{"chromium", "firefox"} {
 		t.Run(browser, func(t *testing.T) {
@@ -81,11 +81,11 @@ func TestOperatorByProvider(t *testing.T) {
 			h.write("oidc.secret", "the page's own secret, of some length\n")
 			var issuer string
 			url, admin := h.operated(func(admin string) string {
-				issuer = start(t, "oidclogin.mjs").open(t, order{Options: map[string]any{
+				issuer = start(t, "oidclogin.mjs").open(t, command{Options: map[string]any{
 					"client": "page", "secret": "the page's own secret, of some length", "redirect": admin + "/login/oidc/callback",
 					"audience": "zwsbridge", "roles": map[string]any{"carol": []string{"head"}, "dave": []string{"zwsbridge.tag:monitoring"}},
 				}}).endpoint
-				return strings.Replace(everybody, `{ authn = "users" }`, `{ authn = "users" }, { authn = "sso" }`, 1) + fmt.Sprintf(`
+				return strings.Replace(allMechanisms, `{ authn = "users" }`, `{ authn = "users" }, { authn = "sso" }`, 1) + fmt.Sprintf(`
 [auth.sso]
 type = "jwt"
 algorithms = ["ES256"]

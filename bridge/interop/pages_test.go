@@ -14,38 +14,38 @@ import (
 	"time"
 )
 
-// TestPages: the portal of the demo and the admin page in Chromium, as their users see
-// them. With ZWSBRIDGE_SCREENSHOTS pictures are put into that folder.
-func TestPages(t *testing.T) {
+// TestDemoPages checks the portal of the demo and the admin page in Chromium as their users see
+// them. ZWSBRIDGE_SCREENSHOTS can name a directory for screenshots.
+func TestDemoPages(t *testing.T) {
 	need(t, "npm", "chromium")
 	d := startDemo(t)
-	args := []string{"peers/pages.mjs", browserPath(t), d.portal, d.word("ann.password"), d.word("bob.password"), d.admin, d.word("admin.token")}
-	if folder := os.Getenv("ZWSBRIDGE_SCREENSHOTS"); folder != "" {
-		args = append(args, folder)
+	args := []string{"peers/pages.mjs", executableOf(t, "chromium"), d.portal, d.secret("ann.password"), d.secret("bob.password"), d.admin, d.secret("admin.token")}
+	if dir := os.Getenv("ZWSBRIDGE_SCREENSHOTS"); dir != "" {
+		args = append(args, dir)
 	}
 	run(t, "node", args...)
 }
 
-// TestPortal: a login, readings and refusals at the portal of the demo, by keyboard.
-func TestPortal(t *testing.T) {
+// TestDemoPortal uses the portal of the demo by keyboard: a login, readings and refusals.
+func TestDemoPortal(t *testing.T) {
 	for _, browser := range []string{"chromium", "firefox"} {
 		t.Run(browser, func(t *testing.T) {
 			executable := executableOf(t, browser)
 			d := startDemo(t)
-			run(t, "node", "peers/resident.mjs", browser, executable, d.portal, d.word("ann.password"))
+			run(t, "node", "peers/demo.mjs", browser, executable, d.portal, d.secret("ann.password"))
 		})
 	}
 }
 
-// demo is zwsbridge demo, the URLs that it prints and the folder that it keeps things in.
+// demo is a running zwsbridge demo, with the URLs that it prints and its directory.
 type demo struct {
 	t             *testing.T
 	portal, admin string
 	home          string
 }
 
-// word is a password or token that the demo has drawn.
-func (d *demo) word(file string) string {
+// secret returns a password or token that the demo has made.
+func (d *demo) secret(file string) string {
 	text, err := os.ReadFile(filepath.Join(d.home, file))
 	if err != nil {
 		d.t.Fatal(err)
@@ -95,17 +95,4 @@ func startDemo(t *testing.T) *demo {
 		}
 	}
 	return d
-}
-
-// browserPath is the program of Chromium.
-func browserPath(t *testing.T) string {
-	t.Helper()
-	if path := os.Getenv("CHROMIUM"); path != "" {
-		return path
-	}
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
 }

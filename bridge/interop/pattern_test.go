@@ -12,7 +12,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/certs"
 )
 
-// pattern is one way in which a client talks with a backend by way of a route.
+// pattern is a pair of socket types, a route between them, and a conversation.
 type pattern struct {
 	client, route, backend string
 	subscribe              []string       // the client's
@@ -34,7 +34,7 @@ var patterns = []pattern{
 		client.expect("house/1/", "21")
 		client.send("\x00house/1/")
 		client.send("\x01end")
-		backend.expect("\x01end") // the bridge keeps a subscription for a while that nobody wants
+		backend.expect("\x01end") // the bridge keeps a cancelled subscription for a while
 		backend.send("house/1/", "late")
 		backend.send("end")
 		client.expect("end")
@@ -80,7 +80,7 @@ var patterns = []pattern{
 	{client: "REP", route: "REP", backend: "REQ", talk: func(client, backend *socket) { ask(backend, client) }},
 }
 
-// subscribe: the publisher, an XPUB, hears of both subscriptions and publishes.
+// subscribe waits for both subscriptions at the publisher, an XPUB, and publishes.
 func subscribe(client, backend *socket) {
 	for _, want := range sorted(backend.wait("message").Frames[0], backend.wait("message").Frames[0]) {
 		if want != "\x01house/1/" && want != "\x01weather" {
@@ -94,8 +94,7 @@ func subscribe(client, backend *socket) {
 	client.expect("weather")
 }
 
-// repeat: a PUB does not tell when it has heard of a subscription, so it publishes until
-// something arrives.
+// repeat publishes until something arrives, because a PUB does not report subscriptions.
 func repeat(publisher, subscriber *socket) {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		publisher.send("house/2/temperature", "7")
@@ -109,7 +108,7 @@ func repeat(publisher, subscriber *socket) {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-	subscriber.t.Fatal("nothing comes")
+	subscriber.t.Fatalf("no message within %v", patience)
 }
 
 func ask(client, backend *socket) {
@@ -128,11 +127,11 @@ func oneWay(from, to *socket) {
 	to.expect("more", strings.Repeat("x", 70000), "")
 }
 
-// login is a way in which a client comes in.
+// login is how a foreign client logs in.
 type login struct {
 	name   string
 	script string
-	// options are the socket's; user belongs into the URL.
+	// options are those of the socket; user is part of the URL.
 	options func(h *home) map[string]any
 	user    *url.Userinfo
 }
@@ -151,7 +150,7 @@ var logins = []login{
 	}},
 }
 
-// keys are the options of a socket that logs in by CURVE.
+// keys returns the options of a socket that logs in by CURVE.
 func keys(own, server *certs.Certificate) map[string]any {
 	return map[string]any{
 		"public":     certs.EncodeKey(own.Public),
@@ -160,7 +159,7 @@ func keys(own, server *certs.Certificate) map[string]any {
 	}
 }
 
-// TestPatterns has every foreign client log in, and talk with a libzmq socket behind.
+// TestPatterns lets every foreign client talk to a libzmq backend in every pattern.
 func TestPatterns(t *testing.T) {
 	need(t, "npm")
 	libzmq := start(t, "libzmq.mjs")
@@ -171,12 +170,12 @@ func TestPatterns(t *testing.T) {
 				t.Run(p.client+" to "+p.backend+" by "+p.route, func(t *testing.T) {
 					h := newHome(t)
 					backend := libzmq.bind(t, p.backend, p.options, p.subscribed...)
-					at, err := url.Parse(h.bridge(everybody + route(p.route, backend.endpoint, anyLogin)))
+					at, err := url.Parse(h.bridge(allMechanisms + route(p.route, backend.endpoint, anyMechanism)))
 					if err != nil {
 						t.Fatal(err)
 					}
 					at.User = l.user
-					client := clients.open(t, order{Type: p.client, Connect: at.String(), Options: l.options(h), Subscribe: p.subscribe})
+					client := clients.open(t, command{Type: p.client, Connect: at.String(), Options: l.options(h), Subscribe: p.subscribe})
 					p.talk(client, backend)
 				})
 			}
@@ -184,14 +183,13 @@ func TestPatterns(t *testing.T) {
 	}
 }
 
-// TestAggregate: two backends on one WebSocket, one by libzmq's Node binding and one by its
-// Python binding.
+// TestAggregate reads two backends on one WebSocket, one of npm zeromq and one of pyzmq.
 func TestAggregate(t *testing.T) {
 	need(t, "npm", "python3-zmq")
 	h := newHome(t)
 	backends := []*socket{start(t, "libzmq.mjs").bind(t, "XPUB", nil), start(t, "pyzmq.py").bind(t, "XPUB", nil)}
-	config := strings.Replace(route("SUB", backends[0].endpoint, anyLogin, `ready = "all"`), `"]`, `", "`+backends[1].endpoint+`"]`, 1)
-	client := start(t, "jszmq.mjs").open(t, order{Type: "SUB", Connect: h.bridge(everybody + config), Subscribe: []string{""}})
+	config := strings.Replace(route("SUB", backends[0].endpoint, anyMechanism, `ready = "all"`), `"]`, `", "`+backends[1].endpoint+`"]`, 1)
+	client := start(t, "jszmq.mjs").open(t, command{Type: "SUB", Connect: h.bridge(allMechanisms + config), Subscribe: []string{""}})
 	for i, b := range backends {
 		b.expect("\x01")
 		b.send("from", strconv.Itoa(i))

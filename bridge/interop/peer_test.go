@@ -15,16 +15,16 @@ import (
 	"time"
 )
 
-// patience is how long a test waits for anything that a peer should do. Nothing is
-// measured by it: it only ends a test that would hang.
+// patience is how long a test waits for a peer. It measures nothing: it only ends a test that
+// would hang.
 const patience = 60 * time.Second
 
-// missing names the peers that could not be installed, as the script run tells: npm,
-// python3-zmq, chromium, nginx, rabbitmq-server.
+// missing is the variable in which the script run lists the peers that it could not install:
+// npm, python3-zmq, chromium, firefox, nginx, rabbitmq-server.
 const missing = "ZWSBRIDGE_INTEROP_MISSING"
 
-// need skips a test whose peers could not be installed. run has said so by name, and it
-// fails for it where CI=true; without its word, everything is expected to be there.
+// need skips a test whose peers could not be installed. The script run lists them, and fails
+// with CI=true; peers that it does not list have to be there.
 func need(t *testing.T, peers ...string) {
 	t.Helper()
 	for _, peer := range peers {
@@ -34,8 +34,8 @@ func need(t *testing.T, peers ...string) {
 	}
 }
 
-// order is one line to a peer.
-type order struct {
+// command is one line to a peer.
+type command struct {
 	Do        string         `json:"do"`
 	Socket    int            `json:"socket"`
 	Type      string         `json:"type,omitempty"`
@@ -54,11 +54,11 @@ type event struct {
 	Frames   []string `json:"frames"`
 	Status   int      `json:"status"`
 	Error    string   `json:"error"`
-	// Of a ZAP handler and what it was asked.
+	// From a ZAP handler: the request.
 	Mechanism string `json:"mechanism"`
 	Domain    string `json:"domain"`
 	Address   string `json:"address"`
-	// Of a WebSocket in a browser.
+	// From a WebSocket in a browser.
 	Protocol string `json:"protocol"`
 	Code     int    `json:"code"`
 	Reason   string `json:"reason"`
@@ -73,7 +73,7 @@ type process struct {
 
 	mu      sync.Mutex
 	sockets []*socket
-	ended   chan struct{} // closed when its output has ended
+	ended   chan struct{} // closed when its output ends
 }
 
 // socket is one of a peer's sockets.
@@ -82,14 +82,14 @@ type socket struct {
 	process *process
 	number  int
 	events  chan event
-	// endpoint is where it is bound.
+	// endpoint is the address that it is bound to.
 	endpoint string
-	// passing are events that prove nothing here.
-	passing []string
+	// ignored lists events that wait skips.
+	ignored []string
 }
 
-// python is Debian's own, which has Debian's python3-zmq, and not another that may stand
-// before it on the PATH.
+// python returns the interpreter of Debian, which has Debian's python3-zmq; another one can
+// come first on the PATH.
 func python() string {
 	if p := os.Getenv("PYTHON"); p != "" {
 		return p
@@ -97,7 +97,7 @@ func python() string {
 	return "/usr/bin/python3"
 }
 
-// start runs a peer until the test has ended.
+// start runs a peer until the test ends.
 func start(t *testing.T, script string, args ...string) *process {
 	t.Helper()
 	interpreter := "node"
@@ -123,7 +123,7 @@ func start(t *testing.T, script string, args ...string) *process {
 	return p
 }
 
-// read gives each event to its socket.
+// read passes each event to its socket.
 func (p *process) read(out io.Reader) {
 	defer close(p.ended)
 	lines := bufio.NewScanner(out)
@@ -144,19 +144,19 @@ func (p *process) read(out io.Reader) {
 	}
 }
 
-// end asks the peer to end, and waits.
+// end closes the peer's standard input and waits until the peer has ended.
 func (p *process) end() {
 	_ = p.in.Close()
 	select {
 	case <-p.ended:
 	case <-time.After(patience):
-		p.t.Errorf("%s does not end", p.cmd.Args[1])
+		p.t.Errorf("%s does not exit", p.cmd.Args[1])
 		_ = p.cmd.Process.Kill()
 	}
 	_ = p.cmd.Wait()
 }
 
-// kill ends the peer at once, as a crash would.
+// kill ends the peer like a crash.
 func (p *process) kill() {
 	if err := p.cmd.Process.Kill(); err != nil {
 		p.t.Fatal(err)
@@ -164,9 +164,9 @@ func (p *process) kill() {
 	<-p.ended
 }
 
-func (p *process) tell(o order) {
+func (p *process) write(c command) {
 	p.t.Helper()
-	line, err := json.Marshal(o)
+	line, err := json.Marshal(c)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -175,38 +175,37 @@ func (p *process) tell(o order) {
 	}
 }
 
-// socket makes the next number, on which a peer may tell events.
+// socket registers a socket with the next number.
 func (p *process) socket(t *testing.T) *socket {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := &socket{t: t, process: p, number: len(p.sockets), events: make(chan event, 1000), passing: passing}
+	s := &socket{t: t, process: p, number: len(p.sockets), events: make(chan event, 1000), ignored: ignored}
 	p.sockets = append(p.sockets, s)
 	return s
 }
 
-// open has the peer open a socket, which is closed when the test has ended.
-func (p *process) open(t *testing.T, o order) *socket {
+// open opens a socket in the peer until the test ends.
+func (p *process) open(t *testing.T, c command) *socket {
 	t.Helper()
 	s := p.socket(t)
-	o.Do, o.Socket = "open", s.number
-	p.tell(o)
+	c.Do, c.Socket = "open", s.number
+	p.write(c)
 	s.endpoint = s.wait("open").Endpoint
 	t.Cleanup(s.close)
 	return s
 }
 
-// bind has the peer open a socket where others can connect, at a port that the system
-// chooses.
+// bind opens a socket in the peer that listens on a port chosen by the system.
 func (p *process) bind(t *testing.T, socketType string, options map[string]any, subscribe ...string) *socket {
 	t.Helper()
-	return p.open(t, order{Type: socketType, Bind: "tcp://127.0.0.1:0", Options: options, Subscribe: subscribe})
+	return p.open(t, command{Type: socketType, Bind: "tcp://127.0.0.1:0", Options: options, Subscribe: subscribe})
 }
 
 func (s *socket) close() {
 	select {
-	case <-s.process.ended: // it was killed
+	case <-s.process.ended: // killed
 	default:
-		s.process.tell(order{Do: "close", Socket: s.number})
+		s.process.write(command{Do: "close", Socket: s.number})
 		for s.next().Event != "closed" {
 		}
 	}
@@ -214,10 +213,10 @@ func (s *socket) close() {
 
 func (s *socket) send(frames ...string) {
 	s.t.Helper()
-	s.process.tell(order{Do: "send", Socket: s.number, Frames: frames})
+	s.process.write(command{Do: "send", Socket: s.number, Frames: frames})
 }
 
-// next is what the socket tells next.
+// next returns the next event of the socket.
 func (s *socket) next() event {
 	s.t.Helper()
 	select {
@@ -229,18 +228,18 @@ func (s *socket) next() event {
 	case e := <-s.events:
 		return e
 	case <-s.process.ended:
-		s.t.Fatalf("%s has ended", s.process.cmd.Args[1])
+		s.t.Fatalf("%s has exited", s.process.cmd.Args[1])
 	case <-time.After(patience):
-		s.t.Fatal("nothing comes")
+		s.t.Fatalf("no event within %v", patience)
 	}
 	return event{}
 }
 
-// passing are events that may come at any time and prove nothing: libzmq tells of a
-// successful handshake as early as the HTTP upgrade.
-var passing = []string{"accept", "handshake", "disconnect", "zap"}
+// ignored lists events that can come at any time and prove nothing: libzmq reports a successful
+// handshake as early as the HTTP upgrade.
+var ignored = []string{"accept", "handshake", "disconnect", "zap"}
 
-// wait waits for an event. Any other is an error, but for those in passing.
+// wait waits for an event. Any other event fails the test, except for those in ignored.
 func (s *socket) wait(name string) event {
 	s.t.Helper()
 	for {
@@ -248,16 +247,16 @@ func (s *socket) wait(name string) event {
 		if e.Event == name {
 			return e
 		}
-		if !slices.Contains(s.passing, e.Event) {
-			s.t.Fatalf("socket %d told %+v, want %s", s.number, e, name)
+		if !slices.Contains(s.ignored, e.Event) {
+			s.t.Fatalf("socket %d: event %+v, want %s", s.number, e, name)
 		}
 	}
 }
 
-// expect waits for a message and compares it.
+// expect waits for a message and compares its frames.
 func (s *socket) expect(frames ...string) {
 	s.t.Helper()
 	if got := s.wait("message").Frames; !slices.Equal(got, frames) {
-		s.t.Fatalf("socket %d got %q, want %q", s.number, got, frames)
+		s.t.Fatalf("socket %d: message %q, want %q", s.number, got, frames)
 	}
 }

@@ -19,10 +19,11 @@ type program struct {
 	cmd     *exec.Cmd
 	address string
 	once    sync.Once
-	logged  chan struct{} // closed when its log has ended
+	logged  chan struct{} // closed when its log ends
 }
 
-// serve builds zwsbridge and runs it with a configuration, whose listener must have port 0.
+// serve builds zwsbridge and runs it until the test ends. The configuration has to listen on
+// port 0.
 func (h *home) serve(text string) *program {
 	h.t.Helper()
 	h.write("bridge.toml", text)
@@ -51,14 +52,14 @@ func (h *home) serve(text string) *program {
 	select {
 	case p.address = <-serving:
 	case <-p.logged:
-		h.t.Fatal("zwsbridge serve has ended")
+		h.t.Fatal("zwsbridge serve has exited")
 	case <-time.After(patience):
-		h.t.Fatal("zwsbridge serve does not begin")
+		h.t.Fatal("zwsbridge serve does not start")
 	}
 	return p
 }
 
-// stop ends the program as an operator does, and wants it to end well.
+// stop ends the program with SIGTERM and checks that it exits with status 0.
 func (p *program) stop() {
 	p.once.Do(func() {
 		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {

@@ -10,27 +10,27 @@ import (
 	"testing"
 )
 
-// proxy passes TCP connections on to another address. It can cut what it carries, as the
-// end of a machine would.
+// proxy forwards TCP connections to another address. It can reset them, like the crash of a
+// machine.
 type proxy struct {
 	address     string
 	connections atomic.Int64 // so far
 	to          string
-	heard       io.Writer
+	tap         io.Writer
 
 	mu   sync.Mutex
 	open map[net.Conn]bool
 }
 
-// newProxy has heard written whatever passes, in either direction, before it goes on: who
-// is told of it can count on that.
-func newProxy(t *testing.T, to string, heard io.Writer) *proxy {
+// newProxy returns a proxy that copies everything that passes, in either direction, to tap before
+// it forwards it.
+func newProxy(t *testing.T, to string, tap io.Writer) *proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{address: l.Addr().String(), to: to, heard: heard, open: make(map[net.Conn]bool)}
+	p := &proxy{address: l.Addr().String(), to: to, tap: tap, open: make(map[net.Conn]bool)}
 	var running sync.WaitGroup
 	running.Go(func() {
 		for {
@@ -39,15 +39,15 @@ func newProxy(t *testing.T, to string, heard io.Writer) *proxy {
 				return
 			}
 			p.connections.Add(1)
-			running.Go(func() { p.carry(front) })
+			running.Go(func() { p.forward(front) })
 		}
 	})
-	t.Cleanup(func() { l.Close(); running.Wait() }) // both sides of each connection have ended by then
+	t.Cleanup(func() { l.Close(); running.Wait() }) // by then both sides of each connection are closed
 	return p
 }
 
-// carry copies both ways until one side ends.
-func (p *proxy) carry(front net.Conn) {
+// forward copies in both directions until one side closes.
+func (p *proxy) forward(front net.Conn) {
 	defer front.Close()
 	back, err := net.Dial("tcp", p.to)
 	if err != nil {
@@ -64,7 +64,7 @@ func (p *proxy) carry(front net.Conn) {
 	var both sync.WaitGroup
 	for _, way := range [][2]net.Conn{{front, back}, {back, front}} {
 		both.Go(func() {
-			_, _ = io.Copy(way[1], io.TeeReader(way[0], p.heard))
+			_, _ = io.Copy(way[1], io.TeeReader(way[0], p.tap))
 			front.Close()
 			back.Close()
 		})

@@ -20,9 +20,9 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// authService is what stands in front of RabbitMQ and of ours: a small service for
-// rabbitmq_auth_backend_http. Whoever may write to an exchange may read it too, since ours
-// asks for read where a client attaches, and RabbitMQ knows no attaching.
+// authService runs a service for rabbitmq_auth_backend_http that RabbitMQ and the bridge both ask.
+// Users that can write to an exchange can also read it: the bridge asks for read when a client
+// opens a route, and RabbitMQ has no such step.
 func authService(t *testing.T) (address string) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f := r.PostFormValue
@@ -62,7 +62,7 @@ func authService(t *testing.T) (address string) {
 	return s.URL
 }
 
-// attempt is one row: a user wants to do something with a topic.
+// attempt is a user who reads or writes a topic.
 type attempt struct {
 	user, password string
 	vhost, name    string
@@ -71,14 +71,14 @@ type attempt struct {
 }
 
 func (a attempt) String() string {
-	does := "reads"
+	verb := "reads"
 	if a.write {
-		does = "writes"
+		verb = "writes"
 	}
-	return fmt.Sprintf("%s with %q %s %q at %s in %s", a.user, a.password, does, a.topic, a.name, a.vhost)
+	return fmt.Sprintf("%s with %q %s %q at %s in %s", a.user, a.password, verb, a.topic, a.name, a.vhost)
 }
 
-// security is how ours is logged in to: a password that has no user name is a token.
+// security returns the login at the bridge: a password without a user name is a token.
 func (a attempt) security() zmtp.ClientSecurity {
 	if a.user == "" {
 		return zmtp.Bearer{Token: a.password}
@@ -86,8 +86,8 @@ func (a attempt) security() zmtp.ClientSecurity {
 	return zmtp.Plain{User: a.user, Password: a.password}
 }
 
-// attempts are all combinations.
-func attempts() (all []attempt) {
+// allAttempts returns all combinations.
+func allAttempts() (all []attempt) {
 	for _, login := range [][2]string{{"alice", "pw"}, {"bob", "pw"}, {"carol", "pw"}, {"bob", "guess"}} {
 		for _, vhost := range []string{"homes", "office"} {
 			for _, name := range rabbitmqExchanges {
@@ -102,14 +102,14 @@ func attempts() (all []attempt) {
 	return all
 }
 
-// The decisions that a client can be told.
+// The decisions that a client can see.
 const (
 	allowed = "allowed"
 	refused = "refused"
-	outside = "no login"
+	noLogin = "no login"
 )
 
-// byRabbitMQ has RabbitMQ decide.
+// byRabbitMQ returns the decision of RabbitMQ.
 func byRabbitMQ(t *testing.T, broker string, a attempt) string {
 	t.Helper()
 	s, ok := dialSTOMP(t, broker, a.vhost, a.user, a.password)
@@ -117,7 +117,7 @@ func byRabbitMQ(t *testing.T, broker string, a attempt) string {
 	destination := "destination:/exchange/" + a.name + "/" + url.PathEscape(a.topic)
 	switch {
 	case !ok:
-		return outside
+		return noLogin
 	case a.write && s.ask("SEND", "RECEIPT", destination, "receipt:1"),
 		!a.write && s.ask("SUBSCRIBE", "RECEIPT", destination, "id:1", "receipt:1"):
 		return allowed
@@ -125,16 +125,15 @@ func byRabbitMQ(t *testing.T, broker string, a attempt) string {
 	return refused
 }
 
-// ours are bridges of one vhost each, on whose routes clients either read or write: the
-// name of a route is that of the exchange. What is written arrives at written; what is read
-// is published meanwhile.
-type ours struct {
+// bridges are one bridge per vhost and direction, with a route for each exchange. What clients
+// write arrives at written; what they read is published meanwhile.
+type bridges struct {
 	urls    map[string]string // by vhost and socket type
 	pub     *publisher
 	written chan string
 }
 
-func (o *ours) decide(t *testing.T, a attempt) string {
+func (o *bridges) decide(t *testing.T, a attempt) string {
 	t.Helper()
 	as, m := zmtp.SUB, zmtp.Message{[]byte("\x01" + a.topic)}
 	if a.write {
@@ -156,7 +155,7 @@ func (o *ours) decide(t *testing.T, a attempt) string {
 	case err == nil:
 		return allowed
 	case ok && cause.Code == zws.CodeRefused:
-		return outside
+		return noLogin
 	case ok && cause.Code == zws.CodeForbidden:
 		return refused
 	}
@@ -164,22 +163,22 @@ func (o *ours) decide(t *testing.T, a attempt) string {
 	return ""
 }
 
-// await waits until the topic has come through, or the session has ended.
-func (o *ours) await(c *zws.Client, a attempt) error {
+// await waits until the topic has been delivered or the session has ended.
+func (o *bridges) await(c *zws.Client, a attempt) error {
 	received := make(chan error, 1)
 	go func() {
 		_, err := c.Recv()
 		received <- err
 	}()
-	again := time.NewTicker(10 * time.Millisecond)
-	defer again.Stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
 	for {
 		select {
 		case err := <-received:
 			return err
 		case <-o.written:
 			return nil
-		case <-again.C:
+		case <-tick.C:
 			if !a.write {
 				o.pub.publish(a.topic)
 			}
@@ -187,7 +186,7 @@ func (o *ours) await(c *zws.Client, a attempt) error {
 	}
 }
 
-// publisher is a PUB that leaves it to its subscribers to choose.
+// publisher is a PUB that sends everything to every subscriber.
 type publisher struct {
 	mu    sync.Mutex
 	conns []*zmtp.Conn
@@ -201,11 +200,12 @@ func (p *publisher) publish(topic string) {
 	}
 }
 
-// listen runs a native peer; each is told of every connection, and of what it brings.
+// listen runs a native peer until the test ends. It calls connected for every connection and got
+// for every message.
 func listen(t *testing.T, as zmtp.SocketType, connected func(*zmtp.Conn), got func(zmtp.Message)) (endpoint string) {
 	t.Helper()
-	letIn := zap.HandlerFunc(func(context.Context, *zap.Request) (*zap.Reply, error) { return &zap.Reply{Status: zap.OK}, nil })
-	l, err := zmtp.Listen("tcp://127.0.0.1:0", zap.NULL, zmtp.ServerSecurity{Domain: "native", Handler: letIn},
+	accept := zap.HandlerFunc(func(context.Context, *zap.Request) (*zap.Reply, error) { return &zap.Reply{Status: zap.OK}, nil })
+	l, err := zmtp.Listen("tcp://127.0.0.1:0", zap.NULL, zmtp.ServerSecurity{Domain: "native", Handler: accept},
 		zmtp.ListenOptions{Options: zmtp.Options{SocketType: as}})
 	if err != nil {
 		t.Fatal(err)
@@ -234,10 +234,10 @@ func listen(t *testing.T, as zmtp.SocketType, connected func(*zmtp.Conn), got fu
 	return l.Endpoint()
 }
 
-// newOurs runs them; auth is the text of [auth.app].
-func newOurs(t *testing.T, auth string) *ours {
+// newBridges runs them until the test ends; auth is the text of [auth.app].
+func newBridges(t *testing.T, auth string) *bridges {
 	t.Helper()
-	o := &ours{urls: make(map[string]string), pub: new(publisher), written: make(chan string, 1)}
+	o := &bridges{urls: make(map[string]string), pub: new(publisher), written: make(chan string, 1)}
 	endpoints := map[zmtp.SocketType]string{
 		zmtp.SUB: listen(t, zmtp.PUB, func(c *zmtp.Conn) {
 			o.pub.mu.Lock()
@@ -266,7 +266,7 @@ chain = [ { authn = "app" } ]
 	return o
 }
 
-// TestRabbitMQHTTP has one service decide for RabbitMQ and for ours, and compares.
+// TestRabbitMQHTTP compares the decisions of RabbitMQ and of the bridge, which ask the same service.
 func TestRabbitMQHTTP(t *testing.T) {
 	service := authService(t)
 	broker := rabbitmq(t, fmt.Sprintf(`
@@ -277,7 +277,7 @@ auth_http.vhost_path = %[1]s/vhost
 auth_http.resource_path = %[1]s/resource
 auth_http.topic_path = %[1]s/topic
 `, service), "rabbitmq_auth_backend_http")
-	o := newOurs(t, fmt.Sprintf(`
+	o := newBridges(t, fmt.Sprintf(`
 type = "http"
 user_path = "%[1]s/user"
 vhost_path = "%[1]s/vhost"
@@ -285,15 +285,15 @@ resource_path = "%[1]s/resource"
 topic_path = "%[1]s/topic"
 `, service))
 	count := make(map[string]int)
-	for _, a := range attempts() {
+	for _, a := range allAttempts() {
 		want := byRabbitMQ(t, broker, a)
 		if got := o.decide(t, a); got != want {
-			t.Errorf("%v: RabbitMQ says %q, ours %q", a, want, got)
+			t.Errorf("%v: %q, RabbitMQ decides %q", a, got, want)
 		}
 		count[want]++
 	}
 	t.Logf("decisions: %v", count)
-	if count[allowed] == 0 || count[refused] == 0 || count[outside] == 0 {
-		t.Error("a table of one kind of decision proves little")
+	if count[allowed] == 0 || count[refused] == 0 || count[noLogin] == 0 {
+		t.Error("want every kind of decision in the table")
 	}
 }

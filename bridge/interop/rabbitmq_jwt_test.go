@@ -17,14 +17,14 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap/jwt"
 )
 
-// tokenMaker makes tokens that RabbitMQ and ours are both to judge.
+// tokenMaker makes tokens for both RabbitMQ and the bridge.
 type tokenMaker struct {
 	t   *testing.T
 	h   *home
 	key *jwt.SigningKey
 }
 
-// newTokenMaker draws a key, whose public half goes to issuer.pem.
+// newTokenMaker makes a key pair and writes its public key to issuer.pem.
 func newTokenMaker(t *testing.T) *tokenMaker {
 	t.Helper()
 	m := &tokenMaker{t: t, h: &home{t: t, dir: t.TempDir()}}
@@ -41,14 +41,14 @@ func newTokenMaker(t *testing.T) *tokenMaker {
 	return m
 }
 
-// signer makes a key that signs as the issuer's does.
+// signer returns a signing key that claims to be the issuer's.
 func (m *tokenMaker) signer(private any) *jwt.SigningKey {
 	m.t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	file := filepath.Join(m.t.TempDir(), "issuer.pem") // the name is the kid
+	file := filepath.Join(m.t.TempDir(), "issuer.pem") // the file name is the kid
 	h := &home{t: m.t, dir: filepath.Dir(file)}
 	h.write("issuer.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
 	k, err := jwt.ReadSigningKey(file, "")
@@ -58,11 +58,11 @@ func (m *tokenMaker) signer(private any) *jwt.SigningKey {
 	return k
 }
 
-// queues are the scopes that RabbitMQ wants for the queue of a STOMP subscription. They
-// name no route of ours.
+// queues has the scopes that RabbitMQ needs for the queue of a STOMP subscription. They match no
+// route of the bridges.
 const queues = " rabbitmq.configure:*/stomp-* rabbitmq.write:*/stomp-* rabbitmq.read:*/stomp-*"
 
-// tokens are what is tried, by what is remarkable about each.
+// tokens returns the tokens to try, by what distinguishes them.
 func (m *tokenMaker) tokens() map[string]string {
 	sign := func(k *jwt.SigningKey, scope string, more map[string]any) string {
 		m.t.Helper()
@@ -89,7 +89,7 @@ func (m *tokenMaker) tokens() map[string]string {
 	}
 	all := "rabbitmq.read:*/*/* rabbitmq.write:*/*/*"
 	tokens := map[string]string{
-		"another's key":       sign(m.signer(strangerRSA), all, nil),
+		"unknown key":         sign(m.signer(strangerRSA), all, nil),
 		"another algorithm":   sign(m.signer(strangerEC), all, nil),
 		"another audience":    sign(m.key, all, map[string]any{"aud": "portal"}),
 		"expired":             sign(m.key, all, map[string]any{"exp": time.Now().Add(-time.Second).Unix()}),
@@ -97,7 +97,7 @@ func (m *tokenMaker) tokens() map[string]string {
 		"words in a list":     sign(m.key, "", map[string]any{"scope": []string{"openid rabbitmq.read:*/*/*", "rabbitmq.configure:*/stomp-*", "rabbitmq.write:*/stomp-*", "rabbitmq.read:*/stomp-*"}}),
 		"two spaces":          sign(m.key, "openid  rabbitmq.read:homes/*/*  ", nil),
 		"exp of year 2286":    sign(m.key, all, map[string]any{"exp": 9999999999}),
-		"another's prefix":    sign(m.key, "portal.read:*/*/* portal.write:*/*/*", nil),
+		"other prefix":        sign(m.key, "portal.read:*/*/* portal.write:*/*/*", nil),
 		"no prefix":           sign(m.key, "read:*/*/* write:*/*/*", nil),
 		"the tag of an admin": sign(m.key, "rabbitmq.tag:administrator", nil),
 	}
@@ -109,8 +109,8 @@ func (m *tokenMaker) tokens() map[string]string {
 		"rabbitmq.read:%2A/devices/* rabbitmq.write:homes/%63ommands/*",
 		"rabbitmq.read:homes/devices/alice.temp/more rabbitmq.write:homes",
 		"rabbitmq.configure:*/*/*",
-		// A star that is not the last filters what a subscription brings, where RabbitMQ
-		// refuses to bind: nobody is told, so there is nothing to compare.
+		// A star before the end: the bridge filters what a subscription delivers, where RabbitMQ
+		// refuses to bind. The client cannot see that, so only writes are compared.
 		"rabbitmq.write:h*s/d*s/*.*e*p rabbitmq.read:*m*/*/a*",
 		"rabbitmq.write:homes/devices rabbitmq.write:*/*/alice.temp",
 	} {
@@ -119,9 +119,9 @@ func (m *tokenMaker) tokens() map[string]string {
 	return tokens
 }
 
-// TestRabbitMQTokens gives the same tokens to RabbitMQ and to ours, and compares what they
-// open. Who may not see the vhost at all does not log in to RabbitMQ, and with ours opens
-// no route: both count as refused.
+// TestRabbitMQTokens compares what the same tokens open at RabbitMQ and at the bridge. Without any
+// right in a vhost a user cannot log in to RabbitMQ, and can open no route of the bridge: both
+// count as refused.
 func TestRabbitMQTokens(t *testing.T) {
 	m := newTokenMaker(t)
 	broker := rabbitmq(t, fmt.Sprintf(`
@@ -131,7 +131,7 @@ auth_oauth2.default_key = issuer
 auth_oauth2.signing_keys.issuer = %s
 auth_oauth2.algorithms.1 = RS256
 `, m.h.path("issuer.pem")), "rabbitmq_auth_backend_oauth2")
-	o := newOurs(t, fmt.Sprintf(`
+	o := newBridges(t, fmt.Sprintf(`
 type = "jwt"
 algorithms = ["RS256"]
 keys = [%q]
@@ -146,10 +146,10 @@ strict_topics = true
 					for _, topic := range []string{"alice.temp", "public.news", "bob"} {
 						a := attempt{"", token, vhost, exchange, write, topic}
 						got := o.decide(t, a) == allowed
-						a.user = "its name is not looked at"
+						a.user = "ignored by RabbitMQ"
 						want := byRabbitMQ(t, broker, a) == allowed
 						if got != want {
-							t.Errorf("%s, write %v, %s/%s/%s: RabbitMQ says %v, ours %v", name, write, vhost, exchange, topic, want, got)
+							t.Errorf("%s, write %v, %s/%s/%s: allowed %v, by RabbitMQ %v", name, write, vhost, exchange, topic, got, want)
 						}
 						count[want]++
 					}
@@ -159,6 +159,6 @@ strict_topics = true
 	}
 	t.Logf("%d allowed, %d refused", count[true], count[false])
 	if count[true] == 0 || count[false] == 0 {
-		t.Error("a table of one kind of decision proves little")
+		t.Error("want both decisions in the table")
 	}
 }

@@ -17,20 +17,20 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// rabbitmqScript is the server without Debian's wrapper, which changes to another user.
+// rabbitmqScript is the server without the wrapper of Debian, which changes the user.
 const rabbitmqScript = "/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server"
 
-// rabbitmqDefinitions are the vhosts of every server here and the topic exchanges in each.
+// rabbitmqDefinitions has the vhosts of every server and the topic exchanges in each.
 const rabbitmqDefinitions = `{
  "vhosts": [{"name": "homes"}, {"name": "office"}],
  "exchanges": [%s]
 }`
 
-// rabbitmqExchanges are in every vhost.
+// rabbitmqExchanges lists the exchanges of every vhost.
 var rabbitmqExchanges = []string{"devices", "commands", "closed"}
 
-// rabbitmq runs a server of its own, with Web STOMP, until the test has ended, and returns
-// where to reach that. config and plugins come beside what it needs anyway.
+// rabbitmq runs a server with Web STOMP until the test ends, and returns its URL. config and
+// plugins are added to what the server needs anyway.
 func rabbitmq(t *testing.T, config string, plugins ...string) (url string) {
 	t.Helper()
 	need(t, "rabbitmq-server")
@@ -87,7 +87,7 @@ load_definitions = %s
 			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 			<-ended
 		}
-		kill := exec.Command("epmd", "-kill") // the one that the server has started
+		kill := exec.Command("epmd", "-kill") // started by the server
 		kill.Env = append(os.Environ(), "ERL_EPMD_PORT="+epmd)
 		_ = kill.Run()
 		if t.Failed() {
@@ -102,7 +102,7 @@ load_definitions = %s
 	return "ws://127.0.0.1:" + port + "/ws"
 }
 
-// unusedPort is the port of [freePort].
+// unusedPort returns the port of [freePort].
 func unusedPort(t *testing.T) string {
 	t.Helper()
 	_, port, err := net.SplitHostPort(strings.TrimPrefix(freePort(t), "tcp://"))
@@ -112,8 +112,8 @@ func unusedPort(t *testing.T) string {
 	return port
 }
 
-// awaitStartup waits until a server's log says that it is up. It listens long before that,
-// and answers a login then with errors that are no decision.
+// awaitStartup waits until the log of a server says that it is up. The server listens long before
+// that, but answers logins with errors.
 func awaitStartup(t *testing.T, log string, ended <-chan struct{}) {
 	t.Helper()
 	for begin := time.Now(); time.Since(begin) < 2*patience; {
@@ -123,11 +123,11 @@ func awaitStartup(t *testing.T, log string, ended <-chan struct{}) {
 		}
 		select {
 		case <-ended:
-			t.Fatal("the server has ended")
+			t.Fatal("the server has exited")
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	t.Fatalf("no server is up by what %s says", log)
+	t.Fatalf("%s does not report that the server is up", log)
 }
 
 // stomp is a client of STOMP 1.2 over WebSocket.
@@ -136,7 +136,7 @@ type stomp struct {
 	conn *websocket.Conn
 }
 
-// dialSTOMP logs in; ok is false if the server has refused.
+// dialSTOMP logs in; ok is false if the server refuses.
 func dialSTOMP(t *testing.T, url, vhost, user, password string) (s *stomp, ok bool) {
 	t.Helper()
 	conn, _, err := (&websocket.Dialer{Subprotocols: []string{"v12.stomp"}}).Dial(url, nil)
@@ -147,7 +147,7 @@ func dialSTOMP(t *testing.T, url, vhost, user, password string) (s *stomp, ok bo
 	return s, s.ask("CONNECT", "CONNECTED", "accept-version:1.2", "host:"+vhost, "login:"+user, "passcode:"+password)
 }
 
-// ask sends a frame and tells whether want comes, and not an error.
+// ask sends a frame and reports whether the answer is want, not an error.
 func (s *stomp) ask(command, want string, headers ...string) bool {
 	s.t.Helper()
 	frame := command + "\n" + strings.Join(headers, "\n") + "\n\nx\x00"
@@ -161,7 +161,7 @@ func (s *stomp) ask(command, want string, headers ...string) bool {
 	for {
 		_, answer, err := s.conn.ReadMessage()
 		if websocket.IsCloseError(err, websocket.CloseNormalClosure) {
-			return false // a refusal by the broker can end the session before its ERROR is out
+			return false // the broker can close the session before it has sent the ERROR
 		}
 		if err != nil {
 			s.t.Fatalf("%s %q: %v", command, headers, err)
@@ -171,10 +171,10 @@ func (s *stomp) ask(command, want string, headers ...string) bool {
 			return true
 		case "ERROR":
 			if strings.Contains(string(answer), "Processing error") {
-				s.t.Fatalf("%s: the broker has failed: %q", command, answer) // which is no refusal
+				s.t.Fatalf("%s: the broker failed instead of refusing: %q", command, answer)
 			}
 			return false
-		case "", "MESSAGE": // a heartbeat, or one's own message
+		case "", "MESSAGE": // a heartbeat, or the message that was sent
 		default:
 			s.t.Fatalf("%s: %q", command, answer)
 		}

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// TestReactHook builds examples/react-hook as its README says and uses it in Chromium.
+// TestReactHook builds examples/react-hook as its README describes and uses it in Chromium.
 func TestReactHook(t *testing.T) {
 	chromium := executableOf(t, "chromium")
 	example, err := filepath.Abs("../../examples/react-hook")
@@ -44,12 +44,12 @@ func TestReactHook(t *testing.T) {
 	user.Stderr = t.Output()
 	done := make(chan error, 1)
 	go func() { done <- user.Run() }()
-	// A PUB does not tell who has subscribed.
+	// A PUB does not report subscriptions, so it publishes all the time.
 	for tick := time.NewTicker(50 * time.Millisecond); ; {
 		select {
 		case err := <-done:
 			if err != nil {
-				t.Errorf("the page is not as it should be: %v", err)
+				t.Errorf("peers/react.mjs: %v", err)
 			}
 			return
 		case <-tick.C:

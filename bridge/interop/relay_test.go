@@ -15,15 +15,15 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// wiretap is what somebody hears who listens between the bridge and a backend.
+// wiretap records what passes between the bridge and a backend.
 type wiretap struct {
 	endpoint string
 
-	mu    sync.Mutex
-	heard bytes.Buffer
+	mu       sync.Mutex
+	recorded bytes.Buffer
 }
 
-// tap listens in on all connections to a tcp endpoint, and returns where to connect to.
+// tap returns a wiretap with an endpoint whose connections it records and forwards to endpoint.
 func tap(t *testing.T, endpoint string) *wiretap {
 	t.Helper()
 	w := new(wiretap)
@@ -34,36 +34,36 @@ func tap(t *testing.T, endpoint string) *wiretap {
 func (w *wiretap) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.heard.Write(p)
+	return w.recorded.Write(p)
 }
 
-// sees tells whether any of the texts was to be seen, in either direction.
-func (w *wiretap) sees(texts ...string) bool {
+// contains reports whether any of the texts has passed, in either direction.
+func (w *wiretap) contains(texts ...string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, text := range texts {
-		if bytes.Contains(w.heard.Bytes(), []byte(text)) {
+		if bytes.Contains(w.recorded.Bytes(), []byte(text)) {
 			return true
 		}
 	}
 	return false
 }
 
-// relayAt is a relay at path.
+// relayAt returns the text of a relay at path.
 func relayAt(path, socket, endpoint string, more ...string) string {
 	return routeAt(path, socket, endpoint, append(more, "relay = true")...)
 }
 
-// relayPortal is a portal whose central handler knows the token of alice.
+// relayPortal returns the text of a clientPortal whose ZAP handler knows a token of alice.
 func relayPortal(t *testing.T, h *home) string {
-	central := start(t, "zaphandler.py").open(t, order{Type: "ROUTER", Bind: "ipc://" + h.path("zap.sock"),
+	central := start(t, "zaphandler.py").open(t, command{Type: "ROUTER", Bind: "ipc://" + h.path("zap.sock"),
 		Options: map[string]any{"tokens": map[string]string{"token-of-alice": "alice"}}})
 	return strings.Replace(fmt.Sprintf(clientPortal, central.endpoint), "[zap]", "query_token = true\n[zap]", 1)
 }
 
-// TestRelayClient: a page logs in at the bridge by a token in its cookie or URL, and by its
-// CURVE key at a libzmq device with a ThreadAuthenticator. Who listens behind the bridge
-// hears neither topics nor what is said.
+// TestRelayClient logs a page in at the bridge by a token in its cookie or URL, and over a relay
+// at a libzmq backend by CURVE. A wiretap between the bridge and the backend sees neither topics
+// nor messages.
 func TestRelayClient(t *testing.T) {
 	need(t, "npm", "python3-zmq")
 	h := newHome(t)
@@ -72,9 +72,9 @@ func TestRelayClient(t *testing.T) {
 	h.keysOf("alice")
 	pyzmq := start(t, "pyzmq.py")
 	text := relayPortal(t, h)
-	places := []string{"node", "chromium", "firefox", "chromium-worker"}
+	platforms := []string{"node", "chromium", "firefox", "chromium-worker"}
 	publishers, workers, taps := map[string]*socket{}, map[string]*socket{}, map[string][]*wiretap{}
-	for _, where := range places {
+	for _, where := range platforms {
 		publishers[where] = pyzmq.bind(t, "XPUB", curveServer(h))
 		workers[where] = pyzmq.bind(t, "ROUTER", curveServer(h))
 		taps[where] = []*wiretap{tap(t, publishers[where].endpoint), tap(t, workers[where].endpoint)}
@@ -84,20 +84,20 @@ func TestRelayClient(t *testing.T) {
 	own := h.own("alice")
 	known, stranger := withKey(own, h.backendCert()), withKey(h.cert("stranger"), h.backendCert())
 	const token = "?access_token=token-of-alice"
-	for _, where := range places {
+	for _, where := range platforms {
 		t.Run(where, func(t *testing.T) {
-			p := place(t, where)
+			p := platform(t, where)
 			open := func(t *testing.T, socketType, path string, c credentials, subscribe ...string) *socket {
-				return p.open(t, order{Type: socketType, Connect: "wss://" + address + "/" + where + path, Subscribe: subscribe, Options: c.with("https://" + address + "/")})
+				return p.open(t, command{Type: socketType, Connect: "wss://" + address + "/" + where + path, Subscribe: subscribe, Options: c.with("https://" + address + "/")})
 			}
 			status := 400
 			if where == "firefox" {
 				status = maybe400
 			}
-			t.Run("good key", func(t *testing.T) {
+			t.Run("known key", func(t *testing.T) {
 				sub := open(t, "SUB", "/live"+token, known, "house/alice/")
 				if e := sub.wait("ready"); e.ZMTP != "3.1" {
-					t.Errorf("the page is told of ZMTP %q", e.ZMTP)
+					t.Errorf("the page is told ZMTP %q, want 3.1", e.ZMTP)
 				}
 				publishers[where].expect("\x01house/alice/")
 				publishers[where].send("house/alice/temperature", "twenty-one degrees")
@@ -111,8 +111,8 @@ func TestRelayClient(t *testing.T) {
 				workers[where].send(m[0], "done", "", big)
 				dealer.expect("done", "", big)
 				for _, w := range taps[where] {
-					if !w.sees("\x07MESSAGE") || w.sees("house/", "twenty-one", "open the window", "done", "SUBSCRIBE", "Socket-Type", "token-of-alice") {
-						t.Error("who listens behind the bridge does not hear boxes alone")
+					if !w.contains("\x07MESSAGE") || w.contains("house/", "twenty-one", "open the window", "done", "SUBSCRIBE", "Socket-Type", "token-of-alice") {
+						t.Error("the wiretap sees more than CURVE boxes, or none")
 					}
 				}
 			})
@@ -125,29 +125,29 @@ func TestRelayClient(t *testing.T) {
 					dealer.send("with a cookie")
 					equal(t, workers[where].wait("message").Frames[1:], "with a cookie")
 					c["cookie"] = "zws_token=; Path=/chromium; Secure; Max-Age=0"
-					open(t, "DEALER", "/work", c).refusedFor(4400, 400, "a login is wanted here")
+					open(t, "DEALER", "/work", c).expectRefused(4400, 400, "a login is wanted here")
 				})
 			}
 			t.Run("unknown key", func(t *testing.T) {
-				open(t, "DEALER", "/work"+token, stranger).refusedFor(4502, status, "backend 1 refused the login (400)")
+				open(t, "DEALER", "/work"+token, stranger).expectRefused(4502, status, "backend 1 refused the login (400)")
 			})
 			t.Run("wrong server key", func(t *testing.T) {
 				open(t, "DEALER", "/work"+token, withKey(own, h.server)).
-					refusedFor(4502, status, "backend 1: closed before WELCOME: probably the wrong server key")
+					expectRefused(4502, status, "backend 1: closed before WELCOME: probably the wrong server key")
 			})
 			t.Run("another mechanism", func(t *testing.T) {
 				open(t, "DEALER", "/work"+token, withPassword("alice", "any")).
-					refusedFor(4502, status, "backend 1: want PLAIN, peer speaks CURVE")
+					expectRefused(4502, status, "backend 1: want PLAIN, peer speaks CURVE")
 			})
-			t.Run("wrong token here", func(t *testing.T) {
-				open(t, "DEALER", "/work?access_token=guessed", known).refusedFor(4400, status, "login refused")
+			t.Run("wrong token at the bridge", func(t *testing.T) {
+				open(t, "DEALER", "/work?access_token=guessed", known).expectRefused(4400, status, "login refused")
 			})
 		})
 	}
 }
 
-// TestRelayPatterns: libzmq's WebSocket client is unchanged and does not know that there is a
-// relay: every pattern with a libzmq backend, by each mechanism.
+// TestRelayPatterns lets libzmq's WebSocket client, which does not know that there is a relay,
+// talk to a libzmq backend in every pattern and by every mechanism.
 func TestRelayPatterns(t *testing.T) {
 	need(t, "npm", "python3-zmq")
 	pyzmq, libzmq := start(t, "pyzmq.py"), start(t, "libzmq.mjs")
@@ -164,25 +164,25 @@ func TestRelayPatterns(t *testing.T) {
 		for _, p := range patterns {
 			switch {
 			case p.options != nil, p.client == "XSUB":
-				continue // what the bridge makes of them, and a relay does not
+				continue // they depend on what the bridge does on other routes
 			case p.backend == "REQ" && m.name != "NULL":
-				continue // a REQ of libzmq 4.3.4 that lets others in hangs up after the first answer, over tcp too
+				continue // a REQ of libzmq 4.3.4 that is a server closes after the first answer, over tcp too
 			}
 			t.Run(m.name+" "+p.client+" to "+p.backend, func(t *testing.T) {
 				h := newHome(t)
 				h.cert("backend")
 				h.keysOf("alice")
 				backend := pyzmq.bind(t, p.backend, m.backend(h), p.subscribed...)
-				url := h.bridge(everybody + relayAt("/", p.route, backend.endpoint, `client_mechanisms = ["NULL"]`))
-				client := libzmq.open(t, order{Type: p.client, Connect: url, Options: m.client(h), Subscribe: p.subscribe})
+				url := h.bridge(allMechanisms + relayAt("/", p.route, backend.endpoint, `client_mechanisms = ["NULL"]`))
+				client := libzmq.open(t, command{Type: p.client, Connect: url, Options: m.client(h), Subscribe: p.subscribe})
 				p.talk(client, backend)
 			})
 		}
 	}
 }
 
-// TestRelayLibzmqRefused: what libzmq's client is told by a device is the same as without a
-// relay in between.
+// TestRelayLibzmqRefused checks that a backend's refusal reaches libzmq through a relay as it
+// would without one.
 func TestRelayLibzmqRefused(t *testing.T) {
 	need(t, "npm", "python3-zmq")
 	pyzmq, libzmq := start(t, "pyzmq.py"), start(t, "libzmq.mjs")
@@ -198,24 +198,24 @@ func TestRelayLibzmqRefused(t *testing.T) {
 			h.cert("backend")
 			h.keysOf("alice")
 			backend := pyzmq.bind(t, "ROUTER", b.backend(h))
-			url := h.bridge(everybody + relayAt("/", "DEALER", backend.endpoint, `client_mechanisms = ["NULL"]`))
-			client := libzmq.open(t, order{Type: "DEALER", Connect: url, Options: b.client(h)})
+			url := h.bridge(allMechanisms + relayAt("/", "DEALER", backend.endpoint, `client_mechanisms = ["NULL"]`))
+			client := libzmq.open(t, command{Type: "DEALER", Connect: url, Options: b.client(h)})
 			if e := client.wait("handshake:error:auth"); e.Status != 400 {
-				t.Errorf("told status %d, want 400", e.Status)
+				t.Errorf("status %d, want 400", e.Status)
 			}
 		})
 	}
 }
 
-// TestRelayGo: our own clients, on a WebSocket and on a channel of one, by CURVE to a libzmq
-// device.
+// TestRelayGo logs the Go clients in at a libzmq backend by CURVE, on a WebSocket and on a channel
+// of one.
 func TestRelayGo(t *testing.T) {
 	need(t, "python3-zmq")
 	h := newHome(t)
 	h.cert("backend")
 	h.keysOf("alice")
 	backend := start(t, "pyzmq.py").bind(t, "ROUTER", curveServer(h))
-	url := h.bridge(everybody + relayAt("/vault", "DEALER", backend.endpoint))
+	url := h.bridge(allMechanisms + relayAt("/vault", "DEALER", backend.endpoint))
 	own := h.own("alice")
 	curve := zmtp.Curve{Public: own.Public, Secret: own.Secret, ServerKey: h.backendCert().Public}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -242,7 +242,7 @@ func TestRelayGo(t *testing.T) {
 			}
 			defer c.Close()
 			if minor, ok := c.Relayed(); minor != 1 || !ok {
-				t.Errorf("told of ZMTP 3.%d, %v", minor, ok)
+				t.Errorf("Relayed() = %d, %v, want 1, true", minor, ok)
 			}
 			if err := c.Send(zmtp.Message{[]byte("hello")}); err != nil {
 				t.Fatal(err)
@@ -257,7 +257,7 @@ func TestRelayGo(t *testing.T) {
 	}
 }
 
-// relayed is a client of ours on a relay.
+// relayed is a Go client on a relay.
 type relayed interface {
 	Send(zmtp.Message) error
 	Recv() (zmtp.Message, error)

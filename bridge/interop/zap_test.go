@@ -14,7 +14,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// known is what the handler in Python knows.
+// known returns the options of the ZAP handler in Python: the users that it knows.
 func known(h *home) map[string]any {
 	return map[string]any{
 		"passwords": map[string]string{"alice": secrets["alice"], "later": "known"},
@@ -24,7 +24,7 @@ func known(h *home) map[string]any {
 	}
 }
 
-// central is the configuration of a bridge that asks a handler elsewhere.
+// central returns the start of a configuration that asks a ZAP handler at endpoint.
 func central(endpoint string, more string) string {
 	return fmt.Sprintf(`
 [server]
@@ -45,21 +45,21 @@ func dialAs(t *testing.T, url string, security zmtp.ClientSecurity) (*zws.Client
 	return zws.Dial(t.Context(), url, zws.DialOptions{SocketType: zmtp.DEALER, Security: security, HandshakeTimeout: patience})
 }
 
-// TestZAPHandler: the bridge asks a handler written in Python, and its answers become what
-// clients of every kind are told.
+// TestZAPHandler lets the bridge ask a handler written in Python, and checks what its replies mean
+// for clients of every kind.
 func TestZAPHandler(t *testing.T) {
 	need(t, "python3-zmq", "npm")
 	python, libzmq, jszmq := start(t, "zaphandler.py"), start(t, "libzmq.mjs"), start(t, "jszmq.mjs")
 	h := newHome(t)
-	handler := python.open(t, order{Type: "ROUTER", Bind: "tcp://127.0.0.1:0", Options: known(h)})
+	handler := python.open(t, command{Type: "ROUTER", Bind: "tcp://127.0.0.1:0", Options: known(h)})
 	backend := libzmq.bind(t, "ROUTER", nil)
-	at := h.bridge(central(handler.endpoint, `timeout = "500ms"`) + route("DEALER", backend.endpoint, anyLogin, `domain = "houses"`))
+	at := h.bridge(central(handler.endpoint, `timeout = "500ms"`) + route("DEALER", backend.endpoint, anyMechanism, `domain = "houses"`))
 
-	asked := func(t *testing.T, mechanism string) {
+	expectRequest := func(t *testing.T, mechanism string) {
 		t.Helper()
 		e := handler.next()
 		if e.Event != "zap" || e.Mechanism != mechanism || e.Domain != "houses" || e.Address != "127.0.0.1" {
-			t.Errorf("the handler was asked %+v, want mechanism %s", e, mechanism)
+			t.Errorf("the handler got %+v, want mechanism %s", e, mechanism)
 		}
 	}
 	hello := func(client *socket) {
@@ -76,14 +76,14 @@ func TestZAPHandler(t *testing.T) {
 		{"BEARER", zmtp.Bearer{Token: "token-of-alice"}},
 		{"CURVE", zmtp.Curve{Public: h.controller.Public, Secret: h.controller.Secret, ServerKey: h.server.Public}},
 	} {
-		t.Run("own client "+l.mechanism, func(t *testing.T) {
+		t.Run("Go client "+l.mechanism, func(t *testing.T) {
 			client, err := dialAs(t, at, l.security)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer client.Close()
-			asked(t, l.mechanism)
-			// The handler's metadata grants one house.
+			expectRequest(t, l.mechanism)
+			// The handler's metadata grants sending to house 1 only.
 			if err := client.Send(zmtp.Message{[]byte("house/2/lamp")}); err != nil {
 				t.Fatal(err)
 			}
@@ -99,39 +99,39 @@ func TestZAPHandler(t *testing.T) {
 	}{
 		"mallory": {4400, 400}, "broken": {4500, 500}, "silent": {4300, 0}, "busy": {4300, 0},
 	} {
-		t.Run("own client "+name, func(t *testing.T) {
+		t.Run("Go client "+name, func(t *testing.T) {
 			_, err := dialAs(t, at, zmtp.Plain{User: name, Password: "guessed"})
 			if cause, ok := errors.AsType[*zws.CloseError](err); !ok || cause.Code != want.code || cause.Status != want.status {
 				t.Errorf("%v, want %+v", err, want)
 			}
-			asked(t, "PLAIN")
+			expectRequest(t, "PLAIN")
 		})
 	}
 	t.Run("libzmq PLAIN", func(t *testing.T) {
-		hello(libzmq.open(t, order{Type: "DEALER", Connect: at, Options: password("alice", secrets["alice"])}))
-		asked(t, "PLAIN")
+		hello(libzmq.open(t, command{Type: "DEALER", Connect: at, Options: password("alice", secrets["alice"])}))
+		expectRequest(t, "PLAIN")
 	})
 	t.Run("libzmq CURVE", func(t *testing.T) {
-		hello(libzmq.open(t, order{Type: "DEALER", Connect: at, Options: keys(h.controller, h.server)}))
-		asked(t, "CURVE")
+		hello(libzmq.open(t, command{Type: "DEALER", Connect: at, Options: keys(h.controller, h.server)}))
+		expectRequest(t, "CURVE")
 	})
 	t.Run("libzmq 500", func(t *testing.T) {
-		client := libzmq.open(t, order{Type: "DEALER", Connect: at, Options: password("broken", "guessed")})
+		client := libzmq.open(t, command{Type: "DEALER", Connect: at, Options: password("broken", "guessed")})
 		if e := client.wait("handshake:error:auth"); e.Status != 500 {
-			t.Errorf("libzmq tells status %d, want 500", e.Status)
+			t.Errorf("libzmq reports status %d, want 500", e.Status)
 		}
-		asked(t, "PLAIN")
+		expectRequest(t, "PLAIN")
 	})
 	t.Run("libzmq 300", func(t *testing.T) {
-		// What may be tried later, libzmq tries later by itself.
-		hello(libzmq.open(t, order{Type: "DEALER", Connect: at, Options: password("later", "known")}))
+		// libzmq retries by itself after a temporary failure.
+		hello(libzmq.open(t, command{Type: "DEALER", Connect: at, Options: password("later", "known")}))
 		for range 3 {
-			asked(t, "PLAIN")
+			expectRequest(t, "PLAIN")
 		}
 	})
 	t.Run("jszmq token", func(t *testing.T) {
-		hello(jszmq.open(t, order{Type: "DEALER", Connect: at + "?access_token=token-of-alice"}))
-		asked(t, "BEARER")
+		hello(jszmq.open(t, command{Type: "DEALER", Connect: at + "?access_token=token-of-alice"}))
+		expectRequest(t, "BEARER")
 	})
 	t.Run("jszmq Basic", func(t *testing.T) {
 		u, err := url.Parse(at)
@@ -139,13 +139,13 @@ func TestZAPHandler(t *testing.T) {
 			t.Fatal(err)
 		}
 		u.User = url.UserPassword("alice", secrets["alice"])
-		hello(jszmq.open(t, order{Type: "DEALER", Connect: u.String()}))
-		asked(t, "PLAIN")
+		hello(jszmq.open(t, command{Type: "DEALER", Connect: u.String()}))
+		expectRequest(t, "PLAIN")
 	})
 }
 
-// TestZAPHandlerLost: without the handler nobody comes in, and everybody is told to try
-// later; with a new one at the same place they do. Over CURVE, and as a REP socket.
+// TestZAPHandlerLost kills the handler: logins fail as temporary until there is a new one at the
+// same endpoint. The handler is a REP socket with CURVE.
 func TestZAPHandlerLost(t *testing.T) {
 	need(t, "python3-zmq")
 	h := newHome(t)
@@ -153,7 +153,7 @@ func TestZAPHandlerLost(t *testing.T) {
 	server := h.cert("handler")
 	options := known(h)
 	options["secret"], options["keys"] = certs.EncodeKey(server.Secret), h.path("known")
-	handler := start(t, "zaphandler.py").open(t, order{Type: "REP", Bind: "tcp://127.0.0.1:0", Options: options})
+	handler := start(t, "zaphandler.py").open(t, command{Type: "REP", Bind: "tcp://127.0.0.1:0", Options: options})
 	backend := start(t, "pyzmq.py").bind(t, "ROUTER", nil)
 	at := h.bridge(central(handler.endpoint, fmt.Sprintf("server_key = %q\ncert = \"known/bridge.key\"\n", certs.EncodeKey(server.Public))) +
 		route("DEALER", backend.endpoint))
@@ -172,7 +172,7 @@ func TestZAPHandlerLost(t *testing.T) {
 	if cause, ok := errors.AsType[*zws.CloseError](login()); !ok || cause.Code != zws.CodeTemporary {
 		t.Fatalf("without a handler: %v, want 4300", cause)
 	}
-	start(t, "zaphandler.py").open(t, order{Type: "REP", Bind: handler.endpoint, Options: options})
+	start(t, "zaphandler.py").open(t, command{Type: "REP", Bind: handler.endpoint, Options: options})
 	for {
 		err := login()
 		if err == nil {
@@ -184,8 +184,8 @@ func TestZAPHandlerLost(t *testing.T) {
 	}
 }
 
-// TestZAPListen: a pyzmq server has no list of users: it asks the bridge's handler about
-// those who connect to it.
+// TestZAPListen runs a pyzmq server without users of its own, which asks the bridge's handler
+// about its clients.
 func TestZAPListen(t *testing.T) {
 	need(t, "python3-zmq")
 	pyzmq := start(t, "pyzmq.py")
@@ -223,12 +223,12 @@ dir = "controllers"
 		} {
 			t.Run(c.name+" over "+transport, func(t *testing.T) {
 				server := pyzmq.bind(t, "ROUTER", c.server)
-				client := pyzmq.open(t, order{Type: "DEALER", Connect: server.endpoint, Options: c.client})
+				client := pyzmq.open(t, command{Type: "DEALER", Connect: server.endpoint, Options: c.client})
 				if !c.ok {
-					// A PLAIN client of libzmq does not understand its own server's refusal:
-					// what the server makes of our answer is what counts.
+					// A PLAIN client of libzmq does not understand the refusal of a libzmq server,
+					// so the test looks at the server.
 					if e := server.wait("handshake:error:auth"); e.Status != 400 {
-						t.Errorf("the server tells status %d, want 400", e.Status)
+						t.Errorf("the server reports status %d, want 400", e.Status)
 					}
 					return
 				}

@@ -1,4 +1,4 @@
-// Firefox by WebDriver BiDi (https://w3c.github.io/webdriver-bidi/): just what the tests need.
+// Firefox through WebDriver BiDi (https://w3c.github.io/webdriver-bidi/), as far as the tests need it.
 import { spawn } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { WebSocket } from "ws"
 
-/** Starts a Firefox with a profile of its own and gives the address of its WebDriver. */
+/** Starts a Firefox with a new profile and returns the address of its WebDriver. */
 async function launch(executable) {
   const profile = mkdtempSync(join(tmpdir(), "firefox-"))
   const child = spawn(executable, ["--headless", "--no-remote", "--profile", profile, "--remote-debugging-port", "0"],
@@ -17,7 +17,7 @@ async function launch(executable) {
     address = /WebDriver BiDi listening on (ws:\S+)/.exec(line)?.[1]
     if (address) break
   }
-  if (!address) throw new Error("firefox ended without WebDriver BiDi")
+  if (!address) throw new Error("firefox exited without WebDriver BiDi")
   child.stderr.resume()
   return {
     address,
@@ -29,7 +29,7 @@ async function launch(executable) {
   }
 }
 
-/** A value as an argument of script.callFunction. */
+/** Converts a value to an argument of script.callFunction. */
 const local = (value) => {
   if (value?.type === "channel") return value
   if (Array.isArray(value)) return { type: "array", value: value.map(local) }
@@ -37,7 +37,7 @@ const local = (value) => {
   return value === undefined ? { type: "undefined" } : { type: typeof value, value }
 }
 
-/** The value of a result, of which the tests have strings, numbers, lists and objects. */
+/** Converts a result to a value: the tests use strings, numbers, lists and objects. */
 const remote = ({ type, value }) => {
   if (type === "array") return value.map(remote)
   if (type === "object") return Object.fromEntries(value.map(([k, v]) => [k, remote(v)]))
@@ -47,8 +47,8 @@ const remote = ({ type, value }) => {
 export async function openFirefox(executable) {
   const firefox = await launch(executable)
   const ws = new WebSocket(`${firefox.address}/session`)
-  const answers = new Map() // by the id of the command
-  const hearers = new Map() // by the page
+  const answers = new Map() // by command id
+  const listeners = new Map() // by page
   let last = 0
   const command = (method, params) => new Promise((resolve, reject) => {
     answers.set(++last, { resolve, reject })
@@ -58,19 +58,19 @@ export async function openFirefox(executable) {
     const message = JSON.parse(data)
     if (message.type === "success") answers.get(message.id).resolve(message.result)
     if (message.type === "error") answers.get(message.id).reject(new Error(`${message.error}: ${message.message}`))
-    if (message.method === "script.message") hearers.get(message.params.source.context)(remote(message.params.data))
+    if (message.method === "script.message") listeners.get(message.params.source.context)(remote(message.params.data))
   })
   await new Promise((resolve, reject) => ws.once("open", resolve).once("error", reject))
   await command("session.new", { capabilities: { alwaysMatch: { acceptInsecureCerts: true } } })
   await command("session.subscribe", { events: ["script.message"] })
 
   return {
-    /** As an argument of call: a function that tells what visit was given. */
-    channel: { type: "channel", value: { channel: "say", serializationOptions: { maxObjectDepth: 3 } } },
+    /** An argument for call: in the page it is a function that calls the listener given to visit. */
+    channel: { type: "channel", value: { channel: "emit", serializationOptions: { maxObjectDepth: 3 } } },
 
-    async visit(url, hear) {
+    async visit(url, listener) {
       const { context } = await command("browsingContext.create", { type: "tab" })
-      hearers.set(context, hear)
+      listeners.set(context, listener)
       await command("browsingContext.navigate", { context, url, wait: "complete" })
       return {
         async call(functionDeclaration, ...values) {
@@ -80,7 +80,7 @@ export async function openFirefox(executable) {
           return remote(result)
         },
 
-        /** Presses keys one after the other, as WebDriver calls them; a list is pressed together. */
+        /** Presses keys, by their WebDriver names, one after the other; a list of keys is pressed together. */
         async press(...keys) {
           const actions = keys.map((key) => [key].flat()).flatMap((chord) =>
             [...chord.map((value) => ({ type: "keyDown", value })), ...chord.map((value) => ({ type: "keyUp", value }))])

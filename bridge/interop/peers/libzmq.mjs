@@ -1,29 +1,29 @@
 // Sockets of npm zeromq: libzmq, built with its ws:// transport.
 import zmq from "zeromq"
-import { obey, octets, say, text } from "./lines.mjs"
+import { emit, serve, toBytes, toText } from "./lines.mjs"
 
 const kinds = {
   SUB: zmq.Subscriber, XSUB: zmq.XSubscriber, PUB: zmq.Publisher, XPUB: zmq.XPublisher,
   DEALER: zmq.Dealer, ROUTER: zmq.Router, REQ: zmq.Request, REP: zmq.Reply,
   PUSH: zmq.Push, PULL: zmq.Pull, PAIR: zmq.Pair,
 }
-const told = [
+const reported = [
   "handshake", "handshake:error:protocol", "handshake:error:auth", "handshake:error:other", "disconnect",
 ]
 const sockets = new Map()
-const sending = new Map() // ends when the socket has taken all messages so far
+const sending = new Map() // promises that the socket has taken all messages so far
 
-// REQ and REP take turns: there a message is awaited after sending, or sent after one came.
+// REQ and REP alternate: they receive one message after they have sent one, or the reverse.
 async function receive(number, socket) {
   try {
-    for (;;) say({ socket: number, event: "message", frames: text(await socket.receive()) })
+    for (;;) emit({ socket: number, event: "message", frames: toText(await socket.receive()) })
   } catch (e) {
     if (e.code === "EFSM" || e.code === "EBUSY") return
-    if (!socket.closed) say({ socket: number, event: "failed", error: String(e) })
+    if (!socket.closed) emit({ socket: number, event: "failed", error: String(e) })
   }
 }
 
-await obey({
+await serve({
   async open({ socket: number, type, connect, bind, subscribe = [], options = {} }) {
     const { username, password, public: publicKey, secret, server_key, routing_id } = options
     const socket = new kinds[type]({
@@ -34,26 +34,26 @@ await obey({
     })
     sockets.set(number, socket)
     sending.set(number, Promise.resolve())
-    for (const event of told) {
-      socket.events.on(event, ({ error }) => say({ socket: number, event, status: error?.status, error: error?.code }))
+    for (const event of reported) {
+      socket.events.on(event, ({ error }) => emit({ socket: number, event, status: error?.status, error: error?.code }))
     }
     if (bind) await socket.bind(bind)
     if (connect) socket.connect(connect)
     for (const topic of subscribe) socket.subscribe(topic)
     if (socket.receive && type !== "REQ") receive(number, socket)
-    say({ socket: number, event: "open", endpoint: socket.lastEndpoint })
+    emit({ socket: number, event: "open", endpoint: socket.lastEndpoint })
   },
   send({ socket: number, frames }) {
     const socket = sockets.get(number)
-    // A socket sends one message at a time, and waits while it has no peer.
-    sending.set(number, sending.get(number).then(() => socket.send(octets(frames))).then(
+    // A socket sends one message at a time and waits for a peer.
+    sending.set(number, sending.get(number).then(() => socket.send(toBytes(frames))).then(
       () => { if (socket instanceof zmq.Request || socket instanceof zmq.Reply) receive(number, socket) },
-      (e) => { if (!socket.closed) say({ socket: number, event: "failed", error: String(e) }) },
+      (e) => { if (!socket.closed) emit({ socket: number, event: "failed", error: String(e) }) },
     ))
   },
   async close({ socket: number }) {
     sockets.get(number).close()
     sockets.delete(number)
-    say({ socket: number, event: "closed" })
+    emit({ socket: number, event: "closed" })
   },
 })

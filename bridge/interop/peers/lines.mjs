@@ -1,24 +1,24 @@
-// Standard input and output of a peer: one JSON object a line, as ../doc.go tells.
+// Standard input and output of a peer: one JSON object per line, see ../doc.go.
 import { createInterface } from "node:readline"
 
-/** Writes one line. */
-export const say = (line) => process.stdout.write(JSON.stringify(line) + "\n")
+/** Writes one event. */
+export const emit = (event) => process.stdout.write(JSON.stringify(event) + "\n")
 
-/** Frames in a line are strings, one character an octet. */
-export const octets = (frames) => frames.map((f) => Buffer.from(f, "latin1"))
-export const text = (frames) => frames.map((f) => Buffer.from(f).toString("latin1"))
+/** Frames of a command or an event are strings in which each character is one byte. */
+export const toBytes = (frames) => frames.map((f) => Buffer.from(f, "latin1"))
+export const toText = (frames) => frames.map((f) => Buffer.from(f).toString("latin1"))
 
 /**
- * Obeys until standard input ends: each line goes to the function that is named after its
- * "do", and what that throws is told in an event "failed". Then end is called.
+ * Serves commands until standard input ends, then calls end. Each command goes to the handler with
+ * the name of its "do"; what a handler throws becomes an event "failed".
  */
-export async function obey(verbs, end = () => {}) {
+export async function serve(handlers, end = () => {}) {
   for await (const line of createInterface({ input: process.stdin })) {
-    const order = JSON.parse(line)
+    const command = JSON.parse(line)
     try {
-      await verbs[order.do](order)
+      await handlers[command.do](command)
     } catch (e) {
-      say({ socket: order.socket, event: "failed", error: String(e?.stack ?? e) })
+      emit({ socket: command.socket, event: "failed", error: String(e?.stack ?? e) })
     }
   }
   await end()

@@ -1,4 +1,4 @@
-"""Standard input and output of a peer: one JSON object a line, as ../doc.go tells."""
+"""Standard input and output of a peer: one JSON object per line, see ../doc.go."""
 import json
 import os
 import sys
@@ -7,24 +7,24 @@ import threading
 _writing = threading.Lock()
 
 
-def say(**line):
-    """Writes one line."""
+def emit(**line):
+    """Writes one event."""
     with _writing:
         sys.stdout.write(json.dumps({k: v for k, v in line.items() if v is not None}) + "\n")
         sys.stdout.flush()
 
 
-def octets(frames):
-    """Frames in a line are strings, one character an octet."""
+def to_bytes(frames):
+    """Frames of a command are strings in which each character is one byte."""
     return [f.encode("latin-1") for f in frames]
 
 
-def text(frames):
+def to_text(frames):
     return [f.decode("latin-1") for f in frames]
 
 
-class Orders:
-    """The lines of standard input, for a poller: read() gives what is there, None at the end."""
+class Commands:
+    """Commands from standard input, for a poller. read() returns those that have arrived, None at the end."""
 
     def __init__(self):
         self._rest = b""

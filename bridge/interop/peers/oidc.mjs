@@ -1,25 +1,25 @@
-// An identity provider: oidc-provider. Orders, one JSON object a line, as ../doc.go tells:
+// An identity provider: oidc-provider. Its commands and events (see ../doc.go):
 //
-//   {"do":"open","socket":0}      {"event":"open","endpoint":"http://127.0.0.1:…"}, which is the issuer
+//   {"do":"open","socket":0}      {"event":"open","endpoint":"http://127.0.0.1:…"}, the issuer
 //   {"do":"token","socket":0,"options":{"client":"ann","audience":"zwsbridge","ttl":60,"scope":"…"}}
 //                                 {"event":"token","frames":["…"]}, by client credentials
 //   {"do":"rotate","socket":0,"options":{"alg":"ES256","keep":true}}
-//                                 {"event":"rotated"}: another key, beside those of before or alone
+//                                 {"event":"rotated"}: a new key, beside the older ones if keep is true
 import { createServer } from "node:http"
 import { exportJWK, generateKeyPair } from "jose"
 import Provider from "oidc-provider"
-import { obey, say } from "./lines.mjs"
+import { emit, serve } from "./lines.mjs"
 
-console.info = console.error // it tells things on standard output, which is for events
+console.info = console.error // it writes to standard output, which is for events
 
 const resource = (audience) => `urn:${audience}`
-let issuer, server, serve
+let issuer, server, handle
 let keys = []
 
 const clients = ["ann", "bob"]
 const secrets = Object.fromEntries(clients.map((client) => [client, `${client}-${crypto.randomUUID()}`]))
 
-/** A provider with the present keys. A rotation is another one behind the same server. */
+/** Returns a provider with the current keys. After a rotation the server uses a new provider. */
 const provider = (scopes) => new Provider(issuer, {
   clients: clients.map((client) => ({
     client_id: client, client_secret: secrets[client], grant_types: ["client_credentials"],
@@ -40,22 +40,22 @@ const provider = (scopes) => new Provider(issuer, {
   },
 })
 
-/** A new key pair, first in the set. */
-const draw = async (alg) => {
+/** Makes a key pair. */
+const makeKey = async (alg) => {
   const { privateKey } = await generateKeyPair(alg, { extractable: true })
   return { ...(await exportJWK(privateKey)), alg, use: "sig", kid: crypto.randomUUID() }
 }
 
 const scopes = "zwsbridge.read:global/devices zwsbridge.read:global/other zwsbridge.tag:monitoring"
 
-await obey({
+await serve({
   async open({ socket }) {
-    keys = [await draw("RS256")]
-    server = createServer((req, res) => serve(req, res))
+    keys = [await makeKey("RS256")]
+    server = createServer((req, res) => handle(req, res))
     await new Promise((done) => server.listen(0, "127.0.0.1", done))
     issuer = `http://127.0.0.1:${server.address().port}`
-    serve = provider(scopes).callback()
-    say({ socket, event: "open", endpoint: issuer })
+    handle = provider(scopes).callback()
+    emit({ socket, event: "open", endpoint: issuer })
   },
   async token({ socket, options: { client, audience, ttl, scope } }) {
     const answer = await fetch(`${issuer}/token`, {
@@ -65,15 +65,15 @@ await obey({
     })
     const body = await answer.json()
     if (!answer.ok) throw new Error(JSON.stringify(body))
-    say({ socket, event: "token", frames: [body.access_token] })
+    emit({ socket, event: "token", frames: [body.access_token] })
   },
   async rotate({ socket, options: { alg, keep } }) {
-    keys = [await draw(alg), ...(keep ? keys : [])]
-    serve = provider(scopes).callback()
-    say({ socket, event: "rotated" })
+    keys = [await makeKey(alg), ...(keep ? keys : [])]
+    handle = provider(scopes).callback()
+    emit({ socket, event: "rotated" })
   },
   async close({ socket }) {
     server.closeAllConnections()
-    server.close(() => say({ socket, event: "closed" }))
+    server.close(() => emit({ socket, event: "closed" }))
   },
 })

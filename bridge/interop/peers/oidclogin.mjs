@@ -1,28 +1,27 @@
-// An identity provider where people log in on a page: oidc-provider. It asks for a name, and
-// whoever gives one is let in; the page client's access tokens tell the roles that the name
-// has. Orders, one JSON object a line, as ../doc.go tells:
+// An identity provider with a login page: oidc-provider. It asks for a name and accepts any; the
+// access tokens have the roles of that name. Its commands and events (see ../doc.go):
 //
 //   {"do":"open","socket":0,"options":{"client":"page","secret":"…","redirect":"http://…",
 //    "audience":"zwsbridge","roles":{"carol":["administrator"]}}}
-//                                 {"event":"open","endpoint":"http://127.0.0.1:…"}, which is the issuer
+//                                 {"event":"open","endpoint":"http://127.0.0.1:…"}, the issuer
 import { createServer } from "node:http"
 import { text } from "node:stream/consumers"
 import { exportJWK, generateKeyPair } from "jose"
 import Provider from "oidc-provider"
-import { obey, say } from "./lines.mjs"
+import { emit, serve } from "./lines.mjs"
 
-console.info = console.error // it tells things on standard output, which is for events
+console.info = console.error // it writes to standard output, which is for events
 
-let server, provider, serve
+let server, provider, handle
 
-/** One client, which gets tokens for the resource that it names. */
+/** Configures one client, which gets tokens for the resource that it names. */
 const configuration = ({ client, secret, redirect, audience, roles }, key) => ({
   clients: [{ client_id: client, client_secret: secret, grant_types: ["authorization_code"], redirect_uris: [redirect], response_types: ["code"], id_token_signed_response_alg: key.alg }],
   jwks: { keys: [key] },
   findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
   interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
   extraTokenClaims: (ctx, token) => ({ roles: roles[token.accountId] ?? [] }),
-  async loadExistingGrant(ctx) { // nobody is asked what the client may have
+  async loadExistingGrant(ctx) { // without a consent page
     const grant = new ctx.oidc.provider.Grant({ clientId: ctx.oidc.client.clientId, accountId: ctx.oidc.session.accountId })
     grant.addOIDCScope("openid")
     grant.addResourceScope(`urn:${audience}`, "manage")
@@ -41,39 +40,39 @@ const configuration = ({ client, secret, redirect, audience, roles }, key) => ({
 const form = `<!doctype html><title>Identity provider</title><form method="post">
 <label>Name <input name="name" autofocus></label> <button>Log in</button></form>`
 
-/** Begins a login. Who was there before is forgotten, or a page that logs them out would stand between. */
+/** Begins a login. It forgets the session of an earlier user, which would lead to a logout page. */
 async function begin(req, res) {
   const session = await provider.Session.get(provider.createContext(req, res))
   if (session.accountId) {
     delete session.accountId
     await session.persist()
   }
-  serve(req, res)
+  handle(req, res)
 }
 
-/** The provider's own login page. */
+/** Serves the login page of the provider. */
 async function interaction(req, res) {
   if (req.method === "GET") return res.setHeader("Content-Type", "text/html").end(form)
   const accountId = new URLSearchParams(await text(req)).get("name")
   await provider.interactionFinished(req, res, accountId ? { login: { accountId } } : { error: "access_denied" })
 }
 
-await obey({
+await serve({
   async open({ socket, options }) {
     const { privateKey } = await generateKeyPair("ES256", { extractable: true })
     const key = { ...(await exportJWK(privateKey)), alg: "ES256", use: "sig", kid: crypto.randomUUID() }
     server = createServer((req, res) => {
-      const handle = req.url.startsWith("/auth?") ? begin : req.url.startsWith("/interaction/") ? interaction : serve
-      handle(req, res)
+      const own = req.url.startsWith("/auth?") ? begin : req.url.startsWith("/interaction/") ? interaction : handle
+      own(req, res)
     })
     await new Promise((done) => server.listen(0, "127.0.0.1", done))
     const issuer = `http://127.0.0.1:${server.address().port}`
     provider = new Provider(issuer, configuration(options, key))
-    serve = provider.callback()
-    say({ socket, event: "open", endpoint: issuer })
+    handle = provider.callback()
+    emit({ socket, event: "open", endpoint: issuer })
   },
   async close({ socket }) {
     server.closeAllConnections()
-    server.close(() => say({ socket, event: "closed" }))
+    server.close(() => emit({ socket, event: "closed" }))
   },
 })

@@ -1,13 +1,13 @@
-// An operator at the admin page in a browser, by keyboard alone. The arguments are chromium or
-// firefox, its executable, the page's URL, and how to log in: "token" and the admin token, or
-// "oidc" and the provider's host. A session of alice's has to be there, which is ended. What is not as it should be
-// ends it with an error.
+// Uses the admin page in a browser by keyboard alone, and ends the session of alice, which must
+// exist. The arguments are chromium or firefox, its executable, the page's URL, and the login:
+// "token" and the admin token, or "oidc" and the provider's host. It exits with an error if
+// anything is not as expected.
 import assert from "node:assert/strict"
-import { sitDown } from "./person.mjs"
+import { openPage } from "./keyboard.mjs"
 
-const [, , name, executablePath, admin, way, word] = process.argv
+const [, , name, executablePath, admin, method, secretOrHost] = process.argv
 
-const page = await sitDown(name, executablePath)
+const page = await openPage(name, executablePath)
 const { until, reads, gone, focused, tabTo } = page
 
 async function byToken() {
@@ -15,28 +15,28 @@ async function byToken() {
   await page.type("guessed")
   await page.press("Enter")
   await reads("#refused", "Login refused")
-  await page.type(word)
+  await page.type(secretOrHost)
   await page.press("Enter")
 }
 
-/** Logs in at the provider, which asks each time, as somebody. */
-async function byProvider(who) {
+/** Logs in at the provider, which asks for a name each time. */
+async function byProvider(user) {
   await tabTo("#by-provider a")
   await page.press("Enter")
   await focused("input[name=name]")
-  if (who) await page.type(who)
+  if (user) await page.type(user)
   await page.press("Enter")
 }
 
 async function logout() {
-  await tabTo("#logout button", "Shift+Tab") // at the other end are the controls of the browser
+  await tabTo("#logout button", "Shift+Tab") // Tab would leave the page for the controls of the browser
   await page.press("Enter")
   await until("the login page is there", "() => document.querySelector('#login').checkVisibility()")
 }
 
-/** Nobody gives a name, then come one who may not look, one who may, and one who may change. */
+/** Logs in without a name, without a tag, with the tag monitoring, and as an administrator. */
 async function throughProvider() {
-  await reads("#by-provider a", `Log in with ${word}`)
+  await reads("#by-provider a", `Log in with ${secretOrHost}`)
   await byProvider("")
   await reads("#refused", "The provider did not let you in.")
   assert.equal(await page.call("() => location.hash"), "", "the reason is still in the URL")
@@ -47,18 +47,18 @@ async function throughProvider() {
   await reads("#who", "dave (read only)")
   assert.equal(await page.call("() => document.querySelector('#sessions tbody button').checkVisibility()"), false, "dave may end sessions")
   await logout()
-  await reads("#elsewhere", `Log out at ${word} too`)
+  await reads("#elsewhere", `Log out at ${secretOrHost} too`)
   await byProvider("carol")
 }
 
 try {
   await page.visit(admin)
-  if (way === "token") await byToken()
+  if (method === "token") await byToken()
   else await throughProvider()
   await reads("#sessions tbody", "alice")
   await reads("#backends tbody", "ready")
   await reads("#routes tbody", "SUB")
-  await reads("#who", way === "token" ? "the admin token" : "carol")
+  await reads("#who", method === "token" ? "the admin token" : "carol")
   await tabTo("#sessions tbody button")
   await page.press("Enter")
   await reads("#confirm", "alice on /")
@@ -68,7 +68,7 @@ try {
   await reads("#ends tbody", "4401")
   await gone("#h-sessions", "1")
   await logout()
-  if (way === "oidc") await reads("#elsewhere", `Log out at ${word} too`)
+  if (method === "oidc") await reads("#elsewhere", `Log out at ${secretOrHost} too`)
   assert.equal(await page.call("async () => (await fetch('/summary')).status"), 401, "the login has not ended")
 } finally {
   await page.end()

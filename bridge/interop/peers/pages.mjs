@@ -1,11 +1,11 @@
-// Looks at the demo's portal and at the admin page in Chromium, as their users do: with a
-// keyboard, on a phone, in the dark. The arguments are the browser, the portal's URL, ann's
-// and bob's passwords, the admin page's URL, its token, and, for pictures, a folder. What
-// is not as it should be ends it with an error.
+// Checks the demo's portal and the admin page in Chromium as their users see them: by keyboard, on
+// a phone, with a dark theme. The arguments are the browser, the portal's URL, the passwords of ann
+// and bob, the admin page's URL, its token, and optionally a directory for screenshots. It exits
+// with an error if anything is not as expected.
 import assert from "node:assert/strict"
 import { chromium } from "playwright-core"
 
-const [, , executablePath, portal, ann, bob, admin, token, folder] = process.argv
+const [, , executablePath, portal, ann, bob, admin, token, directory] = process.argv
 const browser = await chromium.launch({
   executablePath,
   args: [
@@ -16,7 +16,7 @@ const browser = await chromium.launch({
 
 const wide = { width: 1180, height: 860 }, phone = { width: 390, height: 844 }
 
-/** A page that must not complain: no error, no breach of its policy, nothing from elsewhere. */
+/** Opens a page and records errors, violations of its policy and requests to other origins. */
 async function open(url, { viewport = wide, colorScheme = "light" } = {}) {
   const page = await browser.newPage({ ignoreHTTPSErrors: true, viewport, colorScheme, deviceScaleFactor: 1 })
   page.setDefaultTimeout(30_000)
@@ -28,7 +28,7 @@ async function open(url, { viewport = wide, colorScheme = "light" } = {}) {
   return page
 }
 
-/** Nothing is wider than the window, and every control has a name. */
+/** Checks that nothing is wider than the window, and that every control has a name. */
 async function sound(page, name) {
   const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
   assert.ok(wider <= 0, `${name}: ${wider} pixels wider than the window`)
@@ -40,11 +40,11 @@ async function sound(page, name) {
 
 const picture = async (page, name) => {
   await page.evaluate(() => scrollTo(0, 0))
-  await page.screenshot({ path: `${folder}/${name}.png` })
+  await page.screenshot({ path: `${directory}/${name}.png` })
 }
 const quiet = (page, name, allowed = /$^/) => assert.deepEqual(page.complaints.filter((c) => !allowed.test(c)), [], name)
 
-/** Logs in by keyboard alone: the first field has the focus. */
+/** Logs in by keyboard: the first field has the focus. */
 async function enter(page, user, password) {
   await page.keyboard.type(user)
   await page.keyboard.press("Tab")
@@ -55,7 +55,7 @@ async function enter(page, user, password) {
 const house = (page, name) => page.getByRole("region", { name: `${name}’s house` })
 const card = (page, name, room) => house(page, name).getByRole("article", { name: room })
 
-/** Waits until a locator's text is as wanted. */
+/** Waits until a locator has the text. */
 async function reads(locator, want) {
   await locator.filter({ hasText: want }).first().waitFor()
 }
@@ -124,7 +124,7 @@ async function adminPage(viewport, colorScheme) {
   return page
 }
 
-/** Ends all of ann's sessions from the admin page; her portal says so in plain words. */
+/** Ends all sessions of ann from the admin page; her portal explains it. */
 async function kick(adminPage, portalPage) {
   await adminPage.getByRole("button", { name: /End the session of ann/ }).first().focus()
   await adminPage.keyboard.press("Enter")
@@ -144,8 +144,8 @@ try {
   const annsPage = await annsPortal()
   const bobs = [await bobsPortal(wide, "light"), await bobsPortal(wide, "dark"), await bobsPortal(phone, "light")]
   const admins = [await adminPage(wide, "light"), await adminPage(wide, "dark"), await adminPage(phone, "light")]
-  if (folder) {
-    await new Promise((resolve) => setTimeout(resolve, 40_000)) // something to see in the sparklines
+  if (directory) {
+    await new Promise((resolve) => setTimeout(resolve, 40_000)) // the sparklines need some readings
     await picture(annsPage, "portal-ann")
     for (const [i, kind] of ["light", "dark", "phone"].entries()) {
       await picture(bobs[i], `portal-${kind}`)

@@ -8,9 +8,9 @@ try {
   const page = await browser.newPage({ ignoreHTTPSErrors: true })
   page.setDefaultTimeout(30_000)
   await page.goto(address)
-  const login = async (word, answer) => {
+  const login = async (secret, answer) => {
     await page.getByLabel("User").fill(user)
-    await page.getByLabel("Password").fill(word)
+    await page.getByLabel("Password").fill(secret)
     await page.getByRole("button").click()
     await page.getByRole("status").filter({ hasText: answer }).waitFor()
   }

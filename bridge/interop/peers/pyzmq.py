@@ -1,4 +1,4 @@
-"""Sockets of pyzmq over tcp, each in a context of its own with the ZAP handler it wants."""
+"""Sockets of pyzmq over tcp, each in a context of its own with its own ZAP handler."""
 import sys
 import threading
 import traceback
@@ -7,9 +7,9 @@ import zmq
 from zmq.auth.thread import ThreadAuthenticator
 from zmq.utils.monitor import parse_monitor_message
 
-from lines import Orders, octets, say, text
+from lines import Commands, emit, to_bytes, to_text
 
-TOLD = {
+REPORTED = {
     zmq.EVENT_ACCEPTED: "accept",
     zmq.EVENT_HANDSHAKE_SUCCEEDED: "handshake",
     zmq.EVENT_HANDSHAKE_FAILED_AUTH: "handshake:error:auth",
@@ -20,10 +20,10 @@ TOLD = {
 
 
 class ZAP(threading.Thread):
-    """A handler at inproc://zeromq.zap.01 that is not ThreadAuthenticator.
+    """A handler at inproc://zeromq.zap.01 that replaces ThreadAuthenticator.
 
-    status: every answer has it. hang: there is no answer. forward: an endpoint where
-    another handler is asked, over a DEALER, envelope and all.
+    status: the status of every reply. hang: send no reply. forward: the endpoint of another
+    handler, to which requests are forwarded over a DEALER, with their envelope.
     """
 
     def __init__(self, context, number, status=None, hang=False, forward=None):
@@ -57,11 +57,11 @@ class ZAP(threading.Thread):
             self.front.send_multipart(frames)
             return
         envelope, (version, request, _, _, _, mechanism, *_) = frames[:2], frames[2:]
-        say(socket=self.number, event="zap", mechanism=mechanism.decode())
+        emit(socket=self.number, event="zap", mechanism=mechanism.decode())
         if self.back:
             self.back.send_multipart(frames)
         elif not self.hang:
-            self.front.send_multipart(envelope + [version, request, self.status.encode(), b"told to", b"", b""])
+            self.front.send_multipart(envelope + [version, request, self.status.encode(), b"configured", b"", b""])
 
 
 class Socket:
@@ -111,11 +111,11 @@ class Socket:
 
     def received(self, source):
         if source is self.zmq:
-            say(socket=self.number, event="message", frames=text(self.zmq.recv_multipart()))
+            emit(socket=self.number, event="message", frames=to_text(self.zmq.recv_multipart()))
             return
         event = parse_monitor_message(self.monitor.recv_multipart())
-        if event["event"] in TOLD:
-            say(socket=self.number, event=TOLD[event["event"]], status=event["value"])
+        if event["event"] in REPORTED:
+            emit(socket=self.number, event=REPORTED[event["event"]], status=event["value"])
 
     def close(self):
         self.zmq.disable_monitor()
@@ -130,38 +130,38 @@ sockets = {}
 poller = zmq.Poller()
 
 
-def obey(order):
-    number = order["socket"]
-    if order["do"] == "open":
-        s = Socket(number, **{k: v for k, v in order.items() if k not in ("do", "socket")})
+def handle(command):
+    number = command["socket"]
+    if command["do"] == "open":
+        s = Socket(number, **{k: v for k, v in command.items() if k not in ("do", "socket")})
         sockets[number] = s
         for source in s.zmq, s.monitor:
             poller.register(source, zmq.POLLIN)
-        say(socket=number, event="open", endpoint=s.zmq.last_endpoint.decode().strip("\0"))
-    elif order["do"] == "send":
-        sockets[number].zmq.send_multipart(octets(order["frames"]))
-    elif order["do"] == "close":
+        emit(socket=number, event="open", endpoint=s.zmq.last_endpoint.decode().strip("\0"))
+    elif command["do"] == "send":
+        sockets[number].zmq.send_multipart(to_bytes(command["frames"]))
+    elif command["do"] == "close":
         s = sockets.pop(number)
         for source in s.zmq, s.monitor:
             poller.unregister(source)
         s.close()
-        say(socket=number, event="closed")
+        emit(socket=number, event="closed")
 
 
 def main():
-    orders = Orders()
-    poller.register(orders, zmq.POLLIN)
+    commands = Commands()
+    poller.register(commands, zmq.POLLIN)
     while True:
         ready = [source for source, _ in poller.poll()]
-        if orders.fileno() in ready:
-            lines = orders.read()
+        if commands.fileno() in ready:
+            lines = commands.read()
             if lines is None:
                 sys.exit(0)
-            for order in lines:
+            for command in lines:
                 try:
-                    obey(order)
+                    handle(command)
                 except Exception:
-                    say(socket=order["socket"], event="failed", error=traceback.format_exc())
+                    emit(socket=command["socket"], event="failed", error=traceback.format_exc())
         for s in list(sockets.values()):
             for source in s.zmq, s.monitor:
                 if source in ready and not source.closed:

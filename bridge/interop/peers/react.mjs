@@ -1,5 +1,5 @@
-// Uses the React example in Chromium as its user does. The arguments are the browser, the
-// page's URL, a user and the password; each step is told on standard output.
+// Uses the React example in Chromium. The arguments are the browser, the page's URL, a user and the
+// password.
 import assert from "node:assert/strict"
 import { chromium } from "playwright-core"
 

@@ -1,11 +1,10 @@
 // Makes tokens that an authenticator for issuer https://idp.example and resource server
-// "zwsbridge" has to take, refuse or pass on, and writes them as one JSON document:
+// "zwsbridge" has to accept, refuse or pass on, and writes them as one JSON document:
 //
 //   node peers/tokens.mjs > ../../zap/jwt/testdata/tokens.json
 //
-// The good ones and the plain mistakes are jose's; what jose would not make is put together
-// by hand with Node's own crypto. The keys are drawn for each run; only public halves are
-// written.
+// jose makes the valid tokens and those with simple mistakes; what jose refuses to make is built
+// by hand with Node's crypto. The keys are new for each run; only the public ones are written.
 import { SignJWT, exportJWK, exportSPKI, generateKeyPair } from "jose"
 import { constants, createHmac, createPublicKey, sign as signature } from "node:crypto"
 
@@ -26,11 +25,11 @@ const other = await generateKeyPair("ES256", { extractable: true })
 const without = (...names) => Object.fromEntries(Object.entries(claims).filter(([name]) => !names.includes(name)))
 const base64 = (v) => Buffer.from(typeof v === "string" || Buffer.isBuffer(v) ? v : JSON.stringify(v)).toString("base64url")
 
-/** A token by jose. */
+/** Makes a token with jose. */
 const jose = (payload, { alg = "RS256", kid = alg, key = keys[alg].privateKey, header = {} } = {}) =>
   new SignJWT(payload).setProtectedHeader({ alg, kid, typ: "JWT", ...header }).sign(key, { crit: { "urn:x": true } })
 
-/** A token by hand: header and payload as texts or objects, signed whatever they say. */
+/** Makes a token by hand: header and payload are texts or objects, and are signed unchecked. */
 const hand = (header, payload, { key = keys.RS256.privateKey, hash = "sha256", ...options } = {}) => {
   const signed = base64(header) + "." + base64(payload)
   return signed + "." + base64(signature(hash, Buffer.from(signed), { key, ...options }))
@@ -50,7 +49,7 @@ flipped[10] ^= 1
 const take = [], refuse = [], pass = []
 const add = async (list, name, token) => list.push({ name, token: await token })
 
-// What has to be taken.
+// To be accepted.
 for (const alg of Object.keys(keys)) await add(take, `${alg}`, jose(claims, { alg }))
 await add(take, "aud is a list", jose({ ...claims, aud: ["portal", "zwsbridge"] }))
 await add(take, "expires in a second", jose({ ...claims, exp: now + 1 }))
@@ -68,7 +67,7 @@ await add(take, "a user that is not ASCII", jose({ ...claims, sub: "zoë" }))
 await add(take, "scopes that grant nothing", jose({ ...claims, scope: "openid zwsbridge.read:% zwsbridge. read:*/*" }))
 await add(take, "15 KiB", jose({ ...claims, more: "x".repeat(11_000) }))
 
-// What has to be refused for good: it says that it is ours.
+// To be refused for good: they claim to be from this issuer and key.
 await add(refuse, "expired this second", jose({ ...claims, exp: now }))
 await add(refuse, "expired by a second", jose({ ...claims, exp: now - 1 }))
 await add(refuse, "no exp", jose(without("exp")))
@@ -87,7 +86,7 @@ await add(refuse, "aud is an object", hand(rs256, { ...claims, aud: { zwsbridge:
 await add(refuse, "aud with a number in it", hand(rs256, { ...claims, aud: ["zwsbridge", 1] }))
 await add(refuse, "no user", jose(without("sub")))
 await add(refuse, "sub is a number", hand(rs256, { ...claims, sub: 7 }))
-await add(refuse, "sub of 256 octets", jose({ ...claims, sub: "x".repeat(256) }))
+await add(refuse, "sub of 256 bytes", jose({ ...claims, sub: "x".repeat(256) }))
 await add(refuse, "sub with a line end", jose({ ...claims, sub: "ann\nadmin" }))
 await add(refuse, "2049 scopes", jose({ ...claims, scope: Array.from({ length: 2049 }, (_, i) => i.toString(36)).join(" ") }))
 await add(refuse, "none", base64({ alg: "none", kid: "RS256" }) + "." + base64(claims) + ".")
@@ -115,7 +114,7 @@ await add(refuse, "crit", jose(claims, { header: { crit: ["urn:x"], "urn:x": 1 }
 await add(refuse, "crit b64", hand({ ...rs256, crit: ["b64"], b64: true }, claims))
 await add(refuse, "crit is empty", hand({ ...rs256, crit: [] }, claims))
 
-// What is another's, or no token.
+// To be passed on: tokens of another issuer, and what is not a token.
 await add(pass, "another issuer", jose({ ...claims, iss: "https://other.example" }))
 await add(pass, "another issuer and key", jose({ ...claims, iss: "https://other.example" }, { alg: "ES256", kid: "theirs", key: other.privateKey }))
 await add(pass, "the issuer with a slash", jose({ ...claims, iss: issuer + "/" }))
@@ -137,7 +136,7 @@ await add(pass, "alg twice", hand('{"alg":"none","alg":"RS256","kid":"RS256"}', 
 await add(pass, "an escaped claim twice", hand(rs256, JSON.stringify(claims).replace("{", '{"\\u0073ub":"root",')))
 await add(pass, "something after the payload", hand(rs256, JSON.stringify(claims) + "{}"))
 await add(pass, "payload is a list", hand(rs256, "[]"))
-await add(pass, "payload is no JSON", hand(rs256, "sub=ann"))
+await add(pass, "payload is not JSON", hand(rs256, "sub=ann"))
 await add(pass, "payload is not UTF-8", hand(rs256, Buffer.from([...Buffer.from('{"sub":"'), 0xff, ...Buffer.from('"}')])))
 await add(pass, "nested without end", hand(rs256, "[".repeat(5000)))
 await add(pass, "21 levels", hand(rs256, JSON.stringify(claims).replace("{", '{"a":' + "[".repeat(20) + "]".repeat(20) + ",")))

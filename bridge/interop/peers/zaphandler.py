@@ -1,7 +1,6 @@
-"""A ZAP handler as a service of its own, after 27/ZAP: ROUTER or REP over tcp or ipc.
+"""A ZAP handler as a service (27/ZAP): ROUTER or REP over tcp or ipc.
 
-It knows passwords, tokens and the raw keys of CURVE, and answers some users as no good
-handler would.
+It knows passwords, tokens and CURVE keys, and misbehaves for some users.
 """
 import struct
 import sys
@@ -11,11 +10,11 @@ import zmq
 import zmq.utils.z85 as z85
 from zmq.auth.thread import ThreadAuthenticator
 
-from lines import Orders, say
+from lines import Commands, emit
 
 
 def metadata(properties):
-    """Properties as 23/ZMTP has them."""
+    """Encodes properties as 23/ZMTP specifies."""
     parts = []
     for name, value in properties.items():
         name, value = name.encode(), value.encode()
@@ -31,7 +30,7 @@ class Handler:
         self.zmq = self.context.socket(getattr(zmq, type))
         self.zmq.linger = 0
         self.authenticator = None
-        if "secret" in options:  # whoever asks logs in by CURVE
+        if "secret" in options:  # its clients log in by CURVE
             self.authenticator = ThreadAuthenticator(self.context)
             self.authenticator.start()
             self.authenticator.configure_curve("*", options["keys"])
@@ -39,19 +38,19 @@ class Handler:
             self.zmq.curve_secretkey = options["secret"].encode()
         self.zmq.bind(bind)
 
-    def asked(self):
+    def reply(self):
         frames = self.zmq.recv_multipart()
         envelope = []
         if self.zmq.type == zmq.ROUTER:
             end = frames.index(b"") + 1
             envelope, frames = frames[:end], frames[end:]
         version, request, domain, address, identity, mechanism, *credentials = frames
-        say(socket=self.number, event="zap", mechanism=mechanism.decode(), domain=domain.decode(), address=address.decode())
+        emit(socket=self.number, event="zap", mechanism=mechanism.decode(), domain=domain.decode(), address=address.decode())
         assert version == b"1.0", version
         answer = self.judge(mechanism, credentials)
         if answer:
             status, user, properties = answer
-            self.zmq.send_multipart(envelope + [version, request, status, b"as told", user.encode(), metadata(properties)])
+            self.zmq.send_multipart(envelope + [version, request, status, b"decided", user.encode(), metadata(properties)])
 
     def judge(self, mechanism, credentials):
         user = None
@@ -63,7 +62,7 @@ class Handler:
                 return b"500", "", {}
             if name == "busy":
                 return b"300", "", {}
-            if name == "later" and self.refused < 2:  # the third time it is right
+            if name == "later" and self.refused < 2:  # the third attempt succeeds
                 self.refused += 1
                 return b"300", "", {}
             if self.options.get("passwords", {}).get(name) == password:
@@ -86,33 +85,33 @@ class Handler:
 
 def main():
     handlers = {}
-    orders = Orders()
+    commands = Commands()
     poller = zmq.Poller()
-    poller.register(orders, zmq.POLLIN)
+    poller.register(commands, zmq.POLLIN)
     while True:
         ready = [source for source, _ in poller.poll()]
         for number, handler in list(handlers.items()):
             if handler.zmq in ready:
-                handler.asked()
-        if orders.fileno() not in ready:
+                handler.reply()
+        if commands.fileno() not in ready:
             continue
-        lines = orders.read()
+        lines = commands.read()
         if lines is None:
             sys.exit(0)
-        for order in lines:
-            number = order["socket"]
+        for command in lines:
+            number = command["socket"]
             try:
-                if order["do"] == "open":
-                    handler = handlers[number] = Handler(number, order["type"], order["bind"], order["options"])
+                if command["do"] == "open":
+                    handler = handlers[number] = Handler(number, command["type"], command["bind"], command["options"])
                     poller.register(handler.zmq, zmq.POLLIN)
-                    say(socket=number, event="open", endpoint=handler.zmq.last_endpoint.decode().strip("\0"))
-                elif order["do"] == "close":
+                    emit(socket=number, event="open", endpoint=handler.zmq.last_endpoint.decode().strip("\0"))
+                elif command["do"] == "close":
                     handler = handlers.pop(number)
                     poller.unregister(handler.zmq)
                     handler.close()
-                    say(socket=number, event="closed")
+                    emit(socket=number, event="closed")
             except Exception:
-                say(socket=number, event="failed", error=traceback.format_exc())
+                emit(socket=number, event="failed", error=traceback.format_exc())
 
 
 main()

@@ -1,15 +1,15 @@
-// The browser's client where it is to run: the argument is node, chromium, chromium-worker,
-// firefox or firefox-worker, followed by the browser's executable. In a browser it is what
-// the bridge at options.page serves at /zws.js.
+// The JavaScript client on one platform: the argument is node, chromium, chromium-worker, firefox or
+// firefox-worker, followed by the browser's executable. A browser loads the client from the bridge
+// at options.page, as /zws.js.
 import { WebSocket } from "ws"
 import { openFirefox } from "./firefox.mjs"
-import { obey, say } from "./lines.mjs"
+import { emit, serve } from "./lines.mjs"
 import { driver } from "./zws/driver.js"
 
 const [, , where, executablePath] = process.argv
 const [name, worker] = where.split("-")
 
-/** Node 20 has no WebSocket, and ours has to trust a certificate that is self-signed. */
+/** Node 20 has no WebSocket, and the bridge has a self-signed certificate. */
 class TrustingWebSocket extends WebSocket {
   constructor(url, protocols) {
     super(url, protocols, { rejectUnauthorized: false })
@@ -19,8 +19,8 @@ class TrustingWebSocket extends WebSocket {
 async function inNode() {
   const zws = {}
   for (const module of ["zws.js", "zws/mux.js", "zws/relay.js"]) Object.assign(zws, await import(`../../../zws/js/${module}`))
-  const drive = driver(zws, say, { WebSocket: TrustingWebSocket })
-  return { visit: async () => (order) => drive[order.do](order), end() {} }
+  const drive = driver(zws, emit, { WebSocket: TrustingWebSocket })
+  return { visit: async () => (command) => drive[command.do](command), end() {} }
 }
 
 async function inChromium() {
@@ -36,11 +36,11 @@ async function inChromium() {
   return {
     async visit(address) {
       const page = await context.newPage()
-      page.on("pageerror", (e) => say({ socket: 0, event: "failed", error: String(e) }))
-      await page.exposeFunction("say", say)
+      page.on("pageerror", (e) => emit({ socket: 0, event: "failed", error: String(e) }))
+      await page.exposeFunction("emit", emit)
       await page.goto(address)
-      await page.evaluate((inWorker) => begin(say, inWorker), !!worker)
-      return (order) => page.evaluate((o) => obey(o), order)
+      await page.evaluate((inWorker) => begin(emit, inWorker), !!worker)
+      return (command) => page.evaluate((c) => handle(c), command)
     },
     end: () => browser.close(),
   }
@@ -50,26 +50,26 @@ async function inFirefox() {
   const firefox = await openFirefox(executablePath)
   return {
     async visit(address) {
-      const page = await firefox.visit(address, say)
-      await page.call("(say, inWorker) => begin(say, inWorker)", firefox.channel, !!worker)
-      return (order) => page.call("(order) => obey(order)", order)
+      const page = await firefox.visit(address, emit)
+      await page.call("(emit, inWorker) => begin(emit, inWorker)", firefox.channel, !!worker)
+      return (command) => page.call("(command) => handle(command)", command)
     },
     end: () => firefox.end(),
   }
 }
 
-const place = await { node: inNode, chromium: inChromium, firefox: inFirefox }[name]()
-const pages = new Map() // a promise of what obeys, by address
+const platform = await { node: inNode, chromium: inChromium, firefox: inFirefox }[name]()
+const pages = new Map() // promises of a function that handles commands, by address
 const pageOf = new Map() // by socket
 
-await obey({
-  async open(order) {
-    const { page } = order.options
-    if (!pages.has(page)) pages.set(page, place.visit(page))
-    pageOf.set(order.socket, await pages.get(page))
-    await pageOf.get(order.socket)(order)
+await serve({
+  async open(command) {
+    const { page } = command.options
+    if (!pages.has(page)) pages.set(page, platform.visit(page))
+    pageOf.set(command.socket, await pages.get(page))
+    await pageOf.get(command.socket)(command)
   },
-  send: (order) => pageOf.get(order.socket)(order),
-  read: (order) => pageOf.get(order.socket)(order),
-  close: (order) => pageOf.get(order.socket)(order),
-}, () => place.end())
+  send: (command) => pageOf.get(command.socket)(command),
+  read: (command) => pageOf.get(command.socket)(command),
+  close: (command) => pageOf.get(command.socket)(command),
+}, () => platform.end())

@@ -1,21 +1,21 @@
-// Does with the browser's client what a test orders, in a page, in a worker or in Node.
-// It is given the modules and a function that takes events.
+// Drives the JavaScript client by the commands of a test, in a page, in a worker or in Node. It gets
+// the client's modules and a function that emits events.
 import { jsonSocket } from "./json.js"
 
-const text = (frames) => frames.map((frame) => Array.from(frame, (octet) => String.fromCharCode(octet)).join(""))
-const octets = (frames) => frames.map((frame) => Uint8Array.from(frame, (c) => c.charCodeAt(0)))
+const toText = (frames) => frames.map((frame) => Array.from(frame, (byte) => String.fromCharCode(byte)).join(""))
+const toBytes = (frames) => frames.map((frame) => Uint8Array.from(frame, (c) => c.charCodeAt(0)))
 
 const credentials = {
   PLAIN: (zws, { username, password }) => zws.plain(username, password),
   CURVE: (zws, { keys }) => zws.curve(keys),
-  // One token after the other; the last is for ever.
+  // One token after the other; the last one again and again.
   BEARER: (zws, { tokens }) => zws.bearer(async () => (tokens.length > 1 ? tokens.shift() : tokens[0])),
 }
 
 const events = ["ready", "recovered", "disconnect", "refused", "lost", "expiring", "renewed", "unsubscribed"]
 const classes = { SUB: "Sub", XSUB: "XSub", DEALER: "Dealer", REQ: "Req", PUSH: "Push", PULL: "Pull", PAIR: "Pair" }
 
-export function driver(zws, say, more = {}) {
+export function driver(zws, emit, more = {}) {
   const sockets = new Map()
   const muxes = new Map() // by URL and login
 
@@ -24,14 +24,14 @@ export function driver(zws, say, more = {}) {
     return { reconnectInterval: 20, reconnectMaxInterval: 200, ...(login && { login }), ...more }
   }
 
-  /** One for each login. */
+  /** Returns the Mux of a login. */
   function muxOf(url, login) {
     const { username, password, tokens } = login, key = JSON.stringify([url, username, password, tokens])
     if (!muxes.has(key)) muxes.set(key, new zws.Mux(url, settingsFor(login)))
     return muxes.get(key)
   }
 
-  /** A path is a route of the Mux at the URL options.mux; with options.outer, its login, a relay. */
+  /** Returns what to connect to: a URL, or for a path a route of the Mux at options.mux. With options.outer, the login of the Mux, it is a relay. */
   function target(url, options) {
     const { mux, outer } = options
     if (!url.startsWith("/")) return url
@@ -40,33 +40,33 @@ export function driver(zws, say, more = {}) {
 
   async function read(socket, sock) {
     try {
-      for await (const message of sock) say({ socket, event: "message", frames: text(message) })
+      for await (const message of sock) emit({ socket, event: "message", frames: toText(message) })
     } catch ({ code, reason }) {
-      say({ socket, event: "ended", code, reason })
+      emit({ socket, event: "ended", code, reason })
     }
   }
 
   return {
-    // What is to be paused is not read before the order to do so.
-    open(order) {
-      const { socket, type, connect, subscribe = [], options } = order
+    // A paused socket is not read before the command read.
+    open(command) {
+      const { socket, type, connect, subscribe = [], options } = command
       if (type === "JSON") {
-        sockets.set(socket, jsonSocket(more.WebSocket ?? WebSocket, order, say))
-        return say({ socket, event: "open" })
+        sockets.set(socket, jsonSocket(more.WebSocket ?? WebSocket, command, emit))
+        return emit({ socket, event: "open" })
       }
       if (options.cookie) document.cookie = options.cookie
       const sock = new zws[classes[type]](settingsFor(options))
       sockets.set(socket, sock)
       for (const name of events) {
         sock.events.on(name, ({ code, reason, status, topic, zmtp }) => {
-          say({ socket, event: name, code, reason, status, zmtp, frames: topic && text([topic]) })
+          emit({ socket, event: name, code, reason, status, zmtp, frames: topic && toText([topic]) })
         })
       }
       if (subscribe.length) sock.subscribe(...subscribe)
       for (const url of connect.split(" ")) sock.connect(target(url, options))
-      // A Req may receive only what it has asked for.
+      // A Req can only receive after it has sent.
       if (sock.receive && type !== "REQ" && !options.paused) read(socket, sock)
-      say({ socket, event: "open" })
+      emit({ socket, event: "open" })
     },
 
     read({ socket }) {
@@ -75,13 +75,13 @@ export function driver(zws, say, more = {}) {
 
     async send({ socket, frames }) {
       const sock = sockets.get(socket)
-      await sock.send(sock.type ? octets(frames) : frames)
-      if (sock.type === "REQ") say({ socket, event: "message", frames: text(await sock.receive()) })
+      await sock.send(sock.type ? toBytes(frames) : frames)
+      if (sock.type === "REQ") emit({ socket, event: "message", frames: toText(await sock.receive()) })
     },
 
     close({ socket }) {
       sockets.get(socket).close()
-      say({ socket, event: "closed" })
+      emit({ socket, event: "closed" })
     },
   }
 }

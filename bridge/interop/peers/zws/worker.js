@@ -1,4 +1,4 @@
-// The client in a worker: orders and events are its messages.
+// The client in a worker: its messages are commands and events.
 import * as sockets from "/zws.js"
 import * as mux from "/zws/mux.js"
 import * as relay from "/zws/relay.js"

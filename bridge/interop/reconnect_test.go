@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// TestClientsComeBack: the bridge is restarted. Foreign clients connect again by
-// themselves, and their subscriptions hold.
-func TestClientsComeBack(t *testing.T) {
+// TestForeignClientsReconnect restarts the bridge: foreign clients reconnect by themselves and
+// restore their subscriptions.
+func TestForeignClientsReconnect(t *testing.T) {
 	need(t, "npm")
 	libzmq := start(t, "libzmq.mjs")
 	for _, l := range logins {
@@ -19,7 +19,7 @@ func TestClientsComeBack(t *testing.T) {
 			h := newHome(t)
 			clients := start(t, l.script)
 			publisher := libzmq.bind(t, "XPUB", nil)
-			config := everybody + route("SUB", publisher.endpoint, anyLogin)
+			config := allMechanisms + route("SUB", publisher.endpoint, anyMechanism)
 			at, end := h.bridgeAt("127.0.0.1:0", config)
 			u, err := url.Parse(at)
 			if err != nil {
@@ -27,23 +27,23 @@ func TestClientsComeBack(t *testing.T) {
 			}
 			address := u.Host
 			u.User = l.user
-			client := clients.open(t, order{Type: "SUB", Connect: u.String(), Options: l.options(h), Subscribe: []string{"house/1/"}})
-			client.passing = append(client.passing, "handshake:error:other") // met while the bridge was away
+			client := clients.open(t, command{Type: "SUB", Connect: u.String(), Options: l.options(h), Subscribe: []string{"house/1/"}})
+			client.ignored = append(client.ignored, "handshake:error:other") // while the bridge is down
 			for range 2 {
 				publisher.expect("\x01house/1/")
 				publisher.send("house/1/temperature", "21")
 				client.expect("house/1/temperature", "21")
 				end()
 				publisher.expect("\x00house/1/")
-				hangUp(t, address)
+				refuseOnce(t, address)
 				_, end = h.bridgeAt(address, config)
 			}
 		})
 	}
 }
 
-// hangUp waits for a client that tries again, and lets it try in vain.
-func hangUp(t *testing.T, address string) {
+// refuseOnce waits for a client that reconnects, and closes the connection.
+func refuseOnce(t *testing.T, address string) {
 	t.Helper()
 	l, err := net.Listen("tcp", address)
 	if err != nil {
@@ -55,7 +55,7 @@ func hangUp(t *testing.T, address string) {
 	}
 	c, err := l.Accept()
 	if err != nil {
-		t.Fatalf("nobody tries again: %v", err)
+		t.Fatalf("no client reconnects: %v", err)
 	}
 	c.Close()
 }

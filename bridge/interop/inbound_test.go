@@ -12,8 +12,9 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// dialIn lets devices in at their own domain, by password and by key.
-const dialIn = `
+// inboundDomain is the start of a configuration that accepts inbound backends in a ZAP domain of
+// their own, by password and by key.
+const inboundDomain = `
 [server]
 curve_cert = "server"
 handshake_timeout = "1m"
@@ -31,7 +32,7 @@ type = "curve"
 dir = "controllers"
 `
 
-// freePort is a port that nobody has at present.
+// freePort returns a tcp endpoint whose port is not in use at the moment.
 func freePort(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -41,47 +42,47 @@ func freePort(t *testing.T) string {
 	return "tcp://" + l.Addr().String()
 }
 
-// device is a peer that dials in.
-type device struct {
+// inboundBackend is a peer that connects to the bridge.
+type inboundBackend struct {
 	name      string
 	script    string
 	mechanism string
 	endpoint  func(t *testing.T, h *home) string
 	options   func(h *home) map[string]any
-	stranger  func(h *home) map[string]any // who must not come in
+	stranger  func(h *home) map[string]any // a login that must be refused
 }
 
-func overIPC(_ *testing.T, h *home) string   { return "ipc://" + h.path("device.sock") }
+func overIPC(_ *testing.T, h *home) string   { return "ipc://" + h.path("backend.sock") }
 func overTCP(t *testing.T, _ *home) string   { return freePort(t) }
 func installer(h *home) map[string]any       { return password("installer", "known") }
 func controllerByKey(h *home) map[string]any { return keys(h.controller, h.server) }
 func strangeKey(h *home) map[string]any      { return keys(h.cert("stranger"), h.server) }
-func resident(*home) map[string]any          { return password("alice", secrets["alice"]) }
+func clientPassword(*home) map[string]any    { return password("alice", secrets["alice"]) }
 
-var devices = []device{
-	{"pyzmq PLAIN over tcp", "pyzmq.py", "PLAIN", overTCP, installer, resident},
+var inboundBackends = []inboundBackend{
+	{"pyzmq PLAIN over tcp", "pyzmq.py", "PLAIN", overTCP, installer, clientPassword},
 	{"pyzmq CURVE over ipc", "pyzmq.py", "CURVE", overIPC, controllerByKey, strangeKey},
-	{"libzmq PLAIN over ipc", "libzmq.mjs", "PLAIN", overIPC, installer, resident},
+	{"libzmq PLAIN over ipc", "libzmq.mjs", "PLAIN", overIPC, installer, clientPassword},
 	{"libzmq CURVE over tcp", "libzmq.mjs", "CURVE", overTCP, controllerByKey, strangeKey},
 }
 
-// bound is a route at "/" where devices dial in.
+// bound returns a route at "/" that inbound backends connect to.
 func bound(socket, endpoint, mechanism string) string {
 	return fmt.Sprintf("[[route]]\npath = \"/\"\nsocket = %q\nbind = [%q]\nbind_domain = \"devices\"\nconnect_timeout = \"1m\"\nmechanism = %q\n", socket, endpoint, mechanism)
 }
 
-// TestDevices: devices behind NAT dial in and are judged by the bridge's own handler. A
-// resident's password or a strange key does not open that door.
-func TestDevices(t *testing.T) {
-	for _, d := range devices {
+// TestInboundBackends connects backends to the bridge, whose own handler decides on their
+// logins. The password of a client or an unknown key is refused.
+func TestInboundBackends(t *testing.T) {
+	for _, d := range inboundBackends {
 		t.Run(d.name, func(t *testing.T) {
 			need(t, map[string]string{"pyzmq.py": "python3-zmq", "libzmq.mjs": "npm"}[d.script])
 			peer := start(t, d.script)
 			t.Run("publishes", func(t *testing.T) {
-				h := newDeviceHome(t)
+				h := newInboundHome(t)
 				endpoint := d.endpoint(t, h)
-				url := h.bridge(dialIn + bound("SUB", endpoint, d.mechanism))
-				xpub := peer.open(t, order{Type: "XPUB", Connect: endpoint, Options: d.options(h)})
+				url := h.bridge(inboundDomain + bound("SUB", endpoint, d.mechanism))
+				xpub := peer.open(t, command{Type: "XPUB", Connect: endpoint, Options: d.options(h)})
 				client, err := alice(t, url, zmtp.SUB)
 				if err != nil {
 					t.Fatal(err)
@@ -97,10 +98,10 @@ func TestDevices(t *testing.T) {
 				}
 			})
 			t.Run("answers", func(t *testing.T) {
-				h := newDeviceHome(t)
+				h := newInboundHome(t)
 				endpoint := d.endpoint(t, h)
-				url := h.bridge(dialIn + bound("DEALER", endpoint, d.mechanism))
-				rep := peer.open(t, order{Type: "REP", Connect: endpoint, Options: d.options(h)})
+				url := h.bridge(inboundDomain + bound("DEALER", endpoint, d.mechanism))
+				rep := peer.open(t, command{Type: "REP", Connect: endpoint, Options: d.options(h)})
 				client, err := alice(t, url, zmtp.REQ)
 				if err != nil {
 					t.Fatal(err)
@@ -117,19 +118,19 @@ func TestDevices(t *testing.T) {
 				}
 			})
 			t.Run("stranger", func(t *testing.T) {
-				h := newDeviceHome(t)
+				h := newInboundHome(t)
 				endpoint := d.endpoint(t, h)
-				h.bridge(dialIn + bound("SUB", endpoint, d.mechanism))
-				stranger := peer.open(t, order{Type: "XPUB", Connect: endpoint, Options: d.stranger(h)})
+				h.bridge(inboundDomain + bound("SUB", endpoint, d.mechanism))
+				stranger := peer.open(t, command{Type: "XPUB", Connect: endpoint, Options: d.stranger(h)})
 				if e := stranger.wait("handshake:error:auth"); e.Status != 400 {
-					t.Errorf("told status %d, want 400", e.Status)
+					t.Errorf("status %d, want 400", e.Status)
 				}
 			})
 		})
 	}
 }
 
-func newDeviceHome(t *testing.T) *home {
+func newInboundHome(t *testing.T) *home {
 	t.Helper()
 	h := newHome(t)
 	if err := htpasswd.Set(h.path("installers.htpasswd"), "installer", "known"); err != nil {
@@ -138,8 +139,8 @@ func newDeviceHome(t *testing.T) *home {
 	return h
 }
 
-// TestPyzmqCertificates: keys that pyzmq has made let a device in, and we read the secret
-// file too once nobody else may.
+// TestPyzmqCertificates reads key files that pyzmq has made. The secret file is accepted once
+// only its owner can read it.
 func TestPyzmqCertificates(t *testing.T) {
 	need(t, "python3-zmq")
 	h := newHome(t)

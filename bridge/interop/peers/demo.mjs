@@ -1,16 +1,16 @@
-// Ann at the demo's portal in a browser, by keyboard alone: a wrong password, her readings, a
-// switch, and the house that is not hers. The arguments are chromium or firefox, its
-// executable, the portal's URL and her password.
-import { sitDown } from "./person.mjs"
+// Uses the demo's portal as ann, by keyboard alone: a wrong password, her readings, a switch, and a
+// house that she is not allowed to see. The arguments are chromium or firefox, its executable, the
+// portal's URL and her password.
+import { openPage } from "./keyboard.mjs"
 
 const [, , name, executablePath, portal, password] = process.argv
-const page = await sitDown(name, executablePath)
+const page = await openPage(name, executablePath)
 const { until, reads, focused, tabTo } = page
 
-async function enter(word) {
+async function enter(secret) {
   await page.type("ann")
   await page.press("Tab")
-  await page.type(word)
+  await page.type(secret)
   await page.press("Enter")
 }
 

@@ -1,8 +1,8 @@
-// A person at a page in a browser, by keyboard alone.
+// Uses a page in a browser by keyboard alone.
 import { chromium } from "playwright-core"
 import { openFirefox } from "./firefox.mjs"
 
-/** In each browser a page can be asked, and typed at. */
+// Both browsers offer the same functions: visit, call, type, press and end.
 async function inChromium(executablePath) {
   const browser = await chromium.launch({
     executablePath,
@@ -34,15 +34,14 @@ async function inFirefox(executablePath) {
 }
 
 /** Opens chromium or firefox. */
-export async function sitDown(name, executablePath) {
+export async function openPage(name, executablePath) {
   const page = await { chromium: inChromium, firefox: inFirefox }[name](executablePath)
 
-  /** Waits until f, with values, is true in the page, which may be on its way to another. */
+  /** Waits until f, called with values, is true in the page. The page can navigate meanwhile. */
   async function until(what, f, ...values) {
     for (const end = Date.now() + 60_000; ;) {
-      const is = await page.call(f, ...values).catch(() => false)
-      if (is) return
-      if (Date.now() > end) throw new Error(`${what}: not so after a minute. The page: ${await page.call("() => location.href + '\\n' + document.body.innerText")}`)
+      if (await page.call(f, ...values).catch(() => false)) return
+      if (Date.now() > end) throw new Error(`not after a minute: ${what}. The page: ${await page.call("() => location.href + '\\n' + document.body.innerText")}`)
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
   }
@@ -53,9 +52,9 @@ export async function sitDown(name, executablePath) {
     "(selector, text) => !document.querySelector(selector).innerText.includes(text)", selector, text)
   const focused = (selector) => until(`${selector} has the focus`, "(selector) => document.activeElement?.matches(selector)", selector)
 
-  /** Goes on, or back, by the tabulator until what selector says has the focus. */
+  /** Presses key until the element that selector matches has the focus. */
   async function tabTo(selector, key = "Tab") {
-    // A key that comes before a new page has the focus would go to the controls of the browser.
+    // Before a new page has the focus, keys go to the controls of the browser.
     await until("the page has the focus", "() => document.readyState === 'complete' && document.hasFocus()")
     for (let n = 0; n < 50; n++) {
       if (await page.call("(selector) => document.activeElement.matches(selector)", selector)) return

@@ -15,27 +15,27 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap/remote"
 )
 
-// TestClientReturns: a bridge that is restarted is found again, subscriptions and all.
-func TestClientReturns(t *testing.T) {
+// TestClientReconnects restarts the bridge: clients reconnect and restore their subscriptions.
+func TestClientReconnects(t *testing.T) {
 	need(t, "npm")
 	libzmq := start(t, "libzmq.mjs")
 	for _, where := range []string{"node", "chromium", "firefox"} {
 		t.Run(where, func(t *testing.T) {
-			client := place(t, where)
+			client := platform(t, where)
 			h := newHome(t)
 			h.pages()
 			publisher := libzmq.bind(t, "XPUB", nil)
-			text := strings.Replace(everybody, "[server]", "[server]\nstatic = \"www\"", 1) +
-				routeAt("/live", "SUB", publisher.endpoint, anyLogin)
+			text := strings.Replace(allMechanisms, "[server]", "[server]\nstatic = \"www\"", 1) +
+				routeAt("/live", "SUB", publisher.endpoint, anyMechanism)
 			url, end := h.bridgeAt("127.0.0.1:0", text)
-			sub := client.open(t, order{Type: "SUB", Connect: url + "live", Subscribe: []string{"house/"},
+			sub := client.open(t, command{Type: "SUB", Connect: url + "live", Subscribe: []string{"house/"},
 				Options: withPassword("alice", secrets["alice"]).with("http" + strings.TrimPrefix(url, "ws"))})
 			sub.wait("ready")
 			publisher.expect("\x01house/")
 
 			end()
 			if e := sub.wait("disconnect"); e.Code != 1001 {
-				t.Errorf("the client is told %d %q, want 1001", e.Code, e.Reason)
+				t.Errorf("the client gets %d %q, want 1001", e.Code, e.Reason)
 			}
 			publisher.expect("\x00house/")
 			h.bridgeAt(strings.Trim(strings.TrimPrefix(url, "ws:"), "/"), text)
@@ -44,7 +44,7 @@ func TestClientReturns(t *testing.T) {
 				e = sub.next()
 			}
 			if e.Event != "recovered" {
-				t.Fatalf("the client tells %+v, want recovered", e)
+				t.Fatalf("event %+v, want recovered", e)
 			}
 			publisher.expect("\x01house/")
 			publisher.send("house/1", "21")
@@ -53,15 +53,15 @@ func TestClientReturns(t *testing.T) {
 	}
 }
 
-// TestClientRenews: a new token goes out on the live connection when the bridge says that
-// the login is about to end; without a newer one it ends.
+// TestClientRenews sends a new token on the live connection when the bridge announces the end
+// of the login. Without a newer token the session ends.
 func TestClientRenews(t *testing.T) {
 	need(t, "npm")
 	libzmq := start(t, "libzmq.mjs")
 	for _, name := range []string{"node", "chromium", "node over a Mux", "chromium over a Mux"} {
 		t.Run(name, func(t *testing.T) {
 			where, _, overMux := strings.Cut(name, " ")
-			client := place(t, where)
+			client := platform(t, where)
 			h := newHome(t)
 			h.pages()
 			server, err := remote.Listen(remote.ServerOptions{Endpoint: "ipc://" + h.path("zap.sock"), Handler: zap.HandlerFunc(shortLogins)})
@@ -72,39 +72,40 @@ func TestClientRenews(t *testing.T) {
 			worker := libzmq.bind(t, "ROUTER", nil)
 			url := h.bridge(fmt.Sprintf("[server]\nstatic = \"www\"\n[zap]\nchain = [ { authn = \"central\" } ]\n"+
 				"[auth.central]\ntype = \"zap\"\nendpoint = %q\n", server.Endpoint()) + routeAt("/work", "DEALER", worker.endpoint))
-			o := order{Type: "DEALER", Connect: url + "work",
+			o := command{Type: "DEALER", Connect: url + "work",
 				Options: credentials{"mechanism": "BEARER", "tokens": []string{"first", "second"}}.with("http" + strings.TrimPrefix(url, "ws"))}
 			if overMux {
 				o.Connect, o.Options["mux"] = "/work", o.Connect
 			}
 			dealer := client.open(t, o)
-			// The bridge may tell of the second's end before it takes it, and of the first's
-			// before the channel is open.
-			var told []string
-			for len(told) < 4 {
-				told = append(told, dealer.next().Event)
+			// The order is not fixed: the bridge can announce the end of the second token before
+			// it confirms the renewal, and the end of the first before the channel is open.
+			var events []string
+			for len(events) < 4 {
+				events = append(events, dealer.next().Event)
 			}
-			slices.Sort(told)
-			equal(t, told, "expiring", "expiring", "ready", "renewed")
+			slices.Sort(events)
+			equal(t, events, "expiring", "expiring", "ready", "renewed")
 			dealer.send("still here")
 			m := worker.wait("message").Frames
 			equal(t, m[1:], "still here")
 			if e := dealer.wait("disconnect"); e.Code != 4401 {
-				t.Errorf("the client is told %d %q, want 4401", e.Code, e.Reason)
+				t.Errorf("the client gets %d %q, want 4401", e.Code, e.Reason)
 			}
-			dealer.refusedFor(4401, 0, "the login has expired, and there is no newer token")
+			dealer.expectRefused(4401, 0, "the login has expired, and there is no newer token")
 		})
 	}
 }
 
-// TestClientUnsubscribed: a renewed token that allows less costs a subscription. The client
-// and libzmq behind hear of that, and it is not asked for again after a reconnect.
+// TestClientUnsubscribed renews a login with a token that allows less, which ends a
+// subscription. The client is told, the libzmq backend gets the cancellation, and the client does
+// not subscribe again after a reconnect.
 func TestClientUnsubscribed(t *testing.T) {
 	need(t, "npm")
 	libzmq := start(t, "libzmq.mjs")
 	for _, where := range []string{"node", "chromium"} {
 		t.Run(where, func(t *testing.T) {
-			client := place(t, where)
+			client := platform(t, where)
 			h := newHome(t)
 			h.pages()
 			server, err := remote.Listen(remote.ServerOptions{Endpoint: "ipc://" + h.path("zap.sock"), Handler: zap.HandlerFunc(narrowingLogins)})
@@ -116,11 +117,11 @@ func TestClientUnsubscribed(t *testing.T) {
 			text := fmt.Sprintf("[server]\nstatic = \"www\"\n[zap]\nchain = [ { authn = \"central\" } ]\n"+
 				"[auth.central]\ntype = \"zap\"\nendpoint = %q\n", server.Endpoint()) + routeAt("/live", "SUB", publisher.endpoint)
 			url, end := h.bridgeAt("127.0.0.1:0", text)
-			sub := client.open(t, order{Type: "SUB", Connect: url + "live", Subscribe: []string{"house/", "yard/"},
+			sub := client.open(t, command{Type: "SUB", Connect: url + "live", Subscribe: []string{"house/", "yard/"},
 				Options: credentials{"mechanism": "BEARER", "tokens": []string{"first", "second"}}.with("http" + strings.TrimPrefix(url, "ws"))})
-			sub.passing = []string{"ready", "expiring", "renewed", "disconnect"}
+			sub.ignored = []string{"ready", "expiring", "renewed", "disconnect"}
 			if e := sub.wait("unsubscribed"); len(e.Frames) != 1 || e.Frames[0] != "yard/" {
-				t.Errorf("the client tells %+v, want yard/", e)
+				t.Errorf("event %+v, want yard/", e)
 			}
 			for publisher.wait("message").Frames[0] != "\x00yard/" {
 			}
@@ -132,7 +133,7 @@ func TestClientUnsubscribed(t *testing.T) {
 			for publisher.wait("message").Frames[0] != "\x00house/" {
 			}
 			h.bridgeAt(strings.Trim(strings.TrimPrefix(url, "ws:"), "/"), text)
-			sub.wait("recovered") // to ask for yard/ again would be refused for good
+			sub.wait("recovered") // to subscribe to yard/ again would be refused for good
 			publisher.expect("\x01house/")
 			publisher.send("house/1", "22")
 			sub.expect("house/1", "22")
@@ -140,8 +141,7 @@ func TestClientUnsubscribed(t *testing.T) {
 	}
 }
 
-// narrowingLogins takes two tokens, of which the first is to be renewed soon and the second
-// allows less.
+// narrowingLogins accepts two tokens: the first expires soon, and the second allows less.
 func narrowingLogins(_ context.Context, r *zap.Request) (*zap.Reply, error) {
 	rights := zap.Metadata{{Name: "Subscribe", Value: "house/"}}
 	if string(r.Credentials[0]) == "first" {
@@ -151,9 +151,9 @@ func narrowingLogins(_ context.Context, r *zap.Request) (*zap.Reply, error) {
 	return &zap.Reply{Status: zap.OK, UserID: "alice", Metadata: rights}, nil
 }
 
-// shortLogins takes two tokens, of which the first is to be renewed soon and the second ends.
+// shortLogins accepts two tokens, both of which expire: the first soon, the second sooner.
 func shortLogins(_ context.Context, r *zap.Request) (*zap.Reply, error) {
-	// The bridge warns 30 s before the end: at once.
+	// The bridge announces the end 30 s before it: at once.
 	seconds := map[string]int{"first": 20, "second": 3}[string(r.Credentials[0])]
 	if seconds == 0 {
 		return &zap.Reply{Status: zap.Refused}, nil
