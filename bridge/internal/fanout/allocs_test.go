@@ -10,8 +10,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// TestAllocations: nothing is allocated for a message from upstream, nor for a delivery.
-// (The race detector makes sync.Pool forget on purpose.)
+// TestAllocations checks that neither a message from upstream nor a delivery allocates. It
+// does not run with the race detector, which makes sync.Pool drop items at random.
 func TestAllocations(t *testing.T) {
 	h := New(Options{})
 	for i := range 100 {
@@ -32,6 +32,6 @@ func TestAllocations(t *testing.T) {
 	}
 	read()
 	if n := testing.AllocsPerRun(100, read); n > 0 {
-		t.Errorf("%v allocations an upstream read, want none", n)
+		t.Errorf("%v allocations for each upstream read, want 0", n)
 	}
 }

@@ -9,12 +9,12 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// null is a queue that is always empty again.
+// null is a queue that discards everything.
 type null struct{}
 
 func (null) PutRange(*queue.Chunk, int, int) error { return nil }
 
-// idle is the owner of a queue that nobody reads.
+// idle is the owner of a queue without a reader.
 type idle struct{}
 
 func (idle) Ended() bool { return false }
@@ -22,7 +22,7 @@ func (idle) Wake()       {}
 func (idle) Lost(uint64) {}
 func (idle) Overflow()   {}
 
-// realQueue is a queue with its bounds and locks; what it holds is dropped by its policy.
+// realQueue returns a queue with limits and locks. Nothing reads it, so it drops messages.
 func realQueue() Queue { return queue.New(queue.Options{Codec: lines(""), Messages: 1000}, idle{}) }
 
 var (
@@ -30,8 +30,8 @@ var (
 	payload = make([]byte, 80)
 )
 
-// BenchmarkFanout is one upstream message to N members with the same subscription, 64
-// messages an upstream read; ns/op is an upstream message.
+// BenchmarkFanout delivers upstream messages to N members with the same subscription, 64
+// messages for each upstream read. ns/op is per upstream message.
 func BenchmarkFanout(b *testing.B) {
 	for _, n := range []int{1, 10, 100, 1000} {
 		b.Run(fmt.Sprintf("N=%d", n), func(b *testing.B) {
@@ -47,8 +47,8 @@ func BenchmarkFanout(b *testing.B) {
 	}
 }
 
-// BenchmarkManyTopics is one upstream message where every client has 20 topics of its own
-// out of so many, in upstream reads of 5 messages.
+// BenchmarkManyTopics delivers upstream messages to clients that have each subscribed to 20
+// topics at random, 5 messages for each upstream read.
 func BenchmarkManyTopics(b *testing.B) {
 	for _, c := range []struct{ topics, clients int }{
 		{2000, 100}, {20000, 1000}, {200000, 1000}, {200000, 10000},
@@ -71,8 +71,8 @@ func BenchmarkManyTopics(b *testing.B) {
 	}
 }
 
-// BenchmarkOwnTopicEach is one upstream message to N members who all want it, while each
-// has a topic of its own beside it, so that no two sets are the same.
+// BenchmarkOwnTopicEach delivers upstream messages to N members that are all subscribed to
+// them and each to one further topic, so that no two sets are equal.
 func BenchmarkOwnTopicEach(b *testing.B) {
 	const n = 1000
 	h := New(Options{})
@@ -85,7 +85,7 @@ func BenchmarkOwnTopicEach(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/delivery")
 }
 
-// feed publishes b.N messages in reads of so many.
+// feed publishes b.N messages, read of them for each upstream read.
 func feed(b *testing.B, h *Hub, read int, topic func(i int) []byte) {
 	m := zmtp.Message{nil, payload}
 	b.ReportAllocs()
@@ -101,7 +101,7 @@ func feed(b *testing.B, h *Hub, read int, topic func(i int) []byte) {
 	b.StopTimer()
 }
 
-// BenchmarkSubscribe is a client that comes, subscribes to 20 topics and goes.
+// BenchmarkSubscribe is a client that joins, subscribes to 20 topics and leaves.
 func BenchmarkSubscribe(b *testing.B) {
 	all := topics(20)
 	h := New(Options{})

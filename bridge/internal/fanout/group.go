@@ -9,23 +9,23 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// subscription is one topic that the hub is, or was until a moment ago, subscribed to
-// upstream. Its references are counted across groups: the groups themselves.
+// subscription is a topic that the hub is subscribed to upstream, or is about to be. The
+// groups are its references.
 type subscription struct {
 	topic  []byte
 	hash   setHash
 	node   *node
 	groups []*group
 
-	sent      bool          // upstream has been told 01
-	dirty     bool          // stands in Hub.dirty
-	lingering *list.Element // where it stands in Hub.lingering; nil if it does not
-	idle      time.Time     // since when nobody wants it
+	sent      bool          // subscribed upstream
+	dirty     bool          // is in Hub.dirty
+	lingering *list.Element // its element of Hub.lingering; nil if it is not in there
+	idle      time.Time     // when it lost its last group
 }
 
-// setHash stands for a set of topics: the sum of two hashes of each under random seeds, so
-// that a topic is added and taken away in one step, nobody can choose sets that collide,
-// and by chance they do so with a probability of 2^-128 a pair.
+// setHash identifies a set of topics: the sums of two hashes of each topic under random
+// seeds. So a topic is added or removed in one step, nobody can choose sets that collide, and
+// two sets collide by chance with a probability of 2^-128.
 type setHash [2]uint64
 
 var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
@@ -44,16 +44,16 @@ type groupKey struct {
 	topics setHash
 }
 
-// group is the members that get exactly the same octets.
+// group is the members that receive exactly the same bytes.
 type group struct {
 	groupKey
 	members []*Member
-	// subscriptions tells for each where the group stands in its list of groups.
+	// subscriptions maps each to the index of the group in its list of groups.
 	subscriptions map[*subscription]int
-	spans         []span // of the lane's batch, what waits to be delivered
+	spans         []span // of the lane's chunk: what waits to be delivered
 }
 
-// span is the messages from, from+1, … to-1 of a batch.
+// span is the messages from, from+1, … to-1 of a chunk.
 type span struct{ from, to int }
 
 func newGroup(key groupKey) *group {
@@ -66,8 +66,8 @@ func (g *group) subscribe(s *subscription) {
 	s.groups = append(s.groups, g)
 }
 
-// cancel takes s out of the group's set.
-func (g *group) cancel(s *subscription) {
+// unsubscribe removes s from the group's set.
+func (g *group) unsubscribe(s *subscription) {
 	at, last := g.subscriptions[s], len(s.groups)-1
 	s.groups[at] = s.groups[last]
 	s.groups[at].subscriptions[s] = at
@@ -90,27 +90,27 @@ func (g *group) leave(m *Member) {
 	m.group = nil
 }
 
-// lane is everything that is encoded by one codec.
+// lane is the groups that share a codec.
 type lane struct {
 	codec  queue.Codec
-	groups int // that use it
-	batch  *queue.Chunk
-	size   int      // of the batch before
+	groups int // number of groups that use it
+	chunk  *queue.Chunk
+	size   int      // of the previous chunk, in bytes
 	number uint64   // of the message that was encoded last
-	wanted []*group // that have spans of the batch
+	wanted []*group // that have spans of chunk
 }
 
-// add notes that g wants m, the message of that number, which is encoded now if no other
-// group of the lane wanted it before.
+// add adds m, the message of that number, to what g receives. It is encoded now, unless it was
+// for another group of the lane.
 func (l *lane) add(g *group, m zmtp.Message, number uint64) {
-	if l.batch == nil {
-		l.batch = queue.NewChunk(l.codec, l.size)
+	if l.chunk == nil {
+		l.chunk = queue.NewChunk(l.codec, l.size)
 	}
 	if l.number != number {
 		l.number = number
-		l.batch.Append(m)
+		l.chunk.Append(m)
 	}
-	end := l.batch.Messages()
+	end := l.chunk.Messages()
 	switch n := len(g.spans); {
 	case n == 0:
 		l.wanted = append(l.wanted, g)
@@ -122,65 +122,64 @@ func (l *lane) add(g *group, m zmtp.Message, number uint64) {
 	}
 }
 
-// full tells that the batch should not grow any more.
+// full reports that the chunk should be delivered.
 func (l *lane) full() bool {
-	return l.batch.Size() >= batchOctets || l.batch.Messages() >= batchMessages
+	return l.chunk.Size() >= maxChunkBytes || l.chunk.Messages() >= maxChunkMessages
 }
 
-// delivered counts what was queued for members: messages and encoded octets, once for each
-// member.
-type delivered struct{ messages, octets int }
+// delivered counts messages and encoded bytes that were queued, once for each member.
+type delivered struct{ messages, bytes int }
 
-// deliver gives every group's members what waits.
+// deliver queues what waits for the members of all groups.
 func (l *lane) deliver() (sum delivered) {
-	if l.batch == nil {
+	if l.chunk == nil {
 		return delivered{}
 	}
 	for i, g := range l.wanted {
-		d := g.deliver(l.batch)
+		d := g.deliver(l.chunk)
 		sum.messages += d.messages
-		sum.octets += d.octets
+		sum.bytes += d.bytes
 		l.wanted[i] = nil
 	}
 	l.wanted = l.wanted[:0]
-	l.size = l.batch.Size()
-	l.batch.Release()
-	l.batch = nil
+	l.size = l.chunk.Size()
+	l.chunk.Release()
+	l.chunk = nil
 	return sum
 }
 
-// sharedSpans is how many pieces of a batch a group may take as they are.
+// sharedSpans is how many spans of a chunk a group may reference instead of a copy.
 const sharedSpans = 4
 
-// deliver puts what the group wants of batch into its members' queues: as references to
-// the batch where that is a few large pieces of it, else to a copy, so that a slow client
-// keeps no more memory alive than its queue is bounded to.
-func (g *group) deliver(batch *queue.Chunk) delivered {
-	messages, octets := 0, 0
+// deliver puts what the group wants of chunk into its members' queues: references to chunk if
+// that is a few large pieces of it, else to a copy, so that a slow client does not keep more
+// memory alive than its queue's limit.
+func (g *group) deliver(chunk *queue.Chunk) delivered {
+	messages, bytes := 0, 0
 	for _, s := range g.spans {
 		messages += s.to - s.from
-		octets += len(batch.Bytes(s.from, s.to))
+		bytes += len(chunk.Bytes(s.from, s.to))
 	}
-	if len(g.spans) > sharedSpans || 2*octets < batch.Size() {
-		own := queue.NewChunk(g.lane.codec, octets)
+	if len(g.spans) > sharedSpans || 2*bytes < chunk.Size() {
+		own := queue.NewChunk(g.lane.codec, bytes)
 		for _, s := range g.spans {
-			own.AppendRange(batch, s.from, s.to)
+			own.AppendRange(chunk, s.from, s.to)
 		}
 		g.put(own, span{0, own.Messages()})
 		own.Release()
 	} else {
 		for _, s := range g.spans {
-			g.put(batch, s)
+			g.put(chunk, s)
 		}
 	}
 	g.spans = g.spans[:0]
-	return delivered{messages * len(g.members), octets * len(g.members)}
+	return delivered{messages * len(g.members), bytes * len(g.members)}
 }
 
 func (g *group) put(c *queue.Chunk, s span) {
 	for _, m := range g.members {
-		// A queue that is closed, or closes now because it is full, tells its own
-		// session; its member leaves with that.
+		// A queue that is closed, or closes now because it is full, reports that to its
+		// owner, and the member leaves then.
 		_ = m.queue.PutRange(c, s.from, s.to)
 	}
 }

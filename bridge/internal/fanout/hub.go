@@ -9,32 +9,33 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// Options are how a hub treats its upstream and its time.
+// Options configure a hub.
 type Options struct {
-	// Linger is how long a subscription that no member wants any more is kept upstream,
-	// so that a page that is loaded again costs nothing there. 0 means 5 s; less than 0,
-	// that it is cancelled at once.
+	// Linger is how long a subscription is kept upstream after the last member has
+	// unsubscribed, so that reloading a page costs nothing there. 0 means 5 s; a negative
+	// value ends the subscription at once.
 	Linger time.Duration
-	// Flush is how long messages may wait for others to be delivered with. 0 means that
-	// they do not: what one read of the upstream brings is delivered at once.
+	// Flush is how long messages may wait in order to be delivered together with later ones.
+	// 0 delivers what one read of the upstream brings at once.
 	Flush time.Duration
-	// Observe, if not nil, hears how many messages, and octets of them, were queued for
-	// members, once for each member. It must be quick and must not call the hub.
-	Observe func(messages, octets int)
+	// Observe, if not nil, is called with the number of messages that were queued, and of
+	// their encoded bytes, each counted once for each member. It must be quick and must not
+	// call the hub.
+	Observe func(messages, bytes int)
 }
 
 const defaultLinger = 5 * time.Second
 
-// How much is encoded before it is delivered, whatever Flush says.
+// A lane's chunk is delivered when it reaches one of these limits, regardless of Flush.
 const (
-	batchOctets   = 64 << 10
-	batchMessages = 1000
+	maxChunkBytes    = 64 << 10
+	maxChunkMessages = 1000
 )
 
 // Hub is a shared upstream and its members. All methods may be called concurrently.
 type Hub struct {
 	linger, flush time.Duration
-	observe       func(messages, octets int)
+	observe       func(messages, bytes int)
 
 	mu      sync.Mutex
 	trie    trie
@@ -42,27 +43,27 @@ type Hub struct {
 	groups  map[groupKey]*group
 	members int
 
-	dirty     []*subscription // upstream has to be told
-	lingering list.List       // of *subscription: nobody wants them, the longest idle first
-	changed   chan struct{}   // there is something dirty, or something lingers
+	dirty     []*subscription // may have to change upstream
+	lingering list.List       // of *subscription: without groups, the longest idle first
+	changed   chan struct{}   // wakes Run: dirty or lingering has changed
 
-	number  uint64 // of the message that is being matched
-	matched []*subscription
-	waiting bool        // a lane has something to deliver
-	timer   *time.Timer // delivers once Flush is over
-	armed   bool
+	number  uint64          // of the message that is being matched
+	matched []*subscription // scratch
+	waiting bool            // a lane has something to deliver
+	timer   *time.Timer     // delivers after Options.Flush
+	armed   bool            // timer is running
 	stats   Stats
 }
 
-// Stats are what a hub has and has done.
+// Stats are the current size of a hub and its counts.
 type Stats struct {
 	Members, Groups, Topics int
-	Messages                uint64 // that came from upstream
-	Deliveries              uint64 // that were queued for members
+	Messages                uint64 // received from upstream
+	Deliveries              uint64 // messages queued, once for each member
 }
 
-// New returns a hub without members. It is the Receiver of a backend socket, and tells
-// that socket what its members want while [Hub.Run] runs.
+// New returns a hub without members. Make it the Receiver of a backend socket and call
+// [Hub.Run] with that socket.
 func New(o Options) *Hub {
 	if o.Linger == 0 {
 		o.Linger = defaultLinger
@@ -77,9 +78,9 @@ func New(o Options) *Hub {
 	}
 }
 
-// Message implements backend.Receiver: it finds the members that want m and encodes it for
-// them. The order of calls is the order in which every member gets what it wants. m is not
-// kept.
+// Message implements backend.Receiver: it finds the members that are subscribed to m and
+// encodes it for them. Each member gets its messages in the order of the calls. m is not kept.
+// The error is always nil.
 func (h *Hub) Message(m zmtp.Message) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -104,7 +105,8 @@ func (h *Hub) Message(m zmtp.Message) error {
 	return nil
 }
 
-// Flush implements backend.Receiver: what was encoded is delivered, unless it may wait.
+// Flush implements backend.Receiver: it delivers what was encoded, or with Options.Flush
+// starts the timer that does.
 func (h *Hub) Flush() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -115,7 +117,7 @@ func (h *Hub) Flush() {
 	}
 }
 
-// deliver empties all lanes. Lock held.
+// deliver empties all lanes. Lock held on entry.
 func (h *Hub) deliver() {
 	if !h.waiting {
 		return
@@ -125,15 +127,15 @@ func (h *Hub) deliver() {
 	for _, l := range h.lanes {
 		d := l.deliver()
 		sum.messages += d.messages
-		sum.octets += d.octets
+		sum.bytes += d.bytes
 	}
 	h.stats.Deliveries += uint64(sum.messages)
 	if h.observe != nil {
-		h.observe(sum.messages, sum.octets)
+		h.observe(sum.messages, sum.bytes)
 	}
 }
 
-// arm has what waits delivered once Flush is over. Lock held.
+// arm starts the timer that delivers what waits. Lock held on entry.
 func (h *Hub) arm() {
 	h.armed = true
 	if h.timer != nil {
@@ -148,7 +150,7 @@ func (h *Hub) arm() {
 	})
 }
 
-// Stats tells what the hub has and has done so far.
+// Stats returns the current size of the hub and its counts.
 func (h *Hub) Stats() Stats {
 	h.mu.Lock()
 	defer h.mu.Unlock()

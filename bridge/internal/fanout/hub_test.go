@@ -17,8 +17,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// lines is a codec that a person can read: the prefix, then frames joined by commas, a
-// line a message.
+// lines is a codec for people: its own text, then frames joined by commas, one message a
+// line.
 type lines string
 
 func (l lines) AppendMessage(dst []byte, m zmtp.Message) []byte {
@@ -32,7 +32,7 @@ func (l lines) AppendMessage(dst []byte, m zmtp.Message) []byte {
 	return append(dst, '\n')
 }
 
-// client is a queue without bounds that keeps text.
+// client is an unbounded queue that keeps text.
 type client struct {
 	mu     sync.Mutex
 	codec  queue.Codec
@@ -54,14 +54,14 @@ func (c *client) PutRange(chunk *queue.Chunk, from, to int) error {
 	return nil
 }
 
-// puts is how many calls brought what take will return.
+// puts returns the number of PutRange calls since the last take.
 func (c *client) puts() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.chunks
 }
 
-// take returns what came since the last call.
+// take returns the messages since the last call.
 func (c *client) take() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -70,7 +70,7 @@ func (c *client) take() []string {
 	return got[:len(got)-1]
 }
 
-// publish gives the hub one upstream read with these messages, written as "topic,rest".
+// publish makes one upstream read of messages written as "topic,rest".
 func publish(h *Hub, msgs ...string) {
 	for _, m := range msgs {
 		var frames zmtp.Message
@@ -84,13 +84,13 @@ func publish(h *Hub, msgs ...string) {
 	h.Flush()
 }
 
-// odd is a filter by the length of the topic.
+// odd is a filter that allows topics of odd length.
 type odd struct{}
 
 func (odd) Allows(topic []byte) bool { return len(topic)%2 == 1 }
 
-// page is a member, and what it should be told by the obvious model.
-type page struct {
+// modelled is a member with an obvious model of what it should receive.
+type modelled struct {
 	*Member
 	*client
 	prefix string
@@ -99,7 +99,7 @@ type page struct {
 	want   []string
 }
 
-func (p *page) wants(topic string) bool {
+func (p *modelled) wants(topic string) bool {
 	if p.filter != nil && !p.filter.Allows([]byte(topic)) {
 		return false
 	}
@@ -111,21 +111,21 @@ func (p *page) wants(topic string) bool {
 	return false
 }
 
-// TestModel lets pages come, go, subscribe and cancel at random between messages, and
-// compares what each gets with what an obvious model says, to the message.
+// TestModel lets members join, leave, subscribe and unsubscribe at random between messages, and
+// compares what each receives with an obvious model, message by message.
 func TestModel(t *testing.T) {
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 3))
 		o := Options{}
 		if seed%3 == 0 {
-			o.Flush = time.Hour // only what forces a delivery delivers
+			o.Flush = time.Hour // only a forced delivery delivers
 		}
 		h := New(o)
-		var pages []*page
+		var members []*modelled
 		for step := range 300 {
 			switch r.IntN(6) {
 			case 0:
-				p := &page{topics: map[string]bool{}}
+				p := &modelled{topics: map[string]bool{}}
 				var codec queue.Codec
 				if r.IntN(3) > 0 {
 					p.prefix = []string{"", "x:"}[r.IntN(2)]
@@ -133,18 +133,18 @@ func TestModel(t *testing.T) {
 				}
 				p.client = &client{codec: codec}
 				p.Member = h.Join(p.client, MemberOptions{Codec: codec, Filter: odd{}})
-				pages = append(pages, p)
+				members = append(members, p)
 			case 1, 2, 3:
-				if len(pages) == 0 {
+				if len(members) == 0 {
 					continue
 				}
-				i, topic := r.IntN(len(pages)), word(r)
-				switch p := pages[i]; r.IntN(8) {
+				i, topic := r.IntN(len(members)), word(r)
+				switch p := members[i]; r.IntN(8) {
 				case 0:
 					p.Leave()
 					p.topics = nil
 				case 1, 2, 3:
-					for topic := range p.topics { // one that is there
+					for topic := range p.topics { // one of its own
 						p.Unsubscribe([]byte(topic))
 						delete(p.topics, topic)
 						break
@@ -165,7 +165,7 @@ func TestModel(t *testing.T) {
 				for i := range 1 + r.IntN(20) {
 					topic := string(append(word(r), word(r)...))
 					msgs = append(msgs, fmt.Sprintf("%s,%d.%d", topic, step, i))
-					for _, p := range pages {
+					for _, p := range members {
 						if p.wants(topic) {
 							p.want = append(p.want, p.prefix+msgs[i])
 						}
@@ -180,9 +180,9 @@ func TestModel(t *testing.T) {
 			h.timer.Stop()
 		}
 		h.mu.Unlock()
-		for i, p := range pages {
+		for i, p := range members {
 			if got := p.take(); !slices.Equal(got, p.want) {
-				t.Fatalf("seed %d, page %d: %s", seed, i, cmp.Diff(p.want, got))
+				t.Fatalf("seed %d, member %d: %s", seed, i, cmp.Diff(p.want, got))
 			}
 			p.Leave()
 		}
@@ -190,13 +190,13 @@ func TestModel(t *testing.T) {
 	}
 }
 
-// checkEmpty shows that a hub that nobody uses holds nothing for anybody.
+// checkEmpty checks that a hub without members holds nothing for any.
 func checkEmpty(t *testing.T, h *Hub) {
 	t.Helper()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.groups) > 0 || len(h.lanes) > 0 || h.members != 0 {
-		t.Errorf("%d groups, %d lanes, %d members are left", len(h.groups), len(h.lanes), h.members)
+		t.Errorf("left over: %d groups, %d lanes, %d members", len(h.groups), len(h.lanes), h.members)
 	}
 	for e := h.lingering.Front(); e != nil; e = e.Next() {
 		if s := e.Value.(*subscription); len(s.groups) > 0 {
@@ -205,8 +205,8 @@ func checkEmpty(t *testing.T, h *Hub) {
 	}
 }
 
-// TestGroups shows that members with the same set are one group, whatever order they came
-// to it in, and that they share chunks.
+// TestGroups checks that members with the same set are one group, regardless of the order in
+// which they subscribed, and that they share chunks.
 func TestGroups(t *testing.T) {
 	h := New(Options{})
 	var clients []*client
@@ -218,7 +218,7 @@ func TestGroups(t *testing.T) {
 		rand.New(rand.NewPCG(uint64(i), 1)).Shuffle(4, func(i, j int) { set[i], set[j] = set[j], set[i] })
 		for _, topic := range set {
 			m.Subscribe([]byte(topic), false)
-			m.Subscribe([]byte(topic), false) // a set: WIRE, 13
+			m.Subscribe([]byte(topic), false) // a set: no second reference
 		}
 		m.Unsubscribe([]byte("d"))
 		m.Unsubscribe([]byte("d"))
@@ -231,7 +231,7 @@ func TestGroups(t *testing.T) {
 	publish(h, "a1", "b1", "d1", "c1")
 	for _, c := range clients {
 		if c.chunks > 2 {
-			t.Errorf("one read became %d chunks", c.chunks)
+			t.Errorf("one upstream read became %d chunks", c.chunks)
 		}
 		if diff := cmp.Diff([]string{"a1", "b1", "c1"}, c.take()); diff != "" {
 			t.Error(diff)
@@ -250,7 +250,7 @@ func TestGroups(t *testing.T) {
 	checkEmpty(t, h)
 }
 
-// keeper notes how long the chunks are that it would keep alive if it did not read.
+// keeper records the length of the chunks that a slow client would keep alive.
 type keeper struct{ chunks []int }
 
 func (k *keeper) PutRange(c *queue.Chunk, from, to int) error {
@@ -258,7 +258,7 @@ func (k *keeper) PutRange(c *queue.Chunk, from, to int) error {
 	return nil
 }
 
-// TestSparse shows that a client that wants little of a batch does not hold all of it.
+// TestSparse checks that a client that wants little of a chunk does not keep all of it alive.
 func TestSparse(t *testing.T) {
 	h := New(Options{})
 	var few, all keeper
@@ -284,7 +284,7 @@ func TestSparse(t *testing.T) {
 	}
 }
 
-// TestFlush shows that messages wait for others as long as Flush says and no longer.
+// TestFlush checks that messages wait as long as Options.Flush and no longer.
 func TestFlush(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := New(Options{Flush: 5 * time.Millisecond})
@@ -312,8 +312,8 @@ func TestFlush(t *testing.T) {
 	})
 }
 
-// TestConcurrent has publishers at work while pages come, subscribe, cancel and go. What a
-// page gets of a publisher's topic is without gaps from its subscription to its cancel.
+// TestConcurrent publishes while members join, subscribe, unsubscribe and leave. What a member
+// receives of a publisher's topic has no gaps while it is subscribed.
 func TestConcurrent(t *testing.T) {
 	h := New(Options{})
 	const publishers = 3

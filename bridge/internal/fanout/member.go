@@ -16,19 +16,20 @@ var errNoFilter = errors.New("fanout: a filtered subscription of a member withou
 // is needed where a right is narrower than the prefix that was subscribed to. Members with
 // the same Filter (==) can share a group, so its dynamic type must be comparable.
 type Filter interface {
-	// Allows must be quick, must not block, and must answer the same for the same topic.
+	// Allows reports whether a message with this topic may be delivered. It must be quick
+	// and must not block.
 	Allows(topic []byte) bool
 }
 
-// Queue is what a member's messages are put into: a *queue.Queue.
+// Queue receives a member's messages (*queue.Queue).
 type Queue interface {
-	// PutRange queues messages of c. It does not block.
+	// PutRange queues the messages from, from+1, … to-1 of c. It must not block.
 	PutRange(c *queue.Chunk, from, to int) error
 }
 
-// MemberOptions say what a member gets.
+// MemberOptions configure a member.
 type MemberOptions struct {
-	// Codec is the one that the queue was made with.
+	// Codec is that of the member's queue.
 	Codec queue.Codec
 	// Filter is applied from the member's first filtered subscription on. Until then the
 	// member shares its messages with all others that have the same subscriptions. It may be
@@ -42,11 +43,12 @@ type Member struct {
 	queue  Queue
 	filter Filter // that filtered subscriptions need
 
-	group *group // nil once it has left. Guarded by hub.mu, as is at
-	at    int    // its place in group.members
+	// Guarded by hub.mu.
+	group *group // nil after Leave
+	at    int    // index in group.members
 }
 
-// Join makes a member that wants nothing yet. Its messages go to q. The caller ends it with
+// Join adds a member without subscriptions whose messages go to q. The caller ends it with
 // Leave.
 func (h *Hub) Join(q Queue, o MemberOptions) *Member {
 	h.mu.Lock()
@@ -60,8 +62,7 @@ func (h *Hub) Join(q Queue, o MemberOptions) *Member {
 // Subscribe adds topic to the member's set; a topic that is in it already stays. From its
 // return on, every message from upstream that begins with topic is delivered. filtered turns
 // the member's Filter on, for all of its subscriptions and for good. The caller limits the
-// number of topics. The error is [ErrLeft], or
-// about a missing Filter.
+// number of topics. Errors: [ErrLeft], and filtered without a Filter.
 func (m *Member) Subscribe(topic []byte, filtered bool) error {
 	h := m.hub
 	h.mu.Lock()
@@ -91,7 +92,7 @@ func (m *Member) Subscribe(topic []byte, filtered bool) error {
 	key := m.group.groupKey
 	key.topics = key.topics.plus(s.hash)
 	h.move(m, key, s, nil)
-	h.wants(s)
+	h.subscribed(s)
 	return nil
 }
 
@@ -112,10 +113,11 @@ func (m *Member) Unsubscribe(topic []byte) {
 	key := m.group.groupKey
 	key.topics = key.topics.minus(s.hash)
 	h.move(m, key, nil, s)
-	h.unwanted(s)
+	h.unsubscribed(s)
 }
 
-// Leave ends the member. Nothing is put into its queue after its return.
+// Leave removes the member from the hub. After its return nothing is put into its queue. It
+// may be called more than once.
 func (m *Member) Leave() {
 	h := m.hub
 	h.mu.Lock()
@@ -128,9 +130,9 @@ func (m *Member) Leave() {
 	h.quit(m)
 }
 
-// move puts m into the group of key, whose set is that of m's with added and without
-// removed (nil: none). Alone in its group, and the first with this key, it changes the
-// group instead.
+// move moves m to the group of key, whose set is that of m's group with added and without
+// removed (nil: none). If m is alone in its group and there is no other of that key, the
+// group itself changes. Lock held on entry, as in the functions below.
 func (h *Hub) move(m *Member, key groupKey, added, removed *subscription) {
 	old := m.group
 	if h.groups[key] == nil && len(old.members) == 1 {
@@ -141,7 +143,7 @@ func (h *Hub) move(m *Member, key groupKey, added, removed *subscription) {
 			old.subscribe(added)
 		}
 		if removed != nil {
-			old.cancel(removed)
+			old.unsubscribe(removed)
 		}
 		return
 	}
@@ -157,7 +159,7 @@ func (h *Hub) move(m *Member, key groupKey, added, removed *subscription) {
 	h.enter(m, key, set)
 }
 
-// enter puts m into the group of that key, which is made with this set if there is none.
+// enter adds m to the group of that key. If there is none, it is made with this set.
 func (h *Hub) enter(m *Member, key groupKey, set map[*subscription]int) {
 	g := h.groups[key]
 	if g == nil {
@@ -172,7 +174,7 @@ func (h *Hub) enter(m *Member, key groupKey, set map[*subscription]int) {
 	g.join(m)
 }
 
-// quit takes m out of its group, and ends the group with its last member.
+// quit removes m from its group, which ends with its last member.
 func (h *Hub) quit(m *Member) {
 	g := m.group
 	g.leave(m)
@@ -180,8 +182,8 @@ func (h *Hub) quit(m *Member) {
 		return
 	}
 	for s := range g.subscriptions {
-		g.cancel(s)
-		h.unwanted(s)
+		g.unsubscribe(s)
+		h.unsubscribed(s)
 	}
 	delete(h.groups, g.groupKey)
 	if g.lane.groups--; g.lane.groups == 0 {
@@ -189,7 +191,7 @@ func (h *Hub) quit(m *Member) {
 	}
 }
 
-// lane is the one of codec, made if it is the first.
+// lane returns the lane of codec.
 func (h *Hub) lane(codec queue.Codec) *lane {
 	l := h.lanes[codec]
 	if l == nil {

@@ -2,27 +2,28 @@ package fanout
 
 import "bytes"
 
-// trie holds the subscriptions by topic: a radix tree, in which an edge is the longest run
-// of octets without a branch. With many topics, matching is a walk through cold memory, so
-// a node has what the walk needs close together: most steps touch the node and one child.
+// trie holds the subscriptions by topic: a radix tree, in which an edge is the longest run of
+// bytes without a branch. With many topics, matching is a walk through memory that is not in
+// the cache, so a node keeps what the walk needs close together: most steps touch the node and
+// one child.
 type trie struct {
 	root node
-	size int // subscriptions
+	size int // number of subscriptions
 }
 
 type node struct {
-	few          [16]byte // the first octet of each child's edge, unless they are more
+	few          [16]byte // first byte of each child's edge, if there are at most 16
 	children     []child
 	subscription *subscription // nil if no subscription ends here
-	edge         []byte        // the octets that lead here from the parent
-	many         []byte        // in place of few
+	edge         []byte        // the bytes that lead here from the parent
+	many         []byte        // replaces few if there are more children
 	parent       *node
 }
 
 // child is a node and the beginning of its edge.
 type child struct {
 	label [7]byte
-	size  uint8 // of the edge; long if it does not fit
+	size  uint8 // of the edge; long if it does not fit into label
 	*node
 }
 
@@ -36,7 +37,7 @@ func newChild(n *node) child {
 	return c
 }
 
-// leads tells whether topic goes on with the edge to c, and what follows it.
+// leads reports whether topic begins with the edge to c, and returns what follows.
 func (c *child) leads(topic []byte) (rest []byte, ok bool) {
 	if c.size == long {
 		return bytes.CutPrefix(topic, c.edge)
@@ -48,7 +49,7 @@ func (c *child) leads(topic []byte) (rest []byte, ok bool) {
 	return topic[n:], true
 }
 
-// find is where the child whose edge begins with first is; -1 if there is none.
+// find returns the index of the child whose edge begins with first; -1 if there is none.
 func (n *node) find(first byte) int {
 	if n.many != nil {
 		return bytes.IndexByte(n.many, first)
@@ -56,7 +57,7 @@ func (n *node) find(first byte) int {
 	return bytes.IndexByte(n.few[:len(n.children)], first)
 }
 
-// match appends every subscription that is a prefix of topic to dst, shortest first.
+// match appends each subscription that is a prefix of topic to dst, shortest first.
 func (t *trie) match(dst []*subscription, topic []byte) []*subscription {
 	for n := &t.root; ; {
 		if n.subscription != nil {
@@ -78,7 +79,7 @@ func (t *trie) match(dst []*subscription, topic []byte) []*subscription {
 	}
 }
 
-// get is the subscription to exactly this topic, or nil.
+// get returns the subscription to exactly this topic, or nil.
 func (t *trie) get(topic []byte) *subscription {
 	n := &t.root
 	for len(topic) > 0 {
@@ -96,7 +97,7 @@ func (t *trie) get(topic []byte) *subscription {
 	return n.subscription
 }
 
-// put inserts s, whose topic is not there yet.
+// put inserts s, whose topic must not be in the trie.
 func (t *trie) put(s *subscription) {
 	t.size++
 	n, rest := &t.root, s.topic
@@ -119,7 +120,7 @@ func (t *trie) put(s *subscription) {
 	n.subscription, s.node = s, n
 }
 
-// add hangs c below n.
+// add makes c a child of n.
 func (n *node) add(c *node) {
 	switch i := len(n.children); {
 	case n.many != nil:
@@ -132,8 +133,8 @@ func (n *node) add(c *node) {
 	n.children = append(n.children, newChild(c))
 }
 
-// split puts a new node in front of n that takes the first octets of n's edge. The caller
-// hangs it where n hung.
+// split puts a new node before n, with the first bytes of n's edge. The caller replaces n by it
+// in n's parent.
 func (n *node) split(at int) *node {
 	upper := &node{edge: n.edge[:at], parent: n.parent}
 	n.edge, n.parent = n.edge[at:], upper
@@ -141,7 +142,7 @@ func (n *node) split(at int) *node {
 	return upper
 }
 
-// drop takes child i away; the last takes its place.
+// drop removes child i. The last child moves to its index.
 func (n *node) drop(i int) {
 	last := len(n.children) - 1
 	n.children[i] = n.children[last]
@@ -155,7 +156,7 @@ func (n *node) drop(i int) {
 	n.few[i] = n.few[last]
 }
 
-// remove takes s out, and the nodes that nothing needs without it.
+// remove removes s and the nodes that are not needed without it.
 func (t *trie) remove(s *subscription) {
 	t.size--
 	n := s.node
@@ -167,8 +168,7 @@ func (t *trie) remove(s *subscription) {
 	n.join()
 }
 
-// join makes one node of n and its only child if n is neither the root nor the end of a
-// subscription.
+// join merges n with its only child, unless n is the root or the end of a subscription.
 func (n *node) join() {
 	if n.parent == nil || n.subscription != nil || len(n.children) != 1 {
 		return

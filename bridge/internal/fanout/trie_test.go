@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// word makes a topic of few different octets, so that many are prefixes of each other; now
-// and then a long one, or one that begins with any octet.
+// word returns a topic of few different bytes, so that many are prefixes of each other. Some
+// are long, and some begin with an arbitrary byte.
 func word(r *rand.Rand) []byte {
 	w := make([]byte, r.IntN(7))
 	for i := range w {
@@ -25,7 +25,7 @@ func word(r *rand.Rand) []byte {
 	return w
 }
 
-// TestTrie compares the trie with a set that is searched from one end to the other.
+// TestTrie compares the trie with a set that is searched linearly.
 func TestTrie(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 1))
@@ -69,7 +69,7 @@ func TestTrie(t *testing.T) {
 	}
 }
 
-// TestTrieShape shows that no node is kept that nothing needs.
+// TestTrieShape checks that nodes that are not needed are removed.
 func TestTrieShape(t *testing.T) {
 	var tr trie
 	subs := map[string]*subscription{}
@@ -81,11 +81,11 @@ func TestTrieShape(t *testing.T) {
 		tr.remove(subs[topic])
 	}
 	if n := tr.root.children[0]; !bytes.Equal(n.edge, []byte("house/1/b")) || len(n.children) > 0 {
-		t.Errorf("want one node with all octets, have %q with %d children", n.edge, len(n.children))
+		t.Errorf("want one node with all bytes, have %q with %d children", n.edge, len(n.children))
 	}
 }
 
-// topics makes n topics of the kind that devices publish.
+// topics returns n topics as devices publish them.
 func topics(n int) [][]byte {
 	all := make([][]byte, n)
 	for i := range all {
@@ -94,7 +94,7 @@ func topics(n int) [][]byte {
 	return all
 }
 
-// BenchmarkMatch is one topic against a trie of so many subscriptions.
+// BenchmarkMatch matches a topic against tries of different sizes.
 func BenchmarkMatch(b *testing.B) {
 	for _, n := range []int{1, 1000, 10000, 200000} {
 		b.Run(fmt.Sprintf("subscriptions=%d", n), func(b *testing.B) {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// maxLingering bounds the subscriptions that are kept though nobody wants them: beyond it
-// the longest idle is cancelled before its time.
+// maxLingering limits the subscriptions that are kept without a group. Beyond it the longest
+// idle one ends before Options.Linger is over.
 const maxLingering = 10000
 
 // Upstream is a SUB or XSUB socket (a backend.Socket). It keeps its subscriptions across
@@ -68,15 +68,16 @@ func (h *Hub) changes() (subscribe, unsubscribe [][]byte) {
 	return subscribe, unsubscribe
 }
 
-// newSubscription makes one that nobody wants yet. Lock held, as below.
+// newSubscription adds a subscription without groups. Lock held on entry, as in the functions
+// below except expire.
 func (h *Hub) newSubscription(topic []byte) *subscription {
 	s := &subscription{topic: append([]byte(nil), topic...), hash: hashTopic(topic)}
 	h.trie.put(s)
 	return s
 }
 
-// wants notes that a group has subscribed to s.
-func (h *Hub) wants(s *subscription) {
+// subscribed is called when a group has subscribed to s.
+func (h *Hub) subscribed(s *subscription) {
 	if s.lingering != nil {
 		h.lingering.Remove(s.lingering)
 		s.lingering = nil
@@ -86,20 +87,21 @@ func (h *Hub) wants(s *subscription) {
 	}
 }
 
-// unwanted notes that a group has cancelled s, also if that was noted before.
-func (h *Hub) unwanted(s *subscription) {
+// unsubscribed is called when a group has unsubscribed from s. It may be called twice.
+func (h *Hub) unsubscribed(s *subscription) {
 	if len(s.groups) > 0 || s.lingering != nil {
 		return
 	}
 	s.idle = time.Now()
 	s.lingering = h.lingering.PushBack(s)
 	if h.lingering.Len() > maxLingering {
-		h.cancelOldest()
+		h.endOldest()
 	}
-	h.tell()
+	h.wake()
 }
 
-// expire cancels what has lingered long enough, and returns when to look again.
+// expire ends the subscriptions that have lingered long enough and returns how long the next
+// one still may.
 func (h *Hub) expire(now time.Time) time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -108,28 +110,29 @@ func (h *Hub) expire(now time.Time) time.Duration {
 		if rest := longest.idle.Add(h.linger).Sub(now); rest > 0 {
 			return rest
 		}
-		h.cancelOldest()
+		h.endOldest()
 	}
 	return time.Hour
 }
 
-// cancelOldest has the longest idle subscription cancelled upstream.
-func (h *Hub) cancelOldest() {
+// endOldest ends the longest idle subscription.
+func (h *Hub) endOldest() {
 	s := h.lingering.Remove(h.lingering.Front()).(*subscription)
 	s.lingering = nil
 	h.mark(s)
 }
 
-// mark has Run look at s.
+// mark makes Run compare s with what upstream is subscribed to.
 func (h *Hub) mark(s *subscription) {
 	if !s.dirty {
 		s.dirty = true
 		h.dirty = append(h.dirty, s)
 	}
-	h.tell()
+	h.wake()
 }
 
-func (h *Hub) tell() {
+// wake wakes Run.
+func (h *Hub) wake() {
 	select {
 	case h.changed <- struct{}{}:
 	default:

@@ -12,39 +12,41 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// publisher notes what it is told, as +topic and -topic.
+// publisher is an Upstream that records +topic and -topic.
 type publisher struct {
-	mu   sync.Mutex
-	told []string
-	err  error
+	mu    sync.Mutex
+	calls []string
+	err   error
 }
 
-func (p *publisher) Subscribe(_ context.Context, topics ...[]byte) error { return p.note("+", topics) }
+func (p *publisher) Subscribe(_ context.Context, topics ...[]byte) error {
+	return p.record("+", topics)
+}
 
 func (p *publisher) Unsubscribe(_ context.Context, topics ...[]byte) error {
-	return p.note("-", topics)
+	return p.record("-", topics)
 }
 
-func (p *publisher) note(sign string, topics [][]byte) error {
+func (p *publisher) record(sign string, topics [][]byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, topic := range topics {
-		p.told = append(p.told, sign+string(topic))
+		p.calls = append(p.calls, sign+string(topic))
 	}
 	return p.err
 }
 
-// take returns what it was told since the last call, once all is quiet.
+// take returns what was recorded since the last call, once all goroutines are blocked.
 func (p *publisher) take() []string {
 	synctest.Wait()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	told := p.told
-	p.told = nil
-	return told
+	calls := p.calls
+	p.calls = nil
+	return calls
 }
 
-// run starts Run and returns what ends it.
+// run starts Run and returns a function that ends it.
 func run(t *testing.T, h *Hub, up Upstream) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
@@ -57,8 +59,8 @@ func run(t *testing.T, h *Hub, up Upstream) (stop func()) {
 	}
 }
 
-// TestUpstream follows one topic: references are counted across clients, and the last one's
-// cancel is late.
+// TestUpstream follows one topic: references are counted across members, and the subscription
+// lingers after the last one.
 func TestUpstream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, up := New(Options{Linger: 5 * time.Second}), &publisher{}
@@ -76,23 +78,23 @@ func TestUpstream(t *testing.T) {
 		expect("two clients", "+x")
 		a.Unsubscribe([]byte("x"))
 		time.Sleep(time.Minute)
-		expect("one is left")
+		expect("one member is left")
 		b.Leave()
 		time.Sleep(4 * time.Second)
 		expect("too early")
-		a.Subscribe([]byte("x"), false) // the page is loaded again
+		a.Subscribe([]byte("x"), false) // a page that is reloaded
 		time.Sleep(time.Minute)
-		expect("it is wanted again")
+		expect("subscribed again")
 		a.Unsubscribe([]byte("x"))
 		time.Sleep(4 * time.Second)
 		a.Subscribe([]byte("x"), false)
 		a.Unsubscribe([]byte("x"))
 		time.Sleep(4 * time.Second)
-		expect("idle since 4 s only")
+		expect("idle for 4 s only")
 		time.Sleep(2 * time.Second)
 		expect("idle long enough", "-x")
 		if n := h.Stats().Topics; n != 0 {
-			t.Errorf("%d topics are left", n)
+			t.Errorf("%d topics are left over", n)
 		}
 		a.Subscribe([]byte("x"), false)
 		expect("from the start", "+x")
@@ -100,7 +102,7 @@ func TestUpstream(t *testing.T) {
 	})
 }
 
-// TestNoLinger cancels at once.
+// TestNoLinger checks that a negative Linger ends subscriptions at once.
 func TestNoLinger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, up := New(Options{Linger: -1}), &publisher{}
@@ -115,8 +117,8 @@ func TestNoLinger(t *testing.T) {
 	})
 }
 
-// TestLingeringOrder: a page that comes and goes all the time, as one that polls does, keeps
-// its own topic upstream and no other.
+// TestLingeringOrder checks that a client that joins and leaves all the time, as one that polls
+// does, keeps only its own topic subscribed upstream.
 func TestLingeringOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, up := New(Options{Linger: 5 * time.Second}), &publisher{}
@@ -140,9 +142,10 @@ func TestLingeringOrder(t *testing.T) {
 	})
 }
 
-// TestLingeringBound lets a client walk over more topics than are kept for nobody, beside one
-// that wants nothing: with each topic the first leaves the group of the other, and comes back.
-func TestLingeringBound(t *testing.T) {
+// TestLingeringLimit lets a member subscribe to and unsubscribe from more topics, one after
+// another, than may linger. Another member has no subscriptions: with each topic the first one
+// leaves the group of the other and comes back.
+func TestLingeringLimit(t *testing.T) {
 	for _, extra := range []int{0, 1, 100} {
 		h := New(Options{Linger: time.Hour})
 		m, idle := h.Join(&client{}, MemberOptions{}), h.Join(&client{}, MemberOptions{})
@@ -153,14 +156,14 @@ func TestLingeringBound(t *testing.T) {
 			h.changes()
 		}
 		if n := h.Stats().Topics; n != maxLingering {
-			t.Errorf("%d topics more than the bound: %d are kept, want %d", extra, n, maxLingering)
+			t.Errorf("%d topics more than the limit: %d are kept, want %d", extra, n, maxLingering)
 		}
 		m.Leave()
 		idle.Leave()
 	}
 }
 
-// TestRunFails returns what the upstream says.
+// TestRunFails checks that Run returns the error of the upstream.
 func TestRunFails(t *testing.T) {
 	h, up := New(Options{}), &publisher{err: errors.New("refused")}
 	m := h.Join(&client{}, MemberOptions{})
