@@ -17,25 +17,25 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// A PUB of zmq4 v0.17.0 never ends its writer.
+	// A PUB of zmq4 v0.17.0 never stops its writer.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/go-zeromq/zmq4.(*pubMWriter).run"))
 }
 
-// anyone lets every peer in.
+// anyone accepts every peer.
 var anyone = zap.HandlerFunc(func(context.Context, *zap.Request) (*zap.Reply, error) {
 	return &zap.Reply{Status: zap.OK, UserID: "anyone"}, nil
 })
 
 var open = zmtp.ServerSecurity{Handler: anyone, Domain: "test"}
 
-// native is a ZeroMQ peer with one listener, of which the test plays the socket.
+// native is a ZeroMQ peer that listens. The test acts as its socket.
 type native struct {
 	t        testing.TB
 	listener *zmtp.Listener
 	o        zmtp.Options
 }
 
-// listenNative listens on a free port, or where another native was.
+// listenNative listens on endpoint, or on a free port if it is empty.
 func listenNative(t testing.TB, o zmtp.Options, endpoint string) *native {
 	t.Helper()
 	if endpoint == "" {
@@ -53,7 +53,7 @@ func newNative(t testing.TB, s zmtp.SocketType) *native {
 	return listenNative(t, zmtp.Options{SocketType: s}, "")
 }
 
-// at is an endpoint and how we log in there.
+// at returns the endpoint of an address and how to log in there.
 func at(address string, security zmtp.ClientSecurity) Endpoint {
 	return Endpoint{Address: address, Security: security}
 }
@@ -71,7 +71,7 @@ func (n *native) accept() *zmtp.Conn {
 	return c
 }
 
-// echo answers every message with itself until the connection ends.
+// echo sends each message back until the connection ends.
 func (n *native) echo() {
 	for {
 		c, err := n.listener.Accept()
@@ -101,7 +101,7 @@ func (n *native) echo() {
 	}
 }
 
-// inbox is a Receiver that keeps what it gets.
+// inbox is a Receiver that keeps its messages.
 type inbox struct {
 	mu      sync.Mutex
 	arrived chan zmtp.Message
@@ -147,8 +147,8 @@ func receiveWithin[T any](t testing.TB, c <-chan T) T {
 	select {
 	case v := <-c:
 		return v
-	case <-time.After(20 * time.Second): // only a test that fails waits so long
-		t.Fatal("nothing came")
+	case <-time.After(20 * time.Second): // only a failing test waits so long
+		t.Fatal("nothing received")
 	}
 	panic("unreachable")
 }
@@ -227,7 +227,7 @@ func want(t testing.TB, got, want string) {
 	}
 }
 
-// eventually waits for a condition that only other goroutines bring about.
+// eventually waits for a condition that other goroutines bring about.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for range 20000 {

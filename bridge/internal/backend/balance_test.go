@@ -15,8 +15,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// TestRoundRobin: 300 messages to three peers arrive 100 each, whatever sends them in
-// what portions.
+// TestRoundRobin checks that of 300 messages each of three peers gets 100, for all socket types
+// and sizes of portions.
 func TestRoundRobin(t *testing.T) {
 	for _, c := range []struct {
 		ours, theirs zmtp.SocketType
@@ -47,13 +47,13 @@ func TestRoundRobin(t *testing.T) {
 	}
 }
 
-// pipes is a way to dial that connects endpoints over net.Pipe, where a message is written
-// when it was read: what a peer has taken is then known exactly.
+// pipes connects endpoints over net.Pipe, where a write ends when the other side has read it, so
+// that it is known exactly what a peer has received.
 type pipes struct {
 	t      testing.TB
 	mu     sync.Mutex
 	served map[string]chan *zmtp.Conn // server sides, by address
-	fail   map[string]error           // what dialling an address brings instead
+	fail   map[string]error           // errors of dial, by address
 	socket zmtp.SocketType
 }
 
@@ -108,15 +108,15 @@ func (p *pipes) options(ours zmtp.SocketType) DialOptions {
 	return o
 }
 
-// TestNothingLost kills one of three peers while messages wait for each of them: the
-// other two get all that it had not taken, each message once.
+// TestNothingLost closes one of three peers while messages wait for each of them. The other two
+// must get all that it has not read, each message once.
 func TestNothingLost(t *testing.T) {
 	for taken := range 5 {
 		t.Run(fmt.Sprint(taken), func(t *testing.T) {
 			p := newPipes(t, zmtp.PULL, "one", "two", "three")
 			s := dial(t, p.options(zmtp.PUSH), newInbox())
 			for i := range 30 {
-				send(t, s, message(fmt.Sprintf("%02000d", i))) // longer than what is read ahead
+				send(t, s, message(fmt.Sprintf("%02000d", i))) // longer than the read buffer
 			}
 			got := make(chan string, 100)
 			first := <-p.served["one"]
@@ -142,21 +142,21 @@ func TestNothingLost(t *testing.T) {
 				seen[receiveWithin(t, got)]++
 			}
 			if len(seen) != 30 {
-				t.Errorf("30 messages came, %d different: %v", len(seen), seen)
+				t.Errorf("30 messages received, %d different: %v", len(seen), seen)
 			}
 			if err := s.Close(); err != nil {
 				t.Error(err)
 			}
 			if len(got) > 0 {
-				t.Errorf("%q came twice", <-got)
+				t.Errorf("%q was received twice", <-got)
 			}
 		})
 	}
 }
 
-// TestNothingLostInTurmoil: peers come and go all the time, each after a few messages;
-// every message is taken by one of them, once.
-func TestNothingLostInTurmoil(t *testing.T) {
+// TestNothingLostWithReconnects has peers that disconnect after a few messages, again and again.
+// Each message must be received once.
+func TestNothingLostWithReconnects(t *testing.T) {
 	const messages = 500
 	p := newPipes(t, zmtp.PULL, "one", "two", "three")
 	o := p.options(zmtp.PUSH)
@@ -189,20 +189,20 @@ func TestNothingLostInTurmoil(t *testing.T) {
 	for range messages {
 		m := receiveWithin(t, got)
 		if seen[m] {
-			t.Fatalf("%s came twice", m[len(m)-4:])
+			t.Fatalf("%s was received twice", m[len(m)-4:])
 		}
 		seen[m] = true
 	}
 }
 
-// TestStalledPeer: a peer that reads nothing does not hold up the others once its own
+// TestStalledPeer checks that a peer that reads nothing does not delay the others once its own
 // high-water mark is reached.
 func TestStalledPeer(t *testing.T) {
 	p := newPipes(t, zmtp.PULL, "one", "two")
 	o := p.options(zmtp.PUSH)
 	o.HighWaterMark, o.Linger = 10, -1
 	s := dial(t, o, newInbox())
-	<-p.served["one"] // nobody reads it
+	<-p.served["one"] // is not read
 	good := <-p.served["two"]
 	go func() {
 		for i := range 100 {
@@ -216,16 +216,16 @@ func TestStalledPeer(t *testing.T) {
 	}
 }
 
-// TestHighWaterMark: while no peer is ready, exactly the high-water mark is queued; then
-// Send waits until its context ends, or a peer is ready.
+// TestHighWaterMark checks that exactly the high-water mark is queued while no peer is ready,
+// and that Send then waits until its context ends or a peer is ready.
 func TestHighWaterMark(t *testing.T) {
 	for name, c := range map[string]struct {
 		messages int
-		octets   int64
+		bytes    int64
 		fits     int
 	}{
 		"messages":                 {10, 0, 10},
-		"octets":                   {0, 95, 10},
+		"bytes":                    {0, 95, 10},
 		"one is always taken":      {5, 1, 1},
 		"one message and one more": {1, 0, 1},
 	} {
@@ -233,7 +233,7 @@ func TestHighWaterMark(t *testing.T) {
 			p := newPipes(t, zmtp.ROUTER, "one")
 			p.setFail("one", zmtp.ErrUnreachable)
 			o := p.options(zmtp.DEALER)
-			o.Ready, o.HighWaterMark, o.HighWaterBytes = None, c.messages, c.octets
+			o.Ready, o.HighWaterMark, o.HighWaterBytes = None, c.messages, c.bytes
 			s := dial(t, o, newInbox())
 			numbered := func(i int) zmtp.Message { return message(fmt.Sprintf("message %02d", i)[:10]) }
 			for i := range c.fits {
@@ -268,7 +268,7 @@ func TestHighWaterMark(t *testing.T) {
 	}
 }
 
-// TestCloseLingers: what was sent before Close is still written.
+// TestCloseLingers checks that what was sent before Close is still written.
 func TestCloseLingers(t *testing.T) {
 	p := newPipes(t, zmtp.PULL, "one", "two")
 	o := p.options(zmtp.PUSH)
@@ -295,8 +295,8 @@ func TestCloseLingers(t *testing.T) {
 	}
 }
 
-// TestFairQueue: of three publishers that flood a slow client none comes twice as often
-// as another.
+// TestFairQueue checks that of three publishers that flood a slow client each gets at least half
+// of its share.
 func TestFairQueue(t *testing.T) {
 	natives := []*native{newNative(t, zmtp.PUSH), newNative(t, zmtp.PUSH), newNative(t, zmtp.PUSH)}
 	slow := &inbox{arrived: make(chan zmtp.Message), done: make(chan struct{})}
@@ -312,7 +312,7 @@ func TestFairQueue(t *testing.T) {
 			}
 		}()
 	}
-	// Many, since a turn is a whole buffer and the publishers have to share the processors.
+	// Many, since a turn is a whole buffer and the publishers share the processors.
 	const all = 30_000
 	counts := make(map[string]int)
 	for range all {
@@ -320,7 +320,7 @@ func TestFairQueue(t *testing.T) {
 	}
 	for i := range natives {
 		if n := counts[strconv.Itoa(i)]; n < all/6 {
-			t.Errorf("publisher %d was heard %d times of %d", i, n, all)
+			t.Errorf("publisher %d: %d of %d messages", i, n, all)
 		}
 	}
 	close(slow.done)

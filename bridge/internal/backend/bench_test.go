@@ -9,7 +9,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// counter is a Receiver that tells how many messages have come.
+// counter is a Receiver that counts messages.
 type counter struct {
 	flushed chan int
 	n       int
@@ -35,8 +35,8 @@ func answerAll(n *native, m zmtp.Message) {
 	}
 }
 
-// BenchmarkDealer sends requests of 100 octets over TCP to a backend that answers each,
-// with a number of them on their way at the same time.
+// BenchmarkDealer sends requests of 100 bytes over TCP to a backend that answers each, with a
+// window of them in flight.
 func BenchmarkDealer(b *testing.B) {
 	for _, window := range []int{1, 64} {
 		b.Run(fmt.Sprintf("window=%d", window), func(b *testing.B) {
@@ -62,8 +62,8 @@ func BenchmarkDealer(b *testing.B) {
 	}
 }
 
-// BenchmarkReceive takes messages of 100 octets from a publisher: the way of every update
-// up to the fan-out.
+// BenchmarkReceive takes messages of 100 bytes from a publisher: the path of each update up to
+// the fan-out.
 func BenchmarkReceive(b *testing.B) {
 	n := newNative(b, zmtp.PUB)
 	r := &counter{flushed: make(chan int, 1024)}
@@ -90,7 +90,7 @@ func BenchmarkReceive(b *testing.B) {
 	}
 }
 
-// BenchmarkPublish sends messages of 100 octets that one of 1,000 subscriptions matches.
+// BenchmarkPublish sends messages of 100 bytes that one of 1,000 subscriptions matches.
 func BenchmarkPublish(b *testing.B) {
 	n := newNative(b, zmtp.SUB)
 	r := newInbox()
@@ -120,9 +120,9 @@ func BenchmarkPublish(b *testing.B) {
 	}
 }
 
-// BenchmarkSharedDealer has 64 sessions make one request at a time over one connection.
+// BenchmarkSharedDealer has 64 streams with one request each in flight over one connection.
 func BenchmarkSharedDealer(b *testing.B) {
-	const sessions = 64
+	const streams = 64
 	n := newNative(b, zmtp.ROUTER)
 	go n.echo()
 	s, err := DialShared(options(zmtp.DEALER, n))
@@ -139,16 +139,16 @@ func BenchmarkSharedDealer(b *testing.B) {
 	var running sync.WaitGroup
 	b.ReportAllocs()
 	b.ResetTimer()
-	for range sessions {
+	for range streams {
 		r := &counter{flushed: make(chan int, 1)}
-		x, err := s.Attach(r)
+		st, err := s.Attach(r)
 		if err != nil {
 			b.Fatal(err)
 		}
 		running.Go(func() {
-			defer x.Close()
+			defer st.Close()
 			for left.Add(-1) >= 0 {
-				if x.Send(b.Context(), m) != nil {
+				if st.Send(b.Context(), m) != nil {
 					return
 				}
 				<-r.flushed

@@ -11,109 +11,57 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// pattern is what a socket type does with messages. Except for receive and write,
-// which run without it, its methods are called with core.mu held.
-type pattern interface {
-	// send takes as many of msgs as there is room for and returns how many. An error is
-	// about the message at that index.
-	send(x *session, msgs []zmtp.Message) (int, error)
-	// receive handles a whole message of p on p's reader. An error disconnects p.
-	receive(p *peer, m zmtp.Message) error
-	// write writes p.out, which is the messages of p.batch, and returns how many were
-	// written whole.
-	write(p *peer) (int, error)
-	// joined: p is ready and in core.peers.
-	joined(p *peer)
-	// left: p is gone and no longer in core.peers; p.queue is what it had not been given.
-	left(p *peer)
-	// roomy: p has written something and may have room again.
-	roomy(p *peer)
-	// attached and detached: x was added to core.sessions, or removed.
-	attached(x *session)
-	detached(x *session)
-	// waiting is how many messages wait for a peer to be ready.
-	waiting() int
-}
-
-// core is what all sockets are made of: peers on one side, sessions on the other, and
-// between them the pattern of the socket's type.
+// core is the part that all sockets share: peers on one side, streams on the other, and the
+// pattern of the socket type between them.
 //
-// Locks: session.turn before core.mu. core.mu is never held while a connection is read or
-// written or a Receiver runs.
+// Lock order: stream.turn before core.mu. core.mu is never held while a connection is read or
+// written, or while a Receiver is called.
 type core struct {
 	o       Options
 	pattern pattern
 	// subscriber is the pattern of a SUB or XSUB; nil for other socket types.
 	subscriber *subscriber
-	direct     bool // whoever calls Send writes, if no writer runs
+	direct     bool // Send writes itself if no writer runs
 
 	ctx     context.Context // ends with the socket
 	cancel  context.CancelFunc
-	running sync.WaitGroup // endpoints, acceptors, readers, writers, and who serves a session
+	running sync.WaitGroup // goroutines of endpoints, listeners, readers, writers and patterns
 
-	// only is the session if there is exactly one: a message for it needs no lock.
-	only     atomic.Pointer[session]
+	// only is the stream if there is exactly one. A message for it needs no lock.
+	only     atomic.Pointer[stream]
 	received atomic.Uint64 // messages
 
-	mu       sync.Mutex
-	peers    []*peer             // in the order in which they became ready
-	sessions []*session          // in the order in which they were attached
-	numbers  map[string]*session // by envelope
-	inline   bool                // Send is in pattern.send: it will run writer itself
-	writer   *peer
-	room     chan struct{} // closed when a Send that waits shall try again
-	changed  *sync.Cond    // peers, sessions, writers or closing changed
-	closing  bool
-	err      error // why nothing can be sent any more; nil while it can
-	stats    Stats
+	mu      sync.Mutex
+	peers   []*peer            // in the order in which they became ready
+	streams []*stream          // in the order in which they were attached
+	numbers map[string]*stream // by envelope
+	inline  bool               // Send is in pattern.send, and will run writer itself
+	writer  *peer
+	room    chan struct{} // closed when a waiting Send should try again
+	changed *sync.Cond    // peers, streams, writers or closing have changed
+	closing bool
+	err     error // why nothing can be sent any more; nil while it can
+	stats   Stats
 }
 
 func newCore(o Options, shared bool) *core {
-	c := &core{o: o, numbers: make(map[string]*session)}
+	c := &core{o: o, numbers: make(map[string]*stream)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.changed = sync.NewCond(&c.mu)
 	c.pattern = newPattern(c, shared)
 	return c
 }
 
-// newPattern chooses by socket type.
-func newPattern(c *core, shared bool) pattern {
-	switch c.o.SocketType {
-	case zmtp.DEALER:
-		return &dealer{balancer{core: c, shared: shared}}
-	case zmtp.REQ:
-		return &req{balancer{core: c, shared: shared}}
-	case zmtp.REP:
-		return &rep{none{c}, nil}
-	case zmtp.ROUTER:
-		return newRouter(c)
-	case zmtp.PUSH:
-		return &push{balancer{core: c}}
-	case zmtp.PULL:
-		return newPull(c, shared)
-	case zmtp.PUB, zmtp.XPUB:
-		return newPublisher(c)
-	case zmtp.SUB, zmtp.XSUB:
-		return newSubscriber(c)
-	}
-	return &pair{balancer{core: c}}
-}
-
-// waits tells whether Send waits when the peers are full, rather than drop.
-func waits(t zmtp.SocketType) bool {
-	return t == zmtp.DEALER || t == zmtp.REQ || t == zmtp.PUSH || t == zmtp.PAIR
-}
-
-// send is Socket.Send for session x.
-func (c *core) send(ctx context.Context, x *session, msgs []zmtp.Message) error {
+// send is Socket.Send for stream st.
+func (c *core) send(ctx context.Context, st *stream, msgs []zmtp.Message) error {
 	for {
 		c.mu.Lock()
-		if err := c.ended(x); err != nil {
+		if err := c.ended(st); err != nil {
 			c.mu.Unlock()
 			return err
 		}
 		c.inline = c.direct
-		n, err := c.pattern.send(x, msgs)
+		n, err := c.pattern.send(st, msgs)
 		c.inline = false
 		msgs = msgs[n:]
 		var room chan struct{}
@@ -140,11 +88,11 @@ func (c *core) send(ctx context.Context, x *session, msgs []zmtp.Message) error 
 	}
 }
 
-// subscribe is Socket.Subscribe, or with cancel Socket.Unsubscribe, for session x.
-func (c *core) subscribe(x *session, topics [][]byte, cancel bool) error {
+// subscribe is Socket.Subscribe, or with cancel Socket.Unsubscribe, for stream st.
+func (c *core) subscribe(st *stream, topics [][]byte, cancel bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.ended(x); err != nil {
+	if err := c.ended(st); err != nil {
 		return err
 	}
 	if c.subscriber == nil {
@@ -154,19 +102,19 @@ func (c *core) subscribe(x *session, topics [][]byte, cancel bool) error {
 	return nil
 }
 
-// ended returns why nothing can be sent for x any more; nil while it can. Lock held on
+// ended returns why nothing can be sent for st any more; nil while it can. Lock held on
 // entry.
-func (c *core) ended(x *session) error {
+func (c *core) ended(st *stream) error {
 	switch {
 	case c.err != nil:
 		return c.err
-	case x.closed:
+	case st.closed:
 		return ErrClosed
 	}
 	return nil
 }
 
-// wakeSenders makes every Send that waits try again: lock held.
+// wakeSenders makes each waiting Send try again. Lock held on entry.
 func (c *core) wakeSenders() {
 	if c.room != nil {
 		close(c.room)
@@ -174,8 +122,8 @@ func (c *core) wakeSenders() {
 	}
 }
 
-// serve runs a connection until it ends and tells why it did. joined is called once
-// messages can go to it.
+// serve runs a connection until it ends, and returns why it did. joined is called once
+// messages can be sent to it.
 func (c *core) serve(conn *zmtp.Conn, status Status, joined func()) error {
 	p := &peer{core: c, conn: conn, status: status}
 	if !c.join(p) {
@@ -204,8 +152,7 @@ func (c *core) join(p *peer) bool {
 	return true
 }
 
-// leave takes p out, once its writer is done with it, and gives what it had not been
-// given back to the pattern.
+// leave removes p once its writer is done, and gives what was not written back to the pattern.
 func (c *core) leave(p *peer) {
 	c.mu.Lock()
 	p.broken = true
@@ -219,55 +166,55 @@ func (c *core) leave(p *peer) {
 	c.mu.Unlock()
 }
 
-// attach adds a session.
-func (c *core) attach(r Receiver, envelope []byte) (*session, error) {
-	x := newSession(c, r, envelope)
+// attach adds a stream. The error is ErrClosed, or about a SUB or XSUB that has a stream.
+func (c *core) attach(r Receiver, envelope []byte) (*stream, error) {
+	st := newStream(c, r, envelope)
 	c.mu.Lock()
 	if c.closing {
 		c.mu.Unlock()
 		return nil, ErrClosed
 	}
-	if c.subscriber != nil && len(c.sessions) > 0 {
+	if c.subscriber != nil && len(c.streams) > 0 {
 		c.mu.Unlock()
-		return nil, fmt.Errorf("backend: a %s serves one client, which another one is already: put a fan-out on top", c.o.SocketType)
+		return nil, fmt.Errorf("backend: a shared %s serves one stream and has one already: put a fan-out on top", c.o.SocketType)
 	}
-	c.sessions = append(c.sessions, x)
-	c.numbers[string(envelope)] = x
+	c.streams = append(c.streams, st)
+	c.numbers[string(envelope)] = st
 	c.setOnly()
-	c.pattern.attached(x)
+	c.pattern.attached(st)
 	c.changed.Broadcast()
 	c.mu.Unlock()
-	return x, nil
+	return st, nil
 }
 
-// detach removes a session; no call to its receiver is running afterwards.
-func (c *core) detach(x *session) {
+// detach removes a stream. No call to its receiver is running after its return.
+func (c *core) detach(st *stream) {
 	c.mu.Lock()
-	if !x.closed {
-		x.closed = true
-		c.sessions = slices.DeleteFunc(c.sessions, func(y *session) bool { return y == x })
-		delete(c.numbers, string(x.envelope))
+	if !st.closed {
+		st.closed = true
+		c.streams = slices.DeleteFunc(c.streams, func(other *stream) bool { return other == st })
+		delete(c.numbers, string(st.envelope))
 		c.setOnly()
-		c.pattern.detached(x)
+		c.pattern.detached(st)
 		c.wakeSenders()
 		c.changed.Broadcast()
 	}
 	c.mu.Unlock()
-	x.turn <- struct{}{} // after a delivery that is under way
-	x.deaf = true
-	<-x.turn
+	st.turn <- struct{}{} // waits for a delivery that is under way
+	st.deaf = true
+	<-st.turn
 }
 
-// setOnly follows a change of sessions: lock held.
+// setOnly updates only after streams has changed. Lock held on entry.
 func (c *core) setOnly() {
-	if len(c.sessions) == 1 {
-		c.only.Store(c.sessions[0])
+	if len(c.streams) == 1 {
+		c.only.Store(c.streams[0])
 	} else {
 		c.only.Store(nil)
 	}
 }
 
-// fail makes every Send return err.
+// fail makes each Send return err. The first error counts.
 func (c *core) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -278,8 +225,8 @@ func (c *core) fail(err error) {
 	c.changed.Broadcast()
 }
 
-// close ends everything: what is unwritten gets its time to linger, then all connections
-// are closed and all goroutines waited for.
+// close ends the socket. It waits for unwritten messages as long as linger does, then closes
+// all connections and waits for all goroutines.
 func (c *core) close() {
 	c.fail(ErrClosed)
 	c.linger()
@@ -289,19 +236,19 @@ func (c *core) close() {
 		_ = p.conn.Close()
 	}
 	c.changed.Broadcast()
-	sessions := slices.Clone(c.sessions)
+	streams := slices.Clone(c.streams)
 	c.mu.Unlock()
 	c.cancel()
-	for _, x := range sessions {
-		c.detach(x)
+	for _, st := range streams {
+		c.detach(st)
 	}
 	c.running.Wait()
 }
 
-// linger waits until everything is written or Options.Linger is over; not at all where
-// every endpoint has refused us.
+// linger waits until everything is written or Options.Linger is over. It does not wait if all
+// endpoints have refused.
 func (c *core) linger() {
-	if c.o.Linger < 0 || c.o.SocketType == zmtp.SUB { // nobody misses subscriptions
+	if c.o.Linger < 0 || c.o.SocketType == zmtp.SUB { // subscriptions are not worth waiting for
 		return
 	}
 	over := false
@@ -319,7 +266,7 @@ func (c *core) linger() {
 	}
 }
 
-// queued is how many messages are not written yet: lock held.
+// queued returns how many messages are not written yet. Lock held on entry.
 func (c *core) queued() int {
 	n := c.pattern.waiting()
 	for _, p := range c.peers {
@@ -338,7 +285,7 @@ func (c *core) counts() Stats {
 	return s
 }
 
-// drop counts a message that goes nowhere. Lock held.
+// drop counts a message that is dropped. Lock held on entry.
 func (c *core) drop(why Drop) {
 	switch why {
 	case Unroutable:
@@ -353,14 +300,14 @@ func (c *core) drop(why Drop) {
 	}
 }
 
-// unasked drops a message of a peer that nobody has asked for.
+// unasked drops a message that the socket type does not accept.
 func (c *core) unasked() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.drop(Unasked)
 }
 
-// waitForPeer waits until somebody is connected.
+// waitForPeer waits until a peer is connected.
 func (c *core) waitForPeer(ctx context.Context) error {
 	defer c.wakeWhenDone(ctx)()
 	c.mu.Lock()
@@ -378,8 +325,8 @@ func (c *core) waitForPeer(ctx context.Context) error {
 	}
 }
 
-// wakeWhenDone wakes all that wait for a change when ctx ends. The caller calls stop once
-// it waits no longer.
+// wakeWhenDone wakes those that wait for a change when ctx ends. The caller calls stop when it
+// has stopped waiting.
 func (c *core) wakeWhenDone(ctx context.Context) (stop func()) {
 	end := context.AfterFunc(ctx, func() {
 		c.mu.Lock()
@@ -388,17 +335,3 @@ func (c *core) wakeWhenDone(ctx context.Context) (stop func()) {
 	})
 	return func() { end() }
 }
-
-// none does nothing: patterns embed it for what does not concern them.
-type none struct{ core *core }
-
-func (none) joined(*peer)      {}
-func (none) left(*peer)        {}
-func (none) roomy(*peer)       {}
-func (none) attached(*session) {}
-func (none) detached(*session) {}
-func (none) waiting() int      { return 0 }
-
-func (none) send(*session, []zmtp.Message) (int, error) { return 0, ErrCannotSend }
-
-func (none) write(p *peer) (int, error) { return writeAll(p.conn, p.out) }

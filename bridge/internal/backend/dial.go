@@ -5,34 +5,32 @@ import (
 	"sync"
 )
 
-// Dedicated is a socket that connects and serves one session.
+// Dedicated is a socket that connects and serves one stream.
 type Dedicated struct {
-	*session
-	d       *dialler
-	stop    func() bool // following ctx
+	*stream
+	d       *dialer
+	stop    func() bool // ends the following of ctx
 	closing sync.Once
 }
 
-// Dial opens a socket for one session. It connects all endpoints at the same time and
-// returns once the Ready rule is met, or with an error once it can no longer be met, or
-// when ctx is done. When ctx is done later the socket is closed: a Send that waits comes
-// back then.
+// Dial opens a socket for one stream. It connects all endpoints at the same time and returns
+// when the Ready rule is met, with an error when it cannot be met any more, or when ctx is
+// done. When ctx is done later, the socket is closed, and a waiting Send returns.
 //
-// For the rule every endpoint has one attempt, of ConnectTimeout: with Any, Dial fails
-// when all have failed; with All, when one has. The error is an [*Error] with
-// the endpoint's position: the first that refused us, else the first whose handshake did
-// not end in time, else the first that was not reached. Once Dial has returned a socket,
-// endpoints that failed are tried again in the background, except those that have refused
-// us; a handshake that did not end in time is no refusal.
+// For the rule each endpoint has one attempt of ConnectTimeout: with Any, Dial fails when all
+// have failed; with All, when one has. The error is then an [*Error] with the endpoint's
+// position: the first that refused, else the first that did not complete its handshake in
+// time, else the first that was not reached. Once Dial has returned a socket, endpoints that
+// failed are tried again in the background, except those that have refused. A handshake that
+// was not completed in time is not a refusal. Other errors are ctx's, or about the options.
 //
-// r may be called before Dial returns. The caller closes the socket. Other errors are
-// ctx's, or about the options.
+// r may be called before Dial returns. The caller closes the socket.
 func Dial(ctx context.Context, o DialOptions, r Receiver) (*Dedicated, error) {
-	d, err := newDialler(o, false)
+	d, err := newDialer(o, false)
 	if err != nil {
 		return nil, err
 	}
-	x, err := d.core.attach(r, nil)
+	st, err := d.core.attach(r, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +39,7 @@ func Dial(ctx context.Context, o DialOptions, r Receiver) (*Dedicated, error) {
 		d.core.close()
 		return nil, err
 	}
-	s := &Dedicated{session: x, d: d}
+	s := &Dedicated{stream: st, d: d}
 	s.stop = context.AfterFunc(ctx, s.close)
 	return s, nil
 }
@@ -53,33 +51,33 @@ func (s *Dedicated) Close() error {
 	return nil
 }
 
-// close returns when the socket is closed, whoever does that.
+// close returns when the socket is closed, even if another goroutine closes it.
 func (s *Dedicated) close() { s.closing.Do(s.d.core.close) }
 
-// Status returns the state of every endpoint, in their order.
+// Status implements [Socket].
 func (s *Dedicated) Status() []Status { return s.d.status() }
 
 // Stats returns the socket's counts.
 func (s *Dedicated) Stats() Stats { return s.d.core.counts() }
 
-// dialler keeps the connections of a socket that connects.
-type dialler struct {
+// dialer keeps the connections of a socket that connects.
+type dialer struct {
 	core      *core
 	o         DialOptions
 	endpoints []*endpoint
 
 	// Guarded by core.mu.
-	content  bool // Dial has returned a socket, or will: Lost may be called
-	refusals int  // endpoints that are not tried again
+	opened   bool // Dial has returned a socket, or will: Lost may be called
+	refusals int  // number of endpoints that are not tried again
 }
 
-func newDialler(o DialOptions, shared bool) (*dialler, error) {
+func newDialer(o DialOptions, shared bool) (*dialer, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
-	d := &dialler{core: newCore(o.Options, shared), o: o}
+	d := &dialer{core: newCore(o.Options, shared), o: o}
 	d.core.direct = !shared && len(o.Endpoints) == 1 && waits(o.SocketType)
-	d.content = shared || o.Ready == None
+	d.opened = shared || o.Ready == None
 	for i, e := range o.Endpoints {
 		d.endpoints = append(d.endpoints, &endpoint{Endpoint: e, d: d, status: Status{Position: i + 1, Address: e.Address}})
 	}
@@ -87,24 +85,24 @@ func newDialler(o DialOptions, shared bool) (*dialler, error) {
 }
 
 // start connects in the background.
-func (d *dialler) start() {
+func (d *dialer) start() {
 	for _, e := range d.endpoints {
 		d.core.running.Go(e.run)
 	}
 }
 
-// wait waits until the Ready rule is met, or cannot be met by what the endpoints' last
-// attempts have brought.
-func (d *dialler) wait(ctx context.Context) error {
+// wait waits until the Ready rule is met, or cannot be met with the results of the endpoints'
+// last attempts.
+func (d *dialer) wait(ctx context.Context) error {
 	c := d.core
 	defer c.wakeWhenDone(ctx)()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
-		met, err := d.standing()
+		met, err := d.ready()
 		switch {
 		case met:
-			d.content = true
+			d.opened = true
 			return nil
 		case err != nil:
 			return err
@@ -117,9 +115,9 @@ func (d *dialler) wait(ctx context.Context) error {
 	}
 }
 
-// standing tells whether the Ready rule is met at present, and if it cannot be, why: the
-// error of the endpoint that matters most. Lock held.
-func (d *dialler) standing() (met bool, err error) {
+// ready reports whether the Ready rule is met now. If it cannot be met, the error is that of
+// the endpoint that matters most. Lock held on entry.
+func (d *dialer) ready() (met bool, err error) {
 	connected, failed := 0, 0
 	var worst *endpoint
 	for _, e := range d.endpoints {
@@ -140,9 +138,9 @@ func (d *dialler) standing() (met bool, err error) {
 	return false, nil
 }
 
-// worse returns which of two endpoints that have failed a client is told of: one that has
-// refused us before one that was too late before one that was not reached, and of equals
-// the first to fail. Lock held.
+// worse returns which of two failed endpoints is reported: one that refused before one that
+// timed out before one that was not reached, and of equals the first to fail. a may be nil.
+// Lock held on entry.
 func worse(a, b *endpoint) *endpoint {
 	rank := map[Kind]int{KindRefused: 2, KindTimeout: 1}
 	if a == nil {
@@ -155,12 +153,12 @@ func worse(a, b *endpoint) *endpoint {
 	return b
 }
 
-// refused counts an endpoint that will not be tried again; after the last one nothing can
-// be sent any more.
-func (d *dialler) refused(err *Error) {
+// refused counts an endpoint that is not tried again. After the last one nothing can be sent
+// any more.
+func (d *dialer) refused(err *Error) {
 	d.core.mu.Lock()
 	d.refusals++
-	lost := d.content && d.refusals == len(d.endpoints)
+	lost := d.opened && d.refusals == len(d.endpoints)
 	d.core.mu.Unlock()
 	if !lost {
 		return
@@ -171,7 +169,7 @@ func (d *dialler) refused(err *Error) {
 	}
 }
 
-func (d *dialler) status() []Status {
+func (d *dialer) status() []Status {
 	d.core.mu.Lock()
 	defer d.core.mu.Unlock()
 	list := make([]Status, len(d.endpoints))

@@ -9,24 +9,24 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// maxHangUps is how many times in a row an endpoint may hang up during the login until
-// that counts as a refusal, the very first attempt apart, where once is enough: what is
-// on its way out, or a forwarder in front of what is being restarted, hangs up too.
+// maxHangUps is how many times in a row an endpoint may close the connection during the login
+// before that counts as a refusal. In the very first attempt once is enough. Later a backend
+// that is shutting down, or a forwarder before one that restarts, does the same.
 const maxHangUps = 3
 
-// endpoint keeps one of a socket's connections up.
+// endpoint keeps one connection of a socket up.
 type endpoint struct {
 	Endpoint
-	d *dialler
+	d *dialer
 
 	// Guarded by core.mu.
 	status   Status
-	failed   *Error // why the last attempt failed; nil if it did not, or is the first
-	failedAt time.Time
+	failed   *Error    // why the last attempt failed; nil if it did not, or is the first
+	failedAt time.Time // when it did
 }
 
-// run connects, serves and connects again until the socket is closed or the endpoint has
-// refused us.
+// run connects, serves the connection and connects again, until the socket is closed or the
+// endpoint has refused.
 func (e *endpoint) run() {
 	wait := backoff{first: e.d.o.Backoff, most: e.d.o.MaxBackoff, rand: e.d.o.Rand}
 	hangUps := 0
@@ -56,7 +56,7 @@ func (e *endpoint) run() {
 	}
 }
 
-// connect makes one attempt and tells how long it took.
+// connect makes one attempt and returns how long it took.
 func (e *endpoint) connect() (*zmtp.Conn, time.Duration, *Error) {
 	d := e.d
 	started := time.Now()
@@ -69,7 +69,7 @@ func (e *endpoint) connect() (*zmtp.Conn, time.Duration, *Error) {
 	return conn, time.Since(started), nil
 }
 
-// serve runs a connection until it is lost and returns how long it lasted.
+// serve runs a connection until it is lost, and returns how long it lasted.
 func (e *endpoint) serve(conn *zmtp.Conn, took time.Duration, again bool) time.Duration {
 	c := e.d.core
 	started := time.Now()
@@ -91,8 +91,7 @@ func (e *endpoint) serve(conn *zmtp.Conn, took time.Duration, again bool) time.D
 	return time.Since(started)
 }
 
-// change notes a new state and tells it. While connecting Err is still why the last
-// attempt failed.
+// change sets a new state and reports it. Connecting keeps the error of the last attempt.
 func (e *endpoint) change(s State, err error) {
 	c := e.d.core
 	c.mu.Lock()
@@ -111,8 +110,8 @@ func (e *endpoint) change(s State, err error) {
 	}
 }
 
-// hungUp tells that the peer closed the connection where an answer was due, which may
-// mean anything.
+// hungUp reports whether the peer closed the connection when its answer was due, which can
+// have many reasons.
 func hungUp(err error) bool {
 	return errors.Is(err, zmtp.ErrClosedBeforeWelcome) || errors.Is(err, zmtp.ErrClosedDuringLogin)
 }
@@ -124,15 +123,15 @@ type backoff struct {
 	next        time.Duration
 }
 
-// lasted starts anew after a connection that has lasted: one that is lost at once, again
-// and again, is not to be tried at the shortest interval for ever.
+// lasted resets the wait after a connection that has lasted long enough: one that is lost at
+// once, again and again, must not be tried at the shortest interval for ever.
 func (b *backoff) lasted(d time.Duration) {
 	if d >= b.most {
 		b.next = 0
 	}
 }
 
-// sleep waits and tells whether ctx is still alive.
+// sleep waits, and reports whether ctx is still alive.
 func (b *backoff) sleep(ctx context.Context) bool {
 	if b.next == 0 {
 		b.next = b.first

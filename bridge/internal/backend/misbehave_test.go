@@ -14,14 +14,14 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// publishes completes a NULL handshake as a PUB, writes octets, and hangs up or waits for
-// the other side to.
-func publishes(octets string, hangUp bool) func(net.Conn) {
+// publishes completes a NULL handshake as a PUB, writes sent, and closes the connection or waits
+// until the other side does.
+func publishes(sent string, hangUp bool) func(net.Conn) {
 	ready := "\x05READY\x0bSocket-Type\x00\x00\x00\x03PUB"
 	return func(c net.Conn) {
 		defer c.Close()
 		c.Write(greeting("NULL"))
-		io.WriteString(c, "\x04"+string(rune(len(ready)))+ready+octets)
+		io.WriteString(c, "\x04"+string(rune(len(ready)))+ready+sent)
 		io.ReadFull(c, make([]byte, 64+2+len(ready)))
 		if !hangUp {
 			io.Copy(io.Discard, c)
@@ -29,11 +29,11 @@ func publishes(octets string, hangUp bool) func(net.Conn) {
 	}
 }
 
-// TestMisbehavingBackends: one defect each after the login. It costs the backend its
-// connection, is told as the reason, and changes nothing for the good one beside it.
+// TestMisbehavingBackends has one defect each after the login. The backend must lose its
+// connection, the reason must be reported, and a good backend must still be served.
 func TestMisbehavingBackends(t *testing.T) {
 	for name, c := range map[string]struct {
-		octets string
+		sent   string
 		hangUp bool
 		want   error
 	}{
@@ -49,18 +49,18 @@ func TestMisbehavingBackends(t *testing.T) {
 			good := newNative(t, zmtp.PUB)
 			o := options(zmtp.SUB, good)
 			o.Limits = zmtp.Limits{Frame: 1000, Message: 1000, Frames: 5}
-			o.Endpoints = append(o.Endpoints, at(raw(t, publishes(c.octets, c.hangUp)), zmtp.Null{}))
-			told := make(chan error, 1000)
+			o.Endpoints = append(o.Endpoints, at(raw(t, publishes(c.sent, c.hangUp)), zmtp.Null{}))
+			reported := make(chan error, 1000)
 			o.Event = func(s Status) {
 				if s.Position == 2 && s.Err != nil {
-					told <- s.Err
+					reported <- s.Err
 				}
 			}
 			in := newInbox()
 			dial(t, o, in)
 			if c.want != nil {
-				if err := receiveWithin(t, told); !errors.Is(err, c.want) {
-					t.Errorf("told %v, want %v", err, c.want)
+				if err := receiveWithin(t, reported); !errors.Is(err, c.want) {
+					t.Errorf("reported %v, want %v", err, c.want)
 				}
 			}
 			good.accept().Write(message("still", "served"))
@@ -69,22 +69,23 @@ func TestMisbehavingBackends(t *testing.T) {
 	}
 }
 
-// TestSilentBackend: a backend that answers no PING is taken for lost and connected anew.
+// TestSilentBackend checks that a backend that does not answer PING is taken for lost and
+// connected again.
 func TestSilentBackend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAttempts(t)
 		o := a.options(0)
 		o.Heartbeat = time.Second
-		told := make(chan Status, 100)
-		o.Event = func(s Status) { told <- s }
+		events := make(chan Status, 100)
+		o.Event = func(s Status) { events <- s }
 		s, err := Dial(t.Context(), o, newInbox())
 		if err != nil {
 			t.Fatal(err)
 		}
-		<-told
-		silent := <-a.served["one"] // nobody reads it
-		if lost := <-told; lost.State != Waiting || !errors.Is(lost.Err, zmtp.ErrSilent) {
-			t.Errorf("told %+v, want that it is silent", lost)
+		<-events
+		silent := <-a.served["one"] // is not read
+		if lost := <-events; lost.State != Waiting || !errors.Is(lost.Err, zmtp.ErrSilent) {
+			t.Errorf("event %+v, want that it is silent", lost)
 		}
 		alive := <-a.served["one"]
 		silent.Close()
@@ -97,17 +98,17 @@ func TestSilentBackend(t *testing.T) {
 		}()
 		time.Sleep(time.Minute)
 		if status := s.Status()[0]; status.State != Connected || status.Reconnects != 1 {
-			t.Errorf("status %+v, want that it is connected again for good", status)
+			t.Errorf("status %+v, want that it is connected again and stays so", status)
 		}
 		s.Close()
 		alive.Close()
 	})
 }
 
-// TestUnreadBackend: what waits for a backend that reads nothing comes back when the
-// socket's context ends, be it in the system or in the queue.
+// TestUnreadBackend checks that a Send that waits for a backend that reads nothing returns when
+// the socket's context ends, whether it waits in a write or for room in the queue.
 func TestUnreadBackend(t *testing.T) {
-	for _, endpoints := range []int{1, 2} { // with one, Send writes by itself
+	for _, endpoints := range []int{1, 2} { // with one, Send writes itself
 		deaf := newNative(t, zmtp.PULL)
 		o := options(zmtp.PUSH, slices.Repeat([]*native{deaf}, endpoints)...)
 		o.HighWaterMark, o.Linger = 10, -1
@@ -131,13 +132,13 @@ func TestUnreadBackend(t *testing.T) {
 		}
 		cancel()
 		if err := receiveWithin(t, stuck); !errors.Is(err, ErrClosed) {
-			t.Errorf("%d endpoints: Send says %v, want ErrClosed", endpoints, err)
+			t.Errorf("%d endpoints: Send: %v, want ErrClosed", endpoints, err)
 		}
 		s.Close()
 	}
 }
 
-// FuzzReceive gives every socket type messages that a peer may send.
+// FuzzReceive gives each socket type messages that a peer may send.
 func FuzzReceive(f *testing.F) {
 	seeds := []zmtp.Message{
 		message(""), message("", ""), message("", "x"), message("id", "", "x"), message("x"),

@@ -7,26 +7,25 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// How much one write takes at most.
+// The limits of one write.
 const (
-	maxBatch       = 4096
-	maxBatchOctets = 64 << 10
+	maxBatchMessages = 4096
+	maxBatchBytes    = 64 << 10
 )
 
-// How much a peer's turn brings at most before the session is flushed, however much more
-// is at hand.
+// The limits of a peer's turn, after which the stream is flushed even if more is available.
 const (
-	maxTurn       = 1000
-	maxTurnOctets = 64 << 10
+	maxTurnMessages = 1000
+	maxTurnBytes    = 64 << 10
 )
 
-// maxScratch is how much memory for messages of several frames a peer keeps, in octets.
+// maxScratch limits the memory that a peer keeps for messages of several frames, in bytes.
 const maxScratch = 64 << 10
 
 // item is one message or subscription that waits to be written.
 type item struct {
 	m    zmtp.Message // of a subscription: its topic
-	x    *session     // that sent it; nil for subscriptions
+	st   *stream      // that sent it; nil for subscriptions
 	kind itemKind
 }
 
@@ -39,46 +38,46 @@ const (
 	unsubscribeItem
 )
 
-// peer is one connection that is logged in, with what waits to be written to it.
+// peer is one connection after its handshake, with what waits to be written to it.
 type peer struct {
 	core *core
 	conn *zmtp.Conn
 
 	// Guarded by core.mu.
 	status  Status
-	queue   []item // waits
-	batch   []item // is being written
-	octets  int64  // of both
-	writing bool   // a writer runs
-	broken  bool   // a write failed: nothing is to be queued any more
-	id      string // its routing id (ROUTER)
-	last    *session
-	topics  map[string]struct{} // its subscriptions (PUB)
-	mark    uint64
+	queue   []item              // waits
+	batch   []item              // is being written
+	bytes   int64               // of both
+	writing bool                // a writer runs
+	broken  bool                // a write has failed: nothing may be queued any more
+	id      string              // ROUTER: its routing id
+	last    *stream             // ROUTER: that sent to it last
+	topics  map[string]struct{} // PUB: its subscriptions
+	mark    uint64              // PUB: the last topics.match that found it
 
-	// The writer's alone.
-	out []zmtp.Message
+	// Owned by the writer.
+	out []zmtp.Message // the messages of batch
 
-	// The reader's alone.
-	body    []byte // the frames of an incomplete message
-	ends    []int
-	frames  zmtp.Message
-	prefix  zmtp.Message
-	targets []*session
-	touched *session // whose turn it holds
+	// Owned by the reader.
+	body     []byte // the frames of an incomplete message
+	ends     []int  // of each frame in body
+	frames   zmtp.Message
+	prefixed zmtp.Message // ROUTER: a message with the routing id
+	targets  []*stream
+	current  *stream // whose turn it holds
 }
 
-// full tells that nothing more may be queued: lock held.
+// full reports that nothing more may be queued. Lock held on entry.
 func (p *peer) full() bool {
 	n := len(p.queue) + len(p.batch)
 	o := &p.core.o
-	return p.broken || n > 0 && (n >= o.HighWaterMark || p.octets >= o.HighWaterBytes)
+	return p.broken || n > 0 && (n >= o.HighWaterMark || p.bytes >= o.HighWaterBytes)
 }
 
-// push queues a message and starts the writer if none runs: lock held.
+// push queues it and starts the writer if none runs. Lock held on entry.
 func (p *peer) push(it item) {
 	p.queue = append(p.queue, it)
-	p.octets += int64(it.m.Size())
+	p.bytes += int64(it.m.Size())
 	if p.writing || p.broken {
 		return
 	}
@@ -88,12 +87,12 @@ func (p *peer) push(it item) {
 		return
 	}
 	p.core.running.Go(func() {
-		runtime.Gosched() // sessions that are about to send do so first: one write for all
+		runtime.Gosched() // lets streams that are about to send do so first: one write for all
 		p.write()
 	})
 }
 
-// write writes what is queued until nothing is left. At most one goroutine does so.
+// write writes what is queued until nothing is left. One goroutine at a time calls it.
 func (p *peer) write() {
 	c := p.core
 	c.mu.Lock()
@@ -110,14 +109,14 @@ func (p *peer) write() {
 	c.changed.Broadcast()
 }
 
-// take moves what one write takes from queue to batch and out: lock held.
+// take moves what one write takes from queue to batch and out. Lock held on entry.
 func (p *peer) take() {
-	n, octets := 0, 0
+	n, bytes := 0, 0
 	p.out = p.out[:0]
-	for n < len(p.queue) && n < maxBatch && octets < maxBatchOctets {
+	for n < len(p.queue) && n < maxBatchMessages && bytes < maxBatchBytes {
 		m := p.queue[n].m
 		p.out = append(p.out, m)
-		octets += m.Size()
+		bytes += m.Size()
 		n++
 	}
 	if n == len(p.queue) {
@@ -130,19 +129,18 @@ func (p *peer) take() {
 	p.queue = p.queue[:rest]
 }
 
-// settle notes what of the batch was written, n messages. The rest of a failed write goes
-// back to the front of the queue, from where the socket gives it to another peer: lock
-// held.
+// settle ends the write of batch, of which n messages were written. The rest of a failed write
+// goes back to the front of the queue, so that another peer can get it. Lock held on entry.
 func (p *peer) settle(n int, err error) {
 	c := p.core
 	for _, it := range p.batch[:n] {
-		p.octets -= int64(it.m.Size())
+		p.bytes -= int64(it.m.Size())
 	}
 	c.stats.Sent += uint64(n)
 	if err != nil {
 		p.broken = true
 		p.queue = append(append([]item(nil), p.batch[n:]...), p.queue...)
-		_ = p.conn.Close() // the reader notices and takes the peer out
+		_ = p.conn.Close() // the reader notices and removes the peer
 	}
 	clear(p.batch)
 	p.batch = p.batch[:0]
@@ -152,9 +150,9 @@ func (p *peer) settle(n int, err error) {
 	}
 }
 
-// read hands every message to the pattern until the connection fails.
+// read gives each message to the pattern until the connection fails.
 func (p *peer) read() error {
-	messages, octets := 0, 0 // since the last flush
+	messages, bytes := 0, 0 // since the last flush
 	defer func() { p.core.received.Add(uint64(messages)) }()
 	for {
 		f, err := p.conn.ReadFrame()
@@ -166,18 +164,18 @@ func (p *peer) read() error {
 				return err
 			}
 			messages++
-			octets += m.Size()
+			bytes += m.Size()
 		}
-		if messages >= maxTurn || octets >= maxTurnOctets || !p.conn.Buffered() {
+		if messages >= maxTurnMessages || bytes >= maxTurnBytes || !p.conn.Buffered() {
 			p.flush()
 			p.core.received.Add(uint64(messages))
-			messages, octets = 0, 0
+			messages, bytes = 0, 0
 		}
 	}
 }
 
-// message collects frames and returns the message once it is whole, valid until the next
-// call. Only a message of several frames is copied.
+// message collects frames and returns the message once it is complete; nil before. It is valid
+// until the next call. Only a message of several frames is copied.
 func (p *peer) message(f zmtp.Frame) zmtp.Message {
 	if !f.More && len(p.ends) == 0 {
 		p.frames = append(p.frames[:0], f.Body)
@@ -204,34 +202,34 @@ func (p *peer) message(f zmtp.Frame) zmtp.Message {
 	return p.frames
 }
 
-// deliver hands m to a session, in p's turn there, which lasts until p is flushed. Only
-// the reader calls it, without a lock.
-func (p *peer) deliver(x *session, m zmtp.Message) {
-	p.turn(x)
-	x.receive(m)
+// deliver gives m to a stream in p's turn, which lasts until p is flushed. Only the reader
+// calls it, without a lock.
+func (p *peer) deliver(st *stream, m zmtp.Message) {
+	p.turn(st)
+	st.receive(m)
 }
 
-// turn waits for p's turn at x.
-func (p *peer) turn(x *session) {
-	if p.touched == x {
+// turn waits for p's turn at st.
+func (p *peer) turn(st *stream) {
+	if p.current == st {
 		return
 	}
 	p.flush()
-	x.turn <- struct{}{}
-	p.touched = x
+	st.turn <- struct{}{}
+	p.current = st
 }
 
-// flush tells the session that got messages last that no more are at hand, and lets the
-// next peer have its turn there. The reader does so before it waits for anything.
+// flush flushes the stream that p has its turn at and ends the turn. The reader calls it before
+// it waits for anything.
 func (p *peer) flush() {
-	if x := p.touched; x != nil {
-		x.flush()
-		p.touched = nil
-		<-x.turn
+	if st := p.current; st != nil {
+		st.flush()
+		p.current = nil
+		<-st.turn
 	}
 }
 
-// writeAll writes messages and tells how many were written whole.
+// writeAll writes messages and returns how many were written whole.
 func writeAll(conn *zmtp.Conn, msgs []zmtp.Message) (int, error) {
 	err := conn.Write(msgs...)
 	if err == nil {

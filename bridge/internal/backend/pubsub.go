@@ -9,7 +9,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// subscriber is a SUB or XSUB socket (29/PUBSUB). It has one session: a fan-out on top of it
+// subscriber is a SUB or XSUB socket (29/PUBSUB). It has one stream: a fan-out on top of it
 // does the matching for several clients.
 type subscriber struct {
 	none
@@ -65,8 +65,8 @@ func (s *subscriber) joined(p *peer) {
 	}
 }
 
-// detached cancels the subscriptions of the session that has left.
-func (s *subscriber) detached(*session) {
+// detached cancels the subscriptions of the stream that has left.
+func (s *subscriber) detached(*stream) {
 	for _, topic := range slices.Sorted(maps.Keys(s.topics)) {
 		s.subscribe([][]byte{[]byte(topic)}, true)
 	}
@@ -74,7 +74,7 @@ func (s *subscriber) detached(*session) {
 
 // send passes messages of an XSUB on to all peers. For a peer whose queue is full they are
 // dropped.
-func (s *subscriber) send(x *session, msgs []zmtp.Message) (int, error) {
+func (s *subscriber) send(st *stream, msgs []zmtp.Message) (int, error) {
 	c := s.core
 	if c.o.SocketType == zmtp.SUB {
 		return 0, ErrCannotSend
@@ -87,7 +87,7 @@ func (s *subscriber) send(x *session, msgs []zmtp.Message) (int, error) {
 			if p.full() {
 				c.drop(Overflow)
 			} else {
-				p.push(item{m: m, x: x})
+				p.push(item{m: m, st: st})
 			}
 		}
 	}
@@ -121,7 +121,7 @@ func (s *subscriber) write(p *peer) (int, error) {
 
 func (s *subscriber) receive(p *peer, m zmtp.Message) error { return s.core.pass(p, m) }
 
-// publisher is a PUB or XPUB socket (29/PUBSUB). What its sessions are to receive about the
+// publisher is a PUB or XPUB socket (29/PUBSUB). What its streams are to receive about the
 // peers' subscriptions waits with each of them, so that one whose client does not read
 // delays nobody else.
 type publisher struct {
@@ -130,7 +130,7 @@ type publisher struct {
 	count uint64 // of news
 }
 
-// news is a subscription of the peers, or its end, that a session has not received yet.
+// news is a subscription of the peers, or its end, that a stream has not received yet.
 type news struct {
 	zmtp.Subscription
 	number uint64 // in the order in which they happened
@@ -140,7 +140,7 @@ func newPublisher(c *core) *publisher { return &publisher{none: none{c}} }
 
 // send gives each message to the peers that are subscribed to it: "SHALL silently drop the
 // message if the queue for a subscriber is full. SHALL NOT block on sending."
-func (s *publisher) send(x *session, msgs []zmtp.Message) (int, error) {
+func (s *publisher) send(st *stream, msgs []zmtp.Message) (int, error) {
 	var room [8]*peer
 	targets := room[:0]
 	for i, m := range msgs {
@@ -152,7 +152,7 @@ func (s *publisher) send(x *session, msgs []zmtp.Message) (int, error) {
 			if p.full() {
 				s.core.drop(Overflow)
 			} else {
-				p.push(item{m: m, x: x})
+				p.push(item{m: m, st: st})
 			}
 		}
 	}
@@ -173,7 +173,7 @@ func (s *publisher) receive(p *peer, m zmtp.Message) error {
 	switch {
 	case sub.Cancel:
 		if s.union.remove(topic, p) {
-			s.announce(topic, true, c.sessions...)
+			s.announce(topic, true, c.streams...)
 		}
 	case len(topic) > c.o.MaxTopic:
 		return fmt.Errorf("%w: subscription to a topic of %d bytes, at most %d are allowed", zmtp.ErrTooLarge, len(topic), c.o.MaxTopic)
@@ -181,7 +181,7 @@ func (s *publisher) receive(p *peer, m zmtp.Message) error {
 		return fmt.Errorf("%w: more than %d subscriptions", zmtp.ErrTooLarge, c.o.MaxSubscriptions)
 	default:
 		if s.union.add(topic, p) {
-			s.announce(topic, false, c.sessions...)
+			s.announce(topic, false, c.streams...)
 		}
 	}
 	return nil
@@ -195,12 +195,12 @@ func (s *publisher) receiveOther(p *peer, m zmtp.Message) error {
 		return nil
 	}
 	c.mu.Lock()
-	p.targets = append(p.targets[:0], c.sessions...)
+	p.targets = append(p.targets[:0], c.streams...)
 	c.mu.Unlock()
-	for _, x := range p.targets {
-		p.turn(x)
-		s.inform(x) // p's earlier subscriptions come first
-		x.receive(m)
+	for _, st := range p.targets {
+		p.turn(st)
+		s.inform(st) // p's earlier subscriptions come first
+		st.receive(m)
 	}
 	return nil
 }
@@ -209,61 +209,61 @@ func (s *publisher) receiveOther(p *peer, m zmtp.Message) error {
 // generate a suitable unsubscribe request for the calling application."
 func (s *publisher) left(p *peer) {
 	for _, topic := range s.union.removeAll(p) {
-		s.announce(topic, true, s.core.sessions...)
+		s.announce(topic, true, s.core.streams...)
 	}
 }
 
-// attached gives x the current subscriptions of the peers.
-func (s *publisher) attached(x *session) {
+// attached gives st the current subscriptions of the peers.
+func (s *publisher) attached(st *stream) {
 	for topic := range s.union.holders {
-		s.announce(topic, false, x)
+		s.announce(topic, false, st)
 	}
 }
 
-// announce queues a subscription, or its end, for sessions. If a session has not received
+// announce queues a subscription, or its end, for streams. If a stream has not received
 // the opposite yet, the two cancel each other out. Lock held on entry.
-func (s *publisher) announce(topic string, cancel bool, sessions ...*session) {
+func (s *publisher) announce(topic string, cancel bool, streams ...*stream) {
 	s.count++
-	for _, x := range sessions {
-		if _, pending := x.news[topic]; pending {
-			delete(x.news, topic)
+	for _, st := range streams {
+		if _, pending := st.news[topic]; pending {
+			delete(st.news, topic)
 			continue
 		}
-		if x.news == nil {
-			x.news = make(map[string]news)
+		if st.news == nil {
+			st.news = make(map[string]news)
 		}
-		x.news[topic] = news{zmtp.Subscription{Topic: []byte(topic), Cancel: cancel}, s.count}
-		if !x.informing {
-			x.informing = true
-			s.core.running.Go(func() { s.informAll(x) })
+		st.news[topic] = news{zmtp.Subscription{Topic: []byte(topic), Cancel: cancel}, s.count}
+		if !st.informing {
+			st.informing = true
+			s.core.running.Go(func() { s.informAll(st) })
 		}
 	}
 }
 
-// informAll gives x its news until there are none left.
-func (s *publisher) informAll(x *session) {
+// informAll gives st its news until there are none left.
+func (s *publisher) informAll(st *stream) {
 	for {
-		x.turn <- struct{}{}
-		more := s.inform(x)
-		x.flush()
-		<-x.turn
+		st.turn <- struct{}{}
+		more := s.inform(st)
+		st.flush()
+		<-st.turn
 		if !more {
 			return
 		}
 	}
 }
 
-// inform gives x its news in the order in which they happened, and reports whether there
+// inform gives st its news in the order in which they happened, and reports whether there
 // were any. Turn held on entry.
-func (s *publisher) inform(x *session) (some bool) {
+func (s *publisher) inform(st *stream) (some bool) {
 	c := s.core
 	c.mu.Lock()
-	list := slices.SortedFunc(maps.Values(x.news), func(a, b news) int { return cmp.Compare(a.number, b.number) })
-	x.news = nil
-	x.informing = len(list) > 0
+	list := slices.SortedFunc(maps.Values(st.news), func(a, b news) int { return cmp.Compare(a.number, b.number) })
+	st.news = nil
+	st.informing = len(list) > 0
 	c.mu.Unlock()
 	for _, n := range list {
-		x.receive(n.Message())
+		st.receive(n.Message())
 	}
 	return len(list) > 0
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// TestTwoPublishersOnOneSub aggregates two endpoints.
+// TestTwoPublishersOnOneSub receives from two endpoints.
 func TestTwoPublishersOnOneSub(t *testing.T) {
 	one, two := newNative(t, zmtp.PUB), newNative(t, zmtp.XPUB)
 	in := newInbox()
@@ -31,7 +31,7 @@ func TestTwoPublishersOnOneSub(t *testing.T) {
 	}
 }
 
-// TestXSubSendsUpstream: other messages than subscriptions go to all publishers.
+// TestXSubSendsUpstream checks that messages go to all publishers, in order with subscriptions.
 func TestXSubSendsUpstream(t *testing.T) {
 	one, two := newNative(t, zmtp.XPUB), newNative(t, zmtp.XPUB)
 	s := dial(t, options(zmtp.XSUB, one, two), newInbox())
@@ -48,8 +48,9 @@ func TestXSubSendsUpstream(t *testing.T) {
 	}
 }
 
-// TestPublisher: the union of the backends' subscriptions is heard, each gets what it
-// asked for and no more, and what one that goes away held alone is taken back.
+// TestPublisher checks that the client receives the union of the backends' subscriptions, that
+// each backend gets what it has subscribed to and nothing else, and that the subscriptions that
+// only one had end when it disconnects.
 func TestPublisher(t *testing.T) {
 	for _, ours := range []zmtp.SocketType{zmtp.PUB, zmtp.XPUB} {
 		t.Run(string(ours), func(t *testing.T) {
@@ -68,7 +69,7 @@ func TestPublisher(t *testing.T) {
 			want(t, read(t, a), "all|4")
 			want(t, read(t, b), "house/2/x|2") // once, though two subscriptions match
 			want(t, read(t, b), "all|4")
-			a.Unsubscribe([]byte("all"), []byte("never asked for"))
+			a.Unsubscribe([]byte("all"), []byte("never subscribed to"))
 			b.Unsubscribe([]byte("house/2/x"))
 			want(t, in.next(t), "\x00house/2/x")
 			one.listener.Close()
@@ -87,7 +88,7 @@ func TestPublisher(t *testing.T) {
 	}
 }
 
-// TestPublisherDoesNotWait: what a subscriber does not take is dropped.
+// TestPublisherDoesNotWait checks that messages to a full subscriber are dropped.
 func TestPublisherDoesNotWait(t *testing.T) {
 	p := newPipes(t, zmtp.SUB, "one", "two")
 	in := newInbox()
@@ -108,7 +109,8 @@ func TestPublisherDoesNotWait(t *testing.T) {
 	}
 }
 
-// TestPublisherLimits: a subscriber beyond a limit is disconnected, one at it is not.
+// TestPublisherLimits checks that a subscriber beyond a limit is disconnected, and one at the
+// limit is not.
 func TestPublisherLimits(t *testing.T) {
 	good, many, long := newNative(t, zmtp.SUB), newNative(t, zmtp.SUB), newNative(t, zmtp.SUB)
 	in := newInbox()
@@ -134,7 +136,7 @@ func TestPublisherLimits(t *testing.T) {
 	in.empty(t)
 }
 
-// TestTopics holds topics against a slow obvious model.
+// TestTopics compares topics with a slow and obvious model.
 func TestTopics(t *testing.T) {
 	var index topics
 	peers := make([]*peer, 5)
@@ -169,7 +171,7 @@ func TestTopics(t *testing.T) {
 		case 9:
 			for _, gone := range index.removeAll(peers[i]) {
 				if !model[i][gone] {
-					t.Fatalf("%q was not held", gone)
+					t.Fatalf("%q was not subscribed to", gone)
 				}
 			}
 			clear(model[i])

@@ -6,27 +6,27 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// pull is a PULL socket (30/PIPELINE). The sessions of a shared one are to a peer what
-// several PULLs are to a PUSH: a message goes to one that has room, and the peer waits only
-// while none has. So each session takes its messages itself, and one whose client does not
-// read takes no more. One that has ended meanwhile gives back what it took.
+// pull is a PULL socket (30/PIPELINE). The streams of a shared one are to a peer what several
+// PULLs are to a PUSH: a message goes to one that has room, and the peer waits only while none
+// has. So each stream takes its messages itself, and one whose client does not read takes no
+// more. A stream that has ended in between gives back what it took.
 type pull struct {
 	none
-	jobs chan zmtp.Message          // from the peers to the sessions; nil if there is only one
-	back chan zmtp.Message          // from sessions that have ended; these go first
-	stop map[*session]chan struct{} // guarded by core.mu
+	jobs chan zmtp.Message         // from the peers to the streams; nil if not shared
+	back chan zmtp.Message         // given back by streams that have ended; goes first
+	stop map[*stream]chan struct{} // guarded by core.mu
 }
 
 func newPull(c *core, shared bool) *pull {
 	s := &pull{none: none{c}}
 	if shared {
 		s.jobs, s.back = make(chan zmtp.Message), make(chan zmtp.Message)
-		s.stop = make(map[*session]chan struct{})
+		s.stop = make(map[*stream]chan struct{})
 	}
 	return s
 }
 
-// receive returns once a session has m.
+// receive returns once a stream has m.
 func (s *pull) receive(p *peer, m zmtp.Message) error {
 	if s.jobs == nil {
 		return s.core.pass(p, m)
@@ -43,33 +43,33 @@ func (s *pull) receive(p *peer, m zmtp.Message) error {
 	}
 }
 
-func (s *pull) attached(x *session) {
+func (s *pull) attached(st *stream) {
 	if s.jobs == nil {
 		return
 	}
 	stop := make(chan struct{})
-	s.stop[x] = stop
-	s.core.running.Go(func() { s.serve(x, stop) })
+	s.stop[st] = stop
+	s.core.running.Go(func() { s.serve(st, stop) })
 }
 
-func (s *pull) detached(x *session) {
+func (s *pull) detached(st *stream) {
 	if s.jobs != nil {
-		close(s.stop[x])
-		delete(s.stop, x)
+		close(s.stop[st])
+		delete(s.stop, st)
 	}
 }
 
-// serve gives x messages until it takes no more, is detached, or the socket is closed.
-func (s *pull) serve(x *session, stop <-chan struct{}) {
+// serve gives st messages until it takes no more, is detached, or the socket is closed.
+func (s *pull) serve(st *stream, stop <-chan struct{}) {
 	for {
 		m, ok := s.next(stop)
 		if !ok {
 			return
 		}
-		x.turn <- struct{}{}
-		taken := x.receive(m)
-		x.flush()
-		<-x.turn
+		st.turn <- struct{}{}
+		taken := st.receive(m)
+		st.flush()
+		<-st.turn
 		if !taken {
 			s.giveBack(m)
 			return
@@ -77,8 +77,8 @@ func (s *pull) serve(x *session, stop <-chan struct{}) {
 	}
 }
 
-// next waits for a message. One that was given back goes before those of the peers, so that
-// no more of them wait than there were sessions at a time.
+// next waits for a message. Those that were given back go before those of the peers, so that
+// there are never more of them than there were streams at a time.
 func (s *pull) next(stop <-chan struct{}) (m zmtp.Message, ok bool) {
 	select {
 	case m = <-s.back:
@@ -96,7 +96,7 @@ func (s *pull) next(stop <-chan struct{}) (m zmtp.Message, ok bool) {
 	return m, true
 }
 
-// giveBack returns once another session has m.
+// giveBack returns once another stream has m.
 func (s *pull) giveBack(m zmtp.Message) {
 	select {
 	case s.back <- m:

@@ -13,7 +13,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// raw listens and runs one function for every connection.
+// raw listens and calls serve for each connection.
 func raw(t testing.TB, serve func(net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -36,7 +36,7 @@ func raw(t testing.TB, serve func(net.Conn)) string {
 	return "tcp://" + l.Addr().String()
 }
 
-// greeting is a ZMTP 3.0 greeting with a mechanism.
+// greeting returns a ZMTP 3.0 greeting.
 func greeting(mechanism string) []byte {
 	g := make([]byte, 64)
 	g[0], g[9], g[10] = 0xff, 0x7f, 3
@@ -44,20 +44,22 @@ func greeting(mechanism string) []byte {
 	return g
 }
 
-// answer greets, reads the peer's greeting and first command, writes something and closes.
-func answer(mechanism string, octets string) func(net.Conn) {
+// answer returns a server that greets, reads the peer's greeting and first command, writes reply
+// and closes.
+func answer(mechanism, reply string) func(net.Conn) {
 	return func(c net.Conn) {
 		defer c.Close()
 		c.Write(greeting(mechanism))
 		io.ReadFull(c, make([]byte, 64+1))
-		io.WriteString(c, octets)
-		// Closing with unread octets resets the connection, and what was written is lost.
+		io.WriteString(c, reply)
+		// Closing with unread bytes would reset the connection, and lose what was written.
 		c.(*net.TCPConn).CloseWrite()
 		io.Copy(io.Discard, c)
 	}
 }
 
-// closedPort is a port that nobody listens on, nor will: it is our end of a connection.
+// closedPort returns an endpoint without a listener. Its port is the local end of a connection,
+// so that nothing else can listen on it.
 func closedPort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -96,7 +98,7 @@ func isKind(err error, kind Kind) bool {
 
 var plain = zmtp.Plain{User: "alice", Password: "secret"}
 
-// backends has one of every kind that does not let us in.
+// backends returns one backend for each way to fail.
 func backends(t testing.TB) map[string]struct {
 	Endpoint
 	kind   Kind
@@ -130,8 +132,8 @@ func backends(t testing.TB) map[string]struct {
 	}
 }
 
-// TestRefusals holds every way in which a backend can be of no use against the contract's
-// table, with a good backend beside it that is still served.
+// TestRefusals checks the error of each failing backend, and that a good backend is served at the
+// same time.
 func TestRefusals(t *testing.T) {
 	good := newNative(t, zmtp.PUB)
 	for name, bad := range backends(t) {
@@ -158,22 +160,22 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestWhichFailureWins: the first of refused, too late, not reached that occurred.
+// TestWhichFailureWins checks the order refused, timed out, not reached.
 func TestWhichFailureWins(t *testing.T) {
 	type endpoint = func(testing.TB) Endpoint
 	refused := func(t testing.TB) Endpoint { return at(refusing(t, zap.Refused), plain) }
 	late := func(t testing.TB) Endpoint { return at(raw(t, mute), plain) }
-	away := func(t testing.TB) Endpoint { return at(closedPort(t), plain) }
+	unreachable := func(t testing.TB) Endpoint { return at(closedPort(t), plain) }
 	for _, c := range []struct {
 		name      string
 		endpoints []endpoint
 		position  int
 		kind      Kind
 	}{
-		{"all three", []endpoint{away, late, refused}, 3, KindRefused},
-		{"reversed", []endpoint{refused, late, away}, 1, KindRefused},
-		{"late and away", []endpoint{away, late}, 2, KindTimeout},
-		{"one away", []endpoint{away}, 1, KindUnreachable},
+		{"all three", []endpoint{unreachable, late, refused}, 3, KindRefused},
+		{"reversed", []endpoint{refused, late, unreachable}, 1, KindRefused},
+		{"late and unreachable", []endpoint{unreachable, late}, 2, KindTimeout},
+		{"one unreachable", []endpoint{unreachable}, 1, KindUnreachable},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := options(zmtp.SUB)

@@ -14,9 +14,9 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// TestLostAndFound: a publisher that goes and comes back is told of all subscriptions that
-// hold then, while another is served on.
-func TestLostAndFound(t *testing.T) {
+// TestReconnect checks that a publisher that was lost gets the current subscriptions when it is
+// back, while another one is served.
+func TestReconnect(t *testing.T) {
 	first, second := newNative(t, zmtp.PUB), newNative(t, zmtp.XPUB)
 	in := newInbox()
 	s := dial(t, options(zmtp.SUB, first, second), in)
@@ -56,8 +56,8 @@ func TestLostAndFound(t *testing.T) {
 	}
 }
 
-// TestRefusedOnReconnect: one that refuses is not tried again; when the last one has, the
-// session is told once.
+// TestRefusedOnReconnect checks that an endpoint that refuses is not tried again, and that Lost is
+// called once, after the last one.
 func TestRefusedOnReconnect(t *testing.T) {
 	var mu sync.Mutex
 	status, asked := zap.OK, 0
@@ -88,7 +88,7 @@ func TestRefusedOnReconnect(t *testing.T) {
 	a.Close()
 	eventually(t, "the first refuses", func() bool { return s.Status()[0].State == Refused })
 	if len(lost) > 0 {
-		t.Fatal("told of the loss while one is ready")
+		t.Fatal("Lost was called while one is ready")
 	}
 	send(t, s, message("x"))
 	want(t, read(t, b), "x")
@@ -108,7 +108,7 @@ func TestRefusedOnReconnect(t *testing.T) {
 	}
 }
 
-// attempts dials as a list of outcomes says: nil connects.
+// attempts dials with a list of outcomes; nil connects.
 type attempts struct {
 	*pipes
 	mu       sync.Mutex
@@ -137,7 +137,7 @@ func (a *attempts) times() []time.Duration {
 	return slices.Clone(a.at)
 }
 
-// newAttempts is for use inside a synctest bubble.
+// newAttempts must be called in a synctest bubble.
 func newAttempts(t *testing.T, outcomes ...error) *attempts {
 	return &attempts{pipes: newPipes(t, zmtp.PUB, "one"), outcomes: outcomes, start: time.Now()}
 }
@@ -150,11 +150,11 @@ func (a *attempts) options(rand float64) DialOptions {
 	return o
 }
 
-// TestBackoff: waits double from Backoff to MaxBackoff, shortened by up to a half.
+// TestBackoff checks that waits double from Backoff to MaxBackoff, and the random part.
 func TestBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		away := zmtp.ErrUnreachable
-		a := newAttempts(t, away, away, away, away, zmtp.ErrHandshakeTimeout, away, away, away, away, away)
+		gone := zmtp.ErrUnreachable
+		a := newAttempts(t, gone, gone, gone, gone, zmtp.ErrHandshakeTimeout, gone, gone, gone, gone, gone)
 		o := a.options(0)
 		o.Ready = None
 		s, err := Dial(t.Context(), o, newInbox())
@@ -181,8 +181,9 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-// TestBackoffStartsAnew after a connection that has lasted, and only then.
-func TestBackoffStartsAnew(t *testing.T) {
+// TestBackoffResets checks that waits start again at Backoff after a connection that has lasted,
+// and only then.
+func TestBackoffResets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAttempts(t)
 		s, err := Dial(t.Context(), a.options(0), newInbox())
@@ -205,10 +206,10 @@ func TestBackoffStartsAnew(t *testing.T) {
 	})
 }
 
-// TestHangUps: hanging up during the login counts as a refusal at once when Dial waits,
-// and later only the third time in a row.
+// TestHangUps checks that closing the connection during the login counts as a refusal: at once
+// while Dial waits, later the third time in a row.
 func TestHangUps(t *testing.T) {
-	hangup, away := zmtp.ErrClosedBeforeWelcome, zmtp.ErrUnreachable
+	hangup, gone := zmtp.ErrClosedBeforeWelcome, zmtp.ErrUnreachable
 	for _, c := range []struct {
 		name     string
 		outcomes []error
@@ -218,8 +219,8 @@ func TestHangUps(t *testing.T) {
 		{"at once", []error{hangup}, 1, true},
 		{"twice", []error{nil, hangup, hangup}, 4, false},
 		{"three times", []error{nil, hangup, hangup, hangup}, 4, true},
-		{"not in a row", []error{nil, hangup, hangup, away, hangup, hangup}, 7, false},
-		{"a word is enough", []error{nil, &zmtp.RefusedError{Status: zap.Refused}}, 2, true},
+		{"not in a row", []error{nil, hangup, hangup, gone, hangup, hangup}, 7, false},
+		{"an ERROR is enough", []error{nil, &zmtp.RefusedError{Status: zap.Refused}}, 2, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -245,17 +246,17 @@ func TestHangUps(t *testing.T) {
 	}
 }
 
-// TestEvents: every change is told.
+// TestEvents checks that every change is reported.
 func TestEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAttempts(t, nil, zmtp.ErrUnreachable, &zmtp.RefusedError{Status: zap.Refused})
 		o := a.options(0)
 		var mu sync.Mutex
-		var told []string
+		var events []string
 		o.Event = func(s Status) {
 			mu.Lock()
 			defer mu.Unlock()
-			told = append(told, fmt.Sprintf("%d %v %v", s.Position, s.State, s.Err != nil))
+			events = append(events, fmt.Sprintf("%d %v %v", s.Position, s.State, s.Err != nil))
 		}
 		s, err := Dial(t.Context(), o, newInbox())
 		if err != nil {
@@ -265,8 +266,8 @@ func TestEvents(t *testing.T) {
 		time.Sleep(time.Minute)
 		s.Close()
 		want := []string{"1 ready false", "1 unreachable false", "1 connecting false", "1 unreachable true", "1 connecting true", "1 refused true"}
-		if !slices.Equal(told, want) {
-			t.Errorf("told %q, want %q", told, want)
+		if !slices.Equal(events, want) {
+			t.Errorf("events %q, want %q", events, want)
 		}
 	})
 }

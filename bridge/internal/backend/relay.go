@@ -12,280 +12,283 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// RelayOptions says what [DialRelay] connects.
+// RelayOptions configure [DialRelay].
 type RelayOptions struct {
 	// Address is tcp://host:port or ipc://path. Required.
 	Address string
 	// Permit is as in [Endpoint].
 	Permit func(netip.AddrPort) error
-	// Mechanism is the one that the client speaks with the backend. Required.
+	// Mechanism is what the client speaks with the backend. Required.
 	Mechanism zap.Mechanism
-	// Minor is which ZMTP 3 the client speaks: 0 or 1.
+	// Minor is the client's minor version of ZMTP 3: 0 or 1.
 	Minor byte
-	// MaxFrame bounds a frame in either direction, in octets; what sealing adds, up to 64
-	// octets, may come on top. Required.
+	// MaxFrame limits a frame in either direction, in bytes. Sealing may add up to 64 bytes
+	// to it. Required.
 	MaxFrame int64
-	// MaxHandshake bounds a command of the handshake, in octets. Required.
+	// MaxHandshake limits a command of the handshake, in bytes. Required.
 	MaxHandshake int64
-	// ConnectTimeout is for the backend: name resolution, connect and greeting, and all that
-	// is waited for it during the handshake. Zero means [DefaultConnectTimeout].
+	// ConnectTimeout is the backend's: for name resolution, connect, greeting, and its turns
+	// in the handshake, all together. Zero means [DefaultConnectTimeout].
 	ConnectTimeout time.Duration
-	// ClientTimeout is for the client: all that is waited for it during the handshake.
-	// Required.
+	// ClientTimeout is the client's: for its turns in the handshake, all together. Required.
 	ClientTimeout time.Duration
 	// Event is as in [Options].
 	Event func(Status)
 	// Ended is called once with why the connection has ended, unless it was Close or the end
-	// of DialRelay's ctx. What the Receiver was given before is still for the client. It must
-	// not block or call the Relay. Required.
+	// of DialRelay's ctx: an *[Error], or zmtp.ErrHandshakeTimeout if the client was too slow.
+	// What the Receiver was given before is still for the client. It must not block or call
+	// the Relay. Required.
 	Ended func(err error)
 }
 
-// sealing is how much longer than what it holds a frame may be: CURVE's MESSAGE has 33
-// octets more.
+// sealing is how much longer than its content a sealed frame may be. CURVE's MESSAGE adds 33
+// bytes.
 const sealing = 64
 
-// Relay is a connection to one backend that somebody else logs in on: it passes on the
-// frames of both sides, the commands of their handshake included, and changes none. Every
-// message that it gives and takes is one frame: the flag octet of 45/ZWS and the body.
+// Relay is a connection to one backend where the client itself logs in. It passes on the
+// frames of both sides, including the commands of their handshake, and changes none. Each
+// message that it gives and takes is one frame: the flag byte of 45/ZWS and the body.
 //
-// It ends with the connection: what the two have agreed on is theirs alone.
+// It ends with the connection, since only the client and the backend know its keys.
 type Relay struct {
 	o        RelayOptions
 	conn     *zmtp.RawConn
 	receiver Receiver
-	stop     func() bool // following ctx
+	stop     func() bool // ends the following of ctx
 	running  sync.WaitGroup
-	frame    []byte // the reader's scratch
+	frame    []byte // scratch of the reader
 
 	mu     sync.Mutex
 	login  relayLogin
 	clock  *time.Timer
 	status Status
-	over   bool // nothing is told any more
+	over   bool // the connection has ended, or is about to
 }
 
 // DialRelay connects and exchanges greetings. When ctx ends, so does the connection, also
-// later: a Send that waits comes back then. r may be called before DialRelay returns. The
-// caller closes the relay. The error is an [*Error] with position 1.
-func DialRelay(ctx context.Context, o RelayOptions, r Receiver) (*Relay, error) {
+// after DialRelay has returned; a waiting Send returns then. The error is an [*Error] with
+// position 1.
+//
+// receiver may be called before DialRelay returns. The caller closes the relay.
+func DialRelay(ctx context.Context, o RelayOptions, receiver Receiver) (*Relay, error) {
 	setDefault(&o.ConnectTimeout, DefaultConnectTimeout)
-	x := &Relay{o: o, receiver: r, status: Status{Position: 1, Address: o.Address, Since: time.Now()}}
+	r := &Relay{o: o, receiver: receiver, status: Status{Position: 1, Address: o.Address, Since: time.Now()}}
 	started := time.Now()
 	conn, err := zmtp.DialRaw(ctx, o.Address, zmtp.RawOptions{
 		Mechanism: o.Mechanism, Minor: o.Minor, Timeout: o.ConnectTimeout, WriteTimeout: noWriteTimeout, Permit: o.Permit,
 	})
 	if err != nil {
 		failed := newError(1, err)
-		x.change(failedState(failed), failed)
+		r.change(failedState(failed), failed)
 		return nil, failed
 	}
-	x.conn = conn
-	x.login = newRelayLogin(o, started)
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.clock = time.AfterFunc(x.login.left(), x.late)
-	x.stop = context.AfterFunc(ctx, x.leave)
-	x.running.Go(x.read)
-	return x, nil
+	r.conn = conn
+	r.login = newRelayLogin(o, started)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.clock = time.AfterFunc(r.login.left(), r.timeout)
+	r.stop = context.AfterFunc(ctx, r.leave)
+	r.running.Go(r.read)
+	return r, nil
 }
 
-// Minor is which ZMTP 3 the backend speaks.
-func (x *Relay) Minor() byte { return x.conn.Minor() }
+// Minor returns the backend's minor version of ZMTP 3.
+func (r *Relay) Minor() byte { return r.conn.Minor() }
 
-// Status tells of the connection: it is Connecting until the backend's READY has passed.
-func (x *Relay) Status() []Status {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return []Status{x.status}
+// Status implements [Socket]. The connection is Connecting until the backend's READY.
+func (r *Relay) Status() []Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return []Status{r.status}
 }
 
-// Subscribe implements [Socket]: on a relay subscriptions are frames of the client, which
-// Send takes.
-func (x *Relay) Subscribe(context.Context, ...[]byte) error { return ErrCannotSubscribe }
+// Subscribe implements [Socket]: it returns [ErrCannotSubscribe], since subscriptions on a
+// relay are frames of the client.
+func (r *Relay) Subscribe(context.Context, ...[]byte) error { return ErrCannotSubscribe }
 
 // Unsubscribe implements [Socket] as Subscribe does.
-func (x *Relay) Unsubscribe(context.Context, ...[]byte) error { return ErrCannotSubscribe }
+func (r *Relay) Unsubscribe(context.Context, ...[]byte) error { return ErrCannotSubscribe }
 
-// Send implements [Socket]. It returns when the system has taken the frames; what comes when
-// the connection has ended goes nowhere, since Ended tells of that. Errors are the client's
-// fault: they wrap [zmtp.ErrProtocol] or [zmtp.ErrTooLarge].
-func (x *Relay) Send(_ context.Context, msgs ...zmtp.Message) error {
+// Send implements [Socket]. It returns when the system has taken the frames. After the
+// connection has ended, which Ended reports, frames are dropped. Errors are the client's fault
+// and wrap [zmtp.ErrProtocol] or [zmtp.ErrTooLarge].
+func (r *Relay) Send(_ context.Context, msgs ...zmtp.Message) error {
 	frames := make([]zmtp.Frame, len(msgs))
 	for i, m := range msgs {
-		frames[i] = relayedFrame(m)
-		if err := x.asks(frames[i]); err != nil {
+		frames[i] = parseRelayed(m)
+		if err := r.fromClient(frames[i]); err != nil {
 			return err
 		}
 	}
-	_ = x.conn.WriteFrames(frames...) // the reader finds out why
+	_ = r.conn.WriteFrames(frames...) // the reader finds out why it failed
 	return nil
 }
 
-// asks follows a frame of the client.
-func (x *Relay) asks(f zmtp.Frame) error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	limit := x.o.MaxFrame + sealing
-	if !x.login.ready {
+// fromClient checks a frame of the client and follows the handshake.
+func (r *Relay) fromClient(f zmtp.Frame) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	limit := r.o.MaxFrame + sealing
+	if !r.login.ready {
 		if !f.Command {
-			return fmt.Errorf("%w: a message where a command of the handshake is due", zmtp.ErrProtocol)
+			return fmt.Errorf("%w: message during the handshake", zmtp.ErrProtocol)
 		}
-		limit = x.o.MaxHandshake
+		limit = r.o.MaxHandshake
 	}
 	if int64(len(f.Body)) > limit {
-		return fmt.Errorf("frame of %d octets, at most %d are allowed: %w", len(f.Body), limit, zmtp.ErrTooLarge)
+		return fmt.Errorf("frame of %d bytes, at most %d are allowed: %w", len(f.Body), limit, zmtp.ErrTooLarge)
 	}
-	x.turn(x.login.asks)
+	r.turn(r.login.clientSpoke)
 	return nil
 }
 
-// turn has step change whose turn it is, and sets the clock. Lock held on entry.
-func (x *Relay) turn(step func(now time.Time)) {
-	if x.over || x.login.over() {
+// turn calls step, which changes whose turn it is in the handshake, and sets the clock. Lock
+// held on entry.
+func (r *Relay) turn(step func(now time.Time)) {
+	if r.over || r.login.over() {
 		return
 	}
 	step(time.Now())
-	if x.login.over() {
-		x.clock.Stop()
+	if r.login.over() {
+		r.clock.Stop()
 		return
 	}
-	x.clock.Reset(x.login.left())
+	r.clock.Reset(r.login.left())
 }
 
-// late ends a handshake whose time is over.
-func (x *Relay) late() {
-	x.mu.Lock()
-	x.login.charge(time.Now())
-	left, err := x.login.left(), x.login.late()
-	if left > 0 && !x.over && !x.login.over() { // the turn has changed just now
-		x.clock.Reset(left)
+// timeout ends a handshake when the time of a side is over.
+func (r *Relay) timeout() {
+	r.mu.Lock()
+	r.login.charge(time.Now())
+	left, err := r.login.left(), r.login.timeout()
+	if left > 0 && !r.over && !r.login.over() { // the turn has just changed
+		r.clock.Reset(left)
 	}
-	over := x.over || x.login.over()
-	x.mu.Unlock()
+	over := r.over || r.login.over()
+	r.mu.Unlock()
 	if left <= 0 && !over {
-		x.end(err)
+		r.end(err)
 	}
 }
 
-// read passes on what comes from the backend until the connection ends.
-func (x *Relay) read() {
-	frames, octets := 0, 0 // since the last flush
+// read passes on the frames of the backend until the connection ends.
+func (r *Relay) read() {
+	frames, bytes := 0, 0 // since the last flush
 	for {
-		limit := x.o.MaxFrame + sealing
-		if !x.passedReady() {
-			limit = x.o.MaxHandshake
+		limit := r.o.MaxFrame + sealing
+		if !r.passedReady() {
+			limit = r.o.MaxHandshake
 		}
-		f, err := x.conn.ReadFrame(limit)
+		f, err := r.conn.ReadFrame(limit)
 		if err != nil {
-			x.receiver.Flush()
-			x.lost(err)
+			r.receiver.Flush()
+			r.lost(err)
 			return
 		}
-		ready, err := x.answers(f)
+		ready, err := r.fromBackend(f)
 		if ready {
-			x.change(Connected, nil)
+			r.change(Connected, nil)
 		}
-		if err == nil || told(err) {
-			x.give(f)
+		if err == nil || isRefusal(err) {
+			r.give(f)
 			frames++
-			octets += len(f.Body)
+			bytes += len(f.Body)
 		}
-		if err != nil || ready || frames >= maxTurn || octets >= maxTurnOctets || !x.conn.Buffered() {
-			x.receiver.Flush()
-			frames, octets = 0, 0
+		if err != nil || ready || frames >= maxTurnMessages || bytes >= maxTurnBytes || !r.conn.Buffered() {
+			r.receiver.Flush()
+			frames, bytes = 0, 0
 		}
 		if err != nil {
-			x.lost(err)
+			r.lost(err)
 			return
 		}
 	}
 }
 
-func (x *Relay) passedReady() bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.login.ready
+func (r *Relay) passedReady() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.login.ready
 }
 
-// answers follows a frame of the backend. ready tells that it is READY. The error ends the
-// connection.
-func (x *Relay) answers(f zmtp.Frame) (ready bool, err error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.login.ready {
+// fromBackend follows the handshake with a frame of the backend. ready reports that it is
+// READY. An error ends the connection.
+func (r *Relay) fromBackend(f zmtp.Frame) (ready bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.login.ready {
 		return false, nil
 	}
-	name, err := x.login.read(f)
+	name, err := commandName(f)
 	if err != nil {
 		return false, err
 	}
-	x.turn(func(now time.Time) { x.login.answers(name, now) })
-	if x.login.ready {
-		x.status.Handshake = time.Since(x.login.started)
+	r.turn(func(now time.Time) { r.login.backendSpoke(name, now) })
+	if r.login.ready {
+		r.status.Handshake = time.Since(r.login.started)
 	}
-	return x.login.ready, nil
+	return r.login.ready, nil
 }
 
 // give gives the receiver a frame.
-func (x *Relay) give(f zmtp.Frame) {
-	x.frame = append(append(x.frame[:0], zwsFlag(f)), f.Body...)
-	_ = x.receiver.Message(zmtp.Message{x.frame}) // a client that wants no more closes the relay
-	if cap(x.frame) > maxScratch {
-		x.frame = nil
+func (r *Relay) give(f zmtp.Frame) {
+	r.frame = append(append(r.frame[:0], flagByte(f)), f.Body...)
+	_ = r.receiver.Message(zmtp.Message{r.frame}) // a client that takes no more closes the relay
+	if cap(r.frame) > maxScratch {
+		r.frame = nil
 	}
 }
 
-// lost ends the connection for what err says about the backend. A client whose WELCOME or
-// READY is due is sent an ERROR, as everywhere, if the backend has sent none.
-func (x *Relay) lost(err error) {
-	x.mu.Lock()
-	cause := x.login.meaning(err)
-	due := !x.login.ready && !told(err) && !x.over
-	x.mu.Unlock()
+// lost ends the connection after err. A client that still waits for WELCOME or READY gets an
+// ERROR, as from any backend that refuses, unless the backend has sent one.
+func (r *Relay) lost(err error) {
+	r.mu.Lock()
+	cause := r.login.cause(err)
+	due := !r.login.ready && !isRefusal(err) && !r.over
+	r.mu.Unlock()
 	if status := cause.Status(); due && status != 0 {
-		x.give(zmtp.Frame{Command: true, Body: zmtp.Command{Name: "ERROR", Data: fmt.Appendf([]byte{3}, "%d", status)}.Append(nil)})
-		x.receiver.Flush()
+		r.give(zmtp.Frame{Command: true, Body: zmtp.Command{Name: "ERROR", Data: fmt.Appendf([]byte{3}, "%d", status)}.Append(nil)})
+		r.receiver.Flush()
 	}
-	x.end(cause)
+	r.end(cause)
 }
 
-// end closes the connection and tells why.
-func (x *Relay) end(cause error) {
-	if !x.quit() {
+// end closes the connection and reports why.
+func (r *Relay) end(cause error) {
+	if !r.quit() {
 		return
 	}
-	x.change(failedState(cause), cause)
-	x.o.Ended(cause)
+	r.change(failedState(cause), cause)
+	r.o.Ended(cause)
 }
 
-// quit closes the connection. It tells whether it was open until now.
-func (x *Relay) quit() bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	open := !x.over
-	x.over = true
-	x.clock.Stop()
-	_ = x.conn.Close()
+// quit closes the connection and reports whether it was open until now.
+func (r *Relay) quit() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	open := !r.over
+	r.over = true
+	r.clock.Stop()
+	_ = r.conn.Close()
 	return open
 }
 
 // leave ends the connection because the client has gone.
-func (x *Relay) leave() {
-	if x.quit() {
-		x.change(Gone, nil)
+func (r *Relay) leave() {
+	if r.quit() {
+		r.change(Gone, nil)
 	}
 }
 
 // Close implements [Socket].
-func (x *Relay) Close() error {
-	x.stop()
-	x.leave()
-	x.running.Wait()
+func (r *Relay) Close() error {
+	r.stop()
+	r.leave()
+	r.running.Wait()
 	return nil
 }
 
-// failedState is what an endpoint is after err that is not tried again by itself.
+// failedState returns the state after err, which ends a relay.
 func failedState(err error) State {
 	if e, ok := errors.AsType[*Error](err); ok && e.Kind == KindRefused {
 		return Refused
@@ -293,34 +296,34 @@ func failedState(err error) State {
 	return Gone
 }
 
-// change notes a new state and tells it.
-func (x *Relay) change(s State, err error) {
-	x.mu.Lock()
-	x.status.State, x.status.Since, x.status.Err = s, time.Now(), err
-	status := x.status
-	x.mu.Unlock()
-	if x.o.Event != nil {
-		x.o.Event(status)
+// change sets a new state and reports it.
+func (r *Relay) change(s State, err error) {
+	r.mu.Lock()
+	r.status.State, r.status.Since, r.status.Err = s, time.Now(), err
+	status := r.status
+	r.mu.Unlock()
+	if r.o.Event != nil {
+		r.o.Event(status)
 	}
 }
 
-// The flag octets of a ZWS frame (45/ZWS, "Framing").
+// The flag byte of a relayed frame (45/ZWS, "Framing").
 const (
-	zwsMore    = 0x01
-	zwsCommand = 0x02
+	flagMore    = 0x01
+	flagCommand = 0x02
 )
 
-func zwsFlag(f zmtp.Frame) byte {
+func flagByte(f zmtp.Frame) byte {
 	switch {
 	case f.Command:
-		return zwsCommand
+		return flagCommand
 	case f.More:
-		return zwsMore
+		return flagMore
 	}
 	return 0
 }
 
-// relayedFrame reads a message of a client, which has one frame with its flag octet.
-func relayedFrame(m zmtp.Message) zmtp.Frame {
-	return zmtp.Frame{More: m[0][0] == zwsMore, Command: m[0][0] == zwsCommand, Body: m[0][1:]}
+// parseRelayed returns the frame in a message of the client, which is not empty.
+func parseRelayed(m zmtp.Message) zmtp.Frame {
+	return zmtp.Frame{More: m[0][0] == flagMore, Command: m[0][0] == flagCommand, Body: m[0][1:]}
 }

@@ -9,15 +9,15 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// relayLogin follows a handshake between client and backend by the names of the backend's
-// commands, which no mechanism hides, and knows for whom it waits.
+// relayLogin follows the handshake between a client and a backend. It sees the names of the
+// backend's commands, which no mechanism encrypts, and keeps the time of each side.
 type relayLogin struct {
 	mechanism       zap.Mechanism
 	started         time.Time
-	asked, answered int           // commands of the client and of the backend
+	asked, answered int           // number of commands of the client and of the backend
 	ready           bool          // the backend's READY has passed
 	client, backend time.Duration // what is left to each
-	since           time.Time     // when the present turn began
+	since           time.Time     // start of the current turn
 }
 
 func newRelayLogin(o RelayOptions, started time.Time) relayLogin {
@@ -25,11 +25,12 @@ func newRelayLogin(o RelayOptions, started time.Time) relayLogin {
 	return relayLogin{mechanism: o.Mechanism, started: started, since: now, client: o.ClientTimeout, backend: o.ConnectTimeout - now.Sub(started)}
 }
 
-// over tells that nothing is waited for any more. In NULL both sides say READY, in any order.
+// over reports that the handshake needs no further command. In NULL both sides send READY, in
+// any order.
 func (l *relayLogin) over() bool { return l.ready && l.asked > 0 }
 
-// turn is what is left to the side that is to speak next: a side that waits for nothing in
-// NULL has the client speak first, as all mechanisms do.
+// turn returns the remaining time of the side that has to send next. The client begins, also
+// in NULL, where the backend need not wait for it.
 func (l *relayLogin) turn() *time.Duration {
 	if l.asked > l.answered {
 		return &l.backend
@@ -39,28 +40,28 @@ func (l *relayLogin) turn() *time.Duration {
 
 func (l *relayLogin) left() time.Duration { return *l.turn() }
 
-// charge takes the time that has passed from the side whose turn it is.
+// charge subtracts the time since the last call from the side whose turn it is.
 func (l *relayLogin) charge(now time.Time) {
 	*l.turn() -= now.Sub(l.since)
 	l.since = now
 }
 
-// asks notes a command of the client.
-func (l *relayLogin) asks(now time.Time) {
+// clientSpoke counts a command of the client.
+func (l *relayLogin) clientSpoke(now time.Time) {
 	l.charge(now)
 	l.asked++
 }
 
-// answers notes a command of the backend.
-func (l *relayLogin) answers(name string, now time.Time) {
+// backendSpoke counts a command of the backend.
+func (l *relayLogin) backendSpoke(name string, now time.Time) {
 	l.charge(now)
 	l.answered++
 	l.ready = l.ready || name == "READY"
 }
 
-// read reads the name of a backend's command. The error says that it is none, or that it is
-// an ERROR.
-func (l *relayLogin) read(f zmtp.Frame) (name string, err error) {
+// commandName returns the name of a backend's command. The error reports that it is not a
+// valid command, or that it is an ERROR.
+func commandName(f zmtp.Frame) (name string, err error) {
 	if !f.Command {
 		return "", fmt.Errorf("%w: message frame during the handshake", zmtp.ErrProtocol)
 	}
@@ -71,26 +72,26 @@ func (l *relayLogin) read(f zmtp.Frame) (name string, err error) {
 	return c.Name, c.Refusal()
 }
 
-// told tells that err was an ERROR of the backend, which the client gets.
-func told(err error) bool {
+// isRefusal reports whether err is an ERROR command of the backend, which the client gets.
+func isRefusal(err error) bool {
 	_, refused := errors.AsType[*zmtp.RefusedError](err)
 	return refused
 }
 
-// late is why the handshake has ended when the time of a side is over.
-func (l *relayLogin) late() error {
+// timeout returns why the handshake ends when the time of the side whose turn it is is over.
+func (l *relayLogin) timeout() error {
 	if l.turn() == &l.client {
 		return zmtp.ErrHandshakeTimeout
 	}
 	return newError(1, zmtp.ErrHandshakeTimeout)
 }
 
-// meaning is what err, which has ended the connection, tells about the backend.
-func (l *relayLogin) meaning(err error) *Error {
+// cause returns what err, which has ended the connection, means.
+func (l *relayLogin) cause(err error) *Error {
 	if l.ready {
 		return &Error{1, KindLost, err}
 	}
-	known := told(err) || errors.Is(err, zmtp.ErrProtocol) || errors.Is(err, zmtp.ErrTooLarge)
+	known := isRefusal(err) || errors.Is(err, zmtp.ErrProtocol) || errors.Is(err, zmtp.ErrTooLarge)
 	switch {
 	case known:
 	case l.mechanism == zap.CURVE && l.asked > 0 && l.answered == 0:

@@ -11,16 +11,16 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// TestRelayLogin: who is waited for in a handshake, and what it means that time is over or
-// that the connection ends. C is a command of the client, the others are the backend's.
+// TestRelayLogin covers which side is next in a handshake, and what a timeout or the end of the
+// connection means then. C is a command of the client, the others are the backend's.
 func TestRelayLogin(t *testing.T) {
 	clientLate := zmtp.ErrHandshakeTimeout
 	backendLate := &Error{1, KindTimeout, zmtp.ErrHandshakeTimeout}
 	for _, tt := range []struct {
 		mechanism zap.Mechanism
-		said      []string
+		commands  []string
 		over      bool
-		late      error // the client's if it is not an Error
+		late      error // an Error if the backend is late
 		kind      Kind  // of the error that io.EOF becomes
 		end       error
 	}{
@@ -38,26 +38,26 @@ func TestRelayLogin(t *testing.T) {
 	} {
 		now := time.Now()
 		l := newRelayLogin(RelayOptions{Mechanism: tt.mechanism, ClientTimeout: 10 * time.Second, ConnectTimeout: 5 * time.Second}, now)
-		for _, said := range tt.said {
-			if said == "C" {
-				l.asks(now)
+		for _, command := range tt.commands {
+			if command == "C" {
+				l.clientSpoke(now)
 			} else {
-				l.answers(said, now)
+				l.backendSpoke(command, now)
 			}
 		}
 		if l.over() != tt.over {
-			t.Errorf("%s %v: over is %v", tt.mechanism, tt.said, l.over())
+			t.Errorf("%s %v: over is %v", tt.mechanism, tt.commands, l.over())
 		}
-		if got := l.late(); !tt.over && !reflect.DeepEqual(got, tt.late) {
-			t.Errorf("%s %v: late with %v, want %v", tt.mechanism, tt.said, got, tt.late)
+		if got := l.timeout(); !tt.over && !reflect.DeepEqual(got, tt.late) {
+			t.Errorf("%s %v: timeout %v, want %v", tt.mechanism, tt.commands, got, tt.late)
 		}
-		if got := l.meaning(io.EOF); *got != (Error{1, tt.kind, tt.end}) {
-			t.Errorf("%s %v: ends with %d %v, want %d %v", tt.mechanism, tt.said, got.Kind, got, tt.kind, tt.end)
+		if got := l.cause(io.EOF); *got != (Error{1, tt.kind, tt.end}) {
+			t.Errorf("%s %v: ends with %d %v, want %d %v", tt.mechanism, tt.commands, got.Kind, got, tt.kind, tt.end)
 		}
 	}
 }
 
-// TestRelayTurns: each side is charged for its own turns only, all of them together.
+// TestRelayTurns checks that each side has its time for all of its own turns together.
 func TestRelayTurns(t *testing.T) {
 	now := time.Now()
 	l := newRelayLogin(RelayOptions{Mechanism: zap.CURVE, ClientTimeout: 10 * time.Second, ConnectTimeout: 5 * time.Second}, now)
@@ -66,15 +66,15 @@ func TestRelayTurns(t *testing.T) {
 		now = now.Add(d)
 		return now
 	}
-	l.asks(after(4 * time.Second))
+	l.clientSpoke(after(4 * time.Second))
 	if got := l.left(); got != 5*time.Second {
 		t.Errorf("the backend has %v", got)
 	}
-	l.answers("WELCOME", after(3*time.Second))
+	l.backendSpoke("WELCOME", after(3*time.Second))
 	if got := l.left(); got != 6*time.Second {
 		t.Errorf("the client has %v", got)
 	}
-	l.asks(after(5 * time.Second))
+	l.clientSpoke(after(5 * time.Second))
 	if got := l.left(); got != 2*time.Second {
 		t.Errorf("the backend has %v", got)
 	}
@@ -84,14 +84,13 @@ func TestRelayTurns(t *testing.T) {
 	}
 }
 
-// TestRelayLoginReads: what a backend may say before READY.
-func TestRelayLoginReads(t *testing.T) {
-	l := newRelayLogin(RelayOptions{Mechanism: zap.PLAIN}, time.Now())
+// TestCommandName covers what a backend may send before READY.
+func TestCommandName(t *testing.T) {
 	for _, tt := range []struct {
-		frame zmtp.Frame
-		name  string
-		told  bool
-		want  error
+		frame   zmtp.Frame
+		name    string
+		refusal bool
+		want    error
 	}{
 		{zmtp.Frame{Command: true, Body: []byte("\x07WELCOME")}, "WELCOME", false, nil},
 		{zmtp.Frame{Command: true, Body: []byte("\x05READYx")}, "READY", false, nil},
@@ -101,9 +100,9 @@ func TestRelayLoginReads(t *testing.T) {
 		{zmtp.Frame{Command: true}, "", false, zmtp.ErrProtocol},
 		{zmtp.Frame{Body: []byte("\x05READY")}, "", false, zmtp.ErrProtocol},
 	} {
-		name, err := l.read(tt.frame)
-		if name != tt.name || told(err) != tt.told || tt.want != nil && !errors.Is(err, tt.want) {
-			t.Errorf("%q is read as %q, %v", tt.frame.Body, name, err)
+		name, err := commandName(tt.frame)
+		if name != tt.name || isRefusal(err) != tt.refusal || tt.want != nil && !errors.Is(err, tt.want) {
+			t.Errorf("%q is parsed as %q, %v", tt.frame.Body, name, err)
 		}
 	}
 }

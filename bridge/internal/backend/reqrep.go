@@ -6,64 +6,65 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// req is a REQ socket (28/REQREP): one request at a time for each session, and the reply
-// from the peer that was asked.
+// req is a REQ socket (28/REQREP): one request at a time for each stream, and the reply from
+// the peer that has it.
 type req struct{ balancer }
 
-func (s *req) send(x *session, msgs []zmtp.Message) (int, error) {
+func (s *req) send(st *stream, msgs []zmtp.Message) (int, error) {
 	for i, m := range msgs {
 		switch {
 		case len(m) < 2 || len(m[0]) > 0:
 			return i, ErrEnvelope
-		case x.asking:
+		case st.asking:
 			return i, ErrLockStep
-		case !s.place(x, m):
+		case !s.place(st, m):
 			return i, nil
 		}
-		x.asking = true
+		st.asking = true
 	}
 	return len(msgs), nil
 }
 
-// receive takes a reply: "SHALL accept an incoming message only from the last peer that
-// it sent a request to. SHALL discard silently any messages received from other peers."
+// receive takes a reply: "SHALL accept an incoming message only from the last peer that it
+// sent a request to. SHALL discard silently any messages received from other peers."
 func (s *req) receive(p *peer, m zmtp.Message) error {
 	c := s.core
 	c.mu.Lock()
-	x, m := s.session(m)
-	good := x != nil && x.asking && x.asked == p && len(m) > 1 && len(m[0]) == 0
+	st, m := s.addressee(m)
+	good := st != nil && st.asking && st.asked == p && len(m) > 1 && len(m[0]) == 0
 	switch {
 	case good:
-		x.asking, x.asked = false, nil
-	case x == nil:
+		st.asking, st.asked = false, nil
+	case st == nil:
 		c.drop(Unroutable)
 	default:
 		c.drop(Unasked)
 	}
 	c.mu.Unlock()
 	if good {
-		p.deliver(x, m)
+		p.deliver(st, m)
 	}
 	return nil
 }
 
-// session is whose reply m is, and the reply without the envelope.
-func (s *req) session(m zmtp.Message) (*session, zmtp.Message) {
+// addressee returns the stream whose reply m is, and the reply without the envelope. Lock
+// held on entry.
+func (s *req) addressee(m zmtp.Message) (*stream, zmtp.Message) {
 	if s.shared {
-		if x := s.core.addressee(m); x != nil {
-			return x, m[1:]
+		if st := s.core.addressee(m); st != nil {
+			return st, m[1:]
 		}
 		return nil, nil
 	}
-	if len(s.core.sessions) == 0 {
+	if len(s.core.streams) == 0 {
 		return nil, nil
 	}
-	return s.core.sessions[0], m
+	return s.core.streams[0], m
 }
 
-// rep is a REP socket (28/REQREP) without the lock-step, which is the client's own: it
-// gets requests as they come and answers them in that order, as over a direct connection.
-// At most the high-water mark are unanswered; then nothing more is read.
+// rep is a REP socket (28/REQREP) without its lock-step, which the client keeps: it gets
+// requests as they come and answers them in that order, as over a direct connection. At most
+// Options.HighWaterMark of them are unanswered; then nothing more is read.
 type rep struct {
 	none
 	askers []*peer // of unanswered requests, oldest first
@@ -76,24 +77,24 @@ func (s *rep) receive(p *peer, m zmtp.Message) error {
 		c.unasked()
 		return nil
 	}
-	x := s.await(p)
-	if x == nil {
+	st := s.await(p)
+	if st == nil {
 		return ErrClosed
 	}
-	// The turn makes the askers' order that of the deliveries.
-	p.turn(x)
+	// The turn makes the order of askers that of the deliveries.
+	p.turn(st)
 	c.mu.Lock()
 	s.askers = append(s.askers, p)
 	c.mu.Unlock()
-	x.receive(m)
+	st.receive(m)
 	return nil
 }
 
-// await waits until one more request may be unanswered, and returns the session; nil if
-// there is none. p's turn ends before: the client cannot answer what it has not got.
-func (s *rep) await(p *peer) *session {
+// await waits until one more request may be unanswered, and returns the stream; nil if there
+// is none. It ends p's turn first: the client cannot answer what it has not received.
+func (s *rep) await(p *peer) *stream {
 	c := s.core
-	full := func() bool { return len(s.askers) >= c.o.HighWaterMark && len(c.sessions) > 0 && !c.closing }
+	full := func() bool { return len(s.askers) >= c.o.HighWaterMark && len(c.streams) > 0 && !c.closing }
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if full() {
@@ -104,16 +105,16 @@ func (s *rep) await(p *peer) *session {
 	for full() {
 		c.changed.Wait()
 	}
-	if len(c.sessions) == 0 || c.closing {
+	if len(c.streams) == 0 || c.closing {
 		return nil
 	}
-	return c.sessions[0]
+	return c.streams[0]
 }
 
 // send takes answers: "SHALL deliver this message back to the originating peer. SHALL
 // silently discard the reply … if the originating peer is no longer connected. SHALL not
 // block on sending."
-func (s *rep) send(x *session, msgs []zmtp.Message) (int, error) {
+func (s *rep) send(st *stream, msgs []zmtp.Message) (int, error) {
 	c := s.core
 	for i, m := range msgs {
 		if d := delimiter(m); d < 0 {
@@ -130,14 +131,14 @@ func (s *rep) send(x *session, msgs []zmtp.Message) (int, error) {
 		case p.full():
 			c.drop(Overflow)
 		default:
-			p.push(item{m: m, x: x})
+			p.push(item{m: m, st: st})
 		}
 	}
 	c.changed.Broadcast()
 	return len(msgs), nil
 }
 
-// delimiter is the index of the first empty frame, which ends the envelope; -1 if there
+// delimiter returns the index of the first empty frame, which ends the envelope; -1 if there
 // is none.
 func delimiter(m zmtp.Message) int {
 	return slices.IndexFunc(m, func(frame []byte) bool { return len(frame) == 0 })

@@ -8,7 +8,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// isProtocol: the error is the client's fault, and package zws can tell.
+// isProtocol checks that err is want and the client's fault.
 func isProtocol(t *testing.T, err, want error) {
 	t.Helper()
 	if !errors.Is(err, want) || !errors.Is(err, zmtp.ErrProtocol) {
@@ -32,45 +32,46 @@ func TestReqLockStep(t *testing.T) {
 		c.Write(message("no delimiter"), message("", "reply"), message("", "and one more"))
 		want(t, in.next(t), "|reply")
 		// Before the next request, which "and one more" would answer.
-		eventually(t, "what was not asked for is dropped", func() bool { return s.Stats().Unasked == uint64(2*(i+1)) })
+		eventually(t, "unasked replies are dropped", func() bool { return s.Stats().Unasked == uint64(2*(i+1)) })
 	}
 	in.empty(t)
 }
 
-// TestReqAsksInTurn: requests go round, and only the one that was asked is heard.
+// TestReqAsksInTurn checks that requests go round-robin, and that only the peer that has the
+// request can answer.
 func TestReqAsksInTurn(t *testing.T) {
 	one, two := newNative(t, zmtp.ROUTER), newNative(t, zmtp.REP)
 	in := newInbox()
 	s := dial(t, options(zmtp.REQ, one, two), in)
 	conns := []*zmtp.Conn{one.accept(), two.accept()}
-	asked := make(chan int)
+	requests := make(chan int)
 	for i, c := range conns {
 		go func() {
 			for {
 				if _, err := c.ReadMessage(); err != nil {
 					return
 				}
-				asked <- i
+				requests <- i
 			}
 		}()
 	}
 	last := -1
 	for i := range 6 {
 		send(t, s, message("", "?"))
-		who := <-asked
-		if who == last {
-			t.Errorf("request %d: backend %d was asked twice in a row", i, who+1)
+		current := <-requests
+		if current == last {
+			t.Errorf("request %d: backend %d twice in a row", i, current+1)
 		}
-		last = who
-		conns[1-who].Write(message("", "from the other"))
-		eventually(t, "the other is not heard", func() bool { return s.Stats().Unasked == uint64(i+1) })
-		conns[who].Write(message("", fmt.Sprint("answer ", i)))
+		last = current
+		conns[1-current].Write(message("", "from the other"))
+		eventually(t, "the other is ignored", func() bool { return s.Stats().Unasked == uint64(i+1) })
+		conns[current].Write(message("", fmt.Sprint("answer ", i)))
 		want(t, in.next(t), fmt.Sprint("|answer ", i))
 	}
 }
 
-// TestReqAfterLoss: the reply to a request that was lost with its backend will not come;
-// the next request may be made, and goes to another.
+// TestReqAfterLoss checks that after the loss of the backend that had the request another request
+// can be sent, and goes to another backend.
 func TestReqAfterLoss(t *testing.T) {
 	p := newPipes(t, zmtp.REP, "one", "two")
 	in := newInbox()
@@ -103,8 +104,8 @@ func TestReqAfterLoss(t *testing.T) {
 	want(t, in.next(t), "|reply")
 }
 
-// TestRepAnswersInOrder: requests of two backends, one a REQ and one a DEALER with an
-// envelope of its own; answers go back in the order of the requests.
+// TestRepAnswersInOrder has requests of two backends, a REQ and a DEALER with its own envelope.
+// Answers must go back in the order of the requests.
 func TestRepAnswersInOrder(t *testing.T) {
 	one, two := newNative(t, zmtp.REQ), newNative(t, zmtp.DEALER)
 	in := newInbox()
@@ -127,8 +128,8 @@ func TestRepAnswersInOrder(t *testing.T) {
 	}
 }
 
-// TestRepAskerGone: the answer to one that has gone is dropped, and the next is not
-// given in its place.
+// TestRepAskerGone checks that the answer to a backend that has gone is dropped, and that the
+// next answer does not go to the wrong one.
 func TestRepAskerGone(t *testing.T) {
 	one, two := newNative(t, zmtp.REQ), newNative(t, zmtp.REQ)
 	in := newInbox()
@@ -148,7 +149,7 @@ func TestRepAskerGone(t *testing.T) {
 	}
 }
 
-// TestRepUnanswered: no more requests than the high-water mark wait for an answer.
+// TestRepUnanswered checks that at most the high-water mark of requests is unanswered.
 func TestRepUnanswered(t *testing.T) {
 	n := newNative(t, zmtp.DEALER)
 	in := newInbox()
@@ -210,7 +211,7 @@ func TestOneWay(t *testing.T) {
 	})
 }
 
-// TestRouter: the first frame is the backend's routing id, both ways.
+// TestRouter checks that the first frame is the backend's routing id in both directions.
 func TestRouter(t *testing.T) {
 	named := listenNative(t, zmtp.Options{SocketType: zmtp.DEALER, RoutingID: []byte("house 1")}, "")
 	same := listenNative(t, zmtp.Options{SocketType: zmtp.ROUTER, RoutingID: []byte("house 1")}, "")
@@ -239,7 +240,7 @@ func TestRouter(t *testing.T) {
 			c.Write(message("hello"))
 			m := receiveWithin(t, in.arrived)
 			if id := m[0]; len(m) != 2 || len(id) != 5 || id[0] != 0 || string(id) == "\x00abcd" {
-				t.Fatalf("message %q, want 00 and four octets in front", m)
+				t.Fatalf("message %q, want 00 and four bytes in front", m)
 			}
 			send(t, s, zmtp.Message{m[0], []byte("answer")})
 			want(t, read(t, c), "answer")
@@ -252,12 +253,12 @@ func TestRouter(t *testing.T) {
 		same.accept().Write(message("2"))
 		first, second := receiveWithin(t, in.arrived), receiveWithin(t, in.arrived)
 		if string(first[0]) == string(second[0]) {
-			t.Errorf("both are called %q", first[0])
+			t.Errorf("both have the routing id %q", first[0])
 		}
 	})
 }
 
-// TestRouterDoesNotWait: what a peer does not take is dropped at its high-water mark.
+// TestRouterDoesNotWait checks that messages to a peer at its high-water mark are dropped.
 func TestRouterDoesNotWait(t *testing.T) {
 	p := newPipes(t, zmtp.DEALER, "one")
 	o := p.options(zmtp.ROUTER)

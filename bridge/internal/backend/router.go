@@ -11,25 +11,26 @@ import (
 type router struct {
 	none
 	byID map[string]*peer
-	next uint32 // of the routing ids that we make
+	next uint32 // for the next generated routing id
 }
 
 func newRouter(c *core) *router {
 	return &router{none{c}, make(map[string]*peer), rand.Uint32()}
 }
 
-// joined gives p its routing id: its own Identity, or 00 and four octets as libzmq makes
-// them. An Identity that begins with 00 or is in use counts as none.
+// joined assigns p its routing id: its own Identity, or 00 and four bytes as libzmq generates
+// them. An Identity that begins with 00 or is in use is ignored.
 func (s *router) joined(p *peer) {
 	id := p.conn.Peer().Metadata.Get("Identity")
 	if id == "" || id[0] == 0 || s.byID[id] != nil {
-		id = s.make()
+		id = s.generate()
 	}
 	p.id = id
 	s.byID[id] = p
 }
 
-func (s *router) make() string {
+// generate returns a routing id that is not in use.
+func (s *router) generate() string {
 	for {
 		id := string(binary.BigEndian.AppendUint32([]byte{0}, s.next))
 		s.next++
@@ -41,8 +42,9 @@ func (s *router) make() string {
 
 func (s *router) left(p *peer) { delete(s.byID, p.id) }
 
-// send takes the first frame for the routing id and drops what cannot go there.
-func (s *router) send(x *session, msgs []zmtp.Message) (int, error) {
+// send sends to the peer whose routing id is the first frame. It drops what has no such peer
+// or finds it full.
+func (s *router) send(st *stream, msgs []zmtp.Message) (int, error) {
 	for i, m := range msgs {
 		if len(m) < 2 {
 			return i, ErrEnvelope
@@ -54,36 +56,36 @@ func (s *router) send(x *session, msgs []zmtp.Message) (int, error) {
 		case p.full():
 			s.core.drop(Overflow)
 		default:
-			p.last = x
-			p.push(item{m: m[1:], x: x})
+			p.last = st
+			p.push(item{m: m[1:], st: st})
 		}
 	}
 	return len(msgs), nil
 }
 
-// receive puts p's routing id in front. The message goes to the session that last
-// addressed p, or else to the one that is attached longest.
+// receive puts p's routing id before m. The message goes to the stream that sent to p last, or
+// else to the one that has been attached longest.
 func (s *router) receive(p *peer, m zmtp.Message) error {
 	c := s.core
 	c.mu.Lock()
-	x := p.last
-	if x == nil && len(c.sessions) > 0 {
-		x = c.sessions[0]
+	st := p.last
+	if st == nil && len(c.streams) > 0 {
+		st = c.streams[0]
 	}
-	if x == nil {
+	if st == nil {
 		c.drop(Unroutable)
 	}
 	c.mu.Unlock()
-	if x != nil {
-		p.prefix = append(append(p.prefix[:0], []byte(p.id)), m...)
-		p.deliver(x, p.prefix)
+	if st != nil {
+		p.prefixed = append(append(p.prefixed[:0], []byte(p.id)), m...)
+		p.deliver(st, p.prefixed)
 	}
 	return nil
 }
 
-func (s *router) detached(x *session) {
+func (s *router) detached(st *stream) {
 	for _, p := range s.core.peers {
-		if p.last == x {
+		if p.last == st {
 			p.last = nil
 		}
 	}

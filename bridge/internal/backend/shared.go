@@ -12,32 +12,32 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// Shared is one socket for many sessions; the package comment tells what each of them
-// gets. Its methods may be called by any number of goroutines.
+// Shared is one socket for many streams. The package comment describes what each of them
+// receives. Any number of goroutines may call its methods.
 type Shared struct {
 	core      *core
-	dialler   *dialler // nil if it listens
+	dialer    *dialer // nil if it listens
 	listeners []*zmtp.Listener
 	o         ListenOptions
 }
 
-// DialShared opens a socket that connects, for sessions that are attached later. It
-// returns at once and connects in the background; the Ready rule is [Shared.Wait]'s. REP
-// and PAIR cannot be shared. Errors are about the options. The caller closes it.
+// DialShared opens a socket that connects, for streams that are attached later. It returns at
+// once and connects in the background; [Shared.Wait] waits for the Ready rule. REP and PAIR
+// cannot be shared. Errors are about the options. The caller closes it.
 func DialShared(o DialOptions) (*Shared, error) {
 	if o.SocketType == zmtp.REP || o.SocketType == zmtp.PAIR {
-		return nil, fmt.Errorf("backend: a %s cannot be shared by several clients", o.SocketType)
+		return nil, fmt.Errorf("backend: a %s socket cannot be shared by several clients", o.SocketType)
 	}
-	d, err := newDialler(o, true)
+	d, err := newDialer(o, true)
 	if err != nil {
 		return nil, err
 	}
 	d.start()
-	return &Shared{core: d.core, dialler: d}, nil
+	return &Shared{core: d.core, dialer: d}, nil
 }
 
-// Listen opens a socket that native peers dial in to; o.Security decides on each of them.
-// Errors are about the options, and those of [zmtp.Listen]. The caller closes it.
+// Listen opens a socket that native peers connect to. o.Security authenticates each of them.
+// Errors are about the options, or those of [zmtp.Listen]. The caller closes it.
 func Listen(o ListenOptions) (*Shared, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
@@ -57,16 +57,16 @@ func Listen(o ListenOptions) (*Shared, error) {
 	return s, nil
 }
 
-// listenOptions is what every listener is made with.
+// listenOptions returns the options of each listener.
 func (s *Shared) listenOptions() zmtp.ListenOptions {
 	o := zmtp.ListenOptions{Options: s.o.connection(s.o.HandshakeTimeout)}
-	if tell := s.o.Refused; tell != nil {
-		o.Refused = func(peer net.Addr, err error) { tell(peer.String(), err) }
+	if refused := s.o.Refused; refused != nil {
+		o.Refused = func(peer net.Addr, err error) { refused(peer.String(), err) }
 	}
 	return o
 }
 
-// accept serves every peer that dials in until the listener is closed.
+// accept serves each peer that connects until the listener is closed.
 func (s *Shared) accept(l *zmtp.Listener) {
 	for {
 		conn, err := l.Accept()
@@ -76,7 +76,7 @@ func (s *Shared) accept(l *zmtp.Listener) {
 		if s.crowded() {
 			_ = conn.Close()
 			if s.o.Refused != nil {
-				s.o.Refused(conn.RemoteAddr().String(), fmt.Errorf("backend: %d peers are connected, no more are allowed", s.o.MaxPeers))
+				s.o.Refused(conn.RemoteAddr().String(), fmt.Errorf("backend: %d peers are connected, more are not allowed", s.o.MaxPeers))
 			}
 			continue
 		}
@@ -90,58 +90,62 @@ func (s *Shared) crowded() bool {
 	return len(s.core.peers) >= s.o.MaxPeers
 }
 
-// serve runs one peer.
+// serve runs one inbound peer.
 func (s *Shared) serve(conn *zmtp.Conn) {
 	status := Status{Address: conn.RemoteAddr().String(), State: Connected, Since: time.Now()}
 	if reply := conn.Peer().Reply; reply != nil {
 		status.User = reply.UserID
 	}
-	tell := func() {
+	report := func() {
 		if s.o.Event != nil {
 			s.o.Event(status)
 		}
 	}
-	err := s.core.serve(conn, status, tell)
+	err := s.core.serve(conn, status, report)
 	status.State, status.Since = Gone, time.Now()
 	if !errors.Is(err, io.EOF) && s.core.ctx.Err() == nil {
 		status.Err = err
 	}
-	tell()
+	report()
 }
 
-// Attach adds a session. Its Send, Receiver and Close are as [Socket] and [Receiver] say;
-// Close leaves the shared socket open. The error is [ErrClosed].
+// Attach adds a stream that r receives for. Closing the returned Socket leaves the shared one
+// open. Errors: [ErrClosed], and a second stream on a SUB or XSUB.
 func (s *Shared) Attach(r Receiver) (Socket, error) {
-	return s.core.attach(r, newEnvelope())
+	st, err := s.core.attach(r, newEnvelope())
+	if err != nil {
+		return nil, err
+	}
+	return st, nil
 }
 
-// newEnvelope draws the number of a session. It is random so that a peer can answer only
-// those sessions whose requests it got.
+// newEnvelope returns the number of a new stream. It is random so that a peer can answer only
+// the streams whose requests it has received.
 func newEnvelope() []byte {
 	e := make([]byte, 1+8)
-	_, _ = rand.Read(e[1:]) // never fails
+	_, _ = rand.Read(e[1:]) // always succeeds
 	return e
 }
 
-// Wait returns once the Ready rule of the options is met; for a socket that listens, once
-// a peer has dialled in. What [Dial] says of the rule holds with the last attempt of each
-// endpoint in place of the first, so that a client that comes while all backends are away
-// hears so at once. Errors are those of Dial; where ctx ends before anything was reached,
-// an [*Error] that wraps [zmtp.ErrUnreachable]; and [ErrClosed].
+// Wait returns when the Ready rule of the options is met; for a socket that listens, when a
+// peer is connected. The rule is that of [Dial], but with the last attempt of each endpoint
+// instead of the first, so that Wait fails at once while all backends are unreachable. Errors
+// are those of Dial; an [*Error] that wraps [zmtp.ErrUnreachable] if ctx ends first; and
+// [ErrClosed].
 func (s *Shared) Wait(ctx context.Context) error {
 	var err error
-	if s.dialler != nil {
-		err = s.dialler.wait(ctx)
+	if s.dialer != nil {
+		err = s.dialer.wait(ctx)
 	} else {
 		err = s.core.waitForPeer(ctx)
 	}
 	if err != nil && err == ctx.Err() {
-		return newError(0, fmt.Errorf("%w: nobody was ready in time (%w)", zmtp.ErrUnreachable, err))
+		return newError(0, fmt.Errorf("%w: no backend was ready in time (%w)", zmtp.ErrUnreachable, err))
 	}
 	return err
 }
 
-// Endpoints are the addresses that it listens on, with the ports that were chosen.
+// Endpoints returns the addresses that it listens on, with the actual ports.
 func (s *Shared) Endpoints() []string {
 	var list []string
 	for _, l := range s.listeners {
@@ -150,11 +154,11 @@ func (s *Shared) Endpoints() []string {
 	return list
 }
 
-// Status returns the state of every endpoint in their order, or of every peer that has
-// dialled in, longest first.
+// Status returns the state of each endpoint, in their order, or of each inbound peer, in the
+// order in which they connected.
 func (s *Shared) Status() []Status {
-	if s.dialler != nil {
-		return s.dialler.status()
+	if s.dialer != nil {
+		return s.dialer.status()
 	}
 	s.core.mu.Lock()
 	defer s.core.mu.Unlock()
@@ -168,7 +172,7 @@ func (s *Shared) Status() []Status {
 // Stats returns the socket's counts.
 func (s *Shared) Stats() Stats { return s.core.counts() }
 
-// Close ends the socket for all sessions, as [Socket] describes it.
+// Close ends the socket for all streams, as [Socket] describes.
 func (s *Shared) Close() error {
 	for _, l := range s.listeners {
 		_ = l.Close()

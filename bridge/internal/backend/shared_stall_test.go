@@ -7,8 +7,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// stuck is a receiver whose client does not read: Flush does not return before free is
-// closed.
+// stuck is a receiver whose client does not read: Flush returns when free is closed.
 type stuck struct {
 	free    chan struct{}
 	waiting chan struct{} // gets a value at each Flush
@@ -23,26 +22,26 @@ func (r *stuck) Flush() {
 	<-r.free
 }
 
-// attachStuck attaches a session that will be stuck until the test has ended.
+// attachStuck attaches a stream that is stuck until the test ends.
 func attachStuck(t *testing.T, s *Shared) *stuck {
 	t.Helper()
 	r := newStuck()
-	x, err := s.Attach(r)
+	st, err := s.Attach(r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		close(r.free) // first, as a channel closes its queue
-		x.Close()
+		close(r.free) // before Close, as a client's queue is closed
+		st.Close()
 	})
 	return r
 }
 
-// TestPullStalled: a session that takes no more gets no more, and the others get the rest.
+// TestPullStalled checks that a stream that is stuck gets nothing more, and others get the rest.
 func TestPullStalled(t *testing.T) {
 	s := listen(t, zmtp.PULL)
 	r := attachStuck(t, s)
-	a := dialIn(t, s, zmtp.Options{SocketType: zmtp.PUSH})
+	a := connectPeer(t, s, zmtp.Options{SocketType: zmtp.PUSH})
 	a.Write(message("one"))
 	receiveWithin(t, r.waiting)
 	_, in := attach(t, s)
@@ -54,15 +53,15 @@ func TestPullStalled(t *testing.T) {
 	}
 }
 
-// TestPubStalled: sessions hear what the peers want, however many topics that are, and
-// whether or not others listen.
+// TestPubStalled checks that streams receive any number of the peers' subscriptions while another
+// stream is stuck.
 func TestPubStalled(t *testing.T) {
 	s := listen(t, zmtp.XPUB)
 	_, in1 := attach(t, s)
-	a := dialIn(t, s, zmtp.Options{SocketType: zmtp.XSUB})
+	a := connectPeer(t, s, zmtp.Options{SocketType: zmtp.XSUB})
 	a.Subscribe([]byte("0"))
 	want(t, in1.next(t), "\x010")
-	r := attachStuck(t, s) // is told of it
+	r := attachStuck(t, s) // receives it too
 	receiveWithin(t, r.waiting)
 	for i := range 3000 {
 		a.Subscribe(fmt.Append(nil, "t", i))
@@ -75,12 +74,13 @@ func TestPubStalled(t *testing.T) {
 	in2.empty(t)
 }
 
-// TestPubUntold: a session that has not heard of a subscription need not hear of its end.
-func TestPubUntold(t *testing.T) {
+// TestPubPending checks that a subscription and its end cancel each other out for a stream that
+// has not received the first.
+func TestPubPending(t *testing.T) {
 	s := listen(t, zmtp.PUB)
 	_, good := attach(t, s)
 	r := attachStuck(t, s)
-	a := dialIn(t, s, zmtp.Options{SocketType: zmtp.SUB})
+	a := connectPeer(t, s, zmtp.Options{SocketType: zmtp.SUB})
 	a.Subscribe([]byte("first"))
 	want(t, good.next(t), "\x01first")
 	receiveWithin(t, r.waiting)
@@ -94,12 +94,12 @@ func TestPubUntold(t *testing.T) {
 	want(t, good.next(t), "\x01last")
 	s.core.mu.Lock()
 	defer s.core.mu.Unlock()
-	if n := len(s.core.sessions[1].news); n != 1 {
-		t.Errorf("%d news wait, want 1", n)
+	if n := len(s.core.streams[1].news); n != 1 {
+		t.Errorf("%d subscriptions wait, want 1", n)
 	}
 }
 
-// quitter is a receiver that has ended without being closed: it takes nothing.
+// quitter is a receiver that takes nothing.
 type quitter struct{ refused chan struct{} }
 
 func (r quitter) Message(zmtp.Message) error {
@@ -109,21 +109,21 @@ func (r quitter) Message(zmtp.Message) error {
 
 func (quitter) Flush() {}
 
-// TestPullGivenBack: what a session was given that had ended is for the next, and goes first.
+// TestPullGivenBack checks that a message that a stream does not take goes to the next stream.
 func TestPullGivenBack(t *testing.T) {
 	s := listen(t, zmtp.PULL)
-	a := dialIn(t, s, zmtp.Options{SocketType: zmtp.PUSH})
+	a := connectPeer(t, s, zmtp.Options{SocketType: zmtp.PUSH})
 	a.Write(message("1"), message("2"), message("3"))
 	for range 2 {
 		r := quitter{make(chan struct{}, 10)}
-		x, err := s.Attach(r)
+		st, err := s.Attach(r)
 		if err != nil {
 			t.Fatal(err)
 		}
 		receiveWithin(t, r.refused)
-		x.Close()
+		st.Close()
 		if len(r.refused) > 0 {
-			t.Error("who takes nothing is given more")
+			t.Error("a stream that takes nothing gets more")
 		}
 	}
 	_, in := attach(t, s)

@@ -27,8 +27,8 @@ func listen(t testing.TB, ours zmtp.SocketType) *Shared {
 	return s
 }
 
-// dialIn connects a native peer and returns when it is among the socket's peers.
-func dialIn(t testing.TB, s *Shared, o zmtp.Options) *zmtp.Conn {
+// connectPeer connects a native peer and returns when it is one of the socket's peers.
+func connectPeer(t testing.TB, s *Shared, o zmtp.Options) *zmtp.Conn {
 	t.Helper()
 	before := len(s.Status())
 	c, err := zmtp.Dial(t.Context(), s.Endpoints()[0], zmtp.Null{}, o)
@@ -36,7 +36,7 @@ func dialIn(t testing.TB, s *Shared, o zmtp.Options) *zmtp.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	eventually(t, "the peer is there", func() bool { return len(s.Status()) > before })
+	eventually(t, "the peer is connected", func() bool { return len(s.Status()) > before })
 	return c
 }
 
@@ -51,10 +51,10 @@ func attach(t testing.TB, s *Shared) (Socket, *inbox) {
 	return x, in
 }
 
-// TestBindDealer: requests carry an envelope that a REP or ROUTER peer brings back.
+// TestBindDealer checks that requests have an envelope, which REP and ROUTER peers return.
 func TestBindDealer(t *testing.T) {
 	s := listen(t, zmtp.DEALER)
-	rep := dialIn(t, s, zmtp.Options{SocketType: zmtp.REP})
+	rep := connectPeer(t, s, zmtp.Options{SocketType: zmtp.REP})
 	one, in1 := attach(t, s)
 	two, in2 := attach(t, s)
 	send(t, one, message("", "from one"))
@@ -62,7 +62,7 @@ func TestBindDealer(t *testing.T) {
 	a, _ := rep.ReadMessage()
 	b, _ := rep.ReadMessage()
 	if len(a) != 3 || len(a[0]) != 9 || a[0][0] != 0 || text(a[1:]) != "|from one" || text(b[1:]) != "|from two" {
-		t.Fatalf("requests %q and %q, want 00 and eight octets, the delimiter and the text", a, b)
+		t.Fatalf("requests %q and %q, want 00 and eight bytes, the delimiter and the text", a, b)
 	}
 	rep.Write(
 		zmtp.Message{b[0], nil, []byte("to two")},
@@ -77,16 +77,16 @@ func TestBindDealer(t *testing.T) {
 	want(t, in2.next(t), "|more")
 	in1.empty(t)
 	if err := one.Send(t.Context(), message("x")); !errors.Is(err, ErrClosed) {
-		t.Errorf("Send on a session that has left: %v, want ErrClosed", err)
+		t.Errorf("Send on a closed stream: %v, want ErrClosed", err)
 	}
 }
 
-// TestBindReq: one request a session at a time; only the peer that was asked may answer,
-// though another knows the envelope.
+// TestBindReq checks that each stream has one request at a time, and that only the peer that has
+// it can answer, even if another one knows the envelope.
 func TestBindReq(t *testing.T) {
 	s := listen(t, zmtp.REQ)
-	honest := dialIn(t, s, zmtp.Options{SocketType: zmtp.ROUTER})
-	hostile := dialIn(t, s, zmtp.Options{SocketType: zmtp.REP})
+	honest := connectPeer(t, s, zmtp.Options{SocketType: zmtp.ROUTER})
+	hostile := connectPeer(t, s, zmtp.Options{SocketType: zmtp.REP})
 	one, in1 := attach(t, s)
 	two, in2 := attach(t, s)
 	send(t, one, message("", "1"))
@@ -106,10 +106,10 @@ func TestBindPushAndPull(t *testing.T) {
 		s := listen(t, zmtp.PUSH)
 		one, _ := attach(t, s)
 		two, _ := attach(t, s)
-		send(t, one, message("0")) // waits for somebody to dial in
-		a := dialIn(t, s, zmtp.Options{SocketType: zmtp.PULL})
+		send(t, one, message("0")) // waits for a peer
+		a := connectPeer(t, s, zmtp.Options{SocketType: zmtp.PULL})
 		want(t, read(t, a), "0")
-		b := dialIn(t, s, zmtp.Options{SocketType: zmtp.PULL})
+		b := connectPeer(t, s, zmtp.Options{SocketType: zmtp.PULL})
 		send(t, one, message("1"))
 		send(t, two, message("2"))
 		send(t, one, message("3"))
@@ -119,8 +119,8 @@ func TestBindPushAndPull(t *testing.T) {
 	})
 	t.Run("PULL", func(t *testing.T) {
 		s := listen(t, zmtp.PULL)
-		a := dialIn(t, s, zmtp.Options{SocketType: zmtp.PUSH})
-		a.Write(message("0"), message("1"), message("2")) // wait for a session
+		a := connectPeer(t, s, zmtp.Options{SocketType: zmtp.PUSH})
+		a.Write(message("0"), message("1"), message("2")) // wait for a stream
 		_, in1 := attach(t, s)
 		want(t, in1.next(t), "0")
 		want(t, in1.next(t), "1")
@@ -135,7 +135,7 @@ func TestBindPushAndPull(t *testing.T) {
 	})
 }
 
-// either returns the next message of one of two.
+// either returns the next message of one of two inboxes.
 func either(t *testing.T, a, b *inbox) string {
 	t.Helper()
 	select {
@@ -143,24 +143,23 @@ func either(t *testing.T, a, b *inbox) string {
 		return text(m)
 	case m := <-b.arrived:
 		return text(m)
-	case <-time.After(20 * time.Second): // only a test that fails waits so long
-		t.Fatal("nothing came")
+	case <-time.After(20 * time.Second): // only a failing test waits so long
+		t.Fatal("nothing received")
 	}
 	panic("unreachable")
 }
 
-// TestBindSub: peers that connect receive the subscriptions, and all that they publish is
-// delivered. The socket serves one session at a time; one that leaves takes its subscriptions
-// with it.
+// TestBindSub checks that peers that connect receive the subscriptions, and that all that they
+// publish is delivered. The socket serves one stream at a time, whose subscriptions end with it.
 func TestBindSub(t *testing.T) {
 	s := listen(t, zmtp.SUB)
 	one, in1 := attach(t, s)
 	subscribe(t, one, "a", "b")
 	if x, err := s.Attach(newInbox()); err == nil {
 		x.Close()
-		t.Error("a second session is attached")
+		t.Error("a second stream is attached")
 	}
-	pub := dialIn(t, s, zmtp.Options{SocketType: zmtp.PUB})
+	pub := connectPeer(t, s, zmtp.Options{SocketType: zmtp.PUB})
 	want(t, sorted([]string{read(t, pub), read(t, pub)}), "[\x01a \x01b]")
 	pub.Write(message("a"), message("matching is the fan-out's task"))
 	want(t, in1.next(t), "a")
@@ -180,12 +179,12 @@ func TestBindSub(t *testing.T) {
 	in1.empty(t)
 }
 
-// TestBindPub: all sessions publish, and each hears what the subscribers want, also one
-// that comes later.
+// TestBindPub checks that all streams publish, and that each receives the peers' subscriptions,
+// also one that is attached later.
 func TestBindPub(t *testing.T) {
 	s := listen(t, zmtp.PUB)
 	one, in1 := attach(t, s)
-	a := dialIn(t, s, zmtp.Options{SocketType: zmtp.SUB})
+	a := connectPeer(t, s, zmtp.Options{SocketType: zmtp.SUB})
 	a.Subscribe([]byte("t"))
 	want(t, in1.next(t), "\x01t")
 	two, in2 := attach(t, s)
@@ -199,13 +198,13 @@ func TestBindPub(t *testing.T) {
 	want(t, in2.next(t), "\x00t")
 }
 
-// TestBindRouter: a peer's message goes to the session that last addressed it, an
-// unsolicited one to the session that was attached first.
+// TestBindRouter checks that a peer's message goes to the stream that sent to it last, and an
+// unsolicited one to the stream that was attached first.
 func TestBindRouter(t *testing.T) {
 	s := listen(t, zmtp.ROUTER)
 	one, in1 := attach(t, s)
 	two, in2 := attach(t, s)
-	house := dialIn(t, s, zmtp.Options{SocketType: zmtp.DEALER, RoutingID: []byte("house")})
+	house := connectPeer(t, s, zmtp.Options{SocketType: zmtp.DEALER, RoutingID: []byte("house")})
 	house.Write(message("unsolicited"))
 	want(t, in1.next(t), "house|unsolicited")
 	send(t, two, message("house", "?"))
@@ -220,9 +219,9 @@ func TestBindRouter(t *testing.T) {
 	eventually(t, "it is dropped", func() bool { return s.Stats().Unroutable == 1 })
 }
 
-// TestBindDoors: who may dial in is the route's own domain to decide, and nobody who may
-// not disturbs one who may.
-func TestBindDoors(t *testing.T) {
+// TestBindRefusals checks that peers are authenticated in the configured domain, and that refused
+// ones do not affect those that are let in.
+func TestBindRefusals(t *testing.T) {
 	var mu sync.Mutex
 	domains := make(map[string]bool)
 	sec := zmtp.ServerSecurity{Domain: "devices", Handler: zap.HandlerFunc(func(_ context.Context, r *zap.Request) (*zap.Reply, error) {
@@ -281,7 +280,7 @@ func TestBindDoors(t *testing.T) {
 		},
 	} {
 		if err := hostile(); err == nil {
-			t.Errorf("%s: let in", name)
+			t.Errorf("%s: accepted", name)
 		}
 		if err := receiveWithin(t, refused); err == nil {
 			t.Errorf("%s: refused without a reason", name)
@@ -302,7 +301,7 @@ func TestBindDoors(t *testing.T) {
 	good.Write(message("still here"))
 	want(t, in.next(t), "still here")
 	if len(domains) != 1 || !domains["devices"] {
-		t.Errorf("asked for domains %v", domains)
+		t.Errorf("ZAP requests for domains %v", domains)
 	}
 }
 
@@ -316,8 +315,8 @@ func TestMaxPeers(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	dialIn(t, s, zmtp.Options{SocketType: zmtp.PUSH})
-	dialIn(t, s, zmtp.Options{SocketType: zmtp.PUSH})
+	connectPeer(t, s, zmtp.Options{SocketType: zmtp.PUSH})
+	connectPeer(t, s, zmtp.Options{SocketType: zmtp.PUSH})
 	if len(refused) > 0 {
 		t.Error("one of two was refused")
 	}
@@ -328,8 +327,8 @@ func TestMaxPeers(t *testing.T) {
 	receiveWithin(t, refused)
 }
 
-// TestSharedRequests: many sessions over one connection that we make (share =
-// "requests"), all at the same time.
+// TestSharedRequests has many streams send requests over one outgoing connection (share =
+// "requests") at the same time.
 func TestSharedRequests(t *testing.T) {
 	n := newNative(t, zmtp.ROUTER)
 	go n.echo()
@@ -341,9 +340,9 @@ func TestSharedRequests(t *testing.T) {
 	if err := s.Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	var sessions sync.WaitGroup
+	var clients sync.WaitGroup
 	for i := range 20 {
-		sessions.Go(func() {
+		clients.Go(func() {
 			x, in := attach(t, s)
 			defer x.Close()
 			for j := range 50 {
@@ -358,7 +357,7 @@ func TestSharedRequests(t *testing.T) {
 			}
 		})
 	}
-	sessions.Wait()
+	clients.Wait()
 	eventually(t, "all are counted", func() bool {
 		got := s.Stats()
 		return got.Sent == 1000 && got.Received == 1000 && got.Queued == 0

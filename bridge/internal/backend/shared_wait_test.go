@@ -9,24 +9,24 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// TestWait: the Ready rule of a shared socket, asked for each client.
+// TestWait covers the Ready rule of a shared socket.
 func TestWait(t *testing.T) {
-	t.Run("dialled in", func(t *testing.T) {
+	t.Run("inbound", func(t *testing.T) {
 		s := listen(t, zmtp.DEALER)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := s.Wait(ctx); !isKind(err, KindUnreachable) {
-			t.Errorf("nobody: %v, want that it is unreachable", err)
+			t.Errorf("no peer: %v, want that it is unreachable", err)
 		}
 		waits := make(chan error)
 		go func() { waits <- s.Wait(t.Context()) }()
-		dialIn(t, s, zmtp.Options{SocketType: zmtp.REP})
+		connectPeer(t, s, zmtp.Options{SocketType: zmtp.REP})
 		if err := receiveWithin(t, waits); err != nil {
 			t.Error(err)
 		}
 		s.Close()
 	})
-	t.Run("dialled", func(t *testing.T) {
+	t.Run("outgoing", func(t *testing.T) {
 		n := newNative(t, zmtp.PUB)
 		o := options(zmtp.SUB, n)
 		o.Ready = Any
@@ -47,13 +47,13 @@ func TestWait(t *testing.T) {
 		c.Close()
 		eventually(t, "the loss is noticed", func() bool { return s.Status()[0].Err != nil })
 		if err := s.Wait(t.Context()); !isKind(err, KindRefused) {
-			t.Errorf("one refused and one away: %v, want a refusal", err)
+			t.Errorf("one refused and one unreachable: %v, want a refusal", err)
 		}
 	})
 }
 
-// TestWaitHearsAtOnce: a client that comes while all backends are away does not wait.
-func TestWaitHearsAtOnce(t *testing.T) {
+// TestWaitFailsAtOnce checks that Wait does not wait while all backends are unreachable.
+func TestWaitFailsAtOnce(t *testing.T) {
 	o := options(zmtp.SUB)
 	o.Ready = Any
 	o.Backoff, o.MaxBackoff = time.Hour, time.Hour

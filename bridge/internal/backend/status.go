@@ -2,18 +2,18 @@ package backend
 
 import "time"
 
-// State is what an endpoint is doing, or a peer that has dialled in.
+// State is what an endpoint, or an inbound peer, is doing.
 type State int
 
 // The states. An endpoint goes from Connecting to Connected, Waiting or Refused, from
-// Connected to Waiting, and from Waiting to Connecting. A peer that has dialled in is
-// Connected, then Gone.
+// Connected to Waiting, and from Waiting to Connecting. An inbound peer is Connected, then
+// Gone. A relay's backend is Connecting, Connected, then Refused or Gone.
 const (
 	Connecting State = iota // resolving, connecting or in the handshake
-	Connected               // logged in: messages may flow
+	Connected               // logged in: messages can flow
 	Waiting                 // lost or not reached; tried again after the back-off
-	Refused                 // it has refused us and is not tried again
-	Gone                    // the socket was closed, a peer that had dialled in has left, or a relay's backend was lost
+	Refused                 // has refused, and is not tried again
+	Gone                    // the socket was closed, or the connection was lost for good
 )
 
 // String returns the state as logs and the admin interface show it.
@@ -31,30 +31,31 @@ func (s State) String() string {
 	return "gone"
 }
 
-// Status is the state of one endpoint, or of one peer that has dialled in.
+// Status is the state of one endpoint or inbound peer.
 type Status struct {
-	// Position is the endpoint's, counted from 1; 0 for a peer that has dialled in.
+	// Position is the endpoint's, from 1; 0 for an inbound peer.
 	Position int
-	// Address is the endpoint's, or where the peer came from.
+	// Address is the endpoint's, or the remote address of an inbound peer.
 	Address string
-	// User is who has dialled in, as the ZAP handler named it.
+	// User is the user id that the ZAP handler gave an inbound peer.
 	User  string
 	State State
-	// Since is when it came into this state.
+	// Since is when the state began.
 	Since time.Time
-	// Err is why it is Waiting, Refused or Gone; nil if the peer simply hung up or we did.
+	// Err is why it is Waiting, Refused or Gone: an *[Error] after a failed attempt, the
+	// cause after a lost connection, nil if either side just closed it.
 	Err error
-	// Reconnects is how often the endpoint was connected again after a loss.
+	// Reconnects counts the successful connects after a loss.
 	Reconnects int
-	// Handshake is how long the last successful connect and handshake took together; 0
-	// for a peer that has dialled in.
+	// Handshake is how long the last successful connect and handshake took together; 0 for an
+	// inbound peer.
 	Handshake time.Duration
 }
 
-// Drop is why a message goes nowhere.
+// Drop is why a message is dropped.
 type Drop int
 
-// The reasons, each counted by the field of Stats of the same name.
+// The reasons. Stats has a field of the same name for each.
 const (
 	Unroutable Drop = iota
 	Overflow
@@ -68,18 +69,18 @@ func (d Drop) String() string {
 
 // Stats are the counts of a socket since it was made.
 type Stats struct {
-	// Sent and Received count messages that were written to peers and read from them. A
-	// message that goes to several counts for each; subscriptions count as well.
+	// Sent and Received count messages written to peers and read from them. A message to
+	// several peers counts once for each; subscriptions count too.
 	Sent, Received uint64
-	// Unroutable counts messages with nobody to go to: a ROUTER's for an unknown routing
-	// id, answers whose asker or session has gone.
+	// Unroutable counts messages without a destination: to an unknown routing id, or answers
+	// whose asker or stream has gone.
 	Unroutable uint64
-	// Overflow counts messages that were dropped at a peer's high-water mark by a socket
-	// type that does not wait.
+	// Overflow counts messages that a socket type that does not wait has dropped at a peer's
+	// high-water mark.
 	Overflow uint64
-	// Unasked counts messages of peers that the socket type does not provide for: replies
-	// to no request, requests without delimiter, anything at all to a PUSH.
+	// Unasked counts messages of peers that the socket type does not accept: replies without
+	// a request, requests without a delimiter, any message to a PUSH.
 	Unasked uint64
-	// Queued is how many messages wait unwritten at present.
+	// Queued is how many messages wait to be written now.
 	Queued int
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// device is a go-zeromq/zmq4 socket that listens: what users write their devices with.
-func device(t testing.TB, make func(context.Context, ...zmq4.Option) zmq4.Socket) (zmq4.Socket, Endpoint) {
+// listenZmq4 returns a go-zeromq/zmq4 socket that listens. Users write their backends with it.
+func listenZmq4(t testing.TB, make func(context.Context, ...zmq4.Option) zmq4.Socket) (zmq4.Socket, Endpoint) {
 	t.Helper()
 	s := make(context.Background(), zmq4.WithID(zmq4.SocketIdentity(t.Name())))
 	if err := s.Listen("tcp://127.0.0.1:0"); err != nil {
@@ -31,15 +31,15 @@ func recv(t testing.TB, s zmq4.Socket) string {
 	return text(m.Frames)
 }
 
-// TestZmq4Routers: three devices share 300 requests; when one is switched off the others
-// answer on.
+// TestZmq4Routers checks that three backends share 300 requests, and that when one is closed the
+// others get all.
 func TestZmq4Routers(t *testing.T) {
 	o := options(zmtp.DEALER)
 	counts := make([]int, 3)
 	done := make(chan struct{})
 	var routers []zmq4.Socket
 	for i := range counts {
-		router, e := device(t, zmq4.NewRouter)
+		router, e := listenZmq4(t, zmq4.NewRouter)
 		o.Endpoints = append(o.Endpoints, e)
 		routers = append(routers, router)
 		go func() {
@@ -50,7 +50,7 @@ func TestZmq4Routers(t *testing.T) {
 					return
 				}
 				if len(m.Frames) != 3 { // routing id, delimiter, request
-					continue // its end of file for a lost peer
+					continue // zmq4 reports a lost peer this way
 				}
 				counts[i]++
 				if router.Send(m) != nil {
@@ -92,8 +92,8 @@ func TestZmq4Routers(t *testing.T) {
 }
 
 func TestZmq4PubSub(t *testing.T) {
-	one, e1 := device(t, zmq4.NewPub)
-	two, e2 := device(t, zmq4.NewPub)
+	one, e1 := listenZmq4(t, zmq4.NewPub)
+	two, e2 := listenZmq4(t, zmq4.NewPub)
 	in := newInbox()
 	o := options(zmtp.SUB)
 	o.Endpoints = []Endpoint{e1, e2}
@@ -102,7 +102,7 @@ func TestZmq4PubSub(t *testing.T) {
 	for _, pub := range []zmq4.Socket{one, two} {
 		topics := pub.(zmq4.Topics)
 		eventually(t, "the subscription has arrived", func() bool { return len(topics.Topics()) == 1 })
-		pub.Send(zmq4.NewMsgFrom([]byte("house/2/t"), []byte("not for us")))
+		pub.Send(zmq4.NewMsgFrom([]byte("house/2/t"), []byte("not subscribed")))
 		pub.Send(zmq4.NewMsgFrom([]byte("house/1/t"), []byte("21")))
 		want(t, in.next(t), "house/1/t|21")
 	}
@@ -110,7 +110,7 @@ func TestZmq4PubSub(t *testing.T) {
 }
 
 func TestZmq4RepAndPull(t *testing.T) {
-	rep, e := device(t, zmq4.NewRep)
+	rep, e := listenZmq4(t, zmq4.NewRep)
 	in := newInbox()
 	o := options(zmtp.REQ)
 	o.Endpoints = []Endpoint{e}
@@ -121,7 +121,7 @@ func TestZmq4RepAndPull(t *testing.T) {
 		rep.Send(zmq4.NewMsgString(fmt.Sprint("answer ", i)))
 		want(t, in.next(t), fmt.Sprint("|answer ", i))
 	}
-	pull, e := device(t, zmq4.NewPull)
+	pull, e := listenZmq4(t, zmq4.NewPull)
 	o = options(zmtp.PUSH)
 	o.Endpoints = []Endpoint{e}
 	p := dial(t, o, in)
@@ -129,8 +129,8 @@ func TestZmq4RepAndPull(t *testing.T) {
 	want(t, recv(t, pull), "a|b")
 }
 
-// TestZmq4DialsIn: devices behind NAT dial in to a bound socket.
-func TestZmq4DialsIn(t *testing.T) {
+// TestZmq4Connects has a backend that connects to a bound socket, as one behind NAT does.
+func TestZmq4Connects(t *testing.T) {
 	s := listen(t, zmtp.DEALER)
 	rep := zmq4.NewRep(context.Background())
 	defer rep.Close()
