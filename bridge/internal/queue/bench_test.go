@@ -6,7 +6,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// sink is a batch that does nothing with what it is given.
+// sink is a batch that discards what it is given.
 type sink struct{ size int }
 
 func (s *sink) Message(m zmtp.Message) error { s.size += m.Size(); return nil }
@@ -14,7 +14,7 @@ func (s *sink) Octets(o []byte)              { s.size += len(o) }
 func (s *sink) Unsubscribed([]byte) error    { return nil }
 func (s *sink) Full() bool                   { return false }
 
-// BenchmarkDelivery is one chunk of so many messages through one queue; ns/op is a message.
+// BenchmarkDelivery puts chunks of n messages through one queue. ns/op is per message.
 func BenchmarkDelivery(b *testing.B) {
 	for name, n := range map[string]int{"1": 1, "100": 100} {
 		b.Run(name, func(b *testing.B) {
@@ -34,10 +34,10 @@ func BenchmarkDelivery(b *testing.B) {
 	}
 }
 
-// BenchmarkPut is a message that is encoded for one client alone.
+// BenchmarkPut puts messages that are encoded for one client alone.
 func BenchmarkPut(b *testing.B) {
 	q := newQueue(Options{Codec: lines{}})
-	m := message("topic", "payload of a hundred octets or so")
+	m := message("topic", "payload of about forty bytes here")
 	var s sink
 	b.ReportAllocs()
 	for b.Loop() {

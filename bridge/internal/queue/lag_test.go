@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TestLag: the lag is the age of the message at the front, also where it was conflated.
+// TestLag checks that the lag is the age of the message at the front, also if it was conflated.
 func TestLag(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, policy := range []Policy{DropOldest, Conflate} {
@@ -27,7 +27,7 @@ func TestLag(t *testing.T) {
 			time.Sleep(time.Second)
 			q.PutChunk(b)
 			lag(3 * time.Second)
-			q.PutChunk(chunk(lines{}, "c,1")) // pushes a out
+			q.PutChunk(chunk(lines{}, "c,1")) // drops a
 			lag(time.Second)
 			read(q)
 			lag(0)

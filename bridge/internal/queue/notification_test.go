@@ -11,9 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestNotices: a notice comes behind what waited before it and before what was put later,
-// whatever the policy drops meanwhile. A put "-a" is a notice.
-func TestNotices(t *testing.T) {
+// TestNotifications checks that a notification comes after what waited before it and before what
+// was put later, whatever the policy drops. "-a" is a notification.
+func TestNotifications(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		o    Options
@@ -23,8 +23,8 @@ func TestNotices(t *testing.T) {
 		{"alone", Options{}, []string{"-a"}, []string{"-a"}},
 		{"between", Options{}, []string{"a,1", "a,2", "-a", "b,3"}, []string{"a,1", "a,2", "-a", "b,3"}},
 		{"several", Options{}, []string{"a,1", "-a", "-b", "c,1", "-c"}, []string{"a,1", "-a", "-b", "c,1", "-c"}},
-		{"what is before it is dropped", Options{Messages: 2}, []string{"a,1", "-a", "b,2", "b,3", "b,4"}, []string{"-a", "b,3", "b,4"}},
-		{"some of it is dropped", Options{Messages: 2}, []string{"a,1", "a,2", "-a", "b,3"}, []string{"a,2", "-a", "b,3"}},
+		{"messages before it are dropped", Options{Messages: 2}, []string{"a,1", "-a", "b,2", "b,3", "b,4"}, []string{"-a", "b,3", "b,4"}},
+		{"one message before it is dropped", Options{Messages: 2}, []string{"a,1", "a,2", "-a", "b,3"}, []string{"a,2", "-a", "b,3"}},
 		{"the newest is dropped", Options{Messages: 2, OnFull: DropNewest}, []string{"a,1", "-a", "b,2", "b,3", "-b"}, []string{"a,1", "-a", "b,2", "-b"}},
 		{"conflated", Options{Messages: 2, OnFull: Conflate}, []string{"a,1", "b,1", "b,2", "-a", "b,3"}, []string{"a,1", "b,3", "-a"}},
 		{"conflated later", Options{Messages: 3, OnFull: Conflate}, []string{"b,1", "b,2", "a,1", "-a", "b,3"}, []string{"b,3", "a,1", "-a"}},
@@ -38,14 +38,14 @@ func TestNotices(t *testing.T) {
 					t.Error(diff)
 				}
 				if q.notifications != nil {
-					t.Error("an idle queue keeps notices")
+					t.Error("an empty queue keeps memory for notifications")
 				}
 			})
 		}
 	}
 }
 
-// putAll puts messages one by one, and notices.
+// putAll puts messages and notifications, one by one.
 func putAll(t *testing.T, q *Queue, msgs ...string) {
 	t.Helper()
 	for _, m := range msgs {
@@ -61,23 +61,23 @@ func putAll(t *testing.T, q *Queue, msgs ...string) {
 	}
 }
 
-// TestNoticeOrder: whatever is put, dropped and read, no message of a topic comes after the
-// notice, if none was put after it, and no notice is lost.
-func TestNoticeOrder(t *testing.T) {
+// TestNotificationOrder puts, drops and reads at random. No message of a topic may come after its
+// notification, and no notification may be lost.
+func TestNotificationOrder(t *testing.T) {
 	for _, policy := range []Policy{DropOldest, DropNewest, Conflate} {
 		for seed := range uint64(200) {
 			r := rand.New(rand.NewPCG(seed, uint64(policy)))
 			codec := []Codec{nil, lines{}}[r.IntN(2)]
 			q := newQueue(Options{Messages: 1 + r.IntN(20), OnFull: policy, Codec: codec})
 			topics := strings.Split("abcdefgh", "")
-			told := map[string]bool{}
-			look := func(got []string) {
+			notified := map[string]bool{}
+			check := func(got []string) {
 				for _, line := range got {
-					topic, notice := strings.CutPrefix(line, "-")
-					if topic, _, _ = strings.Cut(topic, ","); told[topic] {
-						t.Fatalf("%v, seed %d: %s after the notice", policy, seed, line)
+					topic, isNotification := strings.CutPrefix(line, "-")
+					if topic, _, _ = strings.Cut(topic, ","); notified[topic] {
+						t.Fatalf("%v, seed %d: %s after the notification", policy, seed, line)
 					}
-					told[topic] = notice
+					notified[topic] = isNotification
 				}
 			}
 			for step := range 300 {
@@ -87,25 +87,26 @@ func TestNoticeOrder(t *testing.T) {
 					topics = slices.DeleteFunc(topics, func(s string) bool { return s == topic })
 					putAll(t, q, "-"+topic)
 				case n < 10:
-					p := page{limit: 1 + r.IntN(30)}
+					p := textBatch{limit: 1 + r.IntN(30)}
 					q.Next(&p)
-					look(p.lines())
+					check(p.lines())
 				default:
 					putAll(t, q, fmt.Sprintf("%s,%d", topic, step))
 				}
 			}
-			look(read(q))
+			check(read(q))
 			for _, topic := range strings.Split("abcdefgh", "") {
-				if told[topic] == slices.Contains(topics, topic) {
-					t.Fatalf("%v, seed %d: topic %s: told %v", policy, seed, topic, told[topic])
+				if notified[topic] == slices.Contains(topics, topic) {
+					t.Fatalf("%v, seed %d: topic %s: notified %v", policy, seed, topic, notified[topic])
 				}
 			}
 		}
 	}
 }
 
-// TestNoticeLimit: a client that does not read cannot have any number of notices wait.
-func TestNoticeLimit(t *testing.T) {
+// TestNotificationLimit checks that a limited number of notifications waits for a client that does
+// not read.
+func TestNotificationLimit(t *testing.T) {
 	for _, limit := range []int{0, 3} {
 		wakes := 0
 		o := &owner{wake: func() { wakes++ }}

@@ -13,7 +13,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// owner is an Owner that counts; what is nil does nothing.
+// owner is an Owner that counts. Its functions may be nil.
 type owner struct {
 	ended     func() bool
 	wake      func()
@@ -48,33 +48,33 @@ func (lines) AppendMessage(dst []byte, m zmtp.Message) []byte {
 	return append(dst, '\n')
 }
 
-// page is a batch that is full after so many octets; 0 means never.
-type page struct {
+// textBatch is a batch that is full after limit bytes; 0 means never.
+type textBatch struct {
 	limit int
 	text  []byte
 }
 
-func (p *page) Message(m zmtp.Message) error {
+func (p *textBatch) Message(m zmtp.Message) error {
 	p.text = lines{}.AppendMessage(p.text, m)
 	return nil
 }
 
-func (p *page) Octets(o []byte) { p.text = append(p.text, o...) }
+func (p *textBatch) Octets(o []byte) { p.text = append(p.text, o...) }
 
-func (p *page) Unsubscribed(topic []byte) error {
+func (p *textBatch) Unsubscribed(topic []byte) error {
 	p.text = fmt.Appendf(p.text, "-%s\n", topic)
 	return nil
 }
 
-func (p *page) Full() bool { return p.limit > 0 && len(p.text) >= p.limit }
+func (p *textBatch) Full() bool { return p.limit > 0 && len(p.text) >= p.limit }
 
-func (p *page) lines() []string { return strings.Fields(string(p.text)) }
+func (p *textBatch) lines() []string { return strings.Fields(string(p.text)) }
 
-// read takes everything that q holds.
+// read takes everything from q.
 func read(q *Queue) []string {
-	var p page
+	var p textBatch
 	q.Next(&p)
-	q.Next(&p) // gives back what was taken
+	q.Next(&p) // releases what was taken
 	return p.lines()
 }
 
@@ -86,7 +86,7 @@ func message(frames ...string) zmtp.Message {
 	return m
 }
 
-// chunk makes one of messages written as "topic,rest".
+// chunk returns a chunk of messages written as "topic,rest".
 func chunk(codec Codec, msgs ...string) *Chunk {
 	c := NewChunk(codec, 0)
 	for _, m := range msgs {
@@ -108,17 +108,17 @@ func TestPolicies(t *testing.T) {
 		{"oldest", Options{Messages: 3}, [][]string{{"a,1", "b,2"}, {"c,3", "d,4"}}, []string{"b,2", "c,3", "d,4"}, 1},
 		{"oldest, whole item", Options{Messages: 3}, [][]string{{"a,1"}, {"b,2"}, {"c,3"}, {"d,4", "e,5"}}, []string{"c,3", "d,4", "e,5"}, 2},
 		{"oldest, chunk longer than the queue", Options{Messages: 3}, [][]string{{"a,1"}, {"b,2", "c,3", "d,4", "e,5"}}, []string{"c,3", "d,4", "e,5"}, 2},
-		{"oldest, octets at the bound", Options{Bytes: 12}, [][]string{{"a,1", "b,2"}, {"c,3"}}, []string{"a,1", "b,2", "c,3"}, 0},
-		{"oldest, octets over the bound", Options{Bytes: 11}, [][]string{{"a,1", "b,2"}, {"c,3"}}, []string{"b,2", "c,3"}, 1},
-		{"oldest, one longer than the bound", Options{Bytes: 2}, [][]string{{"a,1"}}, []string{"a,1"}, 0},
-		{"oldest, the newest longer than the bound", Options{Bytes: 5}, [][]string{{"a,1"}, {"b,22222"}}, []string{"b,22222"}, 1},
+		{"oldest, bytes at the limit", Options{Bytes: 12}, [][]string{{"a,1", "b,2"}, {"c,3"}}, []string{"a,1", "b,2", "c,3"}, 0},
+		{"oldest, bytes over the limit", Options{Bytes: 11}, [][]string{{"a,1", "b,2"}, {"c,3"}}, []string{"b,2", "c,3"}, 1},
+		{"oldest, one longer than the limit", Options{Bytes: 2}, [][]string{{"a,1"}}, []string{"a,1"}, 0},
+		{"oldest, the newest longer than the limit", Options{Bytes: 5}, [][]string{{"a,1"}, {"b,22222"}}, []string{"b,22222"}, 1},
 		{"newest", Options{Messages: 3, OnFull: DropNewest}, [][]string{{"a,1", "b,2"}, {"c,3", "d,4"}}, []string{"a,1", "b,2", "c,3"}, 1},
-		{"newest, octets", Options{Bytes: 11, OnFull: DropNewest}, [][]string{{"a,1", "b,2", "c,3"}}, []string{"a,1", "b,2"}, 1},
-		{"newest, octets, a short one behind", Options{Bytes: 11, OnFull: DropNewest}, [][]string{{"a,1"}, {"b,2222222", "c,3"}}, []string{"a,1", "c,3"}, 1},
-		{"newest, one longer than the bound", Options{Bytes: 2, OnFull: DropNewest}, [][]string{{"a,1", "b,2"}}, []string{"a,1"}, 1},
+		{"newest, bytes", Options{Bytes: 11, OnFull: DropNewest}, [][]string{{"a,1", "b,2", "c,3"}}, []string{"a,1", "b,2"}, 1},
+		{"newest, bytes, a short one follows", Options{Bytes: 11, OnFull: DropNewest}, [][]string{{"a,1"}, {"b,2222222", "c,3"}}, []string{"a,1", "c,3"}, 1},
+		{"newest, one longer than the limit", Options{Bytes: 2, OnFull: DropNewest}, [][]string{{"a,1", "b,2"}}, []string{"a,1"}, 1},
 		{"conflate with room", Options{Messages: 3, OnFull: Conflate}, [][]string{{"a,1", "a,2"}, {"a,3"}}, []string{"a,1", "a,2", "a,3"}, 0},
 		{"conflate", Options{Messages: 3, OnFull: Conflate}, [][]string{{"a,1", "b,2"}, {"c,3", "a,4"}}, []string{"a,4", "b,2", "c,3"}, 1},
-		{"conflate what waits", Options{Messages: 3, OnFull: Conflate}, [][]string{{"a,1", "b,2", "a,3"}, {"c,4"}}, []string{"a,3", "b,2", "c,4"}, 1},
+		{"conflate waiting messages", Options{Messages: 3, OnFull: Conflate}, [][]string{{"a,1", "b,2", "a,3"}, {"c,4"}}, []string{"a,3", "b,2", "c,4"}, 1},
 		{"conflate, all topics differ", Options{Messages: 3, OnFull: Conflate}, [][]string{{"a,1", "b,2"}, {"c,3", "d,4"}}, []string{"b,2", "c,3", "d,4"}, 1},
 		{"conflate, one topic again and again", Options{Messages: 1, OnFull: Conflate}, [][]string{{"a,1"}, {"a,2"}, {"b,3"}, {"a,4"}, {"a,5"}}, []string{"a,5"}, 4},
 	}
@@ -126,7 +126,7 @@ func TestPolicies(t *testing.T) {
 		for _, tt := range tests {
 			t.Run(fmt.Sprintf("%s/%v", tt.name, codec != nil), func(t *testing.T) {
 				if codec == nil && tt.o.Bytes > 0 {
-					t.Skip("counts octets as they are encoded")
+					t.Skip("limits are in bytes of the codec lines")
 				}
 				tt.o.Codec = codec
 				o := new(owner)
@@ -149,20 +149,20 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
-// model is what a queue does, written to be obvious.
+// model is an obvious model of a queue.
 type model struct {
-	max     int
-	policy  Policy
-	waiting []string
-	dropped uint64
-	keeps   bool // conflating since it was full
+	max       int
+	policy    Policy
+	waiting   []string
+	dropped   uint64
+	conflates bool // since it was full
 }
 
 func (m *model) put(msgs []string) {
 	if len(m.waiting) == 0 {
-		m.keeps = false
+		m.conflates = false
 	}
-	if !m.keeps && len(m.waiting)+len(msgs) <= m.max {
+	if !m.conflates && len(m.waiting)+len(msgs) <= m.max {
 		m.waiting = append(m.waiting, msgs...)
 		return
 	}
@@ -173,7 +173,7 @@ func (m *model) put(msgs []string) {
 		m.dropped += uint64(len(msgs) - n)
 		return
 	case Conflate:
-		m.keeps = true
+		m.conflates = true
 		all := append(m.waiting, msgs...)
 		m.waiting = nil
 		for _, msg := range all {
@@ -194,7 +194,7 @@ func (m *model) put(msgs []string) {
 	}
 }
 
-// TestModel does random things to a queue and to the model and compares them.
+// TestModel does the same random operations on a queue and on the model and compares them.
 func TestModel(t *testing.T) {
 	for _, policy := range []Policy{DropOldest, DropNewest, Conflate} {
 		for seed := range uint64(100) {
@@ -214,7 +214,7 @@ func TestModel(t *testing.T) {
 				for i := range 1 + r.IntN(20) {
 					msgs = append(msgs, fmt.Sprintf("%c,%d.%d", 'a'+r.IntN(8), step, i))
 				}
-				// A range out of the middle, as a group's piece of a batch is.
+				// A range in the middle, like a group's part of a chunk.
 				c := chunk(codec, slices.Concat([]string{"x"}, msgs, []string{"y"})...)
 				if err := q.PutRange(c, 1, 1+len(msgs)); err != nil {
 					t.Fatal(err)
@@ -246,16 +246,17 @@ func TestDisconnect(t *testing.T) {
 		t.Errorf("a closed queue gave %q, overflows %d", got, o.overflows)
 	}
 	if n := two.refs.Load(); n != 1 {
-		t.Errorf("the chunk has %d references, want the maker's", n)
+		t.Errorf("the chunk has %d references, want that of its maker", n)
 	}
 }
 
-// TestEnded: nothing is given out after the end, wherever in a batch that falls.
+// TestEnded checks that nothing is given to the writer after the end, also in the middle of a
+// batch.
 func TestEnded(t *testing.T) {
-	asked := 0
+	calls := 0
 	q := New(Options{Codec: lines{}}, &owner{ended: func() bool {
-		asked++
-		return asked > 2
+		calls++
+		return calls > 2
 	}})
 	for _, m := range []string{"a", "b", "c"} {
 		q.Put(message(m))
@@ -269,61 +270,61 @@ func TestEnded(t *testing.T) {
 	}
 }
 
-// TestTaken shows that what a batch took stays untouched until the next call, and that a
-// queue in which nothing waits holds nothing.
+// TestTaken checks that what a batch took stays unchanged until the next call, and that an empty
+// queue holds no memory.
 func TestTaken(t *testing.T) {
 	q := newQueue(Options{Codec: lines{}})
 	c := chunk(lines{}, "a,1", "a,2")
 	q.PutChunk(c)
 	c.Release()
-	var p page
+	var p textBatch
 	q.Next(&p)
 	if c.refs.Load() != 1 {
 		t.Errorf("%d references to a chunk that is being written, want 1", c.refs.Load())
 	}
 	q.Close()
 	if c.refs.Load() != 1 {
-		t.Error("Close gave back what is being written")
+		t.Error("Close released what is being written")
 	}
 	q.Next(&p)
 	if c.refs.Load() != 0 || q.items.head != nil || q.written.head != nil {
-		t.Errorf("an idle queue holds memory: %d references", c.refs.Load())
+		t.Errorf("an empty queue holds memory: %d references", c.refs.Load())
 	}
 }
 
-// TestConflatedMemory shows that a message that waits for long keeps no chunk alive that
-// holds much else.
+// TestConflatedMemory checks that a message that waits for long does not keep a much larger chunk
+// alive.
 func TestConflatedMemory(t *testing.T) {
 	q := newQueue(Options{Messages: 2, OnFull: Conflate, Codec: lines{}})
 	big := chunk(lines{}, "a,1", "b,2", "a,3", "a,4", "b,5")
 	q.PutChunk(big)
 	if n := big.refs.Load(); n != 1 {
-		t.Errorf("%d references to the chunk, want the maker's alone", n)
+		t.Errorf("%d references to the chunk, want only that of its maker", n)
 	}
 	if diff := cmp.Diff([]string{"a,4", "b,5"}, read(q)); diff != "" {
 		t.Error(diff)
 	}
 }
 
-// TestFullBatch shows that messages that a session encodes itself are given one by one.
+// TestFullBatch checks that messages that the batch encodes are given one by one.
 func TestFullBatch(t *testing.T) {
 	q := newQueue(Options{})
 	c := chunk(nil, "a,1", "a,2", "a,3")
 	q.PutChunk(c)
 	c.Release()
 	for _, want := range []string{"a,1", "a,2", "a,3"} {
-		p := page{limit: 1}
+		p := textBatch{limit: 1}
 		q.Next(&p)
 		if diff := cmp.Diff([]string{want}, p.lines()); diff != "" {
 			t.Error(diff)
 		}
 	}
 	if got := read(q); len(got) > 0 {
-		t.Errorf("got %q twice", got)
+		t.Errorf("%q was given twice", got)
 	}
 }
 
-// TestFrames shows that frames of all lengths come out as they went in.
+// TestFrames checks that frames of all lengths are read as they were appended.
 func TestFrames(t *testing.T) {
 	want := zmtp.Message{{}, []byte("topic"), {0}, make([]byte, 70000), {}}
 	c := NewChunk(nil, 0)
@@ -342,7 +343,7 @@ func TestParsePolicy(t *testing.T) {
 	}
 	for _, bad := range []string{"", "drop", "Block", Policy(9).String()} {
 		if _, err := ParsePolicy(bad); err == nil {
-			t.Errorf("%q is taken for a policy", bad)
+			t.Errorf("%q is accepted as a policy", bad)
 		}
 	}
 }

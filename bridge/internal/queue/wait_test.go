@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestBlock shows that producers wait for room, and lose nothing.
+// TestBlock checks that producers wait for room and nothing is lost.
 func TestBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(Options{Messages: 3, OnFull: Block, Codec: lines{}})
@@ -32,9 +32,9 @@ func TestBlock(t *testing.T) {
 		for range 200 {
 			synctest.Wait()
 			if n, _ := q.Len(); n > 3 {
-				t.Fatalf("%d messages wait, the bound is 3", n)
+				t.Fatalf("%d messages wait, the limit is 3", n)
 			}
-			p := page{limit: 1}
+			p := textBatch{limit: 1}
 			q.Next(&p)
 			for _, l := range p.lines() {
 				got[l[:1]] = append(got[l[:1]], l[2:])
@@ -67,7 +67,7 @@ func TestCloseWakesProducer(t *testing.T) {
 	})
 }
 
-// TestClosedInPut: a producer that wakes the writer finds the queue closed.
+// TestClosedInPut closes the queue while a producer wakes the writer.
 func TestClosedInPut(t *testing.T) {
 	var q *Queue
 	q = New(Options{Messages: 1, OnFull: Block, Codec: lines{}}, &owner{wake: func() { q.Close() }})
@@ -80,7 +80,7 @@ func TestClosedInPut(t *testing.T) {
 	}
 }
 
-// TestWake shows that the writer is told once for everything that it has not seen, and
+// TestWake checks that the writer is woken once for everything that it has not taken yet, and
 // before a producer waits for it.
 func TestWake(t *testing.T) {
 	wakes := 0
@@ -113,7 +113,7 @@ func TestWake(t *testing.T) {
 	}
 }
 
-// TestConcurrent has producers, a writer and a reader of figures at work at the same time.
+// TestConcurrent runs producers and a writer at the same time.
 func TestConcurrent(t *testing.T) {
 	for _, policy := range []Policy{DropOldest, DropNewest, Conflate, Block} {
 		q := newQueue(Options{Messages: 50, OnFull: policy, Codec: lines{}})
