@@ -192,7 +192,7 @@ func TestListenTakesOver(t *testing.T) {
 	other := listen("b", again)
 	again.Close(other)
 	if _, err := os.Stat(filepath.Join(sockets, "a")); err == nil {
-		t.Error("an endpoint that is no longer named is still open")
+		t.Error("an endpoint that was removed is still open")
 	}
 	c := load(t, dir, strings.Replace(text, "%s", filepath.Join(sockets, "b"), 1)+"server.curve_cert = \"\"\n")
 	if _, err := Listen(c, other, onlyAlice, nil); err == nil || !strings.Contains(err.Error(), "is open with other keys") {

@@ -44,7 +44,7 @@ type failureCount struct {
 
 // NewFailures returns a handler that asks next unless the address or the user name of a
 // request has reached the limit: such a request gets 300 with cause as [zap.Reply.Cause].
-// There is no limit until SetLimit.
+// Logins are not limited until SetLimit is called.
 func NewFailures(next zap.Handler, cause error) *Failures {
 	return &Failures{next: next, cause: cause, counts: make(map[string]*failureCount)}
 }
