@@ -19,32 +19,32 @@ const (
 	DefaultMaxPending = 1000
 )
 
-// Options describe a [Client].
+// Options configures a [Client].
 type Options struct {
-	// Endpoint is where the handler listens: tcp://host:port, ipc:///path or ipc://@name.
+	// Endpoint is the handler's endpoint: tcp://host:port, ipc:///path or ipc://@name.
 	Endpoint string
-	// Security is what we show the handler; nil means [zmtp.Null]. An endpoint that is
-	// neither ipc nor loopback wants [zmtp.Curve].
+	// Security authenticates us to the handler; nil means [zmtp.Null]. An endpoint that is
+	// neither ipc nor loopback requires [zmtp.Curve].
 	Security zmtp.ClientSecurity
-	// Timeout is how long one answer may take, the connect included if there is no
-	// connection; 0 means [DefaultTimeout].
+	// Timeout limits a request, including the time to connect if there is no connection; 0
+	// means [DefaultTimeout].
 	Timeout time.Duration
-	// MaxPending is how many requests may wait for their answers at the same time; 0 means
-	// [DefaultMaxPending]. One more is an error at once.
+	// MaxPending is how many requests may wait for replies at the same time; 0 means
+	// [DefaultMaxPending]. Further requests fail at once.
 	MaxPending int
 }
 
-// Client is a [zap.Handler] that asks another in the way of a DEALER socket: all requests
-// go over one connection, many at a time, each with an id of its own by which its reply is
-// found. It is safe for concurrent use.
+// Client is a [zap.Handler] that asks a remote one with a DEALER socket: all requests use one
+// connection concurrently and are matched to replies by their ids. It is safe for concurrent
+// use.
 //
-// It connects when it is first asked, and anew when it is asked after the connection was
-// lost. It returns the handler's 200, 300 or 500. A 400 becomes a [zap.PassError], so that
-// a chain goes on. A reply that is malformed, does not come in time or does not come
-// because the connection is lost is an error, status 300; a request is never sent twice.
+// The client connects for the first request, and again for the first one after the connection
+// was lost. It returns the handler's 200, 300 or 500. A 400 becomes a [zap.PassError], so that
+// a chain continues. A malformed reply, a timeout and a lost connection are errors, status 300;
+// a request is never sent twice.
 type Client struct {
 	o      Options
-	prefix string // of the request ids, so that they are unique to this Client
+	prefix string // of the request ids, unique to this Client
 	ctx    context.Context
 	cancel context.CancelFunc
 
@@ -55,10 +55,10 @@ type Client struct {
 	running sync.WaitGroup // Add under mu, and only while ctx is not done
 }
 
-// New checks the options. It does not connect: a handler may start later than we do. The
-// caller closes the Client.
+// New checks the options and returns a client, which the caller closes. It does not connect, so
+// that the handler may start later.
 func New(o Options) (*Client, error) {
-	local, err := stays(o.Endpoint)
+	local, err := isLocal(o.Endpoint)
 	if err != nil {
 		return nil, fmt.Errorf("zap handler: %w", err)
 	}
@@ -66,10 +66,10 @@ func New(o Options) (*Client, error) {
 		o.Security = zmtp.Null{}
 	}
 	if name := o.Security.Name(); !local && name != zap.CURVE {
-		return nil, fmt.Errorf("zap handler: endpoint %s is neither ipc nor loopback: want CURVE, not %s", o.Endpoint, name)
+		return nil, fmt.Errorf("zap handler: endpoint %s is neither ipc nor loopback: requires CURVE, not %s", o.Endpoint, name)
 	}
 	if o.Timeout < 0 || o.MaxPending < 0 {
-		return nil, fmt.Errorf("zap handler: timeout %v and %d pending requests: neither may be negative", o.Timeout, o.MaxPending)
+		return nil, fmt.Errorf("zap handler: timeout %v and %d pending requests: must not be negative", o.Timeout, o.MaxPending)
 	}
 	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
 	o.MaxPending = cmp.Or(o.MaxPending, DefaultMaxPending)
@@ -78,8 +78,7 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
-// Close closes the connection and waits for the goroutines that serve it. Requests that
-// wait fail.
+// Close closes the connection and waits for its goroutines. Pending requests fail.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	c.cancel()
@@ -88,10 +87,10 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// Authenticate asks the handler.
+// Authenticate implements [zap.Handler].
 func (c *Client) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
-	late := fmt.Errorf("no answer within %v: %w", c.o.Timeout, context.DeadlineExceeded)
-	ctx, cancel := context.WithTimeoutCause(ctx, c.o.Timeout, late)
+	timeout := fmt.Errorf("no reply within %v: %w", c.o.Timeout, context.DeadlineExceeded)
+	ctx, cancel := context.WithTimeoutCause(ctx, c.o.Timeout, timeout)
 	defer cancel()
 	link, id, err := c.enter()
 	if err != nil {
@@ -108,8 +107,8 @@ func (c *Client) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply
 	return reply, nil
 }
 
-// enter counts a request in and gives it an id and the connection, which may still be in
-// the making.
+// enter counts a request and returns its id and the connection, which may not be established
+// yet.
 func (c *Client) enter() (*link, string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -117,7 +116,7 @@ func (c *Client) enter() (*link, string, error) {
 	case c.ctx.Err() != nil:
 		return nil, "", errors.New("the client is closed")
 	case c.pending == c.o.MaxPending:
-		return nil, "", fmt.Errorf("%d requests wait for an answer already", c.pending)
+		return nil, "", fmt.Errorf("%d requests are pending", c.pending)
 	}
 	c.pending++
 	c.last++

@@ -31,8 +31,7 @@ var anybody = zap.HandlerFunc(func(context.Context, *zap.Request) (*zap.Reply, e
 	return &zap.Reply{Status: zap.OK}, nil
 })
 
-// foreign is a ZAP handler at the other end of a connection that does to every message what
-// the test wants.
+// foreign is a remote ZAP handler that answers every message as the test specifies.
 type foreign struct {
 	listener *zmtp.Listener
 	running  sync.WaitGroup
@@ -73,12 +72,12 @@ func (f *foreign) close() {
 	f.running.Wait()
 }
 
-// reply makes the message that a good handler sends in answer to m.
+// reply returns the reply of a correct handler to m.
 func reply(m zmtp.Message, status, user string) zmtp.Message {
 	return zmtp.Message{{}, []byte("1.0"), m[2], []byte(status), []byte("because"), []byte(user), {}}
 }
 
-// good lets everybody in under the name that he claims.
+// good accepts every peer under the user name in the request.
 func good(c *zmtp.Conn, m zmtp.Message) { c.Write(reply(m, "200", string(m[7]))) }
 
 func ask(t testing.TB, endpoint string, o Options) *Client {
@@ -94,7 +93,7 @@ func plain(user, password string) *zap.Request {
 	return &zap.Request{Domain: "global", Address: "192.0.2.1", Mechanism: zap.PLAIN, Credentials: [][]byte{[]byte(user), []byte(password)}}
 }
 
-// TestRequestOnTheWire: a DEALER's message, as 27/ZAP shows it.
+// TestRequestOnTheWire: the message of a DEALER socket as in 27/ZAP.
 func TestRequestOnTheWire(t *testing.T) {
 	seen := make(chan zmtp.Message, 1)
 	h := listen(t, "tcp://127.0.0.1:*", func(c *zmtp.Conn, m zmtp.Message) {
@@ -135,12 +134,12 @@ func TestStatuses(t *testing.T) {
 		}
 	}
 	if r, err := c.Authenticate(t.Context(), plain("400", "")); !errors.Is(err, zap.ErrPass) {
-		t.Errorf("400: reply %v, error %v, want a pass, so that the chain goes on", r, err)
+		t.Errorf("400: reply %v, error %v, want a pass", r, err)
 	}
 }
 
-// TestPipelined: many requests are with the handler at once, over one connection, and are
-// answered in another order.
+// TestPipelined: the handler gets many requests over one connection and answers them in
+// another order.
 func TestPipelined(t *testing.T) {
 	const n = 100
 	var mu sync.Mutex
@@ -174,7 +173,7 @@ func TestPipelined(t *testing.T) {
 	}
 }
 
-// TestReconnect: a handler that was not there, comes, goes and comes again.
+// TestReconnect: a handler that starts late, stops and starts again.
 func TestReconnect(t *testing.T) {
 	h := listen(t, "tcp://127.0.0.1:*", good)
 	endpoint := h.listener.Endpoint()
@@ -194,17 +193,17 @@ func TestReconnect(t *testing.T) {
 			good(c, m)
 		})
 		if r := zap.Decide(t.Context(), c, plain("ada", "")); r.UserID != "ada" {
-			t.Errorf("it listens again: %+v", r)
+			t.Errorf("after it started again: %+v", r)
 		}
 		if r := zap.Decide(t.Context(), c, plain("go", "")); r.Status != zap.Temporary {
-			t.Errorf("it goes: %+v", r)
+			t.Errorf("after it stopped: %+v", r)
 		}
 		<-gone
 		h.close()
 	}
 }
 
-// TestAnswersAndCloses: an answer counts even if the connection is lost right behind it.
+// TestAnswersAndCloses: a reply counts even if the connection is closed right after it.
 func TestAnswersAndCloses(t *testing.T) {
 	h := listen(t, "tcp://127.0.0.1:*", func(c *zmtp.Conn, m zmtp.Message) {
 		good(c, m)
@@ -218,8 +217,8 @@ func TestAnswersAndCloses(t *testing.T) {
 	}
 }
 
-// TestRetired: a connection over which nothing comes any more is given up for another, but
-// not before those who still wait on it have their answers.
+// TestRetired: a connection that receives nothing is replaced by another one, but not closed
+// before its pending requests have ended.
 func TestRetired(t *testing.T) {
 	var mu sync.Mutex
 	conns := make(map[*zmtp.Conn]int)
@@ -246,7 +245,7 @@ func TestRetired(t *testing.T) {
 	m := <-hold
 	hold <- m
 	first := c.link
-	ctx, cancel := context.WithDeadline(t.Context(), time.Now()) // too late from the start
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now()) // already over
 	defer cancel()
 	if r := zap.Decide(ctx, c, plain("hasty", "")); r.Status != zap.Temporary {
 		t.Errorf("hasty: %+v", r)
@@ -265,7 +264,7 @@ func TestRetired(t *testing.T) {
 	}
 	release()
 	<-released
-	<-first.ctx.Done() // nobody waits on it any more
+	<-first.ctx.Done() // no request is pending on it
 }
 
 func TestMaxPending(t *testing.T) {
@@ -278,7 +277,7 @@ func TestMaxPending(t *testing.T) {
 		asked.Go(func() { c.Authenticate(ctx, plain("ada", "")) })
 		<-arrived
 	}
-	if _, err := c.Authenticate(t.Context(), plain("ada", "")); err == nil || !strings.Contains(err.Error(), "2 requests wait") {
+	if _, err := c.Authenticate(t.Context(), plain("ada", "")); err == nil || !strings.Contains(err.Error(), "2 requests are pending") {
 		t.Errorf("the third of two: %v", err)
 	}
 	cancel()
@@ -304,7 +303,7 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// TestNotExpressible: a request that has no wire form is an error and not a mutilated one.
+// TestNotExpressible: a request without a wire form is an error and is not sent in altered form.
 func TestNotExpressible(t *testing.T) {
 	h := listen(t, "tcp://127.0.0.1:*", good)
 	c := ask(t, h.listener.Endpoint(), Options{})
@@ -366,7 +365,7 @@ func TestSecurityWanted(t *testing.T) {
 	}
 }
 
-// pair makes a CURVE key pair.
+// pair returns a CURVE key pair.
 func pair(t testing.TB) *certs.Certificate {
 	t.Helper()
 	c, err := certs.New()

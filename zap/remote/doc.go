@@ -1,8 +1,9 @@
-// Package remote takes 27/ZAP out of the process: [Client] asks a handler that runs
-// elsewhere, in any language; [Server] lets native ZeroMQ servers elsewhere ask ours.
+// Package remote implements 27/ZAP between processes. A [Client] is a zap.Handler that asks a
+// handler in another process, written in any language. A [Server] lets native ZeroMQ servers
+// ask a zap.Handler of this process.
 //
-// Both speak ZMTP over tcp or ipc. Credentials are in what they send, so an endpoint that
-// is neither ipc nor a loopback address wants CURVE.
+// Both use ZMTP over tcp or ipc, with a DEALER and a ROUTER socket. Requests contain
+// credentials, so every endpoint except ipc and loopback addresses requires CURVE.
 package remote
 
 import (
@@ -13,13 +14,13 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// limits bound one message of either side: a token or a certificate is the largest thing
-// in a request, metadata in a reply.
+// limits apply to a message of either side. The largest part is a token or certificate in a
+// request, and metadata in a reply.
 var limits = zmtp.Limits{Frame: 64 << 10, Message: 128 << 10, Frames: 64}
 
-// stays tells whether what is sent to, or received at, the endpoint stays on this machine:
-// ipc, a loopback address or the name localhost.
-func stays(endpoint string) (bool, error) {
+// isLocal reports whether messages to the endpoint stay on this machine: ipc, a loopback
+// address or the name localhost.
+func isLocal(endpoint string) (bool, error) {
 	network, address, err := zmtp.ParseEndpoint(endpoint)
 	if err != nil || network == "unix" {
 		return true, err

@@ -8,8 +8,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap/remote"
 )
 
-// A handler that is served on an endpoint, and asked there by a client, which could as well
-// be a ZeroMQ server in another language.
+// A server with a handler, and a client that asks it. Either side could be a ZeroMQ program in
+// another language.
 func Example() {
 	server, err := remote.Listen(remote.ServerOptions{
 		Endpoint: "tcp://127.0.0.1:*",

@@ -11,7 +11,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// link is one connection of a [Client], from the attempt to make it until it is lost.
+// link is one connection of a [Client], from the dial until it is lost.
 type link struct {
 	o      Options
 	ctx    context.Context // done once the link is lost, with the reason as its cause
@@ -19,11 +19,11 @@ type link struct {
 	out    chan zmtp.Message // to the writer
 
 	received atomic.Int64 // messages
-	strays   atomic.Int64 // those of them that answer nothing that was asked
+	strays   atomic.Int64 // messages that answer no pending request
 
 	mu      sync.Mutex
-	waiting map[string]chan<- answer // by request id; each takes one answer without blocking
-	retired bool                     // takes no more requests, and is lost when none waits
+	pending map[string]chan<- answer // by request id; each takes one answer without blocking
+	retired bool                     // takes no more requests; ends with the last pending one
 }
 
 type answer struct {
@@ -32,12 +32,12 @@ type answer struct {
 }
 
 func newLink(ctx context.Context, o Options) *link {
-	l := &link{o: o, out: make(chan zmtp.Message), waiting: make(map[string]chan<- answer)}
+	l := &link{o: o, out: make(chan zmtp.Message), pending: make(map[string]chan<- answer)}
 	l.ctx, l.cancel = context.WithCancelCause(ctx)
 	return l
 }
 
-// usable tells whether another request may be sent over the link.
+// usable reports whether the link takes another request.
 func (l *link) usable() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -66,33 +66,33 @@ func (l *link) run() {
 	reading.Wait()
 }
 
-// write sends what comes, as many requests at once as are there.
+// write sends requests, as many in one write as are queued.
 func (l *link) write(conn *zmtp.Conn) error {
-	const most = 64
+	const maxRequests = 64
 	for {
-		var batch []zmtp.Message
+		var requests []zmtp.Message
 		select {
 		case m := <-l.out:
-			batch = append(batch, m)
+			requests = append(requests, m)
 		case <-l.ctx.Done():
 			return context.Cause(l.ctx)
 		}
-		for more := true; more && len(batch) < most; {
+		for more := true; more && len(requests) < maxRequests; {
 			select {
 			case m := <-l.out:
-				batch = append(batch, m)
+				requests = append(requests, m)
 			default:
 				more = false
 			}
 		}
-		if err := conn.Write(batch...); err != nil {
+		if err := conn.Write(requests...); err != nil {
 			return err
 		}
 	}
 }
 
-// read gives every reply to the request that bears its id. A reply that bears no id we know
-// comes too late, or from a handler that is broken; either way it answers nothing.
+// read hands every reply to the pending request with its id. A reply with an unknown id is
+// late, or comes from a broken handler, and is ignored.
 func (l *link) read(conn *zmtp.Conn) error {
 	for {
 		m, err := conn.ReadMessage()
@@ -107,19 +107,19 @@ func (l *link) read(conn *zmtp.Conn) error {
 		}
 		id := string(body[1])
 		l.mu.Lock()
-		waiting, ok := l.waiting[id]
-		delete(l.waiting, id)
+		result, ok := l.pending[id]
+		delete(l.pending, id)
 		l.mu.Unlock()
 		if !ok {
 			l.strays.Add(1)
 			continue
 		}
 		reply, err := zap.ParseReply(body, id)
-		waiting <- answer{reply, err}
+		result <- answer{reply, err}
 	}
 }
 
-// ask sends a request under the given id and waits for its reply until ctx is done.
+// ask sends a request with the given id and waits for its reply until ctx is done.
 func (l *link) ask(ctx context.Context, id string, req *zap.Request) (*zap.Reply, error) {
 	message, err := encode(id, req)
 	if err != nil {
@@ -127,7 +127,7 @@ func (l *link) ask(ctx context.Context, id string, req *zap.Request) (*zap.Reply
 	}
 	result := make(chan answer, 1)
 	l.mu.Lock()
-	l.waiting[id] = result
+	l.pending[id] = result
 	l.mu.Unlock()
 	received, strays := l.received.Load(), l.strays.Load()
 	defer l.forget(id)
@@ -141,7 +141,7 @@ func (l *link) ask(ctx context.Context, id string, req *zap.Request) (*zap.Reply
 			return a.reply, a.err
 		case <-l.ctx.Done():
 			select {
-			case a := <-result: // came just before the loss
+			case a := <-result: // came just before the connection was lost
 				return a.reply, a.err
 			default:
 				return nil, context.Cause(l.ctx)
@@ -150,39 +150,39 @@ func (l *link) ask(ctx context.Context, id string, req *zap.Request) (*zap.Reply
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) && l.received.Load() == received {
 				l.retire()
 			}
-			return nil, l.tooLate(ctx, strays)
+			return nil, l.timeoutError(ctx, strays)
 		}
 	}
 }
 
-// retire has further requests try another connection: nothing at all has come over this one
-// for the time that a request may take, so it may have died without telling us.
+// retire makes further requests use another connection. This one has received nothing for as
+// long as a request may take, so the peer may be gone without having closed it.
 func (l *link) retire() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.retired = true
 }
 
-// forget takes a request out of the list, and ends a retired link with its last one.
+// forget removes a request, and ends a retired link with the last one.
 func (l *link) forget(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.waiting, id)
-	if l.retired && len(l.waiting) == 0 {
-		l.cancel(errors.New("connection given up: the handler answered nothing in time"))
+	delete(l.pending, id)
+	if l.retired && len(l.pending) == 0 {
+		l.cancel(errors.New("connection closed: the handler did not reply in time"))
 	}
 }
 
-// tooLate says what came in place of the answer.
-func (l *link) tooLate(ctx context.Context, before int64) error {
+// timeoutError returns the cause of ctx, and mentions replies that answered no request.
+func (l *link) timeoutError(ctx context.Context, before int64) error {
 	err := context.Cause(ctx)
 	if n := l.strays.Load() - before; n > 0 {
-		return fmt.Errorf("%w (%d replies came that answer no request)", err, n)
+		return fmt.Errorf("%w (%d replies with an unknown id)", err, n)
 	}
 	return err
 }
 
-// encode makes the message of a DEALER socket: the delimiter, then the request.
+// encode returns the message of a DEALER socket: the delimiter and the request.
 func encode(id string, req *zap.Request) (zmtp.Message, error) {
 	numbered := *req
 	numbered.ID = id
@@ -192,7 +192,7 @@ func encode(id string, req *zap.Request) (zmtp.Message, error) {
 	}
 	m := append(zmtp.Message{{}}, frames...)
 	if size := m.Size(); int64(size) > limits.Message {
-		return nil, fmt.Errorf("request of %d octets, at most %d", size, limits.Message)
+		return nil, fmt.Errorf("request of %d bytes, at most %d", size, limits.Message)
 	}
 	return m, nil
 }

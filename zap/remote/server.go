@@ -16,70 +16,70 @@ import (
 
 // The defaults of [ServerOptions].
 const (
-	DefaultMaxServers = 1000
-	DefaultMaxAsked   = 100
+	DefaultMaxServers  = 1000
+	DefaultMaxRequests = 100
 )
 
-// Domain is the ZAP domain in which ServerOptions.Clients decides.
+// Domain is the ZAP domain of the requests to ServerOptions.Clients.
 const Domain = "zap.listen"
 
-// ServerOptions describe a [Server].
+// ServerOptions configures a [Server].
 type ServerOptions struct {
-	// Endpoint is where to listen: tcp://host:port, ipc:///path or ipc://@name.
+	// Endpoint is the endpoint to listen on: tcp://host:port, ipc:///path or ipc://@name.
 	Endpoint string
 	// Handler decides on the requests. Required.
 	Handler zap.Handler
-	// Clients decides by CURVE key, in the domain [Domain], which ZeroMQ servers may ask.
-	// Nil means that all may, without CURVE, which an endpoint has to be ipc or loopback
-	// for.
+	// Clients decides by CURVE key, in the domain [Domain], which ZeroMQ servers may
+	// connect. Nil means all of them, without CURVE, which requires an ipc or loopback
+	// endpoint.
 	Clients zap.Handler
-	// CurvePublic and CurveSecret are our key pair; used if Clients is not nil.
+	// CurvePublic and CurveSecret are the server's key pair; used if Clients is not nil.
 	CurvePublic, CurveSecret [32]byte
-	// MaxServers is how many servers may be connected at the same time; 0 means
-	// [DefaultMaxServers]. One more is disconnected.
+	// MaxServers is how many ZeroMQ servers may be connected at the same time; 0 means
+	// [DefaultMaxServers]. Further ones are disconnected.
 	MaxServers int
-	// MaxAsked is how many requests of one server may be with Handler at the same time; 0
-	// means [DefaultMaxAsked]. Further ones are not read until one is answered.
-	MaxAsked int
-	// Logger gets a line when a peer is not let in or breaks the protocol. Nil means
+	// MaxRequests is how many requests of one ZeroMQ server may be pending at the same time;
+	// 0 means [DefaultMaxRequests]. Further ones are not read until one is answered.
+	MaxRequests int
+	// Logger gets a line when a peer is refused or violates the protocol. Nil means
 	// slog.Default().
 	Logger *slog.Logger
 }
 
-// Server lets ZeroMQ servers ask a handler, in the way of a ROUTER socket: REQ, DEALER and
-// ROUTER peers, and whatever stands behind them (27/ZAP, "Proxy Handlers"): the address
-// envelope of a request goes back with its reply.
+// Server lets ZeroMQ servers ask a handler, with a ROUTER socket: REQ, DEALER and ROUTER peers,
+// and through them others (27/ZAP, "Proxy Handlers"), since the reply carries the address
+// envelope of its request.
 //
-// A request that is malformed is answered with 500 if it has an id to answer to. A peer that
-// sends what has no delimiter or no id is disconnected.
+// A malformed request is answered with 500 if it has an id. A message without a delimiter or
+// an id ends the connection.
 type Server struct {
 	o        ServerOptions
 	log      *slog.Logger
 	listener *zmtp.Listener
 	ctx      context.Context
 	cancel   context.CancelFunc
-	peers    chan struct{} // one for each peer
+	peers    chan struct{} // one element for each peer
 	running  sync.WaitGroup
 }
 
-// Listen listens and serves until Close.
+// Listen starts a server, which serves until Close.
 func Listen(o ServerOptions) (*Server, error) {
-	local, err := stays(o.Endpoint)
+	local, err := isLocal(o.Endpoint)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("zap server: %w", err)
 	case o.Handler == nil:
-		return nil, errors.New("zap server: no handler to ask")
+		return nil, errors.New("zap server: no handler")
 	case o.Clients == nil && !local:
-		return nil, fmt.Errorf("zap server: endpoint %s is neither ipc nor loopback: want CURVE and the keys of those who may ask", o.Endpoint)
-	case o.MaxServers < 0 || o.MaxAsked < 0:
-		return nil, fmt.Errorf("zap server: at most %d servers and %d requests: neither may be negative", o.MaxServers, o.MaxAsked)
+		return nil, fmt.Errorf("zap server: endpoint %s is neither ipc nor loopback: requires CURVE and the keys of permitted servers", o.Endpoint)
+	case o.MaxServers < 0 || o.MaxRequests < 0:
+		return nil, fmt.Errorf("zap server: %d servers and %d requests: must not be negative", o.MaxServers, o.MaxRequests)
 	}
 	s := &Server{o: o, log: o.Logger, peers: make(chan struct{}, cmp.Or(o.MaxServers, DefaultMaxServers))}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
-	s.o.MaxAsked = cmp.Or(o.MaxAsked, DefaultMaxAsked)
+	s.o.MaxRequests = cmp.Or(o.MaxRequests, DefaultMaxRequests)
 	if s.listener, err = s.listen(); err != nil {
 		return nil, fmt.Errorf("zap server: %w", err)
 	}
@@ -104,16 +104,16 @@ func (s *Server) listen() (*zmtp.Listener, error) {
 	return zmtp.Listen(s.o.Endpoint, mechanism, security, zmtp.ListenOptions{
 		Options: zmtp.Options{SocketType: zmtp.ROUTER, Limits: limits},
 		Refused: func(peer net.Addr, err error) {
-			s.log.Warn("a server may not ask", "peer", peer, "error", err)
+			s.log.Warn("ZAP peer refused", "peer", peer, "error", err)
 		},
 	})
 }
 
-// Endpoint is where the server listens, with the port that was chosen.
+// Endpoint returns the endpoint with the actual port.
 func (s *Server) Endpoint() string { return s.listener.Endpoint() }
 
-// Close stops listening, disconnects every peer and waits for the handler to give up the
-// requests that are under way.
+// Close stops listening, disconnects every peer, cancels the pending requests and waits for the
+// handler to return from them.
 func (s *Server) Close() error {
 	s.cancel()
 	err := s.listener.Close()
@@ -134,22 +134,22 @@ func (s *Server) accept() {
 				s.serve(conn)
 			})
 		default:
-			s.log.Warn("too many servers want to ask", "peer", conn.RemoteAddr(), "limit", cap(s.peers))
+			s.log.Warn("too many ZAP peers", "peer", conn.RemoteAddr(), "limit", cap(s.peers))
 			conn.Close()
 		}
 	}
 }
 
-// serve answers one peer's requests, many at a time, until it goes.
+// serve answers one peer's requests concurrently until it disconnects.
 func (s *Server) serve(conn *zmtp.Conn) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	slots := make(chan struct{}, s.o.MaxAsked)
-	var asked sync.WaitGroup
-	defer asked.Wait()
+	slots := make(chan struct{}, s.o.MaxRequests)
+	var running sync.WaitGroup
+	defer running.Wait()
 	defer conn.Close()
-	defer cancel() // first: nobody waits for the answers any more
+	defer cancel() // runs first: the replies cannot be sent any more
 	for {
 		m, err := conn.ReadMessage()
 		if err != nil {
@@ -157,10 +157,10 @@ func (s *Server) serve(conn *zmtp.Conn) {
 		}
 		envelope, body, err := zap.SplitEnvelope(m)
 		if err == nil && (len(body) < 2 || len(body[1]) > zap.MaxRequestID) {
-			err = fmt.Errorf("%w request: no id of at most %d octets", zap.ErrMalformed, zap.MaxRequestID)
+			err = fmt.Errorf("%w request: no id of at most %d bytes", zap.ErrMalformed, zap.MaxRequestID)
 		}
 		if err != nil {
-			s.log.Warn("a server asks what is not 27/ZAP", "peer", conn.RemoteAddr(), "error", err)
+			s.log.Warn("ZAP peer disconnected: not a 27/ZAP request", "peer", conn.RemoteAddr(), "error", err)
 			return
 		}
 		select {
@@ -168,7 +168,7 @@ func (s *Server) serve(conn *zmtp.Conn) {
 		case <-ctx.Done():
 			return
 		}
-		asked.Go(func() {
+		running.Go(func() {
 			defer func() { <-slots }()
 			if conn.Write(slices.Concat(envelope, s.answer(ctx, body))) != nil {
 				conn.Close()
@@ -177,7 +177,7 @@ func (s *Server) serve(conn *zmtp.Conn) {
 	}
 }
 
-// answer makes the frames of the reply to one request.
+// answer returns the frames of the reply to one request.
 func (s *Server) answer(ctx context.Context, body [][]byte) [][]byte {
 	var reply *zap.Reply
 	req, err := zap.ParseRequest(body)
@@ -189,7 +189,7 @@ func (s *Server) answer(ctx context.Context, body [][]byte) [][]byte {
 	id := string(body[1])
 	frames, err := reply.Frames(id)
 	if err != nil {
-		s.log.Error("a decision that 27/ZAP cannot tell", "error", err)
+		s.log.Error("decision cannot be expressed in 27/ZAP", "error", err)
 		frames, _ = (&zap.Reply{Status: zap.Internal, Text: err.Error()}).Frames(id)
 	}
 	return frames

@@ -19,7 +19,7 @@ import (
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// admits lets in who gives his name as the password.
+// admits accepts users whose password is their name.
 var admits = zap.HandlerFunc(func(_ context.Context, req *zap.Request) (*zap.Reply, error) {
 	user, password, ok := req.Plain()
 	switch {
@@ -43,7 +43,7 @@ func serve(t testing.TB, o ServerOptions) *Server {
 	return s
 }
 
-// connect makes a connection of the given socket type to the server.
+// connect connects a socket of the given type to the server.
 func connect(t testing.TB, s *Server, socket zmtp.SocketType) *zmtp.Conn {
 	t.Helper()
 	c, err := zmtp.Dial(t.Context(), s.Endpoint(), zmtp.Null{}, zmtp.Options{SocketType: socket})
@@ -68,7 +68,7 @@ func text(m zmtp.Message) []string {
 	return s
 }
 
-// TestEnvelopes: what stands before the delimiter, and the delimiter, comes back.
+// TestEnvelopes: the envelope, including the delimiter, comes back.
 func TestEnvelopes(t *testing.T) {
 	s := serve(t, ServerOptions{Handler: admits})
 	tags := string(zap.Metadata{{Name: "Tags", Value: "test"}}.Append(nil))
@@ -95,7 +95,7 @@ func TestEnvelopes(t *testing.T) {
 	}
 }
 
-// TestAnswers: what the server makes of decisions and of requests that are none.
+// TestAnswers: the status for each decision and for malformed requests.
 func TestAnswers(t *testing.T) {
 	s := serve(t, ServerOptions{Handler: zap.HandlerFunc(func(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
 		switch user, _, _ := req.Plain(); user {
@@ -115,7 +115,7 @@ func TestAnswers(t *testing.T) {
 	}{
 		"accepted":         {[]string{"1.0", "\x00\xff", "d", "", "", "PLAIN", "a", "a"}, "200"},
 		"refused":          {[]string{"1.0", "2", "d", "", "", "PLAIN", "a", "b"}, "400"},
-		"nobody's":         {[]string{"1.0", "", "d", "", "", "NULL"}, "400"},
+		"passed":           {[]string{"1.0", "", "d", "", "", "NULL"}, "400"},
 		"an error":         {[]string{"1.0", "4", "d", "", "", "PLAIN", "down", ""}, "300"},
 		"a panic":          {[]string{"1.0", "5", "d", "", "", "PLAIN", "panic", ""}, "500"},
 		"not expressible":  {[]string{"1.0", "6", "d", "", "", "PLAIN", "umlaut", ""}, "500"},
@@ -137,8 +137,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestMisbehavingServers: who sends what cannot be answered loses the connection; the good
-// one beside is served.
+// TestMisbehavingServers: a peer that sends what cannot be answered is disconnected, and others
+// are not affected.
 func TestMisbehavingServers(t *testing.T) {
 	s := serve(t, ServerOptions{Handler: admits})
 	fine := connect(t, s, zmtp.REQ)
@@ -153,23 +153,23 @@ func TestMisbehavingServers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bad := connect(t, s, zmtp.DEALER)
-			bad.Write(request) // may fail when the server hangs up in the middle of it
+			bad.Write(request) // may fail if the server closes the connection during the write
 			if m, err := bad.ReadMessage(); err == nil {
 				t.Errorf("answered with %q", m)
 			}
 			must(t, fine.Write(message("", "1.0", "1", "test", "", "", "PLAIN", "joe", "joe")))
 			if m, err := fine.ReadMessage(); err != nil || string(m[3]) != "200" {
-				t.Errorf("the good one beside: %q, %v", m, err)
+				t.Errorf("the good peer: %q, %v", m, err)
 			}
 		})
 	}
 }
 
-// TestBounds: one server's requests beyond its bound wait, without keeping another's out;
-// a server too many is disconnected.
+// TestBounds: the requests of a peer beyond its limit wait without affecting another peer, and
+// a peer beyond the limit of peers is disconnected.
 func TestBounds(t *testing.T) {
 	entered, release := make(chan struct{}, 10), make(chan struct{})
-	s := serve(t, ServerOptions{MaxAsked: 2, MaxServers: 2, Handler: zap.HandlerFunc(func(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
+	s := serve(t, ServerOptions{MaxRequests: 2, MaxServers: 2, Handler: zap.HandlerFunc(func(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
 		if user, _, _ := req.Plain(); user != "quick" {
 			entered <- struct{}{}
 			<-release
@@ -184,10 +184,10 @@ func TestBounds(t *testing.T) {
 	<-entered
 	must(t, modest.Write(message("", "1.0", "1", "d", "", "", "PLAIN", "quick", "")))
 	if m, err := modest.ReadMessage(); err != nil || string(m[3]) != "200" {
-		t.Errorf("the modest one: %q, %v", m, err)
+		t.Errorf("the modest peer: %q, %v", m, err)
 	}
 	if len(entered) != 0 {
-		t.Errorf("%d requests beyond the bound are with the handler", len(entered))
+		t.Errorf("%d requests beyond the limit reached the handler", len(entered))
 	}
 	third, err := zmtp.Dial(t.Context(), s.Endpoint(), zmtp.Null{}, zmtp.Options{SocketType: zmtp.DEALER})
 	if err == nil {
@@ -199,12 +199,12 @@ func TestBounds(t *testing.T) {
 	close(release)
 	for range 5 {
 		if m, err := greedy.ReadMessage(); err != nil || string(m[3]) != "200" {
-			t.Errorf("the greedy one: %q, %v", m, err)
+			t.Errorf("the greedy peer: %q, %v", m, err)
 		}
 	}
 }
 
-// TestServerClose: requests that are under way end with the connection.
+// TestServerClose: Close cancels pending requests.
 func TestServerClose(t *testing.T) {
 	entered := make(chan struct{})
 	s := serve(t, ServerOptions{Handler: zap.HandlerFunc(func(ctx context.Context, _ *zap.Request) (*zap.Reply, error) {
@@ -223,7 +223,7 @@ func TestServerClose(t *testing.T) {
 	}
 }
 
-// TestPeerGoes: a request whose server has gone is given up.
+// TestPeerGoes: a request is canceled when its peer disconnects.
 func TestPeerGoes(t *testing.T) {
 	entered, given := make(chan struct{}), make(chan struct{})
 	s := serve(t, ServerOptions{Handler: zap.HandlerFunc(func(ctx context.Context, _ *zap.Request) (*zap.Reply, error) {
@@ -239,7 +239,7 @@ func TestPeerGoes(t *testing.T) {
 	<-given
 }
 
-// TestCurve: over CURVE, only servers whose keys are known may ask.
+// TestCurve: with CURVE, only peers with known keys may connect.
 func TestCurve(t *testing.T) {
 	ours, known, stranger := pair(t), pair(t), pair(t)
 	s := serve(t, ServerOptions{
@@ -258,7 +258,7 @@ func TestCurve(t *testing.T) {
 		want     zap.Status
 	}{
 		"a known key":      {zmtp.Curve{Public: known.Public, Secret: known.Secret, ServerKey: ours.Public}, zap.OK},
-		"a strange key":    {zmtp.Curve{Public: stranger.Public, Secret: stranger.Secret, ServerKey: ours.Public}, zap.Temporary},
+		"an unknown key":   {zmtp.Curve{Public: stranger.Public, Secret: stranger.Secret, ServerKey: ours.Public}, zap.Temporary},
 		"wrong server key": {zmtp.Curve{Public: known.Public, Secret: known.Secret, ServerKey: stranger.Public}, zap.Temporary},
 		"NULL":             {zmtp.Null{}, zap.Temporary},
 	} {
@@ -269,7 +269,7 @@ func TestCurve(t *testing.T) {
 	}
 }
 
-// TestThroughBoth: our client asks our server, and the decision arrives as it was made.
+// TestThroughBoth: our client asks our server.
 func TestThroughBoth(t *testing.T) {
 	s := serve(t, ServerOptions{Handler: admits, Endpoint: "ipc://" + t.TempDir() + "/zap"})
 	c := ask(t, s.Endpoint(), Options{})
@@ -288,9 +288,9 @@ func TestThroughBoth(t *testing.T) {
 	asked.Wait()
 }
 
-// TestNativeHandler: a handler on a ROUTER socket of go-zeromq decides on our requests. (Its
-// REP socket cuts the envelope behind the last empty frame in place of the first, and so
-// loses what stands before an empty identity.)
+// TestNativeHandler: our client asks a handler on a ROUTER socket of go-zeromq. (Its REP socket
+// splits the envelope at the last empty frame instead of the first, and so loses what comes
+// before an empty identity.)
 func TestNativeHandler(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	router := zmq4.NewRouter(ctx)
@@ -354,7 +354,7 @@ func TestListenErrors(t *testing.T) {
 	if _, err := Listen(ServerOptions{Endpoint: "tcp://127.0.0.1:*"}); err == nil {
 		t.Error("without a handler: no error")
 	}
-	if _, err := Listen(ServerOptions{Endpoint: "tcp://127.0.0.1:*", Handler: anybody, MaxAsked: -1}); err == nil {
+	if _, err := Listen(ServerOptions{Endpoint: "tcp://127.0.0.1:*", Handler: anybody, MaxRequests: -1}); err == nil {
 		t.Error("a negative bound: no error")
 	}
 	s := serve(t, ServerOptions{Handler: anybody})

@@ -22,51 +22,52 @@ import (
 )
 
 const (
-	// DefaultTimeout is how long one request to the provider may take unless Options say
-	// otherwise.
+	// DefaultTimeout is the default of Options.Timeout.
 	DefaultTimeout = 5 * time.Second
-	// TicketLife is how long a person may take at the provider.
+	// TicketLife is how long a login may take between Begin and Finish.
 	TicketLife = 10 * time.Minute
-	// MaxExchanges is how many codes are changed into tokens at the same time; the next
-	// wait.
+	// MaxExchanges is how many codes are exchanged for tokens at the same time; further
+	// logins wait.
 	MaxExchanges = 16
-	// maxSecret bounds the file of the client secret, in octets.
+	// maxSecret is the limit on the file of the client secret in bytes.
 	maxSecret = 4 << 10
 )
 
-// Options describe a [Client].
+// Options configures a [Client].
 type Options struct {
-	// Issuer is the provider's URL; its discovery document tells the others.
+	// Issuer is the provider's URL; its discovery document names the others.
 	Issuer string
-	// ClientID is our name at the provider, and SecretFile what proves it. The file is read
-	// for each login, so that a changed secret counts at once. Without one the client is
-	// public: only PKCE protects the code.
+	// ClientID is our client id at the provider and SecretFile the file of its secret. The
+	// file is read for each login, so that a change takes effect at once. Without a file
+	// the client is public: only PKCE protects the code.
 	ClientID   string
 	SecretFile string
-	// RedirectURL is where the provider sends the browser back to, as registered there.
+	// RedirectURL is the URL to which the provider sends the browser back, as registered
+	// there.
 	RedirectURL string
-	// Scopes are asked for; "openid" has to be one of them.
+	// Scopes are the scopes to request, which must include "openid".
 	Scopes []string
-	// Params are further parameters of the requests for a code and for tokens, such as
+	// Params are additional parameters of the authorization and token requests, such as
 	// "resource" (RFC 8707) or "audience".
 	Params map[string]string
-	// Roots vouch for the provider's TLS; nil means the system's authorities.
+	// Roots verify the provider's certificate; nil means the system's certificate
+	// authorities.
 	Roots *x509.CertPool
-	// Timeout is how long one request to the provider may take; 0 means DefaultTimeout.
+	// Timeout limits one request to the provider; 0 means [DefaultTimeout].
 	Timeout time.Duration
 }
 
-// Client logs people in at one provider. It is safe for concurrent use. It has no
-// connections and goroutines of its own and need not be closed.
+// Client logs people in at one provider. It is safe for concurrent use. It keeps no connections
+// and no goroutines and need not be closed.
 type Client struct {
 	o         Options
 	http      *http.Client
 	tickets   cipher.AEAD
-	exchanges chan struct{} // one entry for each that is under way
+	exchanges chan struct{} // one element for each exchange in flight
 	discovery discovery
 }
 
-// New makes a client. Nothing is asked of the provider before the first login.
+// New returns a client. It does not contact the provider before the first login.
 func New(o Options) *Client {
 	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
 	return &Client{
@@ -74,13 +75,12 @@ func New(o Options) *Client {
 		http:      jwt.HTTPClient(o.Roots, o.Timeout),
 		tickets:   newSeal(),
 		exchanges: make(chan struct{}, MaxExchanges),
-		discovery: discovery{asking: make(chan struct{}, 1)},
+		discovery: discovery{lock: make(chan struct{}, 1)},
 	}
 }
 
-// Begin makes the URL at the provider that the browser is to be sent to, and the ticket
-// that it has to bring back, for a cookie that no script can read. Errors are of type
-// [*Error].
+// Begin returns the provider's URL to which the browser is to be redirected, and the ticket that
+// Finish needs, for a cookie that scripts cannot read. Errors are of type [*Error].
 func (c *Client) Begin(ctx context.Context) (redirect, cookie string, err error) {
 	p, err := c.provider(ctx)
 	if err != nil {
@@ -91,7 +91,7 @@ func (c *Client) Begin(ctx context.Context) (redirect, cookie string, err error)
 	return p.config("").AuthCodeURL(t.State, options...), c.seal(t), nil
 }
 
-// params are those of Options as options of a request.
+// params returns Options.Params as options of a request.
 func (c *Client) params() []oauth2.AuthCodeOption {
 	var options []oauth2.AuthCodeOption
 	for name, value := range c.o.Params {
@@ -100,31 +100,32 @@ func (c *Client) params() []oauth2.AuthCodeOption {
 	return options
 }
 
-// Login is what the provider has given for a code.
+// Login is the result of a successful login.
 type Login struct {
 	AccessToken string
-	// Expires is when the token ends as the provider says; zero if it does not say.
+	// Expires is the end of the token's validity according to the provider; zero if it is
+	// unknown.
 	Expires time.Time
-	// Logout is a page of the provider that ends its own session with the browser (OpenID
-	// Connect RP-Initiated Logout 1.0); empty if it has none.
+	// Logout is the provider's page that ends its own session with the browser (OpenID
+	// Connect RP-Initiated Logout 1.0); empty if there is none.
 	Logout string
 }
 
-// Finish gives the login for a ticket and the query that the browser came back with. Errors
-// are of type [*Error].
+// Finish completes a login with the ticket in the cookie and the query with which the browser
+// came back. Errors are of type [*Error].
 func (c *Client) Finish(ctx context.Context, cookie string, answer url.Values) (*Login, error) {
 	t, err := c.open(cookie)
 	if err == nil && subtle.ConstantTimeCompare([]byte(t.State), []byte(answer.Get("state"))) != 1 {
-		err = errors.New("its state is not that of the ticket")
+		err = errors.New("state does not match the ticket")
 	}
 	if err != nil {
 		return nil, &Error{Stale, err}
 	}
 	if code := answer.Get("error"); code != "" {
-		return nil, &Error{Declined, fmt.Errorf("the provider answers %q: %q", code, answer.Get("error_description"))}
+		return nil, &Error{Declined, fmt.Errorf("provider returned error %q: %q", code, answer.Get("error_description"))}
 	}
 	if iss := answer.Get("iss"); iss != "" && iss != c.o.Issuer { // RFC 9207
-		return nil, &Error{Failed, fmt.Errorf("the answer is of issuer %q", iss)}
+		return nil, &Error{Failed, fmt.Errorf("response from issuer %q, want %q", iss, c.o.Issuer)}
 	}
 	select {
 	case c.exchanges <- struct{}{}:
@@ -139,8 +140,8 @@ func (c *Client) Finish(ctx context.Context, cookie string, answer url.Values) (
 	return c.exchange(ctx, p, t, answer.Get("code"))
 }
 
-// exchange changes the code into tokens and looks whether they are those of the login that
-// t began.
+// exchange exchanges the code for tokens and verifies that they belong to the login that t
+// began.
 func (c *Client) exchange(ctx context.Context, p *provider, t *ticket, code string) (*Login, error) {
 	secret, err := c.secret()
 	if err != nil {
@@ -154,7 +155,7 @@ func (c *Client) exchange(ctx context.Context, p *provider, t *ticket, code stri
 	raw, _ := tokens.Extra("id_token").(string)
 	id, err := p.verifier.Verify(ctx, raw)
 	if err == nil && subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(t.Nonce)) != 1 {
-		err = errors.New("the ID token is of another login: its nonce differs")
+		err = errors.New("ID token belongs to another login: nonce does not match")
 	}
 	if err == nil && id.AccessTokenHash != "" {
 		err = id.VerifyAccessToken(tokens.AccessToken)
@@ -165,19 +166,19 @@ func (c *Client) exchange(ctx context.Context, p *provider, t *ticket, code stri
 	return &Login{AccessToken: tokens.AccessToken, Expires: tokens.Expiry, Logout: p.logoutPage(c.o.ClientID)}, nil
 }
 
-// exchangeReason is what an error of the token endpoint means (RFC 6749, section 5.2).
+// exchangeReason classifies an error of the token endpoint (RFC 6749, section 5.2).
 func exchangeReason(err error) Reason {
 	answer, ok := errors.AsType[*oauth2.RetrieveError](err)
 	switch {
 	case !ok || answer.Response.StatusCode/100 != 4:
 		return Unavailable
-	case answer.ErrorCode == "invalid_grant": // a code that has expired or was used
+	case answer.ErrorCode == "invalid_grant": // the code has expired or was used
 		return Stale
 	}
 	return Failed
 }
 
-// secret reads the client secret; empty for a public client.
+// secret returns the client secret; empty for a public client.
 func (c *Client) secret() (string, error) {
 	if c.o.SecretFile == "" {
 		return "", nil

@@ -1,10 +1,11 @@
 // Package oidclogin logs people in at an OpenID provider by redirect: the authorization code
 // flow (OpenID Connect Core 1.0, section 3.1) with PKCE (RFC 7636), state and nonce.
 //
-//	Begin   where the browser is to go, and a ticket that it is to bring back as a cookie
-//	Finish  the access token, for the ticket and the query that the browser comes back with
+// A [Client] belongs to one provider. Begin returns the provider's URL to send the browser to,
+// and a ticket for a cookie. Finish takes the ticket and the query with which the browser comes
+// back, and returns the access token. Errors of both are of type [Error], with a [Reason] for
+// the person who logs in.
 //
-// Nothing is kept between the two: the ticket holds what has to be remembered, sealed with a
-// key that nobody else has. So logins that are begun and never finished cost no memory, and
-// nobody can push out those of others by beginning many.
+// The server keeps no state between the two: the ticket holds it, encrypted with a random key.
+// Logins that are never finished therefore cost no memory and cannot displace others.
 package oidclogin

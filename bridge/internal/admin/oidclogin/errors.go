@@ -2,25 +2,25 @@ package oidclogin
 
 import "fmt"
 
-// Reason is why a login came to nothing, for the person who tries.
+// Reason is the reason for a failed login, for the person who logs in.
 type Reason string
 
 const (
-	// Stale: the login was begun too long ago, in another browser, or not at all.
+	// Stale means that the login was begun too long ago, in another browser, or not at all.
 	Stale Reason = "stale"
-	// Declined: the provider has not let the person in, or the person has not agreed.
+	// Declined means that the provider refused the login or the person canceled it.
 	Declined Reason = "declined"
-	// Unavailable: the provider cannot be reached, or is out of order.
+	// Unavailable means that the provider cannot be reached or does not work.
 	Unavailable Reason = "unavailable"
-	// Failed: the provider's answer cannot be trusted, or it does not trust us.
+	// Failed means that the provider's response is invalid or that it rejects this client.
 	Failed Reason = "failed"
 )
 
-// maxErrorText is how much is told of an error: providers answer with whole pages.
+// maxErrorText limits an error's text in characters: providers answer with whole pages.
 const maxErrorText = 300
 
-// Error is why a login came to nothing. Its text is for the log: it may hold what the
-// provider or the browser has sent, cut short, and no secret.
+// Error is a failed login. Its text is for the log: it may contain what the provider or the
+// browser sent, shortened, but no secrets.
 type Error struct {
 	Reason Reason
 	Err    error

@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	// discoveryLife is how long a discovery document counts.
+	// discoveryLife is how long a discovery document is used.
 	discoveryLife = 5 * time.Minute
-	// discoveryRetry is how long a provider is let alone that could not be asked.
+	// discoveryRetry is the time between attempts to read it.
 	discoveryRetry = 2 * time.Second
 )
 
-// provider is what the discovery document tells.
+// provider holds the content of the discovery document.
 type provider struct {
 	oauth    oauth2.Config // without the secret
 	style    oauth2.AuthStyle
@@ -28,28 +28,28 @@ type provider struct {
 	logout   string // end_session_endpoint; may be empty
 }
 
-// discovery is the provider as it was last found, and by whom it is looked for.
+// discovery caches the result of reading the discovery document.
 type discovery struct {
-	asking   chan struct{} // holds an entry while somebody asks; guards the rest
+	lock     chan struct{} // holds an element while locked; guards the rest
 	found    *provider
 	err      error
-	deadline time.Time // when found or err counts no more
+	deadline time.Time // of found and err
 }
 
-// provider returns what the provider's discovery document says, and reads it if that was
-// long ago. One request at a time is made for that.
+// provider returns the content of the discovery document, from the cache if it is recent. Only
+// one request at a time reads it.
 func (c *Client) provider(ctx context.Context) (*provider, error) {
 	d := &c.discovery
 	select {
-	case d.asking <- struct{}{}:
-		defer func() { <-d.asking }()
+	case d.lock <- struct{}{}:
+		defer func() { <-d.lock }()
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
 	if time.Until(d.deadline) > 0 {
 		return d.found, d.err
 	}
-	// Others wait for the answer too: it does not end with the request of this one.
+	// Others wait for the document too, so it must not end with this request.
 	d.found, d.err = c.discover(context.WithoutCancel(ctx))
 	d.deadline = time.Now().Add(discoveryLife)
 	if d.err != nil {
@@ -77,7 +77,7 @@ func (c *Client) discover(ctx context.Context) (*provider, error) {
 		"authorization_endpoint": endpoint.AuthURL, "token_endpoint": endpoint.TokenURL, "jwks_uri": more.JWKS,
 	} {
 		if err := jwt.CheckURL(at); err != nil {
-			return nil, fmt.Errorf("the discovery document's %s: %w", name, err)
+			return nil, fmt.Errorf("discovery document: %s: %w", name, err)
 		}
 	}
 	if jwt.CheckURL(more.Logout) != nil {
@@ -91,8 +91,8 @@ func (c *Client) discover(ctx context.Context) (*provider, error) {
 	}, nil
 }
 
-// secretStyle is how a secret is shown, by what the provider takes: client_secret_basic,
-// which is the default (Discovery 1.0, section 3), or client_secret_post.
+// secretStyle returns how to send the client secret, by the methods that the provider supports:
+// client_secret_basic, the default (Discovery 1.0, section 3), or client_secret_post.
 func secretStyle(methods []string) oauth2.AuthStyle {
 	if len(methods) > 0 && !slices.Contains(methods, "client_secret_basic") {
 		return oauth2.AuthStyleInParams
@@ -100,7 +100,7 @@ func secretStyle(methods []string) oauth2.AuthStyle {
 	return oauth2.AuthStyleInHeader
 }
 
-// config is the client at the provider; a public one names itself in the form.
+// config returns the OAuth configuration; a public client sends its id in the form.
 func (p *provider) config(secret string) *oauth2.Config {
 	config := p.oauth
 	config.ClientSecret = secret
@@ -111,7 +111,7 @@ func (p *provider) config(secret string) *oauth2.Config {
 	return &config
 }
 
-// logoutPage is where a person ends the provider's own session.
+// logoutPage returns the page that ends the provider's own session, or "".
 func (p *provider) logoutPage(clientID string) string {
 	u, err := url.Parse(p.logout)
 	if p.logout == "" || err != nil {

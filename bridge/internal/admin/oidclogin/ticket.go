@@ -10,63 +10,63 @@ import (
 	"time"
 )
 
-// ticket is what has to be remembered of a login between Begin and Finish.
+// ticket is the state of a login between Begin and Finish.
 type ticket struct {
 	State    string    `json:"state"`
 	Nonce    string    `json:"nonce"`
-	Verifier string    `json:"verifier"` // of PKCE
+	Verifier string    `json:"verifier"` // for PKCE
 	Until    time.Time `json:"until"`
 }
 
-// newSeal draws the key of a client's tickets.
+// newSeal returns the encryption of a client's tickets, with a random key.
 func newSeal() cipher.AEAD {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never fails
 	block, err := aes.NewCipher(key)
 	if err != nil {
-		panic(err) // the key has a right length
+		panic(err) // the key has a valid length
 	}
 	aead, err := cipher.NewGCMWithRandomNonce(block)
 	if err != nil {
-		panic(err) // AES has the block size that GCM wants
+		panic(err) // AES has the block size that GCM requires
 	}
 	return aead
 }
 
-// seal makes the text of a ticket, which nobody else can read or change.
+// seal returns the ticket as text, encrypted and authenticated.
 func (c *Client) seal(t ticket) string {
 	text, err := json.Marshal(t)
 	if err != nil {
-		panic(err) // there is nothing in it that has no JSON
+		panic(err) // every field can be marshaled
 	}
 	return base64.RawURLEncoding.EncodeToString(c.tickets.Seal(nil, nil, text, nil))
 }
 
 var (
-	errNoTicket   = errors.New("there is no ticket: it was begun in another browser, or cookies are not kept")
-	errNotOurs    = errors.New("the ticket is not ours, or of before a restart")
-	errTicketOver = errors.New("the ticket has expired")
+	errNoTicket      = errors.New("no ticket: the login was begun in another browser, or cookies are disabled")
+	errBadTicket     = errors.New("invalid ticket: not from this server, or from before a restart")
+	errTicketExpired = errors.New("ticket has expired")
 )
 
-// open reads a ticket of ours that has not expired.
+// open decrypts a ticket of this client that has not expired.
 func (c *Client) open(cookie string) (*ticket, error) {
 	if cookie == "" {
 		return nil, errNoTicket
 	}
 	sealed, err := base64.RawURLEncoding.DecodeString(cookie)
 	if err != nil {
-		return nil, errNotOurs
+		return nil, errBadTicket
 	}
 	text, err := c.tickets.Open(nil, nil, sealed, nil)
 	if err != nil {
-		return nil, errNotOurs
+		return nil, errBadTicket
 	}
 	var t ticket
 	if err := json.Unmarshal(text, &t); err != nil {
-		return nil, errNotOurs
+		return nil, errBadTicket
 	}
 	if time.Until(t.Until) <= 0 {
-		return nil, errTicketOver
+		return nil, errTicketExpired
 	}
 	return &t, nil
 }

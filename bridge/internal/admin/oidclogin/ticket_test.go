@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// TestTicket: a ticket counts for its life, and at the client that made it.
+// TestTicket: a ticket is valid for its lifetime and only for the client that made it.
 func TestTicket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(Options{Issuer: "https://idp.example", ClientID: "page"})
 		cookie := c.seal(ticket{State: "s", Nonce: "n", Verifier: "v", Until: time.Now().Add(TicketLife)})
-		if _, err := New(c.o).open(cookie); !errors.Is(err, errNotOurs) {
+		if _, err := New(c.o).open(cookie); !errors.Is(err, errBadTicket) {
 			t.Errorf("at another client: %v", err)
 		}
 		time.Sleep(TicketLife - time.Nanosecond)
@@ -23,13 +23,14 @@ func TestTicket(t *testing.T) {
 			t.Errorf("just before its end: %v, %v", got, err)
 		}
 		time.Sleep(time.Nanosecond)
-		if _, err := c.open(cookie); !errors.Is(err, errTicketOver) {
+		if _, err := c.open(cookie); !errors.Is(err, errTicketExpired) {
 			t.Errorf("at its end: %v", err)
 		}
 	})
 }
 
-// TestExchanges: only so many codes are changed at the same time, and who waits may go.
+// TestExchanges: the number of concurrent exchanges is limited, and a waiting login can be
+// canceled.
 func TestExchanges(t *testing.T) {
 	c := New(Options{Issuer: "https://idp.example", ClientID: "page"})
 	for range MaxExchanges {
