@@ -35,7 +35,7 @@ client_mechanisms = ["NULL"]
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		route := b.state.Load().routes["/d"]
+		route := b.route("/d")
 		from, err := clientaddr.Locate(r, nil)
 		if err == nil {
 			err = b.admit(route, from)
@@ -47,7 +47,7 @@ client_mechanisms = ["NULL"]
 			t.Error(err)
 			return
 		}
-		b.serve(w, r, route, from)
+		b.connections.Serve(w, r, route, from, route.Rules().Options)
 	}))
 	defer server.Close()
 	defer b.Close(t.Context())

@@ -12,14 +12,14 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/js"
 )
 
-// staticFiles serves a folder, and nothing outside of it, whatever links it holds. Names
-// that begin with a dot are not there. The browser's client is served too, unless the
-// folder has files of these names; without a folder it is all there is.
-func staticFiles(folder string) (http.Handler, error) {
-	if folder == "" {
+// staticFiles serves the files of a directory, and nothing outside of it, whatever links it
+// holds. The browser's client is served too, unless the directory has files of these names;
+// an empty directory name means the client only.
+func staticFiles(directory string) (http.Handler, error) {
+	if directory == "" {
 		return js.Handler, nil
 	}
-	root, err := os.OpenRoot(folder)
+	root, err := os.OpenRoot(directory)
 	if err != nil {
 		return nil, fmt.Errorf("server.static: %w", err)
 	}
@@ -36,15 +36,15 @@ func staticFiles(folder string) (http.Handler, error) {
 	}), nil
 }
 
-// withoutDotfiles hides what is not to be served: files and folders whose name begins with
-// a dot, folders without an index.html, and links that lead out.
+// withoutDotfiles hides files and directories whose name begins with a dot, directories
+// without an index.html, and links that lead out.
 type withoutDotfiles struct{ fs.FS }
 
 // Open implements fs.FS.
 func (f withoutDotfiles) Open(name string) (fs.File, error) {
 	for element := range strings.SplitSeq(name, "/") {
 		if strings.HasPrefix(element, ".") && element != "." {
-			return nil, notThere(name)
+			return nil, notFound(name)
 		}
 	}
 	file, err := f.FS.Open(name)
@@ -52,40 +52,40 @@ func (f withoutDotfiles) Open(name string) (fs.File, error) {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, err
 	case err != nil:
-		return nil, notThere(name)
+		return nil, notFound(name)
 	}
 	if info, err := file.Stat(); err == nil && info.IsDir() {
 		if _, err := fs.Stat(f.FS, path.Join(name, "index.html")); err != nil {
 			_ = file.Close()
-			return nil, notThere(name)
+			return nil, notFound(name)
 		}
 	}
 	return noListing{file}, nil
 }
 
-func notThere(name string) error {
+func notFound(name string) error {
 	return &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 }
 
-// noListing is a file that, if it is a folder, does not list what it holds: an index.html
-// is served, and nothing else is given away.
+// noListing is a file that, if it is a directory, does not list its files: only its
+// index.html is served.
 type noListing struct{ fs.File }
 
 // ReadDir implements fs.ReadDirFile.
 func (noListing) ReadDir(int) ([]fs.DirEntry, error) { return nil, fs.ErrPermission }
 
-// serveFile answers a request that is no WebSocket handshake.
-func (s *state) serveFile(w http.ResponseWriter, r *http.Request, isRoute bool) {
+// serveFile answers a request that is not a WebSocket handshake.
+func serveFile(w http.ResponseWriter, r *http.Request, static http.Handler, isRoute bool) {
 	switch {
 	case isRoute:
 		w.Header().Set("Upgrade", "websocket")
 		http.Error(w, "this is a ZeroMQ route: connect by WebSocket", http.StatusUpgradeRequired)
-	case s.static == nil:
+	case static == nil:
 		http.NotFound(w, r)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "files are here to be read: want GET or HEAD", http.StatusMethodNotAllowed)
+		http.Error(w, "want GET or HEAD", http.StatusMethodNotAllowed)
 	default:
-		s.static.ServeHTTP(w, r)
+		static.ServeHTTP(w, r)
 	}
 }

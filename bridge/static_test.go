@@ -50,7 +50,7 @@ func TestStaticFiles(t *testing.T) {
 		{http.MethodGet, "/none", http.StatusNotFound},
 	} {
 		w := httptest.NewRecorder()
-		s.serveFile(w, httptest.NewRequest(tt.method, tt.path, nil), false)
+		serveFile(w, httptest.NewRequest(tt.method, tt.path, nil), s.static, false)
 		if w.Code != tt.status {
 			t.Errorf("%s %s: %d %s, want %d", tt.method, tt.path, w.Code, strings.TrimSpace(w.Body.String()), tt.status)
 		}

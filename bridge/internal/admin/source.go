@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/conn"
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
@@ -43,25 +44,7 @@ type Source interface {
 var ErrQuery = errors.New("want one of the two, and not both")
 
 // Session is what operators see of one stream and its login.
-type Session struct {
-	Number    uint64 `json:"session"`
-	User      string `json:"user"`
-	Route     string `json:"route"`
-	Dialect   string `json:"dialect"`
-	Mechanism string `json:"mechanism"`
-	// Relayed is the mechanism that the client speaks with the backend of a relay.
-	Relayed string    `json:"relayed,omitempty"`
-	Address string    `json:"address"`
-	Since   time.Time `json:"since"`
-	// Expires is when the login ends; zero for never.
-	Expires time.Time `json:"expires,omitzero"`
-	// Messages and Bytes wait to be written to the client; Dropped were not written.
-	Messages int    `json:"queued_messages"`
-	Bytes    int64  `json:"queued_bytes"`
-	Dropped  uint64 `json:"dropped"`
-	// Lag is how many seconds the oldest of the waiting messages has waited.
-	Lag float64 `json:"lag_seconds"`
-}
+type Session = conn.Info
 
 // Backend is what operators see of an endpoint, or of an inbound backend.
 type Backend struct {

@@ -1,17 +1,17 @@
-package bridge
+package route
 
 import "github.com/zwsbridge/zwsbridge/zws/zmtp"
 
-// facing is how a route's socket shows itself to its clients: who may be at the other end
-// of the WebSocket, and what we say we are, so that the two could be talking directly.
-type facing struct {
-	clients  []zmtp.SocketType
-	announce zmtp.SocketType
-	untyped  zmtp.SocketType // what a client that names no type is taken for
+// clientRole is the socket that a route presents to its clients, so that client and backend
+// could be talking to each other directly.
+type clientRole struct {
+	clients  []zmtp.SocketType // that may connect
+	announce zmtp.SocketType   // in READY
+	untyped  zmtp.SocketType   // of a client that names no type
 }
 
-// facings has an entry for each socket type that a route can open.
-var facings = map[zmtp.SocketType]facing{
+// clientRoles has an entry for each socket type that a route can open.
+var clientRoles = map[zmtp.SocketType]clientRole{
 	zmtp.SUB:    {[]zmtp.SocketType{zmtp.SUB, zmtp.XSUB}, zmtp.PUB, zmtp.SUB},
 	zmtp.XSUB:   {[]zmtp.SocketType{zmtp.SUB, zmtp.XSUB}, zmtp.PUB, zmtp.SUB},
 	zmtp.DEALER: {[]zmtp.SocketType{zmtp.DEALER, zmtp.REQ}, zmtp.ROUTER, zmtp.DEALER},
@@ -25,9 +25,9 @@ var facings = map[zmtp.SocketType]facing{
 	zmtp.PAIR:   {[]zmtp.SocketType{zmtp.PAIR}, zmtp.PAIR, zmtp.PAIR},
 }
 
-// topic is the frame that rights look at: the first, and on REQ and REP routes the first
-// after the delimiter. A message that has no such frame has an empty topic.
-func topic(socket zmtp.SocketType, m zmtp.Message) []byte {
+// Topic returns the frame of a message that rights are about: the first, and on REQ and REP
+// routes the first after the delimiter. It is nil if there is no such frame.
+func Topic(socket zmtp.SocketType, m zmtp.Message) []byte {
 	if socket == zmtp.REQ || socket == zmtp.REP {
 		for i, frame := range m {
 			if len(frame) == 0 {

@@ -1,67 +1,66 @@
-package bridge
+package route
 
 import (
 	"context"
 	"slices"
 	"sync"
 
-	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 	"github.com/zwsbridge/zwsbridge/zws"
 )
 
-// shared serves all channels of a route by one socket. When its last endpoint has refused
-// us all channels end, and the next client has it opened anew.
+// shared serves all streams of a route by one socket. When its last endpoint has refused the
+// bridge, all streams end, and the next client has the socket opened again.
 type shared struct {
-	route *route
+	route *Route
 	open  func(lost func(error)) (*backend.Shared, error)
-	layer func(*backend.Shared, func(error)) (layer, error)
 
 	mu   sync.Mutex
 	live *liveSocket // nil once closed
 }
 
-// layer stands between a shared socket and its channels: a hub that fans out, or nothing
-// but the socket's own envelopes.
+// layer stands between a shared socket and the streams: a hub that fans out, or nothing but
+// the socket's own envelopes.
 type layer interface {
-	// join gives a channel its side of the socket.
-	join(c *channel) (backend.Socket, error)
+	join(c *Client) (Socket, error)
 	// close ends the layer, before the socket is closed.
 	close()
 }
 
-// liveSocket is an open socket, and who is on it.
+// liveSocket is an open socket and the streams on it.
 type liveSocket struct {
 	socket *backend.Shared
 	layer  layer
 
-	mu       sync.Mutex
-	err      error             // why it has ended
-	sessions map[*session]bool // whom to tell so
+	mu      sync.Mutex
+	err     error            // why it has ended
+	clients map[*Client]bool // which end with it
 }
 
 // newShared opens the socket, so that it is connected when the first client comes.
-func newShared(r *route, open func(lost func(error)) (*backend.Shared, error),
-	layer func(*backend.Shared, func(error)) (layer, error)) (*shared, error) {
-	u := &shared{route: r, open: open, layer: layer}
+func newShared(r *Route, open func(lost func(error)) (*backend.Shared, error)) (*shared, error) {
+	u := &shared{route: r, open: open}
 	var err error
 	u.live, err = u.start()
 	return u, err
 }
 
 func (u *shared) start() (_ *liveSocket, err error) {
-	live := &liveSocket{sessions: make(map[*session]bool)}
+	live := &liveSocket{clients: make(map[*Client]bool)}
 	if live.socket, err = u.open(live.fail); err != nil {
 		return nil, err
 	}
-	if live.layer, err = u.layer(live.socket, live.fail); err != nil {
-		_ = live.socket.Close()
-		return nil, err
+	live.layer = envelopes{live.socket}
+	if u.route.socket.Subscribes() {
+		if live.layer, err = newHub(u.route, live.socket, live.fail); err != nil {
+			_ = live.socket.Close()
+			return nil, err
+		}
 	}
 	return live, nil
 }
 
-func (u *shared) attach(ctx context.Context, s *session, _ *zws.Login, c *channel) (backend.Socket, error) {
+func (u *shared) attach(ctx context.Context, c *Client) (*Attachment, error) {
 	live, err := u.current()
 	if err != nil {
 		return nil, err
@@ -69,26 +68,26 @@ func (u *shared) attach(ctx context.Context, s *session, _ *zws.Login, c *channe
 	if err := u.waitReady(ctx, live); err != nil {
 		return nil, err
 	}
-	if err := live.enter(s); err != nil {
+	if err := live.enter(c); err != nil {
 		return nil, err
 	}
 	socket, err := live.layer.join(c)
 	if err != nil {
-		live.leave(s)
+		live.leave(c)
 		return nil, err
 	}
-	return &sharedSocket{Socket: socket, live: live, session: s}, nil
+	return &Attachment{Socket: &sharedSocket{Socket: socket, live: live, client: c}}, nil
 }
 
 // waitReady waits for the route's `ready` rule: for the end of the attempts that are under
-// way, or where peers dial in, as long as a connect may take.
+// way, or for inbound backends as long as a connect may take.
 func (u *shared) waitReady(ctx context.Context, live *liveSocket) error {
-	if u.route.config.Ready == config.ReadyNone {
+	if u.route.ready == backend.None {
 		return nil
 	}
-	if len(u.route.config.Bind) > 0 {
+	if len(u.route.bind) > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, u.route.config.ConnectTimeout)
+		ctx, cancel = context.WithTimeout(ctx, u.route.connectTimeout)
 		defer cancel()
 	}
 	err := live.socket.Wait(ctx)
@@ -98,13 +97,13 @@ func (u *shared) waitReady(ctx context.Context, live *liveSocket) error {
 	return err
 }
 
-// current is the open socket. One that has ended is opened anew.
+// current returns the open socket. One that has ended is opened again.
 func (u *shared) current() (*liveSocket, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	switch {
 	case u.live == nil:
-		return nil, errShutdown
+		return nil, errClosed
 	case u.live.alive():
 		return u.live, nil
 	}
@@ -117,6 +116,8 @@ func (u *shared) current() (*liveSocket, error) {
 	return live, nil
 }
 
+var errClosed = &zws.CloseError{Code: zws.CodeGoingAway, Reason: "this route was closed: connect again"}
+
 func (u *shared) statuses() []backend.Status {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -124,6 +125,11 @@ func (u *shared) statuses() []backend.Status {
 		return nil
 	}
 	return u.live.socket.Status()
+}
+
+// connected reports whether a backend is connected.
+func (u *shared) connected() bool {
+	return slices.ContainsFunc(u.statuses(), func(s backend.Status) bool { return s.State == backend.Connected })
 }
 
 func (u *shared) close() {
@@ -136,7 +142,7 @@ func (u *shared) close() {
 	}
 }
 
-// fail ends every session on the socket. It does not block.
+// fail ends every stream on the socket. It does not block.
 func (l *liveSocket) fail(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -144,8 +150,8 @@ func (l *liveSocket) fail(err error) {
 		return
 	}
 	l.err = err
-	for s := range l.sessions {
-		s.end(err)
+	for c := range l.clients {
+		c.End(err)
 	}
 }
 
@@ -155,25 +161,25 @@ func (l *liveSocket) alive() bool {
 	return l.err == nil
 }
 
-// refused tells whether every endpoint has refused us, so that none is tried again.
+// refused reports whether every endpoint has refused the bridge, so that none is tried again.
 func (l *liveSocket) refused() bool {
 	list := l.socket.Status()
 	return len(list) > 0 && !slices.ContainsFunc(list, func(s backend.Status) bool { return s.State != backend.Refused })
 }
 
-func (l *liveSocket) enter(s *session) error {
+func (l *liveSocket) enter(c *Client) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err == nil {
-		l.sessions[s] = true
+		l.clients[c] = true
 	}
 	return l.err
 }
 
-func (l *liveSocket) leave(s *session) {
+func (l *liveSocket) leave(c *Client) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.sessions, s)
+	delete(l.clients, c)
 }
 
 func (l *liveSocket) close() {
@@ -181,22 +187,32 @@ func (l *liveSocket) close() {
 	_ = l.socket.Close()
 }
 
-// sharedSocket is a channel's side of a shared socket.
+// sharedSocket is a stream's side of a shared socket.
 type sharedSocket struct {
-	backend.Socket
-	live    *liveSocket
-	session *session
+	Socket
+	live   *liveSocket
+	client *Client
 }
+
+// Status returns nothing: the connections are not the stream's own.
+func (s *sharedSocket) Status() []backend.Status { return nil }
 
 // Close leaves the shared socket, which stays open.
 func (s *sharedSocket) Close() error {
 	err := s.Socket.Close()
-	s.live.leave(s.session)
+	s.live.leave(s.client)
 	return err
 }
 
-// envelopes is the layer of a socket that tells its sessions apart by itself.
+// envelopes is the layer of a socket that keeps its streams apart by itself.
 type envelopes struct{ socket *backend.Shared }
 
-func (e envelopes) join(c *channel) (backend.Socket, error) { return e.socket.Attach(c) }
-func (e envelopes) close()                                  {}
+func (e envelopes) join(c *Client) (Socket, error) {
+	socket, err := e.socket.Attach(c.Receiver)
+	if err != nil {
+		return nil, err
+	}
+	return unfiltered{socket}, nil
+}
+
+func (e envelopes) close() {}

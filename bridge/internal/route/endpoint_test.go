@@ -1,4 +1,4 @@
-package bridge
+package route
 
 import (
 	"net/netip"
@@ -9,7 +9,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws"
 )
 
-func TestReach(t *testing.T) {
+func TestResolve(t *testing.T) {
 	longest := strings.Repeat("x", maxValue)
 	house := func(value string) *zws.Login {
 		return loginOf("alice", zap.Metadata{{Name: "House", Value: value}}, nil)
@@ -53,7 +53,7 @@ func TestReach(t *testing.T) {
 		if tc.allowed != "" {
 			list = []string{"tcp://other.lan:1", tc.allowed}
 		}
-		address, permit, err := newAllowedEndpoints(list).reach(tc.endpoint, tc.login)
+		address, permit, err := newAllowedEndpoints(list).resolve(tc.endpoint, tc.login)
 		if address != tc.want || (err == nil) != (tc.want != "") {
 			t.Errorf("%s: %q, %v, want %q", tc.name, address, err, tc.want)
 		}
@@ -66,14 +66,14 @@ func TestReach(t *testing.T) {
 	}
 }
 
-func TestAbroad(t *testing.T) {
+func TestPermitRemote(t *testing.T) {
 	for address, want := range map[string]bool{
 		"10.0.0.1:1": true, "192.0.2.1:1": true, "[2001:db8::1]:1": true, "[fd00::1]:1": true,
 		"127.0.0.1:1": false, "127.9.9.9:1": false, "[::1]:1": false, "[::ffff:127.0.0.1]:1": false,
 		"169.254.169.254:1": false, "[fe80::1%1]:1": false, "[::ffff:169.254.1.1]:1": false,
 		"0.0.0.0:1": false, "[::]:1": false, "224.0.0.1:1": false, "[ff02::1]:1": false,
 	} {
-		if err := abroad(netip.MustParseAddrPort(address)); (err == nil) != want {
+		if err := permitRemote(netip.MustParseAddrPort(address)); (err == nil) != want {
 			t.Errorf("%s: %v", address, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package bridge
+package route
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 )
 
 // hub is the layer of a shared SUB or XSUB socket: it subscribes to the union of what the
-// channels want, and fans out.
+// streams subscribe to, and fans out.
 type hub struct {
 	*fanout.Hub
 	up      backend.Socket
@@ -19,9 +19,9 @@ type hub struct {
 	running sync.WaitGroup
 }
 
-// newHub puts a hub on socket; lost hears when it cannot go on.
-func newHub(r *route, socket *backend.Shared, lost func(error)) (*hub, error) {
-	h := &hub{Hub: fanout.New(fanout.Options{Flush: r.config.Flush, Observe: r.metrics.ToClient})}
+// newHub puts a hub on socket. It calls lost when it cannot go on.
+func newHub(r *Route, socket *backend.Shared, lost func(error)) (*hub, error) {
+	h := &hub{Hub: fanout.New(fanout.Options{Flush: r.flush, Observe: r.metrics.ToClient})}
 	var err error
 	if h.up, err = socket.Attach(h.Hub); err != nil {
 		return nil, err
@@ -41,29 +41,25 @@ func (h *hub) close() {
 	h.running.Wait()
 }
 
-func (h *hub) join(c *channel) (backend.Socket, error) {
-	member := h.Join(c.queue, fanout.MemberOptions{Codec: c.codec, Filter: deliverable{c}})
-	return &hubSocket{member: member, channel: c, up: h.up}, nil
+func (h *hub) join(c *Client) (Socket, error) {
+	return &hubSocket{h.Join(c.Queue, fanout.MemberOptions{Codec: c.Codec, Filter: c.Filter}), h.up}, nil
 }
 
-// hubSocket is a member of the hub as the socket of a channel.
+// hubSocket is a member of the hub as the socket of a stream.
 type hubSocket struct {
-	member  *fanout.Member
-	channel *channel
-	up      backend.Socket
+	member *fanout.Member
+	up     backend.Socket
 }
 
-// Subscribe implements backend.Socket.
-func (s *hubSocket) Subscribe(_ context.Context, topics ...[]byte) error {
+func (s *hubSocket) Subscribe(_ context.Context, filtered bool, topics ...[]byte) error {
 	for _, topic := range topics {
-		if err := s.member.Subscribe(topic, s.channel.filtered.Load()); err != nil {
+		if err := s.member.Subscribe(topic, filtered); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Unsubscribe implements backend.Socket.
 func (s *hubSocket) Unsubscribe(_ context.Context, topics ...[]byte) error {
 	for _, topic := range topics {
 		s.member.Unsubscribe(topic)
@@ -71,22 +67,14 @@ func (s *hubSocket) Unsubscribe(_ context.Context, topics ...[]byte) error {
 	return nil
 }
 
-// Send implements backend.Socket: messages of an XSUB go upstream unchanged.
+// Send passes messages of an XSUB upstream.
 func (s *hubSocket) Send(ctx context.Context, msgs ...zmtp.Message) error {
 	return s.up.Send(ctx, msgs...)
 }
 
-// Status implements backend.Socket: the connections are the hub's.
 func (s *hubSocket) Status() []backend.Status { return nil }
 
-// Close ends the member.
 func (s *hubSocket) Close() error {
 	s.member.Leave()
 	return nil
 }
-
-// deliverable is the filter of one channel.
-type deliverable struct{ *channel }
-
-// Allows implements fanout.Filter.
-func (d deliverable) Allows(topic []byte) bool { return d.privileges.Load().Deliver(topic) }

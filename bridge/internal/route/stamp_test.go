@@ -1,4 +1,4 @@
-package bridge
+package route
 
 import (
 	"strings"
@@ -42,7 +42,7 @@ func TestStamped(t *testing.T) {
 		{zmtp.PUB, frames("topic", "a"), frames("topic", "alice", "a")},
 		{zmtp.XPUB, frames("topic"), frames("topic", "alice")},
 	} {
-		if diff := cmp.Diff(tc.out, stamped(tc.socket, tc.in, []byte("alice"))); diff != "" {
+		if diff := cmp.Diff(tc.out, Stamped(tc.socket, tc.in, []byte("alice"))); diff != "" {
 			t.Errorf("%s: %s", tc.socket, diff)
 		}
 	}
@@ -57,7 +57,7 @@ func FuzzStamped(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		sent := strings.Split(text, ",")
 		for socket, at := range map[zmtp.SocketType]int{zmtp.DEALER: 0, zmtp.PUSH: 0, zmtp.ROUTER: 1, zmtp.PUB: 1} {
-			m := stamped(socket, frames(sent...), []byte("alice"))
+			m := Stamped(socket, frames(sent...), []byte("alice"))
 			if len(m) != len(sent)+1 || string(m[at]) != "alice" {
 				t.Fatalf("%s: %q becomes %q", socket, sent, m)
 			}
@@ -82,7 +82,7 @@ func TestRoutingIDStamp(t *testing.T) {
 		"alice\x001":             "",
 		"\x00":                   "",
 	} {
-		id, err := routingIDStamp(loginOf(user, nil, nil), 7)
+		id, err := stampedRoutingID(loginOf(user, nil, nil), 7)
 		if string(id) != want || (err == nil) != (want != "") {
 			t.Errorf("%q: %q, %v, want %q", user, id, err, want)
 		}

@@ -1,0 +1,145 @@
+package bridge
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/admin"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
+	"github.com/zwsbridge/zwsbridge/zap"
+)
+
+// What operators see of a bridge.
+type (
+	Session  = admin.Session
+	Backend  = admin.Backend
+	Identity = admin.Identity
+)
+
+// Admin returns the operators' interface, for a listener of its own: health checks, metrics,
+// sessions and backends, and a page that shows them.
+func (b *Bridge) Admin() http.Handler {
+	return admin.New(source{b}, b.metrics, b.options.Logger)
+}
+
+// Sessions lists the sessions that are logged in, oldest first.
+func (b *Bridge) Sessions() []Session { return b.connections.Sessions() }
+
+// Backends lists the endpoints of all routes and the inbound backends.
+func (b *Bridge) Backends() []Backend {
+	list := []Backend{}
+	add := func(path string, session uint64, statuses []backend.Status) {
+		for _, s := range statuses {
+			info := Backend{
+				Route: path, Session: session, Position: s.Position, Address: s.Address, User: s.User,
+				State: s.State.String(), Since: s.Since, Reconnects: s.Reconnects,
+			}
+			if s.Err != nil {
+				info.Error = s.Err.Error()
+			}
+			list = append(list, info)
+		}
+	}
+	for _, r := range b.state.Load().sorted() {
+		add(r.Path(), 0, r.Status())
+	}
+	b.connections.EachBackend(add)
+	return list
+}
+
+// Kick ends the session of that number, or every session of the user, with 4401, and returns
+// how many there were. It fails unless exactly one of the two is given.
+func (b *Bridge) Kick(number uint64, user string) (int, error) {
+	if (number == 0) == (user == "") {
+		return 0, admin.ErrQuery
+	}
+	return b.connections.Kick(number, user), nil
+}
+
+// Identities looks up a user of a token endpoint, or a UUID; the other is empty. There is at
+// most one for each [auth.NAME] with an identity_map, and none is made.
+func (b *Bridge) Identities(user, id string) ([]Identity, error) {
+	if (user == "") == (id == "") {
+		return nil, admin.ErrQuery
+	}
+	found := []Identity{}
+	chain := b.state.Load().auth
+	if chain == nil {
+		return found, nil
+	}
+	identities, err := chain.Identities(user, id)
+	for _, i := range identities {
+		found = append(found, Identity(i))
+	}
+	return found, err
+}
+
+// sorted lists the routes by path.
+func (s *state) sorted() []*route.Route {
+	list := make([]*route.Route, 0, len(s.routes))
+	for _, r := range s.routes {
+		list = append(list, r)
+	}
+	slices.SortFunc(list, func(a, b *route.Route) int { return cmp.Compare(a.Path(), b.Path()) })
+	return list
+}
+
+// source is what the operators' interface and the metrics may ask of the bridge.
+type source struct{ *Bridge }
+
+func (s source) Config() *config.Config { return s.state.Load().config }
+func (s source) OIDC() *admin.OIDC      { return s.state.Load().oidc }
+func (s source) Connections() int       { return s.connections.Open() }
+
+func (s source) Authenticate(ctx context.Context, req *zap.Request) *zap.Reply {
+	return zap.Decide(ctx, s.failures, req)
+}
+
+func (s source) StillValid(reply *zap.Reply) bool {
+	chain := s.state.Load().auth
+	return chain != nil && !chain.Revoked(reply) && !chain.Unasked(reply)
+}
+
+// Unready returns why clients cannot be served: the bridge is shutting down, or a route whose
+// clients share a connection has no backend.
+func (s source) Unready() string {
+	if s.connections.Closing() != nil {
+		return "shutting down"
+	}
+	var waiting []string
+	for _, r := range s.state.Load().sorted() {
+		if r.Unready() {
+			waiting = append(waiting, r.Path())
+		}
+	}
+	if len(waiting) == 0 {
+		return ""
+	}
+	return "no backend: " + strings.Join(waiting, " ")
+}
+
+// Gauges implements metrics.Source.
+func (s source) Gauges() metrics.Gauges {
+	g := metrics.Gauges{
+		Connections: s.connections.Open(),
+		Queues:      make(map[string]metrics.Queue),
+		Backends:    make(map[metrics.BackendState]int),
+	}
+	for path := range s.state.Load().routes {
+		g.Queues[path] = metrics.Queue{}
+	}
+	for _, session := range s.Sessions() {
+		q := g.Queues[session.Route]
+		g.Queues[session.Route] = metrics.Queue{Messages: q.Messages + session.Messages, Bytes: q.Bytes + session.Bytes}
+	}
+	for _, b := range s.Backends() {
+		g.Backends[metrics.BackendState{Route: b.Route, State: b.State}]++
+	}
+	return g
+}

@@ -1,0 +1,161 @@
+package conn
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// connection is one WebSocket and the login on it.
+type connection struct {
+	session
+	set    *Set
+	domain string // ZAP domain that the login was judged for
+	login  atomic.Pointer[zws.Login]
+	expiry expiry
+
+	mu       sync.Mutex
+	ws       *zws.Conn // nil before READY
+	cause    error     // of an end before READY
+	expiring time.Time // end of the login that the client is to be notified of after READY
+	streams  map[*stream]bool
+}
+
+func (s *Set) newConnection(id session, domain string, l *zws.Login) *connection {
+	c := &connection{session: id, set: s, domain: domain, streams: make(map[*stream]bool)}
+	c.login.Store(l)
+	return c
+}
+
+// serve opens what the client came for, sends READY and serves the connection in the
+// background. It returns why the client was refused, after telling it so.
+func (c *connection) serve(p *zws.PendingConn) error {
+	if err := c.schedule(p.Login().Reply); err != nil {
+		return p.Reject(err)
+	}
+	if p.Login().Multiplexed {
+		return c.serveMultiplexed(p)
+	}
+	return c.servePlain(p)
+}
+
+// servePlain serves a connection with one stream, which ends with it.
+func (c *connection) servePlain(p *zws.PendingConn) error {
+	s, err := c.open(p.Context(), c.session, p.Login())
+	if err != nil {
+		return p.Reject(closeCause(err))
+	}
+	if cause := c.ending(); cause != nil { // while the stream was opened
+		s.close()
+		return p.Reject(cause)
+	}
+	ws, err := p.Accept(zws.AcceptOptions{Renew: c.renew, Minor: s.minor})
+	if err != nil {
+		s.close()
+		return err
+	}
+	c.start(ws)
+	s.start(ws.Channel(), "session started")
+	c.reevaluate(c.set.ctx) // rules, users or the login may have changed while it was opened
+	ctx := ws.Context()
+	ws.Channel().Serve(func(m zmtp.Message) error { return s.forward(ctx, m, ws.Channel().Buffered()) }, func() {
+		ws.Wait()
+		s.stop()
+		c.stop()
+		c.set.leave(c.from)
+	})
+	return nil
+}
+
+// start makes ws the connection's, once READY was sent.
+func (c *connection) start(ws *zws.Conn) {
+	c.mu.Lock()
+	c.ws = ws
+	cause, expiring := c.cause, c.expiring
+	c.mu.Unlock()
+	c.set.mu.Lock()
+	c.set.connections[c] = true
+	c.set.mu.Unlock()
+	if !expiring.IsZero() {
+		ws.Expiring(time.Until(expiring))
+	}
+	if cause == nil {
+		cause = c.set.Closing() // Close may have missed this connection
+	}
+	if cause != nil {
+		ws.Close(cause)
+	}
+}
+
+// stop gives back what the connection holds. Its streams are closed by then.
+func (c *connection) stop() {
+	c.expiry.stop()
+	c.set.mu.Lock()
+	delete(c.set.connections, c)
+	c.set.mu.Unlock()
+}
+
+// end ends the connection with what closeCause makes of cause. The first cause counts. It
+// does not block.
+func (c *connection) end(cause error) {
+	cause = closeCause(cause)
+	c.mu.Lock()
+	if c.cause == nil {
+		c.cause = cause
+	}
+	ws := c.ws
+	c.mu.Unlock()
+	if ws != nil {
+		ws.Close(cause)
+	}
+}
+
+// ending returns why the connection is to end although it was not sent READY yet; nil if it
+// is not.
+func (c *connection) ending() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cause
+}
+
+// ended reports whether the connection is over.
+func (c *connection) ended() bool { return c.ws.Cause() != nil }
+
+// user returns the name that the login was made for, which renewals keep.
+func (c *connection) user() string { return c.login.Load().User() }
+
+// all returns the streams that were sent READY.
+func (c *connection) all() []*stream {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := make([]*stream, 0, len(c.streams))
+	for s := range c.streams {
+		list = append(list, s)
+	}
+	return list
+}
+
+// renew replaces the login by a renewed one of the same user. The connection's reader calls
+// it.
+func (c *connection) renew(ctx context.Context, l *zws.Login) error {
+	if err := c.schedule(l.Reply); err != nil {
+		return err
+	}
+	c.login.Store(l)
+	if c.set.o.Logins.Revoked(l.Reply) { // by a change while it was judged
+		return errRevoked
+	}
+	for _, s := range c.all() {
+		if err := s.reevaluate(ctx); err != nil {
+			s.end(err)
+		}
+	}
+	if cause := c.ws.Cause(); cause != nil {
+		return cause
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+package conn
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/rights"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// delivering is the way of messages from a backend of the stream's own into its queue; a hub
+// fills the queue itself. Only the backend uses chunk, size and over.
+type delivering struct {
+	codec queue.Codec
+	chunk *queue.Chunk // what the backend has brought since the last Flush
+	size  int          // of the chunk before, which the next one is made for
+	over  error        // why the queue takes no more
+
+	// mu orders notifications behind what the backend is bringing.
+	mu      sync.Mutex
+	running bool     // between the first Message and Flush; the backend alone sets it
+	dropped [][]byte // topics of dropped subscriptions, for the end of that
+}
+
+// minChunk is the smallest chunk, in bytes.
+const minChunk = 256
+
+// Message implements backend.Receiver: it collects what the client may see. It takes nothing
+// once the queue is closed, so that another client may have it.
+func (s *stream) Message(m zmtp.Message) error {
+	d := &s.delivering
+	if d.over != nil {
+		return d.over
+	}
+	d.begin()
+	if !s.subscriptions.current(m[0]) {
+		return nil
+	}
+	socket := s.route.SocketType()
+	if r := s.rights.Load(); !r.Unlimited() && rights.Filtered(socket) && !r.Deliver(route.Topic(socket, m)) {
+		return nil
+	}
+	if d.chunk == nil {
+		d.chunk = queue.NewChunk(d.codec, max(d.size, minChunk))
+	}
+	d.chunk.Append(m)
+	return nil
+}
+
+// Flush implements backend.Receiver: it queues what was collected.
+func (s *stream) Flush() {
+	d := &s.delivering
+	defer d.end(s.queue)
+	if d.chunk == nil {
+		return
+	}
+	chunk := d.chunk
+	d.chunk, d.size = nil, chunk.Size()
+	s.route.Metrics().ToClient(chunk.Messages(), chunk.Size())
+	d.over = s.queue.PutChunk(chunk)
+	chunk.Release()
+}
+
+// close releases what was collected. The backend is closed by then.
+func (d *delivering) close() {
+	if d.chunk != nil {
+		d.chunk.Release()
+	}
+}
+
+func (d *delivering) begin() {
+	if d.running {
+		return
+	}
+	d.mu.Lock()
+	d.running = true
+	d.mu.Unlock()
+}
+
+// end is called when everything that the backend has brought is in q.
+func (d *delivering) end(q *queue.Queue) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.running = false
+	for _, topic := range d.dropped {
+		_ = q.Unsubscribed(topic) // a closed queue belongs to a stream that is over
+	}
+	d.dropped = nil
+}
+
+// unsubscribed notifies the client that its subscription to topic was dropped: behind what
+// the backend is bringing, or else behind what is in q. Later messages are checked by the new
+// rights. At most limit notifications wait for a backend that waits itself for the client to
+// read.
+func (d *delivering) unsubscribed(q *queue.Queue, topic []byte, limit int) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case !d.running:
+		if errors.Is(q.Unsubscribed(topic), queue.ErrFull) {
+			return errTooSlow
+		}
+	case len(d.dropped) >= limit:
+		return errTooSlow
+	default:
+		d.dropped = append(d.dropped, topic)
+	}
+	return nil
+}

@@ -1,0 +1,91 @@
+package conn
+
+import (
+	"context"
+	"errors"
+
+	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// forwarding is the way of a stream's messages from the client to the backend. Only the
+// reader uses it.
+type forwarding struct {
+	stamp []byte         // frame that goes with every message; nil for none
+	held  []zmtp.Message // not given to the socket yet
+}
+
+const (
+	// maxHeld is how many messages are given to the socket at a time.
+	maxHeld = 256
+	// keptHeld is for how many of them the memory is kept.
+	keptHeld = 8
+)
+
+// forward gives one message of the client to the backend, if that is permitted. It waits
+// while the backend cannot take it. If more is set another message is at hand, and this one
+// may be held to go together with it. An error has ended the stream.
+func (s *stream) forward(ctx context.Context, m zmtp.Message, more bool) error {
+	err := s.forwardMessage(ctx, m, more)
+	if err != nil {
+		err = closeCause(err)
+		s.end(err)
+	}
+	return err
+}
+
+func (s *stream) forwardMessage(ctx context.Context, m zmtp.Message, more bool) error {
+	if s.conn.expired() {
+		return errExpired
+	}
+	if !s.route.Relay() { // frames of a relay are between client and backend
+		if done, err := s.check(ctx, m); done || err != nil {
+			return err
+		}
+	}
+	s.route.Metrics().FromClient(m)
+	if s.stamp != nil {
+		m = route.Stamped(s.route.SocketType(), m, s.stamp)
+	}
+	s.held = append(s.held, m)
+	if more && len(s.held) < maxHeld {
+		return nil
+	}
+	return s.sendHeld(ctx)
+}
+
+// check decides on a message of the client. done means that it was a subscription, which is
+// complete.
+func (s *stream) check(ctx context.Context, m zmtp.Message) (done bool, err error) {
+	socket := s.route.SocketType()
+	if socket.Subscribes() {
+		if sub, ok := zmtp.ParseSubscription(m); ok {
+			if err := s.sendHeld(ctx); err != nil { // messages and subscriptions keep their order
+				return true, err
+			}
+			return true, s.subscribe(ctx, sub)
+		}
+		if socket == zmtp.SUB {
+			return false, &zws.CloseError{Code: zws.CodeProtocol, Reason: "this route takes subscriptions only"}
+		}
+	}
+	if r := s.rights.Load(); !r.Unlimited() {
+		if err := r.Send(ctx, route.Topic(socket, m)); err != nil {
+			return false, errors.Join(route.Denied(err), s.sendHeld(ctx))
+		}
+	}
+	return false, nil
+}
+
+func (s *stream) sendHeld(ctx context.Context) error {
+	if len(s.held) == 0 {
+		return nil
+	}
+	err := s.socket.Send(ctx, s.held...)
+	clear(s.held)
+	if s.held = s.held[:0]; cap(s.held) > keptHeld {
+		s.held = nil
+	}
+	return err
+}

@@ -1,0 +1,107 @@
+package conn
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
+)
+
+// Info is what operators see of a session.
+type Info struct {
+	Number    uint64 `json:"session"`
+	User      string `json:"user"`
+	Route     string `json:"route"`
+	Dialect   string `json:"dialect"`
+	Mechanism string `json:"mechanism"`
+	// Relayed is the mechanism that the client speaks with the backend of a relay.
+	Relayed string    `json:"relayed,omitempty"`
+	Address string    `json:"address"`
+	Since   time.Time `json:"since"`
+	// Expires is when the login ends; zero for never.
+	Expires time.Time `json:"expires,omitzero"`
+	// Messages and Bytes wait to be written to the client; Dropped were not written.
+	Messages int    `json:"queued_messages"`
+	Bytes    int64  `json:"queued_bytes"`
+	Dropped  uint64 `json:"dropped"`
+	// Lag is how many seconds the oldest of the waiting messages has waited.
+	Lag float64 `json:"lag_seconds"`
+}
+
+// entry is one session of a connection.
+type entry interface {
+	id() *session
+	end(cause error)
+	info() Info
+}
+
+// sessions returns the sessions of a connection that are logged in and not over: its streams,
+// and the connection itself if it is a multiplexed one.
+func (c *connection) sessions() []entry {
+	if c.ended() {
+		return nil
+	}
+	var list []entry
+	if c.login.Load().Multiplexed {
+		list = append(list, c)
+	}
+	for _, s := range c.all() {
+		if s.channel.Cause() == nil {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+func (s *session) id() *session { return s }
+
+func (c *connection) info() Info {
+	l := c.login.Load()
+	i := Info{
+		Number:    c.number,
+		User:      l.User(),
+		Route:     c.route.Path(),
+		Dialect:   l.Dialect,
+		Mechanism: string(l.Mechanism),
+		Address:   c.from.String(),
+		Since:     c.since,
+	}
+	if end, limited, err := l.Reply.Metadata.Expires(); err == nil && limited {
+		i.Expires = end
+	}
+	return i
+}
+
+func (s *stream) info() Info {
+	i := s.conn.info()
+	i.Number, i.Route, i.Since = s.number, s.route.Path(), s.since
+	i.Relayed = string(s.channel.Login().Relayed)
+	i.Dropped = s.queue.Dropped()
+	i.Messages, i.Bytes = s.queue.Len()
+	i.Lag = s.queue.Lag().Seconds()
+	return i
+}
+
+// Sessions lists the sessions that are logged in, oldest first.
+func (s *Set) Sessions() []Info {
+	list := []Info{}
+	for _, c := range s.all() {
+		for _, e := range c.sessions() {
+			list = append(list, e.info())
+		}
+	}
+	slices.SortFunc(list, func(a, b Info) int { return cmp.Compare(a.Number, b.Number) })
+	return list
+}
+
+// EachBackend calls f for each stream that has connections of its own to backends.
+func (s *Set) EachBackend(f func(path string, session uint64, status []backend.Status)) {
+	for _, c := range s.all() {
+		for _, st := range c.all() {
+			if own := st.socket.Status(); len(own) > 0 {
+				f(st.route.Path(), st.number, own)
+			}
+		}
+	}
+}

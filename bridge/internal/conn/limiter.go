@@ -1,0 +1,64 @@
+package conn
+
+import (
+	"net/netip"
+	"sync"
+
+	"github.com/zwsbridge/zwsbridge/bridge/internal/clientaddr"
+	"github.com/zwsbridge/zwsbridge/zws"
+)
+
+// Limiter counts open connections, in all and for each network ([clientaddr.Network]). The
+// zero value has no limits.
+type Limiter struct {
+	mu             sync.Mutex
+	max, maxPerNet int
+
+	total int
+	byNet map[netip.Addr]int
+}
+
+// SetLimits sets the number of connections in all and for each address; 0 means no limit.
+// Connections beyond a new limit stay.
+func (l *Limiter) SetLimits(max, perAddress int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.max, l.maxPerNet = max, perAddress
+}
+
+// Enter counts a connection from a. The error is a *[zws.CloseError]; without one the
+// connection must be served.
+func (l *Limiter) Enter(a netip.Addr) error {
+	a = clientaddr.Network(a)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.max > 0 && l.total >= l.max {
+		return &zws.CloseError{Code: zws.CodeTooMany, Reason: "too many connections to this bridge: try again later"}
+	}
+	if l.maxPerNet > 0 && l.byNet[a] >= l.maxPerNet {
+		return &zws.CloseError{Code: zws.CodeTooMany, Reason: "too many connections from this address: try again later"}
+	}
+	if l.byNet == nil {
+		l.byNet = make(map[netip.Addr]int)
+	}
+	l.total++
+	l.byNet[a]++
+	return nil
+}
+
+func (l *Limiter) leave(a netip.Addr) {
+	a = clientaddr.Network(a)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.total--
+	if l.byNet[a]--; l.byNet[a] <= 0 {
+		delete(l.byNet, a)
+	}
+}
+
+// Open returns how many connections there are.
+func (l *Limiter) Open() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.total
+}

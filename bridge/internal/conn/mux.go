@@ -1,0 +1,107 @@
+package conn
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+)
+
+// serveMultiplexed serves a connection of ZWSMUX1.0, whose streams the client opens and
+// closes.
+func (c *connection) serveMultiplexed(p *zws.PendingConn) error {
+	ws, err := p.Accept(zws.AcceptOptions{Renew: c.renew})
+	if err != nil {
+		return err
+	}
+	c.start(ws)
+	c.started(c.set, "session started", c.login.Load())
+	c.reevaluate(c.set.ctx)
+	go func() {
+		var serving sync.WaitGroup
+		for {
+			channel, err := ws.NextChannel(ws.Context())
+			if err != nil {
+				break
+			}
+			serving.Go(func() { c.serveChannel(channel) })
+		}
+		ws.Wait()
+		serving.Wait()
+		c.stop()
+		c.session.ended(c.set, c.login.Load(), ws.Cause(), 0)
+		c.set.leave(c.from)
+	}()
+	return nil
+}
+
+// serveChannel serves one channel: a stream with the login of the connection, on the route
+// that the channel names. It returns when the channel is over.
+func (c *connection) serveChannel(p *zws.PendingChannel) {
+	ctx, l := p.Context(), p.Login()
+	rt := c.set.o.Route(p.Request().Route)
+	s, err := c.openChannel(ctx, rt, l, p.Request())
+	if err != nil {
+		c.set.refusedChannel(c, rt, p.Request().Route, p.Reject(closeCause(err)))
+		return
+	}
+	channel, err := p.Accept(zws.AcceptOptions{Minor: s.minor})
+	if err != nil {
+		s.close()
+		c.set.refusedChannel(c, rt, p.Request().Route, err)
+		return
+	}
+	s.start(channel, "channel opened")
+	defer s.stop()
+	s.catchUp(ctx)
+	for {
+		m, err := channel.ReadMessage()
+		if err != nil || s.forward(ctx, m, channel.Buffered()) != nil {
+			return
+		}
+	}
+}
+
+// openChannel opens a stream if the login is good for the route.
+func (c *connection) openChannel(ctx context.Context, rt *route.Route, l *zws.Login, request *zws.ChannelRequest) (*stream, error) {
+	if rt == nil {
+		return nil, &zws.CloseError{Code: zws.CodeNoRoute, Status: zap.Refused, Reason: "no such route"}
+	}
+	if l.SocketType == "" {
+		l.SocketType = rt.Rules().Options.Untyped
+	}
+	if err := c.mayOpen(rt, l, request); err != nil {
+		return nil, err
+	}
+	return c.open(ctx, session{number: c.set.next(), route: rt, from: c.from, since: time.Now()}, l)
+}
+
+// mayOpen returns why a channel cannot be opened on rt. The ZAP handler has judged the login
+// for the domain of the path that the client has connected to; a route with another domain
+// needs a login of its own.
+func (c *connection) mayOpen(rt *route.Route, l *zws.Login, request *zws.ChannelRequest) error {
+	if err := rt.OpenAs(l); err != nil {
+		return err
+	}
+	o := &rt.Rules().Options
+	refusal := &zws.CloseError{Code: zws.CodeNotTaken, Status: zap.Refused}
+	switch {
+	case o.Domain != c.domain:
+		refusal.Code, refusal.Reason = zws.CodeForbidden, "this route has logins of its own: connect to it"
+	case l.Mechanism == zap.NULL && !slices.Contains(o.Mechanisms, zap.NULL):
+		refusal.Code, refusal.Reason = zws.CodeRefused, "authentication required"
+	case !slices.Contains(o.Mechanisms, l.Mechanism):
+		refusal.Reason = "this route does not accept " + string(l.Mechanism) + " logins"
+	case !slices.Contains(o.ClientTypes, l.SocketType):
+		refusal.Reason = "this route does not serve " + string(l.SocketType) + " sockets"
+	case len(request.Subscribe) > 0 && !l.SocketType.Subscribes():
+		refusal.Reason = "only SUB and XSUB subscribe: on this route the channel is a " + string(l.SocketType)
+	default:
+		return nil
+	}
+	return refusal
+}

@@ -1,0 +1,182 @@
+package conn
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
+	"github.com/zwsbridge/zwsbridge/zws"
+)
+
+// stream is one ZeroMQ socket of a client on a route: what the client may do there, what
+// waits for it, and the socket towards the backends.
+type stream struct {
+	session
+	conn    *connection
+	release func() // the routing id
+	minor   byte   // of the ZMTP version that the backend of a relay speaks
+
+	rights atomic.Pointer[route.Rights]
+	queue  *queue.Queue
+	socket route.Socket
+
+	forwarding
+	delivering
+	subscriptions subscriptions
+
+	// deciding is held while rights or subscriptions change, so that no subscription is
+	// granted by rights that were replaced meanwhile.
+	deciding sync.Mutex
+
+	mu      sync.Mutex
+	channel *zws.Channel // nil before READY
+	cause   error        // of an end before READY
+
+	finished atomic.Pointer[error] // why it ends once the client has what is queued
+}
+
+// errTooSlow ends a stream whose queue is full on a route that disconnects then, or that
+// leaves too many notifications unread.
+var errTooSlow = &zws.CloseError{Code: zws.CodeTooSlow, Reason: "this client reads too slowly", Err: errors.New("high-water mark reached")}
+
+// open opens a stream and attaches it to the backends. The caller starts or closes it.
+func (c *connection) open(ctx context.Context, id session, l *zws.Login) (_ *stream, err error) {
+	rules := id.route.Rules()
+	rights, err := rules.Rights(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	s := &stream{session: id, conn: c}
+	s.rights.Store(rights)
+	if s.stamp, err = id.route.Stamp(l); err != nil {
+		return nil, err
+	}
+	if s.release, err = id.route.ClaimRoutingID(l); err != nil {
+		return nil, err
+	}
+	o := rules.Queue
+	if codec, shared := l.Codec(); shared {
+		s.codec, o.Codec = codec, codec
+	}
+	s.queue = queue.New(o, s)
+	attached, err := id.route.Attach(ctx, &route.Client{
+		Login: l, Number: id.number, Queue: s.queue, Codec: s.codec,
+		Filter: filter{s}, Receiver: s, End: s.end, Finish: s.finish,
+	})
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	s.socket, s.minor = attached.Socket, attached.Minor
+	return s, nil
+}
+
+// start makes channel the stream's, once READY was sent, and logs message.
+func (s *stream) start(channel *zws.Channel, message string) {
+	s.mu.Lock()
+	s.channel = channel
+	cause := s.cause
+	s.mu.Unlock()
+	s.conn.mu.Lock()
+	s.conn.streams[s] = true
+	s.conn.mu.Unlock()
+	channel.Attach(s)
+	if cause != nil {
+		channel.Close(cause)
+	}
+	s.started(s.conn.set, message, channel.Login())
+}
+
+// stop takes down a stream that was started, once its channel is over.
+func (s *stream) stop() {
+	s.conn.mu.Lock()
+	delete(s.conn.streams, s)
+	s.conn.mu.Unlock()
+	s.session.ended(s.conn.set, s.channel.Login(), s.channel.Cause(), s.queue.Dropped())
+	s.close()
+}
+
+// close gives back what the stream holds. When it returns, nothing of it runs any more.
+func (s *stream) close() {
+	s.queue.Close() // first: a backend that waits for room returns
+	if s.socket != nil {
+		_ = s.socket.Close()
+	}
+	s.delivering.close()
+	s.release()
+}
+
+// end ends the stream with what closeCause makes of cause; with it ends the connection if
+// it is a plain one. The first cause counts. It does not block.
+func (s *stream) end(cause error) {
+	cause = closeCause(cause)
+	s.mu.Lock()
+	if s.cause == nil {
+		s.cause = cause
+	}
+	channel := s.channel
+	s.mu.Unlock()
+	if channel != nil {
+		channel.Close(cause)
+	}
+}
+
+// finish ends the stream once everything that is queued for the client was written: it is
+// the last that the backend of a relay has sent.
+func (s *stream) finish(cause error) {
+	s.finished.Store(&cause)
+	s.Wake()
+}
+
+// opened returns the channel; nil before READY.
+func (s *stream) opened() *zws.Channel {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.channel
+}
+
+// Next implements zws.Source. Nothing is written after the login has ended, and nothing that
+// was queued after it is (Ended).
+func (s *stream) Next(b *zws.Batch) {
+	if s.conn.expired() {
+		s.end(errExpired)
+		return
+	}
+	s.queue.Next(b)
+	if cause := s.finished.Load(); cause != nil && !b.Full() {
+		if messages, _ := s.queue.Len(); messages == 0 {
+			s.end(*cause) // takes effect after this batch
+		}
+	}
+}
+
+// Ended implements queue.Owner.
+func (s *stream) Ended() bool { return s.conn.expired() }
+
+// Wake implements queue.Owner: it starts the writer, which Attach does for what was queued
+// before READY.
+func (s *stream) Wake() {
+	if channel := s.opened(); channel != nil {
+		channel.Wake()
+	}
+}
+
+// Lost implements queue.Owner.
+func (s *stream) Lost(n uint64) {
+	s.route.Metrics().SlowClient(n)
+	if channel := s.opened(); channel != nil {
+		channel.Lost(n)
+	}
+}
+
+// Overflow implements queue.Owner.
+func (s *stream) Overflow() { s.end(errTooSlow) }
+
+// filter is what a hub checks the messages of a stream with.
+type filter struct{ *stream }
+
+// Allows implements fanout.Filter.
+func (f filter) Allows(topic []byte) bool { return f.rights.Load().Deliver(topic) }

@@ -1,0 +1,185 @@
+package conn
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/zwsbridge/zwsbridge/bridge/internal/rights"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// subscriptions are those of one client, and what each of them is upstream: the same topic,
+// or the narrower ones that its rights allow. A client's subscriptions are a set: jszmq and
+// libzmq repeat one on reconnect and cancel it once.
+type subscriptions struct {
+	mu     sync.Mutex
+	topics map[string][][]byte
+	// narrowed: one of them is something else than itself upstream.
+	narrowed bool
+	// filtered: one of them brings messages that the client may not see.
+	filtered bool
+	// lapsed: the bridge has dropped one of them. Messages for it are on their way until
+	// the backend knows.
+	lapsed atomic.Bool
+}
+
+// change is what has to be done upstream.
+type change struct {
+	subscribe, unsubscribe [][]byte
+	filtered               bool
+}
+
+// replace makes the subscription to topic what was granted; without prefixes it is gone. The
+// first grant that needs the filter is subscribed to again, which turns the filter on.
+func (s *subscriptions) replace(topic string, granted rights.Allowed) change {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	again := granted.Filter && !s.filtered
+	s.filtered = s.filtered || granted.Filter
+	before := s.topics[topic]
+	switch {
+	case len(granted.Prefixes) == 0:
+		delete(s.topics, topic)
+	case s.topics == nil:
+		s.topics = make(map[string][][]byte)
+		fallthrough
+	default:
+		s.topics[topic] = granted.Prefixes
+		s.narrowed = s.narrowed || len(granted.Prefixes) > 1 || string(granted.Prefixes[0]) != topic
+	}
+	c := change{filtered: s.filtered}
+	for _, p := range granted.Prefixes {
+		if again || !contains(before, p) && !s.elsewhere(topic, p) {
+			c.subscribe = append(c.subscribe, p)
+		}
+	}
+	for _, p := range before {
+		if !contains(granted.Prefixes, p) && !s.elsewhere(topic, p) {
+			c.unsubscribe = append(c.unsubscribe, p)
+		}
+	}
+	return c
+}
+
+// elsewhere reports whether another subscription than topic is prefix upstream too. Lock held
+// on entry.
+func (s *subscriptions) elsewhere(topic string, prefix []byte) bool {
+	if !s.narrowed {
+		return false // each is itself
+	}
+	for t, prefixes := range s.topics {
+		if t != topic && contains(prefixes, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func contains(topics [][]byte, topic []byte) bool {
+	return slices.ContainsFunc(topics, func(t []byte) bool { return bytes.Equal(t, topic) })
+}
+
+// current reports whether a message is for a subscription that the client has, as far as
+// that can be in doubt.
+func (s *subscriptions) current(topic []byte) bool {
+	if !s.lapsed.Load() {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, prefixes := range s.topics {
+		if slices.ContainsFunc(prefixes, func(p []byte) bool { return bytes.HasPrefix(topic, p) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// has reports whether the client is subscribed to topic, and returns how many subscriptions
+// it has.
+func (s *subscriptions) has(topic []byte) (known bool, number int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.topics[string(topic)] != nil, len(s.topics)
+}
+
+func (s *subscriptions) all() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.topics))
+}
+
+// subscribe adds or removes one subscription of the client.
+func (s *stream) subscribe(ctx context.Context, sub zmtp.Subscription) error {
+	s.deciding.Lock()
+	defer s.deciding.Unlock()
+	if sub.Cancel {
+		return s.grant(ctx, string(sub.Topic), rights.Allowed{})
+	}
+	rules := s.route.Rules()
+	if len(sub.Topic) > rules.MaxTopic {
+		return &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused,
+			Reason: fmt.Sprintf("topic of %d bytes: at most %d are allowed", len(sub.Topic), rules.MaxTopic)}
+	}
+	known, number := s.subscriptions.has(sub.Topic)
+	if known {
+		return nil
+	}
+	if number >= rules.MaxSubscriptions {
+		return &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused,
+			Reason: fmt.Sprintf("more than %d subscriptions", rules.MaxSubscriptions)}
+	}
+	granted, err := s.rights.Load().Subscribe(ctx, sub.Topic)
+	if err != nil {
+		return route.Denied(err)
+	}
+	return s.grant(ctx, string(sub.Topic), granted)
+}
+
+// grant makes the client's subscription to topic what was granted and changes upstream what
+// follows from that.
+func (s *stream) grant(ctx context.Context, topic string, granted rights.Allowed) error {
+	c := s.subscriptions.replace(topic, granted)
+	if len(c.subscribe) > 0 {
+		if err := s.socket.Subscribe(ctx, c.filtered, c.subscribe...); err != nil {
+			return err
+		}
+	}
+	if len(c.unsubscribe) > 0 {
+		return s.socket.Unsubscribe(ctx, c.unsubscribe...)
+	}
+	return nil
+}
+
+// adopt replaces the rights and re-evaluates all subscriptions by them. It returns how many
+// were dropped. s.deciding held on entry.
+func (s *stream) adopt(ctx context.Context, r *route.Rights) (dropped int, err error) {
+	s.rights.Store(r)
+	for _, topic := range s.subscriptions.all() {
+		granted, err := r.Subscribe(ctx, []byte(topic))
+		denied := errors.Is(err, rights.ErrDenied)
+		if err != nil && !denied {
+			return dropped, route.Denied(err)
+		}
+		if err := s.grant(ctx, topic, granted); err != nil {
+			return dropped, err
+		}
+		if denied {
+			dropped++
+			s.subscriptions.lapsed.Store(true)
+			if err := s.unsubscribed(s.queue, []byte(topic), r.Rules.MaxSubscriptions); err != nil {
+				return dropped, err
+			}
+		}
+	}
+	return dropped, nil
+}

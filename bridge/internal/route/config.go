@@ -1,0 +1,240 @@
+package route
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/rights"
+	"github.com/zwsbridge/zwsbridge/certs"
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// Options are what the routes of a bridge share.
+type Options struct {
+	Handler zap.Handler // judges clients and inbound backends
+	Metrics *metrics.Metrics
+	Log     *slog.Logger
+}
+
+// settings are the part of the configuration that the backends of a route depend on.
+type settings struct {
+	path   string
+	socket zmtp.SocketType
+	relay  bool
+	log    *slog.Logger // says which route
+
+	connect []endpoint
+	allowed allowedEndpoints
+	bind    []string
+	// inbound is how peers that connect to bind log in.
+	inbound backend.ListenOptions
+
+	credentials       credentials
+	insecurePlaintext bool
+
+	ready          backend.Ready
+	connectTimeout time.Duration
+	flush          time.Duration
+	shared         bool
+
+	clientRoutingID bool
+	stampFrame      bool
+	stampRoutingID  bool
+
+	socketOptions backend.Options
+
+	fingerprint any // of all that the settings were made from
+}
+
+// endpoint is one backend as the configuration names it, perhaps with placeholders.
+type endpoint struct {
+	address   string
+	serverKey [32]byte
+}
+
+// New makes a route and opens the sockets that its clients share. The caller closes it.
+func New(c *config.Config, rc *config.Route, o Options) (*Route, error) {
+	s, err := newSettings(c, rc, o)
+	if err != nil {
+		return nil, err
+	}
+	r := &Route{settings: *s, metrics: o.Metrics.Route(rc.Path)}
+	rules, err := NewRules(c, rc, o.Handler)
+	if err != nil {
+		return nil, err
+	}
+	r.rules.Store(rules)
+	r.socketOptions.Event = r.backendChanged
+	r.socketOptions.Dropped = r.metrics.Dropped
+	r.upstream, err = r.newUpstream()
+	return r, err
+}
+
+// Matches reports whether the route's backends are those that rc describes, so that a reload
+// can keep it.
+func (r *Route) Matches(c *config.Config, rc *config.Route) bool {
+	return reflect.DeepEqual(r.fingerprint, fingerprint(c, rc))
+}
+
+// fingerprint is the part of a configuration on which the backends of a route depend.
+func fingerprint(c *config.Config, rc *config.Route) any {
+	r := *rc
+	r.Allow, r.OnWide, r.Separator = nil, "", nil
+	r.Domain, r.ClientMechanisms = "", nil
+	s := c.Server
+	return []any{r, s.MaxMessage, s.MaxFrames, s.MaxTopic, s.CurveCert}
+}
+
+// backendHeartbeat is the interval of PING commands to backends.
+const backendHeartbeat = 30 * time.Second
+
+func newSettings(c *config.Config, rc *config.Route, o Options) (*settings, error) {
+	s := &settings{
+		path:              rc.Path,
+		socket:            rc.Socket,
+		relay:             rc.Relay,
+		log:               o.Log.With(slog.String("route", rc.Path)),
+		allowed:           newAllowedEndpoints(rc.EndpointsAllowed),
+		bind:              rc.Bind,
+		insecurePlaintext: rc.InsecurePlaintext,
+		ready:             readyRules[rc.Ready],
+		connectTimeout:    rc.ConnectTimeout,
+		flush:             rc.Flush,
+		shared:            rc.Shared(),
+		clientRoutingID:   rc.RoutingID == config.RoutingIDClient,
+		stampFrame:        rc.Stamp == config.StampFrame,
+		stampRoutingID:    rc.Stamp == config.StampRoutingID,
+		credentials: credentials{
+			passThrough:  rc.Credentials == config.CredentialsClient,
+			mechanism:    rc.Mechanism,
+			username:     rc.Username,
+			passwordFile: string(rc.PasswordFile),
+			cert:         string(rc.Cert),
+			perUser:      rc.PerUser(),
+		},
+		socketOptions: backend.Options{
+			SocketType:     rc.Socket,
+			Limits:         zmtp.Limits{Frame: int64(c.Server.MaxMessage), Message: int64(c.Server.MaxMessage), Frames: c.Server.MaxFrames},
+			HighWaterMark:  rc.HighWaterMark,
+			HighWaterBytes: int64(rc.HighWaterBytes),
+			MaxTopic:       int(c.Server.MaxTopic),
+			Heartbeat:      backendHeartbeat,
+		},
+		fingerprint: fingerprint(c, rc),
+	}
+	for _, e := range rc.Connect {
+		s.connect = append(s.connect, endpoint{e.Endpoint, e.ServerKey})
+	}
+	if len(rc.Bind) == 0 {
+		return s, nil
+	}
+	s.inbound = backend.ListenOptions{
+		Addresses:        rc.Bind,
+		Mechanism:        rc.Mechanism,
+		Security:         zmtp.ServerSecurity{Handler: o.Handler, Domain: rc.BindDomain},
+		HandshakeTimeout: rc.ConnectTimeout,
+	}
+	if rc.Mechanism == zap.CURVE {
+		identity, err := certs.ReadSecret(string(c.Server.CurveCert))
+		if err != nil {
+			return nil, err
+		}
+		s.inbound.Security.CurvePublic, s.inbound.Security.CurveSecret = identity.Public, identity.Secret
+	}
+	return s, nil
+}
+
+var readyRules = map[string]backend.Ready{config.ReadyAny: backend.Any, config.ReadyAll: backend.All, config.ReadyNone: backend.None}
+
+// NewRules reads the part of the configuration that can change without touching the
+// backends. handler judges the clients.
+func NewRules(c *config.Config, rc *config.Route, handler zap.Handler) (*Rules, error) {
+	r := &Rules{
+		Queue:            queue.Options{Messages: rc.HighWaterMark, Bytes: int64(rc.HighWaterBytes), Notifications: c.Server.MaxSubscriptions},
+		MaxTopic:         int(c.Server.MaxTopic),
+		MaxSubscriptions: c.Server.MaxSubscriptions,
+		relay:            rc.Relay,
+		socket:           rc.Socket,
+		name:             strings.TrimPrefix(rc.Path, "/"),
+		patterns:         rights.Options{Separator: *rc.Separator, Narrow: rc.OnWide == config.OnWideNarrow},
+	}
+	var err error
+	if r.Queue.OnFull, err = queue.ParsePolicy(rc.OnFull); err != nil {
+		return nil, err
+	}
+	if rc.Allow != nil {
+		allow := make([]rights.Rule, len(rc.Allow))
+		for i, a := range rc.Allow {
+			allow[i] = rights.Rule(a)
+		}
+		if r.policy, err = rights.Compile(allow, r.patterns); err != nil {
+			return nil, err
+		}
+	}
+	r.Options, err = clientOptions(c, rc, handler)
+	return r, err
+}
+
+// clientOptions are what package zws needs to know of a route.
+func clientOptions(c *config.Config, rc *config.Route, handler zap.Handler) (zws.Options, error) {
+	role, ok := clientRoles[rc.Socket]
+	if !ok {
+		return zws.Options{}, fmt.Errorf("unknown socket type %q (one of DEALER, PAIR, PUB, PULL, PUSH, REP, REQ, ROUTER, SUB, XPUB, XSUB)", rc.Socket)
+	}
+	o := zws.Options{
+		Handler:          handler,
+		Domain:           rc.Domain,
+		Relay:            rc.Relay,
+		Mechanisms:       rc.ClientMechanisms,
+		Announce:         role.announce,
+		ClientTypes:      role.clients,
+		Untyped:          role.untyped,
+		Origins:          c.Server.Origins,
+		QueryToken:       c.Server.QueryToken,
+		MaxMessage:       int64(c.Server.MaxMessage),
+		MaxFrames:        c.Server.MaxFrames,
+		MaxChannels:      c.Server.MaxChannels,
+		MaxHandshake:     int64(c.Server.MaxHandshake),
+		HandshakeTimeout: c.Server.HandshakeTimeout,
+		PingInterval:     cmp.Or(c.Server.PingInterval, -1), // none: zero is a default there
+		WriteTimeout:     c.Server.WriteTimeout,
+	}
+	if !slices.Contains(o.Mechanisms, zap.CURVE) {
+		return o, nil
+	}
+	identity, err := curveIdentity(c)
+	if err != nil {
+		return o, err
+	}
+	if identity == nil { // CURVE is offered only if the bridge has a key pair
+		o.Mechanisms = slices.DeleteFunc(slices.Clone(o.Mechanisms), func(m zap.Mechanism) bool { return m == zap.CURVE })
+		return o, nil
+	}
+	o.CurvePublic, o.CurveSecret = identity.Public, identity.Secret
+	return o, nil
+}
+
+// curveIdentity is the bridge's key pair; nil if it has none.
+func curveIdentity(c *config.Config) (*certs.Certificate, error) {
+	if c.Server.CurveCert == "" {
+		return nil, nil
+	}
+	cert, err := certs.ReadSecret(string(c.Server.CurveCert))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return cert, err
+}

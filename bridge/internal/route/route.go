@@ -1,0 +1,191 @@
+package route
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/fanout"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/rights"
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// Route is one [[route]]. All methods may be called concurrently. The caller of New closes
+// it.
+type Route struct {
+	settings
+	metrics  *metrics.Route
+	rules    atomic.Pointer[Rules]
+	ids      routingIDs
+	upstream upstream
+}
+
+// Rules are what the clients of a route may be and do. They can change while the route's
+// backends stay.
+type Rules struct {
+	// Options are those of every connection to the route; the connection adds its own.
+	Options zws.Options
+	// Queue bounds what waits for a stream.
+	Queue queue.Options
+	// MaxTopic (bytes) and MaxSubscriptions bound what one stream may subscribe to.
+	MaxTopic, MaxSubscriptions int
+
+	socket   zmtp.SocketType
+	relay    bool
+	name     string         // as authenticators know the route: its path without the first slash
+	policy   *rights.Policy // nil without `allow`: everything is allowed
+	patterns rights.Options
+}
+
+// Client is what a route knows of a stream that it attaches.
+type Client struct {
+	Login  *zws.Login
+	Number uint64       // of the stream; no other stream of any bridge has it
+	Queue  *queue.Queue // that a hub fills
+	Codec  queue.Codec  // of Queue
+	Filter fanout.Filter
+	// Receiver takes what a socket without a hub receives.
+	Receiver backend.Receiver
+	// End ends the stream because of its backend. It must not block.
+	End func(error)
+	// Finish ends the stream once the client has everything that is queued for it. It must
+	// not block.
+	Finish func(error)
+}
+
+// Socket is a stream's side of the route's backends.
+type Socket interface {
+	// Subscribe subscribes to topics, as [backend.Socket] has it. filtered turns on
+	// Client.Filter, for all of the stream's subscriptions and for good.
+	Subscribe(ctx context.Context, filtered bool, topics ...[]byte) error
+	Unsubscribe(ctx context.Context, topics ...[]byte) error
+	// Send, as [backend.Socket] has it.
+	Send(ctx context.Context, msgs ...zmtp.Message) error
+	// Status returns the state of the connections that are the stream's own.
+	Status() []backend.Status
+	// Close ends the socket; when it returns nothing of it calls the client any more.
+	Close() error
+}
+
+// Attachment is a stream's connection to the backends.
+type Attachment struct {
+	Socket
+	// Minor is the minor version of ZMTP 3 that the backend of a relay speaks.
+	Minor byte
+}
+
+// upstream is how the streams of a route get their sockets.
+type upstream interface {
+	// attach returns when the route's `ready` rule is met.
+	attach(ctx context.Context, c *Client) (*Attachment, error)
+	// statuses returns the state of the backends that belong to no single stream.
+	statuses() []backend.Status
+	// close ends what the streams share. Their sockets are closed by then.
+	close()
+}
+
+// Path returns the path at which clients connect.
+func (r *Route) Path() string { return r.path }
+
+// SocketType returns the type of the sockets that the bridge opens for the route.
+func (r *Route) SocketType() zmtp.SocketType { return r.socket }
+
+// Relay reports whether clients log in at the backend themselves and messages pass unread.
+func (r *Route) Relay() bool { return r.relay }
+
+// Metrics returns the counters of the route.
+func (r *Route) Metrics() *metrics.Route { return r.metrics }
+
+// Rules returns the rules in force.
+func (r *Route) Rules() *Rules { return r.rules.Load() }
+
+// SetRules replaces the rules. Streams that were attached by others re-evaluate their rights
+// afterwards; that is up to the caller.
+func (r *Route) SetRules(rules *Rules) { r.rules.Store(rules) }
+
+// Status returns the state of the backends that clients share, and of inbound backends.
+func (r *Route) Status() []backend.Status { return r.upstream.statuses() }
+
+// Unready reports whether no client can be served because a shared connection has no
+// backend. Inbound backends may come at any time and do not count.
+func (r *Route) Unready() bool {
+	u, ok := r.upstream.(*shared)
+	return ok && r.ready != backend.None && len(r.bind) == 0 && !u.connected()
+}
+
+// Binds reports whether the route listens for inbound backends on endpoint.
+func (r *Route) Binds(endpoint string) bool { return slices.Contains(r.bind, endpoint) }
+
+// Attach connects a stream to the backends. It returns when the route's `ready` rule is met,
+// or with an error: a *[backend.Error], a *[zws.CloseError], or that of ctx. The caller
+// closes the socket.
+func (r *Route) Attach(ctx context.Context, c *Client) (*Attachment, error) {
+	for _, endpoint := range slices.Concat(c.Login.Connect, c.Login.Bind) {
+		if !r.has(endpoint) {
+			return nil, forbidden("connect and bind in the URL name an endpoint that this route does not have")
+		}
+	}
+	return r.upstream.attach(ctx, c)
+}
+
+// has reports whether address is literally one of the route's.
+func (r *Route) has(address string) bool {
+	return slices.Contains(r.bind, address) ||
+		slices.ContainsFunc(r.connect, func(e endpoint) bool { return e.address == address })
+}
+
+// Close ends what the streams of the route share. Their sockets are closed by then.
+func (r *Route) Close() { r.upstream.close() }
+
+// routingIDs are the routing ids of the clients of a route that passes them on to the
+// backends: two streams with one id would take each other's messages.
+type routingIDs struct {
+	mu    sync.Mutex
+	inUse map[string]bool
+}
+
+// ClaimRoutingID reserves the client's routing id where the route passes it on. The caller
+// calls release when the stream has ended; it is never nil.
+func (r *Route) ClaimRoutingID(l *zws.Login) (release func(), err error) {
+	id := string(l.RoutingID)
+	if !r.clientRoutingID || id == "" {
+		return func() {}, nil
+	}
+	if id[0] == 0 { // reserved: a ROUTER makes such ids for peers without one (28/REQREP)
+		return nil, forbidden("a routing id must not begin with a zero byte here")
+	}
+	if !r.ids.take(id) {
+		return nil, forbidden("this routing id is in use")
+	}
+	return func() { r.ids.release(id) }, nil
+}
+
+func (r *routingIDs) take(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.inUse[id] {
+		return false
+	}
+	if r.inUse == nil {
+		r.inUse = make(map[string]bool)
+	}
+	r.inUse[id] = true
+	return true
+}
+
+func (r *routingIDs) release(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.inUse, id)
+}
+
+// forbidden is the refusal of something that the login does not permit.
+func forbidden(reason string) error {
+	return &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused, Reason: reason}
+}

@@ -1,0 +1,158 @@
+package bridge
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/admin"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/auth"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/conn"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
+	"github.com/zwsbridge/zwsbridge/zap"
+)
+
+// state is what a reload replaces as a whole. The zero value is that of a bridge that is not
+// open.
+type state struct {
+	config    *config.Config
+	auth      *auth.Chain
+	routes    map[string]*route.Route // by path
+	static    http.Handler
+	oidc      *admin.OIDC   // nil without admin.oidc
+	zapListen *auth.Servers // that native servers ask
+	unfollow  func()        // ends the calls after changes of the users
+}
+
+// newState makes everything that the configuration names and takes over from old what stays
+// as it is: routes keep their backends, and get their new rules only once nothing can fail
+// any more. If it fails it has closed what it made.
+func (b *Bridge) newState(c *config.Config, old *state) (_ *state, err error) {
+	s := &state{config: c, routes: make(map[string]*route.Route)}
+	defer func() {
+		if err != nil {
+			s.close(old)
+		}
+	}()
+	if s.auth, err = auth.New(c, old.auth, auth.Options{Handler: b.options.Handler, Logger: b.options.Logger, Observe: b.metrics.Login}); err != nil {
+		return nil, err
+	}
+	if s.oidc, err = admin.NewOIDC(c, old.oidc); err != nil {
+		return nil, err
+	}
+	if s.static, err = staticFiles(string(c.Server.Static)); err != nil {
+		return nil, err
+	}
+	if err := b.newRoutes(s, old); err != nil {
+		return nil, err
+	}
+	s.zapListen, err = auth.Listen(c, old.zapListen, zap.HandlerFunc(b.authenticate), b.options.Logger)
+	return s, err
+}
+
+// newRoutes fills s.routes: first with the routes of old whose backends stay, since only
+// then it is known which bind endpoints are in use.
+func (b *Bridge) newRoutes(s, old *state) (err error) {
+	for i := range s.config.Routes {
+		rc := &s.config.Routes[i]
+		if r := old.routes[rc.Path]; r != nil && r.Matches(s.config, rc) {
+			s.routes[rc.Path] = r
+		}
+	}
+	for i := range s.config.Routes {
+		rc := &s.config.Routes[i]
+		if s.routes[rc.Path] != nil {
+			continue
+		}
+		for _, endpoint := range rc.Bind {
+			if old.binds(endpoint, s.routes) {
+				return fmt.Errorf("route %s: %s is open with other settings: restart to change them", rc.Path, endpoint)
+			}
+		}
+		o := route.Options{Handler: b.failures, Metrics: b.metrics, Log: b.options.Logger}
+		if s.routes[rc.Path], err = route.New(s.config, rc, o); err != nil {
+			delete(s.routes, rc.Path)
+			return fmt.Errorf("route %s: %w", rc.Path, err)
+		}
+	}
+	return nil
+}
+
+// binds reports whether a route of s that is not in kept has endpoint open.
+func (s *state) binds(endpoint string, kept map[string]*route.Route) bool {
+	for path, r := range s.routes {
+		if kept[path] != r && r.Binds(endpoint) {
+			return true
+		}
+	}
+	return false
+}
+
+// close closes what s has and kept does not.
+func (s *state) close(kept *state) {
+	for path, r := range s.routes {
+		if kept.routes[path] != r {
+			r.Close()
+		}
+	}
+	if s.zapListen != nil {
+		s.zapListen.Close(kept.zapListen)
+	}
+	if s.auth != nil {
+		_ = s.auth.Close(kept.auth)
+	}
+}
+
+// stop ends the calls after changes of the users.
+func (s *state) stop() {
+	if s.unfollow != nil {
+		s.unfollow()
+	}
+}
+
+// adopt makes s the state in force and follows changes of its users.
+func (b *Bridge) adopt(s *state) {
+	s.unfollow = s.auth.OnChange(b.connections.Reevaluate)
+	b.connections.SetLimits(s.config.Server.MaxConnections, s.config.Server.MaxConnectionsPerIP)
+	b.failures.SetLimit(s.config.Server.MaxFailures)
+	b.state.Store(s)
+}
+
+// Reload puts another configuration in force, one that was found right as for [New]. If it
+// returns an error nothing has changed. Listeners and TLS belong to the program, not to the
+// bridge, and stay.
+//
+// Live sessions are re-evaluated. A login that would be refused now ends with 4401, all
+// others have their rights by the new rules. Sessions end with 1001, and may connect again,
+// if their route is gone, has other backends or another domain, or does not take their
+// mechanism any more, or if an authenticator has a say now that was not asked.
+func (b *Bridge) Reload(c *config.Config) error {
+	b.reloading.Lock()
+	defer b.reloading.Unlock()
+	if b.connections.Closing() != nil {
+		return conn.ErrShutdown
+	}
+	old := b.state.Load()
+	s, err := b.newState(c, old)
+	if err != nil {
+		return err
+	}
+	rules := make(map[*route.Route]*route.Rules)
+	for i := range c.Routes {
+		r := s.routes[c.Routes[i].Path]
+		if rules[r], err = route.NewRules(c, &c.Routes[i], b.failures); err != nil {
+			s.close(old)
+			return err
+		}
+	}
+	for r, rules := range rules {
+		r.SetRules(rules)
+	}
+	b.adopt(s)
+	old.stop()
+	b.connections.EndReplaced()
+	_ = old.auth.Close(s.auth) // logins by authenticators that are gone have no rights now
+	b.connections.Reevaluate()
+	old.close(s)
+	return nil
+}
