@@ -162,10 +162,9 @@ allow = []
 	if diff := cmp.Diff([]string{"ipc://" + filepath.Join(dir, "run/zap"), "ipc://@zap"}, c.Zap.Listen); diff != "" {
 		t.Error(diff)
 	}
-	prefix := "id."
 	sso := Auth{Type: "jwt", UserPrefix: "sso-", Settings: &JWT{
 		Algorithms: []string{"RS256"}, Keys: Paths{Path(filepath.Join(dir, "certs/portal.crt"))},
-		ResourceServerID: "id", ScopePrefix: &prefix, ScopeAliases: map[string]Words{"a b": {"x", "y"}, "c": {"z"}},
+		ResourceServerID: "id", ScopePrefix: new("id."), ScopeAliases: map[string]Words{"a b": {"x", "y"}, "c": {"z"}},
 		ExtraScopesMode: "add", RequireExp: new(true), Timeout: 5 * time.Second,
 	}}
 	if diff := cmp.Diff(sso, c.Auth["sso"]); diff != "" {
