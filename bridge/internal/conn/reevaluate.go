@@ -14,7 +14,7 @@ import (
 var (
 	errRouteChanged  = &zws.CloseError{Code: zws.CodeGoingAway, Reason: "this route was changed: connect again"}
 	errLoginsChanged = &zws.CloseError{Code: zws.CodeGoingAway, Reason: "the rules for logins were changed: connect again"}
-	errRevoked       = &zws.CloseError{Code: zws.CodeExpired, Reason: "your login is no longer valid: log in again"}
+	errRevoked       = &zws.CloseError{Code: zws.CodeExpired, Reason: "your login was revoked: log in again"}
 )
 
 // maxReevaluations bounds the connections that are re-evaluated at a time: some have to ask
@@ -107,7 +107,7 @@ func (s *stream) reevaluate(ctx context.Context) error {
 	}
 	dropped, err := s.adopt(ctx, rights)
 	if dropped > 0 {
-		s.conn.set.log("subscriptions no longer allowed",
+		s.conn.set.log("subscriptions dropped: no longer allowed",
 			append(s.attributes(s.conn.login.Load()), slog.Int("number", dropped))...)
 	}
 	return err

@@ -65,7 +65,7 @@ func (a allowedEndpoints) resolve(endpoint string, l *zws.Login) (address string
 
 func noBackend(err error) error {
 	return &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused,
-		Reason: "there is no backend for this user on this route", Err: err}
+		Reason: "this route has no backend for this user", Err: err}
 }
 
 // fill replaces {user}, {meta.NAME} and {claim.NAME} by the login's values.

@@ -142,7 +142,7 @@ func (p perTopic) Send(ctx context.Context, topic []byte) error {
 	return withoutCause(p.Topics.Send(ctx, topic), "sending to this topic")
 }
 
-// Whole implements rights.Grant: there is no way to ask about all topics.
+// Whole implements rights.Grant: nobody can be asked about all topics.
 func (p perTopic) Whole() (receive, send bool) { return false, false }
 
 // withoutCause keeps from the client why an authenticator has refused.

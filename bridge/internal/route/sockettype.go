@@ -26,7 +26,7 @@ var clientRoles = map[zmtp.SocketType]clientRole{
 }
 
 // Topic returns the frame of a message that rights are about: the first, and on REQ and REP
-// routes the first after the delimiter. It is nil if there is no such frame.
+// routes the first after the delimiter. It returns nil without such a frame.
 func Topic(socket zmtp.SocketType, m zmtp.Message) []byte {
 	if socket == zmtp.REQ || socket == zmtp.REP {
 		for i, frame := range m {
