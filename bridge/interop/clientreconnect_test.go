@@ -92,7 +92,7 @@ func TestClientRenews(t *testing.T) {
 			if e := dealer.wait("disconnect"); e.Code != 4401 {
 				t.Errorf("the client gets %d %q, want 4401", e.Code, e.Reason)
 			}
-			dealer.expectRefused(4401, 0, "the login has expired, and there is no newer token")
+			dealer.expectRefused(4401, 0, "the login has expired and no newer token is available")
 		})
 	}
 }

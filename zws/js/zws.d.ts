@@ -29,7 +29,7 @@ export function plain(user: string, password: string): Credentials;
  * of it.
  *
  * The function is called for each login, when the server announces that the login is about to
- * expire, and after it has expired. It may return the same token if there is no newer one:
+ * expire, and after it has expired. It may return the same token if it has no newer one:
  * before the expiry it is then called again after half of the time left, and so on. If it
  * returns an empty token, the socket is refused with 4401. If it throws, it is called again
  * later.
@@ -116,7 +116,7 @@ export interface SocketEvents {
    */
   disconnect: { url: string; code: number; reason: string; delay: number; cause?: unknown };
   /**
-   * The server has refused this socket for good: there is no further attempt for this URL.
+   * The server has refused this socket for good; the socket does not try this URL again.
    * `code` and `reason` come from the server; `status` is that of its ERROR command, 0 without
    * one.
    */
@@ -230,7 +230,7 @@ export class Dealer extends Socket implements Readable, Writable {
 
 /**
  * Sends a request, then receives its reply. `send` rejects with `EFSM` while the last request
- * has no reply. `receive` rejects with `EFSM` if there is no request, and with `ELOST` if the
+ * has no reply. `receive` rejects with `EFSM` without a request, and with `ELOST` if the
  * connection was lost before the reply.
  */
 export class Req extends Socket implements Readable, Writable {

@@ -137,7 +137,7 @@ test('logs in again after expiry with a new token only', async () => {
   opened[1].lose(4401, 'the login has expired');
   await advance(60_000);
   assert.equal(opened.length, 2);
-  assert.deepEqual(events.at(-1), ['refused', { code: 4401, reason: 'the login has expired and there is no newer token', status: 0 }]);
+  assert.deepEqual(events.at(-1), ['refused', { code: 4401, reason: 'the login has expired and no newer token is available', status: 0 }]);
 });
 
 test('an empty token is a refusal', async () => {

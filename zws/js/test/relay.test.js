@@ -80,8 +80,8 @@ test('reports the ERROR of a backend that refuses the login', async () => {
 
 test('a relay that the server refuses leaves the Mux alone', async () => {
   const { ws, ready, opened } = await begin();
-  ws.refuse(1, 4404, 'there is no such route');
-  await assert.rejects(ready, { code: 4404, reason: 'there is no such route' });
+  ws.refuse(1, 4404, 'unknown route "/vault"');
+  await assert.rejects(ready, { code: 4404, reason: 'unknown route "/vault"' });
   await advance(60_000);
   assert.deepEqual([opened.length, ws.sent.length, ws.closedWith], [1, 2, undefined]);
 });

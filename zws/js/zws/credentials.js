@@ -26,7 +26,7 @@ export function bearer(token) {
     async begin(properties, expired) {
       const value = await current();
       if (!value) throw new RefusedError(EXPIRED, 'no token to log in with');
-      if (expired?.hasToken(value)) throw new RefusedError(EXPIRED, 'the login has expired and there is no newer token');
+      if (expired?.hasToken(value)) throw new RefusedError(EXPIRED, 'the login has expired and no newer token is available');
       return new Bearer(properties, value);
     },
   };

@@ -88,7 +88,7 @@ export class Req extends Readable(Socket) {
     const lost = this.#lost;
     this.#lost = undefined;
     if (lost) throw lost;
-    if (this.#replier === undefined && this._inbox.empty) throw new SocketError('EFSM', 'there is no request to receive a reply to: send one first');
+    if (this.#replier === undefined && this._inbox.empty) throw new SocketError('EFSM', 'no request to receive a reply to: send one first');
     return super.receive();
   }
 

@@ -64,7 +64,7 @@ export function complete(options, defaults) {
     if (!(name in all)) throw new TypeError(`unknown option "${name}", want one of ${Object.keys(all).join(', ')}`);
     if (options[name] !== undefined) all[name] = options[name];
   }
-  if (!all.WebSocket) throw new TypeError('missing WebSocket: there is no global one, set the option WebSocket to a class');
+  if (!all.WebSocket) throw new TypeError('missing WebSocket: set the option WebSocket to a class, because none is global');
   return all;
 }
 
