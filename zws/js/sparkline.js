@@ -1,4 +1,4 @@
-// A sparkline for the demo and the operators' page.
+// A sparkline for the demo and the admin page.
 // SPDX-License-Identifier: MPL-2.0
 
 const svg = 'http://www.w3.org/2000/svg';

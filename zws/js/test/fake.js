@@ -1,10 +1,13 @@
 // A fake WebSocket class for the option WebSocket. The test plays the server.
 
+import { Sub } from '../zws.js';
 import { command, metadata, parseCommand } from '../zws/command.js';
 import { COMMAND, LAST, MORE, encode, parse, toText } from '../zws/frame.js';
 import { CONNECTION_EVENTS } from '../zws/socket.js';
 
 export { command, metadata };
+
+export const URL = 'wss://host/devices';
 
 /**
  * Returns a WebSocket class and the list of its instances. read parses the messages that an
@@ -99,4 +102,14 @@ export function record(socket, names = [...CONNECTION_EVENTS, 'lost', 'unsubscri
     socket.events.on(name, ({ url, ...event }) => events.push([name, event]));
   }
   return events;
+}
+
+/** Returns a socket that has begun to connect. */
+export async function begin(options = {}, Type = Sub) {
+  const { WebSocket, opened } = network();
+  const socket = new Type({ WebSocket, ...options });
+  const events = record(socket);
+  const ready = socket.connect(URL);
+  await settle();
+  return { socket, events, opened, ready, ws: opened[0] };
 }
