@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -17,7 +18,7 @@ import (
 type owner struct {
 	ended     func() bool
 	wake      func()
-	lost      uint64
+	lost      atomic.Uint64
 	overflows int
 }
 
@@ -29,7 +30,7 @@ func (o *owner) Wake() {
 	}
 }
 
-func (o *owner) Lost(n uint64) { o.lost += n }
+func (o *owner) Lost(n uint64) { o.lost.Add(n) }
 func (o *owner) Overflow()     { o.overflows++ }
 
 // newQueue returns a queue whose owner does nothing.
@@ -141,8 +142,8 @@ func TestPolicies(t *testing.T) {
 				if diff := cmp.Diff(tt.want, read(q)); diff != "" {
 					t.Error(diff)
 				}
-				if q.Dropped() != tt.dropped || o.lost != tt.dropped {
-					t.Errorf("dropped %d, reported %d, want %d", q.Dropped(), o.lost, tt.dropped)
+				if q.Dropped() != tt.dropped || o.lost.Load() != tt.dropped {
+					t.Errorf("dropped %d, reported %d, want %d", q.Dropped(), o.lost.Load(), tt.dropped)
 				}
 			})
 		}
