@@ -11,7 +11,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// printRights prints what a login may do on each route, and why.
+// printRights prints what a login permits on each route: what the token grants, and what the
+// rules of the route allow.
 func printRights(ctx context.Context, out io.Writer, c *config.Config, user string, reply *zap.Reply) error {
 	routes, err := config.Rights(ctx, c, user, reply)
 	for _, r := range routes {
@@ -24,7 +25,7 @@ func printRights(ctx context.Context, out io.Writer, c *config.Config, user stri
 		}
 		for n, rule := range r.Rules {
 			if !rule.Applies {
-				fmt.Fprintf(out, "- allow[%d]: is for user %q\n", n, rule.Rule.User)
+				fmt.Fprintf(out, "- allow[%d]: applies to user %q only\n", n, rule.Rule.User)
 				continue
 			}
 			printPatterns(out, fmt.Sprintf("allow[%d].subscribe", n), rule.Subscribe)
@@ -48,7 +49,7 @@ func printPatterns(out io.Writer, key string, patterns []config.PatternRights) {
 	}
 }
 
-// describeAccess puts what a grant allows into words.
+// describeAccess returns a as text.
 func describeAccess(a zap.Access) string {
 	var words []string
 	if a.Read {
