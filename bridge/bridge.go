@@ -47,10 +47,14 @@ type Bridge struct {
 	reloading   sync.Mutex
 }
 
-// New makes a bridge of a configuration that [config.Load], [config.Parse] or
-// [config.Config.Validate] has found right: it opens the endpoints for inbound backends and
-// reads the files that the authenticators need. The caller closes it.
+// New makes a bridge of a configuration, from [config.Load] or made in Go: it validates a copy
+// of c, opens the endpoints for inbound backends and reads the files that the authenticators
+// need. The error of a configuration that cannot be used is a [*config.Error]. The caller
+// closes the bridge.
 func New(c *config.Config, o Options) (_ *Bridge, err error) {
+	if c, err = validate(c, o); err != nil {
+		return nil, err
+	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -70,6 +74,13 @@ func New(c *config.Config, o Options) (_ *Bridge, err error) {
 	}
 	b.adopt(s)
 	return b, nil
+}
+
+// validate fills in the defaults of a copy of c and checks it. Its warnings are those of
+// [config.Load].
+func validate(c *config.Config, o Options) (*config.Config, error) {
+	c, faults := config.Validate(c, config.ValidateOptions{OwnHandler: o.Handler != nil})
+	return c, faults.Err()
 }
 
 var errTooManyFailures = &zws.CloseError{Code: zws.CodeTooMany, Reason: "too many refused logins: try again in a minute"}

@@ -118,8 +118,8 @@ func (b *Bridge) adopt(s *state) {
 	b.state.Store(s)
 }
 
-// Reload puts another configuration in force, one that was found right as for [New]. If it
-// returns an error nothing has changed. Listeners and TLS belong to the program, not to the
+// Reload validates another configuration as [New] does and puts it in force. If it returns an
+// error nothing has changed. Listeners and TLS belong to the program, not to the
 // bridge, and stay.
 //
 // Live sessions are re-evaluated. A login that would be refused now ends with 4401, all
@@ -131,6 +131,10 @@ func (b *Bridge) Reload(c *config.Config) error {
 	defer b.reloading.Unlock()
 	if b.connections.Closing() != nil {
 		return conn.ErrShutdown
+	}
+	c, err := validate(c, b.options)
+	if err != nil {
+		return err
 	}
 	old := b.state.Load()
 	s, err := b.newState(c, old)
