@@ -119,7 +119,7 @@ func (b *Bridge) admit(rt *route.Route, from clientaddr.Client) error {
 		return err
 	}
 	if rt == nil {
-		return &zws.CloseError{Code: zws.CodeNoRoute, Status: zap.Refused, Reason: "no such route"}
+		return &zws.CloseError{Code: zws.CodeNoRoute, Status: zap.Refused, Reason: "unknown route"}
 	}
 	if b.failures.Blocked(from.Address) {
 		return errTooManyFailures

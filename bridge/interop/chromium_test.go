@@ -132,7 +132,7 @@ func TestChromium(t *testing.T) {
 		if e := ws.wait("refused"); e.Status != 400 {
 			t.Errorf("ERROR %d, want 400", e.Status)
 		}
-		ws.expectClose(4404, "there is no such route")
+		ws.expectClose(4404, "unknown route")
 	})
 	t.Run("unknown subprotocol", func(t *testing.T) {
 		ws := chromium.open(t, login("/work", "DEALER", "mqtt", nil))

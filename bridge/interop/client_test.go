@@ -295,6 +295,6 @@ func (p *clientPlatform) refusals() []clientRefusal {
 		{"login missing", "/remote", nil, 4400, maybe400, "a login is wanted here"},
 		{"unsupported mechanism", "/remote", p.logins["BEARER"], 4406, 400, "BEARER is not taken here"},
 		{"refused by the backend", "/remote", p.logins["PLAIN"], 4502, 400, "backend 1 refused the login (400)"},
-		{"no route", "/nowhere", p.logins["PLAIN"], 4404, 400, "there is no such route"},
+		{"no route", "/nowhere", p.logins["PLAIN"], 4404, 400, "unknown route"},
 	}
 }

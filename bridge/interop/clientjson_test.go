@@ -34,7 +34,7 @@ func TestJSONPage(t *testing.T) {
 			for _, r := range []clientRefusal{
 				{"wrong password", "/work", withPassword("alice", "guessed"), 4400, 0, "login refused"},
 				{"refused by the backend", "/remote", p.logins["PLAIN"], 4502, 0, "backend 1 refused the login (400)"},
-				{"no route", "/nowhere", p.logins["PLAIN"], 4404, 0, "there is no such route"},
+				{"no route", "/nowhere", p.logins["PLAIN"], 4404, 0, "unknown route"},
 			} {
 				t.Run(r.name, func(t *testing.T) { p.open(t, "JSON", r.path, r.login).errorThenClose(r.code, r.reason) })
 			}

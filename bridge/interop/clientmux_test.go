@@ -31,7 +31,7 @@ func TestClientMux(t *testing.T) {
 			t.Run("BEARER", func(t *testing.T) { p.testDealerAndReq(t, p.logins["BEARER"]) })
 			t.Run("a hundred, one of them slow", p.testSlowSocket)
 			for _, r := range []clientRefusal{
-				{"no route", "/nowhere", p.logins["PLAIN"], 4404, 0, "there is no such route"},
+				{"no route", "/nowhere", p.logins["PLAIN"], 4404, 0, "unknown route"},
 				{"socket type", "/ask", p.logins["PLAIN"], 4406, 0, "a DEALER socket cannot be served here"},
 				{"refused by the backend", "/remote", p.logins["PLAIN"], 4502, 0, "backend 1 refused the login (400)"},
 				{"unsupported mechanism", "/remote", p.logins["BEARER"], 4406, 0, "BEARER is not taken here"},

@@ -69,7 +69,7 @@ func (c *connection) serveChannel(p *zws.PendingChannel) {
 // openChannel opens a stream if the login is good for the route.
 func (c *connection) openChannel(ctx context.Context, rt *route.Route, l *zws.Login, request *zws.ChannelRequest) (*stream, error) {
 	if rt == nil {
-		return nil, &zws.CloseError{Code: zws.CodeNoRoute, Status: zap.Refused, Reason: "no such route"}
+		return nil, &zws.CloseError{Code: zws.CodeNoRoute, Status: zap.Refused, Reason: "unknown route"}
 	}
 	if l.SocketType == "" {
 		l.SocketType = rt.Rules().Options.Untyped
