@@ -31,16 +31,17 @@ type Kind int
 
 // The kinds of [Error].
 const (
-	// KindRefused: it refused the login, or it and we cannot talk to each other. Trying
-	// again does not help.
+	// KindRefused means that it refused the login, or does not speak what the bridge speaks.
+	// Trying again does not help. Errors that are not understood are of this kind.
 	KindRefused Kind = iota
-	// KindUnreachable: nothing answered at its address, or no backend has connected.
+	// KindUnreachable means that nothing answered at its address, or that no inbound backend
+	// is connected.
 	KindUnreachable
-	// KindTimeout: it did not complete the handshake in time.
+	// KindTimeout means that it did not complete the handshake in time.
 	KindTimeout
-	// KindLost: a [Relay] lost it after the handshake.
+	// KindLost means that a [Relay] lost it after the handshake.
 	KindLost
-	// KindCanceled: the attempt was given up.
+	// KindCanceled means that the attempt was given up.
 	KindCanceled
 )
 

@@ -70,7 +70,7 @@ type Receiver interface {
 type Endpoint struct {
 	// Address is tcp://host:port or ipc://path, as [zmtp.Dial] takes it.
 	Address string
-	// Security is how we log in there. Required; [zmtp.Null] for no authentication.
+	// Security is the bridge's login there. Required; [zmtp.Null] for no authentication.
 	Security zmtp.ClientSecurity
 	// Permit, if not nil, decides on the IP address of each connect, as in [zmtp.Options].
 	Permit func(netip.AddrPort) error
@@ -104,9 +104,9 @@ const noWriteTimeout = 10 * 365 * 24 * time.Hour
 
 // Options are common to all sockets.
 type Options struct {
-	// SocketType is ours. Required.
+	// SocketType is that of the socket. Required.
 	SocketType zmtp.SocketType
-	// RoutingID is ours towards the peers (DEALER, REQ, ROUTER).
+	// RoutingID is the socket's towards its peers (DEALER, REQ, ROUTER).
 	RoutingID []byte
 	// Metadata are further properties for the peers.
 	Metadata zap.Metadata

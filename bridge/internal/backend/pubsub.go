@@ -123,7 +123,7 @@ func (s *subscriber) receive(p *peer, m zmtp.Message) error { return s.core.pass
 
 // publisher is a PUB or XPUB socket (29/PUBSUB). What its streams are to receive about the
 // peers' subscriptions waits with each of them, so that one whose client does not read
-// delays nobody else.
+// does not delay the others.
 type publisher struct {
 	none
 	union topics

@@ -255,30 +255,7 @@ func TestBindRefusals(t *testing.T) {
 	if status := receiveWithin(t, events); status.State != Connected || status.User != "house" || status.Position != 0 {
 		t.Errorf("event %+v", status)
 	}
-	for name, hostile := range map[string]func() error{
-		"wrong password": func() error {
-			_, err := zmtp.Dial(t.Context(), endpoint, zmtp.Plain{User: "house", Password: "wrong"}, zmtp.Options{SocketType: zmtp.PUSH})
-			return err
-		},
-		"another mechanism": func() error {
-			_, err := zmtp.Dial(t.Context(), endpoint, zmtp.Null{}, zmtp.Options{SocketType: zmtp.PUSH})
-			return err
-		},
-		"another socket type": func() error {
-			_, err := zmtp.Dial(t.Context(), endpoint, zmtp.Plain{User: "house", Password: "secret"}, zmtp.Options{SocketType: zmtp.SUB})
-			return err
-		},
-		"not ZMTP": func() error {
-			c, err := net.Dial("tcp", endpoint[len("tcp://"):])
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			io.WriteString(c, "GET / HTTP/1.1\r\n\r\n")
-			io.Copy(io.Discard, c)
-			return errors.New("closed")
-		},
-	} {
+	for name, hostile := range refusedPeers(t, endpoint) {
 		if err := hostile(); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
@@ -302,6 +279,34 @@ func TestBindRefusals(t *testing.T) {
 	want(t, in.next(t), "still here")
 	if len(domains) != 1 || !domains["devices"] {
 		t.Errorf("ZAP requests for domains %v", domains)
+	}
+}
+
+// refusedPeers returns ways to connect that a PULL with PLAIN at endpoint refuses.
+func refusedPeers(t *testing.T, endpoint string) map[string]func() error {
+	return map[string]func() error{
+		"wrong password": func() error {
+			_, err := zmtp.Dial(t.Context(), endpoint, zmtp.Plain{User: "house", Password: "wrong"}, zmtp.Options{SocketType: zmtp.PUSH})
+			return err
+		},
+		"another mechanism": func() error {
+			_, err := zmtp.Dial(t.Context(), endpoint, zmtp.Null{}, zmtp.Options{SocketType: zmtp.PUSH})
+			return err
+		},
+		"another socket type": func() error {
+			_, err := zmtp.Dial(t.Context(), endpoint, zmtp.Plain{User: "house", Password: "secret"}, zmtp.Options{SocketType: zmtp.SUB})
+			return err
+		},
+		"not ZMTP": func() error {
+			c, err := net.Dial("tcp", endpoint[len("tcp://"):])
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			io.WriteString(c, "GET / HTTP/1.1\r\n\r\n")
+			io.Copy(io.Discard, c)
+			return errors.New("closed")
+		},
 	}
 }
 

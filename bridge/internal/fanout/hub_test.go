@@ -111,6 +111,45 @@ func (p *modelled) wants(topic string) bool {
 	return false
 }
 
+// joinModelled joins a member with a random codec.
+func joinModelled(h *Hub, r *rand.Rand) *modelled {
+	p := &modelled{topics: map[string]bool{}}
+	var codec queue.Codec
+	if r.IntN(3) > 0 {
+		p.prefix = []string{"", "x:"}[r.IntN(2)]
+		codec = lines(p.prefix)
+	}
+	p.client = &client{codec: codec}
+	p.Member = h.Join(p.client, MemberOptions{Codec: codec, Filter: odd{}})
+	return p
+}
+
+// change leaves, subscribes or unsubscribes at random.
+func (p *modelled) change(t *testing.T, r *rand.Rand) {
+	topic := word(r)
+	switch r.IntN(8) {
+	case 0:
+		p.Leave()
+		p.topics = nil
+	case 1, 2, 3:
+		for topic := range p.topics { // one of its own
+			p.Unsubscribe([]byte(topic))
+			delete(p.topics, topic)
+			break
+		}
+	default:
+		filtered := r.IntN(10) == 0
+		if err := p.Subscribe(topic, filtered); err == nil {
+			p.topics[string(topic)] = true
+			if filtered {
+				p.filter = odd{}
+			}
+		} else if p.topics != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestModel lets members join, leave, subscribe and unsubscribe at random between messages, and
 // compares what each receives with an obvious model, message by message.
 func TestModel(t *testing.T) {
@@ -125,40 +164,10 @@ func TestModel(t *testing.T) {
 		for step := range 300 {
 			switch r.IntN(6) {
 			case 0:
-				p := &modelled{topics: map[string]bool{}}
-				var codec queue.Codec
-				if r.IntN(3) > 0 {
-					p.prefix = []string{"", "x:"}[r.IntN(2)]
-					codec = lines(p.prefix)
-				}
-				p.client = &client{codec: codec}
-				p.Member = h.Join(p.client, MemberOptions{Codec: codec, Filter: odd{}})
-				members = append(members, p)
+				members = append(members, joinModelled(h, r))
 			case 1, 2, 3:
-				if len(members) == 0 {
-					continue
-				}
-				i, topic := r.IntN(len(members)), word(r)
-				switch p := members[i]; r.IntN(8) {
-				case 0:
-					p.Leave()
-					p.topics = nil
-				case 1, 2, 3:
-					for topic := range p.topics { // one of its own
-						p.Unsubscribe([]byte(topic))
-						delete(p.topics, topic)
-						break
-					}
-				default:
-					filtered := r.IntN(10) == 0
-					if err := p.Subscribe(topic, filtered); err == nil {
-						p.topics[string(topic)] = true
-						if filtered {
-							p.filter = odd{}
-						}
-					} else if p.topics != nil {
-						t.Fatal(err)
-					}
+				if len(members) > 0 {
+					members[r.IntN(len(members))].change(t, r)
 				}
 			default:
 				var msgs []string
