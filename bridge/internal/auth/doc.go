@@ -9,6 +9,6 @@
 //     user name.
 //   - [Listen] opens the endpoints of zap.listen, where native ZeroMQ servers ask the chain.
 //
-// Who uses them: bridge passes Failures as handler to every route and to every listener for
+// Package bridge passes its Failures as handler to every route and to every listener for
 // backends, and calls New and Listen at the start and on each reload.
 package auth
