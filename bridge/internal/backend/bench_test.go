@@ -141,7 +141,7 @@ func BenchmarkSharedDealer(b *testing.B) {
 	b.ResetTimer()
 	for range streams {
 		r := &counter{flushed: make(chan int, 1)}
-		st, err := s.Attach(r)
+		st, err := s.Attach(r, AttachOptions{})
 		if err != nil {
 			b.Fatal(err)
 		}

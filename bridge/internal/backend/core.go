@@ -167,8 +167,8 @@ func (c *core) leave(p *peer) {
 }
 
 // attach adds a stream. The error is ErrClosed, or about a SUB or XSUB that has a stream.
-func (c *core) attach(r Receiver, envelope []byte) (*stream, error) {
-	st := newStream(c, r, envelope)
+func (c *core) attach(r Receiver, envelope []byte, o AttachOptions) (*stream, error) {
+	st := newStream(c, r, envelope, o)
 	c.mu.Lock()
 	if c.closing {
 		c.mu.Unlock()
@@ -282,6 +282,7 @@ func (c *core) counts() Stats {
 	s := c.stats
 	s.Received = c.received.Load()
 	s.Queued = c.queued()
+	s.Waiting = c.pattern.waiting()
 	return s
 }
 
@@ -294,6 +295,8 @@ func (c *core) drop(why Drop) {
 		c.stats.Overflow++
 	case Unasked:
 		c.stats.Unasked++
+	case Forbidden:
+		c.stats.Forbidden++
 	}
 	if c.o.Dropped != nil {
 		c.o.Dropped(why)

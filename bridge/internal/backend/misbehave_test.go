@@ -164,7 +164,7 @@ func FuzzReceive(f *testing.F) {
 				}
 				c := newCore(o, shared)
 				in := newInbox()
-				if _, err := c.attach(in, []byte("\x00number10")); err != nil {
+				if _, err := c.attach(in, []byte("\x00number10"), AttachOptions{}); err != nil {
 					t.Fatal(err)
 				}
 				p := &peer{core: c, id: "peer"}

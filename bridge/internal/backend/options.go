@@ -42,6 +42,11 @@ type Socket interface {
 	// of the endpoints. It is empty for a stream of a [Shared], which has a Status of its own.
 	Status() []Status
 
+	// Recheck reports that the functions of the stream's [AttachOptions] may answer
+	// differently from now on. Messages that wait are offered again. It changes nothing on
+	// sockets that are not a stream of a [Shared].
+	Recheck()
+
 	// Close ends the socket. After its return no call to the Receiver is running or will
 	// come. It waits for Receiver calls that are under way and, up to [Options.Linger], for
 	// messages that are not written yet. It must not be called from a Receiver or another
@@ -64,6 +69,26 @@ type Receiver interface {
 	// Flush is called after one or more calls of Message when nothing more is available, so
 	// that what was collected can be written.
 	Flush()
+}
+
+// AttachOptions are what a stream of a [Shared] may do. Nil functions permit everything.
+// They may be called from any goroutine, without a lock, and may wait for a network.
+type AttachOptions struct {
+	// MayReceive reports whether the stream's client may have a message that is routed to one
+	// of several streams (PULL). m is valid during the call only.
+	MayReceive func(m zmtp.Message) bool
+	// MayAddress reports whether the stream's client may send to the peer with that routing
+	// id (ROUTER): a peer's unasked messages go to all streams that may.
+	MayAddress func(id []byte) bool
+}
+
+// PeerRights are what an inbound peer may do. Its methods are called from several goroutines,
+// also with a lock held, and must not block.
+type PeerRights interface {
+	// Publish reports whether the peer may send messages with this topic to clients.
+	Publish(topic []byte) bool
+	// Subscribe reports whether the peer may subscribe to this topic.
+	Subscribe(topic []byte) bool
 }
 
 // Endpoint is one backend.
@@ -97,6 +122,8 @@ const (
 	DefaultMaxSubscriptions = 100_000
 	DefaultMaxTopic         = 1 << 10 // bytes
 	DefaultMaxPeers         = 10_000
+
+	DefaultMaxSubscriptionBytes = 16 << 20
 )
 
 // noWriteTimeout is in effect none. Zero would mean zmtp's default.
@@ -180,6 +207,27 @@ type ListenOptions struct {
 	// MaxPeers limits the peers that are connected at the same time; further ones are
 	// disconnected. Zero means [DefaultMaxPeers].
 	MaxPeers int
+	// Envelope (ROUTER) puts the bridge's own envelope in front of what a peer gets, so that
+	// many clients can ask it at a time. Without it the peer sees no additional frame and
+	// serves one client at a time.
+	Envelope bool
+	// TurnTimeout (ROUTER without Envelope) is how long a peer may be silent in a client's
+	// turn before the turn ends. Zero means [DefaultConnectTimeout].
+	TurnTimeout time.Duration
+	// OwnsID (ROUTER), if not nil, reports whether a peer may claim a routing id. reply is its
+	// ZAP reply; nil for NULL without a handler. A peer that claims an id it does not own is
+	// refused. It must not block.
+	OwnsID func(reply *zap.Reply, id string) bool
+	// Rights, if not nil, returns what a peer may do, from its ZAP reply (nil for NULL without
+	// a handler). A nil result permits everything.
+	Rights func(reply *zap.Reply) PeerRights
+	// MaxSubscriptionBytes (PUB, XPUB) limits the subscriptions of all peers together: their
+	// topics and 64 bytes for each. One user, or the userless peers of one address, may have
+	// at most a tenth. Zero means [DefaultMaxSubscriptionBytes].
+	MaxSubscriptionBytes int64
+	// Forbidden, if not nil, is called for every violation of Rights, from several goroutines.
+	// topic is valid during the call only. It must not block or call the socket.
+	Forbidden func(s Status, topic []byte)
 	// Refused, if not nil, is called for every peer that is not let in, with the reason, from
 	// several goroutines. It must not block.
 	Refused func(address string, err error)
@@ -242,6 +290,8 @@ func (o *ListenOptions) setDefaults() error {
 		return fmt.Errorf("backend: no addresses: a %s socket that listens needs at least one", o.SocketType)
 	}
 	setDefault(&o.MaxPeers, DefaultMaxPeers)
+	setDefault(&o.TurnTimeout, DefaultConnectTimeout)
+	setDefault(&o.MaxSubscriptionBytes, DefaultMaxSubscriptionBytes)
 	return nil
 }
 

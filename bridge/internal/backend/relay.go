@@ -280,6 +280,9 @@ func (r *Relay) leave() {
 	}
 }
 
+// Recheck implements [Socket]: nothing waits on a relay.
+func (r *Relay) Recheck() {}
+
 // Close implements [Socket].
 func (r *Relay) Close() error {
 	r.stop()

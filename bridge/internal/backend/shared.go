@@ -109,10 +109,10 @@ func (s *Shared) serve(conn *zmtp.Conn) {
 	report()
 }
 
-// Attach adds a stream that r receives for. Closing the returned Socket leaves the shared one
+// Attach adds a stream that r receives for and that may do what o allows. Closing the returned Socket leaves the shared one
 // open. Errors: [ErrClosed], and a second stream on a SUB or XSUB.
-func (s *Shared) Attach(r Receiver) (Socket, error) {
-	st, err := s.core.attach(r, newEnvelope())
+func (s *Shared) Attach(r Receiver, o AttachOptions) (Socket, error) {
+	st, err := s.core.attach(r, newEnvelope(), o)
 	if err != nil {
 		return nil, err
 	}

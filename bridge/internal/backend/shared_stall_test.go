@@ -26,7 +26,7 @@ func (r *stuck) Flush() {
 func attachStuck(t *testing.T, s *Shared) *stuck {
 	t.Helper()
 	r := newStuck()
-	st, err := s.Attach(r)
+	st, err := s.Attach(r, AttachOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestPullGivenBack(t *testing.T) {
 	a.Write(message("1"), message("2"), message("3"))
 	for range 2 {
 		r := quitter{make(chan struct{}, 10)}
-		st, err := s.Attach(r)
+		st, err := s.Attach(r, AttachOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

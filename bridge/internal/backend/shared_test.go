@@ -43,7 +43,7 @@ func connectPeer(t testing.TB, s *Shared, o zmtp.Options) *zmtp.Conn {
 func attach(t testing.TB, s *Shared) (Socket, *inbox) {
 	t.Helper()
 	in := newInbox()
-	x, err := s.Attach(in)
+	x, err := s.Attach(in, AttachOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func TestBindSub(t *testing.T) {
 	s := listen(t, zmtp.SUB)
 	one, in1 := attach(t, s)
 	subscribe(t, one, "a", "b")
-	if x, err := s.Attach(newInbox()); err == nil {
+	if x, err := s.Attach(newInbox(), AttachOptions{}); err == nil {
 		x.Close()
 		t.Error("a second stream is attached")
 	}

@@ -50,6 +50,9 @@ type Status struct {
 	// Handshake is how long the last successful connect and handshake took together; 0 for an
 	// inbound peer.
 	Handshake time.Duration
+	// Waiting is how many messages wait for an inbound peer's turn, or were received from it
+	// and wait for a stream that may have them. Only [Shared.Status] sets it.
+	Waiting int
 }
 
 // Drop is why a message is dropped.
@@ -60,11 +63,12 @@ const (
 	Unroutable Drop = iota
 	Overflow
 	Unasked
+	Forbidden
 )
 
 // String returns the reason as metrics show it.
 func (d Drop) String() string {
-	return [...]string{"unroutable", "backend-full", "unasked"}[d]
+	return [...]string{"unroutable", "backend-full", "unasked", "not-allowed"}[d]
 }
 
 // Stats are the counts of a socket since it was made.
@@ -81,6 +85,13 @@ type Stats struct {
 	// Unasked counts messages of peers that the socket type does not accept: replies without
 	// a request, requests without a delimiter, any message to a PUSH.
 	Unasked uint64
+	// Forbidden counts messages and subscriptions that the rights of a peer or client do not
+	// allow.
+	Forbidden uint64
+	// Waiting is how many messages nothing can take at present: those of peers that no stream
+	// may have, those of clients that wait for their turn at a peer, and those that wait until
+	// a peer is connected.
+	Waiting int
 	// Queued is how many messages wait to be written now.
 	Queued int
 }

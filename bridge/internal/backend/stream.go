@@ -9,6 +9,7 @@ import (
 // stream is one client's side of a socket. It is the Socket that Attach returns.
 type stream struct {
 	core     *core
+	o        AttachOptions
 	envelope []byte // its number, on shared sockets
 
 	// turn is taken by sending to it, and held during calls of the receiver. Goroutines that
@@ -28,8 +29,8 @@ type stream struct {
 	informing bool
 }
 
-func newStream(c *core, r Receiver, envelope []byte) *stream {
-	return &stream{core: c, receiver: r, envelope: envelope, turn: make(chan struct{}, 1)}
+func newStream(c *core, r Receiver, envelope []byte, o AttachOptions) *stream {
+	return &stream{core: c, o: o, receiver: r, envelope: envelope, turn: make(chan struct{}, 1)}
 }
 
 // receive gives m to the receiver and reports whether it was taken. Turn held on entry.
@@ -64,6 +65,9 @@ func (st *stream) Send(ctx context.Context, msgs ...zmtp.Message) error {
 
 // Status implements [Socket]: the connections belong to the shared socket.
 func (st *stream) Status() []Status { return nil }
+
+// Recheck implements [Socket].
+func (st *stream) Recheck() {}
 
 // Close implements [Socket]: the stream leaves the shared socket, which stays open. What it
 // has sent is still written.

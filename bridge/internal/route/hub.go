@@ -23,7 +23,7 @@ type hub struct {
 func newHub(r *Route, socket *backend.Shared, lost func(error)) (*hub, error) {
 	h := &hub{Hub: fanout.New(fanout.Options{Flush: r.flush, Observe: r.metrics.ToClient})}
 	var err error
-	if h.up, err = socket.Attach(h.Hub); err != nil {
+	if h.up, err = socket.Attach(h.Hub, backend.AttachOptions{}); err != nil {
 		return nil, err
 	}
 	var ctx context.Context

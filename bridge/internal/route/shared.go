@@ -208,7 +208,7 @@ func (s *sharedSocket) Close() error {
 type envelopes struct{ socket *backend.Shared }
 
 func (e envelopes) join(c *Client) (Socket, error) {
-	socket, err := e.socket.Attach(c.Receiver)
+	socket, err := e.socket.Attach(c.Receiver, backend.AttachOptions{})
 	if err != nil {
 		return nil, err
 	}
