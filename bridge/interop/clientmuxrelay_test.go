@@ -72,7 +72,7 @@ func TestRelayOverMux(t *testing.T) {
 				{"wrong server key", "/work", password, withKey(own, h.server), 4502, 400, "backend 1: closed before WELCOME: probably the wrong server key"},
 				{"another mechanism", "/work", password, password, 4502, 0, "backend 1: want PLAIN, peer speaks CURVE"},
 				{"wrong password at the bridge", "/work", withPassword("alice", "guessed"), known, 4400, 0, "login refused"},
-				{"not a relay", "/plain", password, known, 4406, 0, "this route is no relay: open it as any other"},
+				{"not a relay", "/plain", password, known, 4406, 0, "this route is not a relay: open it without one"},
 			} {
 				t.Run(r.name, func(t *testing.T) {
 					open(t, "DEALER", r.path, r.outer, r.inner).expectRefused(r.code, r.status, r.reason)
