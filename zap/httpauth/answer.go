@@ -9,20 +9,20 @@ import (
 	"unicode/utf8"
 )
 
-// answer is what the service has decided.
+// answer is the service's decision.
 type answer struct {
 	allowed bool
-	tags    []string // of a user that is allowed
-	reason  string   // of a denial; for the log
+	tags    []string // of an allowed user
+	reason  string   // for a denial; for the log
 }
 
-// maxQuoted bounds what an error says of an answer, in octets.
+// maxQuoted is how much of a response an error quotes, in bytes.
 const maxQuoted = 64
 
-// parse reads an answer. Only one that says so in so many words allows anything.
+// parse parses a response. Everything but "allow" and "deny" is an error.
 func parse(status int, body []byte) (answer, error) {
 	if status != http.StatusOK && status != http.StatusCreated {
-		return answer{}, fmt.Errorf("answer of status %d, want 200 or 201", status)
+		return answer{}, fmt.Errorf("response with status %d, want 200 or 201", status)
 	}
 	text := strings.TrimSpace(string(body))
 	if strings.HasPrefix(text, `"`) { // as Rails' `render json:` sends it
@@ -45,7 +45,7 @@ func parse(status int, body []byte) (answer, error) {
 	return answer{}, unknown(text)
 }
 
-// parseBool is parse for questions that are not about a user: nothing follows "allow".
+// parseBool parses a response that is not about a user: nothing may follow "allow".
 func parseBool(status int, body []byte) (answer, error) {
 	a, err := parse(status, body)
 	if err == nil && len(a.tags) > 0 {
@@ -58,5 +58,5 @@ func unknown(text string) error {
 	if len(text) > maxQuoted {
 		text = text[:maxQuoted]
 	}
-	return fmt.Errorf(`answer %q, want "allow" or "deny"`, text)
+	return fmt.Errorf(`response %q, want "allow" or "deny"`, text)
 }

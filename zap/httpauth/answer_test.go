@@ -60,11 +60,11 @@ func TestAnswers(t *testing.T) {
 		}
 	}
 	if _, err := parseBool(200, []byte("allow management")); err == nil {
-		t.Error("tags where none belong were taken")
+		t.Error("tags are accepted where none belong")
 	}
 }
 
-// FuzzParse: whatever is not the one word allows nothing.
+// FuzzParse: everything but the word itself allows nothing.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"allow", "allow a b", "deny", "deny why", `"allow"`, `"deny x"`, "", "allowx", "{}", "\"", "allow\n\n"} {
 		f.Add(200, []byte(s))

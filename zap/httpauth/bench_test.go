@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// BenchmarkSendRemembered is what a message costs whose topic was asked about before: two
-// looks into the cache.
+// BenchmarkSendRemembered is a message whose topic is in the cache: two lookups.
 func BenchmarkSendRemembered(b *testing.B) {
 	o := serve(b, always("allow")).options()
 	o.Cache = time.Hour
@@ -20,7 +19,7 @@ func BenchmarkSendRemembered(b *testing.B) {
 	}
 }
 
-// BenchmarkLogin is a login without a cache: two questions to a service on this machine.
+// BenchmarkLogin is a login without a cache: two requests to a service on this machine.
 func BenchmarkLogin(b *testing.B) {
 	c := open(b, serve(b, always("allow")).options())
 	req := plain("alice", "pw", "house")

@@ -21,8 +21,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap/internal/httpclient"
 )
 
-// raw is a service that reads a request and then writes octets, or hangs without any.
-func raw(t *testing.T, octets string) (base string) {
+// raw is a service that reads a request and writes text, or hangs if it is empty.
+func raw(t *testing.T, text string) (base string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -37,10 +37,10 @@ func raw(t *testing.T, octets string) (base string) {
 			if err != nil {
 				return
 			}
-			if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil && octets == "" {
+			if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil && text == "" {
 				<-hold
 			}
-			_, _ = conn.Write([]byte(octets))
+			_, _ = conn.Write([]byte(text))
 			conn.Close()
 		}
 	}()
@@ -48,8 +48,8 @@ func raw(t *testing.T, octets string) (base string) {
 	return "http://" + l.Addr().String()
 }
 
-// TestDefects: a service with one defect each lets nobody in and refuses nobody, which is
-// status 300; a good one beside it goes on.
+// TestDefects: a service with one defect neither accepts nor refuses anybody, which is status
+// 300, and a good service is not affected.
 func TestDefects(t *testing.T) {
 	good := open(t, serve(t, always("allow")).options())
 	elsewhere := serve(t, always("allow"))
@@ -60,7 +60,7 @@ func TestDefects(t *testing.T) {
 			return s.URL
 		}
 	}
-	octets := func(text string) func(*testing.T) string {
+	text := func(text string) func(*testing.T) string {
 		return func(t *testing.T) string { return raw(t, text) }
 	}
 	for _, tc := range []struct {
@@ -72,20 +72,20 @@ func TestDefects(t *testing.T) {
 			s.Close()
 			return s.URL
 		}},
-		{"a name that is none", func(*testing.T) string { return "http://nobody.invalid" }},
-		{"it hangs", octets("")},
-		{"it hangs up", octets("\r\n")},
-		{"no HTTP", octets("allow\r\n\r\n")},
-		{"TLS where none is", func(t *testing.T) string { return strings.Replace(good.o.User, "http://", "https://", 1) }},
-		{"a body that is cut", octets("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nallow")},
-		{"a header without end", octets("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 80<<10) + "\r\n\r\nallow")},
-		{"a body without end", octets("HTTP/1.1 200 OK\r\n\r\nallow " + strings.Repeat("x ", httpclient.DefaultMaxBody))},
+		{"an unknown host", func(*testing.T) string { return "http://nobody.invalid" }},
+		{"it hangs", text("")},
+		{"it hangs up", text("\r\n")},
+		{"not HTTP", text("allow\r\n\r\n")},
+		{"TLS to a server without", func(t *testing.T) string { return strings.Replace(good.o.User, "http://", "https://", 1) }},
+		{"a body that is cut", text("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nallow")},
+		{"a header without end", text("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 80<<10) + "\r\n\r\nallow")},
+		{"a body without end", text("HTTP/1.1 200 OK\r\n\r\nallow " + strings.Repeat("x ", httpclient.DefaultMaxBody))},
 		{"a body that stops", handler(func(w http.ResponseWriter, r *http.Request) {
 			w.Write([]byte("allow"))
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
 		})},
-		{"an empty body", octets("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")},
+		{"an empty body", text("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")},
 		{"a redirect to where it is allowed", handler(func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
 		})},
@@ -105,11 +105,11 @@ func TestDefects(t *testing.T) {
 			o.Timeout = 200 * time.Millisecond
 			bad := open(t, o)
 			if reply, err := bad.Authenticate(t.Context(), plain("alice", "pw", "house")); err == nil || errors.Is(err, zap.ErrPass) {
-				t.Errorf("user: %+v, %v, want an error that does not go on", reply, err)
+				t.Errorf("user: %+v, %v, want an error other than a pass", reply, err)
 			}
 			given := &zap.Reply{Status: zap.OK, UserID: "alice"}
 			if err := bad.Authorize(t.Context(), plain("alice", "pw", "house"), given); err == nil || errors.Is(err, zap.ErrDenied) || len(given.Grants) > 0 {
-				t.Errorf("vhost: %v, want an error that is no refusal", err)
+				t.Errorf("vhost: %v, want an error other than a refusal", err)
 			}
 			access, err := bad.login("alice", nil, "").On(t.Context(), "house", "devices")
 			if err == nil || access.Read || access.Write {
@@ -117,10 +117,10 @@ func TestDefects(t *testing.T) {
 			}
 			e := &exchange{login: bad.login("alice", nil, ""), vhost: "house"}
 			if err := e.login.allows(t.Context(), kindTopic, "house", make([][]byte, 5)); err == nil || errors.Is(err, zap.ErrDenied) {
-				t.Errorf("topic: %v, want an error that is no refusal", err)
+				t.Errorf("topic: %v, want an error other than a refusal", err)
 			}
 			if reply, err := good.Authenticate(t.Context(), plain("alice", "pw", "house")); err != nil || reply.Status != zap.OK {
-				t.Errorf("the good one: %+v, %v", reply, err)
+				t.Errorf("the good service: %+v, %v", reply, err)
 			}
 		})
 	}
@@ -129,7 +129,7 @@ func TestDefects(t *testing.T) {
 	}
 }
 
-// TestChain: a refusal goes on, an error ends with 300, whatever comes after.
+// TestChain: after a denial the chain continues, an error ends it with 300.
 func TestChain(t *testing.T) {
 	for _, tc := range []struct {
 		first string
@@ -151,8 +151,8 @@ func TestChain(t *testing.T) {
 	}
 }
 
-// TestReuse: questions that come one after another go over one connection, and one that
-// the service has closed meanwhile costs no answer.
+// TestReuse: successive requests use one connection, and one that the service has closed
+// meanwhile does not cause an error.
 func TestReuse(t *testing.T) {
 	var connections atomic.Int64
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("allow")) }))
@@ -178,14 +178,17 @@ func TestReuse(t *testing.T) {
 	}
 }
 
-// TestStorm: logins that hang, as many as there are connections and more, hold up no
-// question about rights.
+// TestStorm: hanging logins, more than there are connections, do not delay requests about
+// rights.
 func TestStorm(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	arrived := make(chan struct{}, 2)
 	s := serve(t, func(path string, _ url.Values) string {
 		if path == "/auth/user" {
-			arrived <- struct{}{}
+			select {
+			case arrived <- struct{}{}:
+			case <-ctx.Done(): // a login that was sent just before the cancel
+			}
 			<-ctx.Done()
 		}
 		return "allow"
@@ -198,7 +201,7 @@ func TestStorm(t *testing.T) {
 		go func() {
 			defer func() { done <- struct{}{} }()
 			if _, err := c.Authenticate(ctx, plain("alice", "pw", "house")); err == nil {
-				t.Error("a login that nobody has answered")
+				t.Error("a login succeeded without a response")
 			}
 		}()
 	}
@@ -220,7 +223,7 @@ func TestStorm(t *testing.T) {
 	}
 }
 
-// TestClose: what a closed client has given grants nothing any more.
+// TestClose: grants of a closed client permit nothing.
 func TestClose(t *testing.T) {
 	c := open(t, serve(t, always("allow")).options())
 	devices := rightsOn(t, c, "devices").Topics
@@ -233,8 +236,7 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// TestTLS: the service is verified by the authorities that are given, and shown our
-// certificate.
+// TestTLS: the service is verified with the given authorities and gets our certificate.
 func TestTLS(t *testing.T) {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("allow")) }))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -252,7 +254,7 @@ func TestTLS(t *testing.T) {
 		{"no certificate", &tls.Config{RootCAs: roots}, false},
 		{"the system's authorities", &tls.Config{Certificates: s.TLS.Certificates}, false},
 		{"another name", &tls.Config{RootCAs: roots, Certificates: s.TLS.Certificates, ServerName: "other.invalid"}, false},
-		{"nothing said", nil, false},
+		{"no configuration", nil, false},
 	} {
 		c := open(t, Options{User: s.URL, TLS: tc.config})
 		if _, err := c.Authenticate(t.Context(), plain("alice", "pw", "house")); (err == nil) != tc.good || errors.Is(err, zap.ErrPass) {

@@ -1,29 +1,30 @@
-// Package httpauth asks an HTTP service who may come in and what he may do, in the way of
-// RabbitMQ's rabbitmq_auth_backend_http, so that a service that was written for RabbitMQ
-// serves unchanged.
+// Package httpauth asks an HTTP service who may log in and what they may do, with the protocol
+// of RabbitMQ's rabbitmq_auth_backend_http, so that a service written for RabbitMQ works
+// unchanged. A [Client] is both an authenticator for PLAIN and an authorizer; its replies carry
+// a zap.Grant that asks the service about routes and topics.
 //
-// # Questions
+// # Requests
 //
-// A question is a form, sent by POST as application/x-www-form-urlencoded or by GET in the
-// query. Each kind has an address of its own; a kind without an address is not asked.
+// A request is a form, sent by POST as application/x-www-form-urlencoded or by GET in the
+// query. Each kind has its own URL; a kind without a URL is not asked about.
 //
 //	user      username, password, vhost                          at a PLAIN login
 //	vhost     username, vhost, ip, tags                          at a login, after that
 //	resource  username, vhost, resource=exchange, name,
-//	          permission=read|write, tags                        on a route
+//	          permission=read|write, tags                        for a route
 //	topic     username, vhost, resource=topic, name,
 //	          permission=read|write, tags, routing_key,
-//	          variable_map.username, variable_map.vhost          about a topic
+//	          variable_map.username, variable_map.vhost          for a topic
 //
-// What RabbitMQ calls vhost is the ZAP domain; the name of the exchange is the path of the
-// route without its first slash; the routing key is the prefix that is subscribed to, or
-// the topic of a message that is sent. To attach to a route and to receive there needs read,
-// to send needs write. There are no queues, and configure is asked by nothing.
+// RabbitMQ's vhost is the ZAP domain. The name of the exchange is the path of the route without
+// its leading slash. The routing key is the prefix of a subscription, or the topic of a message
+// to be sent. Attaching to a route and receiving require read, sending requires write. There
+// are no queues, and the permission configure is never asked for.
 //
-// # Answers
+// # Responses
 //
-// Status 200 or 201 with "allow", which a user's tags may follow, or "deny", which a reason
-// may follow. Case and white space around do not count, and the whole may stand in the
-// quotes of a JSON string. Tags are put into lower case, as RabbitMQ does. Any other
-// answer, one that comes too late, and none are errors, which let nobody in.
+// The response has status 200 or 201 and the body "allow", which the user's tags may follow, or
+// "deny", which a reason may follow. Case and surrounding white space do not matter, and the
+// body may be a JSON string. Tags are converted to lower case, as RabbitMQ does. Any other
+// response and a timeout are errors, which let nobody in.
 package httpauth

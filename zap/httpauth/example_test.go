@@ -10,7 +10,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap/httpauth"
 )
 
-// A service that was written for RabbitMQ lets alice in, to look at the route "devices".
+// A service written for RabbitMQ accepts alice and lets her read on the route "devices".
 func ExampleClient() {
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {

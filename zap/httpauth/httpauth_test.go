@@ -20,12 +20,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// asked is a question as a service gets it.
+// asked is a request as the service gets it.
 type asked struct {
 	Method, Path, ContentType, Body string
 }
 
-// service answers as decide says, and notes what it was asked.
+// service responds as decide says and records the requests.
 type service struct {
 	*httptest.Server
 	mu    sync.Mutex
@@ -50,7 +50,7 @@ func serveRaw(t testing.TB, decide func(asked) string) *service {
 	return s
 }
 
-// serve is serveRaw for services that look at the form only.
+// serve is serveRaw for services that use only the form.
 func serve(t testing.TB, decide func(path string, form url.Values) string) *service {
 	t.Helper()
 	return serveRaw(t, func(q asked) string {
@@ -110,10 +110,10 @@ func TestLogin(t *testing.T) {
 		t.Errorf("bob: %+v, %v", reply, err)
 	}
 	if _, err = c.Authenticate(t.Context(), plain("alice", "wrong", "house")); !errors.Is(err, zap.ErrPass) {
-		t.Errorf("a plain refusal: %v, want it to go on", err)
+		t.Errorf("a denial: %v, want a pass", err)
 	}
 	if reply, err = c.Authenticate(t.Context(), plain("alice", "pw", "closed")); err != nil || reply.Status != zap.Refused || len(reply.Grants) > 0 {
-		t.Errorf("a vhost that is denied: %+v, %v, want 400", reply, err)
+		t.Errorf("a denied vhost: %+v, %v, want 400", reply, err)
 	}
 
 	before := len(s.questions())
@@ -125,11 +125,11 @@ func TestLogin(t *testing.T) {
 		"a malformed PLAIN": {Domain: "house", Mechanism: zap.PLAIN, Credentials: [][]byte{[]byte("alice")}},
 	} {
 		if _, err := c.Authenticate(t.Context(), req); !errors.Is(err, zap.ErrPass) {
-			t.Errorf("%s: %v, want it to go on", name, err)
+			t.Errorf("%s: %v, want a pass", name, err)
 		}
 	}
 	if n := len(s.questions()) - before; n > 0 {
-		t.Errorf("%d questions about what is not for the service", n)
+		t.Errorf("%d requests about credentials that are not for the service", n)
 	}
 }
 
@@ -151,7 +151,7 @@ func TestAuthorize(t *testing.T) {
 	}
 	want := []asked{{"POST", "/auth/vhost", "application/x-www-form-urlencoded", "username=carol&vhost=house&ip=127.0.0.1&tags=a+b"}}
 	if diff := cmp.Diff(want, s.questions()); diff != "" {
-		t.Errorf("the password is nobody's but the authenticator's: %s", diff)
+		t.Errorf("the requests of an authorizer: %s", diff)
 	}
 	if err := other.Authorize(t.Context(), plain("carol", "secret", "house"), reply); err != nil || len(reply.Grants) != 2 {
 		t.Errorf("a second service: %v, rights %v", err, reply.Grants)
@@ -169,17 +169,17 @@ func TestAuthorize(t *testing.T) {
 	}
 	before := len(s.questions())
 	if err := c.Authorize(t.Context(), plain("carol", "pw", "house"), own); err != nil || len(own.Grants) != 1 || len(s.questions()) != before {
-		t.Errorf("authn and authz by one service: %v, %d rights, %d questions more", err, len(own.Grants), len(s.questions())-before)
+		t.Errorf("authentication and authorization by one service: %v, %d grants, %d more requests", err, len(own.Grants), len(s.questions())-before)
 	}
 }
 
-// TestUnasked: a kind of question without an address is not asked.
+// TestUnasked: a kind of request without a URL is not sent.
 func TestUnasked(t *testing.T) {
 	s := serve(t, always("allow"))
 	c := open(t, Options{User: s.URL + "/auth/user"})
 	reply, err := c.Authenticate(t.Context(), plain("alice", "pw", "house"))
 	if err != nil || len(reply.Grants) != 0 {
-		t.Errorf("%+v, %v: want no rights", reply, err)
+		t.Errorf("%+v, %v: want no grants", reply, err)
 	}
 	c = open(t, Options{User: s.URL + "/auth/user", Topic: s.URL + "/auth/topic"})
 	if err := rightsOn(t, c, "devices").Topics.Send(t.Context(), []byte("x")); err != nil {
@@ -192,7 +192,7 @@ func TestUnasked(t *testing.T) {
 	}
 	c = open(t, Options{Vhost: s.URL + "/auth/vhost"})
 	if _, err := c.Authenticate(t.Context(), plain("alice", "pw", "house")); !errors.Is(err, zap.ErrPass) {
-		t.Errorf("without an address for users: %v", err)
+		t.Errorf("without a URL for users: %v", err)
 	}
 }
 
@@ -235,7 +235,7 @@ func TestOptions(t *testing.T) {
 		"negative entries": {User: "http://localhost/", Cache: 1, CacheEntries: -1},
 	} {
 		if c, err := New(o); err == nil {
-			t.Errorf("%s was taken", name)
+			t.Errorf("%s is accepted", name)
 			c.Close()
 		}
 	}

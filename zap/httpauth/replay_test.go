@@ -13,9 +13,9 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// recorded is one question of RabbitMQ 3.10.8 to its rabbitmq_auth_backend_http, and the
-// answer that it was given: testdata/rabbitmq-http-requests.jsonl, five STOMP logins over
-// WebSocket and what the users did then.
+// recorded is a request of RabbitMQ 3.10.8 to its rabbitmq_auth_backend_http with the response.
+// testdata/rabbitmq-http-requests.jsonl holds those of five STOMP logins over WebSocket and of
+// what the users did then.
 type recorded struct {
 	Method      string `json:"method"`
 	Path        string `json:"path"`
@@ -44,15 +44,15 @@ func record(t *testing.T) (all []recorded) {
 	return all
 }
 
-// sessions are what RabbitMQ's clients did, in terms of ours: a login, and then the topics
-// that were subscribed to (read) and sent to (write). Lines are those of the record, from 1,
-// that ours has to ask in this order, which is all of them but
+// sessions are the actions of RabbitMQ's clients: a login, and then the topics that were
+// subscribed to (read) and sent to (write). lines are the recorded requests, counted from 1,
+// that our client has to send in this order. These are all of them except
 //
-//   - those about queues, of which there are none here;
-//   - the first question about each topic that is subscribed to: the STOMP adapter asks on
-//     its own account before it makes a queue, and RabbitMQ again when it binds it.
+//   - those about queues, which do not exist here;
+//   - the first request about each topic of a subscription: the STOMP adapter asks before it
+//     creates a queue, and RabbitMQ asks again when it binds it.
 //
-// Where that first one was denied (line 16), line 23 goes before it: ours asks about the
+// Where that first one was denied (line 16), line 23 comes before it: our client asks about the
 // exchange when a client attaches to the route.
 var sessions = []struct {
 	user, password string
@@ -65,7 +65,7 @@ var sessions = []struct {
 	{"bob", "bad", nil, []int{26}},
 }
 
-// TestReplay has ours ask what RabbitMQ asked, octet by octet.
+// TestReplay: our requests are byte for byte those of RabbitMQ.
 func TestReplay(t *testing.T) {
 	recording := record(t)
 	for _, session := range sessions {
@@ -79,7 +79,7 @@ func TestReplay(t *testing.T) {
 		}
 		s := serveRaw(t, func(q asked) string { return answers[q] })
 		o := s.options()
-		o.Cache = time.Hour // RabbitMQ asks once for each exchange that it binds or sends to
+		o.Cache = time.Hour // RabbitMQ asks once for each exchange
 		play(t, open(t, o), session.user, session.password, session.does)
 		if diff := cmp.Diff(want, s.questions()); diff != "" {
 			t.Errorf("%s with %q: %s", session.user, session.does, diff)
@@ -87,7 +87,7 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// play does what a session did, refused or not.
+// play performs the actions of a session, whether they are refused or not.
 func play(t *testing.T, c *Client, user, password string, does []field) {
 	t.Helper()
 	reply, err := c.Authenticate(t.Context(), plain(user, password, "/"))

@@ -1,16 +1,16 @@
-// Package tokenendpoint has an application decide on tokens that mean nothing to us: a
-// token is good if the application's endpoint says whose it is.
+// Package tokenendpoint implements a ZAP authenticator for opaque tokens: an application's HTTP
+// endpoint decides whether a token is valid, and whose it is.
 //
-// The contract is that of Wave-IM. We ask
+// The protocol is that of Wave-IM. A [Client] sends
 //
 //	GET /the/endpoint
 //	token: <the token>
 //
-// and the application answers with status 200 and {"userID": "…"}, or with 400 if the token
-// is not good. Any other answer, one that comes too late, and none are errors, which let
-// nobody in. What does not have the form of a token is refused without asking.
+// and the application responds with status 200 and {"userID": "…"}, or with 400 if the token is
+// not valid. Any other response and a timeout are errors, which let nobody in. A token of the
+// wrong form is passed without a request.
 //
-// The user can be given another name, a random UUID that stays the same for ever, so that
-// native ZeroMQ peers do not learn the names of the application's users: see [Identities].
-// And a user can be held to a single token: see [Options].
+// Users can be given another name, a random UUID that never changes, so that native ZeroMQ
+// peers do not learn the names of the application's users: see [Identities]. A user can also be
+// limited to one valid token: see [Options].
 package tokenendpoint

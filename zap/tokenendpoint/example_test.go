@@ -10,7 +10,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap/tokenendpoint"
 )
 
-// An application tells whose token it is.
+// An application's endpoint knows whose token it is.
 func ExampleClient() {
 	application := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("token") != "a.good.token" {

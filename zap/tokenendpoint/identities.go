@@ -10,7 +10,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// lockTimeout is how long [OpenIdentities] waits for another process to let go of the file.
+// lockTimeout is how long [OpenIdentities] waits for another process to close the file.
 const lockTimeout = time.Second
 
 // The buckets of the file.
@@ -19,15 +19,14 @@ var (
 	bucketUsers = []byte("users") // UUID → user
 )
 
-// Identities is a lasting map between an application's users and random UUIDs (version 4),
-// by which others know them. What is in it stays. It is safe for concurrent use.
+// Identities is a persistent map between an application's users and random UUIDs (version 4).
+// Entries are never removed. It is safe for concurrent use.
 type Identities struct {
 	db *bbolt.DB
 }
 
-// OpenIdentities opens the file, and makes it, readable for us only, if it is not there.
-// The caller closes it. A file is open once at a time: a second opening, by another process
-// or by this one, is an error.
+// OpenIdentities opens the file, or creates it with mode 0600. The caller closes it. Opening a
+// file that is already open, in this process or another, is an error.
 func OpenIdentities(file string) (*Identities, error) {
 	db, err := bbolt.Open(file, 0o600, &bbolt.Options{Timeout: lockTimeout})
 	switch {
@@ -49,23 +48,23 @@ func OpenIdentities(file string) (*Identities, error) {
 	return &Identities{db}, nil
 }
 
-// Close closes the file, after what is under way.
+// Close waits for the calls in progress and closes the file.
 func (m *Identities) Close() error { return m.db.Close() }
 
-// ID returns the UUID of a user, and draws one, which is on the disk when ID returns, for a
-// user who has none. A user is 1 to [MaxUser] octets.
+// ID returns the UUID of a user. For a new user it creates one, which is on the disk when ID
+// returns. A user id has 1 to [MaxUser] bytes.
 func (m *Identities) ID(user string) (string, error) {
 	if user == "" || len(user) > MaxUser {
-		return "", fmt.Errorf("identity of a user of %d octets: want 1 to %d", len(user), MaxUser)
+		return "", fmt.Errorf("identities: user id of %d bytes, want 1 to %d", len(user), MaxUser)
 	}
 	id, ok, err := m.LookupID(user)
 	if ok || err != nil {
 		return id, err
 	}
-	// Batch lets users who come at the same time share one write.
+	// Batch lets concurrent calls share one write.
 	err = m.db.Batch(func(tx *bbolt.Tx) error {
 		ids, users := tx.Bucket(bucketIDs), tx.Bucket(bucketUsers)
-		if known := ids.Get([]byte(user)); known != nil { // meanwhile
+		if known := ids.Get([]byte(user)); known != nil { // created meanwhile
 			id = string(known)
 			return nil
 		}
@@ -78,12 +77,12 @@ func (m *Identities) ID(user string) (string, error) {
 	return id, nil
 }
 
-// LookupID returns the UUID of a user who has one.
+// LookupID returns the UUID of a user; ok is false if there is none.
 func (m *Identities) LookupID(user string) (id string, ok bool, err error) {
 	return m.lookup(bucketIDs, user)
 }
 
-// LookupUser returns the user whom a UUID stands for.
+// LookupUser returns the user with a UUID; ok is false if there is none.
 func (m *Identities) LookupUser(id string) (user string, ok bool, err error) {
 	return m.lookup(bucketUsers, id)
 }
@@ -101,7 +100,7 @@ func (m *Identities) lookup(bucket []byte, key string) (value string, ok bool, e
 	return value, ok, err
 }
 
-// newUUID draws a UUID of version 4 (RFC 9562, 5.4): 122 random bits.
+// newUUID returns a UUID of version 4 (RFC 9562, section 5.4): 122 random bits.
 func newUUID() string {
 	var u [16]byte
 	rand.Read(u[:])

@@ -43,7 +43,7 @@ func TestIdentities(t *testing.T) {
 	}
 	for _, user := range []string{"", strings.Repeat("x", MaxUser+1)} {
 		if id, err := m.ID(user); err == nil {
-			t.Errorf("%d octets: %s", len(user), id)
+			t.Errorf("%d bytes: %s", len(user), id)
 		}
 	}
 	if err := m.Close(); err != nil {
@@ -68,7 +68,7 @@ func TestIdentities(t *testing.T) {
 	}
 }
 
-// TestIdentity: replies have the UUID, and a native peer logs in by it.
+// TestIdentity: replies have the UUID as user id, and a PLAIN login uses it as user name.
 func TestIdentity(t *testing.T) {
 	m, err := OpenIdentities(filepath.Join(t.TempDir(), "identities.db"))
 	if err != nil {
@@ -85,6 +85,6 @@ func TestIdentity(t *testing.T) {
 		t.Errorf("%+v, %v", again, err)
 	}
 	if _, err := c.Authenticate(t.Context(), plain("alice", "alice.alice.2")); !errors.Is(err, zap.ErrPass) {
-		t.Errorf("by the application's name: %v", err)
+		t.Errorf("with the application's name: %v", err)
 	}
 }

@@ -7,38 +7,38 @@ import (
 	"sync"
 )
 
-// What is remembered of the tokens of users. Who is forgotten starts anew: then a token that
-// was replaced counts again, if the endpoint still finds it good.
+// The limits on what is kept in memory. Beyond them a replaced token is valid again if the
+// endpoint still accepts it.
 const (
-	maxUsers    = 100_000 // the one who has not logged in for longest is forgotten
-	maxReplaced = 16      // tokens of one user, the newest
+	maxUsers    = 100_000 // the user whose last login is oldest is dropped
+	maxReplaced = 16      // newest replaced tokens of one user
 )
 
-// hash stands for a token.
+// hash is the hash of a token.
 type hash [sha256.Size]byte
 
 func hashOf(token []byte) hash { return sha256.Sum256(token) }
 
-// basis is what a reply carries: by which token a user has logged in.
+// basis is what a login depends on: the user's token.
 type basis struct {
 	user  string
 	token hash
 }
 
-// latest knows the one token of each user that counts, and tells when that changes.
+// latest holds the valid token of each user, and reports when one is replaced.
 type latest struct {
 	limit  int // of users
 	mu     sync.Mutex
-	order  *list.List // of *tokens, the user in front who has logged in last
+	order  *list.List // of *tokens, most recent login first
 	byUser map[string]*list.Element
 
-	// A storm of logins leads to few calls: those during a call lead to one more.
-	changed chan struct{} // holds one element if there is something to tell
+	// Many logins cause few calls of notify: those during a call cause one more.
+	changed chan struct{} // holds an element if a call is due
 	stop    chan struct{}
 	ended   sync.WaitGroup
 }
 
-// tokens are those of one user.
+// tokens are the tokens of one user.
 type tokens struct {
 	user     string
 	current  hash
@@ -72,7 +72,7 @@ func (l *latest) close() {
 	l.ended.Wait()
 }
 
-// present tells whether the token counts, which a new one does: it replaces the current.
+// present reports whether the token is valid. A new one is, and replaces the current one.
 func (l *latest) present(g basis) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -96,14 +96,14 @@ func (l *latest) present(g basis) bool {
 		t.current = g.token
 		select {
 		case l.changed <- struct{}{}:
-		default: // the call that is due tells this too
+		default: // a call is already due
 		}
 	}
 	l.order.MoveToFront(e)
 	return true
 }
 
-// replaced tells whether another token of the user counts now.
+// replaced reports whether another token of the user is valid now.
 func (l *latest) replaced(g basis) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

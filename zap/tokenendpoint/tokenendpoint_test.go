@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// endpoint knows the tokens of users, which are "user.user.N".
+// endpoint accepts tokens of the form "user.user.N".
 func endpoint(t testing.TB) (url string, asked *atomic.Int64) {
 	t.Helper()
 	asked = new(atomic.Int64)
@@ -63,7 +63,7 @@ func TestAuthenticate(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		req   *zap.Request
-		user  string // empty: it goes on
+		user  string // empty: a pass
 		asked int64
 	}{
 		{"a good token", bearer("alice.alice.1"), "alice", 1},
@@ -74,8 +74,8 @@ func TestAuthenticate(t *testing.T) {
 		{"no token", bearer(""), "", 0},
 		{"an ordinary password", plain("alice", "hunter2"), "", 0},
 		{"two parts", bearer("alice.alice"), "", 0},
-		{"something before", bearer(" alice.alice.1"), "", 0},
-		{"something behind", bearer("alice.alice.1\n"), "", 0},
+		{"something before it", bearer(" alice.alice.1"), "", 0},
+		{"something after it", bearer("alice.alice.1\n"), "", 0},
 		{"another header", bearer("alice.alice.1\r\nHost: evil"), "", 0},
 		{"the longest", bearer("alice.alice." + strings.Repeat("x", maxToken-12)), "alice", 1},
 		{"longer", bearer("alice.alice." + strings.Repeat("x", maxToken-11)), "", 0},
@@ -87,17 +87,17 @@ func TestAuthenticate(t *testing.T) {
 		reply, err := c.Authenticate(t.Context(), tc.req)
 		switch {
 		case tc.user == "" && !errors.Is(err, zap.ErrPass):
-			t.Errorf("%s: %+v, %v, want it to go on", tc.name, reply, err)
+			t.Errorf("%s: %+v, %v, want a pass", tc.name, reply, err)
 		case tc.user != "" && (err != nil || reply.Status != zap.OK || reply.UserID != tc.user):
 			t.Errorf("%s: %+v, %v, want %s", tc.name, reply, err, tc.user)
 		}
 		if n := asked.Load() - before; n != tc.asked {
-			t.Errorf("%s: %d questions, want %d", tc.name, n, tc.asked)
+			t.Errorf("%s: %d requests, want %d", tc.name, n, tc.asked)
 		}
 	}
 }
 
-// TestForm: an expression holds for the whole token, alternatives included.
+// TestForm: the expression must match the whole token, also if it has alternatives.
 func TestForm(t *testing.T) {
 	url, asked := endpoint(t)
 	c := open(t, Options{URL: url, Form: `a+\.a+\..*|(?i:b\.B\.)x`})
@@ -107,7 +107,7 @@ func TestForm(t *testing.T) {
 		before := asked.Load()
 		_, _ = c.Authenticate(t.Context(), bearer(token))
 		if n := asked.Load() - before; n != want {
-			t.Errorf("%q: %d questions, want %d", token, n, want)
+			t.Errorf("%q: %d requests, want %d", token, n, want)
 		}
 	}
 }
@@ -147,8 +147,8 @@ func FuzzParseUser(f *testing.F) {
 	})
 }
 
-// raw answers a request with octets, or hangs without any.
-func raw(t *testing.T, octets string) (url string) {
+// raw responds to a request with text, or hangs if it is empty.
+func raw(t *testing.T, text string) (url string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -162,10 +162,10 @@ func raw(t *testing.T, octets string) (url string) {
 			if err != nil {
 				return
 			}
-			if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil && octets == "" {
+			if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil && text == "" {
 				<-hold
 			}
-			_, _ = conn.Write([]byte(octets))
+			_, _ = conn.Write([]byte(text))
 			conn.Close()
 		}
 	}()
@@ -173,8 +173,8 @@ func raw(t *testing.T, octets string) (url string) {
 	return "http://" + l.Addr().String()
 }
 
-// TestDefects: an endpoint with one defect each lets nobody in and refuses nobody; a good
-// one beside it goes on.
+// TestDefects: an endpoint with one defect neither accepts nor refuses anybody, and a good one
+// is not affected.
 func TestDefects(t *testing.T) {
 	url, asked := endpoint(t)
 	good := open(t, Options{URL: url})
@@ -183,10 +183,10 @@ func TestDefects(t *testing.T) {
 	status := func(code string) string {
 		return "HTTP/1.1 " + code + "\r\nLocation: " + url + "\r\nContent-Length: 18\r\n\r\n" + `{"userID":"alice"}`
 	}
-	for name, octets := range map[string]string{
+	for name, text := range map[string]string{
 		"hangs":            "",
 		"hangs up":         "\r\n",
-		"no HTTP":          `{"userID":"alice"}`,
+		"not HTTP":         `{"userID":"alice"}`,
 		"no body":          says(""),
 		"no JSON":          says("alice"),
 		"no user":          says("{}"),
@@ -206,18 +206,18 @@ func TestDefects(t *testing.T) {
 		"503":              status("503 Service Unavailable"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := open(t, Options{URL: raw(t, octets), Timeout: 200 * time.Millisecond})
+			c := open(t, Options{URL: raw(t, text), Timeout: 200 * time.Millisecond})
 			if reply, err := c.Authenticate(t.Context(), bearer("alice.alice.1")); err == nil || errors.Is(err, zap.ErrPass) {
-				t.Errorf("%+v, %v, want an error that does not go on", reply, err)
+				t.Errorf("%+v, %v, want an error other than a pass", reply, err)
 			} else if strings.Contains(err.Error(), "alice.alice.1") {
-				t.Errorf("%v holds the token", err)
+				t.Errorf("%v contains the token", err)
 			}
 			before := asked.Load()
 			if reply, err := good.Authenticate(t.Context(), bearer("alice.alice.1")); err != nil || reply.Status != zap.OK {
-				t.Errorf("the good one: %+v, %v", reply, err)
+				t.Errorf("the good endpoint: %+v, %v", reply, err)
 			}
 			if n := asked.Load() - before; n != 1 {
-				t.Errorf("the good one was asked %d times", n)
+				t.Errorf("the good endpoint got %d requests", n)
 			}
 		})
 	}
@@ -228,19 +228,19 @@ func TestOptions(t *testing.T) {
 		"nothing":          {},
 		"no URL":           {URL: "validate"},
 		"another scheme":   {URL: "ftp://localhost/"},
-		"no RE2":           {URL: "http://localhost/", Form: "a(?=b)"},
+		"not RE2":          {URL: "http://localhost/", Form: "a(?=b)"},
 		"half parentheses": {URL: "http://localhost/", Form: "a)|(b"},
 		"negative timeout": {URL: "http://localhost/", Timeout: -1},
 	} {
 		if c, err := New(o); err == nil {
-			t.Errorf("%s was taken", name)
+			t.Errorf("%s is accepted", name)
 			c.Close()
 		}
 	}
 }
 
-// TestSingleToken: a new token ends the logins by older ones, which are not taken again;
-// the same token may be used by several.
+// TestSingleToken: a new token revokes the logins with older ones, which are then refused; the
+// same token may be used several times.
 func TestSingleToken(t *testing.T) {
 	url, _ := endpoint(t)
 	c := open(t, Options{URL: url, SingleToken: true})
@@ -268,17 +268,17 @@ func TestSingleToken(t *testing.T) {
 		}
 	}
 	if r := login("alice.alice.1"); r.Status != zap.Refused {
-		t.Errorf("a token that was replaced: %+v", r)
+		t.Errorf("a replaced token: %+v", r)
 	}
 	if c.Revoked(second) {
-		t.Error("a token that was replaced has replaced the newer")
+		t.Error("a replaced token has replaced the newer one")
 	}
 	if r := open(t, Options{URL: url}); r.Revoked(first) {
-		t.Error("revoked where all tokens count")
+		t.Error("revoked although all tokens are valid")
 	}
 }
 
-// TestLatestIsBounded: one user more than are remembered, and one token more.
+// TestLatestIsBounded: one user and one token beyond the limits.
 func TestLatestIsBounded(t *testing.T) {
 	const users = 10
 	l := newLatest(users, func() {})
@@ -290,7 +290,7 @@ func TestLatestIsBounded(t *testing.T) {
 	}
 	newer := basis{"first", hashOf([]byte("2"))}
 	if l.present(newer); !l.replaced(first) {
-		t.Error("forgotten at the limit")
+		t.Error("dropped at the limit")
 	}
 	for i := range users {
 		l.present(basis{fmt.Sprint("more ", i), hash{}})
@@ -299,7 +299,7 @@ func TestLatestIsBounded(t *testing.T) {
 		t.Errorf("%d users, %d in order", len(l.byUser), l.order.Len())
 	}
 	if !l.present(first) {
-		t.Error("remembered beyond the limit")
+		t.Error("kept beyond the limit")
 	}
 
 	for i := range maxReplaced + 2 {
@@ -309,10 +309,10 @@ func TestLatestIsBounded(t *testing.T) {
 		t.Errorf("%d tokens", n)
 	}
 	if l.present(basis{"busy", hashOf(fmt.Append(nil, 1))}) {
-		t.Error("forgotten at the limit")
+		t.Error("dropped at the limit")
 	}
 	if !l.present(basis{"busy", hashOf(fmt.Append(nil, 0))}) {
-		t.Error("remembered beyond the limit")
+		t.Error("kept beyond the limit")
 	}
 }
 

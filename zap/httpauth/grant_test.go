@@ -15,7 +15,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// rightsOn logs alice in and opens a route for her.
+// rightsOn logs alice in and opens a route.
 func rightsOn(t testing.TB, c *Client, route string) zap.Access {
 	t.Helper()
 	reply, err := c.Authenticate(t.Context(), plain("alice", "pw", "house"))
@@ -43,7 +43,7 @@ func TestRights(t *testing.T) {
 	c := open(t, s.options())
 	ctx := t.Context()
 	if a := rightsOn(t, c, "cellar"); a.Read || a.Write || a.Topics != nil {
-		t.Errorf("a route that may not be read: %+v", a)
+		t.Errorf("a route without read: %+v", a)
 	}
 	devices := rightsOn(t, c, "devices")
 	if !devices.Read || !devices.Write {
@@ -60,9 +60,9 @@ func TestRights(t *testing.T) {
 		{"receive another's", devices.Topics.Receive(ctx, []byte("bob/")), false},
 		{"send one's own", devices.Topics.Send(ctx, []byte("alice/set")), true},
 		{"send to another's", devices.Topics.Send(ctx, []byte("bob/set")), false},
-		{"send where only reading is allowed", view.Topics.Send(ctx, []byte("alice/set")), false},
-		{"a topic of the longest", devices.Topics.Send(ctx, []byte("alice/"+strings.Repeat("x", MaxTopic-6))), true},
-		{"a longer one", devices.Topics.Send(ctx, []byte("alice/"+strings.Repeat("x", MaxTopic-5))), false},
+		{"send where only read is allowed", view.Topics.Send(ctx, []byte("alice/set")), false},
+		{"the longest topic", devices.Topics.Send(ctx, []byte("alice/"+strings.Repeat("x", MaxTopic-6))), true},
+		{"a longer topic", devices.Topics.Send(ctx, []byte("alice/"+strings.Repeat("x", MaxTopic-5))), false},
 	} {
 		if tc.allowed && tc.err != nil || !tc.allowed && !errors.Is(tc.err, zap.ErrDenied) {
 			t.Errorf("%s: %v, want allowed: %v", tc.name, tc.err, tc.allowed)
@@ -79,8 +79,8 @@ func TestRights(t *testing.T) {
 	}
 }
 
-// TestCache: one question for as long as the answer counts, however many ask at once; an
-// error is not remembered.
+// TestCache: one request for the lifetime of the response, however many callers there are; an
+// error is not cached.
 func TestCache(t *testing.T) {
 	var topics atomic.Int64
 	answers := make(chan string)
@@ -103,7 +103,7 @@ func TestCache(t *testing.T) {
 	first := send("a")
 	answers <- "perhaps"
 	if err := <-first; err == nil || errors.Is(err, zap.ErrDenied) {
-		t.Errorf("got %v, want an error that is no refusal", err)
+		t.Errorf("got %v, want an error other than a refusal", err)
 	}
 	var crowd []chan error
 	for range 20 {
@@ -126,11 +126,11 @@ func TestCache(t *testing.T) {
 		}
 	}
 	if n := topics.Load(); n != 3 {
-		t.Errorf("%d questions, want 3", n)
+		t.Errorf("%d requests, want 3", n)
 	}
 }
 
-// TestCacheIsBounded: of more topics than are kept the latest are remembered.
+// TestCacheIsBounded: the most recently used topics are cached, up to the limit.
 func TestCacheIsBounded(t *testing.T) {
 	var topics atomic.Int64
 	s := serve(t, func(path string, _ url.Values) string {
@@ -151,21 +151,21 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 	for n := range 11 {
 		if send(n) != 1 {
-			t.Errorf("topic %d was not asked about", n)
+			t.Errorf("there was no request about topic %d", n)
 		}
 	}
 	for n := 10; n > 0; n-- {
 		if send(n) != 0 {
-			t.Errorf("topic %d is not remembered", n)
+			t.Errorf("topic %d is not cached", n)
 		}
 	}
 	if send(0) != 1 {
-		t.Error("the topic beyond the limit is remembered")
+		t.Error("the topic beyond the limit is cached")
 	}
 }
 
-// TestDecisions: whatever is asked, in whatever order, with a cache and without, what is
-// allowed is exactly what the service allows.
+// TestDecisions: in any order, with and without a cache, exactly what the service allows is
+// allowed.
 func TestDecisions(t *testing.T) {
 	allows := func(user, vhost, name, permission, key string) bool {
 		sum := sha256.Sum256([]byte(strings.Join([]string{user, vhost, name, permission, key}, "\x00")))
@@ -183,7 +183,7 @@ func TestDecisions(t *testing.T) {
 	o.Cache, o.CacheEntries = time.Hour, 20
 	cached := open(t, o)
 	random := rand.New(rand.NewPCG(1, 2))
-	// Fields that run into one another if they are only joined.
+	// Fields whose plain concatenations are equal.
 	words := []string{"a", "aa", "a a", "a&b=c", "", "é\xff", "a%00"}
 	word := func() string { return words[random.IntN(len(words))] }
 	for range 500 {

@@ -9,7 +9,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// login is a user whom the service has let in; it is the [zap.Grant] of that user.
+// login is a user that the service has accepted, and the [zap.Grant] of this user.
 type login struct {
 	client  *Client
 	user    string
@@ -21,27 +21,27 @@ func (c *Client) login(user string, tags []string, address string) *login {
 	return &login{client: c, user: user, tags: strings.Join(tags, " "), address: address}
 }
 
-// all are the rights that a reply carries; none if there is nothing to ask about.
-func (l *login) all() []zap.Grant {
+// grants returns the grants for a reply: none if there is no URL for requests about rights.
+func (l *login) grants() []zap.Grant {
 	if l.client.o.Vhost+l.client.o.Resource+l.client.o.Topic == "" {
 		return nil
 	}
 	return []zap.Grant{l}
 }
 
-// enter asks about the vhost, as a part of the login.
+// enter asks about the vhost during the login.
 func (l *login) enter(ctx context.Context, vhost string) error {
 	if l.client.o.Vhost == "" {
 		return nil
 	}
 	a, err := l.client.ask(ctx, l.client.logins, l.client.o.Vhost, vhostForm(l.user, vhost, l.address, l.tags), parseBool)
 	if err == nil && !a.allowed {
-		err = fmt.Errorf("%w: by the HTTP service, vhost %q to user %q: %q", zap.ErrDenied, vhost, l.user, a.reason)
+		err = fmt.Errorf("%w by the HTTP service: vhost %q for user %q: %q", zap.ErrDenied, vhost, l.user, a.reason)
 	}
 	return err
 }
 
-// In implements [zap.Grant]: it asks about the vhost.
+// In implements [zap.Grant]. It asks about the vhost.
 func (l *login) In(ctx context.Context, vhost string) (bool, error) {
 	err := l.allows(ctx, kindVhost, vhost, [][]byte{[]byte(l.user), []byte(l.tags)})
 	if errors.Is(err, zap.ErrDenied) {
@@ -50,8 +50,8 @@ func (l *login) In(ctx context.Context, vhost string) (bool, error) {
 	return err == nil, err
 }
 
-// On implements [zap.Grant]: to attach needs read. Whether the user may send is asked when
-// he does.
+// On implements [zap.Grant]. Attaching requires read. The service is asked about write when the
+// user sends.
 func (l *login) On(ctx context.Context, vhost, route string) (zap.Access, error) {
 	e := &exchange{login: l, vhost: vhost}
 	for p, permission := range permissions {
@@ -67,7 +67,7 @@ func (l *login) On(ctx context.Context, vhost, route string) (zap.Access, error)
 	return zap.Access{Read: true, Write: true, Topics: e}, nil
 }
 
-// The permissions that are asked for, as indices.
+// The permissions, as indices of the array below.
 const (
 	read = iota
 	write
@@ -75,7 +75,7 @@ const (
 
 var permissions = [...]string{read: "read", write: "write"}
 
-// exchange is a route in the eyes of a user: the [zap.Topics] there.
+// exchange is a route for a user. It implements [zap.Topics].
 type exchange struct {
 	login *login
 	vhost string
@@ -84,22 +84,22 @@ type exchange struct {
 
 // Receive implements [zap.Topics].
 func (e *exchange) Receive(ctx context.Context, prefix []byte) error {
-	return e.both(ctx, read, prefix)
+	return e.topic(ctx, read, prefix)
 }
 
 // Send implements [zap.Topics].
 func (e *exchange) Send(ctx context.Context, topic []byte) error {
-	return e.both(ctx, write, topic)
+	return e.topic(ctx, write, topic)
 }
 
-// MaxTopic is how long a topic may be that the service is asked about, in octets. A longer
-// one is denied.
+// MaxTopic is the longest topic that the service is asked about, in bytes. A longer one is
+// denied.
 const MaxTopic = 4 << 10
 
-// both asks about the exchange and then about the topic.
-func (e *exchange) both(ctx context.Context, permission int, key []byte) error {
+// topic asks about the exchange and then about the topic.
+func (e *exchange) topic(ctx context.Context, permission int, key []byte) error {
 	if len(key) > MaxTopic {
-		return fmt.Errorf("%w: a topic of %d octets, at most %d are asked about", zap.ErrDenied, len(key), MaxTopic)
+		return fmt.Errorf("%w: topic of %d bytes, at most %d", zap.ErrDenied, len(key), MaxTopic)
 	}
 	if err := e.resource(ctx, permission); err != nil || e.login.client.o.Topic == "" {
 		return err
@@ -115,34 +115,34 @@ func (e *exchange) resource(ctx context.Context, permission int) error {
 	return e.login.allows(ctx, kindResource, e.vhost, e.forms[permission])
 }
 
-// The kinds of questions about rights. To the cache they are requests of mechanisms of
-// their own, whose credentials are what distinguishes one question from another.
+// The kinds of requests about rights. For the cache they are ZAP requests with mechanisms of
+// their own, whose credentials distinguish one request from another.
 const (
 	kindVhost    zap.Mechanism = "vhost"    // user, tags; and the address
 	kindResource zap.Mechanism = "resource" // user, tags, name, permission
 	kindTopic    zap.Mechanism = "topic"    // user, tags, name, permission, routing key
 )
 
-// allows asks a question, or remembers the answer. The error wraps [zap.ErrDenied], or says
-// that there was no answer.
+// allows asks the service or the cache. The error wraps [zap.ErrDenied] if the answer is no; any
+// other error means that there is no answer.
 func (l *login) allows(ctx context.Context, kind zap.Mechanism, vhost string, of [][]byte) error {
 	req := &zap.Request{Domain: vhost, Mechanism: kind, Credentials: of}
 	if kind == kindVhost {
 		req.Address = l.address
 	}
-	reply, err := l.client.judge.Authenticate(ctx, req)
+	reply, err := l.client.decide.Authenticate(ctx, req)
 	if err != nil {
 		return err
 	}
 	return reply.Cause
 }
 
-// allowed is the reply to every question whose answer is yes.
+// allowed is the ZAP reply for every positive response.
 var allowed = &zap.Reply{Status: zap.OK}
 
-// decide puts a question about rights to the service.
-func (c *Client) decide(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
-	address, f := c.question(req)
+// askRights asks the service about rights.
+func (c *Client) askRights(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
+	address, f := c.form(req)
 	if address == "" {
 		return allowed, nil
 	}
@@ -155,12 +155,12 @@ func (c *Client) decide(ctx context.Context, req *zap.Request) (*zap.Reply, erro
 	}
 	return &zap.Reply{
 		Status: zap.Refused,
-		Cause:  fmt.Errorf("%w: by the HTTP service, %s: %q", zap.ErrDenied, req.Mechanism, a.reason),
+		Cause:  fmt.Errorf("%w by the HTTP service: %s: %q", zap.ErrDenied, req.Mechanism, a.reason),
 	}, nil
 }
 
-// question makes the form of a question, and tells where to ask it.
-func (c *Client) question(req *zap.Request) (address string, f form) {
+// form returns the form of a request about rights and its URL.
+func (c *Client) form(req *zap.Request) (address string, f form) {
 	of := func(i int) string { return string(req.Credentials[i]) }
 	user, tags := of(0), of(1)
 	switch req.Mechanism {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// FuzzEncode: a service reads the very values that were meant, and no field more, whatever
-// octets a client has put into them.
+// FuzzEncode: a service reads exactly the intended fields and values, whatever bytes a client
+// has put into them.
 func FuzzEncode(f *testing.F) {
 	for _, s := range []string{"alice", "", "a&password=b", "a=b", "a b+c", "%2F%", "é\xff\x00", "a;b", "\r\nHost: x"} {
 		f.Add(s, s+"'")
@@ -15,7 +15,7 @@ func FuzzEncode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, user, key string) {
 		encoded := topicForm(user, "homes", "devices", "read", "tag", key).encode()
 		if strings.ContainsFunc(encoded, func(c rune) bool { return c <= ' ' || c > '~' }) {
-			t.Fatalf("%q cannot stand in a URL", encoded)
+			t.Fatalf("%q is not valid in a URL", encoded)
 		}
 		values, err := url.ParseQuery(encoded)
 		if err != nil {

@@ -10,13 +10,13 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap/internal/httpclient"
 )
 
-// field is one name and value of a form.
+// field is a field of a form.
 type field struct{ name, value string }
 
-// form is a question. Its order is kept, as RabbitMQ keeps it.
+// form is a request. Its fields are in RabbitMQ's order.
 type form []field
 
-// encode gives application/x-www-form-urlencoded.
+// encode returns the form as application/x-www-form-urlencoded.
 func (f form) encode() string {
 	var b strings.Builder
 	for i, p := range f {
@@ -30,12 +30,12 @@ func (f form) encode() string {
 	return b.String()
 }
 
-// userForm asks whether the password is the user's.
+// userForm asks whether the password is right.
 func userForm(user, password, vhost string) form {
 	return form{{"username", user}, {"password", password}, {"vhost", vhost}}
 }
 
-// vhostForm asks whether the user may come in to vhost from ip.
+// vhostForm asks whether the user may use vhost from the address ip.
 func vhostForm(user, vhost, ip, tags string) form {
 	return form{{"username", user}, {"vhost", vhost}, {"ip", ip}, {"tags", tags}}
 }
@@ -48,7 +48,7 @@ func resourceForm(user, vhost, name, permission, tags string) form {
 	}
 }
 
-// topicForm asks about one topic of an exchange.
+// topicForm asks about a topic of an exchange.
 func topicForm(user, vhost, name, permission, tags, key string) form {
 	return form{
 		{"username", user}, {"vhost", vhost},
@@ -58,7 +58,7 @@ func topicForm(user, vhost, name, permission, tags, key string) form {
 	}
 }
 
-// ask sends a question to address and has read make of it what it answers.
+// ask sends a form to address and parses the response with read.
 func (c *Client) ask(ctx context.Context, via *httpclient.Client, address string, f form, read func(int, []byte) (answer, error)) (answer, error) {
 	req, err := c.request(ctx, address, f.encode())
 	if err != nil {
@@ -71,7 +71,7 @@ func (c *Client) ask(ctx context.Context, via *httpclient.Client, address string
 			return a, nil
 		}
 	}
-	return answer{}, fmt.Errorf("HTTP service %s%s: %w", req.URL.Host, req.URL.Path, err) // the query is secret
+	return answer{}, fmt.Errorf("HTTP service %s%s: %w", req.URL.Host, req.URL.Path, err) // without the query, which may hold a password
 }
 
 func (c *Client) request(ctx context.Context, address, encoded string) (*http.Request, error) {
