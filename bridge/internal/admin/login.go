@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-
-	"github.com/zwsbridge/zwsbridge/bridge/internal/clientaddr"
 )
 
 // maxLoginForm bounds the form of a login, in bytes.
@@ -52,7 +50,6 @@ func mayRead(o *operator) *refusal {
 
 // enter keeps a login, sets its cookie and sends the browser to the page.
 func (a *admin) enter(w http.ResponseWriter, r *http.Request, o *operator) {
-	from, _ := clientaddr.Locate(r, a.bridge.Config().Server.TrustedProxies)
 	http.SetCookie(w, &http.Cookie{
 		Name:     operatorCookie,
 		Value:    a.operators.add(o),
@@ -61,14 +58,14 @@ func (a *admin) enter(w http.ResponseWriter, r *http.Request, o *operator) {
 		Secure:   a.secure(r),
 		SameSite: http.SameSiteStrictMode,
 	})
-	a.log.Info("operator logged in", "name", o.name, "address", from.String())
+	a.log.Info("operator logged in", "name", o.name, "address", a.address(r))
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
 // secure reports whether the browser reaches the page over TLS only.
 func (a *admin) secure(r *http.Request) bool {
 	c := a.bridge.Config()
-	from, err := clientaddr.Locate(r, c.Server.TrustedProxies)
+	from, err := a.locate(r)
 	return err == nil && from.Secure || c.Admin.URL == "https://"+r.Host
 }
 

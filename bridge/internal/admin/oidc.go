@@ -11,7 +11,6 @@ import (
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/admin/oidclogin"
-	"github.com/zwsbridge/zwsbridge/bridge/internal/clientaddr"
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
@@ -151,7 +150,7 @@ func (a *admin) serveOIDCCallback(w http.ResponseWriter, r *http.Request) {
 		refused = mayRead(o)
 	}
 	if refused != nil {
-		a.log.Info("operator refused", "address", clientaddr.Parse(r.RemoteAddr).String(), "error", refused.text)
+		a.log.Info("operator refused", "address", a.address(r), "error", refused.text)
 		oidcBack(w, r, map[int]string{http.StatusUnauthorized: oidcRefused, http.StatusForbidden: oidcUntagged}[refused.status])
 		return
 	}
@@ -170,7 +169,7 @@ func (a *admin) oidcFailed(w http.ResponseWriter, r *http.Request, err error) {
 		reason = failed.Reason
 	}
 	if !errors.Is(err, context.Canceled) {
-		a.log.Warn("login with the OIDC provider failed", "address", clientaddr.Parse(r.RemoteAddr).String(), "error", err)
+		a.log.Warn("login with the OIDC provider failed", "address", a.address(r), "error", err)
 	}
 	oidcBack(w, r, string(reason))
 }

@@ -86,9 +86,13 @@ func (a *admin) byToken(r *http.Request, token string) (*operator, *refusal) {
 
 // byChain has the ZAP chain judge the credentials, as for any login.
 func (a *admin) byChain(r *http.Request, m zap.Mechanism, credentials ...[]byte) (*operator, *refusal) {
+	from, err := a.locate(r)
+	if err != nil {
+		return nil, &refusal{http.StatusBadRequest, err.Error()}
+	}
 	reply := a.bridge.Authenticate(r.Context(), &zap.Request{
 		Domain:      a.bridge.Config().Zap.Domain,
-		Address:     clientaddr.Parse(r.RemoteAddr).String(),
+		Address:     from.String(),
 		Mechanism:   m,
 		Credentials: credentials,
 	})
@@ -110,6 +114,20 @@ func (a *admin) byChain(r *http.Request, m zap.Mechanism, credentials ...[]byte)
 		o.until = end
 	}
 	return o, nil
+}
+
+// locate returns where a request came from, behind the proxies of server.trusted_proxies.
+func (a *admin) locate(r *http.Request) (clientaddr.Client, error) {
+	return clientaddr.Locate(r, a.bridge.Config().Server.TrustedProxies)
+}
+
+// address returns where a request came from, for the log.
+func (a *admin) address(r *http.Request) string {
+	from, err := a.locate(r)
+	if err != nil {
+		return clientaddr.Parse(r.RemoteAddr).String()
+	}
+	return from.String()
 }
 
 // stillValid reports whether an earlier login would succeed now too.

@@ -35,9 +35,10 @@ func (c Client) String() string {
 var forwardingHeaders = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-Ip", "Via"}
 
 // Locate returns where r came from. Forwarding headers count only if the TCP peer is in
-// trusted; the client is then the rightmost entry of X-Forwarded-For that is not a trusted
-// proxy itself, since the client could have written everything left of it. Locate fails if
-// such an entry is not an IP address.
+// trusted: X-Forwarded-For and X-Forwarded-Proto, or if there is neither, Forwarded (RFC
+// 7239). The client is then the rightmost entry that is not a trusted proxy itself, since the
+// client could have written everything left of it. Locate fails if such an entry is not an IP
+// address.
 func Locate(r *http.Request, trusted []netip.Prefix) (Client, error) {
 	peer := Parse(r.RemoteAddr)
 	forwarded := slices.ContainsFunc(forwardingHeaders, func(h string) bool { return r.Header.Get(h) != "" })
@@ -49,16 +50,15 @@ func Locate(r *http.Request, trusted []netip.Prefix) (Client, error) {
 	if !contains(trusted, peer) {
 		return c, nil
 	}
-	c.Secure = forwardedByHTTPS(r.Header)
-	entries := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for _, entry := range slices.Backward(entries) {
-		entry = strings.TrimSpace(entry)
-		if entry == "" {
-			continue
-		}
+	way, err := forwarding(r.Header)
+	if err != nil {
+		return Client{}, err
+	}
+	c.Secure = way.secure()
+	for _, entry := range slices.Backward(way.clients) {
 		a := Parse(entry)
 		if !a.IsValid() {
-			return Client{}, fmt.Errorf("X-Forwarded-For entry %.64q is not an IP address", entry)
+			return Client{}, fmt.Errorf("%s entry %.64q is not an IP address", way.header, entry)
 		}
 		c.Address = a
 		if !contains(trusted, a) {
@@ -66,13 +66,6 @@ func Locate(r *http.Request, trusted []netip.Prefix) (Client, error) {
 		}
 	}
 	return c, nil
-}
-
-// forwardedByHTTPS reports whether X-Forwarded-Proto says nothing but https. A proxy that
-// appends its own value to what the client sent leaves two of them.
-func forwardedByHTTPS(h http.Header) bool {
-	values := h.Values("X-Forwarded-Proto")
-	return len(values) > 0 && !slices.ContainsFunc(values, func(v string) bool { return !strings.EqualFold(v, "https") })
 }
 
 // Parse reads an IP address with or without a port, as http.Request.RemoteAddr and proxies
