@@ -49,7 +49,7 @@ func (m Metadata) Lookup(name string) (string, bool) {
 const MaxExpires = 253402300799
 
 // Expires returns when the login ends: the value of the property Expires, in Unix seconds.
-// limited is false if there is no such property or its value is after [MaxExpires]: the login
+// limited is false if the property is missing or its value is after [MaxExpires]: the login
 // does not end. A value that is not an integer is an error.
 func (m Metadata) Expires() (end time.Time, limited bool, err error) {
 	text, ok := m.Lookup("Expires")

@@ -255,7 +255,7 @@ func TestBadChange(t *testing.T) {
 	must(t, os.Remove(file))
 	log.await("no such file")
 	if r := zap.Decide(t.Context(), a, plain("ada", "ADA")); r.Status != zap.OK {
-		t.Errorf("while there is no file: status %d", r.Status)
+		t.Errorf("while the file is missing: status %d", r.Status)
 	}
 	rewriteUsers(t, file, "carol")
 	<-changed

@@ -124,7 +124,7 @@ const (
 )
 
 // allows asks the service or the cache. The error wraps [zap.ErrDenied] if the answer is no; any
-// other error means that there is no answer.
+// other error means that the service has not answered.
 func (l *login) allows(ctx context.Context, kind zap.Mechanism, vhost string, of [][]byte) error {
 	req := &zap.Request{Domain: vhost, Mechanism: kind, Credentials: of}
 	if kind == kindVhost {

@@ -8,8 +8,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// BenchmarkAuthenticate verifies a token with keys that are there, for each kind of
-// signature.
+// BenchmarkAuthenticate verifies a token with a known key, for each kind of signature.
 func BenchmarkAuthenticate(b *testing.B) {
 	for _, alg := range []string{"HS256", "RS256", "PS256", "ES256", "EdDSA"} {
 		b.Run(alg, func(b *testing.B) {
@@ -23,7 +22,7 @@ func BenchmarkAuthenticate(b *testing.B) {
 	}
 }
 
-// BenchmarkChainCached is a login whose answer the chain remembers.
+// BenchmarkChainCached is a login whose reply is in the chain's cache.
 func BenchmarkChainCached(b *testing.B) {
 	a, req := benchmark(b, "ES256")
 	chain, err := zap.NewChain(zap.ChainOptions{
@@ -40,7 +39,7 @@ func BenchmarkChainCached(b *testing.B) {
 	}
 }
 
-// BenchmarkRights works out what a token of 20 scopes allows on a route.
+// BenchmarkRights evaluates 20 scopes for a route.
 func BenchmarkRights(b *testing.B) {
 	var scopes []string
 	for i := range 20 {
@@ -54,7 +53,7 @@ func BenchmarkRights(b *testing.B) {
 	}
 }
 
-// BenchmarkRefused is a token of a known key whose signature is bad.
+// BenchmarkRefused is a token with a known key and a bad signature.
 func BenchmarkRefused(b *testing.B) {
 	a, req := benchmark(b, "ES256")
 	token := req.Credentials[0]

@@ -10,11 +10,11 @@ import (
 	"unicode"
 )
 
-// MaxUser is how many octets a user name may have, as a string of 27/ZAP.
+// MaxUser is the longest user id in bytes, as for a string of 27/ZAP.
 const MaxUser = 255
 
-// user finds the user's name: the first of the given claims that holds one, then sub, then
-// client_id. claim tells which it was.
+// user returns the user id, and the claim that holds it: the first of the preferred claims, sub
+// and client_id that is a string and not empty.
 func (t *token) user(preferred []string) (name, claim string, err error) {
 	for _, claim := range slices.Concat(preferred, []string{"sub", "client_id"}) {
 		name := t.text(claim)
@@ -22,15 +22,15 @@ func (t *token) user(preferred []string) (name, claim string, err error) {
 			continue
 		}
 		if len(name) > MaxUser || strings.ContainsFunc(name, unicode.IsControl) {
-			return "", claim, fmt.Errorf("%s holds a user name of more than %d octets or with control characters", claim, MaxUser)
+			return "", claim, fmt.Errorf("%s contains a user name of more than %d bytes or with control characters", claim, MaxUser)
 		}
 		return name, claim, nil
 	}
-	return "", "", errors.New("no claim holds a user name")
+	return "", "", errors.New("no claim contains a user name")
 }
 
-// dig follows a dotted path into nested objects, and through lists to each of their
-// members. It returns what is at its ends.
+// dig follows a dotted path into nested objects, and into every member of a list. It returns the
+// values at its ends.
 func dig(v any, path []string) []any {
 	if len(path) == 0 {
 		return []any{v}
@@ -46,7 +46,7 @@ func dig(v any, path []string) []any {
 	if !ok {
 		return nil
 	}
-	// A name may itself hold dots, as URLs do: the longest that fits counts.
+	// A name may contain dots itself, as URLs do: the longest match is used.
 	for n := len(path); n > 0; n-- {
 		if member, ok := object[strings.Join(path[:n], ".")]; ok {
 			return dig(member, path[n:])
@@ -55,7 +55,7 @@ func dig(v any, path []string) []any {
 	return nil
 }
 
-// flatten lists the values of claims for patterns, objects' members by dotted names.
+// flatten returns the values of claims for patterns. Members of objects have dotted names.
 func flatten(claims map[string]any) map[string][]string {
 	flat := make(map[string][]string)
 	var add func(name string, v any)
@@ -89,27 +89,27 @@ func flatten(claims map[string]any) map[string][]string {
 	return flat
 }
 
-// collection gathers the scopes of a token.
+// collection collects the scopes of a token.
 type collection struct {
 	prefix  string
 	aliases map[string][]string
 	server  string // the resource server's id
 	note    tracer
 	scopes  []scope
-	texts   map[string]bool // that have been looked at
+	texts   map[string]bool // already parsed
 }
 
-// errScopes: a token with more than [MaxScopes].
+// errScopes is the error for a token with more than [MaxScopes].
 var errScopes = fmt.Errorf("more than %d scopes", MaxScopes)
 
-// add keeps a scope, up to one more than are allowed.
+// add adds a scope, up to one more than allowed.
 func (c *collection) add(s scope) {
 	if len(c.scopes) <= MaxScopes {
 		c.scopes = append(c.scopes, s)
 	}
 }
 
-// collect reads the scopes of a token from the places that the options name.
+// collect returns the grant from the scopes in the claims that the options name.
 func (o *Options) collect(t *token, note tracer) (*permissions, error) {
 	c := &collection{
 		prefix: o.ScopePrefix, aliases: o.ScopeAliases, server: o.ResourceServerID,
@@ -132,8 +132,8 @@ func (o *Options) collect(t *token, note tracer) (*permissions, error) {
 	return &permissions{c.scopes, o.StrictTopics}, nil
 }
 
-// claim reads scopes from a claim: a string with spaces between them (RFC 6749, section
-// 3.3), a list of strings that are a scope each, spaces and all, or an object that has
+// claim adds the scopes in a claim: a string with scopes separated by spaces (RFC 6749, section
+// 3.3), a list of strings that are one scope each, even with spaces, or an object that has
 // either under the resource server's id, without the prefix.
 func (c *collection) claim(name string, v any) {
 	prefix := ""
@@ -154,12 +154,12 @@ func (c *collection) claim(name string, v any) {
 		if text, ok := e.(string); ok {
 			c.text(name, prefix+text)
 		} else {
-			c.note.note(false, name, "has a member that is no string: ignored")
+			c.note.note(false, name, "has a member that is not a string: ignored")
 		}
 	}
 }
 
-// text reads one scope as it stands in the token: what it is an alias for, and itself.
+// text adds one scope in the token: those that it is an alias for, and itself.
 func (c *collection) text(claim, text string) {
 	if c.texts[text] || len(c.texts) > MaxScopes {
 		return
@@ -177,7 +177,7 @@ func (c *collection) text(claim, text string) {
 	}
 }
 
-// scope reads one scope with its prefix, which is not looked up again.
+// scope adds one scope with its prefix. It does not resolve aliases.
 func (c *collection) scope(claim, text string) {
 	rest, ok := strings.CutPrefix(text, c.prefix)
 	if !ok {

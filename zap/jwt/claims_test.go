@@ -11,7 +11,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// grants lists what a login's rights say, sorted.
+// grants describes what a login's scopes grant, sorted.
 func grants(reply *zap.Reply) (list []string) {
 	for _, s := range reply.Grants[0].(*permissions).scopes {
 		list = append(list, s.String())
@@ -20,7 +20,7 @@ func grants(reply *zap.Reply) (list []string) {
 	return list
 }
 
-// rabbitmq are options as RabbitMQ's OAuth 2.0 tutorial has them.
+// rabbitmq returns the options of RabbitMQ's OAuth 2.0 tutorial.
 func rabbitmq(keys string) Options {
 	o := idp(keys)
 	o.ResourceServerID, o.ScopePrefix, o.ResourceServerType = "rabbitmq", "rabbitmq.", "rabbitmq"
@@ -28,7 +28,7 @@ func rabbitmq(keys string) Options {
 	return o
 }
 
-// TestTutorial takes the tokens of RabbitMQ's OAuth 2.0 tutorial.
+// TestTutorial accepts the tokens of RabbitMQ's OAuth 2.0 tutorial.
 func TestTutorial(t *testing.T) {
 	dir := t.TempDir()
 	k := minted(t, dir, "legacy-token-key.json", "HS256")
@@ -78,7 +78,7 @@ func TestTutorial(t *testing.T) {
 			user:   "ann", grants: []string{`read in domain "*" on route "*"`, "the tag monitoring", `write in domain "*" on route "*"`}, tags: "monitoring",
 		},
 		{
-			name: "roles with aliases, in a claim of their own",
+			name: "roles with aliases, in a separate claim",
 			options: func(o *Options) {
 				o.ExtraScopesSource = "roles"
 				o.ScopeAliases = map[string][]string{"reader": {"rabbitmq.read:*/*"}}
@@ -87,7 +87,7 @@ func TestTutorial(t *testing.T) {
 			user:   "ann", grants: []string{`read in domain "*" on route "*"`, `write in domain "a" on route "b"`},
 		},
 		{
-			name: "extra scopes in the place of scope",
+			name: "extra scopes instead of scope",
 			options: func(o *Options) {
 				o.ExtraScopesSource, o.ReplaceScopes = "extra_scope", true
 			},
@@ -116,7 +116,7 @@ func TestTutorial(t *testing.T) {
 			user:    "ann", grants: []string{`read in domain "a" on route "b"`},
 		},
 		{
-			name: "a scope with a space, and words that a list keeps together",
+			name: "scopes with spaces in a list",
 			options: func(o *Options) {
 				o.ExtraScopesSource = "groups"
 				o.ScopeAliases = map[string][]string{"Night Shift": {"rabbitmq.read:a/b"}}
@@ -125,7 +125,7 @@ func TestTutorial(t *testing.T) {
 			user:   "ann", grants: []string{`read in domain "a" on route "b"`, `write in domain "a" on route "b c"`},
 		},
 		{
-			name:   "words of a string, and what does not part them",
+			name:   "separators in a string",
 			claims: map[string]any{"scope": " rabbitmq.read:a/b  rabbitmq.write:c/d\u00a0e rabbitmq.write:c/d\te "},
 			user:   "ann", grants: []string{`read in domain "a" on route "b"`, "write in domain \"c\" on route \"d\te\"", "write in domain \"c\" on route \"d\u00a0e\""},
 		},
@@ -151,14 +151,14 @@ func TestTutorial(t *testing.T) {
 			tags:   "administrator",
 		},
 		{
-			name: "authorization details: tags by their scope's name",
+			name: "authorization details: tags by the name of their scope",
 			claims: map[string]any{"authorization_details": list(
 				map[string]any{"type": "rabbitmq", "locations": "cluster:*", "actions": "tag:administrator"},
 			)},
 			user: "ann", grants: []string{"the tag administrator"}, tags: "administrator",
 		},
 		{
-			name: "authorization details in our words",
+			name: "authorization details with our names",
 			claims: map[string]any{"authorization_details": list(
 				map[string]any{"type": "rabbitmq", "locations": list("cluster:rabbit*/domain:global/route:dev%2Fices/topic:house.*", "topic:x/cluster:rabbitmq/colour:red"), "actions": "read"},
 			)},
@@ -181,7 +181,7 @@ func TestTutorial(t *testing.T) {
 			user: "ann",
 		},
 		{
-			name: "a queue and an exchange that are the same",
+			name: "an equal queue and exchange",
 			claims: map[string]any{"authorization_details": list(
 				map[string]any{"type": "rabbitmq", "locations": "cluster:rabbitmq/queue:a/exchange:a/routing-key:k", "actions": "write"},
 			)},
@@ -211,7 +211,7 @@ func TestTutorial(t *testing.T) {
 	}
 }
 
-// TestMaxScopes: as many as are allowed, and one more.
+// TestMaxScopes: the limit, and one scope more.
 func TestMaxScopes(t *testing.T) {
 	dir := t.TempDir()
 	k := minted(t, dir, "k.json", "HS256")
@@ -232,7 +232,7 @@ func TestMaxScopes(t *testing.T) {
 		strings.Join(short, " "):         "200",
 		strings.Join(short, " ") + " x":  "400",
 		"all":                            "200",
-		"all all":                        "200", // each counts once
+		"all all":                        "200", // duplicates count once
 		"all more":                       "400",
 		strings.Repeat("openid ", 1_000): "200",
 	} {
@@ -242,7 +242,7 @@ func TestMaxScopes(t *testing.T) {
 	}
 }
 
-// TestReply: what else a login is told to be.
+// TestReply: the reply's claims and metadata.
 func TestReply(t *testing.T) {
 	dir := t.TempDir()
 	k := minted(t, dir, "k.pem", "EdDSA")
@@ -278,7 +278,7 @@ func TestReply(t *testing.T) {
 	}
 }
 
-// TestUser: where the name comes from.
+// TestUser: which claim gives the user id.
 func TestUser(t *testing.T) {
 	dir := t.TempDir()
 	k := minted(t, dir, "k.pem", "EdDSA")
@@ -302,7 +302,7 @@ func TestUser(t *testing.T) {
 	}
 }
 
-// TestExplain tells each claim and each scope that hit or missed.
+// TestExplain: there is a note for each claim and each scope.
 func TestExplain(t *testing.T) {
 	dir := t.TempDir()
 	k := minted(t, dir, "k.pem", "ES256")
@@ -313,7 +313,7 @@ func TestExplain(t *testing.T) {
 	must(t, err)
 	var lines []string
 	for _, n := range notes {
-		if n.Subject != "exp" { // which is another each time
+		if n.Subject != "exp" { // differs each time
 			lines = append(lines, fmt.Sprint(n.Good, " ", n.Subject, ": ", n.Text))
 		}
 	}

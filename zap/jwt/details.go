@@ -9,8 +9,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// locationNames says what a name in a location of authorization_details stands for.
-// RabbitMQ's are taken beside ours.
+// locationNames maps the names in a location of authorization_details, ours and RabbitMQ's, to
+// ours.
 var locationNames = map[string]string{
 	"cluster": "cluster",
 	"domain":  "domain", "vhost": "domain",
@@ -18,11 +18,11 @@ var locationNames = map[string]string{
 	"topic": "topic", "routing-key": "topic",
 }
 
-// tagActions are the actions that name a tag without saying so, as RabbitMQ has them.
+// tagActions are RabbitMQ's actions that are tags without the prefix "tag:".
 var tagActions = []string{"administrator", "monitoring", "management", "policymaker"}
 
-// details makes scopes of the claim authorization_details (RFC 9396, section 2), for the
-// resource server of the given type and id.
+// details adds the scopes in the claim authorization_details (RFC 9396, section 2) that are for
+// the resource server with the given type and id.
 func (c *collection) details(claim any, kind, id string) {
 	list, ok := claim.([]any)
 	if !ok {
@@ -41,7 +41,7 @@ func (c *collection) details(claim any, kind, id string) {
 		locations, ok1 := stringList(object["locations"])
 		actions, ok2 := stringList(object["actions"])
 		if !ok1 || !ok2 {
-			c.note.note(false, subject, "locations and actions have to be strings or lists of strings: ignored")
+			c.note.note(false, subject, "locations and actions must be strings or lists of strings: ignored")
 			continue
 		}
 		for _, location := range locations {
@@ -50,7 +50,7 @@ func (c *collection) details(claim any, kind, id string) {
 	}
 }
 
-// location makes scopes of one location and its actions.
+// location adds the scopes of one location and its actions.
 func (c *collection) location(subject, text string, actions []string, id string) {
 	l, err := parseLocation(text)
 	if err != nil {
@@ -58,7 +58,7 @@ func (c *collection) location(subject, text string, actions []string, id string)
 		return
 	}
 	if !l.cluster.Match([]byte(id)) {
-		c.note.note(false, subject, "location %.100q: is for another cluster than %q: ignored", text, id)
+		c.note.note(false, subject, "location %.100q: not for cluster %q: ignored", text, id)
 		return
 	}
 	for _, action := range actions {
@@ -73,7 +73,7 @@ func (c *collection) location(subject, text string, actions []string, id string)
 				s.tag = action
 			}
 		default:
-			c.note.note(false, subject, "action %.50q: is not known: ignored", action)
+			c.note.note(false, subject, "action %.50q: unknown: ignored", action)
 			continue
 		}
 		c.add(s)
@@ -87,8 +87,8 @@ type place struct {
 	scope   // without a permission
 }
 
-// parseLocation reads "cluster:ID/domain:D/route:R/topic:T". Names that are not known are
-// skipped, and all but the cluster may be left out, which means any.
+// parseLocation parses "cluster:ID/domain:D/route:R/topic:T". Unknown names are ignored. What is
+// left out matches anything, except the cluster, which is required.
 func parseLocation(text string) (place, error) {
 	p := place{scope: scope{domain: anything, route: anything, topic: anything}}
 	seen := make(map[string]string)
@@ -98,9 +98,9 @@ func parseLocation(text string) (place, error) {
 		if !ok || known == "" {
 			continue
 		}
-		// RabbitMQ takes a queue beside an exchange only if they are the same.
+		// RabbitMQ accepts a queue and an exchange only if they are the same.
 		if other, twice := seen[known]; twice && other != value {
-			return place{}, fmt.Errorf("names two %ss", known)
+			return place{}, fmt.Errorf("two values for the %s", known)
 		}
 		seen[known] = value
 		g, err := parseGlob(value)
@@ -119,7 +119,7 @@ func parseLocation(text string) (place, error) {
 		}
 	}
 	if p.cluster == nil {
-		return place{}, errors.New("names no cluster")
+		return place{}, errors.New("no cluster")
 	}
 	return p, nil
 }

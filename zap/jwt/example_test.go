@@ -11,7 +11,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap/jwt"
 )
 
-// A token is judged, and tells what it allows on a route.
+// Verify a token and ask what it permits on a route.
 func Example() {
 	dir, err := os.MkdirTemp("", "keys")
 	if err != nil {

@@ -10,26 +10,26 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// Note is one line of an explanation: what a claim, a header or a step of the judgement
-// came to.
+// Note is one line of an explanation: the result for a claim, a header or a check.
 type Note struct {
-	Good    bool   // it counts for the token
+	Good    bool   // it speaks for the token
 	Subject string // "iss", "alg", "kid", "signature", "scope" …
 	Text    string
 }
 
-// tracer takes notes; nil takes none.
+// tracer receives notes; nil ignores them.
 type tracer func(Note)
 
-// note is called for every step, so that the explanation is the judgement.
+// note is called by every check, so that the explanation cannot differ from the decision.
 func (t tracer) note(good bool, subject, format string, args ...any) {
 	if t != nil {
 		t(Note{good, subject, fmt.Sprintf(format, args...)})
 	}
 }
 
-// Explain judges a token as Authenticate does and tells how it came to that, and of a good
-// one also which claims did not matter. The notes hold claims, no key and no signature.
+// Explain decides on a token as Authenticate does and returns notes about every check and, for a
+// valid token, about the claims that did not matter. The notes contain claims, but no key and no
+// signature.
 func (a *Authenticator) Explain(ctx context.Context, text string) (reply *zap.Reply, notes []Note, err error) {
 	reply, err = a.judge(ctx, strings.TrimSpace(text), func(n Note) { notes = append(notes, n) })
 	if err != nil {
@@ -47,7 +47,7 @@ func (a *Authenticator) Explain(ctx context.Context, text string) (reply *zap.Re
 	return reply, notes, nil
 }
 
-// String tells what a scope grants.
+// String describes what a scope grants.
 func (s scope) String() string {
 	if s.permission == permTag {
 		return "the tag " + s.tag

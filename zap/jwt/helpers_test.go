@@ -8,7 +8,7 @@ import (
 
 func encodeBase64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// withoutKid makes a token whose header names no key.
+// withoutKid returns a token without a kid in its header.
 func withoutKid(t testing.TB, k *SigningKey) string {
 	t.Helper()
 	token, err := (&SigningKey{alg: k.alg, private: k.private}).Sign(claims(nil))
@@ -16,7 +16,7 @@ func withoutKid(t testing.TB, k *SigningKey) string {
 	return token
 }
 
-// object is a JSON object as text.
+// object returns v as JSON.
 func object(t testing.TB, v any) []byte {
 	t.Helper()
 	b, err := json.Marshal(v)

@@ -9,13 +9,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is how deep objects and lists of a token may be nested.
+// maxDepth is how deeply the objects and lists of a token may be nested.
 const maxDepth = 20
 
-// decodeObject reads a JSON object. It is stricter than encoding/json, so that no two
-// readers can understand a token differently: UTF-8 only, no name twice in an object (RFC
-// 7515, section 4; RFC 7519, section 4), and nothing after the object. Numbers are
-// json.Number.
+// decodeObject parses a JSON object. It is stricter than encoding/json, so that two parsers
+// cannot understand a token differently: it accepts only UTF-8, no duplicate names (RFC 7515,
+// section 4; RFC 7519, section 4) and nothing after the object. Numbers are json.Number.
 func decodeObject(text []byte) (map[string]any, error) {
 	if !utf8.Valid(text) {
 		return nil, errors.New("not UTF-8")
@@ -31,7 +30,7 @@ func decodeObject(text []byte) (map[string]any, error) {
 		return nil, errors.New("not a JSON object")
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("something follows the JSON object")
+		return nil, errors.New("data after the JSON object")
 	}
 	return object, nil
 }
@@ -78,7 +77,7 @@ func decodeMembers(d *json.Decoder, depth int) (any, error) {
 			return nil, errors.New("not JSON")
 		}
 		if _, twice := object[name]; twice {
-			return nil, fmt.Errorf("the name %.50q stands twice in an object", name)
+			return nil, fmt.Errorf("duplicate name %.50q in an object", name)
 		}
 		if object[name], err = decodeValue(d, depth); err != nil {
 			return nil, err

@@ -17,64 +17,65 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// DefaultTimeout is how long fetching the issuer's keys may take.
+// DefaultTimeout is the default of Options.Timeout.
 const DefaultTimeout = 5 * time.Second
 
-// Options describe an [Authenticator].
+// Options configures an [Authenticator].
 type Options struct {
-	// Algorithms is the allow-list, of [Algorithms]. Required.
+	// Algorithms is the allow-list, a subset of [Algorithms]. Required.
 	Algorithms []string
 
-	// Keys are files of keys, or folders of them: PEM, JWK or JWKS. They are read again
-	// when they change. The kid is that of the JWK, else the file's name without
-	// extension. Files with private keys or shared secrets must be the owner's alone.
+	// Keys are files, or directories of files, with keys in PEM, JWK or JWKS. They are read
+	// again when they change. The kid is that of the JWK, or else the file name without its
+	// extension. Files with private keys or shared secrets must not be accessible to others.
 	Keys []string
-	// DefaultKey is the kid of tokens that name none; empty: the only key, if there is
+	// DefaultKey is the kid for tokens without one. Empty means the only key, if there is
 	// only one.
 	DefaultKey string
-	// JWKSURL is where the issuer publishes its keys: https, or http on loopback.
+	// JWKSURL is the URL of the issuer's keys: https, or http on loopback.
 	JWKSURL string
-	// Discovery has the document at Issuer tell the JWKSURL (OpenID Connect Discovery).
+	// Discovery takes the JWKSURL from the issuer's document (OpenID Connect Discovery).
 	Discovery bool
-	// Roots are the authorities that vouch for the issuer's TLS; nil means the system's.
+	// Roots verify the issuer's TLS certificate; nil means the system's certificate
+	// authorities.
 	Roots *x509.CertPool
 
-	// Issuer is what iss must be; empty: iss is not looked at.
+	// Issuer is the required value of iss. Empty means that iss is not checked.
 	Issuer string
 	// ResourceServerID must be in aud. Required.
 	ResourceServerID string
-	// ResourceServerType is the type of authorization_details that is for us; empty: they
-	// are not read.
+	// ResourceServerType is the type of the authorization_details to use. Empty means that
+	// they are ignored.
 	ResourceServerType string
 
-	// ScopePrefix is what our scopes begin with. It is taken as it is; RabbitMQ's is the
-	// ResourceServerID and a dot.
+	// ScopePrefix is the prefix of our scopes, including any separator; RabbitMQ's is the
+	// ResourceServerID followed by a dot.
 	ScopePrefix string
-	// ScopeAliases stand for one or more scopes with the prefix.
+	// ScopeAliases maps an alias to one or more scopes with the prefix.
 	ScopeAliases map[string][]string
-	// ExtraScopesSource is the claim, by its dotted path, that has scopes beside scope.
+	// ExtraScopesSource is the dotted path of a claim with scopes, in addition to scope.
 	ExtraScopesSource string
-	// ReplaceScopes has ExtraScopesSource stand in the place of scope.
+	// ReplaceScopes uses ExtraScopesSource instead of scope.
 	ReplaceScopes bool
-	// StrictTopics: a scope without a topic is for none, not for all.
+	// StrictTopics makes a scope without a topic permit no topics instead of all.
 	StrictTopics bool
-	// PreferredUsernameClaims are where the user's name is looked for before sub and
-	// client_id.
+	// PreferredUsernameClaims are claims to take the user id from, before sub and client_id.
 	PreferredUsernameClaims []string
 
-	// Leeway is how far the issuer's clock may be off for exp and nbf; 0 means not at all.
+	// Leeway is the tolerance for exp and nbf, for clocks that differ; 0 means none.
 	Leeway time.Duration
-	// AllowNoExpiry takes tokens without exp. They are good for ever.
+	// AllowNoExpiry accepts tokens without exp, which never expire.
 	AllowNoExpiry bool
-	// Timeout is how long fetching keys may take; 0 means [DefaultTimeout].
+	// Timeout limits fetching the keys; 0 means [DefaultTimeout].
 	Timeout time.Duration
-	// Logger gets a line when keys change or cannot be read. Nil means slog.Default().
+	// Logger gets a line when keys have changed or cannot be read. Nil means
+	// slog.Default().
 	Logger *slog.Logger
 
-	transport http.RoundTripper // of tests; nil is the network
+	transport http.RoundTripper // in tests; nil is the network
 }
 
-// check says what is wrong with the options.
+// check returns an error if the options are invalid.
 func (o *Options) check() error {
 	for _, alg := range o.Algorithms {
 		if !slices.Contains(Algorithms, alg) {
@@ -85,22 +86,22 @@ func (o *Options) check() error {
 	case len(o.Algorithms) == 0:
 		return errors.New("jwt: no algorithms: want some of " + strings.Join(Algorithms, " "))
 	case o.ResourceServerID == "":
-		return errors.New("jwt: no resource server id: aud has to hold it")
+		return errors.New("jwt: no resource server id, which aud must contain")
 	case o.Discovery && o.Issuer == "":
-		return errors.New("jwt: discovery needs the issuer")
+		return errors.New("jwt: discovery requires an issuer")
 	case len(o.Keys) == 0 && o.JWKSURL == "" && !o.Discovery:
 		return errors.New("jwt: no keys: want files, a JWKS URL or discovery")
 	case o.JWKSURL != "" && o.Discovery:
-		return errors.New("jwt: a JWKS URL and discovery: want one of them")
+		return errors.New("jwt: both a JWKS URL and discovery: want one of them")
 	case o.Leeway < 0 || o.Timeout < 0:
-		return fmt.Errorf("jwt: leeway %v and timeout %v: neither may be negative", o.Leeway, o.Timeout)
+		return fmt.Errorf("jwt: leeway %v and timeout %v: must not be negative", o.Leeway, o.Timeout)
 	}
 	return nil
 }
 
-// Authenticator is a [zap.Handler] and a [zap.Revoker] for the tokens of one issuer. Its
-// 200 has the user, Expires and Tags in the metadata, the claims for patterns, and the
-// rights that the scopes give. It is safe for concurrent use.
+// Authenticator is a [zap.Handler] and a [zap.Revoker] for the tokens of one issuer. Its 200 has
+// the user id, the properties Expires and Tags, the token's claims, and a [zap.Grant] from its
+// scopes. It is safe for concurrent use.
 type Authenticator struct {
 	options Options
 	now     func() time.Time // time.Now, except in tests
@@ -109,15 +110,15 @@ type Authenticator struct {
 	closers []io.Closer
 }
 
-// basis is what a login rests on.
+// basis is what a login depends on.
 type basis struct {
 	by    *Authenticator
 	key   key
 	token *token
 }
 
-// New reads the key files and begins to fetch remote keys. A key file that cannot be used
-// is an error here; an issuer that cannot be reached is not. The caller closes it.
+// New reads the key files, starts to fetch remote keys and returns an authenticator, which the
+// caller closes. An invalid key file is an error; an issuer that cannot be reached is not.
 func New(o Options) (_ *Authenticator, err error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -147,8 +148,8 @@ func New(o Options) (_ *Authenticator, err error) {
 	return a, nil
 }
 
-// Close ends the watching and fetching of keys. It must not be called from a function that
-// is registered with OnChange.
+// Close stops watching and fetching keys. It must not be called from a function that was
+// registered with OnChange.
 func (a *Authenticator) Close() error {
 	if a.remote != nil {
 		a.remote.close()
@@ -160,7 +161,7 @@ func (a *Authenticator) Close() error {
 	return errors.Join(errs...)
 }
 
-// Authenticate decides on a token.
+// Authenticate implements [zap.Handler].
 func (a *Authenticator) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
 	text, ok := bearer(req)
 	if !ok {
@@ -169,18 +170,18 @@ func (a *Authenticator) Authenticate(ctx context.Context, req *zap.Request) (*za
 	return a.judge(ctx, text, nil)
 }
 
-// OnChange has f called after the keys have changed.
+// OnChange registers f to be called after the keys have changed.
 func (a *Authenticator) OnChange(f func()) (stop func()) { return a.ring.changes.OnChange(f) }
 
-// Revoked tells whether the key that the login rests on is no longer in force, or whether
-// the token means something else after a reload: to other options, another reply.
+// Revoked reports whether the login's key was removed, or whether the options after a
+// reload would give another reply for its token.
 func (a *Authenticator) Revoked(reply *zap.Reply) bool {
 	g, ok := reply.Basis.(basis)
 	if !ok {
 		return true
 	}
-	// After a reload the issuer's keys are not here at once. Once they are, OnChange has
-	// this asked again.
+	// After a reload the issuer's keys are not available at once. OnChange reports when they
+	// are, and Revoked is then called again.
 	fetching := a.remote != nil && !a.ring.has(remoteSource)
 	if !fetching && !a.ring.holds(g.key) {
 		return true
@@ -202,59 +203,60 @@ func sameRights(a, b *zap.Reply) bool {
 	return ok1 && ok2 && p.equal(q)
 }
 
-// ours tells whether the token claims to be of our issuer.
+// ours reports whether the token claims to be from our issuer.
 func (a *Authenticator) ours(t *token) bool {
 	return a.options.Issuer == "" || t.text("iss") == a.options.Issuer
 }
 
-// refused is the reply to a token of ours that is no good.
+// refused returns the reply to an invalid token of our issuer.
 func refused(format string, args ...any) *zap.Reply {
 	return &zap.Reply{Status: zap.Refused, Text: "token refused: " + fmt.Sprintf(format, args...)}
 }
 
-// judge takes the steps that the package comment lists, and notes each.
+// judge makes the checks in the package comment and notes the result of each.
 func (a *Authenticator) judge(ctx context.Context, text string, note tracer) (*zap.Reply, error) {
 	t, err := parseToken(text)
 	if err != nil {
 		note.note(false, "token", "%v", err)
-		return nil, zap.Pass("no JSON Web Token")
+		return nil, zap.Pass("not a JSON Web Token")
 	}
 	if !a.ours(t) {
 		note.note(false, "iss", "is %.100q, this issuer is %q", t.text("iss"), a.options.Issuer)
-		return nil, zap.Pass("another issuer's token")
+		return nil, zap.Pass("token of another issuer")
 	}
 	note.note(true, "iss", "%.100q", t.text("iss"))
 	if !slices.Contains(a.options.Algorithms, t.alg) {
 		note.note(false, "alg", "is %.20q, allowed are %s", t.alg, strings.Join(a.options.Algorithms, " "))
 		if a.options.Issuer == "" {
-			return nil, zap.Pass("a token with an algorithm that is not allowed")
+			return nil, zap.Pass("token with an algorithm that is not allowed")
 		}
 		return refused("algorithm %.20q is not allowed", t.alg), nil
 	}
 	note.note(true, "alg", "%s", t.alg)
 	keys, err := a.keys(ctx, t)
 	if err != nil {
-		note.note(false, "kid", "%.100q: is unknown, and the issuer's keys cannot be fetched: %v", t.kid, err)
+		note.note(false, "kid", "%.100q is unknown, and the issuer's keys cannot be fetched: %v", t.kid, err)
 		return nil, fmt.Errorf("jwt: unknown key, and the issuer's keys cannot be fetched: %w", err)
 	}
 	if len(keys) == 0 {
-		note.note(false, "kid", "%.100q: is unknown (%d keys are known)", t.kid, a.ring.size())
-		return nil, zap.Pass("a token with an unknown key")
+		note.note(false, "kid", "%.100q is unknown (%d keys are known)", t.kid, a.ring.size())
+		return nil, zap.Pass("token with an unknown key")
 	}
 	if _, critical := t.header["crit"]; critical { // RFC 7515, section 4.1.11
-		note.note(false, "crit", "names extensions, and none is known here")
-		return refused("it needs extensions (crit)"), nil
+		note.note(false, "crit", "requires extensions, and none is supported")
+		return refused("requires extensions (crit)"), nil
 	}
 	i := slices.IndexFunc(keys, func(k key) bool { return k.fits(t.alg) && k.verifies(t) })
 	if i < 0 {
-		note.note(false, "signature", "is not by key %.100q, or that is not for %s", keys[0].kid, t.alg)
+		note.note(false, "signature", "is not by key %.100q, or the key is not for %s", keys[0].kid, t.alg)
 		return refused("bad signature"), nil
 	}
 	note.note(true, "signature", "by key %q", keys[i].kid)
 	return a.reply(t, keys[i], note)
 }
 
-// keys finds those that may have signed the token, if need be after having fetched them.
+// keys returns the keys that may have signed the token. It fetches remote keys if there are
+// none.
 func (a *Authenticator) keys(ctx context.Context, t *token) ([]key, error) {
 	keys := a.ring.find(t.kid, a.options.DefaultKey)
 	if len(keys) > 0 || a.remote == nil {
@@ -266,7 +268,7 @@ func (a *Authenticator) keys(ctx context.Context, t *token) ([]key, error) {
 	return a.ring.find(t.kid, a.options.DefaultKey), nil
 }
 
-// reply judges the claims of a token whose signature is good.
+// reply checks the claims of a token with a good signature and returns the reply.
 func (a *Authenticator) reply(t *token, k key, note tracer) (*zap.Reply, error) {
 	if err := a.valid(t, note); err != nil {
 		return refused("%v", err), nil

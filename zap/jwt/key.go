@@ -19,32 +19,32 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Algorithms are those that an allow-list may name (RFC 7518, section 3.1; RFC 8037).
+// Algorithms are the supported algorithms (RFC 7518, section 3.1; RFC 8037).
 var Algorithms = []string{
 	"HS256", "HS384", "HS512", "RS256", "RS384", "RS512",
 	"PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
 }
 
-// The sizes of keys. RFC 7518 asks for 2048 bits of RSA (section 3.3); a modulus without
-// bound would let whoever gives us keys keep us busy. A secret that is shorter than the
-// hash is weaker than the algorithm promises (section 3.2), and is logged.
+// The limits on keys. RFC 7518 requires 2048 bits for RSA (section 3.3); without an upper limit
+// a key could make verification arbitrarily slow. A secret shorter than the hash is weaker than
+// the algorithm (section 3.2) and is logged.
 const (
 	MinRSA    = 2048 // bits
 	MaxRSA    = 8192 // bits
-	MinSecret = 16   // octets
+	MinSecret = 16   // bytes
 )
 
-// key is one key that signatures are checked with.
+// key is a key that verifies signatures.
 type key struct {
 	kid string
-	alg string // the only algorithm that it is for; empty: any that fits
-	// material is an *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey, or the octets of
-	// a shared secret.
+	alg string // the only algorithm for it; empty: any that fits
+	// material is an *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey, or a shared secret
+	// as []byte.
 	material any
-	print    [sha256.Size]byte // tells the material from another
+	print    [sha256.Size]byte // fingerprint of the material
 }
 
-// newKey checks the material, of which a private key's public half is kept.
+// newKey checks the material. Of a private key it keeps only the public half.
 func newKey(kid, alg string, material any) (key, error) {
 	if signer, ok := material.(crypto.Signer); ok {
 		material = signer.Public()
@@ -58,12 +58,12 @@ func newKey(kid, alg string, material any) (key, error) {
 	case *ecdsa.PublicKey, ed25519.PublicKey:
 	case []byte:
 		if len(m) < MinSecret {
-			return key{}, fmt.Errorf("shared secret of %d octets, want at least %d", len(m), MinSecret)
+			return key{}, fmt.Errorf("shared secret of %d bytes, want at least %d", len(m), MinSecret)
 		}
 		k.print = sha256.Sum256(append([]byte("shared secret:"), m...))
 		return k, nil
 	default:
-		return key{}, fmt.Errorf("key of a kind that signs nothing (%T)", material)
+		return key{}, fmt.Errorf("unsupported type of key (%T)", material)
 	}
 	der, err := x509.MarshalPKIXPublicKey(material)
 	if err != nil {
@@ -73,17 +73,17 @@ func newKey(kid, alg string, material any) (key, error) {
 	return k, nil
 }
 
-// secret tells whether whoever has the key can sign with it.
+// secret reports whether the key can also sign.
 func (k key) secret() bool {
 	_, shared := k.material.([]byte)
 	return shared
 }
 
-// curves are the one curve of each ECDSA algorithm (RFC 7518, section 3.4).
+// curves maps each ECDSA algorithm to its curve (RFC 7518, section 3.4).
 var curves = map[string]elliptic.Curve{"ES256": elliptic.P256(), "ES384": elliptic.P384(), "ES512": elliptic.P521()}
 
-// fits tells whether the key is made for an algorithm. A public key never serves as the
-// secret of an HMAC, nor a key that names one algorithm for another.
+// fits reports whether the key may be used with an algorithm. A public key is never used as the
+// secret of an HMAC, and a key that names an algorithm is not used with another.
 func (k key) fits(alg string) bool {
 	if k.alg != "" && k.alg != alg {
 		return false
@@ -122,9 +122,9 @@ func joseKey(material any) any {
 	return material
 }
 
-// parseFile reads keys from the text of a file: PEM (a public or private key, or a
-// certificate), a JWK or a JWKS. name is the kid of those that have none of their own.
-// secret tells that the file has to be kept from others.
+// parseFile parses the text of a key file: PEM (a public or private key, or a certificate), a JWK
+// or a JWKS. name is the kid for keys without one. secret is true if others must not be able to
+// read the file.
 func parseFile(name string, text []byte) (keys []key, secret bool, err error) {
 	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("-----BEGIN ")) {
 		k, secret, err := parsePEM(name, text)

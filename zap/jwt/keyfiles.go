@@ -15,27 +15,26 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap/internal/watch"
 )
 
-// maxFile is how many octets a file of keys may have.
+// maxFile is the size of a key file in bytes.
 const maxFile = 1 << 20
 
-// keyFiles are the keys of a file, or of the files in a folder, which are read again when
-// they change.
+// keyFiles reads the keys of a file, or of the files in a directory.
 type keyFiles struct {
 	path string
 	ring *keyring
 	log  *slog.Logger
-	held map[string][]key // by file, as last read; nil before the first time
+	held map[string][]key // by file, as last read; nil at first
 }
 
-// watchFiles reads the keys and follows changes until the watcher is closed. An error of
-// the first reading is returned. Later ones are logged, and the file keeps the keys that it
-// had, until it can be read or is removed.
+// watchFiles reads the keys, and again after changes until the watcher is closed. An error at
+// first is returned. Later ones are logged, and the file keeps its keys until it is readable
+// again or removed.
 func watchFiles(path string, ring *keyring, log *slog.Logger) (*watch.Watcher, error) {
 	f := &keyFiles{path: path, ring: ring, log: log}
 	return watch.Start(path, f.load, log)
 }
 
-// CheckKeys tells why a file of keys, or a folder of them, cannot be used.
+// CheckKeys returns an error if a key file, or one in a directory of them, is invalid.
 func CheckKeys(path string) error {
 	f := &keyFiles{path: path, ring: newKeyring(), log: slog.New(slog.DiscardHandler)}
 	return f.load()
@@ -57,7 +56,7 @@ func (f *keyFiles) load() error {
 			return err
 		case errors.Is(err, fs.ErrNotExist):
 		default:
-			f.log.Error("key file that cannot be used: its keys stay as they were", "error", err)
+			f.log.Error("invalid key file keeps its previous keys", "error", err)
 			held[file] = f.held[file]
 		}
 		all = append(all, held[file]...)
@@ -69,7 +68,7 @@ func (f *keyFiles) load() error {
 	f.held = held
 	for _, k := range all {
 		if secret, ok := k.material.([]byte); ok && len(secret) < 32 {
-			f.log.Warn("shared secret shorter than the hash of its algorithm: make it 32 octets or more", "path", f.path, "kid", k.kid, "octets", len(secret))
+			f.log.Warn("shared secret is shorter than the hash of its algorithm: use at least 32 bytes", "path", f.path, "kid", k.kid, "bytes", len(secret))
 		}
 	}
 	if changed := f.ring.set(f.path, all); changed && !first {
@@ -79,8 +78,8 @@ func (f *keyFiles) load() error {
 	return nil
 }
 
-// list returns the files that count: those of a folder whose names do not begin with a dot
-// or end with "~". A file that is gone holds no keys any more.
+// list returns the key files: in a directory those whose names do not begin with a dot or end
+// with "~". A file that does not exist is listed too, and has no keys.
 func (f *keyFiles) list() ([]string, error) {
 	info, err := os.Stat(f.path)
 	if err != nil || !info.IsDir() {
@@ -99,7 +98,7 @@ func (f *keyFiles) list() ([]string, error) {
 	return files, nil
 }
 
-// readKeys reads one file. One that holds a secret must be its owner's alone.
+// readKeys reads one file. A file with a secret must not be accessible to others.
 func readKeys(file string) ([]key, error) {
 	text, mode, err := readFile(file)
 	if err != nil {
@@ -128,7 +127,7 @@ func readFile(file string) ([]byte, fs.FileMode, error) {
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(text) > maxFile {
-		err = fmt.Errorf("%s: more than %d octets", file, maxFile)
+		err = fmt.Errorf("%s: more than %d bytes", file, maxFile)
 	}
 	return text, info.Mode().Perm(), err
 }

@@ -8,10 +8,10 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// MaxKeys is how many keys one source, a folder or a remote set, may have.
+// MaxKeys is the largest number of keys of one source: a file, a directory or a remote set.
 const MaxKeys = 1000
 
-// keyring is the keys in force, from all sources. Reading it takes no lock.
+// keyring holds the keys in force, from all sources. Reads do not lock.
 type keyring struct {
 	changes zap.Changes
 	table   atomic.Pointer[map[string][]key] // by kid
@@ -26,8 +26,8 @@ func newKeyring() *keyring {
 	return r
 }
 
-// set puts keys in the place of those that the source had, and tells whether that changed
-// anything, as the first keys of a source do. The caller notifies whoever follows then.
+// set replaces the keys of a source and reports whether that changed anything, which the first
+// keys of a source always do. The caller then calls changes.Notify.
 func (r *keyring) set(source string, keys []key) (changed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -46,12 +46,12 @@ func (r *keyring) set(source string, keys []key) (changed bool) {
 	return true
 }
 
-// find returns the keys that may have signed a token: those called kid, and for a token
-// without kid the default, or the only key there is.
-func (r *keyring) find(kid, standard string) []key {
+// find returns the keys that may have signed a token: those with its kid, or for a token
+// without one those with the kid fallback, or the only key.
+func (r *keyring) find(kid, fallback string) []key {
 	table := *r.table.Load()
 	if kid == "" {
-		kid = standard
+		kid = fallback
 	}
 	if kid != "" {
 		return table[kid]
@@ -64,7 +64,7 @@ func (r *keyring) find(kid, standard string) []key {
 	return nil
 }
 
-// has tells whether the source's keys have been read.
+// has reports whether the source's keys have been read.
 func (r *keyring) has(source string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -72,14 +72,14 @@ func (r *keyring) has(source string) bool {
 	return known
 }
 
-// holds tells whether a key is still in force.
+// holds reports whether a key is still in force.
 func (r *keyring) holds(k key) bool {
 	return slices.ContainsFunc((*r.table.Load())[k.kid], func(other key) bool {
 		return other.print == k.print && other.alg == k.alg
 	})
 }
 
-// size is the number of keys.
+// size returns the number of keys.
 func (r *keyring) size() (n int) {
 	for _, keys := range *r.table.Load() {
 		n += len(keys)

@@ -27,7 +27,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// minted makes a key in a new file of dir.
+// minted returns a new key, written to a file in dir.
 func minted(t testing.TB, dir, name, alg string) *SigningKey {
 	t.Helper()
 	k, err := GenerateKey(strings.TrimSuffix(name, filepath.Ext(name)), alg)
@@ -36,7 +36,7 @@ func minted(t testing.TB, dir, name, alg string) *SigningKey {
 	return k
 }
 
-// claims are good ones, with changes; a nil value takes a claim away.
+// claims returns valid claims with changes; a nil value removes a claim.
 func claims(changes map[string]any) map[string]any {
 	c := map[string]any{"iss": "https://idp.example", "aud": "zwsbridge", "sub": "ann", "exp": time.Now().Add(time.Hour).Unix()}
 	maps.Copy(c, changes)
@@ -51,7 +51,7 @@ func signed(t testing.TB, k *SigningKey, changes map[string]any) string {
 	return token
 }
 
-// idp are options for tokens that signed makes.
+// idp returns options for the tokens of signed.
 func idp(keys ...string) Options {
 	return Options{
 		Algorithms: Algorithms, Keys: keys, Issuer: "https://idp.example",
@@ -59,8 +59,8 @@ func idp(keys ...string) Options {
 	}
 }
 
-// TestSigningKeys: what mint makes of every algorithm is read again and verifies, and only
-// under its own algorithm.
+// TestSigningKeys: a new key of every algorithm can be read back, and its tokens are valid for
+// that algorithm only.
 func TestSigningKeys(t *testing.T) {
 	for _, alg := range Algorithms {
 		t.Run(alg, func(t *testing.T) {
@@ -85,7 +85,7 @@ func TestSigningKeys(t *testing.T) {
 	}
 }
 
-// TestShape: the form of the file does not matter.
+// TestShape: all file formats give the same key.
 func TestShape(t *testing.T) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
@@ -123,7 +123,7 @@ func TestShape(t *testing.T) {
 	}
 }
 
-// jwkOf is the public JWK of a key.
+// jwkOf returns the public JWK of a key.
 func jwkOf(t testing.TB, k *SigningKey) map[string]any {
 	t.Helper()
 	public := k.private.(*ecdsa.PrivateKey).PublicKey
@@ -136,7 +136,7 @@ func jwkOf(t testing.TB, k *SigningKey) map[string]any {
 	}
 }
 
-// TestBadKeys: a key that cannot be used is an error from the start.
+// TestBadKeys: an unusable key is an error of New.
 func TestBadKeys(t *testing.T) {
 	small, err := rsa.GenerateKey(rand.Reader, 1024)
 	must(t, err)
@@ -151,7 +151,7 @@ func TestBadKeys(t *testing.T) {
 		"RSA, 1024 bits": {string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: weak})), "1024 bits"},
 		"broken PEM":     {"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "PUBLIC KEY"},
 		"another PEM":    {"-----BEGIN DH PARAMETERS-----\nAAAA\n-----END DH PARAMETERS-----\n", "DH PARAMETERS"},
-		"short secret":   {`{"kty":"oct","k":"c2VjcmV0"}`, "6 octets"},
+		"short secret":   {`{"kty":"oct","k":"c2VjcmV0"}`, "6 bytes"},
 		"for encryption": {`{"kty":"oct","use":"enc","k":"c2VjcmV0c2VjcmV0c2VjcmV0"}`, "not for signatures"},
 		"unknown kind":   {`{"kty":"XYZ"}`, "cannot be used"},
 		"not on a curve": {`{"kty":"EC","crv":"P-256","x":"AAAA","y":"AAAA"}`, "cannot be used"},
@@ -167,13 +167,13 @@ func TestBadKeys(t *testing.T) {
 				t.Errorf("the error repeats the secret: %v", err)
 			}
 			if CheckKeys(file) == nil {
-				t.Error("CheckKeys finds nothing")
+				t.Error("CheckKeys: no error")
 			}
 		})
 	}
 }
 
-// TestReadableSecret: a file that lets others make tokens is not read.
+// TestReadableSecret: a file with a secret that others can read is an error.
 func TestReadableSecret(t *testing.T) {
 	for _, alg := range []string{"HS256", "ES256"} {
 		dir := t.TempDir()
@@ -208,7 +208,7 @@ func TestShortSecrets(t *testing.T) {
 	}
 }
 
-// TestFits: no key serves for an algorithm of another kind.
+// TestFits: a key is used only with algorithms for its type.
 func TestFits(t *testing.T) {
 	_, ed, err := ed25519.GenerateKey(rand.Reader)
 	must(t, err)
@@ -237,8 +237,8 @@ func TestFits(t *testing.T) {
 	}
 }
 
-// TestFolder adds, replaces and removes keys while tokens are judged and logins live.
-func TestFolder(t *testing.T) {
+// TestDirectory adds, replaces and removes keys.
+func TestDirectory(t *testing.T) {
 	dir := t.TempDir()
 	first := minted(t, dir, "first.pem", "ES256")
 	a := start(t, idp(dir), 0)
@@ -249,13 +249,13 @@ func TestFolder(t *testing.T) {
 		t.Fatalf("%+v, %v", login, err)
 	}
 	if a.Revoked(login) {
-		t.Error("a login is revoked at once")
+		t.Error("a new login is revoked")
 	}
 
 	second := minted(t, t.TempDir(), "second.pem", "ES256")
 	token := signed(t, second, nil)
 	if got := verdict(ask(t, a, token)); got != "pass" {
-		t.Errorf("a key that is not there yet: %s, want pass", got)
+		t.Errorf("a key that is not in the directory yet: %s, want pass", got)
 	}
 	must(t, second.Write(filepath.Join(dir, "second.pem")))
 	<-changed
@@ -267,13 +267,13 @@ func TestFolder(t *testing.T) {
 	must(t, os.Remove(filepath.Join(dir, "first.pem")))
 	<-changed
 	if !a.Revoked(login) {
-		t.Error("the login of a removed key stands")
+		t.Error("the login with a removed key is not revoked")
 	}
 	if got := verdict(ask(t, a, signed(t, first, nil))); got != "pass" {
 		t.Errorf("a key that was removed: %s, want pass", got)
 	}
 
-	// Another key under the same name is another key.
+	// A file with the same name and another key replaces the key.
 	login, err = ask(t, a, token)
 	must(t, err)
 	third, err := GenerateKey("second", "ES256")
@@ -282,27 +282,27 @@ func TestFolder(t *testing.T) {
 	must(t, os.Rename(filepath.Join(dir, ".new"), filepath.Join(dir, "second.pem")))
 	<-changed
 	if !a.Revoked(login) {
-		t.Error("the login of a replaced key stands")
+		t.Error("the login with a replaced key is not revoked")
 	}
 	if got := verdict(ask(t, a, token)); got != "400" {
 		t.Errorf("a key that was replaced: %s, want 400", got)
 	}
 
-	// A file that cannot be read keeps its key; the one beside it counts.
+	// An invalid file keeps its key and does not affect other files.
 	login, err = ask(t, a, signed(t, third, nil))
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(dir, "second.pem"), []byte("nonsense"), 0o600))
 	fourth := minted(t, dir, "fourth.pem", "EdDSA")
 	<-changed
 	if a.Revoked(login) {
-		t.Error("a login is revoked by a file that cannot be read")
+		t.Error("a login is revoked by an invalid file")
 	}
 	if got := verdict(ask(t, a, signed(t, fourth, nil))); got != "200" {
 		t.Errorf("beside a broken file: %s, want 200", got)
 	}
 }
 
-// TestKid: a token without kid has the default key, or the only one.
+// TestKid: a token without kid is verified with the default key, or the only one.
 func TestKid(t *testing.T) {
 	dir := t.TempDir()
 	one := minted(t, dir, "one.pem", "ES256")
@@ -326,7 +326,7 @@ func TestKid(t *testing.T) {
 	}
 }
 
-// TestIssuers: of issuers side by side, each one's keys verify its own tokens only.
+// TestIssuers: the keys of an issuer verify only its own tokens.
 func TestIssuers(t *testing.T) {
 	here, there := t.TempDir(), t.TempDir()
 	ours, theirs := minted(t, here, "k.pem", "ES256"), minted(t, there, "k.pem", "ES256")

@@ -22,14 +22,14 @@ import (
 	"github.com/zwsbridge/zwsbridge/certs"
 )
 
-// SigningKey makes tokens, for development and tests: in earnest an issuer does.
+// SigningKey signs tokens for development and tests; in production an issuer does.
 type SigningKey struct {
-	kid     string // what the file's name says, or the JWK
+	kid     string // of the JWK, or the file name
 	alg     string
-	private any // a crypto.Signer, or the octets of a shared secret
+	private any // a crypto.Signer, or a shared secret as []byte
 }
 
-// GenerateKey draws a key for one of [Algorithms], called kid.
+// GenerateKey returns a random key with the given kid for one of [Algorithms].
 func GenerateKey(kid, alg string) (*SigningKey, error) {
 	k := &SigningKey{kid: kid, alg: alg}
 	var err error
@@ -50,9 +50,9 @@ func GenerateKey(kid, alg string) (*SigningKey, error) {
 	return k, err
 }
 
-// ReadSigningKey reads a private key in PEM, or a JWK with the private part, which nobody
-// but its owner may read. alg is the algorithm that it signs with; empty: that of the JWK,
-// or the usual one of such a key.
+// ReadSigningKey reads a private key in PEM, or a JWK with the private part. The file must not be
+// accessible to others. alg is the algorithm to sign with; empty means that of the JWK, or the
+// usual one for the type of key.
 func ReadSigningKey(file, alg string) (*SigningKey, error) {
 	text, err := certs.ReadPrivate(file, maxFile)
 	if err != nil {
@@ -86,7 +86,7 @@ func ReadSigningKey(file, alg string) (*SigningKey, error) {
 	return k, nil
 }
 
-// kidOf is what a key is called by its file.
+// kidOf returns the kid for a key in a file.
 func kidOf(file string) string {
 	return strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
 }
@@ -119,7 +119,7 @@ func (k *SigningKey) parseJWK(text []byte) error {
 	return errors.New("public JWK: want one with the private part")
 }
 
-// Write writes the key to a new file with mode 0600: PEM (PKCS #8), or for a shared secret
+// Write writes the key to a new file with mode 0600, as PEM (PKCS #8) or, for a shared secret, as
 // a JWK.
 func (k *SigningKey) Write(file string) error {
 	var text []byte
@@ -139,7 +139,7 @@ func (k *SigningKey) Write(file string) error {
 	}
 	_, err = f.Write(append(bytes.TrimSpace(text), '\n'))
 	if err = errors.Join(err, f.Close()); err != nil {
-		_ = os.Remove(file) // half a key is none
+		_ = os.Remove(file) // an incomplete file is useless
 	}
 	return err
 }

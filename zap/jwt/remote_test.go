@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// provider is an identity provider in memory: an http.RoundTripper, so that it works in
-// fake time.
+// provider is an identity provider in memory. It is an http.RoundTripper, so that it works with
+// synctest.
 type provider struct {
 	mu       sync.Mutex
 	keys     []any // of its key set
@@ -57,7 +57,7 @@ func (p *provider) RoundTrip(*http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(string(text)))}, err
 }
 
-// follow makes an authenticator for the provider. It is closed when the test ends.
+// follow returns an authenticator for the provider, which is closed when the test ends.
 func (p *provider) follow(t *testing.T) *Authenticator {
 	t.Helper()
 	o := idp()
@@ -67,7 +67,7 @@ func (p *provider) follow(t *testing.T) *Authenticator {
 	return start(t, o, 0)
 }
 
-// drawn is a key in no file.
+// drawn returns a random key that is not in a file.
 func drawn(t testing.TB, kid string) *SigningKey {
 	t.Helper()
 	k, err := GenerateKey(kid, "ES256")
@@ -75,8 +75,8 @@ func drawn(t testing.TB, kid string) *SigningKey {
 	return k
 }
 
-// TestRotation: the issuer's new keys are found by the first token that names one; those
-// it has removed end their logins within the interval.
+// TestRotation: the first token with a new key fetches it, and logins with a removed key are
+// revoked within the interval.
 func TestRotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one, two := drawn(t, "one"), drawn(t, "two")
@@ -91,10 +91,10 @@ func TestRotation(t *testing.T) {
 		}
 		p.publish(jwkOf(t, one), jwkOf(t, two))
 		if got := verdict(ask(t, a, signed(t, two, nil))); got != "200" {
-			t.Errorf("by a key that was published since: %s, want 200", got)
+			t.Errorf("a new key: %s, want 200", got)
 		}
 		if a.Revoked(login) {
-			t.Error("the login of a key that is still published is revoked")
+			t.Error("the login with a key that is still published is revoked")
 		}
 		synctest.Wait()
 		before := changes
@@ -102,12 +102,12 @@ func TestRotation(t *testing.T) {
 		time.Sleep(RefreshInterval + time.Second)
 		synctest.Wait()
 		if !a.Revoked(login) || changes == before {
-			t.Errorf("the login of a key that is gone: revoked %v, %d changes", a.Revoked(login), changes-before)
+			t.Errorf("the login with a removed key: revoked %v, %d changes", a.Revoked(login), changes-before)
 		}
 	})
 }
 
-// TestUnknownKid: a flood of tokens with unknown kids makes one request each interval.
+// TestUnknownKid: many tokens with unknown kids cause one request per interval.
 func TestUnknownKid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		known, stranger := drawn(t, "known"), drawn(t, "stranger")
@@ -145,8 +145,8 @@ func TestUnknownKid(t *testing.T) {
 	})
 }
 
-// TestUnreachable: without the issuer's keys nothing can be decided about its tokens, and
-// those that are known stay in force.
+// TestUnreachable: without the issuer's keys its tokens cannot be decided on, and known keys stay
+// in force.
 func TestUnreachable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one, two := drawn(t, "one"), drawn(t, "two")
@@ -155,33 +155,33 @@ func TestUnreachable(t *testing.T) {
 		a := p.follow(t)
 		for range 3 {
 			if got := verdict(ask(t, a, signed(t, one, nil))); got != "error" {
-				t.Errorf("before the keys are there: %s, want error", got)
+				t.Errorf("before the keys are fetched: %s, want error", got)
 			}
 		}
 		if got := verdict(ask(t, a, signed(t, one, map[string]any{"iss": "x"}))); got != "pass" {
-			t.Errorf("another issuer's: %s, want pass", got)
+			t.Errorf("token of another issuer: %s, want pass", got)
 		}
 		p.stop(false)
 		time.Sleep(RetryInterval)
 		synctest.Wait()
 		login, err := ask(t, a, signed(t, one, nil))
 		if got := verdict(login, err); got != "200" {
-			t.Errorf("once they are: %s, want 200", got)
+			t.Errorf("after the keys are fetched: %s, want 200", got)
 		}
 		p.stop(true)
 		time.Sleep(2 * RefreshInterval)
 		synctest.Wait()
 		if got := verdict(ask(t, a, signed(t, one, nil))); got != "200" || a.Revoked(login) {
-			t.Errorf("a known key while the issuer is away: %s, want 200", got)
+			t.Errorf("a known key while the issuer is unreachable: %s, want 200", got)
 		}
 		if got := verdict(ask(t, a, signed(t, two, nil))); got != "error" {
-			t.Errorf("an unknown key while the issuer is away: %s, want error", got)
+			t.Errorf("an unknown key while the issuer is unreachable: %s, want error", got)
 		}
 	})
 }
 
-// TestReload: another authenticator in the place of the first judges logins by what it is
-// configured for, and by the keys once it has them.
+// TestReload: an authenticator that replaces another one at a reload decides on its logins by
+// its own options, and by its keys once they are fetched.
 func TestReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one := drawn(t, "one")
@@ -197,7 +197,7 @@ func TestReload(t *testing.T) {
 		}
 		same := next(func(*Options) {})
 		if same.Revoked(login) {
-			t.Error("revoked before the keys are there")
+			t.Error("revoked before the keys are fetched")
 		}
 		synctest.Wait()
 		if same.Revoked(login) {
@@ -216,21 +216,21 @@ func TestReload(t *testing.T) {
 			a := next(change)
 			synctest.Wait()
 			if !a.Revoked(login) {
-				t.Errorf("%s: the login stands", name)
+				t.Errorf("%s: the login is not revoked", name)
 			}
 		}
 		p.publish()
 		gone := next(func(*Options) {})
-		told := false
-		defer gone.OnChange(func() { told = true })()
+		notified := false
+		defer gone.OnChange(func() { notified = true })()
 		synctest.Wait()
-		if !told || !gone.Revoked(login) {
-			t.Errorf("an empty key set: told %v, revoked %v", told, gone.Revoked(login))
+		if !notified || !gone.Revoked(login) {
+			t.Errorf("an empty key set: notified %v, revoked %v", notified, gone.Revoked(login))
 		}
 	})
 }
 
-// TestKeySets: what a key set may hold beside keys that can be used.
+// TestKeySets: unusable keys in a key set are ignored.
 func TestKeySets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one := drawn(t, "one")
@@ -249,7 +249,7 @@ func TestKeySets(t *testing.T) {
 			t.Errorf("the good key among others: %s, want 200", got)
 		}
 		if got := verdict(ask(t, a, signed(t, secret, nil))); got == "200" {
-			t.Error("a shared secret that everybody may read signs")
+			t.Error("a published shared secret is accepted")
 		}
 		if n := a.ring.size(); n != 1 {
 			t.Errorf("%d keys, want 1", n)
@@ -257,7 +257,7 @@ func TestKeySets(t *testing.T) {
 	})
 }
 
-// TestDiscovery goes over HTTP, with issuers that do everything wrong.
+// TestDiscovery uses HTTP, with a good issuer and with defective ones.
 func TestDiscovery(t *testing.T) {
 	one := drawn(t, "one")
 	set := object(t, map[string]any{"keys": []any{jwkOf(t, one)}})
@@ -329,7 +329,7 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
-// TestCheckURL: keys come by https, or from this machine.
+// TestCheckURL: only https, and http for loopback.
 func TestCheckURL(t *testing.T) {
 	for url, good := range map[string]bool{
 		"https://idp.example/jwks": true, "http://127.0.0.1:8080/jwks": true, "http://[::1]/": true,
@@ -347,7 +347,7 @@ func TestCheckURL(t *testing.T) {
 	}
 }
 
-// TestOptions: what cannot work is an error of New.
+// TestOptions: invalid options are errors.
 func TestOptions(t *testing.T) {
 	dir := t.TempDir()
 	minted(t, dir, "k.pem", "ES256")

@@ -11,8 +11,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// MaxScopes is how many scopes a token may have, aliases and authorization details
-// resolved; a token with more is refused.
+// MaxScopes is the largest number of scopes in a token, with aliases and authorization details
+// resolved. A token with more is refused.
 const MaxScopes = 2048
 
 // The permissions that a scope can give.
@@ -31,7 +31,7 @@ type scope struct {
 	tag           string   // of permTag
 }
 
-// parseScope reads a scope without its prefix. An error says why it grants nothing.
+// parseScope parses a scope without its prefix. The error is the reason why it is ignored.
 func parseScope(text string) (scope, error) {
 	permission, rest, ok := strings.Cut(text, ":")
 	if !ok {
@@ -41,12 +41,12 @@ func parseScope(text string) (scope, error) {
 	switch permission {
 	case permTag:
 		if s.tag = rest; !validTag(rest) {
-			return scope{}, errors.New("a tag is a word of printable ASCII")
+			return scope{}, errors.New("tag is not a word of printable ASCII")
 		}
 		return s, nil
 	case permRead, permWrite, permConfigure:
 	default:
-		return scope{}, errors.New("the permission is none of read, write, configure and tag")
+		return scope{}, errors.New("unknown permission, want read, write, configure or tag")
 	}
 	parts := strings.Split(rest, "/")
 	if len(parts) != 2 && len(parts) != 3 {
@@ -61,34 +61,33 @@ func parseScope(text string) (scope, error) {
 	return s, nil
 }
 
-// validTag: tags are listed in metadata with spaces between them.
+// validTag reports whether a tag is valid: tags are separated by spaces in metadata.
 func validTag(tag string) bool {
 	return tag != "" && !strings.ContainsFunc(tag, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
-// parseGlob splits at the stars and decodes what is between them, so that %2A is a star
-// that stands for itself.
+// parseGlob splits the text at its stars and decodes the parts, so that %2A is a literal star.
 func parseGlob(text string) (zap.Glob, error) {
 	g := zap.Glob(strings.Split(text, "*"))
 	for i, literal := range g {
 		var err error
 		if g[i], err = url.PathUnescape(literal); err != nil {
-			return nil, errors.New("a % that two hexadecimal digits do not follow")
+			return nil, errors.New("% is not followed by two hexadecimal digits")
 		}
 	}
 	return g, nil
 }
 
-// anything is a lone star.
+// anything matches everything.
 var anything = zap.Glob{"", ""}
 
-// permissions are the scopes of a token as [zap.Grant].
+// permissions implements [zap.Grant] with the scopes of a token.
 type permissions struct {
 	scopes []scope
-	strict bool // a scope without a topic grants none
+	strict bool // a scope without a topic permits no topics
 }
 
-// In tells whether a scope of any permission is for the domain, as RabbitMQ decides on the
+// In reports whether a scope with any permission is for the domain, as RabbitMQ decides on
 // access to a vhost.
 func (p *permissions) In(_ context.Context, domain string) (bool, error) {
 	return slices.ContainsFunc(p.scopes, func(s scope) bool {
@@ -96,7 +95,7 @@ func (p *permissions) In(_ context.Context, domain string) (bool, error) {
 	}), nil
 }
 
-// On adds up what the scopes for a route of a domain grant.
+// On returns the union of what the scopes grant for a route of a domain.
 func (p *permissions) On(_ context.Context, domain, route string) (zap.Access, error) {
 	var a zap.Access
 	for _, s := range p.scopes {
@@ -124,7 +123,7 @@ func appendTopic(topics []zap.Glob, topic zap.Glob) []zap.Glob {
 	return append(topics, topic)
 }
 
-// equal tells whether two logins may do the same.
+// equal reports whether two grants are the same.
 func (p *permissions) equal(q *permissions) bool {
 	same := func(a, b scope) bool {
 		return a.permission == b.permission && a.tag == b.tag && slices.Equal(a.domain, b.domain) &&
@@ -133,7 +132,7 @@ func (p *permissions) equal(q *permissions) bool {
 	return p.strict == q.strict && slices.EqualFunc(p.scopes, q.scopes, same)
 }
 
-// tags lists the tags that the scopes give, each once.
+// tags returns the tags in the scopes, without duplicates.
 func (p *permissions) tags() (tags []string) {
 	for _, s := range p.scopes {
 		if s.permission == permTag && !slices.Contains(tags, s.tag) {

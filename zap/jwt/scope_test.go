@@ -12,7 +12,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// rights parses scopes without a prefix, leaving out those that grant nothing.
+// rights parses scopes without a prefix and ignores invalid ones.
 func rights(strict bool, scopes ...string) *permissions {
 	p := &permissions{strict: strict}
 	for _, text := range scopes {
@@ -32,7 +32,7 @@ func access(t testing.TB, p *permissions, domain, route string) zap.Access {
 	return a
 }
 
-// permits tells whether one of the globs matches, as package rights does.
+// permits reports whether one of the globs matches.
 func permits(globs []zap.Glob, topic string) bool {
 	for _, g := range globs {
 		if g.Match([]byte(topic)) {
@@ -42,7 +42,7 @@ func permits(globs []zap.Glob, topic string) bool {
 	return false
 }
 
-// decision is one answer of RabbitMQ.
+// decision is a decision of RabbitMQ.
 type decision struct {
 	Kind       string   `json:"kind"`
 	Scopes     []string `json:"scopes"`
@@ -53,8 +53,8 @@ type decision struct {
 	Allowed    bool     `json:"allowed"`
 }
 
-// decide is our answer to the same question. Nothing here asks for configure, so it is
-// asked about as if it were read.
+// decide returns our decision for the same request. Since configure is never asked for, it is
+// replaced by read.
 func decide(t *testing.T, d decision) bool {
 	scopes := d.Scopes
 	if d.Permission == permConfigure {
@@ -84,7 +84,7 @@ func decide(t *testing.T, d decision) bool {
 	return granted
 }
 
-// TestRabbitMQ holds our decisions against those of a running RabbitMQ.
+// TestRabbitMQ compares our decisions with those of a running RabbitMQ.
 func TestRabbitMQ(t *testing.T) {
 	f, err := os.Open("testdata/rabbitmq-scopes.jsonl")
 	if err != nil {
@@ -106,7 +106,7 @@ func TestRabbitMQ(t *testing.T) {
 	}
 }
 
-// TestScopes: what a scope grants, with topics that are lax or strict.
+// TestScopes: what a scope grants, without and with StrictTopics.
 func TestScopes(t *testing.T) {
 	for _, c := range []struct {
 		scope         string
@@ -160,7 +160,7 @@ func TestScopes(t *testing.T) {
 	}
 }
 
-// slow is the glob matcher whose rightness is obvious.
+// slow is a glob matcher that is obviously correct.
 func slow(g []string, text string) bool {
 	rest, ok := strings.CutPrefix(text, g[0])
 	if !ok || len(g) == 1 {
@@ -174,7 +174,7 @@ func slow(g []string, text string) bool {
 	return false
 }
 
-// TestGlob holds the matcher against the slow one.
+// TestGlob compares the matcher with the slow one.
 func TestGlob(t *testing.T) {
 	words := func(n int) string {
 		b := make([]byte, rand.IntN(n))
@@ -202,18 +202,18 @@ var scopeCorpus = []string{
 
 func TestScopeCorpus(t *testing.T) {
 	if len(scopeCorpus) == 0 {
-		t.Error("a fuzz target without seeds")
+		t.Error("fuzz target without seeds")
 	}
 }
 
-// FuzzScope: a scope that parses grants what it says and nothing of another kind.
+// FuzzScope: a valid scope grants what it says and nothing else.
 func FuzzScope(f *testing.F) {
 	for _, s := range scopeCorpus {
 		f.Add(s, "global", "devices", "topic")
 	}
 	f.Fuzz(func(t *testing.T, text, domain, route, topic string) {
 		if len(text)+len(domain)+len(route)+len(topic) > 200 {
-			return // the slow matcher
+			return // too long for the slow matcher
 		}
 		s, err := parseScope(text)
 		if err != nil {

@@ -11,10 +11,10 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
-// MaxToken is how many octets a token may have; a longer one is not looked at.
+// MaxToken is the longest token in bytes; a longer one is passed.
 const MaxToken = 16 << 10
 
-// token is a JWS in compact form, taken apart and not verified.
+// token is a parsed but not verified JWS in compact form.
 type token struct {
 	compact  string
 	header   map[string]any
@@ -22,7 +22,7 @@ type token struct {
 	alg, kid string
 }
 
-// bearer finds the token of a request.
+// bearer returns the token in a request.
 func bearer(req *zap.Request) (string, bool) {
 	if req.Mechanism == zap.BEARER && len(req.Credentials) == 1 {
 		return string(req.Credentials[0]), true
@@ -31,15 +31,15 @@ func bearer(req *zap.Request) (string, bool) {
 	return password, ok && user == ""
 }
 
-// parseToken reads the compact serialization (RFC 7515, section 7.1). Its errors hold
-// nothing of the payload's values.
+// parseToken parses the compact serialization (RFC 7515, section 7.1). Its errors do not contain
+// values of the payload.
 func parseToken(text string) (*token, error) {
 	if len(text) > MaxToken {
-		return nil, fmt.Errorf("%d octets, at most %d", len(text), MaxToken)
+		return nil, fmt.Errorf("%d bytes, at most %d", len(text), MaxToken)
 	}
 	parts := strings.Split(text, ".")
 	if len(parts) != 3 {
-		return nil, fmt.Errorf("%d parts, a signed token has three", len(parts))
+		return nil, fmt.Errorf("%d parts, want the three of a signed token", len(parts))
 	}
 	t := &token{compact: text}
 	var err error
@@ -58,7 +58,7 @@ func parseToken(text string) (*token, error) {
 	}
 	if kid, there := t.header["kid"]; there {
 		if t.kid, ok = kid.(string); !ok || t.kid == "" {
-			return nil, errors.New("header: kid is no string, or empty")
+			return nil, errors.New("header: kid is empty or not a string")
 		}
 	}
 	return t, nil
@@ -72,23 +72,23 @@ func decodePart(part string) (map[string]any, error) {
 	return decodeObject(b)
 }
 
-// decodeBase64 takes what RFC 7515 calls BASE64URL, in its one way to write given octets.
+// decodeBase64 decodes BASE64URL of RFC 7515, and accepts only the canonical encoding.
 func decodeBase64(s string) ([]byte, error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || strings.ContainsAny(s, "\r\n") { // which the package skips
+	if err != nil || strings.ContainsAny(s, "\r\n") { // encoding/base64 skips these
 		return nil, errors.New("not base64url")
 	}
 	return b, nil
 }
 
-// text returns a claim that is a string; "" if it is another thing or missing.
+// text returns a claim that is a string, and otherwise "".
 func (t *token) text(claim string) string {
 	s, _ := t.claims[claim].(string)
 	return s
 }
 
-// stringList reads a claim that is a string or a list of strings. ok is false if it is
-// neither; a missing claim is an empty list.
+// stringList converts a claim that is a string or a list of strings. ok is false if it is
+// neither. A missing claim is an empty list.
 func stringList(v any) (list []string, ok bool) {
 	switch v := v.(type) {
 	case nil:
@@ -108,7 +108,7 @@ func stringList(v any) (list []string, ok bool) {
 	return nil, false
 }
 
-// time reads a claim that is a NumericDate (RFC 7519, section 2), in whole seconds.
+// time returns a claim that is a NumericDate (RFC 7519, section 2), in whole seconds.
 func (t *token) time(claim string) (at time.Time, ok bool) {
 	n, ok := t.claims[claim].(json.Number)
 	if !ok {

@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// vectors is testdata/tokens.json: tokens that npm jose and Node's crypto have made.
+// vectors is testdata/tokens.json: tokens made by npm jose and Node's crypto.
 type vectors struct {
 	Now    int64           `json:"now"`
 	Issuer string          `json:"issuer"`
@@ -43,8 +43,8 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// start makes an authenticator that lives as long as the test. Time stands still if now is
-// not zero.
+// start returns an authenticator that is closed when the test ends. If now is not zero, it is the
+// authenticator's time.
 func start(t testing.TB, o Options, now int64) *Authenticator {
 	t.Helper()
 	a, err := New(o)
@@ -56,7 +56,7 @@ func start(t testing.TB, o Options, now int64) *Authenticator {
 	return a
 }
 
-// vectorAuthenticator judges the vectors.
+// vectorAuthenticator returns an authenticator for the vectors.
 func vectorAuthenticator(t testing.TB, v vectors) *Authenticator {
 	file := filepath.Join(t.TempDir(), "keys.json")
 	must(t, os.WriteFile(file, v.JWKS, 0o644))
@@ -66,7 +66,7 @@ func vectorAuthenticator(t testing.TB, v vectors) *Authenticator {
 	}, v.Now)
 }
 
-// verdict is what became of a token: "200", "400", "pass" or "error".
+// verdict returns the decision on a token: "200", "400", "pass" or "error".
 func verdict(reply *zap.Reply, err error) string {
 	switch {
 	case errors.Is(err, zap.ErrPass):
@@ -85,8 +85,7 @@ func ask(t testing.TB, h zap.Handler, token string) (*zap.Reply, error) {
 	return h.Authenticate(t.Context(), &zap.Request{Domain: "global", Mechanism: zap.BEARER, Credentials: [][]byte{[]byte(token)}})
 }
 
-// TestVectors: every token comes to what it should, by BEARER and as a password, and the
-// explanation agrees.
+// TestVectors: every token gets the right decision, as BEARER, as a password and by Explain.
 func TestVectors(t *testing.T) {
 	v := readVectors(t)
 	a := vectorAuthenticator(t, v)
@@ -105,21 +104,21 @@ func TestVectors(t *testing.T) {
 					t.Errorf("as a password: %s, want %s", got, want)
 				}
 				if strings.TrimSpace(c.Token) != c.Token || c.Token == "" {
-					return // Explain takes the line end of a file
+					return // Explain trims space, such as the line end of a file
 				}
 				reply, notes, err := a.Explain(t.Context(), c.Token)
 				if got := verdict(reply, err); got != want {
 					t.Errorf("explained: %s, want %s", got, want)
 				}
 				if bad := !notes[len(notes)-1].Good; want != "200" && !bad {
-					t.Errorf("the last note is no reason: %+v", notes)
+					t.Errorf("the last note does not explain the refusal: %+v", notes)
 				}
 			})
 		}
 	}
 }
 
-// TestOtherCredentials: what is no token is left alone.
+// TestOtherCredentials: credentials other than tokens are passed.
 func TestOtherCredentials(t *testing.T) {
 	v := readVectors(t)
 	a := vectorAuthenticator(t, v)
@@ -139,7 +138,7 @@ func TestOtherCredentials(t *testing.T) {
 	}
 }
 
-// FuzzToken: whatever is said to be a token is judged, and taken only as it was made.
+// FuzzToken: every text gets a decision, and only the original tokens are accepted.
 func FuzzToken(f *testing.F) {
 	v := readVectors(f)
 	good := make(map[string]bool)
@@ -152,7 +151,7 @@ func FuzzToken(f *testing.F) {
 		good[c.Token] = true
 	}
 	if len(good) == 0 {
-		f.Fatal("a fuzz target without seeds")
+		f.Fatal("fuzz target without seeds")
 	}
 	a := vectorAuthenticator(f, v)
 	f.Fuzz(func(t *testing.T, token string) {

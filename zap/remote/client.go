@@ -26,8 +26,8 @@ type Options struct {
 	// Security authenticates us to the handler; nil means [zmtp.Null]. An endpoint that is
 	// neither ipc nor loopback requires [zmtp.Curve].
 	Security zmtp.ClientSecurity
-	// Timeout limits a request, including the time to connect if there is no connection; 0
-	// means [DefaultTimeout].
+	// Timeout limits a request, including the time to connect if necessary; 0 means
+	// [DefaultTimeout].
 	Timeout time.Duration
 	// MaxPending is how many requests may wait for replies at the same time; 0 means
 	// [DefaultMaxPending]. Further requests fail at once.
