@@ -14,7 +14,7 @@ import (
 // the one that a trusted proxy forwards.
 func TestAdminBehindProxy(t *testing.T) {
 	asked := make(chan string, 10)
-	handler := native27(t, func(req *zap.Request) *zap.Reply {
+	handler := zapHandler(t, func(req *zap.Request) *zap.Reply {
 		asked <- req.Address
 		return &zap.Reply{Status: zap.OK, UserID: "carol", Metadata: zap.Metadata{{Name: "Tags", Value: "monitoring"}}}
 	})

@@ -21,17 +21,17 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// adminOf serves the admin interface of a bridge with one SUB route "/d", the admin token
-// "the token", and a chain where a token tells its user and tags: "carol administrator".
-func adminOf(t *testing.T) (admin, routes, tokenFile string, b *bridge.Bridge) {
+// startAdmin serves the operators' interface of a bridge with one SUB route "/d", the admin token
+// "the token", and a chain that takes tokens made of a user and tags: "carol administrator".
+func startAdmin(t *testing.T) (admin, routes, tokenFile string, b *bridge.Bridge) {
 	t.Helper()
-	handler := native27(t, func(req *zap.Request) *zap.Reply {
+	handler := zapHandler(t, func(req *zap.Request) *zap.Reply {
 		user, tags, ok := strings.Cut(string(req.Credentials[0]), " ")
 		if req.Mechanism != zap.BEARER || !ok {
 			return &zap.Reply{Status: zap.Refused}
 		}
 		reply := &zap.Reply{Status: zap.OK, UserID: user, Metadata: zap.Metadata{{Name: "Tags", Value: tags}}}
-		if user == "late" {
+		if user == "expired" {
 			reply.Metadata = append(reply.Metadata, zap.Property{Name: "Expires", Value: strconv.FormatInt(time.Now().Add(-time.Minute).Unix(), 10)})
 		}
 		return reply
@@ -73,13 +73,14 @@ connect = [%q]
 	return server.URL, routes, tokenFile, b
 }
 
-// operator is a browser without a page: it keeps cookies and follows nothing.
+// operator is an HTTP client that keeps a cookie and follows no redirects.
 type operator struct {
 	t      *testing.T
 	admin  string
 	cookie *http.Cookie
 }
 
+// do sends a request. header are names and values of additional headers.
 func (o *operator) do(method, path, contentType, body string, header ...string) *http.Response {
 	o.t.Helper()
 	r, err := http.NewRequestWithContext(o.t.Context(), method, o.admin+path, strings.NewReader(body))
@@ -103,6 +104,7 @@ func (o *operator) do(method, path, contentType, body string, header ...string) 
 	return resp
 }
 
+// login posts the form and keeps the cookie.
 func (o *operator) login(form url.Values) *http.Response {
 	o.t.Helper()
 	resp := o.do("POST", "/login", "application/x-www-form-urlencoded", form.Encode())
@@ -112,10 +114,10 @@ func (o *operator) login(form url.Values) *http.Response {
 	return resp
 }
 
-// TestAdminLogin: who may come in by the form of the page or of a provider, and what the
-// cookie is good for.
+// TestAdminLogin checks which logins by the form of the page or of a provider are accepted, and
+// what their cookie allows.
 func TestAdminLogin(t *testing.T) {
-	admin, _, tokenFile, _ := adminOf(t)
+	admin, _, tokenFile, _ := startAdmin(t)
 	for _, tc := range []struct {
 		name                string
 		form                url.Values
@@ -124,10 +126,10 @@ func TestAdminLogin(t *testing.T) {
 		{"admin token", url.Values{"access_token": {"the token"}}, 303, 200, 200},
 		{"administrator", url.Values{"access_token": {"carol administrator"}}, 303, 200, 200},
 		{"monitoring", url.Values{"access_token": {"dave monitoring"}}, 303, 200, 403},
-		{"tagged otherwise", url.Values{"access_token": {"erin management"}}, 403, 401, 401},
+		{"another tag", url.Values{"access_token": {"erin management"}}, 403, 401, 401},
 		{"wrong token", url.Values{"access_token": {"wrong"}}, 401, 401, 401},
-		{"expired", url.Values{"access_token": {"late administrator"}}, 401, 401, 401},
-		{"resident", url.Values{"user": {"alice"}, "password": {"alice's secret"}}, 403, 401, 401},
+		{"expired", url.Values{"access_token": {"expired administrator"}}, 401, 401, 401},
+		{"user without tags", url.Values{"user": {"alice"}, "password": {"alice's secret"}}, 403, 401, 401},
 		{"wrong password", url.Values{"user": {"alice"}, "password": {"wrong"}}, 401, 401, 401},
 		{"empty", url.Values{}, 400, 401, 401},
 	} {
@@ -137,10 +139,10 @@ func TestAdminLogin(t *testing.T) {
 				t.Errorf("login: %s, want %d", resp.Status, tc.login)
 			}
 			if c := o.cookie; c != nil && (!c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.MaxAge != 0 || !c.Expires.IsZero()) {
-				t.Errorf("cookie %v: want HttpOnly, SameSite=Strict, and gone with the browser", c)
+				t.Errorf("cookie %v: want HttpOnly, SameSite=Strict and no expiry", c)
 			}
 			if (o.cookie != nil) != (tc.login == 303) {
-				t.Errorf("cookie %v", o.cookie)
+				t.Errorf("cookie %v after status %d", o.cookie, tc.login)
 			}
 			for _, path := range []string{"/summary", "/sessions", "/backends"} {
 				if resp := o.do("GET", path, "", ""); resp.StatusCode != tc.look {
@@ -153,13 +155,13 @@ func TestAdminLogin(t *testing.T) {
 		})
 	}
 
-	t.Run("made up", func(t *testing.T) {
-		o := &operator{t: t, admin: admin, cookie: &http.Cookie{Name: "zws_admin", Value: "made-up"}}
+	t.Run("forged cookie", func(t *testing.T) {
+		o := &operator{t: t, admin: admin, cookie: &http.Cookie{Name: "zws_admin", Value: "forged"}}
 		if resp := o.do("GET", "/summary", "", ""); resp.StatusCode != 401 {
 			t.Errorf("%s, want 401", resp.Status)
 		}
 	})
-	t.Run("other pages", func(t *testing.T) {
+	t.Run("requests of other origins", func(t *testing.T) {
 		o := &operator{t: t, admin: admin}
 		o.login(url.Values{"access_token": {"the token"}})
 		for _, tc := range []struct {
@@ -179,11 +181,11 @@ func TestAdminLogin(t *testing.T) {
 				header = []string{"Origin", tc.origin}
 			}
 			if resp := o.do("POST", tc.path, tc.kind, `{"user":"nobody"}`, header...); resp.StatusCode != tc.status {
-				t.Errorf("%s as %s from %q: %s, want %d", tc.path, tc.kind, tc.origin, resp.Status, tc.status)
+				t.Errorf("%s with %s from %q: %s, want %d", tc.path, tc.kind, tc.origin, resp.Status, tc.status)
 			}
 		}
 	})
-	t.Run("forms of other pages", func(t *testing.T) {
+	t.Run("login forms of other origins", func(t *testing.T) {
 		for origin, status := range map[string]int{
 			"": 303, admin: 303, "https://portal.example": 303, "https://login.example": 303,
 			"https://evil.example": 403, "http://login.example": 403, "null": 403, "*": 403,
@@ -200,12 +202,12 @@ func TestAdminLogin(t *testing.T) {
 		}
 	})
 	t.Run("large forms", func(t *testing.T) {
-		const most = 64 << 10
-		for size, status := range map[int]int{most: 303, most + 1: 400} {
+		const limit = 64 << 10
+		for size, status := range map[int]int{limit: 303, limit + 1: 400} {
 			o := &operator{t: t, admin: admin}
 			form := "access_token=the+token&more="
 			if resp := o.do("POST", "/login", "application/x-www-form-urlencoded", form+strings.Repeat("x", size-len(form))); resp.StatusCode != status {
-				t.Errorf("%d octets: %s, want %d", size, resp.Status, status)
+				t.Errorf("%d bytes: %s, want %d", size, resp.Status, status)
 			}
 		}
 	})
@@ -216,7 +218,7 @@ func TestAdminLogin(t *testing.T) {
 			t.Errorf("%s, want 204", resp.Status)
 		}
 		if resp := o.do("GET", "/summary", "", ""); resp.StatusCode != 401 {
-			t.Errorf("afterwards: %s, want 401", resp.Status)
+			t.Errorf("after the logout: %s, want 401", resp.Status)
 		}
 	})
 	t.Run("changed token", func(t *testing.T) {
@@ -226,14 +228,14 @@ func TestAdminLogin(t *testing.T) {
 			t.Fatal(err)
 		}
 		if resp := o.do("GET", "/summary", "", ""); resp.StatusCode != 401 {
-			t.Errorf("%s, want 401: the token is no longer that of the file", resp.Status)
+			t.Errorf("%s, want 401: the file has another token now", resp.Status)
 		}
 	})
 }
 
-// counted waits until a session on the route is counted, which is soon after its client has
-// heard READY.
-func (o *operator) counted(route string) {
+// waitForSession waits until the metrics count a session on the route, which is shortly after
+// its client got READY.
+func (o *operator) waitForSession(route string) {
 	o.t.Helper()
 	want := fmt.Sprintf("zwsbridge_sessions{dialect=\"ZWS2.0/PLAIN\",route=%q} 1\n", route)
 	for {
@@ -248,15 +250,15 @@ func (o *operator) counted(route string) {
 	}
 }
 
-// TestAdminSummary: the page is told what Prometheus is.
+// TestAdminSummary checks what /summary and /metrics report.
 func TestAdminSummary(t *testing.T) {
-	admin, routes, _, _ := adminOf(t)
-	connect(t, routes+"/d", byPassword("alice", zmtp.SUB))
+	admin, routes, _, _ := startAdmin(t)
+	connect(t, routes+"/d", plainLogin("alice", zmtp.SUB))
 	if _, err := dial(t.Context(), routes+"/nowhere", "alice", zmtp.SUB); err == nil {
-		t.Fatal("there is no such route")
+		t.Fatal("connected to a route that does not exist")
 	}
 	o := &operator{t: t, admin: admin}
-	o.counted("/d")
+	o.waitForSession("/d")
 	var s adminapi.Summary
 	resp := o.do("GET", "/summary", "", "", "Authorization", "Bearer dave monitoring")
 	if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
@@ -289,14 +291,14 @@ func TestAdminSummary(t *testing.T) {
 		"go_goroutines ",
 	} {
 		if !strings.Contains(string(text), want) {
-			t.Errorf("/metrics lacks %s", want)
+			t.Errorf("/metrics does not contain %s", want)
 		}
 	}
 }
 
-// TestAdminPage: the page is there without a login, and loads nothing from elsewhere.
+// TestAdminPage checks that the page is served without a login and loads nothing from other hosts.
 func TestAdminPage(t *testing.T) {
-	admin, _, _, _ := adminOf(t)
+	admin, _, _, _ := startAdmin(t)
 	o := &operator{t: t, admin: admin}
 	for path, kind := range map[string]string{"/": "text/html", "/admin.css": "text/css", "/admin.js": "text/javascript",
 		"/codes.js": "text/javascript", "/sparkline.js": "text/javascript", "/table.js": "text/javascript"} {

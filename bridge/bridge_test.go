@@ -29,8 +29,9 @@ func start(t testing.TB, text string) (url string, b *bridge.Bridge) {
 	return startIn(t, func(string) string { return text })
 }
 
-// startIn is start for a configuration that needs files beside it: config makes them in
-// dir. There are users.htpasswd with alice and bob, and the key pair "bridge".
+// startIn is start for a configuration that needs files: config creates them in dir and returns
+// the text. dir already has users.htpasswd with alice and bob, and the key pair "bridge". The
+// bridge is closed, and its log checked for secrets, when the test ends.
 func startIn(t testing.TB, config func(dir string) string) (url string, b *bridge.Bridge) {
 	t.Helper()
 	dir := t.TempDir()
@@ -38,7 +39,7 @@ func startIn(t testing.TB, config func(dir string) string) (url string, b *bridg
 		t.Fatal(err)
 	}
 	writeKey(t, dir, "bridge", bridgeKey)
-	loaded := read(t, dir, config(dir))
+	loaded := loadConfig(t, dir, config(dir))
 	log := new(logBuffer)
 	b, err := bridge.New(loaded, bridge.Options{Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	if err != nil {
@@ -57,7 +58,7 @@ func startIn(t testing.TB, config func(dir string) string) (url string, b *bridg
 	return "ws" + strings.TrimPrefix(server.URL, "http"), b
 }
 
-// logBuffer is a log that is looked through for secrets, and shown if a test fails.
+// logBuffer collects a log, to search it for secrets and to print it if the test fails.
 type logBuffer struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -69,14 +70,14 @@ func (l *logBuffer) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
-// check fails the test if a password, a key or the query of a URL is in the log.
+// check fails the test if the log contains a password, a key or the query of a URL.
 func (l *logBuffer) check(t testing.TB) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	text := l.text.String()
 	for _, secret := range []string{"'s secret", "access_token", "an admin token", certs.EncodeKey(bridgeKey.Secret), certs.EncodeKey(nativeKey.Secret)} {
 		if strings.Contains(text, secret) {
-			t.Errorf("the log holds %q", secret)
+			t.Errorf("the log contains %q", secret)
 		}
 	}
 	if t.Failed() {
@@ -84,7 +85,7 @@ func (l *logBuffer) check(t testing.TB) {
 	}
 }
 
-// users are alice and bob, whose passwords cost little to check.
+// users is an htpasswd file with alice and bob, with hashes that are cheap to verify.
 var users = sync.OnceValue(func() (file []byte) {
 	for _, user := range []string{"alice", "bob"} {
 		hash, err := bcrypt.GenerateFromPassword([]byte(user+"'s secret"), bcrypt.MinCost)
@@ -96,6 +97,7 @@ var users = sync.OnceValue(func() (file []byte) {
 	return file
 })
 
+// usersOnly is a configuration whose users are those of users.htpasswd, without routes.
 const usersOnly = `
 [zap]
 timeout = "1m"
@@ -105,7 +107,7 @@ type = "htpasswd"
 file = "users.htpasswd"
 `
 
-// zapOnly is a configuration where the ZAP handler at the endpoint decides on logins.
+// zapOnly returns a configuration where the ZAP handler at endpoint decides on logins.
 func zapOnly(endpoint string) string {
 	return fmt.Sprintf(`
 [zap]
@@ -118,14 +120,14 @@ timeout = "1m"
 `, endpoint)
 }
 
-// routeTo is a route of a configuration, with further lines. Without any, everybody may do
-// everything there.
+// routeTo returns a [[route]] with additional lines. Without allow in them, clients have all
+// rights on it.
 func routeTo(path string, socket zmtp.SocketType, endpoint string, lines ...string) string {
 	return fmt.Sprintf("[[route]]\npath = %q\nsocket = %q\nconnect = [%q]\n%s\n", path, socket, endpoint, strings.Join(lines, "\n"))
 }
 
-// read loads another configuration beside the files of startIn.
-func read(t testing.TB, dir, text string) *config.Config {
+// loadConfig loads the configuration text from a file in dir, the directory of startIn.
+func loadConfig(t testing.TB, dir, text string) *config.Config {
 	t.Helper()
 	file := filepath.Join(dir, "bridge.toml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -138,13 +140,16 @@ func read(t testing.TB, dir, text string) *config.Config {
 	return c
 }
 
+// reload replaces the configuration of b.
 func reload(t *testing.T, b *bridge.Bridge, dir, text string) {
 	t.Helper()
-	if err := b.Reload(read(t, dir, text)); err != nil {
+	if err := b.Reload(loadConfig(t, dir, text)); err != nil {
 		t.Fatal(err)
 	}
 }
 
+// TestSubscribe checks that a client gets the messages that it may subscribe to, from zmq4's
+// PUB, and that it is disconnected for a subscription that its rights do not allow.
 func TestSubscribe(t *testing.T) {
 	ctx := t.Context()
 	pub := zmq4.NewPub(ctx)
@@ -163,7 +168,7 @@ func TestSubscribe(t *testing.T) {
 	}
 	stop := make(chan struct{})
 	done := make(chan struct{})
-	go func() { // zmq4's PUB does not tell when a subscription has arrived
+	go func() { // zmq4's PUB does not report when a subscription has arrived
 		defer close(done)
 		for {
 			for _, house := range []string{"bob", "alice"} {
@@ -197,6 +202,6 @@ func TestSubscribe(t *testing.T) {
 		}
 	}
 	if cause, ok := errors.AsType[*zws.CloseError](err); !ok || cause.Code != zws.CodeForbidden {
-		t.Errorf("subscribing to bob's house: %v, want 4403", err)
+		t.Errorf("subscribing to topics of bob: %v, want 4403", err)
 	}
 }

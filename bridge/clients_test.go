@@ -10,22 +10,25 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// What the tests put in front of the bridge. A handshake has a minute: a hang is a failure.
+// This file has the clients of the tests. Their handshakes time out after a minute, so that a
+// handshake that hangs fails the test.
 
-// byPassword is how alice and bob log in.
-func byPassword(user string, as zmtp.SocketType) zws.DialOptions {
+// plainLogin returns the options of a PLAIN login as alice or bob.
+func plainLogin(user string, as zmtp.SocketType) zws.DialOptions {
 	return zws.DialOptions{SocketType: as, Security: zmtp.Plain{User: user, Password: user + "'s secret"}, HandshakeTimeout: time.Minute}
 }
 
-func byToken(token string, as zmtp.SocketType) zws.DialOptions {
+// bearerLogin returns the options of a BEARER login.
+func bearerLogin(token string, as zmtp.SocketType) zws.DialOptions {
 	return zws.DialOptions{SocketType: as, Security: zmtp.Bearer{Token: token}, HandshakeTimeout: time.Minute}
 }
 
+// dial connects with plainLogin.
 func dial(ctx context.Context, url, user string, as zmtp.SocketType) (*zws.Client, error) {
-	return zws.Dial(ctx, url, byPassword(user, as))
+	return zws.Dial(ctx, url, plainLogin(user, as))
 }
 
-// connect is a client that gets in, and leaves with the test.
+// connect dials a client that must be accepted, and closes it when the test ends.
 func connect(t *testing.T, url string, o zws.DialOptions) *zws.Client {
 	t.Helper()
 	c, err := zws.Dial(t.Context(), url, o)
@@ -36,7 +39,7 @@ func connect(t *testing.T, url string, o zws.DialOptions) *zws.Client {
 	return c
 }
 
-// refusal is how a client is refused.
+// refusal dials a client that must be refused, and returns the close code and reason.
 func refusal(t *testing.T, url string, o zws.DialOptions) *zws.CloseError {
 	t.Helper()
 	c, err := zws.Dial(t.Context(), url, o)
@@ -46,13 +49,13 @@ func refusal(t *testing.T, url string, o zws.DialOptions) *zws.CloseError {
 	}
 	cause, ok := errors.AsType[*zws.CloseError](err)
 	if !ok {
-		t.Fatalf("the client sees %v, want a close code", err)
+		t.Fatalf("the client gets %v, want a close code", err)
 	}
 	return cause
 }
 
-// ended reads to the end of the session of c and returns its cause.
-func ended(t *testing.T, c *zws.Client) *zws.CloseError {
+// sessionEnd reads until the session of c ends and returns the close code and reason.
+func sessionEnd(t *testing.T, c *zws.Client) *zws.CloseError {
 	t.Helper()
 	for {
 		if _, err := c.Recv(); err != nil {
@@ -65,9 +68,10 @@ func ended(t *testing.T, c *zws.Client) *zws.CloseError {
 	}
 }
 
+// dialMux connects with ZWSMUX1.0 and a PLAIN login.
 func dialMux(t *testing.T, url, user string) *zws.MuxClient {
 	t.Helper()
-	m, err := zws.DialMux(t.Context(), url, byPassword(user, ""))
+	m, err := zws.DialMux(t.Context(), url, plainLogin(user, ""))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,6 +79,7 @@ func dialMux(t *testing.T, url, user string) *zws.MuxClient {
 	return m
 }
 
+// openMux opens a channel that must be accepted.
 func openMux(t *testing.T, m *zws.MuxClient, o zws.ChannelOptions) *zws.MuxChannel {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -86,6 +91,7 @@ func openMux(t *testing.T, m *zws.MuxClient, o zws.ChannelOptions) *zws.MuxChann
 	return c
 }
 
+// must fails the test if there is an error.
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -93,7 +99,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// message makes a message of texts.
+// message returns a message with these frames.
 func message(frames ...string) zmtp.Message {
 	m := make(zmtp.Message, len(frames))
 	for i, f := range frames {
@@ -102,6 +108,7 @@ func message(frames ...string) zmtp.Message {
 	return m
 }
 
+// texts returns the frames of a message as strings.
 func texts(m zmtp.Message) []string {
 	list := make([]string, len(m))
 	for i, f := range m {

@@ -17,12 +17,13 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// TestRefusedBehind is the bridge's reason to exist: right in front and refused behind, for
-// every way in which a backend can refuse, is told in the very handshake that asked for it.
-func TestRefusedBehind(t *testing.T) {
+// TestBackendRefusals checks what the bridge exists for: if a client's login is accepted and the
+// backend refuses, the answer to the handshake of the client says so, for every way in which a
+// backend can refuse.
+func TestBackendRefusals(t *testing.T) {
 	const (
-		passOn = "mechanism = \"PLAIN\"\ncredentials = \"client\"\n"
-		null   = "mechanism = \"NULL\"\n"
+		clientLogin = "mechanism = \"PLAIN\"\ncredentials = \"client\"\n"
+		null        = "mechanism = \"NULL\"\n"
 	)
 	curve := func(serverKey [32]byte) string {
 		return fmt.Sprintf("mechanism = \"CURVE\"\nserver_key = %q\ncert = \"bridge\"\n", certs.EncodeKey(serverKey))
@@ -35,17 +36,17 @@ func TestRefusedBehind(t *testing.T) {
 		status   zap.Status
 		reason   string
 	}{
-		{"PLAIN 400", func(t *testing.T) string { return native(t, zmtp.PUB, zap.PLAIN, answer(zap.Refused)) },
-			passOn, 4502, 400, "backend 1 refused the login (400)"},
-		{"PLAIN 500", func(t *testing.T) string { return native(t, zmtp.PUB, zap.PLAIN, answer(zap.Internal)) },
-			passOn, 4502, 500, "backend 1 refused the login (500)"},
-		{"PLAIN 300", func(t *testing.T) string { return native(t, zmtp.PUB, zap.PLAIN, answer(zap.Temporary)) },
-			passOn, 4504, 0, "backend 1"},
-		{"handler hangs", func(t *testing.T) string { return native(t, zmtp.PUB, zap.PLAIN, hang) },
-			passOn, 4504, 0, "backend 1"},
-		{"CURVE key unknown", func(t *testing.T) string { return native(t, zmtp.PUB, zap.CURVE, answer(zap.Refused)) },
+		{"PLAIN 400", func(t *testing.T) string { return silentWith(t, zmtp.PUB, zap.PLAIN, always(zap.Refused)) },
+			clientLogin, 4502, 400, "backend 1 refused the login (400)"},
+		{"PLAIN 500", func(t *testing.T) string { return silentWith(t, zmtp.PUB, zap.PLAIN, always(zap.Internal)) },
+			clientLogin, 4502, 500, "backend 1 refused the login (500)"},
+		{"PLAIN 300", func(t *testing.T) string { return silentWith(t, zmtp.PUB, zap.PLAIN, always(zap.Temporary)) },
+			clientLogin, 4504, 0, "backend 1"},
+		{"ZAP handler hangs", func(t *testing.T) string { return silentWith(t, zmtp.PUB, zap.PLAIN, hang) },
+			clientLogin, 4504, 0, "backend 1"},
+		{"unknown CURVE key", func(t *testing.T) string { return silentWith(t, zmtp.PUB, zap.CURVE, always(zap.Refused)) },
 			curve(nativeKey.Public), 4502, 400, "backend 1 refused the login (400)"},
-		{"wrong server key", func(t *testing.T) string { return native(t, zmtp.PUB, zap.CURVE, answer(zap.OK)) },
+		{"wrong server key", func(t *testing.T) string { return silentWith(t, zmtp.PUB, zap.CURVE, always(zap.OK)) },
 			curve(strangerKey.Public), 4502, 400, "probably the wrong server key"},
 		{"another mechanism", func(t *testing.T) string { return silent(t, zmtp.PUB) },
 			curve(nativeKey.Public), 4502, 400, "want CURVE, peer speaks NULL"},
@@ -59,31 +60,31 @@ func TestRefusedBehind(t *testing.T) {
 		}, null, 4502, 400, "backend 1"},
 		{"closed at once", func(t *testing.T) string { return plainTCP(t, func(c net.Conn) { c.Close() }) },
 			null, 4502, 400, "closed the connection during the login"},
-		{"nobody listens", nobody, null, 4503, 0, "backend 1 cannot be reached"},
-		{"mute", mute, null, 4504, 0, "backend 1"},
+		{"unused endpoint", unusedEndpoint, null, 4503, 0, "backend 1 cannot be reached"},
+		{"unresponsive", unresponsive, null, 4504, 0, "backend 1"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			url, _ := start(t, usersOnly+routeTo("/d", "SUB", tc.endpoint(t), `connect_timeout = "500ms"`, tc.route))
-			got := refusal(t, url+"/d", byPassword("alice", zmtp.SUB))
+			got := refusal(t, url+"/d", plainLogin("alice", zmtp.SUB))
 			if got.Code != tc.code || got.Status != tc.status {
 				t.Errorf("code %d and ERROR %d, want %d and %d: %v", got.Code, got.Status, tc.code, tc.status, got)
 			}
 			if !strings.Contains(got.Reason, tc.reason) {
-				t.Errorf("reason %q does not tell %q", got.Reason, tc.reason)
+				t.Errorf("reason %q does not contain %q", got.Reason, tc.reason)
 			}
 			if strings.Contains(got.Reason, "127.0.0.1") {
-				t.Errorf("reason %q tells the backend's address", got.Reason)
+				t.Errorf("reason %q contains the address of the backend", got.Reason)
 			}
 		})
 	}
 }
 
-// TestRefusedInFront goes through what is refused before any backend is asked.
-func TestRefusedInFront(t *testing.T) {
+// TestClientRefusals checks what is refused before the bridge connects to a backend.
+func TestClientRefusals(t *testing.T) {
 	url, _ := start(t, usersOnly+"[server]\nhandshake_timeout = \"300ms\"\n"+
-		routeTo("/d", "SUB", nobody(t), `client_mechanisms = ["PLAIN", "BEARER"]`))
+		routeTo("/d", "SUB", unusedEndpoint(t), `client_mechanisms = ["PLAIN", "BEARER"]`))
 	with := func(change func(*zws.DialOptions)) zws.DialOptions {
-		o := byPassword("alice", zmtp.SUB)
+		o := plainLogin("alice", zmtp.SUB)
 		change(&o)
 		return o
 	}
@@ -96,14 +97,14 @@ func TestRefusedInFront(t *testing.T) {
 	}{
 		{"wrong password", "/d", with(func(o *zws.DialOptions) { o.Security = zmtp.Plain{User: "alice", Password: "x"} }), 4400, 400},
 		{"unknown user", "/d", with(func(o *zws.DialOptions) { o.Security = zmtp.Plain{User: "mallory", Password: "x"} }), 4400, 400},
-		{"token that nobody knows", "/d", with(func(o *zws.DialOptions) { o.Security = zmtp.Bearer{Token: "x"} }), 4400, 400},
-		{"NULL where a login is wanted", "/d", with(func(o *zws.DialOptions) { o.Security = zmtp.Null{} }), 4400, 400},
-		{"bare where a login is wanted", "/d", with(func(o *zws.DialOptions) { o.Security = nil }), 4400, 0},
-		{"CURVE where it is not taken", "/d", with(func(o *zws.DialOptions) {
+		{"unknown token", "/d", with(func(o *zws.DialOptions) { o.Security = zmtp.Bearer{Token: "x"} }), 4400, 400},
+		{"NULL where a login is required", "/d", with(func(o *zws.DialOptions) { o.Security = zmtp.Null{} }), 4400, 400},
+		{"no mechanism where a login is required", "/d", with(func(o *zws.DialOptions) { o.Security = nil }), 4400, 0},
+		{"CURVE where it is not accepted", "/d", with(func(o *zws.DialOptions) {
 			o.Security = zmtp.Curve{Public: bridgeKey.Public, Secret: bridgeKey.Secret, ServerKey: nativeKey.Public}
 		}), 4406, 400},
 		{"another socket type", "/d", with(func(o *zws.DialOptions) { o.SocketType = zmtp.DEALER }), 4406, 400},
-		{"no such route", "/nowhere", byPassword("alice", zmtp.SUB), 4404, 400},
+		{"no such route", "/nowhere", plainLogin("alice", zmtp.SUB), 4404, 400},
 		{"plaintext through an unknown proxy", "/d", with(func(o *zws.DialOptions) {
 			o.Header = http.Header{"X-Forwarded-For": {"192.0.2.1"}, "X-Forwarded-Proto": {"https"}}
 		}), 4403, 400},
@@ -115,13 +116,13 @@ func TestRefusedInFront(t *testing.T) {
 			}
 		})
 	}
-	t.Run("plaintext from the proxy's loopback", func(t *testing.T) {
+	t.Run("plaintext through a proxy on loopback", func(t *testing.T) {
 		url, _ := start(t, usersOnly+"[server]\nproxy_protocol = true\ntrusted_proxies = [\"192.0.2.1\"]\n"+routeTo("/d", "SUB", silent(t, zmtp.PUB)))
-		if got := refusal(t, url+"/d", byPassword("alice", zmtp.SUB)); got.Code != 4403 {
+		if got := refusal(t, url+"/d", plainLogin("alice", zmtp.SUB)); got.Code != 4403 {
 			t.Errorf("%v, want 4403", got)
 		}
 	})
-	t.Run("mute client", func(t *testing.T) {
+	t.Run("unresponsive client", func(t *testing.T) {
 		d := websocket.Dialer{Subprotocols: []string{"ZWS2.0+PLAIN"}}
 		c, _, err := d.DialContext(t.Context(), url+"/d", nil)
 		if err != nil {
@@ -133,7 +134,7 @@ func TestRefusedInFront(t *testing.T) {
 			t.Errorf("got %v, want close code 4408", err)
 		}
 	})
-	t.Run("subprotocol that nobody knows", func(t *testing.T) {
+	t.Run("unknown subprotocol", func(t *testing.T) {
 		d := websocket.Dialer{Subprotocols: []string{"mqtt"}}
 		c, _, err := d.DialContext(t.Context(), url+"/d", nil)
 		if err != nil {
@@ -141,7 +142,7 @@ func TestRefusedInFront(t *testing.T) {
 		}
 		defer c.Close()
 		if c.Subprotocol() != "mqtt" {
-			t.Errorf("subprotocol %q, want the first that was offered", c.Subprotocol())
+			t.Errorf("subprotocol %q, want the first that the client offers", c.Subprotocol())
 		}
 		_, _, err = c.ReadMessage()
 		if !websocket.IsCloseError(err, 4406) {
@@ -150,7 +151,7 @@ func TestRefusedInFront(t *testing.T) {
 	})
 }
 
-// writeKey writes a key pair as the zcert name in dir.
+// writeKey writes a key pair to dir, as the zcert name.
 func writeKey(t testing.TB, dir, name string, c *certs.Certificate) {
 	t.Helper()
 	if err := c.Write(filepath.Join(dir, name)); err != nil {

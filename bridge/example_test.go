@@ -14,13 +14,14 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// A Go program mounts the bridge beside its own pages and decides on logins itself.
+// A program serves the bridge and its own pages from one mux, and decides on logins itself. A client
+// that logs in is told that the backend of its route cannot be reached.
 func ExampleBridge() {
 	c := config.Default()
 	c.Routes = []config.Route{{
 		Path:    "/zmq/weather",
 		Socket:  zmtp.SUB,
-		Connect: []config.Endpoint{{Endpoint: "tcp://127.0.0.1:1"}}, // no backend is there
+		Connect: []config.Endpoint{{Endpoint: "tcp://127.0.0.1:1"}},
 		Allow:   []config.AllowRule{{User: "*", Subscribe: []string{"{user}/"}}},
 	}}
 	logins := zap.HandlerFunc(func(_ context.Context, req *zap.Request) (*zap.Reply, error) {
@@ -36,14 +37,13 @@ func ExampleBridge() {
 	defer b.Close(context.Background())
 
 	mux := http.NewServeMux()
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "my own page") })
+	mux.Handle("/", http.FileServer(http.Dir("pages")))
 	mux.Handle("/zmq/", b)
 	server := httptest.NewServer(mux)
 	defer server.Close()
 
 	_, err = zws.Dial(context.Background(), "ws"+server.URL[len("http"):]+"/zmq/weather",
 		zws.DialOptions{SocketType: zmtp.SUB, Security: zmtp.Plain{User: "alice", Password: "secret"}})
-	cause := zws.Cause(err)
-	fmt.Println(cause.Code, cause.Reason)
+	fmt.Println(zws.Cause(err))
 	// Output: 4503 backend 1 cannot be reached
 }

@@ -14,11 +14,11 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// clock listens as a PUB that publishes the time, again and again.
-func clock(t *testing.T) (endpoint string) {
+// clockPublisher starts a PUB that publishes the time, about every two milliseconds.
+func clockPublisher(t *testing.T) (endpoint string) {
 	t.Helper()
-	return listen(t, zmtp.PUB, zap.NULL, answer(zap.OK), func(c *zmtp.Conn) {
-		for { // a message every other millisecond or so; how many there are does not matter
+	return listen(t, zmtp.PUB, zap.NULL, always(zap.OK), func(c *zmtp.Conn) {
+		for {
 			now := binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixNano()))
 			if c.Write(zmtp.Message{[]byte("clock"), now}) != nil {
 				return
@@ -28,24 +28,24 @@ func clock(t *testing.T) (endpoint string) {
 	})
 }
 
-// TestNothingAfterExpiry: a thousand clients whose login ends at the same moment, and none
-// gets a message that was published after it.
-func TestNothingAfterExpiry(t *testing.T) {
+// TestNoMessageAfterExpiry checks, with a thousand clients whose logins expire at the same moment,
+// that none gets a message that was published after it.
+func TestNoMessageAfterExpiry(t *testing.T) {
 	const clients = 1000
 	end := time.Now().Add(6 * time.Second).Truncate(time.Second)
-	handler := native27(t, func(*zap.Request) *zap.Reply {
+	handler := zapHandler(t, func(*zap.Request) *zap.Reply {
 		return &zap.Reply{Status: zap.OK, UserID: "alice", Metadata: zap.Metadata{{Name: "Expires", Value: fmt.Sprint(end.Unix())}}}
 	})
-	url, _ := start(t, zapOnly(handler)+routeTo("/d", "SUB", clock(t)))
+	url, _ := start(t, zapOnly(handler)+routeTo("/d", "SUB", clockPublisher(t)))
 	var running sync.WaitGroup
-	dialling := make(chan struct{}, 20) // at the same time
+	dialing := make(chan struct{}, 20) // limits concurrent logins
 	for range clients {
 		running.Go(func() {
-			dialling <- struct{}{}
-			c, err := zws.Dial(context.Background(), url+"/d", byToken("token", zmtp.SUB))
-			<-dialling
+			dialing <- struct{}{}
+			c, err := zws.Dial(context.Background(), url+"/d", bearerLogin("token", zmtp.SUB))
+			<-dialing
 			if zws.Cause(err).Code == 4401 {
-				return // a slow machine: the end has come before the login
+				return // the login took so long that it has expired
 			}
 			if err != nil {
 				t.Error(err)
@@ -64,7 +64,7 @@ func TestNothingAfterExpiry(t *testing.T) {
 					return
 				}
 				if at := time.Unix(0, int64(binary.BigEndian.Uint64(m[1]))); at.After(end) {
-					t.Errorf("delivered %v after the end of the login", at.Sub(end))
+					t.Errorf("got a message published %v after the login expired", at.Sub(end))
 					return
 				}
 			}
@@ -73,16 +73,17 @@ func TestNothingAfterExpiry(t *testing.T) {
 	running.Wait()
 }
 
-// TestExpiringSoon: a login with less than 30 seconds to live is told so at once.
+// TestExpiringSoon checks that a client whose login expires in less than 30 seconds is notified at
+// once.
 func TestExpiringSoon(t *testing.T) {
 	const life = 20 * time.Second
-	handler := native27(t, func(*zap.Request) *zap.Reply {
+	handler := zapHandler(t, func(*zap.Request) *zap.Reply {
 		end := fmt.Sprint(time.Now().Add(life).Unix())
 		return &zap.Reply{Status: zap.OK, UserID: "alice", Metadata: zap.Metadata{{Name: "Expires", Value: end}}}
 	})
 	url, _ := start(t, zapOnly(handler)+routeTo("/d", "SUB", silent(t, zmtp.PUB)))
 	notices := make(chan zws.Notice, 10)
-	o := byToken("token", zmtp.SUB)
+	o := bearerLogin("token", zmtp.SUB)
 	o.Notice = func(n zws.Notice) { notices <- n }
 	c := connect(t, url+"/d", o)
 	ended := make(chan struct{})
@@ -95,28 +96,28 @@ func TestExpiringSoon(t *testing.T) {
 		}
 	}()
 	if n := <-notices; n.Expiring <= 0 || n.Expiring > life {
-		t.Errorf("notice %+v, want one of a login that ends in less than %v", n, life)
+		t.Errorf("notification %+v, want a login that expires in less than %v", n, life)
 	}
 	c.Close()
 	<-ended
 }
 
-// TestFarExpiry: logins that end beyond what a clock of 64 bits counts in nanoseconds (2262),
-// or JSON writes (9999), are good, and operators see them.
+// TestFarExpiry checks logins that expire later than a 64-bit count of nanoseconds can express
+// (2262) or RFC 3339 can write (9999): they are accepted, and operators see them.
 func TestFarExpiry(t *testing.T) {
 	for end, year := range map[string]int{
 		"9223372036":          2262,
 		"9999999999":          2286,
 		"253402300799":        9999,
-		"253402300800":        1, // the zero time: it does not end
-		"1798761600000":       1, // in milliseconds
+		"253402300800":        1, // the zero time: no expiry
+		"1798761600000":       1, // probably milliseconds
 		"9223372036854775807": 1,
 	} {
-		handler := native27(t, func(*zap.Request) *zap.Reply {
+		handler := zapHandler(t, func(*zap.Request) *zap.Reply {
 			return &zap.Reply{Status: zap.OK, UserID: "alice", Metadata: zap.Metadata{{Name: "Expires", Value: end}}}
 		})
 		url, b := start(t, zapOnly(handler)+routeTo("/d", "SUB", publisher(t, message("a", "1"))))
-		c := connect(t, url+"/d", byToken("token", zmtp.SUB))
+		c := connect(t, url+"/d", bearerLogin("token", zmtp.SUB))
 		if err := c.Subscribe(nil); err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +126,7 @@ func TestFarExpiry(t *testing.T) {
 		}
 		list := b.Sessions()
 		if len(list) != 1 || list[0].Expires.UTC().Year() != year {
-			t.Errorf("Expires %s: %+v, want one session that ends in the year %d", end, list, year)
+			t.Errorf("Expires %s: %+v, want one session that expires in the year %d", end, list, year)
 		}
 		if _, err := json.Marshal(list); err != nil {
 			t.Errorf("Expires %s: %v", end, err)

@@ -25,7 +25,7 @@ const (
 func TestSizes(t *testing.T) {
 	files := sources(t, ".go")
 	if len(files) < 200 {
-		t.Fatalf("found %d Go files: is the repository not in ..?", len(files))
+		t.Fatalf("found %d Go files, want at least 200: .. must be the root of the repository", len(files))
 	}
 	for _, file := range files {
 		text := readFile(t, file)
@@ -52,8 +52,8 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// TestFacadeIsSmall checks that package bridge only puts its parts together.
-func TestFacadeIsSmall(t *testing.T) {
+// TestFacadeSize checks that package bridge only puts its parts together.
+func TestFacadeSize(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
@@ -69,23 +69,25 @@ func TestFacadeIsSmall(t *testing.T) {
 	}
 }
 
-// dialect matches phrases for which there is a plainer one. The expressions are cut in two so
-// that they do not match themselves.
-var dialect = regexp.MustCompile(`tells` + ` whether|says` + ` whether|\bis` + ` no [a-z]|\bare` + ` none\b|in the` + ` place of|worked` + ` out anew|who is` + ` behind|is wanted` + ` here`)
+// dialect matches phrases that have a plainer equivalent.
+var dialect = regexp.MustCompile(`tells whether|says whether|\bis no [a-z]|\bare none\b|in the place of|worked out anew|who is behind|is wanted here`)
 
 // octet does not match OCTET, which is ABNF.
-var octet = regexp.MustCompile(`[Oo]ct` + `et`)
+var octet = regexp.MustCompile(`[Oo]ctet`)
 
 // octetAllowed matches lines that need the word: a media type, and the terms of an RFC.
-var octetAllowed = regexp.MustCompile(`application/oct` + `et-stream|RFC [0-9]+`)
+var octetAllowed = regexp.MustCompile(`application/octet-stream|RFC [0-9]+`)
 
-// TestPlainEnglish checks that code and documents use the words that the field uses.
+// TestPlainEnglish checks that code and documents use the standard terms of the field.
 func TestPlainEnglish(t *testing.T) {
 	if os.Getenv("HOUSE") == "" {
 		t.Skip("not yet: the repository is being rewritten; HOUSE=1 runs it")
 	}
 	for _, file := range sources(t, ".go", ".js", ".mjs", ".ts", ".jsx", ".md", ".toml", ".txtar", ".html", ".py") {
-		protocol := strings.HasSuffix(file, "zws/PROTOCOL.md") // its ABNF and wire tables follow the RFCs
+		if strings.HasSuffix(file, "bridge/house_test.go") {
+			continue // contains the phrases
+		}
+		protocol := strings.HasSuffix(file, "zws/PROTOCOL.md") // its ABNF and wire tables use the terms of the RFCs
 		for i, line := range strings.Split(string(readFile(t, file)), "\n") {
 			if found := dialect.FindString(line); found != "" {
 				t.Errorf("%s:%d: %q", file, i+1, found)
@@ -124,6 +126,7 @@ func sources(t *testing.T, extensions ...string) []string {
 	return files
 }
 
+// readFile returns the contents of file.
 func readFile(t *testing.T, file string) []byte {
 	t.Helper()
 	text, err := os.ReadFile(file)

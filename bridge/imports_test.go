@@ -27,18 +27,18 @@ type goPackage struct {
 // path below the module's root.
 type importGraph map[string][]string
 
-// An importRule reports the arrows that it refuses, each as "A imports B: why".
+// An importRule returns the imports that it does not allow, each as "A imports B: reason".
 type importRule func(importGraph) []string
 
 var importRules = map[string]importRule{
-	"configuration ends in constructors": configRule,
-	"machines know no transport":         machineRule,
-	"admin is at the edge":               adminRule,
+	"configuration stops at constructors": configRule,
+	"machines do not import transports":   machineRule,
+	"only the façade imports admin":       adminRule,
 }
 
-// configImporters may use the types of bridge/config, as may cmd and the examples, which embed
-// the bridge. Every other package gets the values that it needs from its constructor. In
-// bridge/internal/route only one file may; see TestRouteConfig.
+// configImporters can import bridge/config, as can cmd and the examples, which embed the bridge.
+// Every other package gets the values that it needs by its constructor. In bridge/internal/route
+// only one file imports it; see TestRouteConfig.
 var configImporters = []string{"bridge", "bridge/internal/auth", "bridge/internal/admin", "bridge/internal/route"}
 
 func configRule(g importGraph) (refused []string) {
@@ -48,15 +48,15 @@ func configRule(g importGraph) (refused []string) {
 		}
 		for _, i := range imports {
 			if within(i, "bridge/config") {
-				refused = append(refused, fmt.Sprintf("%s imports %s: only the façade, auth, admin, route's constructors and cmd read the configuration", p, i))
+				refused = append(refused, fmt.Sprintf("%s imports %s: only the façade, auth, admin, route's constructors and cmd use the configuration", p, i))
 			}
 		}
 	}
 	return refused
 }
 
-// machines move messages and know neither WebSocket nor HTTP. The NATS store of the history
-// may use net/http, which its client library imports.
+// machines are the packages that move messages. They import neither zws nor net/http, except that
+// the client library of the NATS store of the history imports net/http.
 var machines = []string{
 	"bridge/internal/backend", "bridge/internal/queue", "bridge/internal/fanout",
 	"bridge/internal/rights", "bridge/internal/history", "zws/zmtp",
@@ -74,7 +74,7 @@ func machineRule(g importGraph) (refused []string) {
 				continue
 			}
 			if chain := g.chain(p, target); chain != nil {
-				refused = append(refused, fmt.Sprintf("%s: a package that moves messages knows neither WebSocket nor HTTP", strings.Join(chain, " imports ")))
+				refused = append(refused, fmt.Sprintf("%s: packages that move messages must not depend on WebSocket or HTTP", strings.Join(chain, " imports ")))
 			}
 		}
 	}
@@ -89,14 +89,14 @@ func adminRule(g importGraph) (refused []string) {
 		}
 		for _, i := range imports {
 			if within(i, admin) {
-				refused = append(refused, fmt.Sprintf("%s imports %s: only the façade and cmd serve the operators", p, i))
+				refused = append(refused, fmt.Sprintf("%s imports %s: only the façade and cmd import admin", p, i))
 			}
 		}
 	}
 	return refused
 }
 
-// within reports whether package p is tree or below it.
+// within reports whether p is the package tree or a package below it.
 func within(p, tree string) bool { return p == tree || strings.HasPrefix(p, tree+"/") }
 
 // chain returns the shortest chain of imports from one package to another, or nil.
@@ -144,7 +144,7 @@ func listImports(t *testing.T) importGraph {
 	}
 }
 
-// TestImportRules checks the three rules of CONTRIBUTING.md against the packages as they are.
+// TestImportRules checks that the packages follow the three import rules of CONTRIBUTING.md.
 func TestImportRules(t *testing.T) {
 	g := listImports(t)
 	for _, p := range append(slices.Clone(configImporters), machines...) {
@@ -152,7 +152,7 @@ func TestImportRules(t *testing.T) {
 			continue
 		}
 		if _, ok := g[p]; !ok {
-			t.Errorf("package %s does not exist: was it renamed without its rule?", p)
+			t.Errorf("package %s does not exist: if it was renamed, change the rule that names it", p)
 		}
 	}
 	for _, p := range []string{"bridge/config", "bridge/internal/conn", "cmd/zwsbridge", "zws", "net/http"} {
@@ -162,15 +162,15 @@ func TestImportRules(t *testing.T) {
 	}
 	for name, rule := range importRules {
 		t.Run(name, func(t *testing.T) {
-			for _, arrow := range rule(g) {
-				t.Error(arrow)
+			for _, refused := range rule(g) {
+				t.Error(refused)
 			}
 		})
 	}
 }
 
-// TestRouteConfig checks that one file of bridge/internal/route, which has its constructors,
-// reads the configuration: nothing that runs per message or per client does.
+// TestRouteConfig checks that only the file of bridge/internal/route with its constructors imports
+// the configuration, and nothing that runs per message or per client.
 func TestRouteConfig(t *testing.T) {
 	files, err := filepath.Glob("internal/route/*.go")
 	if err != nil {
@@ -192,41 +192,41 @@ func TestRouteConfig(t *testing.T) {
 		}
 	}
 	if len(importers) != 1 {
-		t.Errorf("%d files of route import bridge/config, want the one that has its constructors: %v", len(importers), importers)
+		t.Errorf("%d files of route import bridge/config, want only the one with the constructors: %v", len(importers), importers)
 	}
 }
 
 // notYet lists packages that a rule names before they exist.
 var notYet = []string{"bridge/internal/history"}
 
-// TestImportRulesRefuse checks that each rule finds an arrow that breaks it.
+// TestImportRulesRefuse checks that each rule finds an import that breaks it.
 func TestImportRulesRefuse(t *testing.T) {
 	for _, c := range []struct {
 		rule    string
 		from    string
 		imports []string
-		want    string // start of the complaint; empty: accepted
+		want    string // start of what the rule reports; empty: nothing
 	}{
-		{"configuration ends in constructors", "bridge/internal/conn", []string{"bridge/config"}, "bridge/internal/conn imports bridge/config: "},
-		{"configuration ends in constructors", "bridge/internal/auth", []string{"bridge/config"}, ""},
-		{"configuration ends in constructors", "cmd/zwsbridge/demo", []string{"bridge/config"}, ""},
-		{"machines know no transport", "bridge/internal/queue", []string{"zws"}, "bridge/internal/queue imports zws: "},
-		{"machines know no transport", "bridge/internal/queue", []string{"zap"}, "bridge/internal/queue imports zap imports zap/remote imports net/http: "},
-		{"machines know no transport", "bridge/internal/history/filestore", []string{"net/http"}, "bridge/internal/history/filestore imports net/http: "},
-		{"machines know no transport", natsStore, []string{"net/http"}, ""},
-		{"machines know no transport", "zws/zmtp", []string{"net"}, ""},
-		{"machines know no transport", "bridge/internal/conn", []string{"zws", "net/http"}, ""},
-		{"admin is at the edge", "bridge/internal/conn", []string{"bridge/internal/admin/page"}, "bridge/internal/conn imports bridge/internal/admin/page: "},
-		{"admin is at the edge", "cmd/zwsbridge", []string{"bridge/internal/admin"}, ""},
+		{"configuration stops at constructors", "bridge/internal/conn", []string{"bridge/config"}, "bridge/internal/conn imports bridge/config: "},
+		{"configuration stops at constructors", "bridge/internal/auth", []string{"bridge/config"}, ""},
+		{"configuration stops at constructors", "cmd/zwsbridge/demo", []string{"bridge/config"}, ""},
+		{"machines do not import transports", "bridge/internal/queue", []string{"zws"}, "bridge/internal/queue imports zws: "},
+		{"machines do not import transports", "bridge/internal/queue", []string{"zap"}, "bridge/internal/queue imports zap imports zap/remote imports net/http: "},
+		{"machines do not import transports", "bridge/internal/history/filestore", []string{"net/http"}, "bridge/internal/history/filestore imports net/http: "},
+		{"machines do not import transports", natsStore, []string{"net/http"}, ""},
+		{"machines do not import transports", "zws/zmtp", []string{"net"}, ""},
+		{"machines do not import transports", "bridge/internal/conn", []string{"zws", "net/http"}, ""},
+		{"only the façade imports admin", "bridge/internal/conn", []string{"bridge/internal/admin/page"}, "bridge/internal/conn imports bridge/internal/admin/page: "},
+		{"only the façade imports admin", "cmd/zwsbridge", []string{"bridge/internal/admin"}, ""},
 	} {
 		t.Run(c.rule+"/"+path.Base(c.from), func(t *testing.T) {
 			g := importGraph{c.from: c.imports, "zap": {"zap/remote"}, "zap/remote": {"net/http"}}
 			refused := importRules[c.rule](g)
 			switch {
 			case c.want == "" && len(refused) > 0:
-				t.Errorf("refused: %q", refused)
+				t.Errorf("got %q, want no report", refused)
 			case c.want != "" && (len(refused) != 1 || !strings.HasPrefix(refused[0], c.want)):
-				t.Errorf("got %q, want one complaint that begins with %q", refused, c.want)
+				t.Errorf("got %q, want one report that begins with %q", refused, c.want)
 			}
 		})
 	}

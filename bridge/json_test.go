@@ -14,37 +14,39 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// page is a client as a page without any library is one: WebSocket and JSON.
-type page struct {
+// jsonClient is a client of ZWSJSON1.0, as in a web page without any library.
+type jsonClient struct {
 	t  *testing.T
 	ws *websocket.Conn
 }
 
-func openPage(t *testing.T, url string) *page {
+// dialJSON connects without a login.
+func dialJSON(t *testing.T, url string) *jsonClient {
 	t.Helper()
 	dialer := websocket.Dialer{Subprotocols: []string{"ZWSJSON1.0"}}
-	ws, answer, err := dialer.DialContext(t.Context(), url, nil)
+	ws, response, err := dialer.DialContext(t.Context(), url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ws.Close() })
-	if got := answer.Header.Get("Sec-WebSocket-Protocol"); got != "ZWSJSON1.0" {
-		t.Fatalf("answered %q", got)
+	if got := response.Header.Get("Sec-WebSocket-Protocol"); got != "ZWSJSON1.0" {
+		t.Fatalf("subprotocol %q, want ZWSJSON1.0", got)
 	}
-	ws.SetReadDeadline(time.Now().Add(time.Minute)) // a hang is a failure
-	return &page{t, ws}
+	ws.SetReadDeadline(time.Now().Add(time.Minute)) // fail instead of hanging
+	return &jsonClient{t, ws}
 }
 
-func (p *page) say(object string) {
+// send sends an object.
+func (p *jsonClient) send(object string) {
 	p.t.Helper()
 	if err := p.ws.WriteMessage(websocket.TextMessage, []byte(object)); err != nil {
 		p.t.Fatal(err)
 	}
 }
 
-// hear reads the next object. What a publisher without end makes the queue drop is told in
-// between, and no matter here.
-func (p *page) hear() map[string]any {
+// next returns the next object. It skips notifications of lost messages, since publishers of these
+// tests can be faster than the client.
+func (p *jsonClient) next() map[string]any {
 	p.t.Helper()
 	for {
 		if object := p.read(); object["op"] != "lost" {
@@ -53,7 +55,8 @@ func (p *page) hear() map[string]any {
 	}
 }
 
-func (p *page) read() map[string]any {
+// read returns the next object.
+func (p *jsonClient) read() map[string]any {
 	p.t.Helper()
 	kind, text, err := p.ws.ReadMessage()
 	if err != nil || kind != websocket.TextMessage {
@@ -66,12 +69,12 @@ func (p *page) read() map[string]any {
 	return object
 }
 
-// refused reads an error object and the close frame after it.
-func (p *page) refused() int {
+// refusal reads an error object and the close frame after it, and returns their code.
+func (p *jsonClient) refusal() int {
 	p.t.Helper()
-	object := p.hear()
+	object := p.next()
 	for object["op"] == "message" {
-		object = p.hear()
+		object = p.next()
 	}
 	_, _, err := p.ws.ReadMessage()
 	closed, ok := err.(*websocket.CloseError)
@@ -81,28 +84,29 @@ func (p *page) refused() int {
 	return closed.Code
 }
 
-func login(user string) string {
+// loginObject returns the login of alice or bob.
+func loginObject(user string) string {
 	return fmt.Sprintf(`{"op":"login","user":%q,"password":%q}`, user, user+"'s secret")
 }
 
-// TestJSON: a page logs in, subscribes, gets its messages with their topic, and is told
-// what it may not have. Beside it a ZWS2.0 client gets the same messages.
+// TestJSON checks that a client of ZWSJSON1.0 logs in, subscribes, gets the same messages as a
+// client of ZWS2.0, and gets an error object for each refusal.
 func TestJSON(t *testing.T) {
 	url, b := start(t, usersOnly+routeTo("/devices", "SUB", publisher(t, message("house/alice/temp", "21 °C", "\xff\x00")),
 		`allow = [ { user = "*", subscribe = ["house/{user}/"] } ]`))
-	alice := openPage(t, url+"/devices")
-	alice.say(login("alice"))
-	if got := alice.hear(); got["op"] != "ready" {
+	alice := dialJSON(t, url+"/devices")
+	alice.send(loginObject("alice"))
+	if got := alice.next(); got["op"] != "ready" {
 		t.Fatalf("got %v", got)
 	}
-	native := connect(t, url+"/devices", byPassword("alice", zmtp.SUB))
+	native := connect(t, url+"/devices", plainLogin("alice", zmtp.SUB))
 	if err := native.Subscribe([]byte("house/alice/")); err != nil {
 		t.Fatal(err)
 	}
-	alice.say(`{"op":"subscribe","topic":"house/alice/"}`)
+	alice.send(`{"op":"subscribe","topic":"house/alice/"}`)
 	want := map[string]any{"op": "message", "frames": []any{"house/alice/temp", "21 °C", map[string]any{"b64": "/wA="}}}
 	for range 3 {
-		if diff := cmp.Diff(want, alice.hear()); diff != "" {
+		if diff := cmp.Diff(want, alice.next()); diff != "" {
 			t.Fatal(diff)
 		}
 		if m, err := native.Recv(); err != nil || string(m[0]) != "house/alice/temp" {
@@ -112,9 +116,9 @@ func TestJSON(t *testing.T) {
 	if list := b.Sessions(); len(list) != 2 || list[0].Dialect != "ZWSJSON1.0" || list[0].Mechanism != "PLAIN" {
 		t.Errorf("sessions %+v", list)
 	}
-	alice.say(`{"op":"subscribe","topic":"house/bob/"}`)
-	if code := alice.refused(); code != 4403 {
-		t.Errorf("bob's house: %d, want 4403", code)
+	alice.send(`{"op":"subscribe","topic":"house/bob/"}`)
+	if code := alice.refusal(); code != 4403 {
+		t.Errorf("topics of bob: %d, want 4403", code)
 	}
 	for text, code := range map[string]int{
 		`{"op":"login","user":"alice","password":"wrong"}`:   4400,
@@ -123,20 +127,20 @@ func TestJSON(t *testing.T) {
 		`{"op":"login","token":"a.b.c"}`:     4400,
 		`{"op":"subscribe","topic":"house"}`: 1002,
 	} {
-		p := openPage(t, url+"/devices")
-		p.say(text)
-		if got := p.refused(); got != code {
+		p := dialJSON(t, url+"/devices")
+		p.send(text)
+		if got := p.refusal(); got != code {
 			t.Errorf("%s: %d, want %d", text, got, code)
 		}
 	}
-	if got := openPage(t, url+"/nothing").refused(); got != 4404 {
+	if got := dialJSON(t, url+"/nothing").refusal(); got != 4404 {
 		t.Errorf("no such route: %d, want 4404", got)
 	}
 }
 
-// TestJSONRequests: what a page sends reaches the device, and the answer the page.
+// TestJSONRequests checks that requests reach the backend, and replies the client.
 func TestJSONRequests(t *testing.T) {
-	device := listen(t, zmtp.ROUTER, zap.NULL, answer(zap.OK), func(c *zmtp.Conn) {
+	backend := listen(t, zmtp.ROUTER, zap.NULL, always(zap.OK), func(c *zmtp.Conn) {
 		for {
 			m, err := c.ReadMessage()
 			if err != nil || c.Write(append(m, []byte("done"))) != nil {
@@ -144,35 +148,35 @@ func TestJSONRequests(t *testing.T) {
 			}
 		}
 	})
-	url, _ := start(t, usersOnly+routeTo("/control", "DEALER", device, `allow = [ { user = "alice", send = ["house/{user}/"] } ]`))
-	alice := openPage(t, url+"/control")
-	alice.say(login("alice"))
-	alice.hear()
-	alice.say(`{"op":"send","frames":["house/alice/lamp",{"b64":"/w=="}]}`)
+	url, _ := start(t, usersOnly+routeTo("/control", "DEALER", backend, `allow = [ { user = "alice", send = ["house/{user}/"] } ]`))
+	alice := dialJSON(t, url+"/control")
+	alice.send(loginObject("alice"))
+	alice.next()
+	alice.send(`{"op":"send","frames":["house/alice/lamp",{"b64":"/w=="}]}`)
 	want := map[string]any{"op": "message", "frames": []any{"house/alice/lamp", map[string]any{"b64": "/w=="}, "done"}}
-	if diff := cmp.Diff(want, alice.hear()); diff != "" {
+	if diff := cmp.Diff(want, alice.next()); diff != "" {
 		t.Error(diff)
 	}
-	alice.say(`{"op":"send","frames":["house/bob/lamp"]}`)
-	if code := alice.refused(); code != 4403 {
-		t.Errorf("bob's lamp: %d, want 4403", code)
+	alice.send(`{"op":"send","frames":["house/bob/lamp"]}`)
+	if code := alice.refusal(); code != 4403 {
+		t.Errorf("sending to a topic of bob: %d, want 4403", code)
 	}
-	bob := openPage(t, url+"/control")
-	bob.say(login("bob"))
-	if code := bob.refused(); code != 4403 {
-		t.Errorf("nothing is bob's here: %d, want 4403", code)
+	bob := dialJSON(t, url+"/control")
+	bob.send(loginObject("bob"))
+	if code := bob.refusal(); code != 4403 {
+		t.Errorf("a user without rights on the route: %d, want 4403", code)
 	}
 }
 
-// TestJSONFailures: refused logins count as any others do.
-func TestJSONFailures(t *testing.T) {
+// TestJSONFailureLimit checks that refused logins count for max_failures.
+func TestJSONFailureLimit(t *testing.T) {
 	url, _ := start(t, "[server]\nmax_failures = 1\n"+usersOnly+routeTo("/d", "SUB", silent(t, zmtp.PUB)))
-	p := openPage(t, url+"/d")
-	p.say(strings.Replace(login("alice"), "secret", "guess", 1))
-	if code := p.refused(); code != 4400 {
+	p := dialJSON(t, url+"/d")
+	p.send(strings.Replace(loginObject("alice"), "secret", "guess", 1))
+	if code := p.refusal(); code != 4400 {
 		t.Errorf("%d, want 4400", code)
 	}
-	if code := openPage(t, url+"/d").refused(); code != 4429 {
+	if code := dialJSON(t, url+"/d").refusal(); code != 4429 {
 		t.Errorf("%d, want 4429", code)
 	}
 }

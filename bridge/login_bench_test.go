@@ -6,8 +6,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// BenchmarkLogin is a whole login by PLAIN, from the TCP connect to READY and the close,
-// with the ZAP chain's answer from its cache. Client and bridge share the machine.
+// BenchmarkLogin measures a whole login with PLAIN, from the TCP connection to READY and the close,
+// with the reply of the ZAP chain from its cache. Client and bridge share the machine.
 func BenchmarkLogin(b *testing.B) {
 	url, _ := start(b, `
 [server]

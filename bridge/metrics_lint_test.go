@@ -15,13 +15,13 @@ import (
 )
 
 // TestMetricsLint applies the checks of `promtool check metrics` to /metrics, after a login, a
-// message, a refusal and a dropped message, so that every metric of the bridge is there.
+// message, a refusal and a dropped message, so that every metric of the bridge has a value.
 func TestMetricsLint(t *testing.T) {
 	url, b := start(t, usersOnly+routeTo("/router", "ROUTER", silent(t, zmtp.DEALER)))
 	admin := httptest.NewServer(b.Admin())
 	defer admin.Close()
-	connect(t, url+"/router", byPassword("alice", zmtp.DEALER)) // stays, with its backend
-	c := connect(t, url+"/router", byPassword("alice", zmtp.DEALER))
+	connect(t, url+"/router", plainLogin("alice", zmtp.DEALER)) // stays connected, so that its backend is counted
+	c := connect(t, url+"/router", plainLogin("alice", zmtp.DEALER))
 	if err := c.Send(message("nobody", "hello")); err != nil {
 		t.Fatal(err)
 	}
@@ -42,9 +42,9 @@ func TestMetricsLint(t *testing.T) {
 	for _, name := range names {
 		for !strings.Contains(text, "\n"+name) {
 			if ctx.Err() != nil {
-				t.Fatalf("/metrics lacks %s:\n%s", name, text)
+				t.Fatalf("/metrics does not contain %s:\n%s", name, text)
 			}
-			time.Sleep(time.Millisecond) // sessions end a little after their clients
+			time.Sleep(time.Millisecond) // sessions end shortly after their clients
 			text = metrics(t, admin.URL)
 		}
 	}

@@ -14,10 +14,11 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// TestCodeLabels: what counts as which close code. What clients make up becomes no label.
+// TestCodeLabels checks which close codes are counted. Codes that clients invent must not become
+// labels.
 func TestCodeLabels(t *testing.T) {
 	url, b := start(t, usersOnly+routeTo("/d", "DEALER", echoRouter(t))+
-		routeTo("/mute", "DEALER", mute(t), `connect_timeout = "1m"`))
+		routeTo("/mute", "DEALER", unresponsive(t), `connect_timeout = "1m"`))
 	admin := httptest.NewServer(b.Admin())
 	defer admin.Close()
 
@@ -45,7 +46,7 @@ func TestCodeLabels(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// A channel that is closed before it is open, by a code of nobody's.
+	// A channel that the client closes before it is open, with an unknown code.
 	open("ZWSMUX1.0", websocket.BinaryMessage, login,
 		"\x03\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x05/mute", "\x07\x00\x00\x00\x01\xff\xff")
 	for name, value := range map[string]string{"Origin": "https://evil.example", "Sec-WebSocket-Version": "8"} {
@@ -71,23 +72,23 @@ func TestCodeLabels(t *testing.T) {
 		`zwsbridge_refusals_total{code="4403",route="/d"} 1`,
 	} {
 		for !strings.Contains(metrics(t, admin.URL), want+"\n") {
-			time.Sleep(time.Millisecond) // sessions end a little after their clients
+			time.Sleep(time.Millisecond) // sessions end shortly after their clients
 		}
 	}
 	text := metrics(t, admin.URL)
 	for _, code := range []int{3999, 4502, 65535, 1011} {
 		if label := fmt.Sprintf(`code="%d"`, code); strings.Contains(text, label) {
-			t.Errorf("/metrics has %s", label)
+			t.Errorf("/metrics contains %s", label)
 		}
 	}
 }
 
-// TestDropReasons: what is dropped behind is counted too.
+// TestDropReasons checks that messages that backends drop are counted by their reason.
 func TestDropReasons(t *testing.T) {
 	url, b := start(t, usersOnly+routeTo("/router", "ROUTER", silent(t, zmtp.DEALER)))
 	admin := httptest.NewServer(b.Admin())
 	defer admin.Close()
-	c := connect(t, url+"/router", byPassword("alice", zmtp.DEALER))
+	c := connect(t, url+"/router", plainLogin("alice", zmtp.DEALER))
 	if err := c.Send(message("nobody", "hello")); err != nil {
 		t.Fatal(err)
 	}
@@ -97,11 +98,12 @@ func TestDropReasons(t *testing.T) {
 	}
 	for _, reason := range []string{"slow-client", "backend-full", "unasked"} {
 		if want := fmt.Sprintf("zwsbridge_dropped_total{reason=%q%s0\n", reason, path); !strings.Contains(metrics(t, admin.URL), want) {
-			t.Errorf("/metrics lacks %s", want)
+			t.Errorf("/metrics does not contain %s", want)
 		}
 	}
 }
 
+// metrics returns the text of /metrics.
 func metrics(t *testing.T, admin string) string {
 	t.Helper()
 	resp, err := http.Get(admin + "/metrics")

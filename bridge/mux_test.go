@@ -15,8 +15,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// muxBridge has a route that floods, two that echo, one of another domain and one whose
-// backend refuses.
+// muxBridge starts a bridge with routes to a fast publisher, to an echo server with and without
+// rules, of another domain, for tokens only, and to a backend that refuses the bridge.
 func muxBridge(t *testing.T) (url string, b *bridge.Bridge) {
 	t.Helper()
 	router := echoRouter(t)
@@ -26,11 +26,11 @@ func muxBridge(t *testing.T) (url string, b *bridge.Bridge) {
 		routeTo("/pair", "DEALER", router, `routing_id = "client"`)+
 		routeTo("/elsewhere", "DEALER", router, `domain = "elsewhere"`)+
 		routeTo("/token", "DEALER", router, `client_mechanisms = ["BEARER"]`)+
-		routeTo("/refused", "DEALER", native(t, zmtp.ROUTER, zap.PLAIN, answer(zap.Refused)),
+		routeTo("/refused", "DEALER", silentWith(t, zmtp.ROUTER, zap.PLAIN, always(zap.Refused)),
 			`mechanism = "PLAIN"`, `username = "bridge"`, `password_file = "users.htpasswd"`))
 }
 
-// TestMux: one login, sockets on several routes, each with its own rights; what is refused
+// TestMux checks channels on several routes after one login: each has its own rights, and a refusal
 // ends its channel and no other.
 func TestMux(t *testing.T) {
 	url, b := muxBridge(t)
@@ -62,7 +62,7 @@ func TestMux(t *testing.T) {
 			t.Errorf("%+v: %v, want %d", test.options, err, test.want)
 		}
 	}
-	flood := openMux(t, m, zws.ChannelOptions{Route: "/flood", Subscribe: [][]byte{[]byte("a")}}) // of no type: a SUB
+	flood := openMux(t, m, zws.ChannelOptions{Route: "/flood", Subscribe: [][]byte{[]byte("a")}}) // without a socket type: SUB
 	if got, err := flood.Recv(); err != nil || string(got[0]) != "a" {
 		t.Errorf("%q, %v", got, err)
 	}
@@ -72,13 +72,13 @@ func TestMux(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := other.Recv(); zws.Cause(err).Code != 4403 {
-		t.Errorf("bob's lamp: %v, want 4403", err)
+		t.Errorf("sending to a topic of bob: %v, want 4403", err)
 	}
 	pair := openMux(t, m, zws.ChannelOptions{Route: "/pair", RoutingID: []byte("me")})
 	echo(pair, "anything")
 	_, err := m.Open(t.Context(), zws.ChannelOptions{Route: "/pair", RoutingID: []byte("me")})
 	if zws.Cause(err).Code != 4403 {
-		t.Errorf("a routing id twice: %v, want 4403", err)
+		t.Errorf("a routing id that is in use: %v, want 4403", err)
 	}
 	routes := map[string]int{}
 	for _, s := range b.Sessions() {
@@ -87,13 +87,14 @@ func TestMux(t *testing.T) {
 		}
 		routes[s.Route]++
 	}
-	if fmt.Sprint(routes) != "map[/control:2 /pair:1]" { // the connection is one of /control
+	if fmt.Sprint(routes) != "map[/control:2 /pair:1]" { // including the connection, whose route is /control
 		t.Errorf("sessions %v", routes)
 	}
 	echo(control, "house/alice/lamp")
 }
 
-// TestMuxSlow: a channel that nobody reads stalls no other, and a hundred share a connection.
+// TestMuxSlow checks that a channel that is not read does not stall the 99 others of its
+// connection.
 func TestMuxSlow(t *testing.T) {
 	url, _ := muxBridge(t)
 	m := dialMux(t, url+"/control", "alice")
@@ -127,14 +128,14 @@ func TestMuxSlow(t *testing.T) {
 	for {
 		if _, err := slow.Recv(); err != nil {
 			if zws.Cause(err).Code != 4403 {
-				t.Errorf("topic b: %v, want 4403", err)
+				t.Errorf("subscribing to b: %v, want 4403", err)
 			}
 			return
 		}
 	}
 }
 
-// TestMuxKick: a channel is ended by its number, the connection by the user.
+// TestMuxKick checks that a kick by number ends a channel, and a kick by user the connection.
 func TestMuxKick(t *testing.T) {
 	url, b := muxBridge(t)
 	m := dialMux(t, url+"/control", "alice")
@@ -158,8 +159,8 @@ func TestMuxKick(t *testing.T) {
 	}
 }
 
-// TestMuxReload: changed rules and routes end the channels that they concern and no other;
-// a user who is no more loses the connection.
+// TestMuxReload checks that changed rules and routes end the channels that they concern and no
+// other, and that a changed password ends the connection.
 func TestMuxReload(t *testing.T) {
 	router := echoRouter(t)
 	text := func(allowed, more string) string {
@@ -190,18 +191,18 @@ func TestMuxReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := channels["/one"].Recv(); zws.Cause(err).Code != 4401 {
-		t.Errorf("a changed password: %v, want 4401", err)
+		t.Errorf("after the password was changed: %v, want 4401", err)
 	}
 	if _, err := m.Open(t.Context(), zws.ChannelOptions{Route: "/one"}); zws.Cause(err).Code != 4401 {
-		t.Errorf("a changed password: %v, want 4401", err)
+		t.Errorf("after the password was changed: %v, want 4401", err)
 	}
 }
 
-// TestMuxClientCredentials: the login of the connection goes on to the backends of a
-// channel.
+// TestMuxClientCredentials checks that the login of the connection is passed on to the backends of
+// its channels.
 func TestMuxClientCredentials(t *testing.T) {
 	logins := make(chan string, 1)
-	endpoint := native(t, zmtp.ROUTER, zap.PLAIN, func(_ context.Context, r *zap.Request) (*zap.Reply, error) {
+	endpoint := silentWith(t, zmtp.ROUTER, zap.PLAIN, func(_ context.Context, r *zap.Request) (*zap.Reply, error) {
 		user, password, _ := r.Plain()
 		logins <- user + "/" + password
 		return &zap.Reply{Status: zap.OK}, nil
@@ -209,18 +210,18 @@ func TestMuxClientCredentials(t *testing.T) {
 	url, _ := start(t, usersOnly+routeTo("/d", "DEALER", endpoint, `mechanism = "PLAIN"`, `credentials = "client"`))
 	openMux(t, dialMux(t, url+"/d", "alice"), zws.ChannelOptions{Route: "/d"})
 	if got := <-logins; got != "alice/alice's secret" {
-		t.Errorf("the backend saw %s", got)
+		t.Errorf("the backend got %s", got)
 	}
 }
 
-// TestMuxRenewal: a renewed login changes the rights of every channel.
+// TestMuxRenewal checks that a renewed login changes the rights of every channel.
 func TestMuxRenewal(t *testing.T) {
-	handler := native27(t, func(req *zap.Request) *zap.Reply {
+	handler := zapHandler(t, func(req *zap.Request) *zap.Reply {
 		return &zap.Reply{Status: zap.OK, UserID: "alice", Metadata: zap.Metadata{{Name: "Send", Value: string(req.Credentials[0])}}}
 	})
 	url, _ := start(t, zapOnly(handler)+routeTo("/d", "DEALER", echoRouter(t), `client_mechanisms = ["BEARER"]`))
 	renewed := make(chan zws.Notice, 1)
-	o := byToken("a/# b/#", "")
+	o := bearerLogin("a/# b/#", "")
 	o.Notice = func(n zws.Notice) { renewed <- n }
 	m, err := zws.DialMux(t.Context(), url+"/d", o)
 	if err != nil {
@@ -247,9 +248,9 @@ func TestMuxRenewal(t *testing.T) {
 		t.Errorf("%+v", n)
 	}
 	if err := send(one, "a/1"); zws.Cause(err).Code != 4403 {
-		t.Errorf("a topic of the old token: %v, want 4403", err)
+		t.Errorf("sending to a topic of the old token: %v, want 4403", err)
 	}
 	if err := send(two, "b/1"); err != nil {
-		t.Errorf("a topic of the new token: %v", err)
+		t.Errorf("sending to a topic of the new token: %v", err)
 	}
 }

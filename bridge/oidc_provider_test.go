@@ -17,24 +17,25 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// provider is an OpenID provider that lets everybody in without a question, with one defect.
+// provider is an OpenID provider that accepts every login without asking, with at most one defect.
 type provider struct {
 	t      *testing.T
 	server *httptest.Server
 	key    *ecdsa.PrivateKey
 	defect string
-	tags   string // scopes of the access token
-	secret string // of the client; empty = a public one
-	asked  url.Values
-	sent   url.Values // with the code
+	tags   string     // scopes of the access token
+	secret string     // of the client; empty = a public client
+	asked  url.Values // last request for a code
+	sent   url.Values // last request for tokens
 }
 
-// The client at the provider.
+// The bridge is registered at the provider with this client ID and secret.
 const (
 	oidcClient = "operators' page"
 	oidcSecret = "the client's & secret"
 )
 
+// newProvider starts a provider; defect is empty or one of the cases of its methods.
 func newProvider(t *testing.T, defect string) *provider {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -67,14 +68,14 @@ func (p *provider) discovery(w http.ResponseWriter, _ *http.Request) {
 		document["token_endpoint"] = "http://evil.example/token"
 	case "authorization endpoint that is a script":
 		document["authorization_endpoint"] = "javascript:alert(1)"
-	case "endless discovery":
+	case "oversized discovery":
 		document["more"] = strings.Repeat("x", 2<<20)
 	case "discovery that is a redirect":
 		w.Header().Set("Location", "/elsewhere")
 		w.WriteHeader(http.StatusFound)
 		return
-	case "discovery in disorder":
-		http.Error(w, strings.Repeat("disorder ", 10000), http.StatusInternalServerError)
+	case "discovery fails":
+		http.Error(w, strings.Repeat("failure ", 10000), http.StatusInternalServerError)
 		return
 	}
 	p.reply(w, http.StatusOK, document)
@@ -83,7 +84,7 @@ func (p *provider) discovery(w http.ResponseWriter, _ *http.Request) {
 func (p *provider) reply(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // a client that has read enough may be gone
+	_ = json.NewEncoder(w).Encode(v) // the client closes the connection once it has read too much
 }
 
 func (p *provider) keys(w http.ResponseWriter, _ *http.Request) {
@@ -97,25 +98,25 @@ func (p *provider) keys(w http.ResponseWriter, _ *http.Request) {
 	}}})
 }
 
-// authorize sends the browser back at once.
+// authorize redirects the browser back at once.
 func (p *provider) authorize(w http.ResponseWriter, r *http.Request) {
 	p.asked = r.URL.Query()
 	back, err := url.Parse(p.asked.Get("redirect_uri"))
 	if err != nil {
 		p.t.Error(err)
 	}
-	answer := url.Values{"code": {"the code"}, "state": {p.asked.Get("state")}, "iss": {p.server.URL}}
+	response := url.Values{"code": {"the code"}, "state": {p.asked.Get("state")}, "iss": {p.server.URL}}
 	switch p.defect {
 	case "access denied":
-		answer = url.Values{"error": {"access_denied"}, "error_description": {"<b>no</b>"}, "state": {p.asked.Get("state")}}
+		response = url.Values{"error": {"access_denied"}, "error_description": {"<b>no</b>"}, "state": {p.asked.Get("state")}}
 	case "another state":
-		answer.Set("state", "made up")
+		response.Set("state", "forged")
 	case "no state":
-		answer.Del("state")
-	case "answer of another issuer":
-		answer.Set("iss", "https://evil.example")
+		response.Del("state")
+	case "response of another issuer":
+		response.Set("iss", "https://evil.example")
 	}
-	back.RawQuery = answer.Encode()
+	back.RawQuery = response.Encode()
 	http.Redirect(w, r, back.String(), http.StatusSeeOther)
 }
 
@@ -127,11 +128,11 @@ func (p *provider) token(w http.ResponseWriter, r *http.Request) {
 	user, password, basic := r.BasicAuth()
 	if basic != (p.secret != "") || basic && (user != url.QueryEscape(oidcClient) || password != url.QueryEscape(p.secret)) ||
 		!basic && (p.sent.Get("client_id") != oidcClient || p.sent.Has("client_secret")) {
-		p.t.Errorf("the client shows itself as %q", user)
+		p.t.Errorf("the client authenticates as %q", user)
 	}
 	challenge := sha256.Sum256([]byte(p.sent.Get("code_verifier")))
 	if p.asked.Get("code_challenge") != base64.RawURLEncoding.EncodeToString(challenge[:]) {
-		p.t.Error("the verifier is not that of the challenge (RFC 7636)")
+		p.t.Error("code_verifier does not match code_challenge (RFC 7636)")
 	}
 	switch p.defect {
 	case "expired code":
@@ -140,8 +141,8 @@ func (p *provider) token(w http.ResponseWriter, r *http.Request) {
 	case "unknown client":
 		p.reply(w, http.StatusUnauthorized, map[string]string{"error": "invalid_client"})
 		return
-	case "token endpoint in disorder":
-		http.Error(w, "disorder", http.StatusBadGateway)
+	case "token endpoint fails":
+		http.Error(w, "failure", http.StatusBadGateway)
 		return
 	case "token endpoint that is a redirect":
 		w.Header().Set("Location", "/elsewhere")
@@ -152,25 +153,26 @@ func (p *provider) token(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	access := p.access()
-	answer := map[string]any{"token_type": "Bearer", "access_token": access, "expires_in": 3600, "id_token": p.identity(access)}
+	response := map[string]any{"token_type": "Bearer", "access_token": access, "expires_in": 3600, "id_token": p.identity(access)}
 	switch p.defect {
-	case "endless answer":
-		answer["more"] = strings.Repeat("x", 2<<20)
-	case "short life":
-		answer["expires_in"] = 1
+	case "oversized token response":
+		response["more"] = strings.Repeat("x", 2<<20)
+	case "short lifetime":
+		response["expires_in"] = 1
 	}
-	p.reply(w, http.StatusOK, answer)
+	p.reply(w, http.StatusOK, response)
 }
 
+// access returns an access token.
 func (p *provider) access() string {
 	claims := map[string]any{"iss": p.server.URL, "aud": "zwsbridge", "sub": "carol", "exp": time.Now().Add(time.Hour).Unix(), "scope": p.tags}
-	if p.defect == "access token for another" {
+	if p.defect == "access token for another audience" {
 		claims["aud"] = "portal"
 	}
 	return p.sign(claims, p.key)
 }
 
-// identity makes the ID token.
+// identity returns the ID token that belongs to an access token.
 func (p *provider) identity(access string) string {
 	hash := sha256.Sum256([]byte(access))
 	claims := map[string]any{
@@ -186,13 +188,13 @@ func (p *provider) identity(access string) string {
 		claims["nonce"] = "of another login"
 	case "no nonce":
 		delete(claims, "nonce")
-	case "ID token for another":
+	case "ID token for another client":
 		claims["aud"] = "portal"
 	case "ID token of another issuer":
 		claims["iss"] = "https://evil.example"
 	case "expired ID token":
 		claims["exp"] = time.Now().Add(-time.Minute).Unix()
-	case "another access token":
+	case "ID token for another access token":
 		claims["at_hash"] = base64.RawURLEncoding.EncodeToString(make([]byte, 16))
 	case "unsigned ID token":
 		return base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + base64.RawURLEncoding.EncodeToString(p.payload(claims)) + "."

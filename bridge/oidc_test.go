@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// page starts a bridge whose operators log in with the provider, and returns where. more
-// are further lines of [admin].
-func (p *provider) page(more string) string {
+// startAdmin starts a bridge whose operators log in with the provider, and returns the URL of the
+// operators' page. more are additional lines of [admin].
+func (p *provider) startAdmin(more string) string {
 	p.t.Helper()
 	server := httptest.NewUnstartedServer(nil)
 	at := "http://" + server.Listener.Addr().String()
@@ -55,7 +55,7 @@ timeout = "2s"
 	return server.URL
 }
 
-// browser follows redirects one at a time and keeps cookies by name.
+// browser is an HTTP client that keeps cookies by name. It does not follow redirects by itself.
 type browser struct {
 	t       *testing.T
 	cookies map[string]*http.Cookie
@@ -89,7 +89,7 @@ func (b *browser) get(at string) *http.Response {
 	return resp
 }
 
-// next is where a redirect leads to.
+// next returns the target of a redirect, or the status of another response.
 func next(resp *http.Response) string {
 	to, err := resp.Location()
 	if err != nil || resp.StatusCode != http.StatusSeeOther {
@@ -98,7 +98,8 @@ func next(resp *http.Response) string {
 	return to.String()
 }
 
-// login goes the whole way, as far as there is one, and tells where on the page it ends.
+// login follows the redirects of a login and returns where it ends: "/" on the page, the reason
+// that the page is told, or another URL.
 func (b *browser) login(page string) string {
 	b.t.Helper()
 	at := page + "/login/oidc"
@@ -114,7 +115,8 @@ func (b *browser) login(page string) string {
 	return at
 }
 
-// TestOIDCLogin: a provider that does as it should lets operators in, by their tags.
+// TestOIDCLogin checks that operators log in with a correct provider, and that their tags decide on
+// their rights.
 func TestOIDCLogin(t *testing.T) {
 	for _, tc := range []struct {
 		name, tags   string
@@ -125,8 +127,8 @@ func TestOIDCLogin(t *testing.T) {
 		{"administrator", "openid zwsbridge.tag:administrator", false, "/", 200, 200},
 		{"monitoring", "zwsbridge.tag:monitoring", false, "/", 200, 403},
 		{"public client", "zwsbridge.tag:administrator", true, "/", 200, 200},
-		{"without a tag", "zwsbridge.read:*/*", false, "login=untagged", 401, 401},
-		{"tagged otherwise", "zwsbridge.tag:management", false, "login=untagged", 401, 401},
+		{"no tag", "zwsbridge.read:*/*", false, "login=untagged", 401, 401},
+		{"another tag", "zwsbridge.tag:management", false, "login=untagged", 401, 401},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p := newProvider(t, "")
@@ -134,7 +136,7 @@ func TestOIDCLogin(t *testing.T) {
 			if tc.public {
 				p.secret = ""
 			}
-			page := p.page(`oidc_scopes = ["openid", "zwsbridge.tag:administrator"]` + "\n" + `oidc_params = { resource = "urn:zwsbridge" }`)
+			page := p.startAdmin(`oidc_scopes = ["openid", "zwsbridge.tag:administrator"]` + "\n" + `oidc_params = { resource = "urn:zwsbridge" }`)
 			b := &browser{t: t}
 			if end := b.login(page); end != tc.end {
 				t.Fatalf("ends at %s, want %s", end, tc.end)
@@ -144,23 +146,23 @@ func TestOIDCLogin(t *testing.T) {
 				"scope": "openid zwsbridge.tag:administrator", "resource": "urn:zwsbridge", "code_challenge_method": "S256",
 			} {
 				if p.asked.Get(name) != want {
-					t.Errorf("the provider is asked with %s=%q, want %q", name, p.asked.Get(name), want)
+					t.Errorf("the request for a code has %s=%q, want %q", name, p.asked.Get(name), want)
 				}
 			}
 			for _, name := range []string{"state", "nonce", "code_challenge"} {
 				if len(p.asked.Get(name)) < 26 {
-					t.Errorf("the provider is asked with %s=%q: want something that nobody can guess", name, p.asked.Get(name))
+					t.Errorf("the request for a code has %s=%q, want at least 26 random characters", name, p.asked.Get(name))
 				}
 			}
 			if p.sent.Get("code") != "the code" || p.sent.Get("redirect_uri") != page+"/login/oidc/callback" || p.sent.Get("resource") != "urn:zwsbridge" {
-				t.Errorf("the code is sent with %v", p.sent)
+				t.Errorf("the request for tokens is %v", p.sent)
 			}
 			o := &operator{t: t, admin: page, cookie: b.cookies["zws_admin"]}
 			if c := o.cookie; (c == nil) != (tc.look == 401) || c != nil && (!c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Secure) {
-				t.Errorf("cookie %v: want HttpOnly, SameSite=Strict, and only for those who may look", c)
+				t.Errorf("cookie %v: want HttpOnly and SameSite=Strict, and none without a tag", c)
 			}
 			if b.cookies["zws_admin_login"] != nil {
-				t.Error("the ticket is still there")
+				t.Error("the ticket cookie was not deleted")
 			}
 			if resp := o.do("GET", "/sessions", "", ""); resp.StatusCode != tc.look {
 				t.Errorf("sessions: %s, want %d", resp.Status, tc.look)
@@ -172,85 +174,86 @@ func TestOIDCLogin(t *testing.T) {
 	}
 }
 
-// TestOIDCDefects: whatever else the provider does lets nobody in, and the page is told why.
-func TestOIDCDefects(t *testing.T) {
+// TestOIDCFaultyProvider checks that a provider with a defect lets no operator in, and that the
+// page is told the reason.
+func TestOIDCFaultyProvider(t *testing.T) {
 	for defect, end := range map[string]string{
 		"access denied": "login=declined",
 		"another state": "login=stale", "no state": "login=stale", "expired code": "login=stale",
-		"answer of another issuer": "login=failed", "unknown client": "login=failed",
-		"no ID token": "login=failed", "wrong nonce": "login=failed", "no nonce": "login=failed", "ID token for another": "login=failed",
-		"ID token of another issuer": "login=failed", "expired ID token": "login=failed", "another access token": "login=failed",
+		"response of another issuer": "login=failed", "unknown client": "login=failed",
+		"no ID token": "login=failed", "wrong nonce": "login=failed", "no nonce": "login=failed", "ID token for another client": "login=failed",
+		"ID token of another issuer": "login=failed", "expired ID token": "login=failed", "ID token for another access token": "login=failed",
 		"unsigned ID token": "login=failed", "unknown key": "login=failed",
-		"access token for another":    "login=refused",
-		"discovery of another issuer": "login=unavailable", "token endpoint without TLS": "login=unavailable",
-		"authorization endpoint that is a script": "login=unavailable", "endless discovery": "login=unavailable",
-		"discovery that is a redirect": "login=unavailable", "discovery in disorder": "login=unavailable",
-		"token endpoint in disorder": "login=unavailable", "token endpoint that is a redirect": "login=unavailable",
-		"token endpoint that hangs": "login=unavailable", "endless answer": "login=unavailable",
+		"access token for another audience": "login=refused",
+		"discovery of another issuer":       "login=unavailable", "token endpoint without TLS": "login=unavailable",
+		"authorization endpoint that is a script": "login=unavailable", "oversized discovery": "login=unavailable",
+		"discovery that is a redirect": "login=unavailable", "discovery fails": "login=unavailable",
+		"token endpoint fails": "login=unavailable", "token endpoint that is a redirect": "login=unavailable",
+		"token endpoint that hangs": "login=unavailable", "oversized token response": "login=unavailable",
 	} {
 		t.Run(defect, func(t *testing.T) {
 			t.Parallel()
-			page := newProvider(t, defect).page("")
+			page := newProvider(t, defect).startAdmin("")
 			b := &browser{t: t}
 			if got := b.login(page); got != end {
 				t.Errorf("ends at %s, want %s", got, end)
 			}
 			if len(b.cookies) > 0 {
-				t.Errorf("cookies are left: %v", slices.Sorted(maps.Keys(b.cookies)))
+				t.Errorf("cookies were not deleted: %v", slices.Sorted(maps.Keys(b.cookies)))
 			}
 		})
 	}
-	t.Run("down", func(t *testing.T) {
+	t.Run("provider down", func(t *testing.T) {
 		p := newProvider(t, "")
-		page := p.page("")
+		page := p.startAdmin("")
 		p.server.Close()
 		b := &browser{t: t}
 		if end := b.login(page); end != "login=unavailable" {
-			t.Errorf("ends at %s", end)
+			t.Errorf("ends at %s, want login=unavailable", end)
 		}
 	})
 }
 
-// TestOIDCTicket: only the browser that has begun a login can end it, and only here.
+// TestOIDCTicket checks that only the browser that started a login can complete it, once.
 func TestOIDCTicket(t *testing.T) {
 	p := newProvider(t, "")
-	page := p.page("")
-	begun := &browser{t: t}
-	callback := next(begun.get(next(begun.get(page + "/login/oidc"))))
-	ticket := begun.cookies["zws_admin_login"]
+	page := p.startAdmin("")
+	started := &browser{t: t}
+	callback := next(started.get(next(started.get(page + "/login/oidc"))))
+	ticket := started.cookies["zws_admin_login"]
 	if ticket == nil || !ticket.HttpOnly || ticket.SameSite != http.SameSiteLaxMode || ticket.Path != "/login/oidc" || ticket.MaxAge != 600 {
-		t.Fatalf("ticket %v: want HttpOnly, SameSite=Lax, for ten minutes and these paths", ticket)
+		t.Fatalf("ticket %v: want HttpOnly, SameSite=Lax, ten minutes and the path /login/oidc", ticket)
 	}
 	changed := *ticket
 	changed.Value = strings.Repeat("A", 8) + ticket.Value[8:]
 	other := &browser{t: t}
 	other.get(page + "/login/oidc")
 	for name, cookie := range map[string]*http.Cookie{
-		"no ticket": nil, "changed": &changed, "of another login": other.cookies["zws_admin_login"],
-		"no base64": {Name: "zws_admin_login", Value: "!", Path: "/login/oidc"}, "too short": {Name: "zws_admin_login", Value: "AAAA", Path: "/login/oidc"},
+		"no ticket": nil, "modified": &changed, "of another login": other.cookies["zws_admin_login"],
+		"not base64": {Name: "zws_admin_login", Value: "!", Path: "/login/oidc"}, "too short": {Name: "zws_admin_login", Value: "AAAA", Path: "/login/oidc"},
 	} {
 		b := &browser{t: t, cookies: map[string]*http.Cookie{}}
 		if cookie != nil {
 			b.cookies[cookie.Name] = cookie
 		}
 		if to := next(b.get(callback)); to != page+"/#login=stale" {
-			t.Errorf("%s: to %s", name, to)
+			t.Errorf("%s: redirected to %s, want login=stale", name, to)
 		}
 	}
-	if to := next(begun.get(callback)); to != page+"/" {
-		t.Errorf("the browser that has begun it: to %s", to)
+	if to := next(started.get(callback)); to != page+"/" {
+		t.Errorf("the browser that started the login: redirected to %s", to)
 	}
-	if to := next(begun.get(callback)); to != page+"/#login=stale" {
-		t.Errorf("once more: to %s", to)
+	if to := next(started.get(callback)); to != page+"/#login=stale" {
+		t.Errorf("a second time: redirected to %s, want login=stale", to)
 	}
 }
 
-// TestOIDCSession: a login with a provider ends with its token, and by logging out, which
-// names the provider's own page.
+// TestOIDCSession checks that the login of an operator ends with the token and by logging out, and
+// that logging out returns the URL of the provider's logout page.
 func TestOIDCSession(t *testing.T) {
 	t.Run("logout", func(t *testing.T) {
 		p := newProvider(t, "")
-		page := p.page("")
+		page := p.startAdmin("")
 		b := &browser{t: t}
 		b.login(page)
 		o := &operator{t: t, admin: page, cookie: b.cookies["zws_admin"]}
@@ -267,8 +270,8 @@ func TestOIDCSession(t *testing.T) {
 			t.Errorf("after the logout: %s", resp.Status)
 		}
 	})
-	t.Run("end of the token", func(t *testing.T) {
-		page := newProvider(t, "short life").page("")
+	t.Run("expired token", func(t *testing.T) {
+		page := newProvider(t, "short lifetime").startAdmin("")
 		b := &browser{t: t}
 		b.login(page)
 		o := &operator{t: t, admin: page, cookie: b.cookies["zws_admin"]}
@@ -278,9 +281,10 @@ func TestOIDCSession(t *testing.T) {
 	})
 }
 
-// TestOIDCHost: the provider sends browsers back to one host, so they begin there.
+// TestOIDCHost checks that a login starts at the host of admin.url, since the provider
+// redirects back to that host.
 func TestOIDCHost(t *testing.T) {
-	page := newProvider(t, "").page(`hosts = ["bridge.lan"]`)
+	page := newProvider(t, "").startAdmin(`hosts = ["bridge.lan"]`)
 	b := &browser{t: t}
 	r, err := http.NewRequestWithContext(t.Context(), "GET", page+"/login/oidc", nil)
 	if err != nil {
@@ -294,10 +298,10 @@ func TestOIDCHost(t *testing.T) {
 		}
 		resp.Body.Close()
 		if to := next(resp); to != want {
-			t.Errorf("%s: to %s, want %s", host, to, want)
+			t.Errorf("%s: redirected to %s, want %s", host, to, want)
 		}
 	}
-	// A proxy that does not pass the Host on must not send browsers round in circles.
+	// Behind a proxy that does not pass the Host on there must be no redirect loop.
 	r.Host, r.URL.RawQuery = "bridge.lan", "here"
 	resp, err := http.DefaultTransport.RoundTrip(r)
 	if err != nil {
@@ -305,20 +309,20 @@ func TestOIDCHost(t *testing.T) {
 	}
 	resp.Body.Close()
 	if to := next(resp); !strings.Contains(to, "/authorize?") {
-		t.Errorf("behind a proxy: to %s", to)
+		t.Errorf("behind a proxy: redirected to %s, want the provider", to)
 	}
 	if end := b.login(page); end != "/" {
-		t.Errorf("ends at %s", end)
+		t.Errorf("ends at %s, want /", end)
 	}
 }
 
-// TestOIDCNone: without a provider the page has no such way.
-func TestOIDCNone(t *testing.T) {
-	admin, _, _, _ := adminOf(t)
+// TestOIDCNotConfigured checks that operators cannot log in with a provider without admin.oidc.
+func TestOIDCNotConfigured(t *testing.T) {
+	admin, _, _, _ := startAdmin(t)
 	o := &operator{t: t, admin: admin}
 	text, err := io.ReadAll(o.do("GET", "/login", "", "").Body)
 	if err != nil || strings.TrimSpace(string(text)) != "{}" {
-		t.Errorf("/login tells %s", text)
+		t.Errorf("/login returns %s, want {}", text)
 	}
 	for _, path := range []string{"/login/oidc", "/login/oidc/callback?code=1&state=2"} {
 		if resp := o.do("GET", path, "", ""); resp.StatusCode != 404 {
@@ -327,8 +331,8 @@ func TestOIDCNone(t *testing.T) {
 	}
 	p := newProvider(t, "")
 	b := &browser{t: t}
-	text, err = io.ReadAll(b.get(p.page("") + "/login").Body)
+	text, err = io.ReadAll(b.get(p.startAdmin("") + "/login").Body)
 	if want := `{"oidc":"` + strings.TrimPrefix(p.server.URL, "http://") + `"}`; err != nil || strings.TrimSpace(string(text)) != want {
-		t.Errorf("/login tells %s, want %s", text, want)
+		t.Errorf("/login returns %s, want %s", text, want)
 	}
 }

@@ -16,10 +16,11 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// What the tests put behind the bridge: ZeroMQ peers, a ZAP handler, and TCP servers that
-// are neither. Each ends with its test, after a bridge that was started later.
+// This file has the backends of the tests: ZeroMQ peers, a ZAP handler, and TCP servers that speak
+// something else. Each is stopped when its test ends, after a bridge that was started later.
 
-// The CURVE keys of this package's tests, made anew for each run.
+// nativeKey is the CURVE key of backends, bridgeKey one that they accept, strangerKey one that they
+// refuse.
 var nativeKey, bridgeKey, strangerKey = newKey(), newKey(), newKey()
 
 func newKey() *certs.Certificate {
@@ -30,11 +31,13 @@ func newKey() *certs.Certificate {
 	return c
 }
 
+// nativeSecurity returns the security of a backend whose logins h decides on.
 func nativeSecurity(h zap.HandlerFunc) zmtp.ServerSecurity {
 	return zmtp.ServerSecurity{Handler: h, Domain: "native", CurvePublic: nativeKey.Public, CurveSecret: nativeKey.Secret}
 }
 
-func answer(status zap.Status) zap.HandlerFunc {
+// always returns a handler that gives every login the same status.
+func always(status zap.Status) zap.HandlerFunc {
 	return func(context.Context, *zap.Request) (*zap.Reply, error) { return &zap.Reply{Status: status}, nil }
 }
 
@@ -44,8 +47,8 @@ func hang(ctx context.Context, _ *zap.Request) (*zap.Reply, error) {
 	return nil, ctx.Err()
 }
 
-// known lets in who has the key that keyed has, or the password that is asked for here.
-func known(_ context.Context, r *zap.Request) (*zap.Reply, error) {
+// checkLogin accepts the key of curveLogin, the user lamp with the password switch, and NULL.
+func checkLogin(_ context.Context, r *zap.Request) (*zap.Reply, error) {
 	switch r.Mechanism {
 	case zap.CURVE:
 		if bytes.Equal(r.Credentials[0], bridgeKey.Public[:]) {
@@ -61,8 +64,9 @@ func known(_ context.Context, r *zap.Request) (*zap.Reply, error) {
 	return &zap.Reply{Status: zap.Refused}, nil
 }
 
-// listen is a peer of the given type that lets in, by mechanism m, whom h lets in. It does
-// serve with all of them at the same time, and closes what serve is done with.
+// listen starts a peer of the given type that authenticates connections with mechanism m and
+// handler h. It calls serve for each in its own goroutine and closes the connection when serve
+// returns.
 func listen(t testing.TB, as zmtp.SocketType, m zap.Mechanism, h zap.HandlerFunc, serve func(*zmtp.Conn)) (endpoint string) {
 	t.Helper()
 	endpoint, stop := listenAt(t, "tcp://127.0.0.1:0", as, m, h, serve)
@@ -70,7 +74,7 @@ func listen(t testing.TB, as zmtp.SocketType, m zap.Mechanism, h zap.HandlerFunc
 	return endpoint
 }
 
-// listenAt is listen for a peer that goes away before the test ends.
+// listenAt is listen at a given endpoint; stop stops the peer.
 func listenAt(t testing.TB, endpoint string, as zmtp.SocketType, m zap.Mechanism, h zap.HandlerFunc, serve func(*zmtp.Conn)) (at string, stop func()) {
 	t.Helper()
 	o := zmtp.Options{SocketType: as, WriteTimeout: time.Minute, Limits: zmtp.Limits{Frame: 4 << 20, Message: 4 << 20}}
@@ -100,8 +104,8 @@ func listenAt(t testing.TB, endpoint string, as zmtp.SocketType, m zap.Mechanism
 	}
 }
 
-// native is a peer that reads and says nothing.
-func native(t testing.TB, as zmtp.SocketType, m zap.Mechanism, h zap.HandlerFunc) (endpoint string) {
+// silentWith starts a peer that reads and sends nothing.
+func silentWith(t testing.TB, as zmtp.SocketType, m zap.Mechanism, h zap.HandlerFunc) (endpoint string) {
 	t.Helper()
 	return listen(t, as, m, h, func(c *zmtp.Conn) {
 		for {
@@ -112,16 +116,16 @@ func native(t testing.TB, as zmtp.SocketType, m zap.Mechanism, h zap.HandlerFunc
 	})
 }
 
-// silent is a native peer that lets everybody in.
+// silent is silentWith for a peer that accepts every login.
 func silent(t testing.TB, as zmtp.SocketType) (endpoint string) {
 	t.Helper()
-	return native(t, as, zap.NULL, answer(zap.OK))
+	return silentWith(t, as, zap.NULL, always(zap.OK))
 }
 
-// echoPeer sends those whom known lets in back what it gets.
-func echoPeer(t *testing.T, as zmtp.SocketType, m zap.Mechanism) (endpoint string) {
+// echoBackend starts a peer that sends back what it gets; checkLogin decides on logins.
+func echoBackend(t *testing.T, as zmtp.SocketType, m zap.Mechanism) (endpoint string) {
 	t.Helper()
-	return listen(t, as, m, known, func(c *zmtp.Conn) {
+	return listen(t, as, m, checkLogin, func(c *zmtp.Conn) {
 		for {
 			m, err := c.ReadMessage()
 			if err != nil || c.Write(m) != nil {
@@ -131,23 +135,24 @@ func echoPeer(t *testing.T, as zmtp.SocketType, m zap.Mechanism) (endpoint strin
 	})
 }
 
-// echoRouter is a ROUTER that sends everybody back what it gets.
+// echoRouter starts a ROUTER that accepts every login and sends back what it gets.
 func echoRouter(t *testing.T) (endpoint string) {
 	t.Helper()
-	return echoPeer(t, zmtp.ROUTER, zap.NULL)
+	return echoBackend(t, zmtp.ROUTER, zap.NULL)
 }
 
-// peer is a native ZeroMQ peer that notes what arrives, and answers with what it got.
+// peer is a native ZeroMQ peer that records what it gets and sends it back.
 type peer struct {
 	endpoint string
 	messages chan zmtp.Message
-	ids      chan string // the routing id of each that connects
+	ids      chan string // the routing ids of connections
 }
 
-func peering(t *testing.T, as zmtp.SocketType) *peer {
+// startPeer starts a peer of the given type, which accepts every login.
+func startPeer(t *testing.T, as zmtp.SocketType) *peer {
 	t.Helper()
 	p := &peer{messages: make(chan zmtp.Message, 1000), ids: make(chan string, 1000)}
-	p.endpoint = listen(t, as, zap.NULL, answer(zap.OK), func(c *zmtp.Conn) {
+	p.endpoint = listen(t, as, zap.NULL, always(zap.OK), func(c *zmtp.Conn) {
 		p.ids <- string(c.Peer().RoutingID())
 		for {
 			m, err := c.ReadMessage()
@@ -166,13 +171,13 @@ func peering(t *testing.T, as zmtp.SocketType) *peer {
 	return p
 }
 
-// publisher is a PUB that publishes m without end.
+// publisher starts a PUB that publishes m continuously.
 func publisher(t *testing.T, m zmtp.Message) (endpoint string) {
 	t.Helper()
-	return listen(t, zmtp.PUB, zap.NULL, answer(zap.OK), publish(m))
+	return listen(t, zmtp.PUB, zap.NULL, always(zap.OK), publish(m))
 }
 
-// publish writes m without end to who has subscribed to something.
+// publish waits for a subscription, then writes m continuously.
 func publish(m zmtp.Message) func(*zmtp.Conn) {
 	return func(c *zmtp.Conn) {
 		if _, err := c.ReadMessage(); err != nil { // the subscription
@@ -183,8 +188,8 @@ func publish(m zmtp.Message) func(*zmtp.Conn) {
 	}
 }
 
-// station publishes under all topics without end, on zmq4's PUB.
-func station(t *testing.T, topics ...string) (port string) {
+// broadcast starts a PUB of zmq4 that publishes on all topics continuously.
+func broadcast(t *testing.T, topics ...string) (port string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	pub := zmq4.NewPub(ctx)
@@ -214,10 +219,10 @@ func station(t *testing.T, topics ...string) (port string) {
 	return port
 }
 
-// native27 is a ZAP handler elsewhere, as a program in another language would be one.
-func native27(t *testing.T, decide func(*zap.Request) *zap.Reply) (endpoint string) {
+// zapHandler starts a ZAP handler as a separate program would be one, by 27/ZAP over ZMTP.
+func zapHandler(t *testing.T, decide func(*zap.Request) *zap.Reply) (endpoint string) {
 	t.Helper()
-	return listen(t, zmtp.ROUTER, zap.NULL, answer(zap.OK), func(c *zmtp.Conn) {
+	return listen(t, zmtp.ROUTER, zap.NULL, always(zap.OK), func(c *zmtp.Conn) {
 		for {
 			m, err := c.ReadMessage()
 			if err != nil {
@@ -235,7 +240,7 @@ func native27(t *testing.T, decide func(*zap.Request) *zap.Reply) (endpoint stri
 	})
 }
 
-// plainTCP listens and does serve with every connection, one after the other.
+// plainTCP starts a TCP server that calls serve for every connection, one after the other.
 func plainTCP(t *testing.T, serve func(net.Conn)) (endpoint string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -257,10 +262,10 @@ func plainTCP(t *testing.T, serve func(net.Conn)) (endpoint string) {
 	return "tcp://" + l.Addr().String()
 }
 
-// mute takes connections and says nothing.
-func mute(t *testing.T) (endpoint string) {
+// unresponsive starts a TCP server that accepts connections and sends nothing.
+func unresponsive(t *testing.T) (endpoint string) {
 	var open []net.Conn
-	t.Cleanup(func() { // after that of plainTCP
+	t.Cleanup(func() { // runs after the cleanup of plainTCP
 		for _, c := range open {
 			c.Close()
 		}
@@ -268,8 +273,8 @@ func mute(t *testing.T) (endpoint string) {
 	return plainTCP(t, func(c net.Conn) { open = append(open, c) })
 }
 
-// nobody is an endpoint where nothing listens.
-func nobody(t *testing.T) (endpoint string) {
+// unusedEndpoint returns an endpoint where nothing listens.
+func unusedEndpoint(t *testing.T) (endpoint string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

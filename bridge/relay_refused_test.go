@@ -15,18 +15,18 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// TestRelayRefused: what goes wrong behind is told as everywhere else, to every kind of
-// client, while another client of the bridge is served.
-func TestRelayRefused(t *testing.T) {
+// TestRelayBackendRefusals checks that every kind of client of a relay is told why the backend
+// refuses it, as on other routes, and that another client of the bridge is not affected.
+func TestRelayBackendRefusals(t *testing.T) {
 	stranger := zmtp.Curve{Public: strangerKey.Public, Secret: strangerKey.Secret, ServerKey: nativeKey.Public}
 	listening := func(m zap.Mechanism) func(t *testing.T) string {
-		return func(t *testing.T) string { return echoPeer(t, zmtp.ROUTER, m) }
+		return func(t *testing.T) string { return echoBackend(t, zmtp.ROUTER, m) }
 	}
-	say := func(greeting string, then string) func(t *testing.T) string {
+	send := func(first, then string) func(t *testing.T) string {
 		return func(t *testing.T) string {
 			return plainTCP(t, func(c net.Conn) {
 				defer c.Close()
-				fmt.Fprint(c, greeting)
+				fmt.Fprint(c, first)
 				fmt.Fprint(c, then)
 				_, _ = c.Read(make([]byte, 1000))
 				_ = c.(*net.TCPConn).CloseWrite()
@@ -45,36 +45,36 @@ func TestRelayRefused(t *testing.T) {
 	}{
 		{"unknown key", listening(zap.CURVE), stranger, 4502, 400, "backend 1 refused the login (400)"},
 		{"wrong password", listening(zap.PLAIN), zmtp.Plain{User: "lamp", Password: "x"}, 4502, 400, "backend 1 refused the login (400)"},
-		{"broken handler", func(t *testing.T) string { return native(t, zmtp.ROUTER, zap.PLAIN, answer(zap.Internal)) },
+		{"failing ZAP handler", func(t *testing.T) string { return silentWith(t, zmtp.ROUTER, zap.PLAIN, always(zap.Internal)) },
 			zmtp.Plain{User: "lamp"}, 4502, 500, "backend 1 refused the login (500)"},
-		{"libzmq's ERROR", say(greets("PLAIN"), "\x04\x09^RROR\x03400"), zmtp.Plain{User: "lamp"}, 4502, 400, "backend 1 refused the login (400)"},
-		{"wrong server key", listening(zap.CURVE), keyed(strangerKey.Public), 4502, 400, "probably the wrong server key"},
-		{"another mechanism", listening(zap.NULL), keyed(nativeKey.Public), 4502, 400, "want CURVE, peer speaks NULL"},
-		{"not ZMTP", say("HTTP/1.1 400 Bad Request\r\n\r\n", ""), zmtp.Plain{}, 4502, 400, "does not speak ZMTP"},
-		{"ZMTP 2", say("\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x01\x00", ""), zmtp.Plain{}, 4502, 400, "older than 3.0"},
-		{"closed at once", say("", ""), zmtp.Plain{}, 4502, 400, "closed the connection during the login"},
-		{"closed after the greeting", say(greets("PLAIN"), ""), zmtp.Plain{}, 4502, 400, "closed the connection during the login"},
-		{"a message in place of WELCOME", say(greets("PLAIN"), "\x00\x02hi"), zmtp.Plain{}, 4502, 400, "did not take the login"},
-		{"a command without a name", say(greets("PLAIN"), "\x04\x01\x09"), zmtp.Plain{}, 4502, 400, "did not take the login"},
-		{"a command too large", say(greets("PLAIN"), "\x06\x00\x00\x00\x00\x00\x10\x00\x00"), zmtp.Plain{}, 4502, 400, "did not take the login"},
-		{"reserved flags", say(greets("PLAIN"), "\x80\x01\x09"), zmtp.Plain{}, 4502, 400, "did not take the login"},
-		{"nobody listens", nobody, zmtp.Plain{}, 4503, 0, "backend 1 cannot be reached"},
-		{"mute", mute, zmtp.Plain{}, 4504, 0, "backend 1 did not answer the login in time"},
-		{"mute after the greeting", func(t *testing.T) string {
+		{"libzmq's ERROR", send(greeting("PLAIN"), "\x04\x09^RROR\x03400"), zmtp.Plain{User: "lamp"}, 4502, 400, "backend 1 refused the login (400)"},
+		{"wrong server key", listening(zap.CURVE), curveLogin(strangerKey.Public), 4502, 400, "probably the wrong server key"},
+		{"another mechanism", listening(zap.NULL), curveLogin(nativeKey.Public), 4502, 400, "want CURVE, peer speaks NULL"},
+		{"not ZMTP", send("HTTP/1.1 400 Bad Request\r\n\r\n", ""), zmtp.Plain{}, 4502, 400, "does not speak ZMTP"},
+		{"ZMTP 2", send("\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x01\x00", ""), zmtp.Plain{}, 4502, 400, "older than 3.0"},
+		{"closed at once", send("", ""), zmtp.Plain{}, 4502, 400, "closed the connection during the login"},
+		{"closed after the greeting", send(greeting("PLAIN"), ""), zmtp.Plain{}, 4502, 400, "closed the connection during the login"},
+		{"message instead of WELCOME", send(greeting("PLAIN"), "\x00\x02hi"), zmtp.Plain{}, 4502, 400, "did not take the login"},
+		{"command without a name", send(greeting("PLAIN"), "\x04\x01\x09"), zmtp.Plain{}, 4502, 400, "did not take the login"},
+		{"command too large", send(greeting("PLAIN"), "\x06\x00\x00\x00\x00\x00\x10\x00\x00"), zmtp.Plain{}, 4502, 400, "did not take the login"},
+		{"reserved flags", send(greeting("PLAIN"), "\x80\x01\x09"), zmtp.Plain{}, 4502, 400, "did not take the login"},
+		{"unused endpoint", unusedEndpoint, zmtp.Plain{}, 4503, 0, "backend 1 cannot be reached"},
+		{"unresponsive", unresponsive, zmtp.Plain{}, 4504, 0, "backend 1 did not answer the login in time"},
+		{"unresponsive after the greeting", func(t *testing.T) string {
 			return plainTCP(t, func(c net.Conn) {
-				fmt.Fprint(c, greets("CURVE"))
+				fmt.Fprint(c, greeting("CURVE"))
 				_, _ = c.Read(make([]byte, 1))
 				t.Cleanup(func() { c.Close() })
 			})
-		}, keyed(nativeKey.Public), 4504, 0, "backend 1 did not answer the login in time"},
-		{"hanging handler", func(t *testing.T) string { return native(t, zmtp.ROUTER, zap.PLAIN, hang) },
+		}, curveLogin(nativeKey.Public), 4504, 0, "backend 1 did not answer the login in time"},
+		{"ZAP handler hangs", func(t *testing.T) string { return silentWith(t, zmtp.ROUTER, zap.PLAIN, hang) },
 			zmtp.Plain{}, 4504, 0, "backend 1 did not answer the login in time"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			url, _ := start(t, usersOnly+relayRoute("DEALER", tc.endpoint(t))+
 				routeTo("/good", "DEALER", echoRouter(t)))
-			good := connect(t, url+"/good", byPassword("alice", zmtp.DEALER))
-			for _, way := range relayCases {
+			good := connect(t, url+"/good", plainLogin("alice", zmtp.DEALER))
+			for _, way := range relayDialers {
 				t.Run(way.name, func(t *testing.T) {
 					c, err := way.dial(t, url, tc.inner, zmtp.DEALER)
 					if err == nil {
@@ -83,17 +83,17 @@ func TestRelayRefused(t *testing.T) {
 					}
 					got, ok := errors.AsType[*zws.CloseError](err)
 					if !ok {
-						t.Fatalf("the client sees %v, want a close code", err)
+						t.Fatalf("the client gets %v, want a close code", err)
 					}
 					status := tc.status
 					if way.name == "MUX" && got.Status == 0 {
-						status = 0 // refused before there was a channel to send an ERROR on
+						status = 0 // refused before there is a channel for an ERROR
 					}
 					if got.Code != tc.code || got.Status != status {
 						t.Errorf("code %d and ERROR %d, want %d and %d: %v", got.Code, got.Status, tc.code, status, got)
 					}
 					if !strings.Contains(got.Reason, tc.reason) {
-						t.Errorf("reason %q does not tell %q", got.Reason, tc.reason)
+						t.Errorf("reason %q does not contain %q", got.Reason, tc.reason)
 					}
 				})
 			}
@@ -107,11 +107,11 @@ func TestRelayRefused(t *testing.T) {
 	}
 }
 
-// raw dials a relay without doing any handshake.
-func raw(t *testing.T, url, protocol string) *websocket.Conn {
+// dialRaw connects to a relay without any ZMTP handshake.
+func dialRaw(t *testing.T, url, protocol string) *websocket.Conn {
 	t.Helper()
 	d := websocket.Dialer{Subprotocols: []string{protocol}}
-	c, _, err := d.DialContext(t.Context(), url+"/relay", basic("alice"))
+	c, _, err := d.DialContext(t.Context(), url+"/relay", basicAuth("alice"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,8 +119,8 @@ func raw(t *testing.T, url, protocol string) *websocket.Conn {
 	return c
 }
 
-// closedWith reads until the end and returns the code, and what came before.
-func closedWith(t *testing.T, c *websocket.Conn) (code int, got []string) {
+// readClose reads until the close frame and returns its code, and the messages before it.
+func readClose(t *testing.T, c *websocket.Conn) (code int, got []string) {
 	t.Helper()
 	for {
 		_, p, err := c.ReadMessage()
@@ -134,12 +134,12 @@ func closedWith(t *testing.T, c *websocket.Conn) (code int, got []string) {
 	}
 }
 
-// TestRelayInFront: what a client of a relay does wrong, or may not, is told too.
-func TestRelayInFront(t *testing.T) {
-	url, _ := start(t, usersOnly+"[server]\nmax_message = \"64KiB\"\nhandshake_timeout = \"300ms\"\n"+relayRoute("DEALER", echoPeer(t, zmtp.ROUTER, zap.CURVE)))
+// TestRelayClientErrors checks that a client of a relay is told what it does wrong or may not do.
+func TestRelayClientErrors(t *testing.T) {
+	url, _ := start(t, usersOnly+"[server]\nmax_message = \"64KiB\"\nhandshake_timeout = \"300ms\"\n"+relayRoute("DEALER", echoBackend(t, zmtp.ROUTER, zap.CURVE)))
 	for _, protocol := range []string{"ZWS2.0", "ZWSJSON1.0", "WSNetMQ"} {
 		t.Run(protocol, func(t *testing.T) {
-			if code, _ := closedWith(t, raw(t, url, protocol)); code != 4406 {
+			if code, _ := readClose(t, dialRaw(t, url, protocol)); code != 4406 {
 				t.Errorf("close code %d, want 4406", code)
 			}
 		})
@@ -148,34 +148,34 @@ func TestRelayInFront(t *testing.T) {
 		name, frame string
 		code        int
 	}{
-		{"silence", "", 4408},
-		{"a message before READY", "\x00hi", 1002},
-		{"an unknown flag", "\x07hi", 1002},
-		{"a command too large", "\x02\x05HELLO" + strings.Repeat("x", 16<<10), 1009},
-		{"larger than anything", "\x02" + strings.Repeat("x", 70<<10), 1009},
+		{"nothing", "", 4408},
+		{"message before READY", "\x00hi", 1002},
+		{"unknown flag", "\x07hi", 1002},
+		{"command too large", "\x02\x05HELLO" + strings.Repeat("x", 16<<10), 1009},
+		{"frame too large", "\x02" + strings.Repeat("x", 70<<10), 1009},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			c := raw(t, url, "ZWS2.0+CURVE")
+			c := dialRaw(t, url, "ZWS2.0+CURVE")
 			if tc.frame != "" {
 				if err := c.WriteMessage(websocket.BinaryMessage, []byte(tc.frame)); err != nil {
 					t.Fatal(err)
 				}
 			}
-			code, got := closedWith(t, c)
+			code, got := readClose(t, c)
 			if code != tc.code || len(got) != 1 || got[0] != "\x02\x08GREETING\x01" {
 				t.Errorf("%d after %q, want %d", code, got, tc.code)
 			}
 		})
 	}
-	t.Run("wrong password here", func(t *testing.T) {
-		got := refusal(t, url+"/relay", zws.DialOptions{SocketType: zmtp.DEALER, Security: keyed(nativeKey.Public), Alias: true,
+	t.Run("wrong password at the bridge", func(t *testing.T) {
+		got := refusal(t, url+"/relay", zws.DialOptions{SocketType: zmtp.DEALER, Security: curveLogin(nativeKey.Public), Alias: true,
 			Header: http.Header{"Authorization": {"Basic YWxpY2U6Z3Vlc3NlZA=="}}})
 		if got.Code != 4400 || got.Status != 400 {
 			t.Errorf("%v, want 4400 and an ERROR", got)
 		}
 	})
-	t.Run("no login here", func(t *testing.T) {
-		got := refusal(t, url+"/relay", zws.DialOptions{SocketType: zmtp.DEALER, Security: keyed(nativeKey.Public), Alias: true})
+	t.Run("no login at the bridge", func(t *testing.T) {
+		got := refusal(t, url+"/relay", zws.DialOptions{SocketType: zmtp.DEALER, Security: curveLogin(nativeKey.Public), Alias: true})
 		if got.Code != 4400 || got.Status != 400 {
 			t.Errorf("%v, want 4400 and an ERROR", got)
 		}
@@ -189,38 +189,38 @@ func TestRelayInFront(t *testing.T) {
 	})
 }
 
-// TestRelayLimits: a frame may have what a message may have and what sealing adds, in both
-// directions, and no more.
+// TestRelayLimits checks that a frame can be as large as a message plus what encryption adds,
+// in both directions, and not larger.
 func TestRelayLimits(t *testing.T) {
-	const most = 64 << 10
+	const limit = 64 << 10
 	server := "[server]\nmax_message = \"64KiB\"\n"
-	url, _ := start(t, usersOnly+server+relayRoute("DEALER", echoPeer(t, zmtp.ROUTER, zap.CURVE)))
-	for _, way := range relayCases {
-		t.Run("sealed "+way.name, func(t *testing.T) {
-			c, err := way.dial(t, url, keyed(nativeKey.Public), zmtp.DEALER)
+	url, _ := start(t, usersOnly+server+relayRoute("DEALER", echoBackend(t, zmtp.ROUTER, zap.CURVE)))
+	for _, way := range relayDialers {
+		t.Run("CURVE "+way.name, func(t *testing.T) {
+			c, err := way.dial(t, url, curveLogin(nativeKey.Public), zmtp.DEALER)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			if err := c.Send(zmtp.Message{make([]byte, most)}); err != nil {
+			if err := c.Send(zmtp.Message{make([]byte, limit)}); err != nil {
 				t.Fatal(err)
 			}
-			if m, err := c.Recv(); err != nil || m.Size() != most {
-				t.Errorf("%d octets came back, %v", m.Size(), err)
+			if m, err := c.Recv(); err != nil || m.Size() != limit {
+				t.Errorf("got %d bytes back, %v, want %d", m.Size(), err, limit)
 			}
 		})
 	}
-	for size, code := range map[int]zws.Code{most + 64: 1000, most + 65: 4503} {
+	for size, code := range map[int]zws.Code{limit + 64: 1000, limit + 65: 4503} {
 		t.Run(fmt.Sprintf("%d from the backend", size), func(t *testing.T) {
 			endpoint := plainTCP(t, func(c net.Conn) {
 				defer c.Close()
-				fmt.Fprint(c, greets("NULL")+"\x04\x06\x05READY")
+				fmt.Fprint(c, greeting("NULL")+"\x04\x06\x05READY")
 				fmt.Fprintf(c, "\x02\x00\x00\x00\x00%s%s", []byte{0, byte(size >> 16), byte(size >> 8), byte(size)}, make([]byte, size))
 				for _, err := c.Read(make([]byte, 1000)); err == nil; _, err = c.Read(make([]byte, 1000)) {
 				}
 			})
 			url, _ := start(t, usersOnly+server+relayRoute("PULL", endpoint))
-			ws := raw(t, url, "ZWS2.0/NULL")
+			ws := dialRaw(t, url, "ZWS2.0/NULL")
 			for {
 				_, p, err := ws.ReadMessage()
 				if len(p) == 1+size && code == 1000 {

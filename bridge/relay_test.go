@@ -15,24 +15,24 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// basic is the outer login of a client of a relay.
-func basic(user string) http.Header {
+// basicAuth returns the login to the bridge of a client of a relay.
+func basicAuth(user string) http.Header {
 	r := http.Request{Header: http.Header{}}
 	r.SetBasicAuth(user, user+"'s secret")
 	return r.Header
 }
 
-// relayRoute is a route at "/relay".
+// relayRoute returns a relay route at "/relay".
 func relayRoute(socket zmtp.SocketType, endpoint string, lines ...string) string {
 	return routeTo("/relay", socket, endpoint, append(lines, "relay = true", `connect_timeout = "500ms"`)...)
 }
 
-// keyed is a client's CURVE login at the peers of these tests.
-func keyed(serverKey [32]byte) zmtp.Curve {
+// curveLogin returns a CURVE login that the backends of these tests accept.
+func curveLogin(serverKey [32]byte) zmtp.Curve {
 	return zmtp.Curve{Public: bridgeKey.Public, Secret: bridgeKey.Secret, ServerKey: serverKey}
 }
 
-// relayClient is what the two kinds of clients have in common.
+// relayClient is what zws.Client and zws.MuxRelay have in common.
 type relayClient interface {
 	Send(zmtp.Message) error
 	Recv() (zmtp.Message, error)
@@ -41,30 +41,30 @@ type relayClient interface {
 	Close() error
 }
 
-// relayCase is a way to be a client of a relay as alice.
-type relayCase struct {
+// relayDialer is a way to connect to a relay as alice.
+type relayDialer struct {
 	name string
 	dial func(t *testing.T, url string, s zmtp.ClientSecurity, as zmtp.SocketType) (relayClient, error)
 }
 
-var relayCases = []relayCase{
+var relayDialers = []relayDialer{
 	{"with +", func(t *testing.T, url string, s zmtp.ClientSecurity, as zmtp.SocketType) (relayClient, error) {
-		return zws.Dial(t.Context(), url+"/relay", zws.DialOptions{SocketType: as, Security: s, Alias: true, Header: basic("alice"), HandshakeTimeout: time.Minute})
+		return zws.Dial(t.Context(), url+"/relay", zws.DialOptions{SocketType: as, Security: s, Alias: true, Header: basicAuth("alice"), HandshakeTimeout: time.Minute})
 	}},
 	{"with /", func(t *testing.T, url string, s zmtp.ClientSecurity, as zmtp.SocketType) (relayClient, error) {
-		return zws.Dial(t.Context(), url+"/relay", zws.DialOptions{SocketType: as, Security: s, Header: basic("alice"), HandshakeTimeout: time.Minute})
+		return zws.Dial(t.Context(), url+"/relay", zws.DialOptions{SocketType: as, Security: s, Header: basicAuth("alice"), HandshakeTimeout: time.Minute})
 	}},
 	{"MUX", func(t *testing.T, url string, s zmtp.ClientSecurity, as zmtp.SocketType) (relayClient, error) {
 		return dialMux(t, url+"/relay", "alice").Relay(t.Context(), zws.RelayOptions{Route: "/relay", Security: s, SocketType: as})
 	}},
 }
 
-// TestRelay: the client logs in at the backend, by whichever mechanism, and both have their
-// conversation.
+// TestRelay checks that a client logs in to the backend with each mechanism and exchanges messages
+// with it.
 func TestRelay(t *testing.T) {
-	for _, inner := range []zmtp.ClientSecurity{zmtp.Null{}, zmtp.Plain{User: "lamp", Password: "switch"}, keyed(nativeKey.Public)} {
-		url, b := start(t, usersOnly+relayRoute("DEALER", echoPeer(t, zmtp.ROUTER, inner.Name())))
-		for _, tc := range relayCases {
+	for _, inner := range []zmtp.ClientSecurity{zmtp.Null{}, zmtp.Plain{User: "lamp", Password: "switch"}, curveLogin(nativeKey.Public)} {
+		url, b := start(t, usersOnly+relayRoute("DEALER", echoBackend(t, zmtp.ROUTER, inner.Name())))
+		for _, tc := range relayDialers {
 			t.Run(string(inner.Name())+" "+tc.name, func(t *testing.T) {
 				c, err := tc.dial(t, url, inner, zmtp.DEALER)
 				if err != nil {
@@ -72,7 +72,7 @@ func TestRelay(t *testing.T) {
 				}
 				defer c.Close()
 				if minor, ok := c.Relayed(); ok != (tc.name != "with /") || ok && minor != 1 {
-					t.Errorf("told of version 3.%d, %v", minor, ok)
+					t.Errorf("the backend's version is 3.%d, %v", minor, ok)
 				}
 				large := bytes.Repeat([]byte("0123456789abcdef"), 60_000)
 				for i := range 50 {
@@ -93,27 +93,28 @@ func TestRelay(t *testing.T) {
 				}
 				sessions := b.Sessions()
 				if s := sessions[len(sessions)-1]; s.User != "alice" || s.Mechanism != "PLAIN" || s.Relayed != string(inner.Name()) || s.Route != "/relay" {
-					t.Errorf("the operator sees %+v", s)
+					t.Errorf("operators see %+v", s)
 				}
 				if backends := b.Backends(); len(backends) == 0 || backends[len(backends)-1].State != "ready" {
-					t.Errorf("the operator sees backends %+v", backends)
+					t.Errorf("operators see the backends %+v", backends)
 				}
 			})
 		}
 	}
 }
 
-// TestRelayMux: a channel is opened as what the route is, and one relay beside others.
+// TestRelayMux checks that a channel on a relay route must be a relay and no other can be one, and
+// that relays and other channels share a connection.
 func TestRelayMux(t *testing.T) {
-	url, _ := start(t, usersOnly+relayRoute("DEALER", echoPeer(t, zmtp.ROUTER, zap.CURVE))+
+	url, _ := start(t, usersOnly+relayRoute("DEALER", echoBackend(t, zmtp.ROUTER, zap.CURVE))+
 		routeTo("/control", "DEALER", echoRouter(t)))
 	m := dialMux(t, url+"/control", "alice")
 	for name, open := range map[string]func() error{
-		"a relay as any other": func() error {
+		"a relay route without a relay": func() error {
 			_, err := m.Open(t.Context(), zws.ChannelOptions{Route: "/relay"})
 			return err
 		},
-		"another as a relay": func() error {
+		"another route as a relay": func() error {
 			_, err := m.Relay(t.Context(), zws.RelayOptions{Route: "/control", Security: zmtp.Null{}, SocketType: zmtp.DEALER})
 			return err
 		},
@@ -125,7 +126,7 @@ func TestRelayMux(t *testing.T) {
 	control := openMux(t, m, zws.ChannelOptions{Route: "/control"})
 	var relays []*zws.MuxRelay
 	for range 20 {
-		r, err := m.Relay(t.Context(), zws.RelayOptions{Route: "/relay", Security: keyed(nativeKey.Public), SocketType: zmtp.DEALER})
+		r, err := m.Relay(t.Context(), zws.RelayOptions{Route: "/relay", Security: curveLogin(nativeKey.Public), SocketType: zmtp.DEALER})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,20 +150,20 @@ func TestRelayMux(t *testing.T) {
 	}
 }
 
-// TestRelayLost: what the backend has said last still comes, and then the session ends: who
-// comes again logs in again.
-func TestRelayLost(t *testing.T) {
-	endpoint := listen(t, zmtp.PUSH, zap.CURVE, known, func(c *zmtp.Conn) {
+// TestRelayBackendLost checks that the last messages of a backend are still delivered before
+// the session ends with 4503.
+func TestRelayBackendLost(t *testing.T) {
+	endpoint := listen(t, zmtp.PUSH, zap.CURVE, checkLogin, func(c *zmtp.Conn) {
 		for i := range 500 {
 			if c.Write(zmtp.Message{fmt.Append(nil, i), make([]byte, 100)}) != nil {
-				t.Error("the bridge has closed the connection")
+				t.Error("the bridge closed the connection")
 			}
 		}
 	})
 	url, _ := start(t, usersOnly+relayRoute("PULL", endpoint, "high_water_mark = 10"))
-	for _, way := range relayCases {
+	for _, way := range relayDialers {
 		t.Run(way.name, func(t *testing.T) {
-			c, err := way.dial(t, url, keyed(nativeKey.Public), zmtp.PULL)
+			c, err := way.dial(t, url, curveLogin(nativeKey.Public), zmtp.PULL)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -181,15 +182,15 @@ func TestRelayLost(t *testing.T) {
 	}
 }
 
-// TestRelayRights: on a relay a login may do everything or nothing.
+// TestRelayRights checks that on a relay a login has all rights or none.
 func TestRelayRights(t *testing.T) {
-	url, b := start(t, usersOnly+relayRoute("DEALER", echoPeer(t, zmtp.ROUTER, zap.NULL), `allow = [ { user = "alice", send = [""] } ]`))
-	c, err := relayCases[0].dial(t, url, zmtp.Null{}, zmtp.DEALER)
+	url, b := start(t, usersOnly+relayRoute("DEALER", echoBackend(t, zmtp.ROUTER, zap.NULL), `allow = [ { user = "alice", send = [""] } ]`))
+	c, err := relayDialers[0].dial(t, url, zmtp.Null{}, zmtp.DEALER)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	got := refusal(t, url+"/relay", zws.DialOptions{SocketType: zmtp.DEALER, Security: zmtp.Null{}, Alias: true, Header: basic("bob")})
+	got := refusal(t, url+"/relay", zws.DialOptions{SocketType: zmtp.DEALER, Security: zmtp.Null{}, Alias: true, Header: basicAuth("bob")})
 	if got.Code != 4403 {
 		t.Errorf("bob: %v, want 4403", got)
 	}
@@ -197,22 +198,22 @@ func TestRelayRights(t *testing.T) {
 		t.Errorf("kicked %d, %v", n, err)
 	}
 	if _, err = c.Recv(); zws.Cause(err).Code != 4401 {
-		t.Errorf("kicked with %v", err)
+		t.Errorf("after the kick: %v, want 4401", err)
 	}
 }
 
-// TestRelayBackpressure: neither a backend nor a client that does not read has the other's
-// frames dropped or kept without bound, and both can be ended.
+// TestRelayBackpressure checks that frames are neither dropped nor queued without limit when the
+// client or the backend does not read, and that such a session can be ended.
 func TestRelayBackpressure(t *testing.T) {
 	accepted := make(chan *zmtp.Conn, 1)
-	endpoint := listen(t, zmtp.PAIR, zap.NULL, known, func(c *zmtp.Conn) {
+	endpoint := listen(t, zmtp.PAIR, zap.NULL, checkLogin, func(c *zmtp.Conn) {
 		accepted <- c
 		<-t.Context().Done()
 	})
 	url, b := start(t, usersOnly+relayRoute("PAIR", endpoint, "high_water_mark = 10"))
 	var running sync.WaitGroup
 	defer running.Wait()
-	c, err := relayCases[0].dial(t, url, zmtp.Null{}, zmtp.PAIR)
+	c, err := relayDialers[0].dial(t, url, zmtp.Null{}, zmtp.PAIR)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +222,7 @@ func TestRelayBackpressure(t *testing.T) {
 	defer peer.Close()
 	const messages = 3000
 	big := make([]byte, 10<<10)
-	running.Go(func() { // more than all buffers in between take
+	running.Go(func() { // more than fits in all buffers
 		for i := range messages {
 			if c.Send(zmtp.Message{fmt.Append(nil, i), big}) != nil {
 				t.Error("the client cannot send")
@@ -248,9 +249,9 @@ func TestRelayBackpressure(t *testing.T) {
 		}
 	}
 	if s := b.Sessions()[0]; s.Dropped != 0 {
-		t.Errorf("%d were dropped", s.Dropped)
+		t.Errorf("%d messages were dropped", s.Dropped)
 	}
-	// Nobody reads any more: a Send is stuck in the bridge until the session is ended.
+	// Without readers, Send blocks until the session is ended.
 	running.Go(func() {
 		for c.Send(zmtp.Message{big}) == nil {
 		}
@@ -260,7 +261,7 @@ func TestRelayBackpressure(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for { // the backend sees the end
+	for { // until the backend is disconnected
 		if _, err := peer.ReadMessage(); err != nil {
 			break
 		}

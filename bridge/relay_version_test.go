@@ -11,21 +11,21 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// greets is the greeting of a ZMTP 3.1 peer.
-func greets(mechanism string) string {
+// greeting returns the greeting of a ZMTP 3.1 peer.
+func greeting(mechanism string) string {
 	return "\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x03\x01" + mechanism + strings.Repeat("\x00", 52-len(mechanism))
 }
 
-// TestRelayVersions: the backend is greeted as what the client speaks. Its heartbeats pass,
-// and subscriptions have the form of its version.
+// TestRelayVersions checks that the backend is greeted with the ZMTP version of the client,
+// that its heartbeats are passed on, and that subscriptions have the form of that version.
 func TestRelayVersions(t *testing.T) {
-	heard := make(chan string, 1)
+	received := make(chan string, 1)
 	endpoint := plainTCP(t, func(c net.Conn) {
 		defer c.Close()
 		const ready = "\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x03PUB"
 		ping, pong, subscribed := "", "", "\x00\x02\x01a"
 		got := make([]byte, 64)
-		if _, err := fmt.Fprint(c, greets("NULL")); err != nil {
+		if _, err := fmt.Fprint(c, greeting("NULL")); err != nil {
 			t.Error(err)
 		}
 		if _, err := io.ReadFull(c, got); err != nil {
@@ -44,10 +44,10 @@ func TestRelayVersions(t *testing.T) {
 		if _, err := io.ReadFull(c, got); err != nil || string(got) != pong {
 			t.Errorf("got %q, %v, want %q", got, err, pong)
 		}
-		heard <- pong
+		received <- pong
 	})
 	url, _ := start(t, usersOnly+relayRoute("SUB", endpoint))
-	for _, way := range relayCases {
+	for _, way := range relayDialers {
 		t.Run(way.name, func(t *testing.T) {
 			c, err := way.dial(t, url, zmtp.Null{}, zmtp.SUB)
 			if err != nil {
@@ -60,18 +60,18 @@ func TestRelayVersions(t *testing.T) {
 			if m, err := c.Recv(); err != nil || len(m) != 2 || string(m[1]) != "1x" {
 				t.Errorf("got %q, %v", m, err)
 			}
-			if pong := <-heard; (pong == "") != (way.name == "with /") {
-				t.Errorf("the backend has heard %q", pong)
+			if pong := <-received; (pong == "") != (way.name == "with /") {
+				t.Errorf("the backend got %q", pong)
 			}
 		})
 	}
 }
 
-// TestRelaySubscribed: a publisher in front hears what a subscriber behind wants, whichever
-// version the two speak.
-func TestRelaySubscribed(t *testing.T) {
-	heard := make(chan zmtp.Message, 1)
-	endpoint := listen(t, zmtp.SUB, zap.CURVE, known, func(c *zmtp.Conn) {
+// TestRelaySubscriptions checks that a publishing client gets the subscriptions of the backend,
+// whatever version the two speak.
+func TestRelaySubscriptions(t *testing.T) {
+	received := make(chan zmtp.Message, 1)
+	endpoint := listen(t, zmtp.SUB, zap.CURVE, checkLogin, func(c *zmtp.Conn) {
 		if err := c.Subscribe([]byte("a")); err != nil {
 			t.Error(err)
 		}
@@ -82,13 +82,13 @@ func TestRelaySubscribed(t *testing.T) {
 		if err := c.Unsubscribe([]byte("a")); err != nil {
 			t.Error(err)
 		}
-		heard <- m
-		_, _ = c.ReadMessage() // the end
+		received <- m
+		_, _ = c.ReadMessage() // until the end
 	})
 	url, _ := start(t, usersOnly+relayRoute("PUB", endpoint))
-	for _, way := range relayCases {
+	for _, way := range relayDialers {
 		t.Run(way.name, func(t *testing.T) {
-			c, err := way.dial(t, url, keyed(nativeKey.Public), zmtp.PUB)
+			c, err := way.dial(t, url, curveLogin(nativeKey.Public), zmtp.PUB)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -99,8 +99,8 @@ func TestRelaySubscribed(t *testing.T) {
 			if err := c.Send(message("a", "1")); err != nil {
 				t.Fatal(err)
 			}
-			if m := <-heard; len(m) != 2 || string(m[1]) != "1" {
-				t.Errorf("the subscriber has heard %q", m)
+			if m := <-received; len(m) != 2 || string(m[1]) != "1" {
+				t.Errorf("the subscriber got %q", m)
 			}
 			if m, err := c.Recv(); err != nil || string(m[0]) != "\x00a" {
 				t.Errorf("got %q, %v", m, err)

@@ -10,17 +10,17 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// step is one message of a conversation: what one side sends and the other receives.
+// step is one message: what one side sends and the other receives.
 type step struct {
-	fromClient  bool
-	sent, heard []string
+	fromClient     bool
+	sent, received []string
 }
 
-// conversations are what a client and a device say to each other through each of the eleven
-// socket types that a route can open. The frames are those of a direct connection.
-var conversations = []struct {
-	socket, client, device zmtp.SocketType
-	steps                  []step
+// exchanges are messages between a client and a backend through each of the eleven socket types
+// that a route can open. The frames are those of a direct connection.
+var exchanges = []struct {
+	socket, client, backend zmtp.SocketType
+	steps                   []step
 }{
 	{zmtp.SUB, zmtp.SUB, zmtp.PUB, []step{
 		{true, []string{"\x01a"}, []string{"\x01a"}},
@@ -48,8 +48,8 @@ var conversations = []struct {
 		{false, []string{"", "answer", "2"}, []string{"", "answer", "2"}},
 	}},
 	{zmtp.ROUTER, zmtp.DEALER, zmtp.DEALER, []step{
-		{true, []string{"device", "do"}, []string{"do"}},
-		{false, []string{"done"}, []string{"device", "done"}},
+		{true, []string{"backend", "do"}, []string{"do"}},
+		{false, []string{"done"}, []string{"backend", "done"}},
 	}},
 	{zmtp.REP, zmtp.REP, zmtp.REQ, []step{
 		{false, []string{"", "question"}, []string{"", "question"}},
@@ -76,91 +76,92 @@ var conversations = []struct {
 	}},
 }
 
-// TestSockets has every conversation with a device that listens.
-func TestSockets(t *testing.T) {
-	for _, tc := range conversations {
+// TestSocketTypes runs every exchange with a backend that listens.
+func TestSocketTypes(t *testing.T) {
+	for _, tc := range exchanges {
 		t.Run(fmt.Sprintf("%s for %s", tc.socket, tc.client), func(t *testing.T) {
-			l, err := zmtp.Listen("tcp://127.0.0.1:0", zap.NULL, nativeSecurity(answer(zap.OK)),
-				zmtp.ListenOptions{Options: zmtp.Options{SocketType: tc.device, RoutingID: []byte("device")}})
+			l, err := zmtp.Listen("tcp://127.0.0.1:0", zap.NULL, nativeSecurity(always(zap.OK)),
+				zmtp.ListenOptions{Options: zmtp.Options{SocketType: tc.backend, RoutingID: []byte("backend")}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer l.Close()
 			url, _ := start(t, usersOnly+routeTo("/d", tc.socket, l.Endpoint()))
-			c := connect(t, url+"/d", byPassword("alice", tc.client))
-			device, err := l.Accept()
+			c := connect(t, url+"/d", plainLogin("alice", tc.client))
+			backend, err := l.Accept()
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer device.Close()
-			converse(t, c, device, tc.steps)
+			defer backend.Close()
+			exchange(t, c, backend, tc.steps)
 		})
 	}
 }
 
-// converse goes through the steps.
-func converse(t *testing.T, c *zws.Client, device *zmtp.Conn, steps []step) {
+// exchange runs the steps.
+func exchange(t *testing.T, c *zws.Client, backend *zmtp.Conn, steps []step) {
 	t.Helper()
 	for i, s := range steps {
-		send := func(m zmtp.Message) error { return device.Write(m) }
+		send := func(m zmtp.Message) error { return backend.Write(m) }
 		receive := c.Recv
 		if s.fromClient {
-			send, receive = c.Send, device.ReadMessage
+			send, receive = c.Send, backend.ReadMessage
 		}
 		if err := send(message(s.sent...)); err != nil {
 			t.Fatalf("step %d: %v", i+1, err)
 		}
-		if s.heard == nil {
+		if s.received == nil {
 			continue
 		}
 		m, err := receive()
 		if err != nil {
 			t.Fatalf("step %d: %v", i+1, err)
 		}
-		if got := texts(m); !slices.Equal(got, s.heard) {
-			t.Errorf("step %d: got %q, want %q", i+1, got, s.heard)
+		if got := texts(m); !slices.Equal(got, s.received) {
+			t.Errorf("step %d: got %q, want %q", i+1, got, s.received)
 		}
 	}
 }
 
-// TestBoundSockets has the conversations with a device that dials in, as one behind NAT.
-// A request carries an envelope there, which a device echoes without knowing.
-func TestBoundSockets(t *testing.T) {
-	for _, tc := range conversations {
+// TestBoundSocketTypes runs the exchanges with a backend that connects to a bind endpoint, as
+// one behind NAT. Requests have an envelope there, which the backend returns.
+func TestBoundSocketTypes(t *testing.T) {
+	for _, tc := range exchanges {
 		if tc.socket == zmtp.REP || tc.socket == zmtp.PAIR {
-			continue // check refuses them with bind
+			continue // not allowed with bind
 		}
 		t.Run(fmt.Sprintf("%s for %s", tc.socket, tc.client), func(t *testing.T) {
-			endpoint := nobody(t)
-			url, _ := start(t, boundTo(tc.socket, endpoint, ""))
-			device := dialIn(t, endpoint, tc.device)
-			c := connect(t, url+"/d", byPassword("alice", tc.client))
+			endpoint := unusedEndpoint(t)
+			url, _ := start(t, bindConfig(tc.socket, endpoint, ""))
+			backend := dialBackend(t, endpoint, tc.backend)
+			c := connect(t, url+"/d", plainLogin("alice", tc.client))
 			if tc.socket == zmtp.DEALER || tc.socket == zmtp.REQ {
-				echo(t, c, device)
+				exchangeEnvelope(t, c, backend)
 				return
 			}
-			converse(t, c, device, tc.steps)
+			exchange(t, c, backend, tc.steps)
 		})
 	}
 }
 
-// echo has the device answer with the envelope in front, as REP and ROUTER do.
-func echo(t *testing.T, c *zws.Client, device *zmtp.Conn) {
+// exchangeEnvelope sends a request and has the backend reply with its envelope, as REP and
+// ROUTER do.
+func exchangeEnvelope(t *testing.T, c *zws.Client, backend *zmtp.Conn) {
 	t.Helper()
 	if err := c.Send(message("", "question")); err != nil {
 		t.Fatal(err)
 	}
-	m, err := device.ReadMessage()
+	m, err := backend.ReadMessage()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(m) != 3 || len(m[0]) != 9 || string(m[2]) != "question" {
-		t.Fatalf("the device hears %q, want an envelope of 9 octets, the delimiter and the question", m)
+		t.Fatalf("the backend got %q, want an envelope of 9 bytes, the delimiter and the question", m)
 	}
-	if err := device.Write(zmtp.Message{m[0], nil, []byte("answer")}); err != nil {
+	if err := backend.Write(zmtp.Message{m[0], nil, []byte("answer")}); err != nil {
 		t.Fatal(err)
 	}
 	if m, err = c.Recv(); err != nil || !slices.Equal(texts(m), []string{"", "answer"}) {
-		t.Errorf("got %q, %v, want the answer behind its delimiter", m, err)
+		t.Errorf("got %q, %v, want the delimiter and the answer", m, err)
 	}
 }

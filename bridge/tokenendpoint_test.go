@@ -18,8 +18,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// TestTokenEndpoint: whose token it is stands with every message, under the name that is
-// his here; a new token ends the sessions of the old.
+// TestTokenEndpoint checks that messages are stamped with the UUID of the token's user, and
+// that a new token ends the sessions of the old one.
 func TestTokenEndpoint(t *testing.T) {
 	chat := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user, _, ok := strings.Cut(r.Header.Get("token"), ".")
@@ -30,7 +30,7 @@ func TestTokenEndpoint(t *testing.T) {
 		fmt.Fprintf(w, `{"userID": %q}`, user)
 	}))
 	t.Cleanup(chat.Close)
-	router := peering(t, zmtp.ROUTER)
+	router := startPeer(t, zmtp.ROUTER)
 	config := func(timeout string) string {
 		return fmt.Sprintf(`
 [admin]
@@ -82,29 +82,29 @@ stamp = "frame"
 	if len(alice) != 36 || alice == name(bob) {
 		t.Errorf("alice is %q, bob is %q", alice, name(bob))
 	}
-	reload(t, b, dir, config("2m")) // another client of the endpoint, with the same store
+	reload(t, b, dir, config("2m")) // builds another authenticator, with the same store
 	if got := name(first); got != alice {
-		t.Errorf("alice was %s and is %s", alice, got)
+		t.Errorf("after the reload alice is %s, want %s", got, alice)
 	}
 	second := connect(t, url+"/d", login("alice.a.2"))
 	if again := connect(t, url+"/d", login("alice.a.2")); name(second) != alice || name(again) != alice {
-		t.Error("alice has got another name")
+		t.Error("alice has another UUID")
 	}
 	third := connect(t, url+"/d", login("alice.a.3"))
-	if got := ended(t, second).Code; got != 4401 {
+	if got := sessionEnd(t, second).Code; got != 4401 {
 		t.Errorf("the older session: %d, want 4401", got)
 	}
 	if name(third) != alice || name(bob) == "" {
-		t.Error("the newer session, or another's, has ended")
+		t.Error("the newer session of alice or that of bob has ended")
 	}
 	if got := refusal(t, url+"/d", login("alice.a.2")); got.Code != 4400 {
-		t.Errorf("a token that was replaced: %v, want 4400", got)
+		t.Errorf("login with the replaced token: %v, want 4400", got)
 	}
 
 	lookUp(t, b, alice)
 }
 
-// lookUp looks for alice by both names, in the admin interface too.
+// lookUp checks that alice is found by name and by UUID, by the methods and by /identities.
 func lookUp(t *testing.T, b *bridge.Bridge, alice string) {
 	t.Helper()
 	want := []bridge.Identity{{Auth: "chat", User: "alice", ID: alice}}

@@ -15,56 +15,56 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// audience is a client of any dialect. What it hears is a topic, "-" and the topic of a
-// dropped subscription, or "renewed".
-type audience struct {
+// subscriber is a client of any dialect. next returns the topic of a message, "-" and the topic
+// of a dropped subscription, or "renewed".
+type subscriber struct {
 	subscribe func(topics ...string)
 	renew     func(token string)
-	hear      func() string
+	next      func() string
 }
 
-// audiences connect in each dialect that tells of dropped subscriptions, to a route that
-// takes tokens.
-var audiences = map[string]func(t *testing.T, url, route, token string) audience{
-	"ZWS2.0/BEARER": func(t *testing.T, url, route, token string) audience {
-		var heard []string
-		o := byToken(token, zmtp.SUB)
-		o.Notice = func(n zws.Notice) { heard = append(heard, noticed(n)...) }
+// dialSubscriber connects with a token, in each dialect that has notifications of dropped
+// subscriptions.
+var dialSubscriber = map[string]func(t *testing.T, url, route, token string) subscriber{
+	"ZWS2.0/BEARER": func(t *testing.T, url, route, token string) subscriber {
+		var events []string
+		o := bearerLogin(token, zmtp.SUB)
+		o.Notice = func(n zws.Notice) { events = append(events, noticeTexts(n)...) }
 		c := connect(t, url+route, o)
-		return audience{
-			subscribe: func(topics ...string) { must(t, c.Subscribe(octets(topics)...)) },
+		return subscriber{
+			subscribe: func(topics ...string) { must(t, c.Subscribe(byteSlices(topics)...)) },
 			renew:     func(token string) { must(t, c.Renew(token)) },
-			hear: func() (next string) {
-				for len(heard) == 0 {
+			next: func() (text string) {
+				for len(events) == 0 {
 					m, err := c.Recv()
 					must(t, err)
-					heard = append(heard, string(m[0]))
+					events = append(events, string(m[0]))
 				}
-				next, heard = heard[0], heard[1:]
-				return next
+				text, events = events[0], events[1:]
+				return text
 			},
 		}
 	},
-	"ZWSJSON1.0": func(t *testing.T, url, route, token string) audience {
-		p := openPage(t, url+route)
-		say := func(op, key, value string) {
+	"ZWSJSON1.0": func(t *testing.T, url, route, token string) subscriber {
+		p := dialJSON(t, url+route)
+		send := func(op, key, value string) {
 			text, err := json.Marshal(map[string]string{"op": op, key: value})
 			must(t, err)
-			p.say(string(text))
+			p.send(string(text))
 		}
-		say("login", "token", token)
-		if got := p.hear(); got["op"] != "ready" {
+		send("login", "token", token)
+		if got := p.next(); got["op"] != "ready" {
 			t.Fatalf("got %v", got)
 		}
-		return audience{
+		return subscriber{
 			subscribe: func(topics ...string) {
 				for _, topic := range topics {
-					say("subscribe", "topic", topic)
+					send("subscribe", "topic", topic)
 				}
 			},
-			renew: func(token string) { say("login", "token", token) },
-			hear: func() string {
-				switch object := p.hear(); object["op"] {
+			renew: func(token string) { send("login", "token", token) },
+			next: func() string {
+				switch object := p.next(); object["op"] {
 				case "message":
 					return object["frames"].([]any)[0].(string)
 				case "unsubscribed":
@@ -72,35 +72,35 @@ var audiences = map[string]func(t *testing.T, url, route, token string) audience
 				case "ready":
 					return "renewed"
 				default:
-					t.Fatalf("heard %v", object)
+					t.Fatalf("got %v", object)
 					return ""
 				}
 			},
 		}
 	},
-	"ZWSMUX1.0": func(t *testing.T, url, route, token string) audience {
+	"ZWSMUX1.0": func(t *testing.T, url, route, token string) subscriber {
 		notices := make(chan string, 100)
-		o := byToken(token, "")
+		o := bearerLogin(token, "")
 		o.Notice = func(n zws.Notice) {
-			for _, heard := range noticed(n) {
-				notices <- heard
+			for _, text := range noticeTexts(n) {
+				notices <- text
 			}
 		}
 		m, err := zws.DialMux(t.Context(), url+route, o)
 		must(t, err)
 		t.Cleanup(func() { m.Close() })
-		// A window of one octet lets the server send one message at a time: what was sent
-		// before a notice is read before it is heard.
+		// A window of one byte lets the server send one message at a time, so that the messages
+		// sent before a notification are read before it.
 		c := openMux(t, m, zws.ChannelOptions{Route: route, Window: 1})
-		return audience{
-			subscribe: func(topics ...string) { must(t, c.Subscribe(t.Context(), octets(topics)...)) },
+		return subscriber{
+			subscribe: func(topics ...string) { must(t, c.Subscribe(t.Context(), byteSlices(topics)...)) },
 			renew:     func(token string) { must(t, m.Renew(token)) },
-			hear: func() string {
+			next: func() string {
 				message, err := c.Recv()
 				must(t, err)
 				select {
-				case heard := <-notices:
-					return heard // the message came before or after it: it is no proof of anything
+				case text := <-notices:
+					return text // the message can be from before or after it, and proves nothing
 				default:
 					return string(message[0])
 				}
@@ -109,7 +109,9 @@ var audiences = map[string]func(t *testing.T, url, route, token string) audience
 	},
 }
 
-func noticed(n zws.Notice) []string {
+// noticeTexts returns what subscriber.next returns for a notification; nil for those that the
+// tests ignore.
+func noticeTexts(n zws.Notice) []string {
 	switch {
 	case n.Unsubscribed != nil:
 		return []string{"-" + string(n.Unsubscribed)}
@@ -119,38 +121,39 @@ func noticed(n zws.Notice) []string {
 	return nil
 }
 
-func octets(topics []string) (list [][]byte) {
+// byteSlices returns topics as byte slices.
+func byteSlices(topics []string) (list [][]byte) {
 	for _, topic := range topics {
 		list = append(list, []byte(topic))
 	}
 	return list
 }
 
-// hearAll listens until every one of want was heard. What is wanted once is wanted in any
-// order; anything that is not in allowed fails the test.
-func (a audience) hearAll(t *testing.T, allowed []string, want ...string) {
+// expect reads until every one of want was received, in any order. Anything else that is not in
+// allowed fails the test.
+func (a subscriber) expect(t *testing.T, allowed []string, want ...string) {
 	t.Helper()
 	for missing := slices.Clone(want); len(missing) > 0; {
-		heard := a.hear()
-		i := slices.Index(missing, heard)
+		got := a.next()
+		i := slices.Index(missing, got)
 		if i >= 0 {
 			missing = slices.Delete(missing, i, i+1)
-		} else if !slices.Contains(allowed, heard) {
-			t.Fatalf("heard %s, allowed are %q and %q is missing", heard, allowed, missing)
+		} else if !slices.Contains(allowed, got) {
+			t.Fatalf("got %s, want %q or the missing %q", got, allowed, missing)
 		}
 	}
 }
 
-// TestUnsubscribed: a renewed token drops subscriptions. Each is told, nothing of it comes
-// afterwards, and the others stay as they are.
+// TestUnsubscribed checks that a renewal drops the subscriptions that the new token does not allow:
+// the client is notified of each, gets no message of it afterwards, and keeps the others.
 func TestUnsubscribed(t *testing.T) {
-	handler := native27(t, func(req *zap.Request) *zap.Reply { // the token is what may be subscribed to
+	handler := zapHandler(t, func(req *zap.Request) *zap.Reply { // the token lists the allowed subscriptions
 		return &zap.Reply{Status: zap.OK, UserID: "alice", Metadata: zap.Metadata{
 			{Name: "Subscribe", Value: string(req.Credentials[0])}, {Name: "House", Value: "localhost"},
 		}}
 	})
 	topics := []string{"a/1", "a/deep/1", "b/1", "b/deep/1", "c/1", "d/1"}
-	port := station(t, topics...)
+	port := broadcast(t, topics...)
 	const tokens = `client_mechanisms = ["BEARER"]`
 	shared, own, allowed := "tcp://127.0.0.1:"+port, "tcp://{meta.house}:"+port, fmt.Sprintf("endpoints_allowed = [%q]", "tcp://localhost:"+port)
 	url, _ := start(t, zapOnly(handler)+
@@ -158,72 +161,72 @@ func TestUnsubscribed(t *testing.T) {
 		routeTo("/own", "SUB", own, tokens, allowed)+
 		routeTo("/blocking", "SUB", own, tokens, allowed, `on_full = "block"`, "high_water_mark = 3")+
 		routeTo("/narrow", "SUB", shared, tokens, `on_wide = "narrow"`))
-	for dialect, connect := range audiences {
+	for dialect, connect := range dialSubscriber {
 		for _, path := range []string{"/shared", "/own", "/blocking"} {
 			t.Run(dialect+path, func(t *testing.T) {
 				a := connect(t, url, path, "a/ b/ c/ d/")
 				a.subscribe("a/", "a/deep/", "b/", "c/")
-				heard := []string{"a/1", "a/deep/1", "b/1", "b/deep/1", "c/1"}
-				a.hearAll(t, heard, heard...)
-				a.renew("a/deep/ b/deep/ c/") // a/ and b/ are wider than that
-				a.hearAll(t, heard, "renewed", "-a/", "-b/")
+				messages := []string{"a/1", "a/deep/1", "b/1", "b/deep/1", "c/1"}
+				a.expect(t, messages, messages...)
+				a.renew("a/deep/ b/deep/ c/") // a/ and b/ are wider
+				a.expect(t, messages, "renewed", "-a/", "-b/")
 				for range 300 {
-					a.hearAll(t, []string{"a/deep/1"}, "c/1")
-					a.hearAll(t, []string{"c/1"}, "a/deep/1")
+					a.expect(t, []string{"a/deep/1"}, "c/1")
+					a.expect(t, []string{"c/1"}, "a/deep/1")
 				}
 			})
 		}
 		t.Run(dialect+"/narrow", func(t *testing.T) {
 			a := connect(t, url, "/narrow", "a/ d/")
 			a.subscribe("a/", "d/")
-			heard := []string{"a/1", "a/deep/1", "d/1"}
-			a.hearAll(t, heard, heard...)
+			messages := []string{"a/1", "a/deep/1", "d/1"}
+			a.expect(t, messages, messages...)
 			a.renew("a/deep/")
-			a.hearAll(t, heard, "renewed", "-d/")
+			a.expect(t, messages, "renewed", "-d/")
 			for range 300 {
-				a.hearAll(t, nil, "a/deep/1")
+				a.expect(t, nil, "a/deep/1")
 			}
 		})
 	}
 }
 
-// TestUnsubscribedByReload: changed rules drop subscriptions too.
+// TestUnsubscribedByReload checks that changed rules drop subscriptions too.
 func TestUnsubscribedByReload(t *testing.T) {
-	port := station(t, "a/1", "b/1")
+	port := broadcast(t, "a/1", "b/1")
 	text := func(topics string) string {
 		return usersOnly + routeTo("/d", "SUB", "tcp://127.0.0.1:"+port, fmt.Sprintf(`allow = [ { user = "*", subscribe = [%s] } ]`, topics))
 	}
 	var dir string
 	url, b := startIn(t, func(d string) string { dir = d; return text(`"a/", "b/"`) })
-	var told []string
-	o := byPassword("alice", zmtp.SUB)
-	o.Notice = func(n zws.Notice) { told = append(told, noticed(n)...) }
+	var notified []string
+	o := plainLogin("alice", zmtp.SUB)
+	o.Notice = func(n zws.Notice) { notified = append(notified, noticeTexts(n)...) }
 	alice := connect(t, url+"/d", o)
-	silent := connect(t, url+"/d", byPassword("bob", zmtp.SUB)) // asks for no notices
-	for _, c := range []*zws.Client{alice, silent} {
+	bob := connect(t, url+"/d", plainLogin("bob", zmtp.SUB)) // without notifications
+	for _, c := range []*zws.Client{alice, bob} {
 		must(t, c.Subscribe([]byte("a/"), []byte("b/")))
-		for heard := map[string]bool{}; len(heard) < 2; {
+		for received := map[string]bool{}; len(received) < 2; {
 			m, err := c.Recv()
 			must(t, err)
-			heard[string(m[0])] = true
+			received[string(m[0])] = true
 		}
 	}
 	reload(t, b, dir, text(`"b/"`))
 	for after := 0; after < 300; {
 		m, err := alice.Recv()
 		must(t, err)
-		if len(told) == 0 {
+		if len(notified) == 0 {
 			continue
 		}
 		if after++; string(m[0]) != "b/1" {
-			t.Fatalf("%s after the notice", m[0])
+			t.Fatalf("got %s after the notification", m[0])
 		}
 	}
-	if diff := cmp.Diff([]string{"-a/"}, told); diff != "" {
+	if diff := cmp.Diff([]string{"-a/"}, notified); diff != "" {
 		t.Error(diff)
 	}
-	for n := 0; n < 300; { // of b/ alone, at some time
-		m, err := silent.Recv()
+	for n := 0; n < 300; { // until only messages of b/ arrive
+		m, err := bob.Recv()
 		must(t, err)
 		if n++; string(m[0]) != "b/1" {
 			n = 0
@@ -231,8 +234,8 @@ func TestUnsubscribedByReload(t *testing.T) {
 	}
 }
 
-// TestRenewedDuringReload: where a reload and a renewal work out rights at the same time,
-// those of the newer token stay.
+// TestRenewedDuringReload checks that the rights of the newer token stay if a reload and a renewal
+// evaluate rights at the same time.
 func TestRenewedDuringReload(t *testing.T) {
 	renewing, asked, release := make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
 	var hold atomic.Bool
@@ -243,7 +246,7 @@ func TestRenewedDuringReload(t *testing.T) {
 		}
 		return true
 	})
-	handler := native27(t, func(req *zap.Request) *zap.Reply {
+	handler := zapHandler(t, func(req *zap.Request) *zap.Reply {
 		if string(req.Credentials[0]) == "b/" {
 			renewing <- struct{}{}
 		}
@@ -253,15 +256,15 @@ func TestRenewedDuringReload(t *testing.T) {
 	url, b := startIn(t, func(d string) string {
 		dir = d
 		text = strings.Replace(zapOnly(handler), `authn = "handler"`, `authn = "handler", authz = ["app"]`, 1) +
-			strings.Replace(service.config(), `cache = "1h"`, `cache = "0s"`, 1) +
-			routeTo("/d", "SUB", "tcp://127.0.0.1:"+station(t, "a/1", "b/1"), `client_mechanisms = ["BEARER"]`)
+			strings.Replace(service.authTable(), `cache = "1h"`, `cache = "0s"`, 1) +
+			routeTo("/d", "SUB", "tcp://127.0.0.1:"+broadcast(t, "a/1", "b/1"), `client_mechanisms = ["BEARER"]`)
 		return text
 	})
-	a := audiences["ZWS2.0/BEARER"](t, url, "/d", "a/ b/")
+	a := dialSubscriber["ZWS2.0/BEARER"](t, url, "/d", "a/ b/")
 	a.subscribe("a/", "b/")
-	a.hearAll(t, []string{"a/1", "b/1"}, "a/1", "b/1")
+	a.expect(t, []string{"a/1", "b/1"}, "a/1", "b/1")
 
-	c := read(t, dir, text)
+	c := loadConfig(t, dir, text)
 	hold.Store(true)
 	reloaded := make(chan error, 1)
 	go func() { reloaded <- b.Reload(c) }()
@@ -270,8 +273,8 @@ func TestRenewedDuringReload(t *testing.T) {
 	<-renewing
 	close(release)
 	must(t, <-reloaded)
-	a.hearAll(t, []string{"a/1", "b/1"}, "renewed", "-a/")
+	a.expect(t, []string{"a/1", "b/1"}, "renewed", "-a/")
 	for range 300 {
-		a.hearAll(t, nil, "b/1")
+		a.expect(t, nil, "b/1")
 	}
 }

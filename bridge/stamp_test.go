@@ -11,21 +11,21 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// TestStamp: what the backend is told of the user, on routes where it asks for it.
+// TestStamp checks what routes with stamp send the backend about the user.
 func TestStamp(t *testing.T) {
-	router, rep, pull := peering(t, zmtp.ROUTER), peering(t, zmtp.REP), peering(t, zmtp.PULL)
+	router, rep, pull := startPeer(t, zmtp.ROUTER), startPeer(t, zmtp.REP), startPeer(t, zmtp.PULL)
 	url, _ := start(t, usersOnly+
 		routeTo("/req", "REQ", rep.endpoint, `stamp = "frame"`)+
 		routeTo("/push", "PUSH", pull.endpoint, `stamp = "frame"`)+
 		routeTo("/id", "DEALER", router.endpoint, `stamp = "routing-id"`))
-	req := connect(t, url+"/req", byPassword("alice", zmtp.REQ))
+	req := connect(t, url+"/req", plainLogin("alice", zmtp.REQ))
 	if err := req.Send(message("", "bob", "hello")); err != nil {
 		t.Fatal(err)
 	}
 	if m := <-rep.messages; fmt.Sprintf("%q", m) != `["" "alice" "bob" "hello"]` {
 		t.Errorf("REP got %q", m)
 	}
-	push := connect(t, url+"/push", byPassword("bob", zmtp.PUSH))
+	push := connect(t, url+"/push", plainLogin("bob", zmtp.PUSH))
 	if err := push.Send(message("alice", "hello")); err != nil {
 		t.Fatal(err)
 	}
@@ -34,34 +34,34 @@ func TestStamp(t *testing.T) {
 	}
 	seen := make(map[string]bool)
 	for range 3 {
-		o := byPassword("alice", zmtp.DEALER)
+		o := plainLogin("alice", zmtp.DEALER)
 		o.RoutingID = []byte("bob\x001")
 		connect(t, url+"/id", o)
 		id := <-router.ids
 		if user, number, ok := strings.Cut(id, "\x00"); !ok || user != "alice" || number == "" || seen[id] {
-			t.Errorf("ROUTER knows the client by %q, before by %v", id, seen)
+			t.Errorf("ROUTER got the routing id %q, before that %v", id, seen)
 		}
 		seen[id] = true
 	}
 }
 
-// TestTemplates: each user gets to the backend of the own house, and nobody to this
-// machine, unless the route lists it.
-func TestTemplates(t *testing.T) {
+// TestEndpointPlaceholders checks that placeholders in an endpoint lead each user to their own
+// backend, and not to loopback unless endpoints_allowed lists it.
+func TestEndpointPlaceholders(t *testing.T) {
 	var house atomic.Value
-	handler := native27(t, func(*zap.Request) *zap.Reply {
+	handler := zapHandler(t, func(*zap.Request) *zap.Reply {
 		return &zap.Reply{Status: zap.OK, UserID: "alice", Metadata: zap.Metadata{{Name: "House", Value: house.Load().(string)}}}
 	})
-	router := peering(t, zmtp.ROUTER)
+	router := startPeer(t, zmtp.ROUTER)
 	_, port, _ := strings.Cut(strings.TrimPrefix(router.endpoint, "tcp://"), ":")
 	url, _ := start(t, zapOnly(handler)+
 		routeTo("/any", "DEALER", "tcp://{meta.House}:"+port, fmt.Sprintf(`endpoints_allowed = ["tcp://*:%s"]`, port))+
 		routeTo("/listed", "DEALER", "tcp://{meta.House}:"+port,
 			fmt.Sprintf(`endpoints_allowed = ["tcp://*.houses.lan:%[1]s", "tcp://localhost:%[1]s"]`, port)))
-	o := byPassword("alice", zmtp.DEALER)
+	o := plainLogin("alice", zmtp.DEALER)
 	for _, tc := range []struct {
 		house, path string
-		code        zws.Code // 0: it connects
+		code        zws.Code // 0: accepted
 	}{
 		{"localhost", "/listed", 0},
 		{"localhost", "/any", 4403},
@@ -80,6 +80,6 @@ func TestTemplates(t *testing.T) {
 		}
 	}
 	if len(router.ids) > 0 {
-		t.Error("somebody got through who should not")
+		t.Error("a refused client reached the backend")
 	}
 }

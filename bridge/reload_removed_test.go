@@ -15,9 +15,9 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// TestReloadGone: a client whose route goes just before its session is registered does not
-// stay on it.
-func TestReloadGone(t *testing.T) {
+// TestReloadRemovesRoute checks that a client does not stay connected if its route is removed
+// just before its session is registered.
+func TestReloadRemovesRoute(t *testing.T) {
 	text := `
 [zap]
 chain = [ { authn = "guests" } ]
@@ -61,7 +61,7 @@ client_mechanisms = ["NULL"]
 	}
 }
 
-// parse loads a configuration from its text.
+// parse loads a configuration from text.
 func parse(t *testing.T, text string) *config.Config {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "bridge.toml")

@@ -16,17 +16,18 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// httpService speaks rabbitmq_auth_backend_http: the password is the name in capitals, and
-// what is asked beyond that is decided by allows.
+// httpService is a server of rabbitmq_auth_backend_http. The password of a user is the name in
+// upper case; allows decides on everything else.
 type httpService struct {
 	*httptest.Server
-	allows  func(path string, f func(string) string) bool
-	topics  atomic.Int64
-	stuck   atomic.Pointer[chan struct{}] // questions about eve's topics wait for it
-	broken  atomic.Bool
-	holding atomic.Pointer[chan struct{}] // logins wait for it
+	allows     func(path string, f func(string) string) bool
+	topics     atomic.Int64
+	holdTopics atomic.Pointer[chan struct{}] // requests about topics of eve wait for it
+	broken     atomic.Bool
+	holdLogins atomic.Pointer[chan struct{}] // logins wait for it
 }
 
+// newHTTPService starts a service.
 func newHTTPService(t *testing.T, allows func(path string, f func(string) string) bool) *httpService {
 	t.Helper()
 	s := &httpService{allows: allows}
@@ -38,11 +39,11 @@ func newHTTPService(t *testing.T, allows func(path string, f func(string) string
 			return
 		case r.URL.Path == "/topic":
 			s.topics.Add(1)
-			if stuck := s.stuck.Load(); stuck != nil && f("username") == "eve" {
-				<-*stuck
+			if hold := s.holdTopics.Load(); hold != nil && f("username") == "eve" {
+				<-*hold
 			}
 		case r.URL.Path == "/user":
-			if hold := s.holding.Load(); hold != nil {
+			if hold := s.holdLogins.Load(); hold != nil {
 				<-*hold
 			}
 			if f("password") != strings.ToUpper(f("username")) {
@@ -60,8 +61,8 @@ func newHTTPService(t *testing.T, allows func(path string, f func(string) string
 	return s
 }
 
-// config is [auth.app] of the service.
-func (s *httpService) config() string {
+// authTable returns the table [auth.app] for the service.
+func (s *httpService) authTable() string {
 	return fmt.Sprintf(`
 [auth.app]
 type = "http"
@@ -74,12 +75,12 @@ timeout = "1m"
 `, s.URL)
 }
 
-// byCapitals is how the users of an httpService log in.
-func byCapitals(user string, as zmtp.SocketType) zws.DialOptions {
+// serviceLogin returns the options of a PLAIN login of a user of an httpService.
+func serviceLogin(user string, as zmtp.SocketType) zws.DialOptions {
 	return zws.DialOptions{SocketType: as, Security: zmtp.Plain{User: user, Password: strings.ToUpper(user)}, HandshakeTimeout: time.Minute}
 }
 
-// TestHTTPService: a service that was written for RabbitMQ decides on logins, routes,
+// TestHTTPService checks that a service written for RabbitMQ decides on logins, routes,
 // subscriptions and messages.
 func TestHTTPService(t *testing.T) {
 	s := newHTTPService(t, func(path string, f func(string) string) bool {
@@ -93,7 +94,7 @@ func TestHTTPService(t *testing.T) {
 		}
 		return true
 	})
-	router := peering(t, zmtp.ROUTER)
+	router := startPeer(t, zmtp.ROUTER)
 	routes := ""
 	for _, path := range []string{"/dealer", "/view", "/closed"} {
 		routes += routeTo(path, "DEALER", router.endpoint)
@@ -106,7 +107,7 @@ chain = [ { authn = "app" }, { authn = "users", authz = ["app"] } ]
 [auth.users]
 type = "htpasswd"
 file = "users.htpasswd"
-`+s.config()+routes+
+`+s.authTable()+routes+
 		routeTo("/sub", "SUB", silent(t, zmtp.PUB))+
 		routeTo("/ruled", "DEALER", router.endpoint, `allow = [ { user = "*", send = ["alice/a"] } ]`)+
 		routeTo("/elsewhere", "DEALER", router.endpoint, `domain = "office"`))
@@ -120,7 +121,7 @@ file = "users.htpasswd"
 			{"/closed", "alice", "ALICE", 4403},
 			{"/elsewhere", "alice", "ALICE", 4400},
 		} {
-			o := byCapitals(tc.user, zmtp.DEALER)
+			o := serviceLogin(tc.user, zmtp.DEALER)
 			o.Security = zmtp.Plain{User: tc.user, Password: tc.password}
 			if got := refusal(t, url+tc.path, o); got.Code != tc.code {
 				t.Errorf("%s as %s: %v, want %d", tc.path, tc.user, got, tc.code)
@@ -130,21 +131,21 @@ file = "users.htpasswd"
 	for _, tc := range []struct {
 		name, path string
 		topic      string
-		code       zws.Code // 0: it comes back
+		code       zws.Code // 0: the message comes back
 	}{
-		{"one's own topic", "/dealer", "alice/a", 0},
-		{"another's topic", "/dealer", "bob/a", 4403},
-		{"a route to look at", "/view", "alice/a", 4403},
-		{"both allow", "/ruled", "alice/a", 0},
-		{"the service allows, the route does not", "/ruled", "alice/b", 4403},
+		{"own topic", "/dealer", "alice/a", 0},
+		{"topic of another user", "/dealer", "bob/a", 4403},
+		{"route without the right to write", "/view", "alice/a", 4403},
+		{"service and rules allow", "/ruled", "alice/a", 0},
+		{"only the service allows", "/ruled", "alice/b", 4403},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			c := connect(t, url+tc.path, byCapitals("alice", zmtp.DEALER))
+			c := connect(t, url+tc.path, serviceLogin("alice", zmtp.DEALER))
 			if err := c.Send(message(tc.topic, "x")); err != nil {
 				t.Fatal(err)
 			}
 			if tc.code != 0 {
-				if got := ended(t, c).Code; got != tc.code {
+				if got := sessionEnd(t, c).Code; got != tc.code {
 					t.Errorf("got %d, want %d", got, tc.code)
 				}
 			} else if m, err := c.Recv(); err != nil || string(m[0]) != tc.topic {
@@ -153,27 +154,27 @@ file = "users.htpasswd"
 		})
 	}
 	t.Run("subscriptions", func(t *testing.T) {
-		c := connect(t, url+"/sub", byCapitals("alice", zmtp.SUB))
+		c := connect(t, url+"/sub", serviceLogin("alice", zmtp.SUB))
 		if err := errors.Join(c.Subscribe([]byte("alice/")), c.Subscribe([]byte(""))); err != nil {
 			t.Fatal(err)
 		}
-		if got := ended(t, c).Code; got != 4403 {
+		if got := sessionEnd(t, c).Code; got != 4403 {
 			t.Errorf("got %d, want 4403", got)
 		}
 	})
-	t.Run("as authz of another's login", func(t *testing.T) {
-		o := byCapitals("bob", zmtp.DEALER)
+	t.Run("as authz of another entry", func(t *testing.T) {
+		o := serviceLogin("bob", zmtp.DEALER)
 		o.Security = zmtp.Plain{User: "bob", Password: "bob's secret"}
 		c := connect(t, url+"/dealer", o)
 		if err := errors.Join(c.Send(message("bob/a")), c.Send(message("alice/a"))); err != nil {
 			t.Fatal(err)
 		}
-		if got := ended(t, c).Code; got != 4403 {
+		if got := sessionEnd(t, c).Code; got != 4403 {
 			t.Errorf("got %d, want 4403", got)
 		}
 	})
-	t.Run("asked once", func(t *testing.T) {
-		c := connect(t, url+"/dealer", byCapitals("carol", zmtp.DEALER))
+	t.Run("replies are cached", func(t *testing.T) {
+		c := connect(t, url+"/dealer", serviceLogin("carol", zmtp.DEALER))
 		before := s.topics.Load()
 		for range 100 {
 			if err := c.Send(message("carol/a")); err != nil {
@@ -184,48 +185,48 @@ file = "users.htpasswd"
 			}
 		}
 		if n := s.topics.Load() - before; n != 1 {
-			t.Errorf("%d questions about a topic that was sent to 100 times", n)
+			t.Errorf("%d requests for 100 messages on one topic, want 1", n)
 		}
 	})
-	t.Run("broken", func(t *testing.T) {
-		c := connect(t, url+"/dealer", byCapitals("dave", zmtp.DEALER))
+	t.Run("failing service", func(t *testing.T) {
+		c := connect(t, url+"/dealer", serviceLogin("dave", zmtp.DEALER))
 		s.broken.Store(true)
 		defer s.broken.Store(false)
-		if got := refusal(t, url+"/dealer", byCapitals("alice", zmtp.DEALER)); got.Code != 4300 || got.Status != 0 {
-			t.Errorf("a login: %v, want 4300 without ERROR", got)
+		if got := refusal(t, url+"/dealer", serviceLogin("alice", zmtp.DEALER)); got.Code != 4300 || got.Status != 0 {
+			t.Errorf("login: %v, want 4300 without ERROR", got)
 		}
 		if err := c.Send(message("dave/new")); err != nil {
 			t.Fatal(err)
 		}
-		if got := ended(t, c).Code; got != 4300 {
-			t.Errorf("a message: %d, want 4300", got)
+		if got := sessionEnd(t, c).Code; got != 4300 {
+			t.Errorf("message: %d, want 4300", got)
 		}
 	})
 }
 
-// TestLoginStorm: while more logins than there are connections to the service wait for it,
-// and a message of another client does, who is in goes on, topics that nobody was asked
-// about yet included.
+// TestLoginStorm checks that a client that is logged in can send, also on topics that the
+// service has not been asked about, while more logins than there are connections to the service
+// wait for it and a message of another client waits too.
 func TestLoginStorm(t *testing.T) {
 	s := newHTTPService(t, func(string, func(string) string) bool { return true })
 	url, _ := start(t, `
 [zap]
 timeout = "1m"
 chain = [ { authn = "app" } ]
-`+s.config()+routeTo("/d", "DEALER", echoRouter(t)))
-	in := connect(t, url+"/d", byCapitals("alice", zmtp.DEALER))
+`+s.authTable()+routeTo("/d", "DEALER", echoRouter(t)))
+	in := connect(t, url+"/d", serviceLogin("alice", zmtp.DEALER))
 
-	eve := connect(t, url+"/d", byCapitals("eve", zmtp.DEALER))
+	eve := connect(t, url+"/d", serviceLogin("eve", zmtp.DEALER))
 	hold := make(chan struct{})
-	s.stuck.Store(&hold)
+	s.holdTopics.Store(&hold)
 	if err := eve.Send(message("topic")); err != nil {
 		t.Fatal(err)
 	}
-	s.holding.Store(&hold)
+	s.holdLogins.Store(&hold)
 	var storm sync.WaitGroup
 	for i := range 200 {
 		storm.Go(func() {
-			c, err := zws.Dial(context.Background(), url+"/d", byCapitals(fmt.Sprint("user", i), zmtp.DEALER))
+			c, err := zws.Dial(context.Background(), url+"/d", serviceLogin(fmt.Sprint("user", i), zmtp.DEALER))
 			if err != nil {
 				t.Error(err)
 				return
@@ -248,19 +249,20 @@ chain = [ { authn = "app" } ]
 	}
 }
 
-// TestReloadHTTPService: a reload that leaves the service as it is asks nobody anew; one
-// that replaces it ends the sessions that it has let in, which then come again.
+// TestReloadHTTPService checks that a reload with the same service keeps its cached replies, that a
+// failed reload changes nothing, and that a reload with another service ends the sessions of the
+// first.
 func TestReloadHTTPService(t *testing.T) {
-	all := func(string, func(string) string) bool { return true }
-	first, second := newHTTPService(t, all), newHTTPService(t, all)
-	router := peering(t, zmtp.ROUTER)
+	allow := func(string, func(string) string) bool { return true }
+	first, second := newHTTPService(t, allow), newHTTPService(t, allow)
+	router := startPeer(t, zmtp.ROUTER)
 	config := func(s *httpService, drain string) string {
 		return fmt.Sprintf("[server]\ndrain = %q\n[zap]\ntimeout = \"1m\"\nchain = [ { authn = \"app\" } ]\n", drain) +
-			s.config() + routeTo("/d", "DEALER", router.endpoint)
+			s.authTable() + routeTo("/d", "DEALER", router.endpoint)
 	}
 	var dir string
 	url, b := startIn(t, func(d string) string { dir = d; return config(first, "1s") })
-	c := connect(t, url+"/d", byCapitals("alice", zmtp.DEALER))
+	c := connect(t, url+"/d", serviceLogin("alice", zmtp.DEALER))
 	send := func() {
 		t.Helper()
 		if err := c.Send(message("a")); err != nil {
@@ -282,15 +284,15 @@ mechanism = "NULL"
 insecure_null = true
 bind = [%q]
 bind_domain = "devices"
-`, router.endpoint) // where another listens
-	if err := b.Reload(read(t, dir, broken)); err == nil {
-		t.Error("a reload that cannot be has been")
+`, router.endpoint) // an endpoint that is in use
+	if err := b.Reload(loadConfig(t, dir, broken)); err == nil {
+		t.Error("reloaded a configuration with an endpoint that is in use")
 	}
 	send()
 	reload(t, b, dir, config(second, "2s"))
-	if got := ended(t, c).Code; got != 4300 {
+	if got := sessionEnd(t, c).Code; got != 4300 {
 		t.Errorf("got %d, want 4300", got)
 	}
-	c = connect(t, url+"/d", byCapitals("alice", zmtp.DEALER))
+	c = connect(t, url+"/d", serviceLogin("alice", zmtp.DEALER))
 	send()
 }

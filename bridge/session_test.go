@@ -17,10 +17,10 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// TestExpiry: a login that has ended is a session that has ended, and a new token of the
-// same user lets it live on.
+// TestExpiry checks that a session ends when its login expires, and continues if a new token of the
+// same user renews it.
 func TestExpiry(t *testing.T) {
-	handler := native27(t, func(req *zap.Request) *zap.Reply {
+	handler := zapHandler(t, func(req *zap.Request) *zap.Reply {
 		if req.Mechanism != zap.BEARER {
 			return &zap.Reply{Status: zap.Refused}
 		}
@@ -33,11 +33,11 @@ func TestExpiry(t *testing.T) {
 		return &zap.Reply{Status: zap.OK, UserID: user, Metadata: zap.Metadata{{Name: "Expires", Value: end}}}
 	})
 	url, b := start(t, zapOnly(handler)+routeTo("/d", "SUB", silent(t, zmtp.PUB), `client_mechanisms = ["BEARER"]`))
-	if got := refusal(t, url+"/d", byToken("alice -1m", zmtp.SUB)); got.Code != 4401 {
-		t.Errorf("a login that has ended already: %v, want 4401", got)
+	if got := refusal(t, url+"/d", bearerLogin("alice -1m", zmtp.SUB)); got.Code != 4401 {
+		t.Errorf("a login that has already expired: %v, want 4401", got)
 	}
-	for life := 2 * time.Second; ; life *= 2 { // a slow machine needs a longer life to log in
-		c, err := zws.Dial(t.Context(), url+"/d", byToken("alice "+life.String(), zmtp.SUB))
+	for life := 2 * time.Second; ; life *= 2 { // a slow machine needs more time to log in
+		c, err := zws.Dial(t.Context(), url+"/d", bearerLogin("alice "+life.String(), zmtp.SUB))
 		if zws.Cause(err).Code == 4401 && life < time.Hour {
 			continue
 		}
@@ -45,24 +45,24 @@ func TestExpiry(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		if got := ended(t, c); got.Code != 4401 {
-			t.Errorf("at the end of the login: %v, want 4401", got)
+		if got := sessionEnd(t, c); got.Code != 4401 {
+			t.Errorf("when the login expires: %v, want 4401", got)
 		}
 		break
 	}
-	c := connect(t, url+"/d", byToken("alice 1h", zmtp.SUB))
+	c := connect(t, url+"/d", bearerLogin("alice 1h", zmtp.SUB))
 	if err := c.Renew("bob 1h"); err != nil {
 		t.Fatal(err)
 	}
-	if got := ended(t, c); got.Code != 4401 {
+	if got := sessionEnd(t, c); got.Code != 4401 {
 		t.Errorf("renewal by another user: %v, want 4401", got)
 	}
-	c = connect(t, url+"/d", byToken("alice 1h", zmtp.SUB))
+	c = connect(t, url+"/d", bearerLogin("alice 1h", zmtp.SUB))
 	if err := c.Renew("alice 2h"); err != nil {
 		t.Fatal(err)
 	}
 	go c.Recv()
-	for { // the renewal is heard by the bridge at some time
+	for { // until the bridge has handled the renewal
 		if list := b.Sessions(); len(list) == 1 && time.Until(list[0].Expires) > 90*time.Minute {
 			break
 		}
@@ -70,19 +70,19 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
-// TestRevoked: a user whose password has changed, and one who is kicked, do not stay.
+// TestRevoked checks that a changed password and a kick end the sessions of the user.
 func TestRevoked(t *testing.T) {
 	var file string
 	url, b := startIn(t, func(dir string) string {
 		file = filepath.Join(dir, "users.htpasswd")
 		return usersOnly + routeTo("/d", "SUB", silent(t, zmtp.PUB))
 	})
-	alice := connect(t, url+"/d", byPassword("alice", zmtp.SUB))
-	bob := connect(t, url+"/d", byPassword("bob", zmtp.SUB))
+	alice := connect(t, url+"/d", plainLogin("alice", zmtp.SUB))
+	bob := connect(t, url+"/d", plainLogin("bob", zmtp.SUB))
 	if err := htpasswd.Set(file, "alice", "another"); err != nil {
 		t.Fatal(err)
 	}
-	if got := ended(t, alice); got.Code != 4401 {
+	if got := sessionEnd(t, alice); got.Code != 4401 {
 		t.Errorf("after a changed password: %v, want 4401", got)
 	}
 	if list := b.Sessions(); len(list) != 1 || list[0].User != "bob" {
@@ -91,13 +91,13 @@ func TestRevoked(t *testing.T) {
 	if n, err := b.Kick(0, "bob"); n != 1 || err != nil {
 		t.Fatalf("kicked %d, %v", n, err)
 	}
-	if got := ended(t, bob); got.Code != 4401 {
+	if got := sessionEnd(t, bob); got.Code != 4401 {
 		t.Errorf("after a kick: %v, want 4401", got)
 	}
 }
 
-// TestReload: rules change under a live session, and a route whose backends change, or whose
-// rules name the user no more, ends it.
+// TestReload checks that changed rules apply to a live session, and that the session ends if its
+// route gets other backends or no rule names its user.
 func TestReload(t *testing.T) {
 	one, two := silent(t, zmtp.PUB), silent(t, zmtp.PUB)
 	text := func(endpoint, rule string) string {
@@ -105,7 +105,7 @@ func TestReload(t *testing.T) {
 	}
 	var dir string
 	url, b := startIn(t, func(d string) string { dir = d; return text(one, `user = "*", subscribe = ["a/", "b/"]`) })
-	alice := connect(t, url+"/d", byPassword("alice", zmtp.SUB))
+	alice := connect(t, url+"/d", plainLogin("alice", zmtp.SUB))
 	reload(t, b, dir, text(one, `user = "*", subscribe = ["b/"]`))
 	if err := alice.Subscribe([]byte("b/")); err != nil {
 		t.Fatal(err)
@@ -113,27 +113,27 @@ func TestReload(t *testing.T) {
 	if err := alice.Subscribe([]byte("a/")); err != nil {
 		t.Fatal(err)
 	}
-	if got := ended(t, alice); got.Code != 4403 {
-		t.Errorf("a subscription that the new rules do not allow: %v, want 4403", got)
+	if got := sessionEnd(t, alice); got.Code != 4403 {
+		t.Errorf("subscription that the new rules do not allow: %v, want 4403", got)
 	}
-	alice = connect(t, url+"/d", byPassword("alice", zmtp.SUB))
+	alice = connect(t, url+"/d", plainLogin("alice", zmtp.SUB))
 	reload(t, b, dir, text(two, `user = "*", subscribe = ["b/"]`))
-	if got := ended(t, alice); got.Code != 1001 {
-		t.Errorf("a route with other backends: %v, want 1001", got)
+	if got := sessionEnd(t, alice); got.Code != 1001 {
+		t.Errorf("other backends: %v, want 1001", got)
 	}
-	alice = connect(t, url+"/d", byPassword("alice", zmtp.SUB))
+	alice = connect(t, url+"/d", plainLogin("alice", zmtp.SUB))
 	reload(t, b, dir, text(two, `user = "bob", subscribe = ["b/"]`))
-	if got := ended(t, alice); got.Code != 4403 {
-		t.Errorf("a user whom no rule names any more: %v, want 4403", got)
+	if got := sessionEnd(t, alice); got.Code != 4403 {
+		t.Errorf("no rule for the user: %v, want 4403", got)
 	}
 }
 
-// TestLostAndFound: a backend that goes away and comes back costs no session, and the
-// subscriptions are there again.
-func TestLostAndFound(t *testing.T) {
-	endpoint, stop := listenAt(t, "tcp://127.0.0.1:0", zmtp.PUB, zap.NULL, answer(zap.OK), publish(message("a", "before")))
+// TestBackendReconnect checks that sessions stay when a backend is restarted, and that their
+// subscriptions are restored.
+func TestBackendReconnect(t *testing.T) {
+	endpoint, stop := listenAt(t, "tcp://127.0.0.1:0", zmtp.PUB, zap.NULL, always(zap.OK), publish(message("a", "before")))
 	url, _ := start(t, usersOnly+routeTo("/d", "SUB", endpoint))
-	c := connect(t, url+"/d", byPassword("alice", zmtp.SUB))
+	c := connect(t, url+"/d", plainLogin("alice", zmtp.SUB))
 	if err := c.Subscribe([]byte("a")); err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestLostAndFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop()
-	_, stop = listenAt(t, endpoint, zmtp.PUB, zap.NULL, answer(zap.OK), publish(message("a", "after")))
+	_, stop = listenAt(t, endpoint, zmtp.PUB, zap.NULL, always(zap.OK), publish(message("a", "after")))
 	defer stop()
 	for {
 		m, err := c.Recv()
@@ -154,31 +154,32 @@ func TestLostAndFound(t *testing.T) {
 	}
 }
 
-// TestTooSlow: a client that does not read is told so, or told what it has lost.
-func TestTooSlow(t *testing.T) {
+// TestSlowClient checks that a client that does not read is disconnected with 4508 if on_full
+// says so.
+func TestSlowClient(t *testing.T) {
 	url, _ := start(t, usersOnly+routeTo("/d", "SUB", publisher(t, zmtp.Message{[]byte("a"), make([]byte, 1000)}),
 		"high_water_mark = 10", `on_full = "disconnect"`))
-	c := connect(t, url+"/d", byPassword("alice", zmtp.SUB))
+	c := connect(t, url+"/d", plainLogin("alice", zmtp.SUB))
 	if err := c.Subscribe([]byte("a")); err != nil {
 		t.Fatal(err)
 	}
-	if got := ended(t, c); got.Code != 4508 {
+	if got := sessionEnd(t, c); got.Code != 4508 {
 		t.Errorf("got %v, want 4508", got)
 	}
 }
 
-// TestAdmin asks what operators ask.
-func TestAdmin(t *testing.T) {
+// TestAdminAPI checks the requests that operators and their programs make.
+func TestAdminAPI(t *testing.T) {
 	url, b := startIn(t, func(dir string) string {
 		if err := os.WriteFile(filepath.Join(dir, "token"), []byte("an admin token\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return usersOnly + "[admin]\ntoken_file = \"token\"\n" + routeTo("/d", "SUB", silent(t, zmtp.PUB))
 	})
-	alice := connect(t, url+"/d", byPassword("alice", zmtp.SUB))
+	alice := connect(t, url+"/d", plainLogin("alice", zmtp.SUB))
 	admin := httptest.NewServer(b.Admin())
 	defer admin.Close()
-	(&operator{t: t, admin: admin.URL}).counted("/d")
+	(&operator{t: t, admin: admin.URL}).waitForSession("/d")
 	ask := func(method, path, body string, header ...string) (int, string) {
 		t.Helper()
 		r, err := http.NewRequestWithContext(t.Context(), method, admin.URL+path, strings.NewReader(body))
@@ -210,32 +211,32 @@ func TestAdmin(t *testing.T) {
 		body         string
 		header       []string
 		status       int
-		holds        string
+		contains     string
 	}{
 		{"live", "GET", "/livez", "", nil, 200, "ok"},
 		{"ready", "GET", "/readyz", "", nil, 200, "ok"},
 		{"metrics", "GET", "/metrics", "", nil, 200, `zwsbridge_sessions{dialect="ZWS2.0/PLAIN",route="/d"} 1`},
 		{"metrics through a proxy", "GET", "/metrics", "", []string{"X-Forwarded-For", "192.0.2.1"}, 401, ""},
 		{"another Host", "GET", "/livez", "", []string{"Host", "evil.example"}, 421, ""},
-		{"localhost, in capitals", "GET", "/livez", "", []string{"Host", "LocalHost:1"}, 200, "ok"},
+		{"localhost in upper case", "GET", "/livez", "", []string{"Host", "LocalHost:1"}, 200, "ok"},
 		{"sessions without a login", "GET", "/sessions", "", nil, 401, ""},
 		{"sessions with a wrong token", "GET", "/sessions", "", []string{"Authorization", "Bearer wrong"}, 401, ""},
 		{"sessions", "GET", "/sessions", "", token, 200, `"user":"alice"`},
-		{"sessions, the scheme in small letters", "GET", "/sessions", "", []string{"Authorization", "bearer an admin token"}, 200, `"user":"alice"`},
+		{"sessions, scheme in lower case", "GET", "/sessions", "", []string{"Authorization", "bearer an admin token"}, 200, `"user":"alice"`},
 		{"backends", "GET", "/backends", "", token, 200, `"state":"ready"`},
-		{"kick as a form", "POST", "/sessions/kick", `{"user":"alice"}`, token, 415, ""},
-		{"kick from another page", "POST", "/sessions/kick", `{"user":"alice"}`, append(change, "Origin", "https://evil.example"), 403, ""},
-		{"kick of nobody", "POST", "/sessions/kick", `{}`, change, 400, ""},
+		{"kick by a form", "POST", "/sessions/kick", `{"user":"alice"}`, token, 415, ""},
+		{"kick from another origin", "POST", "/sessions/kick", `{"user":"alice"}`, append(change, "Origin", "https://evil.example"), 403, ""},
+		{"kick without a user", "POST", "/sessions/kick", `{}`, change, 400, ""},
 		{"kick", "POST", "/sessions/kick", `{"user":"alice"}`, change, 200, `"kicked":1`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			status, text := ask(tc.method, tc.path, tc.body, tc.header...)
-			if status != tc.status || !strings.Contains(text, tc.holds) {
-				t.Errorf("%d %s, want %d with %s", status, text, tc.status, tc.holds)
+			if status != tc.status || !strings.Contains(text, tc.contains) {
+				t.Errorf("%d %s, want %d and %s", status, text, tc.status, tc.contains)
 			}
 		})
 	}
-	if got := ended(t, alice); got.Code != 4401 {
+	if got := sessionEnd(t, alice); got.Code != 4401 {
 		t.Errorf("after the kick: %v, want 4401", got)
 	}
 }

@@ -15,14 +15,14 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// Each test of this file tries a door that must stay shut.
+// Each test of this file tries something that must be refused.
 
-// TestBindDoor has a resident's password tried where controllers dial in, and a
-// controller's key where residents log in.
-func TestBindDoor(t *testing.T) {
-	endpoint := strings.Replace(nobody(t), "localhost", "127.0.0.1", 1)
+// TestBindDomain checks that the password of a client does not work where backends connect to a
+// bind endpoint, and that the key of a backend does not work where clients log in.
+func TestBindDomain(t *testing.T) {
+	endpoint := strings.Replace(unusedEndpoint(t), "localhost", "127.0.0.1", 1)
 	url, _ := startIn(t, func(dir string) string {
-		keys := filepath.Join(dir, "controllers")
+		keys := filepath.Join(dir, "backends")
 		if err := os.Mkdir(keys, 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -36,14 +36,14 @@ func TestBindDoor(t *testing.T) {
 [server]
 curve_cert = "server"
 [zap]
-domain = "residents"
-chain = [ { authn = "users" }, { authn = "controllers", domains = ["devices"] } ]
+domain = "clients"
+chain = [ { authn = "users" }, { authn = "backends", domains = ["devices"] } ]
 [auth.users]
 type = "htpasswd"
 file = "users.htpasswd"
-[auth.controllers]
+[auth.backends]
 type = "curve"
-dir = "controllers"
+dir = "backends"
 [[route]]
 path = "/d"
 socket = "SUB"
@@ -58,26 +58,26 @@ ready = "none"
 	pub := zmtp.Options{SocketType: zmtp.PUB}
 	good := zmtp.Curve{Public: bridgeKey.Public, Secret: bridgeKey.Secret, ServerKey: nativeKey.Public}
 
-	t.Run("controller where controllers dial in", func(t *testing.T) {
+	t.Run("backend at the bind endpoint", func(t *testing.T) {
 		c, err := zmtp.Dial(t.Context(), endpoint, good, pub)
 		if err != nil {
 			t.Fatal(err)
 		}
 		c.Close()
 	})
-	t.Run("resident's password where controllers dial in", func(t *testing.T) {
+	t.Run("client at the bind endpoint", func(t *testing.T) {
 		_, err := zmtp.Dial(t.Context(), endpoint, zmtp.Plain{User: "alice", Password: "alice's secret"}, pub)
 		if _, ok := errors.AsType[*zmtp.MechanismError](err); !ok {
-			t.Errorf("got %v, want another mechanism", err)
+			t.Errorf("got %v, want a *zmtp.MechanismError", err)
 		}
 	})
-	t.Run("unknown key where controllers dial in", func(t *testing.T) {
+	t.Run("unknown key at the bind endpoint", func(t *testing.T) {
 		_, err := zmtp.Dial(t.Context(), endpoint, zmtp.Curve{Public: strangerKey.Public, Secret: strangerKey.Secret, ServerKey: nativeKey.Public}, pub)
 		if refused, ok := errors.AsType[*zmtp.RefusedError](err); !ok || refused.Status != zap.Refused {
 			t.Errorf("got %v, want a refusal with 400", err)
 		}
 	})
-	t.Run("controller's key where residents log in", func(t *testing.T) {
+	t.Run("backend where clients log in", func(t *testing.T) {
 		got := refusal(t, url+"/d", zws.DialOptions{SocketType: zmtp.SUB, Security: good})
 		if got.Code != 4400 {
 			t.Errorf("got %v, want 4400", got)
@@ -85,8 +85,8 @@ ready = "none"
 	})
 }
 
-// TestRightsDoors tries to get at others' topics.
-func TestRightsDoors(t *testing.T) {
+// TestTopicRights checks that a client can neither subscribe nor send to topics of another user.
+func TestTopicRights(t *testing.T) {
 	const send = `allow = [ { user = "*", send = ["house/{user}/"] } ]`
 	url, _ := start(t, usersOnly+
 		routeTo("/own", "SUB", silent(t, zmtp.PUB), `allow = [ { user = "*", subscribe = ["house/{user}/"] } ]`)+
@@ -99,22 +99,22 @@ func TestRightsDoors(t *testing.T) {
 		message zmtp.Message
 		code    zws.Code
 	}{
-		{"another's house", "/own", zmtp.SUB, message("\x01house/bob/"), 4403},
-		{"all houses", "/own", zmtp.SUB, message("\x01"), 4403},
-		{"a wildcard", "/own", zmtp.SUB, message("\x01house/+/"), 4403},
-		{"a name that begins with one's own", "/own", zmtp.SUB, message("\x01house/alice2/"), 4403},
-		{"a topic that is too long", "/own", zmtp.SUB, zmtp.Message{append([]byte("\x01house/alice/"), make([]byte, 1<<10)...)}, 4403},
-		{"a message on SUB", "/own", zmtp.SUB, message("hello"), 1002},
-		{"sending to another's house", "/send", zmtp.DEALER, message("house/bob/switch", "on"), 4403},
-		{"one's own topic in another frame", "/send", zmtp.DEALER, message("house/bob/switch", "house/alice/switch"), 4403},
-		{"one's own topic behind a delimiter", "/send", zmtp.DEALER, message("", "house/alice/switch"), 4403},
-		{"an empty message", "/send", zmtp.DEALER, message(""), 4403},
-		{"REQ to another's house", "/req", zmtp.REQ, message("", "house/bob/switch"), 4403},
-		{"REQ with one's own topic before the delimiter", "/req", zmtp.REQ, message("house/alice/switch", "", "house/bob/switch"), 4403},
+		{"topics of another user", "/own", zmtp.SUB, message("\x01house/bob/"), 4403},
+		{"all topics", "/own", zmtp.SUB, message("\x01"), 4403},
+		{"wildcard", "/own", zmtp.SUB, message("\x01house/+/"), 4403},
+		{"user name that begins with the own name", "/own", zmtp.SUB, message("\x01house/alice2/"), 4403},
+		{"topic too long", "/own", zmtp.SUB, zmtp.Message{append([]byte("\x01house/alice/"), make([]byte, 1<<10)...)}, 4403},
+		{"message on SUB", "/own", zmtp.SUB, message("hello"), 1002},
+		{"sending to a topic of another user", "/send", zmtp.DEALER, message("house/bob/switch", "on"), 4403},
+		{"own topic in another frame", "/send", zmtp.DEALER, message("house/bob/switch", "house/alice/switch"), 4403},
+		{"own topic after a delimiter", "/send", zmtp.DEALER, message("", "house/alice/switch"), 4403},
+		{"empty message", "/send", zmtp.DEALER, message(""), 4403},
+		{"REQ to a topic of another user", "/req", zmtp.REQ, message("", "house/bob/switch"), 4403},
+		{"REQ with own topic before the delimiter", "/req", zmtp.REQ, message("house/alice/switch", "", "house/bob/switch"), 4403},
 		{"REQ without a delimiter", "/req", zmtp.REQ, message("house/alice/switch"), 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			c := connect(t, url+tc.path, byPassword("alice", tc.as))
+			c := connect(t, url+tc.path, plainLogin("alice", tc.as))
 			if err := c.Send(tc.message); err != nil {
 				t.Fatal(err)
 			}
@@ -127,10 +127,10 @@ func TestRightsDoors(t *testing.T) {
 	}
 }
 
-// TestSubscriptionsDoor: one client may not fill our memory.
-func TestSubscriptionsDoor(t *testing.T) {
+// TestSubscriptionLimit checks that the number of subscriptions of a client is limited.
+func TestSubscriptionLimit(t *testing.T) {
 	url, _ := start(t, usersOnly+"[server]\nmax_subscriptions = 1000\n"+routeTo("/d", "SUB", silent(t, zmtp.PUB)))
-	c := connect(t, url+"/d", byPassword("alice", zmtp.SUB))
+	c := connect(t, url+"/d", plainLogin("alice", zmtp.SUB))
 	done := make(chan error, 1)
 	go func() {
 		_, err := c.Recv()
@@ -146,10 +146,11 @@ func TestSubscriptionsDoor(t *testing.T) {
 	}
 }
 
-// TestCookieDoor: a page from elsewhere may not use the cookie that the browser sends for
-// it, even where any origin may connect.
-func TestCookieDoor(t *testing.T) {
-	tokens := native27(t, func(req *zap.Request) *zap.Reply {
+// TestCookieFromOtherOrigin checks that the cookie that a browser adds to the request of a page
+// from another origin is not used as a login, even where origins = ["*"] lets that page
+// connect.
+func TestCookieFromOtherOrigin(t *testing.T) {
+	tokens := zapHandler(t, func(req *zap.Request) *zap.Reply {
 		if req.Mechanism == zap.BEARER && string(req.Credentials[0]) == "good" {
 			return &zap.Reply{Status: zap.OK, UserID: "alice"}
 		}
@@ -173,44 +174,45 @@ func TestCookieDoor(t *testing.T) {
 		c.Close()
 	}
 	if got := refusal(t, url+"/d", cookie("https://evil.example")); got.Code != 4400 {
-		t.Errorf("cookie from a foreign page: %v, want 4400", got)
+		t.Errorf("cookie with another origin: %v, want 4400", got)
 	}
 }
 
-// TestUserDoor: a name that is empty, or means more than a name, opens nobody's house.
-func TestUserDoor(t *testing.T) {
+// TestUserPlaceholder checks that {user} matches nothing, and names no key file, for a user
+// name that is empty or has characters with a meaning in patterns or paths.
+func TestUserPlaceholder(t *testing.T) {
 	var user string
-	handler := native27(t, func(*zap.Request) *zap.Reply { return &zap.Reply{Status: zap.OK, UserID: user} })
+	handler := zapHandler(t, func(*zap.Request) *zap.Reply { return &zap.Reply{Status: zap.OK, UserID: user} })
 	url, _ := startIn(t, func(dir string) string {
 		writeKey(t, dir, "alice", bridgeKey)
 		return zapOnly(handler) +
 			routeTo("/own", "SUB", silent(t, zmtp.PUB), `allow = [ { user = "*", subscribe = ["house/{user}/"] } ]`) +
-			routeTo("/key", "SUB", native(t, zmtp.PUB, zap.CURVE, answer(zap.OK)),
+			routeTo("/key", "SUB", silentWith(t, zmtp.PUB, zap.CURVE, always(zap.OK)),
 				`mechanism = "CURVE"`, `cert = "{user}"`, fmt.Sprintf("server_key = %q", certs.EncodeKey(nativeKey.Public)))
 	})
 	for _, user = range []string{"", "+", "#", "*", "a/b", "../alice"} {
-		if got := refusal(t, url+"/own", byPassword("alice", zmtp.SUB)); got.Code != 4403 {
-			t.Errorf("user %q on a route for {user}: %v, want 4403", user, got)
+		if got := refusal(t, url+"/own", plainLogin("alice", zmtp.SUB)); got.Code != 4403 {
+			t.Errorf("user %q on a route with {user} in allow: %v, want 4403", user, got)
 		}
 	}
 	for _, user = range []string{"", "+", "#", "*", "a/b", "../alice", "..", ".alice", "alice_secret", "bob"} {
-		if got := refusal(t, url+"/key", byPassword("alice", zmtp.SUB)); got.Code != 4403 {
-			t.Errorf("user %q with a key of its own: %v, want 4403", user, got)
+		if got := refusal(t, url+"/key", plainLogin("alice", zmtp.SUB)); got.Code != 4403 {
+			t.Errorf("user %q on a route with {user} in cert: %v, want 4403", user, got)
 		}
 	}
 	user = "alice"
 	for _, path := range []string{"/own", "/key"} {
-		connect(t, url+path, byPassword("alice", zmtp.SUB))
+		connect(t, url+path, plainLogin("alice", zmtp.SUB))
 	}
 }
 
-// TestEndpointsDoor: a client that names an endpoint in its URL, as webtalk's do, gets that
-// one or nothing, in whichever dialect.
-func TestEndpointsDoor(t *testing.T) {
+// TestEndpointInURL checks that a client that names endpoints in its URL, as webtalk clients do,
+// is accepted only if the route has exactly these, in any dialect.
+func TestEndpointInURL(t *testing.T) {
 	url, _ := start(t, usersOnly+routeTo("/d", "DEALER", "tcp://127.0.0.1:1", `ready = "none"`))
 	for _, tt := range []struct {
 		query string
-		code  zws.Code // 0: taken
+		code  zws.Code // 0: accepted
 	}{
 		{"connect=tcp://127.0.0.1:1", 0},
 		{"connect=tcp://127.0.0.1:22", zws.CodeForbidden},
@@ -231,12 +233,13 @@ func TestEndpointsDoor(t *testing.T) {
 	}
 }
 
-// TestRoutingIDDoor: a routing id that begins with 00 is the backend's to give. libzmq's
-// ROUTER aborts when the next that it would give is taken.
-func TestRoutingIDDoor(t *testing.T) {
-	router := peering(t, zmtp.ROUTER)
+// TestReservedRoutingID checks that clients cannot use a routing id that begins with a zero
+// byte: only a ROUTER assigns these. libzmq's ROUTER aborts if the next that it would assign is
+// in use.
+func TestReservedRoutingID(t *testing.T) {
+	router := startPeer(t, zmtp.ROUTER)
 	url, _ := start(t, usersOnly+routeTo("/d", "DEALER", router.endpoint, `routing_id = "client"`))
-	o := byPassword("alice", zmtp.DEALER)
+	o := plainLogin("alice", zmtp.DEALER)
 	o.RoutingID = []byte("\x00\x00\x6b\x8b\x45")
 	if got := refusal(t, url+"/d", o); got.Code != 4403 || got.Status != 400 {
 		t.Errorf("%v, want 4403", got)
@@ -244,12 +247,13 @@ func TestRoutingIDDoor(t *testing.T) {
 	o.RoutingID = []byte("k\x00")
 	connect(t, url+"/d", o)
 	if id := <-router.ids; id != "k\x00" {
-		t.Errorf("the backend knows %q", id)
+		t.Errorf("the backend got the routing id %q", id)
 	}
 }
 
-// TestFailures: who guesses is made to wait, and then shut out for a while.
-func TestFailures(t *testing.T) {
+// TestFailureLimit checks that after max_failures refused logins further ones are refused with
+// 4429.
+func TestFailureLimit(t *testing.T) {
 	url, _ := start(t, usersOnly+"[server]\nmax_failures = 2\n"+routeTo("/d", "SUB", silent(t, zmtp.PUB)))
 	wrong := zws.DialOptions{SocketType: zmtp.SUB, Security: zmtp.Plain{User: "alice", Password: "x"}}
 	for range 2 {
@@ -257,20 +261,20 @@ func TestFailures(t *testing.T) {
 			t.Fatalf("got %v, want 4400", got)
 		}
 	}
-	for _, o := range []zws.DialOptions{wrong, byPassword("alice", zmtp.SUB)} {
+	for _, o := range []zws.DialOptions{wrong, plainLogin("alice", zmtp.SUB)} {
 		if got := refusal(t, url+"/d", o); got.Code != 4429 || got.Status != 0 {
 			t.Errorf("got %v, want 4429 without ERROR", got)
 		}
 	}
 }
 
-// TestConnectionsDoor: an address gets as many connections as the limit says.
-func TestConnectionsDoor(t *testing.T) {
+// TestConnectionLimit checks max_connections_per_ip.
+func TestConnectionLimit(t *testing.T) {
 	url, _ := start(t, usersOnly+"[server]\nmax_connections_per_ip = 2\n"+routeTo("/d", "SUB", silent(t, zmtp.PUB)))
 	for range 2 {
-		connect(t, url+"/d", byPassword("alice", zmtp.SUB))
+		connect(t, url+"/d", plainLogin("alice", zmtp.SUB))
 	}
-	if got := refusal(t, url+"/d", byPassword("alice", zmtp.SUB)); got.Code != 4429 {
+	if got := refusal(t, url+"/d", plainLogin("alice", zmtp.SUB)); got.Code != 4429 {
 		t.Errorf("got %v, want 4429", got)
 	}
 }

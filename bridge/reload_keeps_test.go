@@ -25,12 +25,12 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// allKinds is a configuration that takes every kind of login; the files and services that it
-// needs are made.
-func allKinds(t *testing.T, i *issuer, certificate tls.Certificate) func(dir string) string {
+// allLogins returns a configuration that accepts every kind of login, with the files and
+// services that it needs. CACHE in its text is to be replaced.
+func allLogins(t *testing.T, i *issuer, certificate tls.Certificate) func(dir string) string {
 	t.Helper()
-	everybody := func(string, func(string) string) bool { return true }
-	app := newHTTPService(t, everybody)
+	allow := func(string, func(string) string) bool { return true }
+	app := newHTTPService(t, allow)
 	chat := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("token") != "dora.1.2" {
 			w.WriteHeader(http.StatusBadRequest)
@@ -39,7 +39,7 @@ func allKinds(t *testing.T, i *issuer, certificate tls.Certificate) func(dir str
 		fmt.Fprint(w, `{"userID": "dora"}`)
 	}))
 	t.Cleanup(chat.Close)
-	handler := native27(t, func(req *zap.Request) *zap.Reply {
+	handler := zapHandler(t, func(req *zap.Request) *zap.Reply {
 		if len(req.Credentials) == 0 || !slices.Contains([]string{"carol", "carol's"}, string(req.Credentials[0])) {
 			return &zap.Reply{Status: zap.Refused}
 		}
@@ -100,15 +100,15 @@ type = "certificate"
 user_from = ["cn"]
 [auth.guests]
 type = "anonymous"
-`, chat.URL, handler) + app.config() +
+`, chat.URL, handler) + app.authTable() +
 			routeTo("/d", "SUB", silent(t, zmtp.PUB), `client_mechanisms = ["NULL", "PLAIN", "BEARER", "CURVE", "TLS"]`, `allow = [{ user = "*", subscribe = ["a"] }]`) +
 			routeTo("/e", "DEALER", echoRouter(t)) +
-			relayRoute("DEALER", echoPeer(t, zmtp.ROUTER, zap.CURVE))
+			relayRoute("DEALER", echoBackend(t, zmtp.ROUTER, zap.CURVE))
 	}
 }
 
-// personal makes a certificate that signs itself.
-func personal(t *testing.T) tls.Certificate {
+// selfSigned returns a self-signed client certificate.
+func selfSigned(t *testing.T) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
@@ -122,8 +122,8 @@ func personal(t *testing.T) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// overTLS serves b to clients that may show a certificate.
-func overTLS(t *testing.T, b *bridge.Bridge, certificate tls.Certificate) (url string) {
+// serveTLS serves b over TLS to clients with or without a certificate.
+func serveTLS(t *testing.T, b *bridge.Bridge, certificate tls.Certificate) (url string) {
 	t.Helper()
 	parsed, err := x509.ParseCertificate(certificate.Certificate[0])
 	must(t, err)
@@ -136,9 +136,9 @@ func overTLS(t *testing.T, b *bridge.Bridge, certificate tls.Certificate) (url s
 	return "wss" + strings.TrimPrefix(server.URL, "https")
 }
 
-// present lists the sessions once there are n, which is soon after their clients have heard
-// READY.
-func present(b *bridge.Bridge, n int) []bridge.Session {
+// waitForSessions returns the sessions once there are n, which is shortly after their clients
+// got READY.
+func waitForSessions(b *bridge.Bridge, n int) []bridge.Session {
 	for {
 		if list := b.Sessions(); len(list) == n {
 			return list
@@ -147,15 +147,15 @@ func present(b *bridge.Bridge, n int) []bridge.Session {
 	}
 }
 
-// TestReloadStays: whoever has logged in, by whatever means, stays through reloads that
-// change nothing for him, whether or not answers are cached.
-func TestReloadStays(t *testing.T) {
+// TestReloadKeepsSessions checks that sessions of every kind of login stay through reloads that
+// change nothing for them, with and without the cache of ZAP replies.
+func TestReloadKeepsSessions(t *testing.T) {
 	for _, cache := range []string{`"0s"`, `"1m"`} {
-		certificate := personal(t)
+		certificate := selfSigned(t)
 		i := &issuer{t: t}
 		var dir, text string
 		url, b := startIn(t, func(d string) string {
-			dir, text = d, strings.Replace(allKinds(t, i, certificate)(d), "CACHE", cache, 1)
+			dir, text = d, strings.Replace(allLogins(t, i, certificate)(d), "CACHE", cache, 1)
 			return text
 		})
 		token := i.token("zwsbridge.read:*/*")
@@ -167,61 +167,61 @@ func TestReloadStays(t *testing.T) {
 		null := bare(nil)
 		null.Security = zmtp.Null{}
 		curve := bare(nil)
-		curve.Security = keyed(nativeKey.Public)
+		curve.Security = curveLogin(nativeKey.Public)
 		carol := bare(nil)
 		carol.Security = zmtp.Plain{User: "carol", Password: "anything"}
 		n := 0 // sessions
 		for _, c := range []struct {
 			url     string
 			options zws.DialOptions
-			login   string // as the operator sees it
+			login   string // mechanism and user, as operators see them
 		}{
 			{"/d", null, "NULL: "},
 			{"/d", bare(nil), "NULL: "},
-			{"/d", byPassword("alice", zmtp.SUB), "PLAIN: u-alice"},
-			{"/d", byPassword("alice", zmtp.SUB), "PLAIN: u-alice"},
-			{"/d", bare(basic("bob")), "PLAIN: u-bob"},
-			{"/d", byCapitals("eve", zmtp.SUB), "PLAIN: eve"},
+			{"/d", plainLogin("alice", zmtp.SUB), "PLAIN: u-alice"},
+			{"/d", plainLogin("alice", zmtp.SUB), "PLAIN: u-alice"},
+			{"/d", bare(basicAuth("bob")), "PLAIN: u-bob"},
+			{"/d", serviceLogin("eve", zmtp.SUB), "PLAIN: eve"},
 			{"/d", carol, "PLAIN: carol"},
-			{"/d", byToken("carol's", zmtp.SUB), "BEARER: carol"},
-			{"/d", byToken(token, zmtp.SUB), "BEARER: ann"},
+			{"/d", bearerLogin("carol's", zmtp.SUB), "BEARER: carol"},
+			{"/d", bearerLogin(token, zmtp.SUB), "BEARER: ann"},
 			{"/d", bare(http.Header{"Authorization": {"Bearer " + token}}), "BEARER: ann"},
 			{"/d", bare(http.Header{"Cookie": {"zws_token=" + token}}), "BEARER: ann"},
 			{"/d?access_token=" + token, bare(nil), "BEARER: ann"},
-			{"/d", byToken("dora.1.2", zmtp.SUB), "BEARER: dora"},
+			{"/d", bearerLogin("dora.1.2", zmtp.SUB), "BEARER: dora"},
 			{"/d", curve, "CURVE: house1"},
 			{"", byCertificate, "TLS: frank"},
 		} {
 			at := url + c.url
 			if c.url == "" {
-				at = overTLS(t, b, certificate) + "/d"
+				at = serveTLS(t, b, certificate) + "/d"
 			}
 			connect(t, at, c.options)
 			n++
-			list := present(b, n)
+			list := waitForSessions(b, n)
 			if s := list[n-1]; s.Mechanism+": "+s.User != c.login {
 				t.Errorf("%+v, want %s", s, c.login)
 			}
 		}
-		page := openPage(t, url+"/d")
-		page.say(login("alice"))
-		page.hear()
+		page := dialJSON(t, url+"/d")
+		page.send(loginObject("alice"))
+		page.next()
 		m := dialMux(t, url+"/d", "alice")
 		openMux(t, m, zws.ChannelOptions{Route: "/e"})
 		openMux(t, m, zws.ChannelOptions{Route: "/d", SocketType: zmtp.SUB, Subscribe: [][]byte{[]byte("a")}})
-		for _, relay := range relayCases {
-			c, err := relay.dial(t, url, keyed(nativeKey.Public), zmtp.DEALER)
+		for _, relay := range relayDialers {
+			c, err := relay.dial(t, url, curveLogin(nativeKey.Public), zmtp.DEALER)
 			must(t, err)
 			t.Cleanup(func() { c.Close() })
 		}
 
-		before := present(b, n+1+3+4) // the page; the connection and its channels; relays, one with a connection
+		before := waitForSessions(b, n+1+3+4) // ZWSJSON1.0; a connection and its channels; relays, one with a connection
 		for i, more := range []string{"", "", routeTo("/other", "SUB", silent(t, zmtp.PUB)), "[auth.unused]\ntype = \"anonymous\"\n"} {
 			reload(t, b, dir, text+more)
 			after := b.Sessions()
 			for _, s := range before {
 				if !slices.ContainsFunc(after, func(a bridge.Session) bool { return a.Number == s.Number }) {
-					t.Errorf("cache %s: reload %d has ended %s of %q on %s by %s", cache, i+1, s.Dialect, s.User, s.Route, s.Mechanism)
+					t.Errorf("cache %s: reload %d ended the %s session of %q on %s with %s", cache, i+1, s.Dialect, s.User, s.Route, s.Mechanism)
 				}
 			}
 		}
