@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"syscall"
@@ -30,6 +31,7 @@ type options struct {
 	rounds   int
 	duration time.Duration
 	idle     int
+	only     *regexp.Regexp
 }
 
 func main() {
@@ -39,7 +41,9 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 5, "how often the two alternate")
 	flag.DurationVar(&o.duration, "time", 600*time.Millisecond, "duration of one measurement")
 	flag.IntVar(&o.idle, "idle", 2000, "number of idle connections")
+	only := flag.String("only", "", "regular expression: which measurements, by their names in the table")
 	flag.Parse()
+	o.only = regexp.MustCompile(*only)
 	if o.commit == "" || flag.NArg() > 0 {
 		log.Print("usage: make bench-short COMMIT=REVISION (or go run ./short -commit REVISION)")
 		flag.PrintDefaults()
@@ -70,6 +74,9 @@ func run(o options) error {
 	fmt.Printf("built in %v\n\n", time.Since(begin).Round(time.Second))
 	r := newReport()
 	for _, m := range measurements(o) {
+		if !o.only.MatchString(m.name) {
+			continue
+		}
 		if err := m.alternate(newer, older, o, r); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
