@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -39,6 +40,9 @@ func Parse(r io.Reader, file string) (_ *Config, faults Faults) {
 	}
 	if len(text) > maxConfig {
 		return nil, Faults{{File: file, Text: "is larger than 1 MiB"}}
+	}
+	if line := tooDeep(string(text)); line > 0 {
+		return nil, Faults{{File: file, Line: line, Text: fmt.Sprintf("nests deeper than %d levels", maxDepth)}}
 	}
 	return parse(file, filepath.Dir(abs), string(text), os.LookupEnv)
 }
