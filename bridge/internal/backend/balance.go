@@ -10,11 +10,11 @@ import (
 // (28/REQREP, DEALER: "SHALL route outgoing messages to available peers using a round-robin
 // strategy … SHALL NOT discard messages that it cannot queue").
 type balancer struct {
-	core    *core
-	next    int    // index in core.peers of the next one to be used
-	pending []item // no peer can take them at present
-	bytes   int64  // of pending
-	shared  bool   // messages carry the envelope of their stream
+	core     *core
+	next     int    // index in core.peers of the next one to be used
+	unplaced []item // no peer can take them at present
+	bytes    int64  // of unplaced
+	shared   bool   // messages carry the envelope of their stream
 }
 
 // send implements pattern for DEALER, PUSH and PAIR.
@@ -30,20 +30,20 @@ func (b *balancer) send(st *stream, msgs []zmtp.Message) (int, error) {
 	return len(msgs), nil
 }
 
-// place gives m to a peer or, if there is room, to pending. It reports whether it did.
+// place gives m to a peer or, if there is room, to unplaced. It reports whether it did.
 func (b *balancer) place(st *stream, m zmtp.Message) bool {
 	if b.shared {
-		m = append(append(make(zmtp.Message, 0, 1+len(m)), st.envelope), m...)
+		m = withEnvelope(m)
 	}
 	it := item{m: m, st: st}
-	if len(b.pending) == 0 && b.give(it) {
+	if len(b.unplaced) == 0 && b.give(it) {
 		return true
 	}
 	o := &b.core.o
-	if n := len(b.pending); n > 0 && (n >= o.HighWaterMark || b.bytes >= o.HighWaterBytes) {
+	if n := len(b.unplaced); n > 0 && (n >= o.HighWaterMark || b.bytes >= o.HighWaterBytes) {
 		return false
 	}
-	b.pending = append(b.pending, it)
+	b.unplaced = append(b.unplaced, it)
 	b.bytes += int64(it.m.Size())
 	return true
 }
@@ -58,8 +58,9 @@ func (b *balancer) give(it item) bool {
 		p := peers[b.next]
 		b.next++
 		if !p.full() {
-			if it.st != nil {
-				it.st.asked = p
+			it.st.asked = p
+			if b.shared {
+				it.m[0] = b.core.envelope(it.st, p)
 			}
 			p.push(it)
 			return true
@@ -68,37 +69,35 @@ func (b *balancer) give(it item) bool {
 	return false
 }
 
-// spread gives pending messages to peers.
+// spread gives unplaced messages to peers.
 func (b *balancer) spread() {
 	n := 0
-	for n < len(b.pending) && b.give(b.pending[n]) {
-		b.bytes -= int64(b.pending[n].m.Size())
+	for n < len(b.unplaced) && b.give(b.unplaced[n]) {
+		b.bytes -= int64(b.unplaced[n].m.Size())
 		n++
 	}
-	b.pending = slices.Delete(b.pending, 0, n)
-	if len(b.pending) == 0 {
-		b.pending = nil // an idle socket keeps no memory
+	b.unplaced = slices.Delete(b.unplaced, 0, n)
+	if len(b.unplaced) == 0 {
+		b.unplaced = nil // an idle socket keeps no memory
 	}
 }
 
 func (b *balancer) joined(*peer) { b.spread() }
 
 func (b *balancer) roomy(*peer) {
-	if len(b.pending) > 0 {
+	if len(b.unplaced) > 0 {
 		b.spread()
 	}
 }
 
-// left takes back what had not been written to p, which is older than what is pending.
+// left takes back what had not been written to p, which is older than what is unplaced.
 // Streams whose request p had may send another, since no reply will come.
 func (b *balancer) left(p *peer) {
 	for _, it := range p.queue {
 		b.bytes += int64(it.m.Size())
-		if it.st != nil {
-			it.st.asked = nil
-		}
+		it.st.asked = nil
 	}
-	b.pending = append(p.queue, b.pending...)
+	b.unplaced = append(p.queue, b.unplaced...)
 	p.queue = nil
 	for _, st := range b.core.streams {
 		if st.asked == p {
@@ -108,9 +107,12 @@ func (b *balancer) left(p *peer) {
 	b.spread()
 }
 
-func (b *balancer) attached(*stream) {}
-func (b *balancer) detached(*stream) {}
-func (b *balancer) waiting() int     { return len(b.pending) }
+func (b *balancer) blocked(*peer) bool { return false }
+func (b *balancer) attached(*stream)   {}
+func (b *balancer) detached(*stream)   {}
+func (b *balancer) rechecked(*stream)  {}
+func (b *balancer) pending() int       { return len(b.unplaced) }
+func (b *balancer) waiting() int       { return len(b.unplaced) }
 
 func (b *balancer) write(p *peer) (int, error) { return writeAll(p.conn, p.out) }
 
@@ -136,30 +138,23 @@ func (s *dealer) receive(p *peer, m zmtp.Message) error {
 	}
 	c := s.core
 	c.mu.Lock()
-	st := c.addressee(m)
+	st := p.asker(m)
 	if st == nil {
 		c.drop(Unroutable)
 	}
 	c.mu.Unlock()
-	if st != nil {
-		p.deliver(st, m[1:])
+	if st != nil && p.mayPublish(m[1:]) && !p.deliver(st, m[1:]) {
+		c.unroutable()
 	}
 	return nil
-}
-
-// addressee returns the stream whose envelope m begins with; nil if there is none. Lock held
-// on entry.
-func (c *core) addressee(m zmtp.Message) *stream {
-	if len(m) < 2 {
-		return nil
-	}
-	return c.numbers[string(m[0])]
 }
 
 // pass gives m to the only stream.
 func (c *core) pass(p *peer, m zmtp.Message) error {
 	if st := c.only.Load(); st != nil {
 		p.deliver(st, m)
+	} else {
+		c.unroutable()
 	}
 	return nil
 }

@@ -22,6 +22,8 @@ type core struct {
 	// subscriber is the pattern of a SUB or XSUB; nil for other socket types.
 	subscriber *subscriber
 	direct     bool // Send writes itself if no writer runs
+	// violated is ListenOptions.Forbidden.
+	violated func(s Status, topic []byte)
 
 	ctx     context.Context // ends with the socket
 	cancel  context.CancelFunc
@@ -32,10 +34,13 @@ type core struct {
 	received atomic.Uint64 // messages
 
 	mu      sync.Mutex
-	peers   []*peer            // in the order in which they became ready
-	streams []*stream          // in the order in which they were attached
-	numbers map[string]*stream // by envelope
-	inline  bool               // Send is in pattern.send, and will run writer itself
+	peers   []*peer   // in the order in which they became ready
+	streams []*stream // in the order in which they were attached
+	// generation counts the changes of what streams may have.
+	generation uint64
+	// prepare, if not nil, is called in a stream's turn before a message to all streams.
+	prepare func(*stream)
+	inline  bool // Send is in pattern.send, and will run writer itself
 	writer  *peer
 	room    chan struct{} // closed when a waiting Send should try again
 	changed *sync.Cond    // peers, streams, writers or closing have changed
@@ -45,7 +50,7 @@ type core struct {
 }
 
 func newCore(o Options, shared bool) *core {
-	c := &core{o: o, numbers: make(map[string]*stream)}
+	c := &core{o: o}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.changed = sync.NewCond(&c.mu)
 	c.pattern = newPattern(c, shared)
@@ -124,16 +129,15 @@ func (c *core) wakeSenders() {
 
 // serve runs a connection until it ends, and returns why it did. joined is called once
 // messages can be sent to it.
-func (c *core) serve(conn *zmtp.Conn, status Status, joined func()) error {
-	p := &peer{core: c, conn: conn, status: status}
+func (c *core) serve(p *peer, joined func()) error {
 	if !c.join(p) {
-		_ = conn.Close()
+		_ = p.conn.Close()
 		return ErrClosed
 	}
 	joined()
 	err := p.read()
 	p.flush()
-	_ = conn.Close()
+	_ = p.conn.Close()
 	c.leave(p)
 	return err
 }
@@ -143,6 +147,13 @@ func (c *core) join(p *peer) bool {
 	if c.closing {
 		c.mu.Unlock()
 		return false
+	}
+	for c.pattern.blocked(p) {
+		c.changed.Wait()
+		if c.closing {
+			c.mu.Unlock()
+			return false
+		}
 	}
 	c.peers = append(c.peers, p)
 	c.pattern.joined(p)
@@ -161,14 +172,17 @@ func (c *core) leave(p *peer) {
 	}
 	c.peers = slices.DeleteFunc(c.peers, func(q *peer) bool { return q == p })
 	c.pattern.left(p)
+	p.gone = true
+	p.forgetEnvelopes()
+	c.dropHeld(p)
 	c.wakeSenders()
 	c.changed.Broadcast()
 	c.mu.Unlock()
 }
 
 // attach adds a stream. The error is ErrClosed, or about a SUB or XSUB that has a stream.
-func (c *core) attach(r Receiver, envelope []byte, o AttachOptions) (*stream, error) {
-	st := newStream(c, r, envelope, o)
+func (c *core) attach(r Receiver, o AttachOptions) (*stream, error) {
+	st := newStream(c, r, o)
 	c.mu.Lock()
 	if c.closing {
 		c.mu.Unlock()
@@ -179,9 +193,9 @@ func (c *core) attach(r Receiver, envelope []byte, o AttachOptions) (*stream, er
 		return nil, fmt.Errorf("backend: a shared %s serves one stream and has one already: put a fan-out on top", c.o.SocketType)
 	}
 	c.streams = append(c.streams, st)
-	c.numbers[string(envelope)] = st
 	c.setOnly()
 	c.pattern.attached(st)
+	c.audienceChanged()
 	c.changed.Broadcast()
 	c.mu.Unlock()
 	return st, nil
@@ -193,9 +207,10 @@ func (c *core) detach(st *stream) {
 	if !st.closed {
 		st.closed = true
 		c.streams = slices.DeleteFunc(c.streams, func(other *stream) bool { return other == st })
-		delete(c.numbers, string(st.envelope))
+		st.forgetEnvelopes()
 		c.setOnly()
 		c.pattern.detached(st)
+		c.audienceChanged()
 		c.wakeSenders()
 		c.changed.Broadcast()
 	}
@@ -203,6 +218,18 @@ func (c *core) detach(st *stream) {
 	st.turn <- struct{}{} // waits for a delivery that is under way
 	st.deaf = true
 	<-st.turn
+}
+
+// recheck is Socket.Recheck for stream st.
+func (c *core) recheck(st *stream) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if st.closed {
+		return
+	}
+	st.checks++
+	c.pattern.rechecked(st)
+	c.audienceChanged()
 }
 
 // setOnly updates only after streams has changed. Lock held on entry.
@@ -268,7 +295,7 @@ func (c *core) linger() {
 
 // queued returns how many messages are not written yet. Lock held on entry.
 func (c *core) queued() int {
-	n := c.pattern.waiting()
+	n := c.pattern.pending()
 	for _, p := range c.peers {
 		n += len(p.queue) + len(p.batch)
 	}
@@ -283,6 +310,9 @@ func (c *core) counts() Stats {
 	s.Received = c.received.Load()
 	s.Queued = c.queued()
 	s.Waiting = c.pattern.waiting()
+	for _, p := range c.peers {
+		s.Waiting += len(p.held.msgs)
+	}
 	return s
 }
 
@@ -308,6 +338,13 @@ func (c *core) unasked() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.drop(Unasked)
+}
+
+// unroutable drops a message that has no destination.
+func (c *core) unroutable() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drop(Unroutable)
 }
 
 // waitForPeer waits until a peer is connected.

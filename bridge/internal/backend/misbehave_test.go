@@ -164,10 +164,11 @@ func FuzzReceive(f *testing.F) {
 				}
 				c := newCore(o, shared)
 				in := newInbox()
-				if _, err := c.attach(in, []byte("\x00number10"), AttachOptions{}); err != nil {
+				st, err := c.attach(in, AttachOptions{})
+				if err != nil {
 					t.Fatal(err)
 				}
-				p := &peer{core: c, id: "peer"}
+				p := &peer{core: c, id: "peer", askers: map[string]*stream{"\x00number10": st}}
 				c.peers = append(c.peers, p)
 				if err := c.pattern.receive(p, clone(m)); err != nil && !errors.Is(err, zmtp.ErrTooLarge) {
 					t.Errorf("%s: %v", s, err)

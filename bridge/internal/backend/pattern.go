@@ -13,6 +13,8 @@ type pattern interface {
 	// write writes p.out, which is the messages of p.batch, and returns how many were
 	// written whole.
 	write(p *peer) (int, error)
+	// blocked reports whether p must not join yet, because another peer has to leave first.
+	blocked(p *peer) bool
 	// joined is called when p is ready and in core.peers.
 	joined(p *peer)
 	// left is called when p is not in core.peers any more. p.queue is what was not written.
@@ -22,7 +24,11 @@ type pattern interface {
 	// attached and detached are called when st was added to core.streams, or removed.
 	attached(st *stream)
 	detached(st *stream)
-	// waiting returns how many messages wait until a peer is ready.
+	// rechecked is called when st may have something else from now on.
+	rechecked(st *stream)
+	// pending returns how many messages of streams were not given to a peer yet.
+	pending() int
+	// waiting returns how many messages nothing can take at present.
 	waiting() int
 }
 
@@ -36,7 +42,7 @@ func newPattern(c *core, shared bool) pattern {
 	case zmtp.REP:
 		return &rep{none{c}, nil}
 	case zmtp.ROUTER:
-		return newRouter(c)
+		return newRouter(c, shared)
 	case zmtp.PUSH:
 		return &push{balancer{core: c}}
 	case zmtp.PULL:
@@ -57,12 +63,15 @@ func waits(t zmtp.SocketType) bool {
 // none is a pattern that does nothing. Patterns embed it for the methods they do not need.
 type none struct{ core *core }
 
-func (none) joined(*peer)     {}
-func (none) left(*peer)       {}
-func (none) roomy(*peer)      {}
-func (none) attached(*stream) {}
-func (none) detached(*stream) {}
-func (none) waiting() int     { return 0 }
+func (none) blocked(*peer) bool { return false }
+func (none) joined(*peer)       {}
+func (none) left(*peer)         {}
+func (none) roomy(*peer)        {}
+func (none) attached(*stream)   {}
+func (none) detached(*stream)   {}
+func (none) rechecked(*stream)  {}
+func (none) pending() int       { return 0 }
+func (none) waiting() int       { return 0 }
 
 func (none) send(*stream, []zmtp.Message) (int, error) { return 0, ErrCannotSend }
 

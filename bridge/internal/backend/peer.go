@@ -43,6 +43,10 @@ type peer struct {
 	core *core
 	conn *zmtp.Conn
 
+	// Of inbound peers.
+	rights PeerRights // nil permits everything
+	owner  owner
+
 	// Guarded by core.mu.
 	status  Status
 	queue   []item              // waits
@@ -50,8 +54,12 @@ type peer struct {
 	bytes   int64               // of both
 	writing bool                // a writer runs
 	broken  bool                // a write has failed: nothing may be queued any more
-	id      string              // ROUTER: its routing id
-	last    *stream             // ROUTER: that sent to it last
+	gone    bool                // has left
+	askers  map[string]*stream  // by the envelope that it knows them by
+	held    held                // it sent them and no stream can take them yet
+	id      string              // ROUTER: its routing id, constant once it has joined
+	turns   *turns              // ROUTER without envelopes: of the streams that ask it
+	jobs    int                 // PULL: of its jobs that no stream has taken
 	topics  map[string]struct{} // PUB: its subscriptions
 	mark    uint64              // PUB: the last topics.match that found it
 
@@ -63,8 +71,8 @@ type peer struct {
 	ends     []int  // of each frame in body
 	frames   zmtp.Message
 	prefixed zmtp.Message // ROUTER: a message with the routing id
-	targets  []*stream
-	current  *stream // whose turn it holds
+	audience audience
+	seat
 }
 
 // full reports that nothing more may be queued. Lock held on entry.
@@ -202,31 +210,11 @@ func (p *peer) message(f zmtp.Frame) zmtp.Message {
 	return p.frames
 }
 
-// deliver gives m to a stream in p's turn, which lasts until p is flushed. Only the reader
-// calls it, without a lock.
-func (p *peer) deliver(st *stream, m zmtp.Message) {
+// deliver gives m to a stream in p's turn, which lasts until p is flushed, and reports whether
+// it was taken. Only the reader calls it, without a lock.
+func (p *peer) deliver(st *stream, m zmtp.Message) (taken bool) {
 	p.turn(st)
-	st.receive(m)
-}
-
-// turn waits for p's turn at st.
-func (p *peer) turn(st *stream) {
-	if p.current == st {
-		return
-	}
-	p.flush()
-	st.turn <- struct{}{}
-	p.current = st
-}
-
-// flush flushes the stream that p has its turn at and ends the turn. The reader calls it before
-// it waits for anything.
-func (p *peer) flush() {
-	if st := p.current; st != nil {
-		st.flush()
-		p.current = nil
-		<-st.turn
-	}
+	return st.receive(m)
 }
 
 // writeAll writes messages and returns how many were written whole.

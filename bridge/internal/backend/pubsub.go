@@ -119,7 +119,12 @@ func (s *subscriber) write(p *peer) (int, error) {
 	return len(p.batch), nil
 }
 
-func (s *subscriber) receive(p *peer, m zmtp.Message) error { return s.core.pass(p, m) }
+func (s *subscriber) receive(p *peer, m zmtp.Message) error {
+	if !p.mayPublish(m) {
+		return nil
+	}
+	return s.core.pass(p, m)
+}
 
 // publisher is a PUB or XPUB socket (29/PUBSUB). What its streams are to receive about the
 // peers' subscriptions waits with each of them, so that one whose client does not read
@@ -136,7 +141,11 @@ type news struct {
 	number uint64 // in the order in which they happened
 }
 
-func newPublisher(c *core) *publisher { return &publisher{none: none{c}} }
+func newPublisher(c *core) *publisher {
+	s := &publisher{none: none{c}}
+	c.prepare = func(st *stream) { s.inform(st) } // a peer's earlier subscriptions come first
+	return s
+}
 
 // send gives each message to the peers that are subscribed to it: "SHALL silently drop the
 // message if the queue for a subscriber is full. SHALL NOT block on sending."
@@ -167,6 +176,10 @@ func (s *publisher) receive(p *peer, m zmtp.Message) error {
 		return s.receiveOther(p, m)
 	}
 	c := s.core
+	if !sub.Cancel && p.rights != nil && !p.rights.Subscribe(sub.Topic) {
+		c.forbidden(p, sub.Topic)
+		return nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	topic := string(sub.Topic)
@@ -194,14 +207,10 @@ func (s *publisher) receiveOther(p *peer, m zmtp.Message) error {
 		c.unasked()
 		return nil
 	}
-	c.mu.Lock()
-	p.targets = append(p.targets[:0], c.streams...)
-	c.mu.Unlock()
-	for _, st := range p.targets {
-		p.turn(st)
-		s.inform(st) // p's earlier subscriptions come first
-		st.receive(m)
+	if !p.mayPublish(m) {
+		return nil
 	}
+	c.broadcast(p, m)
 	return nil
 }
 

@@ -31,6 +31,9 @@ func (s *pull) receive(p *peer, m zmtp.Message) error {
 	if s.jobs == nil {
 		return s.core.pass(p, m)
 	}
+	if !p.mayPublish(m) {
+		return nil
+	}
 	own := make(zmtp.Message, len(m)) // m is valid until the next read only
 	for i, frame := range m {
 		own[i] = slices.Clone(frame)

@@ -30,7 +30,7 @@ func (s *req) send(st *stream, msgs []zmtp.Message) (int, error) {
 func (s *req) receive(p *peer, m zmtp.Message) error {
 	c := s.core
 	c.mu.Lock()
-	st, m := s.addressee(m)
+	st, m := s.addressee(p, m)
 	good := st != nil && st.asking && st.asked == p && len(m) > 1 && len(m[0]) == 0
 	switch {
 	case good:
@@ -41,17 +41,17 @@ func (s *req) receive(p *peer, m zmtp.Message) error {
 		c.drop(Unasked)
 	}
 	c.mu.Unlock()
-	if good {
-		p.deliver(st, m)
+	if good && p.mayPublish(m) && !p.deliver(st, m) { // the stream can ask again in any case
+		c.unroutable()
 	}
 	return nil
 }
 
 // addressee returns the stream whose reply m is, and the reply without the envelope. Lock
 // held on entry.
-func (s *req) addressee(m zmtp.Message) (*stream, zmtp.Message) {
+func (s *req) addressee(p *peer, m zmtp.Message) (*stream, zmtp.Message) {
 	if s.shared {
-		if st := s.core.addressee(m); st != nil {
+		if st := p.asker(m); st != nil {
 			return st, m[1:]
 		}
 		return nil, nil
@@ -109,6 +109,14 @@ func (s *rep) await(p *peer) *stream {
 		return nil
 	}
 	return c.streams[0]
+}
+
+// left drops the answers that p can get no more.
+func (s *rep) left(p *peer) {
+	for range p.queue {
+		s.core.drop(Unroutable)
+	}
+	p.queue = nil
 }
 
 // send takes answers: "SHALL deliver this message back to the originating peer. SHALL

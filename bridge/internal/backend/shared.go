@@ -2,7 +2,6 @@ package backend
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -42,9 +41,11 @@ func Listen(o ListenOptions) (*Shared, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
-	s := &Shared{core: newCore(o.Options, true), o: o}
+	s := newListening(o)
+	security := o.Security
+	security.Admit = s.o.admit
 	for _, address := range o.Addresses {
-		l, err := zmtp.Listen(address, o.Mechanism, o.Security, s.listenOptions())
+		l, err := zmtp.Listen(address, o.Mechanism, security, s.listenOptions())
 		if err != nil {
 			_ = s.Close()
 			return nil, err
@@ -55,6 +56,16 @@ func Listen(o ListenOptions) (*Shared, error) {
 		s.core.running.Go(func() { s.accept(l) })
 	}
 	return s, nil
+}
+
+// newListening returns the socket without its listeners.
+func newListening(o ListenOptions) *Shared {
+	s := &Shared{core: newCore(o.Options, true), o: o}
+	s.core.violated = o.Forbidden
+	if r, ok := s.core.pattern.(*router); ok {
+		r.envelope, r.turnTimeout = o.Envelope, o.TurnTimeout
+	}
+	return s
 }
 
 // listenOptions returns the options of each listener.
@@ -92,16 +103,18 @@ func (s *Shared) crowded() bool {
 
 // serve runs one inbound peer.
 func (s *Shared) serve(conn *zmtp.Conn) {
-	status := Status{Address: conn.RemoteAddr().String(), State: Connected, Since: time.Now()}
-	if reply := conn.Peer().Reply; reply != nil {
-		status.User = reply.UserID
+	reply := conn.Peer().Reply
+	status := Status{Address: conn.RemoteAddr().String(), User: userOf(reply), State: Connected, Since: time.Now()}
+	p := &peer{core: s.core, conn: conn, status: status, owner: ownerOf(conn)}
+	if s.o.Rights != nil {
+		p.rights = s.o.Rights(reply)
 	}
 	report := func() {
 		if s.o.Event != nil {
 			s.o.Event(status)
 		}
 	}
-	err := s.core.serve(conn, status, report)
+	err := s.core.serve(p, report)
 	status.State, status.Since = Gone, time.Now()
 	if !errors.Is(err, io.EOF) && s.core.ctx.Err() == nil {
 		status.Err = err
@@ -112,19 +125,11 @@ func (s *Shared) serve(conn *zmtp.Conn) {
 // Attach adds a stream that r receives for and that may do what o allows. Closing the returned Socket leaves the shared one
 // open. Errors: [ErrClosed], and a second stream on a SUB or XSUB.
 func (s *Shared) Attach(r Receiver, o AttachOptions) (Socket, error) {
-	st, err := s.core.attach(r, newEnvelope(), o)
+	st, err := s.core.attach(r, o)
 	if err != nil {
 		return nil, err
 	}
 	return st, nil
-}
-
-// newEnvelope returns the number of a new stream. It is random so that a peer can answer only
-// the streams whose requests it has received.
-func newEnvelope() []byte {
-	e := make([]byte, 1+8)
-	_, _ = rand.Read(e[1:]) // always succeeds
-	return e
 }
 
 // Wait returns when the Ready rule of the options is met; for a socket that listens, when a
@@ -164,7 +169,12 @@ func (s *Shared) Status() []Status {
 	defer s.core.mu.Unlock()
 	var list []Status
 	for _, p := range s.core.peers {
-		list = append(list, p.status)
+		status := p.status
+		status.Waiting = p.jobs + len(p.held.msgs)
+		if p.turns != nil {
+			status.Waiting += p.turns.waiting
+		}
+		list = append(list, status)
 	}
 	return list
 }

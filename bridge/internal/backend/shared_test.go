@@ -198,27 +198,6 @@ func TestBindPub(t *testing.T) {
 	want(t, in2.next(t), "\x00t")
 }
 
-// TestBindRouter checks that a peer's message goes to the stream that sent to it last, and an
-// unsolicited one to the stream that was attached first.
-func TestBindRouter(t *testing.T) {
-	s := listen(t, zmtp.ROUTER)
-	one, in1 := attach(t, s)
-	two, in2 := attach(t, s)
-	house := connectPeer(t, s, zmtp.Options{SocketType: zmtp.DEALER, RoutingID: []byte("house")})
-	house.Write(message("unsolicited"))
-	want(t, in1.next(t), "house|unsolicited")
-	send(t, two, message("house", "?"))
-	want(t, read(t, house), "?")
-	house.Write(message("!"))
-	want(t, in2.next(t), "house|!")
-	two.Close()
-	house.Write(message("who is there"))
-	want(t, in1.next(t), "house|who is there")
-	one.Close()
-	house.Write(message("nobody"))
-	eventually(t, "it is dropped", func() bool { return s.Stats().Unroutable == 1 })
-}
-
 // TestBindRefusals checks that peers are authenticated in the configured domain, and that refused
 // ones do not affect those that are let in.
 func TestBindRefusals(t *testing.T) {

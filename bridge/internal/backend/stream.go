@@ -8,9 +8,8 @@ import (
 
 // stream is one client's side of a socket. It is the Socket that Attach returns.
 type stream struct {
-	core     *core
-	o        AttachOptions
-	envelope []byte // its number, on shared sockets
+	core *core
+	o    AttachOptions
 
 	// turn is taken by sending to it, and held during calls of the receiver. Goroutines that
 	// wait for a channel are served in the order in which they came, which makes receiving
@@ -20,17 +19,19 @@ type stream struct {
 	deaf     bool // receives nothing any more; guarded by turn
 
 	// Guarded by core.mu.
-	closed bool
-	asking bool  // REQ: a reply is due
-	asked  *peer // REQ: the peer that has the request; nil until one has
+	closed    bool
+	checks    uint64 // counts Recheck
+	envelopes map[*peer][]byte
+	asking    bool  // REQ: a reply is due
+	asked     *peer // REQ: the peer that has the request; nil until one has
 	// PUB: the peers' subscriptions that it has not received yet, by topic, and whether a
 	// goroutine delivers them.
 	news      map[string]news
 	informing bool
 }
 
-func newStream(c *core, r Receiver, envelope []byte, o AttachOptions) *stream {
-	return &stream{core: c, o: o, receiver: r, envelope: envelope, turn: make(chan struct{}, 1)}
+func newStream(c *core, r Receiver, o AttachOptions) *stream {
+	return &stream{core: c, o: o, receiver: r, turn: make(chan struct{}, 1)}
 }
 
 // receive gives m to the receiver and reports whether it was taken. Turn held on entry.
@@ -67,7 +68,7 @@ func (st *stream) Send(ctx context.Context, msgs ...zmtp.Message) error {
 func (st *stream) Status() []Status { return nil }
 
 // Recheck implements [Socket].
-func (st *stream) Recheck() {}
+func (st *stream) Recheck() { st.core.recheck(st) }
 
 // Close implements [Socket]: the stream leaves the shared socket, which stays open. What it
 // has sent is still written.
