@@ -61,9 +61,7 @@ func New(c *config.Config, o Options) (_ *Bridge, err error) {
 	b := &Bridge{options: o}
 	b.state.Store(&state{config: c}) // for whoever asks before New returns
 	b.failures = auth.NewFailures(zap.HandlerFunc(b.authenticate), errTooManyFailures)
-	if b.metrics, err = metrics.New(source{b}, o.Registerer); err != nil {
-		return nil, err
-	}
+	b.metrics = metrics.New(source{b})
 	if b.poller, err = zws.NewPoller(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return nil, err
 	}
@@ -73,6 +71,11 @@ func New(c *config.Config, o Options) (_ *Bridge, err error) {
 		return nil, errors.Join(err, b.closePoller())
 	}
 	b.adopt(s)
+	if o.Registerer != nil {
+		if err := b.metrics.Register(o.Registerer); err != nil {
+			return nil, errors.Join(err, b.Close(context.Background()))
+		}
+	}
 	return b, nil
 }
 
@@ -167,7 +170,7 @@ func (l logins) Unasked(r *zap.Reply) bool {
 
 // Close ends all sessions with 1001 and waits for them until ctx is done; then it closes the
 // backends. If sessions were left it returns ctx's error and leaves the backends open.
-// Requests that come later are refused.
+// Requests that come later are refused. It may be called more than once.
 func (b *Bridge) Close(ctx context.Context) error {
 	if err := b.connections.Close(ctx); err != nil {
 		return err
@@ -175,8 +178,12 @@ func (b *Bridge) Close(ctx context.Context) error {
 	b.reloading.Lock()
 	defer b.reloading.Unlock()
 	old := b.state.Swap(&state{config: b.state.Load().config})
+	if old.auth == nil {
+		return nil // closed before
+	}
 	old.stop()
 	old.close(&state{})
+	b.metrics.Close()
 	return b.closePoller()
 }
 

@@ -192,4 +192,8 @@ func TestOptionsRegisterer(t *testing.T) {
 			t.Errorf("%s is %v, want 1", name, values[name])
 		}
 	}
+	must(t, b.Close(t.Context()))
+	if families, err = registry.Gather(); err != nil || len(families) > 0 {
+		t.Errorf("after Close %d metrics are registered, %v", len(families), err)
+	}
 }

@@ -94,11 +94,7 @@ client_mechanisms = ["NULL"]
 	if err := faults.Err(); err != nil {
 		t.Fatal(err)
 	}
-	m, err := metrics.New(nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := route.New(c, &c.Routes[0], route.Options{Metrics: m, Log: slog.New(slog.DiscardHandler)})
+	r, err := route.New(c, &c.Routes[0], route.Options{Metrics: metrics.New(nil), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,8 @@ import (
 // Metrics are the counters of one bridge. All methods may be called concurrently.
 type Metrics struct {
 	registry *prometheus.Registry
+	also     prometheus.Registerer // of the program; nil without
+	all      []prometheus.Collector
 	since    time.Time
 
 	sessions         *prometheus.GaugeVec     // route, dialect
@@ -35,24 +37,40 @@ type Metrics struct {
 // make up must not become labels.
 const NoRoute = "none"
 
-// New makes the metrics of a bridge; source is asked for gauges at each scrape. If also is
-// not nil the metrics are registered there too, except for those of the Go runtime and the
-// process, which belong to the program. New fails if also has one of these names already.
-func New(source Source, also prometheus.Registerer) (*Metrics, error) {
+// New makes the metrics of a bridge; source is asked for gauges at each scrape.
+func New(source Source) *Metrics {
 	m := newCollectors()
-	all := []prometheus.Collector{m.sessions, m.started, m.ended, m.refusals, m.logins, m.messages,
-		m.bytes, m.dropped, m.handshake, m.backendHandshake, gauges{source}}
-	m.registry.MustRegister(all...)
+	m.all = append(m.all, gauges{source})
+	m.registry.MustRegister(m.all...)
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if also == nil {
-		return m, nil
-	}
-	for _, c := range all {
-		if err := also.Register(c); err != nil {
-			return nil, err
+	return m
+}
+
+// Register registers the metrics with the program's registry too, except for those of the Go
+// runtime and the process, which belong to the program. It fails, and changes nothing, if one
+// of the names is taken. It is called at most once; Close undoes it.
+func (m *Metrics) Register(with prometheus.Registerer) error {
+	for i, c := range m.all {
+		if err := with.Register(c); err != nil {
+			unregister(with, m.all[:i])
+			return err
 		}
 	}
-	return m, nil
+	m.also = with
+	return nil
+}
+
+// Close removes the metrics from the registry of the program, if they are there.
+func (m *Metrics) Close() {
+	if m.also != nil {
+		unregister(m.also, m.all)
+	}
+}
+
+func unregister(from prometheus.Registerer, registered []prometheus.Collector) {
+	for _, c := range registered {
+		from.Unregister(c)
+	}
 }
 
 func newCollectors() *Metrics {
@@ -64,7 +82,7 @@ func newCollectors() *Metrics {
 			Name: name, Help: help, Buckets: prometheus.ExponentialBuckets(0.001, 4, 8),
 		}, []string{"route"})
 	}
-	return &Metrics{
+	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		since:    time.Now(),
 		sessions: prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -84,6 +102,9 @@ func newCollectors() *Metrics {
 		handshake:        histogram("zwsbridge_handshake_seconds", "Time from the upgrade to READY, including the login at the backend."),
 		backendHandshake: histogram("zwsbridge_backend_handshake_seconds", "Time of connect and ZMTP handshake with a backend, where they succeeded."),
 	}
+	m.all = []prometheus.Collector{m.sessions, m.started, m.ended, m.refusals, m.logins, m.messages,
+		m.bytes, m.dropped, m.handshake, m.backendHandshake}
+	return m
 }
 
 // Handler serves the metrics to Prometheus.
