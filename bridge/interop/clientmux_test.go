@@ -32,9 +32,9 @@ func TestClientMux(t *testing.T) {
 			t.Run("a hundred, one of them slow", p.testSlowSocket)
 			for _, r := range []clientRefusal{
 				{"no route", "/nowhere", p.logins["PLAIN"], 4404, 0, "unknown route"},
-				{"socket type", "/ask", p.logins["PLAIN"], 4406, 0, "a DEALER socket cannot be served here"},
+				{"socket type", "/ask", p.logins["PLAIN"], 4406, 0, "this route does not serve DEALER sockets"},
 				{"refused by the backend", "/remote", p.logins["PLAIN"], 4502, 0, "backend 1 refused the login (400)"},
-				{"unsupported mechanism", "/remote", p.logins["BEARER"], 4406, 0, "BEARER is not taken here"},
+				{"unsupported mechanism", "/remote", p.logins["BEARER"], 4406, 0, "this route does not accept BEARER logins"},
 				{"wrong password", "/work", withPassword("alice", "guessed"), 4400, 0, "login refused"},
 				{"wrong token", "/work", credentials{"mechanism": "BEARER", "tokens": []string{"another"}}, 4400, 0, "login refused"},
 			} {
