@@ -19,7 +19,9 @@ const settle = 100 * time.Millisecond
 // FilesOptions are the options of [Files].
 type FilesOptions struct {
 	Cert string // file with the certificate chain in PEM, the server's certificate first
-	Key  string // file with the private key in PEM, mode 0600
+	Key  string // file with the private key in PEM, mode 0600 or 0640
+	// Private decides which modes the key file can have; its zero value is strict.
+	Private Private
 	// Log receives reloads and their errors; nil means slog.Default.
 	Log *slog.Logger
 }
@@ -116,7 +118,7 @@ func (f *FileCertificate) reload() {
 
 // read puts the pair in use if it is valid, and reports whether it has changed.
 func (f *FileCertificate) read() (changed bool, err error) {
-	cert, key, err := readPair(f.o.Cert, f.o.Key)
+	cert, key, err := f.o.Private.readPair(f.o.Cert, f.o.Key)
 	if err != nil {
 		return false, err
 	}

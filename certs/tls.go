@@ -22,17 +22,22 @@ func serverConfig(get func(*tls.ClientHelloInfo) (*tls.Certificate, error), prot
 	}
 }
 
-// LoadPair reads a certificate chain and its key, both in PEM. It refuses a key file that
-// other users can access (*[PermissionError]). Errors name the files.
+// LoadPair is [Private.Pair] of the zero value.
 func LoadPair(certFile, keyFile string) (*tls.Certificate, error) {
-	cert, key, err := readPair(certFile, keyFile)
+	return Private{}.Pair(certFile, keyFile)
+}
+
+// Pair reads a TLS certificate chain and its key, both in PEM. It refuses a key file that
+// other users can access (*[PermissionError]). Errors name the files.
+func (p Private) Pair(certFile, keyFile string) (*tls.Certificate, error) {
+	cert, key, err := p.readPair(certFile, keyFile)
 	if err != nil {
 		return nil, err
 	}
 	return parsePair(certFile, keyFile, cert, key)
 }
 
-func readPair(certFile, keyFile string) (cert, key []byte, err error) {
+func (p Private) readPair(certFile, keyFile string) (cert, key []byte, err error) {
 	f, err := os.Open(certFile)
 	if err != nil {
 		return nil, nil, err
@@ -41,7 +46,7 @@ func readPair(certFile, keyFile string) (cert, key []byte, err error) {
 	if cert, err = readLimited(f, certFile, maxPEM); err != nil {
 		return nil, nil, err
 	}
-	key, err = ReadPrivate(keyFile, maxPEM)
+	key, err = p.Read(keyFile, maxPEM)
 	return cert, key, err
 }
 

@@ -292,7 +292,7 @@ func TestFilesErrors(t *testing.T) {
 		want string
 	}{
 		"another key":    {otherKey, 0o600, "does not match"},
-		"readable key":   {key, 0o640, "mode 0640"},
+		"readable key":   {key, 0o644, "mode 0644"},
 		"no PEM":         {[]byte("x"), 0o600, "failed to find any PEM"},
 		"too large file": {make([]byte, maxPEM+1), 0o600, "more than 1048576 bytes"},
 	} {

@@ -234,7 +234,7 @@ func TestReadSecretModes(t *testing.T) {
 	if err := newCertificate(t).Write(name); err != nil {
 		t.Fatal(err)
 	}
-	for _, mode := range []os.FileMode{0o640, 0o620, 0o610, 0o604, 0o602, 0o601} {
+	for _, mode := range []os.FileMode{0o660, 0o650, 0o620, 0o610, 0o644, 0o604, 0o602, 0o601} {
 		if err := os.Chmod(name+SecretSuffix, mode); err != nil {
 			t.Fatal(err)
 		}
@@ -245,7 +245,7 @@ func TestReadSecretModes(t *testing.T) {
 			t.Errorf("mode %o: error %q, want file and allowed mode", mode, err)
 		}
 	}
-	for _, mode := range []os.FileMode{0o600, 0o400, 0o700} {
+	for _, mode := range []os.FileMode{0o600, 0o400, 0o700, 0o640, 0o440} {
 		if err := os.Chmod(name+SecretSuffix, mode); err != nil {
 			t.Fatal(err)
 		}

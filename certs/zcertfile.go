@@ -29,13 +29,16 @@ func ReadPublic(file string) (*Certificate, error) {
 	return c, nil
 }
 
-// ReadSecret reads the certificate called name with its secret key from the file
+// ReadSecret is [Private.Certificate] of the zero value.
+func ReadSecret(name string) (*Certificate, error) { return Private{}.Certificate(name) }
+
+// Certificate reads the certificate called name with its secret key from the file
 // NAME_secret. It refuses a file that other users can access (*[PermissionError]), and a
 // secret key that does not belong to the public key in the same file or in the file NAME, if
 // that exists ([ErrMismatch]). Errors name the file.
-func ReadSecret(name string) (*Certificate, error) {
+func (p Private) Certificate(name string) (*Certificate, error) {
 	file := name + SecretSuffix
-	text, err := ReadPrivate(file, MaxCertificate)
+	text, err := p.Read(file, MaxCertificate)
 	if err != nil {
 		return nil, err
 	}

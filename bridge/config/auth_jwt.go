@@ -135,7 +135,7 @@ func (s *JWT) validateKeys(c *checker, key string) {
 		c.fault(key, "has no keys: want keys, jwks_url, or issuer with discovery = true")
 	}
 	for i, p := range s.Keys {
-		if err := jwt.CheckKeys(string(p)); err != nil {
+		if err := jwt.CheckKeys(string(p), c.Server.Private()); err != nil {
 			c.fault(entry(key+".keys", i), "%s", reason(err))
 		}
 	}

@@ -40,7 +40,7 @@ func (c *checker) exists(key string, p Path, use string) bool {
 	return err == nil
 }
 
-// secretFile reports a file with a secret that does not exist or that others can read.
+// secretFile reports a file with a secret that does not exist or whose mode is refused.
 func (c *checker) secretFile(key string, p Path) {
 	if p == "" {
 		return
@@ -51,8 +51,25 @@ func (c *checker) secretFile(key string, p Path) {
 		c.fault(key, "%s", reason(err))
 	case info.IsDir():
 		c.fault(key, "%s is a directory: want a file", p)
-	case info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows":
-		c.fault(key, "%s holds a secret and has mode %04o, so others can read it: want 0600", p, info.Mode().Perm())
+	default:
+		c.fileMode(key, string(p), info)
+	}
+}
+
+// fileMode reports a file with a secret whose mode is refused, and warns of one that only
+// server.insecure_file_modes lets in.
+func (c *checker) fileMode(key, file string, info fs.FileInfo) {
+	if err := c.Server.Private().Check(file, info); err != nil {
+		c.fault(key, "%v", err)
+	} else if err := (certs.Private{}).Check(file, info); err != nil {
+		c.warn(key, "%v; accepted because of server.insecure_file_modes", err)
+	}
+}
+
+// openFile warns of a file with a secret that only server.insecure_file_modes lets in.
+func (c *checker) openFile(key, file string) {
+	if info, err := os.Stat(file); err == nil && c.Server.InsecureFileModes {
+		c.fileMode(key, file, info)
 	}
 }
 
@@ -66,11 +83,13 @@ func (c *checker) readableHashes(key string, p Path) {
 
 // secretCert reports a CURVE certificate whose secret half cannot be used.
 func (c *checker) secretCert(key string, p Path) {
-	switch _, err := certs.ReadSecret(string(p)); {
+	switch _, err := c.Server.Private().Certificate(string(p)); {
 	case errors.Is(err, fs.ErrNotExist):
 		c.fault(key, "%s: create the certificate with zwsbridge keygen", reason(err))
 	case err != nil:
 		c.fault(key, "%s", reason(err))
+	default:
+		c.openFile(key, string(p)+certs.SecretSuffix)
 	}
 }
 
@@ -79,9 +98,11 @@ func (c *checker) pair(key string, cert, private Path) {
 	if cert == "" || private == "" {
 		return
 	}
-	if _, err := certs.LoadPair(string(cert), string(private)); err != nil {
+	if _, err := c.Server.Private().Pair(string(cert), string(private)); err != nil {
 		c.fault(key, "%s", reason(err))
+		return
 	}
+	c.openFile(key, string(private))
 }
 
 // roots reports a file without certificates of authorities.

@@ -28,6 +28,9 @@ func (c *checker) server() {
 	if s.QueryToken {
 		c.warn("server.query_token", "tokens in URLs end up in the logs of proxies and in the histories of browsers")
 	}
+	if s.InsecureFileModes {
+		c.warn("server.insecure_file_modes", "files with secrets are accepted although other users can access them")
+	}
 	differs := s.CurveCert != absolute(c.Dir, string(Default().Server.CurveCert))
 	if s.CurveCert != "" && (c.isGiven("server.curve_cert", differs) || certExists(s.CurveCert)) {
 		c.secretCert("server.curve_cert", s.CurveCert)

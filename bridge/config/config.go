@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/zwsbridge/zwsbridge/certs"
 )
 
 // Config is the configuration of a bridge. One that [Load], [Parse] or [Validate] returned is
@@ -48,6 +50,7 @@ type Server struct {
 	TrustedProxies    []netip.Prefix `toml:"trusted_proxies"`
 	ProxyProtocol     bool           `toml:"proxy_protocol"`
 	InsecurePlaintext bool           `toml:"insecure_plaintext"`
+	InsecureFileModes bool           `toml:"insecure_file_modes"`
 	QueryToken        bool           `toml:"query_token"`
 
 	HandshakeTimeout time.Duration `toml:"handshake_timeout"`
@@ -74,6 +77,9 @@ func (c *Config) SelfSignedDir() string {
 	}
 	return filepath.Join(c.Dir, "certs")
 }
+
+// Private reads the files with secrets that the configuration names.
+func (s *Server) Private() certs.Private { return certs.Private{AnyMode: s.InsecureFileModes} }
 
 // The values of server.tls.
 const (

@@ -64,7 +64,7 @@ func tlsConfig(c *config.Config, log *slog.Logger) (tc *tls.Config, closer io.Cl
 		return nil, closer, nil
 	case config.TLSFiles:
 		var files *certs.FileCertificate
-		files, err = certs.Files(certs.FilesOptions{Cert: string(c.Server.Cert), Key: string(c.Server.Key), Log: log})
+		files, err = certs.Files(certs.FilesOptions{Cert: string(c.Server.Cert), Key: string(c.Server.Key), Private: c.Server.Private(), Log: log})
 		if err == nil {
 			tc, closer = files.Config(), files
 		}

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
@@ -29,6 +30,8 @@ type Options struct {
 	// again when they change. The kid is that of the JWK, or else the file name without its
 	// extension. Files with private keys or shared secrets must not be accessible to others.
 	Keys []string
+	// Private decides which modes such files can have; the zero value is strict.
+	Private certs.Private
 	// DefaultKey is the kid for tokens without one. Empty means the only key, if there is
 	// only one.
 	DefaultKey string
@@ -134,7 +137,7 @@ func New(o Options) (_ *Authenticator, err error) {
 		}
 	}()
 	for _, path := range o.Keys {
-		w, err := watchFiles(path, a.ring, o.Logger)
+		w, err := watchFiles(path, o.Private, a.ring, o.Logger)
 		if err != nil {
 			return nil, fmt.Errorf("jwt: %w", err)
 		}

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"github.com/zwsbridge/zwsbridge/certs"
@@ -23,20 +22,22 @@ type keyFiles struct {
 	path string
 	ring *keyring
 	log  *slog.Logger
-	held map[string][]key // by file, as last read; nil at first
+	// private decides which modes files with secrets can have.
+	private certs.Private
+	held    map[string][]key // by file, as last read; nil at first
 }
 
 // watchFiles reads the keys, and again after changes until the watcher is closed. An error at
 // first is returned. Later ones are logged, and the file keeps its keys until it is readable
 // again or removed.
-func watchFiles(path string, ring *keyring, log *slog.Logger) (*watch.Watcher, error) {
-	f := &keyFiles{path: path, ring: ring, log: log}
+func watchFiles(path string, private certs.Private, ring *keyring, log *slog.Logger) (*watch.Watcher, error) {
+	f := &keyFiles{path: path, ring: ring, log: log, private: private}
 	return watch.Start(path, f.load, log)
 }
 
 // CheckKeys returns an error if a key file, or one in a directory of them, is invalid.
-func CheckKeys(path string) error {
-	f := &keyFiles{path: path, ring: newKeyring(), log: slog.New(slog.DiscardHandler)}
+func CheckKeys(path string, private certs.Private) error {
+	f := &keyFiles{path: path, private: private, ring: newKeyring(), log: slog.New(slog.DiscardHandler)}
 	return f.load()
 }
 
@@ -48,7 +49,7 @@ func (f *keyFiles) load() error {
 	held := make(map[string][]key, len(files))
 	var all []key
 	for _, file := range files {
-		keys, err := readKeys(file)
+		keys, err := f.readKeys(file)
 		switch {
 		case err == nil:
 			held[file] = keys
@@ -98,9 +99,9 @@ func (f *keyFiles) list() ([]string, error) {
 	return files, nil
 }
 
-// readKeys reads one file. A file with a secret must not be accessible to others.
-func readKeys(file string) ([]key, error) {
-	text, mode, err := readFile(file)
+// readKeys reads one file. The mode of a file with a secret must be acceptable.
+func (f *keyFiles) readKeys(file string) ([]key, error) {
+	text, info, err := readFile(file)
 	if err != nil {
 		return nil, err
 	}
@@ -109,25 +110,25 @@ func readKeys(file string) ([]key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	if secret && mode&0o077 != 0 && runtime.GOOS != "windows" {
-		return nil, &certs.PermissionError{File: file, Mode: mode}
+	if secret {
+		err = f.private.Check(file, info)
 	}
-	return keys, nil
+	return keys, err
 }
 
-func readFile(file string) ([]byte, fs.FileMode, error) {
+func readFile(file string) ([]byte, fs.FileInfo, error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(text) > maxFile {
 		err = fmt.Errorf("%s: more than %d bytes", file, maxFile)
 	}
-	return text, info.Mode().Perm(), err
+	return text, info, err
 }

@@ -166,7 +166,7 @@ func TestBadKeys(t *testing.T) {
 			if err != nil && strings.Contains(err.Error(), "c2VjcmV0") {
 				t.Errorf("the error repeats the secret: %v", err)
 			}
-			if CheckKeys(file) == nil {
+			if CheckKeys(file, certs.Private{}) == nil {
 				t.Error("CheckKeys: no error")
 			}
 		})
@@ -178,7 +178,7 @@ func TestReadableSecret(t *testing.T) {
 	for _, alg := range []string{"HS256", "ES256"} {
 		dir := t.TempDir()
 		minted(t, dir, "key.json", alg)
-		must(t, os.Chmod(filepath.Join(dir, "key.json"), 0o640))
+		must(t, os.Chmod(filepath.Join(dir, "key.json"), 0o644))
 		_, err := New(idp(dir))
 		if _, ok := errors.AsType[*certs.PermissionError](err); !ok {
 			t.Errorf("%s: %v, want a PermissionError", alg, err)

@@ -66,6 +66,7 @@ func NewOIDC(c *config.Config, old *OIDC) (*OIDC, error) {
 		Issuer:      issuer.Issuer,
 		ClientID:    c.Admin.OIDCClientID,
 		SecretFile:  string(c.Admin.OIDCClientSecretFile),
+		Private:     c.Server.Private(),
 		RedirectURL: c.Admin.PageURL() + oidcCallback,
 		Scopes:      c.Admin.OIDCScopes,
 		Params:      c.Admin.OIDCParams,

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/clientaddr"
-	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
@@ -141,11 +140,12 @@ func (a *admin) stillValid(o *operator) bool {
 // isAdminToken compares with the token file, which is read each time so that a changed token
 // counts at once.
 func (a *admin) isAdminToken(token string) bool {
-	file := a.bridge.Config().Admin.TokenFile
+	c := a.bridge.Config()
+	file := c.Admin.TokenFile
 	if file == "" {
 		return false
 	}
-	text, err := certs.ReadPrivate(string(file), maxToken)
+	text, err := c.Server.Private().Read(string(file), maxToken)
 	if err != nil {
 		a.log.Error("reading the admin token failed", "error", err)
 		return false

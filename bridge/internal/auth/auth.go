@@ -136,6 +136,9 @@ func (a *Chain) add(c *config.Config, name string, previous *Chain, log *slog.Lo
 	if settings := c.Auth[name].Settings; settings != nil {
 		next.fingerprint = settings.Fingerprint()
 	}
+	if next.fingerprint != "" && c.Server.InsecureFileModes {
+		next.fingerprint += " insecure_file_modes"
+	}
 	old := previous.authenticators[name]
 	if old.built != nil && next.fingerprint != "" && next.fingerprint == old.fingerprint {
 		a.authenticators[name] = old
@@ -145,7 +148,7 @@ func (a *Chain) add(c *config.Config, name string, previous *Chain, log *slog.Lo
 		return nil
 	}
 	var err error
-	next.built, err = build(c.Auth[name], deps{log: log, store: func(file config.Path) (*tokenendpoint.Identities, error) {
+	next.built, err = build(c.Auth[name], deps{log: log, private: c.Server.Private(), store: func(file config.Path) (*tokenendpoint.Identities, error) {
 		next.store = file
 		return a.openStore(file, previous)
 	}})

@@ -7,8 +7,8 @@ import (
 
 func init() { register(buildHTTP) }
 
-func buildHTTP(s *config.HTTP, _ deps) (*httpauth.Client, error) {
-	tls, err := clientTLS(s.CA, s.Cert, s.Key)
+func buildHTTP(s *config.HTTP, d deps) (*httpauth.Client, error) {
+	tls, err := d.clientTLS(s.CA, s.Cert, s.Key)
 	if err != nil {
 		return nil, err
 	}

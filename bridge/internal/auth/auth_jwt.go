@@ -12,6 +12,6 @@ func buildJWT(s *config.JWT, d deps) (*jwt.Authenticator, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Logger = d.log
+	o.Logger, o.Private = d.log, d.private
 	return jwt.New(o)
 }

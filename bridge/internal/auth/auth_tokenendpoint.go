@@ -8,7 +8,7 @@ import (
 func init() { register(buildTokenEndpoint) }
 
 func buildTokenEndpoint(s *config.TokenEndpoint, d deps) (*tokenendpoint.Client, error) {
-	tls, err := clientTLS(s.CA, s.Cert, s.Key)
+	tls, err := d.clientTLS(s.CA, s.Cert, s.Key)
 	if err != nil {
 		return nil, err
 	}

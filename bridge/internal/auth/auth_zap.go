@@ -2,17 +2,16 @@ package auth
 
 import (
 	"github.com/zwsbridge/zwsbridge/bridge/config"
-	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/zap/remote"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 func init() { register(buildRemote) }
 
-func buildRemote(s *config.Remote, _ deps) (*remote.Client, error) {
+func buildRemote(s *config.Remote, d deps) (*remote.Client, error) {
 	o := remote.Options{Endpoint: s.Endpoint, Timeout: s.Timeout}
 	if s.Cert != "" {
-		cert, err := certs.ReadSecret(string(s.Cert))
+		cert, err := d.private.Certificate(string(s.Cert))
 		if err != nil {
 			return nil, err
 		}

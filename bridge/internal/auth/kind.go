@@ -14,6 +14,8 @@ import (
 // deps are what authenticators need beside their settings.
 type deps struct {
 	log *slog.Logger
+	// private reads files with secrets.
+	private certs.Private
 	// store opens an identity store, which belongs to the chain.
 	store func(config.Path) (*tokenendpoint.Identities, error)
 }
@@ -41,7 +43,7 @@ func build(a config.Auth, d deps) (any, error) {
 
 // clientTLS builds the TLS configuration of an HTTP client. Nil, without ca and cert, means
 // the authorities of the system and no client certificate.
-func clientTLS(ca, cert, key config.Path) (*tls.Config, error) {
+func (d deps) clientTLS(ca, cert, key config.Path) (*tls.Config, error) {
 	if ca == "" && cert == "" {
 		return nil, nil
 	}
@@ -54,7 +56,7 @@ func clientTLS(ca, cert, key config.Path) (*tls.Config, error) {
 		config.RootCAs = roots
 	}
 	if cert != "" {
-		pair, err := certs.LoadPair(string(cert), string(key))
+		pair, err := d.private.Pair(string(cert), string(key))
 		if err != nil {
 			return nil, err
 		}

@@ -16,6 +16,7 @@ import (
 // the bridge.
 type Servers struct {
 	clients, curveCert config.Path // what the open endpoints were made with
+	private            certs.Private
 	open               map[string]*server
 }
 
@@ -33,7 +34,7 @@ type server struct {
 // before it. A login that handler accepts but that may do nothing in the domain of the server
 // (RabbitMQ's question about a vhost) is refused; grants that depend on routes do not count.
 func Listen(c *config.Config, previous *Servers, handler zap.Handler, log *slog.Logger) (_ *Servers, err error) {
-	s := &Servers{clients: c.Zap.Clients, curveCert: c.Server.CurveCert, open: make(map[string]*server)}
+	s := &Servers{clients: c.Zap.Clients, curveCert: c.Server.CurveCert, private: c.Server.Private(), open: make(map[string]*server)}
 	if previous == nil {
 		previous = new(Servers)
 	}
@@ -72,7 +73,7 @@ func (s *Servers) listen(endpoint string, handler zap.Handler, log *slog.Logger)
 			}
 		}()
 		var identity *certs.Certificate
-		if identity, err = certs.ReadSecret(string(s.curveCert)); err != nil {
+		if identity, err = s.private.Certificate(string(s.curveCert)); err != nil {
 			return nil, err
 		}
 		o.Clients, o.CurvePublic, o.CurveSecret = opened.clients, identity.Public, identity.Secret

@@ -95,7 +95,7 @@ func fingerprint(c *config.Config, rc *config.Route) any {
 	r.Allow, r.OnWide, r.Separator = nil, "", nil
 	r.Domain, r.ClientMechanisms = "", nil
 	s := c.Server
-	return []any{r, s.MaxMessage, s.MaxFrames, s.MaxTopic, s.CurveCert}
+	return []any{r, s.MaxMessage, s.MaxFrames, s.MaxTopic, s.CurveCert, s.InsecureFileModes}
 }
 
 // backendHeartbeat is the interval of PING commands to backends.
@@ -123,6 +123,7 @@ func newSettings(c *config.Config, rc *config.Route, o Options) (*settings, erro
 			username:     rc.Username,
 			passwordFile: string(rc.PasswordFile),
 			cert:         string(rc.Cert),
+			private:      c.Server.Private(),
 			perUser:      rc.PerUser(),
 		},
 		socketOptions: backend.Options{
@@ -148,7 +149,7 @@ func newSettings(c *config.Config, rc *config.Route, o Options) (*settings, erro
 		HandshakeTimeout: rc.ConnectTimeout,
 	}
 	if rc.Mechanism == zap.CURVE {
-		identity, err := certs.ReadSecret(string(c.Server.CurveCert))
+		identity, err := c.Server.Private().Certificate(string(c.Server.CurveCert))
 		if err != nil {
 			return nil, err
 		}
@@ -232,7 +233,7 @@ func curveIdentity(c *config.Config) (*certs.Certificate, error) {
 	if c.Server.CurveCert == "" {
 		return nil, nil
 	}
-	cert, err := certs.ReadSecret(string(c.Server.CurveCert))
+	cert, err := c.Server.Private().Certificate(string(c.Server.CurveCert))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

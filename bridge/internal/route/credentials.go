@@ -21,8 +21,9 @@ type credentials struct {
 	mechanism    zap.Mechanism
 	username     string // may hold {user}, as passwordFile and cert
 	passwordFile string
-	cert         string // without suffix
-	perUser      bool   // one of them does, or an endpoint
+	cert         string        // without suffix
+	private      certs.Private // reads these files
+	perUser      bool          // one of them does, or an endpoint
 }
 
 // security returns the credentials for a backend, on behalf of l, which is nil for a shared
@@ -70,7 +71,7 @@ func (c *credentials) plain(l *zws.Login) (zmtp.ClientSecurity, error) {
 	if file == "" {
 		return zmtp.Plain{User: user}, nil
 	}
-	text, err := certs.ReadPrivate(file, maxPasswordFile)
+	text, err := c.private.Read(file, maxPasswordFile)
 	if err != nil {
 		return nil, c.unreadable(err)
 	}
@@ -83,7 +84,7 @@ func (c *credentials) curve(e endpoint, l *zws.Login) (zmtp.ClientSecurity, erro
 	if err != nil {
 		return nil, err
 	}
-	cert, err := certs.ReadSecret(name)
+	cert, err := c.private.Certificate(name)
 	if err != nil {
 		return nil, c.unreadable(err)
 	}

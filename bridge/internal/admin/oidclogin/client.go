@@ -42,6 +42,8 @@ type Options struct {
 	// the client is public: only PKCE protects the code.
 	ClientID   string
 	SecretFile string
+	// Private decides which modes that file can have; the zero value is strict.
+	Private certs.Private
 	// RedirectURL is the URL to which the provider sends the browser back, as registered
 	// there.
 	RedirectURL string
@@ -183,6 +185,6 @@ func (c *Client) secret() (string, error) {
 	if c.o.SecretFile == "" {
 		return "", nil
 	}
-	text, err := certs.ReadPrivate(c.o.SecretFile, maxSecret)
+	text, err := c.o.Private.Read(c.o.SecretFile, maxSecret)
 	return strings.TrimSpace(string(text)), err
 }
