@@ -73,7 +73,7 @@ func (e *endpoint) connect() (*zmtp.Conn, time.Duration, *Error) {
 func (e *endpoint) serve(conn *zmtp.Conn, took time.Duration, again bool) time.Duration {
 	c := e.d.core
 	started := time.Now()
-	err := c.serve(&peer{core: c, conn: conn}, func() {
+	err := c.serve(&peer{core: c, conn: conn, owner: owner{address: e.Address}}, func() {
 		c.mu.Lock()
 		e.status.Handshake = took
 		if again {

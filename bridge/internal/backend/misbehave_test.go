@@ -179,6 +179,7 @@ func FuzzReceive(f *testing.F) {
 						t.Errorf("%s: received %q of %q", s, got, m)
 					}
 				}
+				c.detach(st)
 				c.cancel()
 			}
 		}
