@@ -55,6 +55,7 @@ func (c *checker) bind(key string, r *Route, seen map[string]string) {
 		if r.BindDomain != "" {
 			c.fault(key+".bind_domain", "is only for routes with bind")
 		}
+		c.peers(key, r)
 		return
 	}
 	for i, e := range r.Bind {
@@ -75,6 +76,7 @@ func (c *checker) bind(key string, r *Route, seen map[string]string) {
 		c.fault(key+".socket", "is %q with bind: clients cannot share its peers; want another socket, or connect", r.Socket)
 	}
 	c.bindDomain(key, r)
+	c.peers(key, r)
 }
 
 // bindSecurity checks how backends log in at the endpoint e, whose key is of.

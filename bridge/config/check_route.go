@@ -102,6 +102,7 @@ func (c *checker) clientMechanisms(key string, r *Route) {
 func (c *checker) queue(key string, r *Route) {
 	c.atLeast(key+".high_water_mark", int64(r.HighWaterMark), 1)
 	c.atLeast(key+".high_water_bytes", int64(r.HighWaterBytes), 1)
+	c.atLeast(key+".max_subscription_bytes", int64(r.MaxSubscriptionBytes), 1)
 	if r.HighWaterBytes > 0 && r.HighWaterBytes < c.Server.MaxMessage {
 		c.warn(key+".high_water_bytes", "is less than server.max_message: the largest messages fit only into an empty queue")
 	}

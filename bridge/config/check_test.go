@@ -165,7 +165,13 @@ func TestCheckZap(t *testing.T) {
 		{"[zap]\ndomain = \"\"\n", `zap.domain: is "": want 1 to 255 ASCII`},
 		{"[zap]\ndomain = \"a b\"\n", `zap.domain: is "a b"`},
 		{"[zap]\ntimeout = \"0s\"\n", `zap.timeout: is 0s`},
-		{"[zap]\nlisten = [\"ipc://@zap\", \"tcp://127.0.0.1:9000\", \"tcp://[::1]:9000\"]\n", ``},
+		{"[zap]\nlisten = [\"ipc://zap\"]\n", ``},
+		{"[zap]\nlisten = [\"ipc://@zap\", \"tcp://127.0.0.1:9000\", \"tcp://[::1]:9000\"]\nclients = \"certs\"\n", ``},
+		{"[zap]\nlisten = [\"ipc://zap\", \"tcp://[::1]:9000\"]\n", `warning: zap.listen[1]: every process on this machine can try passwords at tcp://[::1]:9000`},
+		{"[zap]\nlisten = [\"ipc://@zap\"]\n", `warning: zap.listen[0]: every process on this machine`},
+		{"[zap]\nlisten = [\"ipc://zap\"]\nlisten_domains = [\"lights\", \"global\"]\n", ``},
+		{"[zap]\nlisten = [\"ipc://zap\"]\nlisten_domains = [\"lights\", \"\"]\n", `F:6: zap.listen_domains[1]: is "": want 1 to 255 ASCII characters`},
+		{"[zap]\nlisten_domains = [\"lights\"]\n", `warning: zap.listen_domains: has no effect: there is no zap.listen`},
 		{"[zap]\nlisten = [\"udp://x\"]\n", `zap.listen[0]: has the transport "udp"`},
 		{"[zap]\nlisten = [\"tcp://*:9000\"]\n", `zap.listen[0]: is neither ipc nor loopback, so CURVE is needed, with zap.clients`},
 		{"[zap]\nlisten = [\"tcp://*:9000\"]\nclients = \"certs\"\n", ``},
@@ -302,7 +308,7 @@ func TestCheckPlaintext(t *testing.T) {
 
 func TestCheckBind(t *testing.T) {
 	bind := func(endpoint, more string) string {
-		return "[[route]]\npath = \"/r\"\nsocket = \"DEALER\"\nallow = []\nbind = [\"" + endpoint + "\"]\n" + more + "\n"
+		return "[[route]]\npath = \"/r\"\nsocket = \"DEALER\"\nallow = []\nbind_allow = []\nbind = [\"" + endpoint + "\"]\n" + more + "\n"
 	}
 	const curve = "mechanism = \"CURVE\"\n"
 	const devices = "bind_domain = \"devices\"\n"

@@ -12,7 +12,13 @@ func (c *checker) zap() {
 	c.positive("zap.timeout", z.Timeout)
 	for i, endpoint := range z.Listen {
 		key := entry("zap.listen", i)
-		if !c.endpoint(key, endpoint, true) || LocalEndpoint(endpoint) {
+		if !c.endpoint(key, endpoint, true) {
+			continue
+		}
+		if LocalEndpoint(endpoint) {
+			if z.Clients == "" && !isSocketFile(endpoint) {
+				c.warn(key, "every process on this machine can try passwords at %s: want zap.clients, or an ipc path that only your servers can open", endpoint)
+			}
 			continue
 		}
 		if z.Clients == "" {
@@ -25,6 +31,18 @@ func (c *checker) zap() {
 	if z.Clients != "" {
 		c.directory("zap.clients", z.Clients)
 	}
+	for i, d := range z.ListenDomains {
+		c.domain(entry("zap.listen_domains", i), d)
+	}
+	if len(z.ListenDomains) > 0 && len(z.Listen) == 0 {
+		c.warn("zap.listen_domains", "has no effect: there is no zap.listen")
+	}
+}
+
+// isSocketFile reports whether an endpoint is a file, whose directory decides who can open it.
+func isSocketFile(endpoint string) bool {
+	path, ok := strings.CutPrefix(endpoint, "ipc://")
+	return ok && !strings.HasPrefix(path, "@")
 }
 
 // domain checks the name of a ZAP domain (27/ZAP).

@@ -128,10 +128,12 @@ func (a *Admin) PageURL() string {
 type Zap struct {
 	Domain  string        `toml:"domain"` // of routes without a domain of their own
 	Timeout time.Duration `toml:"timeout"`
-	Cache   time.Duration `toml:"cache"`   // how long answers are reused; 0 = not at all
-	Listen  []string      `toml:"listen"`  // endpoints where native servers ask the chain
-	Clients Path          `toml:"clients"` // directory of zcert files: servers that may ask by CURVE
-	Chain   []ChainEntry  `toml:"chain"`
+	Cache   time.Duration `toml:"cache"`  // how long answers are reused; 0 = not at all
+	Listen  []string      `toml:"listen"` // endpoints where native servers ask the chain
+	// ListenDomains are the ZAP domains that may be asked about at Listen; empty means all.
+	ListenDomains []string     `toml:"listen_domains"`
+	Clients       Path         `toml:"clients"` // directory of zcert files: servers that may ask by CURVE
+	Chain         []ChainEntry `toml:"chain"`
 }
 
 // ChainEntry is one entry of zap.chain.

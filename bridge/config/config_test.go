@@ -96,6 +96,7 @@ share = "requests"
 		ClientMechanisms: []zap.Mechanism{zap.PLAIN, zap.BEARER, zap.CURVE},
 		Ready:            "any", ConnectTimeout: 5 * time.Second,
 		HighWaterMark: 1000, HighWaterBytes: 4 << 20, OnFull: "drop-oldest",
+		Envelope: EnvelopeNone, MaxSubscriptionBytes: 16 << 20,
 		Separator: new("/"), OnWide: "refuse",
 	}
 	login, shared := sub, sub

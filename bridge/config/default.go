@@ -56,8 +56,11 @@ func defaultRoute() Route {
 		ConnectTimeout: 5 * time.Second,
 		HighWaterMark:  1000,
 		HighWaterBytes: 4 << 20,
+		Envelope:       EnvelopeNone,
 		Separator:      new("/"),
 		OnWide:         OnWideRefuse,
+
+		MaxSubscriptionBytes: 16 << 20,
 	}
 }
 
@@ -109,13 +112,13 @@ func defaultMechanism(r *Route) zap.Mechanism {
 }
 
 // defaultOnFull drops what is published, since it is soon outdated, and waits everywhere else,
-// except where a slow client would hold up others. There the slow client is disconnected: if
-// replies were dropped, it would wait forever.
+// except where a slow client would hold up others. There requests and replies disconnect the
+// slow client: if replies were dropped, it would wait forever.
 func defaultOnFull(r *Route) string {
 	switch {
 	case r.Relay: // a missing frame breaks the encryption between client and backend
 		return OnFullBlock
-	case slices.Contains([]zmtp.SocketType{zmtp.SUB, zmtp.XSUB}, r.Socket):
+	case r.Socket == zmtp.SUB, r.Socket == zmtp.XSUB, r.Stalls() && (r.Socket == zmtp.PUB || r.Socket == zmtp.XPUB):
 		return OnFullDropOldest
 	case r.Stalls():
 		return OnFullDisconnect

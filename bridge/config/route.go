@@ -21,6 +21,9 @@ type Route struct {
 	EndpointsAllowed []string   `toml:"endpoints_allowed"` // for endpoints with a placeholder
 	Bind             []string   `toml:"bind"`
 	BindDomain       string     `toml:"bind_domain"`
+	PeerIDs          string     `toml:"peer_ids"`   // ROUTER with Bind: "" or PeerIDsAny
+	Envelope         string     `toml:"envelope"`   // ROUTER with Bind: EnvelopeNone or EnvelopeFrame
+	BindAllow        []PeerRule `toml:"bind_allow"` // nil = no rules: backends that connect may send and subscribe to everything
 	InsecureNull     bool       `toml:"insecure_null"`
 
 	Mechanism         zap.Mechanism `toml:"mechanism"`   // towards the backends: NULL, PLAIN or CURVE
@@ -41,7 +44,9 @@ type Route struct {
 	HighWaterBytes Size          `toml:"high_water_bytes"`
 	OnFull         string        `toml:"on_full"` // OnFullDropOldest …
 	Flush          time.Duration `toml:"flush"`
-	Share          string        `toml:"share"` // "" or ShareRequests
+	// MaxSubscriptionBytes limits what all peers of a PUB or XPUB are subscribed to.
+	MaxSubscriptionBytes Size   `toml:"max_subscription_bytes"`
+	Share                string `toml:"share"` // "" or ShareRequests
 
 	RoutingID string      `toml:"routing_id"` // "" or RoutingIDClient
 	Stamp     string      `toml:"stamp"`      // "", StampFrame or StampRoutingID
@@ -66,6 +71,10 @@ const (
 	OnFullConflate   = "conflate"
 	OnFullDisconnect = "disconnect"
 	OnFullBlock      = "block"
+
+	EnvelopeNone  = "none"
+	EnvelopeFrame = "frame"
+	PeerIDsAny    = "any"
 
 	ShareRequests   = "requests"
 	RoutingIDClient = "client"
@@ -92,6 +101,14 @@ type AllowRule struct {
 	Send      []string `toml:"send"`
 }
 
+// PeerRule grants rights to backends that connect to a bind endpoint. Its patterns are those
+// of [AllowRule]; {user} is the user that the backend has logged in as.
+type PeerRule struct {
+	User      string   `toml:"user"`      // "*" = every backend, those without a user name included
+	Publish   []string `toml:"publish"`   // topics of the messages that it may send to clients
+	Subscribe []string `toml:"subscribe"` // topics that it may subscribe to
+}
+
 // Shared reports whether all clients of the route can share one upstream: a SUB or XSUB whose
 // login does not depend on the client, or requests whose envelopes tell the clients apart.
 func (r *Route) Shared() bool {
@@ -101,10 +118,11 @@ func (r *Route) Shared() bool {
 	return r.Socket == zmtp.SUB || r.Socket == zmtp.XSUB || r.Share == ShareRequests
 }
 
-// Stalls reports whether waiting for a slow client would hold up other clients of the route,
-// because they share a connection.
+// Stalls reports whether waiting for a slow client would hold up other clients or a backend
+// of the route, because they share a connection. On PULL and PUSH routes with bind nobody
+// else waits: another client takes the job, and clients of a PUSH receive nothing.
 func (r *Route) Stalls() bool {
-	if len(r.Bind) > 0 && slices.Contains([]zmtp.SocketType{zmtp.DEALER, zmtp.REQ, zmtp.ROUTER}, r.Socket) {
+	if len(r.Bind) > 0 && !slices.Contains([]zmtp.SocketType{zmtp.PULL, zmtp.PUSH}, r.Socket) {
 		return true
 	}
 	return r.Shared()

@@ -180,6 +180,7 @@ func TestOwnHandler(t *testing.T) {
 		t.Errorf("without a handler: %v", faults)
 	}
 	c.Routes[0].Bind, c.Routes[0].BindDomain, c.Routes[0].InsecureNull = []string{"ipc://x"}, "devices", true
+	c.Routes[0].BindAllow = []PeerRule{{User: "*", Publish: []string{"#"}}}
 	if _, faults := Validate(c, ValidateOptions{OwnHandler: true}); len(faults) != 1 || faults[0].Key != "route[0].insecure_null" {
 		t.Errorf("with a handler: %v", faults)
 	}
