@@ -115,6 +115,7 @@ func (b *Bridge) adopt(s *state) {
 	s.unfollow = s.auth.OnChange(b.connections.Reevaluate)
 	b.connections.SetLimits(s.config.Server.MaxConnections, s.config.Server.MaxConnectionsPerIP)
 	b.failures.SetLimit(s.config.Server.MaxFailures)
+	s.zapListen.SetRules(s.config)
 	b.state.Store(s)
 }
 

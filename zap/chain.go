@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/zwsbridge/zwsbridge/zap/internal/fair"
 )
 
 // Entry is one step of a [Chain]: a handler, and the authorizers that have to agree.
@@ -42,7 +44,8 @@ type ChainOptions struct {
 	// context.
 	Timeout time.Duration
 	// MaxPending is how many requests may be pending at the same time; 0 means
-	// [DefaultMaxPending]. Further requests are answered with 300 at once.
+	// [DefaultMaxPending]. Further requests are answered with 300 at once. Requests with a
+	// share ([WithShare]) count separately from those without, with the same limit.
 	MaxPending int
 	// Cache is how long replies are reused. A zero TTL disables the cache.
 	Cache CacheOptions
@@ -64,7 +67,8 @@ type ChainOptions struct {
 type Chain struct {
 	entries []Entry
 	timeout time.Duration
-	slots   chan struct{} // one for each pending request
+	slots   chan struct{} // one for each pending request without a share
+	shared  chan struct{} // and with one
 	handler Handler       // the entries, behind the cache if there is one
 	cache   *Cache        // nil if disabled
 	log     *slog.Logger
@@ -96,6 +100,7 @@ func NewChain(o ChainOptions) (*Chain, error) {
 		entries: slices.Clone(o.Entries),
 		timeout: cmp.Or(o.Timeout, DefaultTimeout),
 		slots:   make(chan struct{}, cmp.Or(o.MaxPending, DefaultMaxPending)),
+		shared:  make(chan struct{}, cmp.Or(o.MaxPending, DefaultMaxPending)),
 		log:     o.Logger,
 		observe: o.Observe,
 	}
@@ -124,10 +129,14 @@ func (c *Chain) Authenticate(ctx context.Context, req *Request) (*Reply, error) 
 // attempt asks the entries in a goroutine of its own, so that a handler that ignores its
 // context delays nobody else; it keeps its slot until the handler returns.
 func (c *Chain) attempt(ctx context.Context, req *Request) (*Reply, error) {
+	slots := c.slots
+	if fair.Share(ctx) != "" {
+		slots = c.shared
+	}
 	select {
-	case c.slots <- struct{}{}:
+	case slots <- struct{}{}:
 	default:
-		return nil, fmt.Errorf("%d requests are pending, or the chain is closed", cap(c.slots))
+		return nil, fmt.Errorf("%d requests are pending, or the chain is closed", cap(slots))
 	}
 	timeout := fmt.Errorf("no decision within %v: %w", c.timeout, context.DeadlineExceeded)
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, timeout)
@@ -135,7 +144,7 @@ func (c *Chain) attempt(ctx context.Context, req *Request) (*Reply, error) {
 	req = req.clone() // attempt may return before the handler, and the caller may then reuse its memory
 	result := make(chan *Reply, 1)
 	go func() {
-		defer func() { <-c.slots }()
+		defer func() { <-slots }()
 		result <- c.decide(ctx, req)
 	}()
 	select {
@@ -327,14 +336,31 @@ func (c *Chain) Close() (err error) {
 
 // drain takes all slots and keeps them.
 func (c *Chain) drain() error {
-	timer := time.NewTimer(c.timeout)
-	defer timer.Stop()
-	for taken := range cap(c.slots) {
-		select {
-		case c.slots <- struct{}{}:
-		case <-timer.C:
-			return fmt.Errorf("zap: %d handlers ignore their context and are still running", cap(c.slots)-taken)
-		}
+	expired, stop := context.WithTimeout(context.Background(), c.timeout)
+	defer stop()
+	running := 0
+	for _, slots := range []chan struct{}{c.slots, c.shared} {
+		running += fill(expired, slots)
+	}
+	if running > 0 {
+		return fmt.Errorf("zap: %d handlers ignore their context and are still running", running)
 	}
 	return nil
+}
+
+// fill fills slots until ctx ends, and returns how many are still taken by others then.
+func fill(ctx context.Context, slots chan struct{}) (left int) {
+	for taken := range cap(slots) {
+		select {
+		case slots <- struct{}{}:
+			continue
+		default:
+		}
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return cap(slots) - taken
+		}
+	}
+	return 0
 }

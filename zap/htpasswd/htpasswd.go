@@ -13,13 +13,14 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zap/internal/fair"
 	"github.com/zwsbridge/zwsbridge/zap/internal/watch"
 )
 
 // hashing limits how many hashes the process computes at the same time, for any number of
 // files, to half of the processors and at least one. The rest is left to the traffic when many
 // clients log in at once.
-var hashing = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
+var hashing = fair.New(max(1, runtime.GOMAXPROCS(0)/2))
 
 // Options configures an [Authenticator].
 type Options struct {
@@ -43,7 +44,7 @@ type Options struct {
 type Authenticator struct {
 	file    string
 	log     *slog.Logger
-	slots   chan struct{}
+	slots   *fair.Slots                       // for hashes
 	compare func(hash, password []byte) error // bcrypt
 	seed    maphash.Seed
 	table   atomic.Pointer[table]
@@ -73,7 +74,7 @@ func New(o Options) (*Authenticator, error) {
 		a.log = slog.Default()
 	}
 	if o.Concurrency > 0 {
-		a.slots = make(chan struct{}, o.Concurrency)
+		a.slots = fair.New(o.Concurrency)
 	}
 	w, err := watch.Start(o.File, a.load, a.log)
 	if err != nil {
@@ -128,12 +129,10 @@ func (a *Authenticator) Authenticate(ctx context.Context, req *zap.Request) (*za
 // verify computes a hash once a slot is free. A password that is too long for bcrypt is wrong
 // but takes as long as any other.
 func (a *Authenticator) verify(ctx context.Context, hash, password string) (bool, error) {
-	select {
-	case a.slots <- struct{}{}:
-	case <-ctx.Done():
-		return false, fmt.Errorf("htpasswd: too many concurrent logins: %w", context.Cause(ctx))
+	if err := a.slots.Acquire(ctx); err != nil {
+		return false, fmt.Errorf("htpasswd: too many concurrent logins: %w", err)
 	}
-	defer func() { <-a.slots }()
+	defer a.slots.Release()
 	fits := len(password) <= MaxPassword
 	err := a.compare([]byte(hash), []byte(password[:min(len(password), MaxPassword)]))
 	switch {

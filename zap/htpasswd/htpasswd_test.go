@@ -158,7 +158,6 @@ func TestStorm(t *testing.T) {
 	must(t, err)
 	must(t, a.Close()) // the watcher does not work in the bubble
 	synctest.Test(t, func(t *testing.T) {
-		a.slots = make(chan struct{}, cap(a.slots)) // a channel of the bubble
 		var now, most, hashed atomic.Int32
 		a.compare = func(_, _ []byte) error {
 			most.Store(max(most.Load(), now.Add(1)))
@@ -195,8 +194,8 @@ func TestStorm(t *testing.T) {
 // TestSharedBound: authenticators without a limit of their own share one.
 func TestSharedBound(t *testing.T) {
 	a, b := open(t, users(t, "ada")), open(t, users(t, "bob"))
-	if a.slots != b.slots || cap(a.slots) < 1 {
-		t.Errorf("limits of %d and %d are not shared", cap(a.slots), cap(b.slots))
+	if a.slots != b.slots || a.slots.Limit() < 1 {
+		t.Errorf("limits of %d and %d are not shared", a.slots.Limit(), b.slots.Limit())
 	}
 }
 

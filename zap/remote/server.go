@@ -3,10 +3,12 @@ package remote
 import (
 	"cmp"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 
@@ -27,8 +29,11 @@ const Domain = "zap.listen"
 type ServerOptions struct {
 	// Endpoint is the endpoint to listen on: tcp://host:port, ipc:///path or ipc://@name.
 	Endpoint string
-	// Handler decides on the requests. Required.
+	// Handler decides on the requests. Required. [Asker] tells it who asks.
 	Handler zap.Handler
+	// EmptyDomain, if not nil, returns the domain of requests that name none: libzmq sends
+	// such requests for a server that sets no ZAP_DOMAIN. Without it they are malformed.
+	EmptyDomain func() string
 	// Clients decides by CURVE key, in the domain [Domain], which ZeroMQ servers may
 	// connect. Nil means all of them, without CURVE, which requires an ipc or loopback
 	// endpoint.
@@ -140,9 +145,29 @@ func (s *Server) accept() {
 	}
 }
 
+type askerKey struct{}
+
+// Asker returns the ZeroMQ server that asks, for a context with which a [Server] calls its
+// handler: its CURVE key in hexadecimal, its IP address, or "" for ipc without CURVE.
+func Asker(ctx context.Context) string {
+	name, _ := ctx.Value(askerKey{}).(string)
+	return name
+}
+
+// asker identifies the peer.
+func asker(conn *zmtp.Conn) string {
+	if peer := conn.Peer(); peer.Mechanism == zap.CURVE && len(peer.Credentials) == 1 {
+		return hex.EncodeToString(peer.Credentials[0])
+	}
+	if ip, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil {
+		return ip.Addr().Unmap().String()
+	}
+	return ""
+}
+
 // serve answers one peer's requests concurrently until it disconnects.
 func (s *Server) serve(conn *zmtp.Conn) {
-	ctx, cancel := context.WithCancel(s.ctx)
+	ctx, cancel := context.WithCancel(context.WithValue(s.ctx, askerKey{}, asker(conn)))
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	slots := make(chan struct{}, s.o.MaxRequests)
@@ -180,6 +205,10 @@ func (s *Server) serve(conn *zmtp.Conn) {
 // answer returns the frames of the reply to one request.
 func (s *Server) answer(ctx context.Context, body [][]byte) [][]byte {
 	var reply *zap.Reply
+	if len(body) > 2 && len(body[2]) == 0 && s.o.EmptyDomain != nil {
+		body = slices.Clone(body)
+		body[2] = []byte(s.o.EmptyDomain())
+	}
 	req, err := zap.ParseRequest(body)
 	if err == nil {
 		reply = zap.Decide(ctx, s.o.Handler, req)

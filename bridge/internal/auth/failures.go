@@ -31,7 +31,8 @@ const (
 type Failures struct {
 	next  zap.Handler
 	cause error
-	max   atomic.Int64 // in a failureWindow; 0 = no limit
+	keys  func(context.Context, *zap.Request) []string // what a refusal counts against
+	max   atomic.Int64                                 // in a failureWindow; 0 = no limit
 
 	mu     sync.Mutex
 	counts map[string]*failureCount // by key, see failureKeys
@@ -46,7 +47,7 @@ type failureCount struct {
 // request has reached the limit: such a request gets 300 with cause as [zap.Reply.Cause].
 // Logins are not limited until SetLimit is called.
 func NewFailures(next zap.Handler, cause error) *Failures {
-	return &Failures{next: next, cause: cause, counts: make(map[string]*failureCount)}
+	return &Failures{next: next, cause: cause, keys: failureKeys, counts: make(map[string]*failureCount)}
 }
 
 // SetLimit sets how many refused logins a minute an address or a user name may have; 0 means
@@ -60,7 +61,7 @@ func (f *Failures) Blocked(address netip.Addr) bool { return f.blocked(addressKe
 // Authenticate asks the next handler, and holds back the answer for a second if it is the
 // third refusal or a later one. It always returns a reply, never an error.
 func (f *Failures) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
-	keys := failureKeys(req)
+	keys := f.keys(ctx, req)
 	if f.blocked(keys...) {
 		return &zap.Reply{Status: zap.Temporary, Text: "too many refused logins", Cause: f.cause}, nil
 	}
@@ -134,7 +135,7 @@ func (f *Failures) makeRoom() {
 
 // failureKeys returns what a refused login counts against: the address of the peer and the
 // user name that it tried.
-func failureKeys(req *zap.Request) []string {
+func failureKeys(_ context.Context, req *zap.Request) []string {
 	var keys []string
 	if a, ok := req.IP(); ok {
 		keys = append(keys, addressKey(a))

@@ -18,6 +18,7 @@ type Servers struct {
 	clients, curveCert config.Path // what the open endpoints were made with
 	private            certs.Private
 	open               map[string]*server
+	asked              *asked // what all of them ask
 }
 
 // server is one open endpoint.
@@ -28,15 +29,20 @@ type server struct {
 
 // Listen opens the endpoints of zap.listen, except those that previous, from before a reload,
 // has open: they are taken over and stay with the handler that they have. previous may be
-// nil. If Listen fails it closes what it has opened. The caller calls Close.
+// nil. If Listen fails it closes what it has opened. The caller calls SetRules once c is in
+// force, and Close.
 //
-// Native servers say themselves which address a peer has, so handler has no limit per address
-// before it. A login that handler accepts but that may do nothing in the domain of the server
-// (RabbitMQ's question about a vhost) is refused; grants that depend on routes do not count.
+// handler is asked without limits of its own: zap.listen counts refused logins by itself. A
+// login that handler accepts but that may do nothing in the domain of the server (RabbitMQ's
+// question about a vhost) is refused; grants that depend on routes do not count.
 func Listen(c *config.Config, previous *Servers, handler zap.Handler, log *slog.Logger) (_ *Servers, err error) {
 	s := &Servers{clients: c.Zap.Clients, curveCert: c.Server.CurveCert, private: c.Server.Private(), open: make(map[string]*server)}
 	if previous == nil {
 		previous = new(Servers)
+	}
+	if s.asked = previous.asked; s.asked == nil {
+		s.asked = newAsked(handler)
+		s.SetRules(c)
 	}
 	defer func() {
 		if err != nil {
@@ -51,7 +57,7 @@ func Listen(c *config.Config, previous *Servers, handler zap.Handler, log *slog.
 			s.open[endpoint] = open
 			continue
 		}
-		if s.open[endpoint], err = s.listen(endpoint, inDomain{handler}, log); err != nil {
+		if s.open[endpoint], err = s.listen(endpoint, log); err != nil {
 			delete(s.open, endpoint)
 			return nil, fmt.Errorf("zap.listen: %w", err)
 		}
@@ -60,9 +66,9 @@ func Listen(c *config.Config, previous *Servers, handler zap.Handler, log *slog.
 }
 
 // listen opens one endpoint.
-func (s *Servers) listen(endpoint string, handler zap.Handler, log *slog.Logger) (_ *server, err error) {
+func (s *Servers) listen(endpoint string, log *slog.Logger) (_ *server, err error) {
 	opened := new(server)
-	o := remote.ServerOptions{Endpoint: endpoint, Handler: handler, Logger: log}
+	o := remote.ServerOptions{Endpoint: endpoint, Handler: s.asked, EmptyDomain: s.asked.emptyDomain, Logger: log}
 	if s.clients != "" {
 		if opened.clients, err = curvekeys.New(curvekeys.Options{Dir: string(s.clients), Logger: log}); err != nil {
 			return nil, err
@@ -93,6 +99,12 @@ func (s *Servers) Close(kept *Servers) {
 			_ = open.clients.Close()
 		}
 	}
+}
+
+// SetRules puts the domains and limits of c in force.
+func (s *Servers) SetRules(c *config.Config) {
+	s.asked.rules.Store(&askedRules{domain: c.Zap.Domain, domains: c.Zap.ListenDomains})
+	s.asked.failures.SetLimit(c.Server.MaxFailures)
 }
 
 // inDomain refuses logins that may do nothing in the domain of the request.

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"github.com/zwsbridge/zwsbridge/zap/internal/fair"
 )
 
 // The defaults of [Options].
@@ -119,6 +121,7 @@ func ValidURL(text string) bool {
 type Client struct {
 	client  *http.Client
 	timeout time.Duration
+	slots   *fair.Slots // for requests in flight
 
 	mu      sync.Mutex
 	closed  bool
@@ -138,7 +141,7 @@ func New(o Options) (*Client, error) {
 	c := HTTP(o)
 	timeout := c.Timeout
 	c.Timeout = 0 // Do sets a deadline, which gives a better error
-	return &Client{client: c, timeout: timeout}, nil
+	return &Client{client: c, timeout: timeout, slots: fair.New(o.Connections)}, nil
 }
 
 // Close waits for the requests in flight and closes the connections. Later requests fail with
@@ -163,6 +166,10 @@ func (c *Client) Do(req *http.Request) (status int, body []byte, err error) {
 	timeout := fmt.Errorf("no response within %v: %w", c.timeout, context.DeadlineExceeded)
 	ctx, cancel := context.WithTimeoutCause(req.Context(), c.timeout, timeout)
 	defer cancel()
+	if err := c.slots.Acquire(ctx); err != nil {
+		return 0, nil, err
+	}
+	defer c.slots.Release()
 	req = req.WithContext(ctx)
 	// Allows net/http to repeat the request if a kept connection turns out to be dead. A
 	// header without values is not sent.

@@ -1,0 +1,80 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zap/remote"
+)
+
+const (
+	// askedShare is the share of hashing and of connections to services that questions on
+	// zap.listen have; the other one is that of clients.
+	askedShare = "zap.listen"
+	// maxAsked is how many questions on zap.listen are judged at the same time. Servers that
+	// ask wait for their turns.
+	maxAsked = 32
+)
+
+// asked is the handler that native servers ask on zap.listen. It restricts the domains,
+// limits refused logins per asker and per user name at an address, and keeps questions from
+// delaying the logins of clients.
+type asked struct {
+	rules    atomic.Pointer[askedRules]
+	failures *Failures
+}
+
+// askedRules can change while the endpoints are open.
+type askedRules struct {
+	domain  string   // of questions without one
+	domains []string // that may be asked about; empty means all
+}
+
+func newAsked(handler zap.Handler) *asked {
+	a := &asked{failures: NewFailures(inTurn{inDomain{handler}, zap.NewTurns(maxAsked)}, errAskedTooOften)}
+	a.failures.keys = askedKeys
+	return a
+}
+
+var errAskedTooOften = errors.New("too many refused logins on zap.listen")
+
+// emptyDomain returns the domain of a question without one.
+func (a *asked) emptyDomain() string { return a.rules.Load().domain }
+
+// Authenticate implements [zap.Handler].
+func (a *asked) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
+	if domains := a.rules.Load().domains; len(domains) > 0 && !slices.Contains(domains, req.Domain) {
+		return &zap.Reply{Status: zap.Refused, Text: fmt.Sprintf("domain %q cannot be asked about on zap.listen", req.Domain)}, nil
+	}
+	return a.failures.Authenticate(ctx, req)
+}
+
+// askedKeys returns what a refused login counts against: the server that asks, and the user
+// name at the address that it asks about.
+func askedKeys(ctx context.Context, req *zap.Request) []string {
+	user, _, _ := req.Plain()
+	address := req.Address // native servers put there what they like
+	if ip, ok := req.IP(); ok {
+		address = addressKey(ip)
+	}
+	return []string{"asker " + remote.Asker(ctx), "user " + user + "\x00" + address}
+}
+
+// inTurn asks the next handler about a few requests at a time, one asker after the other.
+type inTurn struct {
+	next  zap.Handler
+	turns *zap.Turns
+}
+
+// Authenticate implements [zap.Handler].
+func (t inTurn) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
+	if err := t.turns.Wait(zap.WithShare(ctx, remote.Asker(ctx))); err != nil {
+		return nil, err
+	}
+	defer t.turns.Done()
+	return t.next.Authenticate(zap.WithShare(ctx, askedShare), req)
+}
