@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 
+	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/rights"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
@@ -15,6 +16,7 @@ import (
 type delivering struct {
 	codec queue.Codec
 	chunk *queue.Chunk // what the backend has brought since the last Flush
+	kept  bool         // the chunk holds subscriptions of peers, which are not dropped
 	size  int          // of the chunk before, which the next one is made for
 	over  error        // why the queue takes no more
 
@@ -40,7 +42,16 @@ func (s *stream) Message(m zmtp.Message) error {
 	}
 	socket := s.route.SocketType()
 	if r := s.rights.Load(); !r.Unlimited() && rights.Filtered(socket) && !r.Deliver(route.Topic(socket, m)) {
+		if !socket.Subscribes() { // there a filter drops what a wide subscription brings
+			s.route.Metrics().Dropped(backend.Forbidden)
+		}
 		return nil
+	}
+	if kept := isSubscription(socket, m); kept != d.kept {
+		if s.put(); d.over != nil {
+			return d.over
+		}
+		d.kept = kept
 	}
 	if d.chunk == nil {
 		d.chunk = queue.NewChunk(d.codec, max(d.size, minChunk))
@@ -49,17 +60,36 @@ func (s *stream) Message(m zmtp.Message) error {
 	return nil
 }
 
+// isSubscription reports whether m tells a publishing client what peers are subscribed to. A
+// client that missed one would publish to nobody, so on_full does not apply to it.
+func isSubscription(socket zmtp.SocketType, m zmtp.Message) bool {
+	if socket != zmtp.PUB && socket != zmtp.XPUB {
+		return false
+	}
+	_, ok := zmtp.ParseSubscription(m)
+	return ok
+}
+
 // Flush implements backend.Receiver: it queues what was collected.
 func (s *stream) Flush() {
+	s.put()
+	s.delivering.end(s.queue)
+}
+
+// put queues the chunk, if there is one.
+func (s *stream) put() {
 	d := &s.delivering
-	defer d.end(s.queue)
 	if d.chunk == nil {
 		return
 	}
 	chunk := d.chunk
 	d.chunk, d.size = nil, chunk.Size()
 	s.route.Metrics().ToClient(chunk.Messages(), chunk.Size())
-	d.over = s.queue.PutChunk(chunk)
+	if d.kept {
+		d.over = s.queue.PutKept(chunk)
+	} else {
+		d.over = s.queue.PutChunk(chunk)
+	}
 	chunk.Release()
 }
 

@@ -43,10 +43,10 @@ func single(c *Chunk, i int32) item {
 		own := NewChunk(c.codec, size)
 		own.made = c.made
 		own.AppendRange(c, int(i), int(i)+1)
-		return item{own, 0, 1}
+		return item{chunk: own, to: 1}
 	}
 	c.retain()
-	return item{c, i, i + 1}
+	return item{chunk: c, from: i, to: i + 1}
 }
 
 // forget removes the message at the front, which is about to leave the queue, from newest.

@@ -6,6 +6,7 @@ import "sync"
 type item struct {
 	chunk    *Chunk
 	from, to int32
+	kept     bool // must not be dropped
 }
 
 func (it *item) messages() int { return int(it.to - it.from) }

@@ -63,6 +63,9 @@ func (q *Queue) take() (n *notification, some bool) {
 	q.forget()
 	q.current = q.items.pop()
 	q.messages -= q.current.messages()
+	if q.current.kept {
+		q.kept -= q.current.messages()
+	}
 	q.passed += uint64(q.current.messages())
 	q.bytes -= q.current.bytes()
 	q.space.Broadcast()

@@ -66,6 +66,7 @@ type Queue struct {
 	space         sync.Cond // a blocked producer should try again
 	items         fifo
 	messages      int
+	kept          int // of messages, by PutKept
 	bytes         int64
 	dropped       uint64
 	passed        uint64 // messages that have left at the front: taken by the writer or dropped
@@ -109,12 +110,23 @@ func (q *Queue) PutChunk(c *Chunk) error { return q.PutRange(c, 0, c.Messages())
 // PutRange queues the messages from, from+1, … to-1 of c, which must have the queue's Codec.
 // The queue takes a reference of its own. It returns what Put returns.
 func (q *Queue) PutRange(c *Chunk, from, to int) error {
-	if from >= to {
+	return q.putItem(item{chunk: c, from: int32(from), to: int32(to)}, q.put)
+}
+
+// PutKept queues all messages of c, waiting for room whatever the policy is. They are never
+// dropped: while some of them wait, DropOldest and Conflate drop the messages that do not fit.
+func (q *Queue) PutKept(c *Chunk) error {
+	return q.putItem(item{chunk: c, to: int32(c.Messages()), kept: true}, q.wait)
+}
+
+// putItem queues it with put, which is called with the lock held.
+func (q *Queue) putItem(it item, put func(item) (wake bool, err error)) error {
+	if it.messages() == 0 {
 		return nil
 	}
 	q.mu.Lock()
 	before := q.dropped
-	wake, err := q.put(item{c, int32(from), int32(to)})
+	wake, err := put(it)
 	lost := q.dropped - before
 	q.mu.Unlock()
 	if lost > 0 {
@@ -140,7 +152,11 @@ func (q *Queue) put(it item) (wake bool, err error) {
 		q.push(it)
 		return wake, nil
 	}
-	switch q.o.OnFull {
+	policy := q.o.OnFull
+	if q.kept > 0 && (policy == DropOldest || policy == Conflate) {
+		policy = DropNewest
+	}
+	switch policy {
 	case Conflate:
 		q.conflate(it)
 	case DropNewest:
@@ -194,7 +210,7 @@ func (q *Queue) fits(it item) bool {
 
 // room returns how many messages of it, from its first, fit.
 func (q *Queue) room(it item) int {
-	part := item{it.chunk, it.from, it.from + 1}
+	part := item{chunk: it.chunk, from: it.from, to: it.from + 1}
 	for part.to <= it.to && q.fits(part) {
 		part.to++
 	}
@@ -209,6 +225,9 @@ func (q *Queue) push(it item) *item {
 	it.chunk.retain()
 	q.messages += it.messages()
 	q.bytes += it.bytes()
+	if it.kept {
+		q.kept += it.messages()
+	}
 	return q.items.push(it)
 }
 
@@ -240,7 +259,7 @@ func (q *Queue) dropOldest() {
 func (q *Queue) dropFront(n int) {
 	q.forget()
 	it := q.items.front()
-	part := item{it.chunk, it.from, it.from + int32(n)}
+	part := item{chunk: it.chunk, from: it.from, to: it.from + int32(n)}
 	q.dropped += uint64(n)
 	q.passed += uint64(n)
 	q.messages -= n
@@ -267,7 +286,7 @@ func (q *Queue) close() {
 	}
 	q.closed = true
 	q.items.release()
-	q.messages, q.bytes, q.newest, q.notifications = 0, 0, nil, nil
+	q.messages, q.kept, q.bytes, q.newest, q.notifications = 0, 0, 0, nil, nil
 	q.space.Broadcast()
 }
 

@@ -1,0 +1,48 @@
+package queue
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// TestKept: what PutKept has put waits for room under every policy and is never dropped.
+func TestKept(t *testing.T) {
+	for _, policy := range []Policy{DropOldest, DropNewest, Conflate, Disconnect, Block} {
+		q := newQueue(Options{Messages: 4, OnFull: policy})
+		kept := func(topics ...string) error {
+			c := NewChunk(nil, 100)
+			defer c.Release()
+			for _, topic := range topics {
+				c.Append(zmtp.Message{[]byte(topic)})
+			}
+			return q.PutKept(c)
+		}
+		if err := kept("k1", "k2", "k3"); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"k1", "k2", "k3"}
+		if policy != Disconnect && policy != Block {
+			for _, m := range []string{"a", "b"} { // b does not fit
+				if err := q.Put(zmtp.Message{[]byte(m)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want = append(want, "a")
+		}
+		want = append(want, "k4", "k5")
+		waited := make(chan error, 1)
+		go func() { waited <- kept("k4", "k5") }()
+		var got []string
+		for len(got) < len(want) {
+			got = append(got, read(q)...)
+		}
+		if err := <-waited; err != nil || !slices.Equal(got, want) {
+			t.Errorf("%v: got %q, %v, want %q", policy, got, err, want)
+		}
+		if q.kept != 0 {
+			t.Errorf("%v: %d messages of an empty queue are counted as kept", policy, q.kept)
+		}
+	}
+}
