@@ -54,7 +54,7 @@ func TestBoundPullSlowClient(t *testing.T) {
 		}
 	}()
 	for range 500 { // more than fits in the buffers of alice
-		_, err := good.Recv()
+		_, err := good.Recv(t.Context())
 		must(t, err)
 	}
 	backend.Close()
@@ -71,21 +71,21 @@ func TestBoundPubTopics(t *testing.T) {
 	first := connect(t, url+"/d", plainLogin("alice", zmtp.PUB))
 	for i := range topics {
 		must(t, backend.Subscribe(fmt.Append(nil, i)))
-		_, err := first.Recv()
+		_, err := first.Recv(t.Context())
 		must(t, err)
 	}
 	connect(t, url+"/d", plainLogin("bob", zmtp.PUB)) // does not read
 	late := connect(t, url+"/d", plainLogin("alice", zmtp.PUB))
 	got := make(map[string]bool)
 	for range topics {
-		m, err := late.Recv()
+		m, err := late.Recv(t.Context())
 		must(t, err)
 		got[string(m[0])] = true
 	}
 	if len(got) != topics {
 		t.Errorf("got %d topics, want %d", len(got), topics)
 	}
-	must(t, late.Send(message("7", "x")))
+	must(t, late.Send(t.Context(), message("7", "x")))
 	m, err := backend.ReadMessage()
 	must(t, err)
 	if string(m[0]) != "7" {

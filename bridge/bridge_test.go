@@ -163,7 +163,7 @@ func TestSubscribe(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer alice.Close()
-	if err := alice.Subscribe([]byte("house/alice/")); err != nil {
+	if err := alice.Subscribe(t.Context(), []byte("house/alice/")); err != nil {
 		t.Fatal(err)
 	}
 	stop := make(chan struct{})
@@ -185,7 +185,7 @@ func TestSubscribe(t *testing.T) {
 	}()
 	defer func() { close(stop); <-done }()
 	for range 3 {
-		m, err := alice.Recv()
+		m, err := alice.Recv(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -193,11 +193,11 @@ func TestSubscribe(t *testing.T) {
 			t.Fatalf("got %q", m)
 		}
 	}
-	if err := alice.Subscribe([]byte("house/bob/")); err != nil {
+	if err := alice.Subscribe(t.Context(), []byte("house/bob/")); err != nil {
 		t.Fatal(err)
 	}
 	for {
-		if _, err = alice.Recv(); err != nil {
+		if _, err = alice.Recv(t.Context()); err != nil {
 			break
 		}
 	}

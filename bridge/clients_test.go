@@ -58,7 +58,7 @@ func refusal(t *testing.T, url string, o zws.DialOptions) *zws.CloseError {
 func sessionEnd(t *testing.T, c *zws.Client) *zws.CloseError {
 	t.Helper()
 	for {
-		if _, err := c.Recv(); err != nil {
+		if _, err := c.Recv(t.Context()); err != nil {
 			cause, ok := errors.AsType[*zws.CloseError](err)
 			if !ok {
 				t.Fatalf("the session ended with %v, want a close code", err)

@@ -52,11 +52,11 @@ func TestNoMessageAfterExpiry(t *testing.T) {
 				return
 			}
 			defer c.Close()
-			if err := c.Subscribe(nil); err != nil && time.Now().Before(end) {
+			if err := c.Subscribe(t.Context(), nil); err != nil && time.Now().Before(end) {
 				t.Error(err)
 			}
 			for {
-				m, err := c.Recv()
+				m, err := c.Recv(t.Context())
 				if err != nil {
 					if code := zws.Cause(err).Code; code != 4401 {
 						t.Errorf("ended with %v, want 4401", err)
@@ -82,15 +82,15 @@ func TestExpiringSoon(t *testing.T) {
 		return &zap.Reply{Status: zap.OK, UserID: "alice", Metadata: zap.Metadata{{Name: "Expires", Value: end}}}
 	})
 	url, _ := start(t, zapOnly(handler)+routeTo("/d", "SUB", silent(t, zmtp.PUB)))
-	notices := make(chan zws.Notice, 10)
+	notices := make(chan zws.Notification, 10)
 	o := bearerLogin("token", zmtp.SUB)
-	o.Notice = func(n zws.Notice) { notices <- n }
+	o.Notify = func(n zws.Notification) { notices <- n }
 	c := connect(t, url+"/d", o)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		for {
-			if _, err := c.Recv(); err != nil {
+			if _, err := c.Recv(t.Context()); err != nil {
 				return
 			}
 		}
@@ -118,10 +118,10 @@ func TestFarExpiry(t *testing.T) {
 		})
 		url, b := start(t, zapOnly(handler)+routeTo("/d", "SUB", publisher(t, message("a", "1"))))
 		c := connect(t, url+"/d", bearerLogin("token", zmtp.SUB))
-		if err := c.Subscribe(nil); err != nil {
+		if err := c.Subscribe(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Recv(); err != nil {
+		if _, err := c.Recv(t.Context()); err != nil {
 			t.Errorf("Expires %s: %v", end, err)
 		}
 		list := b.Sessions()

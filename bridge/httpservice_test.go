@@ -141,21 +141,21 @@ file = "users.htpasswd"
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := connect(t, url+tc.path, serviceLogin("alice", zmtp.DEALER))
-			if err := c.Send(message(tc.topic, "x")); err != nil {
+			if err := c.Send(t.Context(), message(tc.topic, "x")); err != nil {
 				t.Fatal(err)
 			}
 			if tc.code != 0 {
 				if got := sessionEnd(t, c).Code; got != tc.code {
 					t.Errorf("got %d, want %d", got, tc.code)
 				}
-			} else if m, err := c.Recv(); err != nil || string(m[0]) != tc.topic {
+			} else if m, err := c.Recv(t.Context()); err != nil || string(m[0]) != tc.topic {
 				t.Errorf("got %q, %v", m, err)
 			}
 		})
 	}
 	t.Run("subscriptions", func(t *testing.T) {
 		c := connect(t, url+"/sub", serviceLogin("alice", zmtp.SUB))
-		if err := errors.Join(c.Subscribe([]byte("alice/")), c.Subscribe([]byte(""))); err != nil {
+		if err := errors.Join(c.Subscribe(t.Context(), []byte("alice/")), c.Subscribe(t.Context(), []byte(""))); err != nil {
 			t.Fatal(err)
 		}
 		if got := sessionEnd(t, c).Code; got != 4403 {
@@ -166,7 +166,7 @@ file = "users.htpasswd"
 		o := serviceLogin("bob", zmtp.DEALER)
 		o.Security = zmtp.Plain{User: "bob", Password: "bob's secret"}
 		c := connect(t, url+"/dealer", o)
-		if err := errors.Join(c.Send(message("bob/a")), c.Send(message("alice/a"))); err != nil {
+		if err := errors.Join(c.Send(t.Context(), message("bob/a")), c.Send(t.Context(), message("alice/a"))); err != nil {
 			t.Fatal(err)
 		}
 		if got := sessionEnd(t, c).Code; got != 4403 {
@@ -177,10 +177,10 @@ file = "users.htpasswd"
 		c := connect(t, url+"/dealer", serviceLogin("carol", zmtp.DEALER))
 		before := s.topics.Load()
 		for range 100 {
-			if err := c.Send(message("carol/a")); err != nil {
+			if err := c.Send(t.Context(), message("carol/a")); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := c.Recv(); err != nil {
+			if _, err := c.Recv(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -195,7 +195,7 @@ file = "users.htpasswd"
 		if got := refusal(t, url+"/dealer", serviceLogin("alice", zmtp.DEALER)); got.Code != 4300 || got.Status != 0 {
 			t.Errorf("login: %v, want 4300 without ERROR", got)
 		}
-		if err := c.Send(message("dave/new")); err != nil {
+		if err := c.Send(t.Context(), message("dave/new")); err != nil {
 			t.Fatal(err)
 		}
 		if got := sessionEnd(t, c).Code; got != 4300 {
@@ -219,7 +219,7 @@ chain = [ { authn = "app" } ]
 	eve := connect(t, url+"/d", serviceLogin("eve", zmtp.DEALER))
 	hold := make(chan struct{})
 	s.holdTopics.Store(&hold)
-	if err := eve.Send(message("topic")); err != nil {
+	if err := eve.Send(t.Context(), message("topic")); err != nil {
 		t.Fatal(err)
 	}
 	s.holdLogins.Store(&hold)
@@ -235,16 +235,16 @@ chain = [ { authn = "app" } ]
 		})
 	}
 	for i := range 200 {
-		if err := in.Send(message(fmt.Sprint("topic ", i))); err != nil {
+		if err := in.Send(t.Context(), message(fmt.Sprint("topic ", i))); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := in.Recv(); err != nil {
+		if _, err := in.Recv(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
 	close(hold)
 	storm.Wait()
-	if _, err := eve.Recv(); err != nil {
+	if _, err := eve.Recv(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
@@ -265,10 +265,10 @@ func TestReloadHTTPService(t *testing.T) {
 	c := connect(t, url+"/d", serviceLogin("alice", zmtp.DEALER))
 	send := func() {
 		t.Helper()
-		if err := c.Send(message("a")); err != nil {
+		if err := c.Send(t.Context(), message("a")); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Recv(); err != nil {
+		if _, err := c.Recv(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -100,7 +100,7 @@ func TestJSON(t *testing.T) {
 		t.Fatalf("got %v", got)
 	}
 	native := connect(t, url+"/devices", plainLogin("alice", zmtp.SUB))
-	if err := native.Subscribe([]byte("house/alice/")); err != nil {
+	if err := native.Subscribe(t.Context(), []byte("house/alice/")); err != nil {
 		t.Fatal(err)
 	}
 	alice.send(`{"op":"subscribe","topic":"house/alice/"}`)
@@ -109,7 +109,7 @@ func TestJSON(t *testing.T) {
 		if diff := cmp.Diff(want, alice.next()); diff != "" {
 			t.Fatal(diff)
 		}
-		if m, err := native.Recv(); err != nil || string(m[0]) != "house/alice/temp" {
+		if m, err := native.Recv(t.Context()); err != nil || string(m[0]) != "house/alice/temp" {
 			t.Fatalf("%q, %v", m, err)
 		}
 	}

@@ -141,10 +141,10 @@ func TestTokenTopics(t *testing.T) {
 		routeTo("/strict", "DEALER", silent(t, zmtp.ROUTER), rules))
 
 	c := connect(t, url+"/devices", bearerLogin(i.token("zwsbridge.read:global/devices/house%2F*"), zmtp.SUB))
-	if err := c.Subscribe([]byte("house/")); err != nil {
+	if err := c.Subscribe(t.Context(), []byte("house/")); err != nil {
 		t.Fatal(err)
 	}
-	if m, err := c.Recv(); err != nil || string(m[0]) != "house/ann/temp" {
+	if m, err := c.Recv(t.Context()); err != nil || string(m[0]) != "house/ann/temp" {
 		t.Fatalf("%q, %v", m, err)
 	}
 	for _, d := range []struct{ name, path, token, topic string }{
@@ -154,7 +154,7 @@ func TestTokenTopics(t *testing.T) {
 		{"allowed by a rule and by no scope", "/ruled", i.token("zwsbridge.read:global/ruled/house%2Fbob*", "groups", []string{"ann", "bob"}), "house/ann/"},
 	} {
 		c := connect(t, url+d.path, bearerLogin(d.token, zmtp.SUB))
-		if err := c.Subscribe([]byte(d.topic)); err != nil {
+		if err := c.Subscribe(t.Context(), []byte(d.topic)); err != nil {
 			t.Fatal(err)
 		}
 		if got := sessionEnd(t, c); got.Code != 4403 {
@@ -162,10 +162,10 @@ func TestTokenTopics(t *testing.T) {
 		}
 	}
 	c = connect(t, url+"/ruled", bearerLogin(i.token("zwsbridge.read:*/*", "groups", []string{"bob", "ann"}), zmtp.SUB))
-	if err := c.Subscribe([]byte("house/ann/")); err != nil {
+	if err := c.Subscribe(t.Context(), []byte("house/ann/")); err != nil {
 		t.Fatal(err)
 	}
-	if m, err := c.Recv(); err != nil || string(m[0]) != "house/ann/temp" {
+	if m, err := c.Recv(t.Context()); err != nil || string(m[0]) != "house/ann/temp" {
 		t.Fatalf("a rule for one of several groups: %q, %v", m, err)
 	}
 	for topic, scope := range map[string]string{
@@ -174,7 +174,7 @@ func TestTokenTopics(t *testing.T) {
 		"set/ann/y": "zwsbridge.write:global/strict/set%2F*x", // not allowed by the scope
 	} {
 		c := connect(t, url+"/strict", bearerLogin(i.token(scope, "groups", []string{"g"}), zmtp.DEALER))
-		if err := c.Send(message(topic)); err != nil {
+		if err := c.Send(t.Context(), message(topic)); err != nil {
 			t.Fatal(err)
 		}
 		if got := sessionEnd(t, c); got.Code != 4403 {
@@ -233,24 +233,24 @@ func TestTokenRenewal(t *testing.T) {
 	endpoint := publisher(t, message("b/temp", "21"))
 	i, url, b := startJWT(t, "", routeTo("/d", "SUB", endpoint))
 	c := connect(t, url+"/d", bearerLogin(i.token("zwsbridge.read:global/d/a*"), zmtp.SUB))
-	if err := c.Renew(i.token("zwsbridge.read:global/d/b*")); err != nil {
+	if err := c.Renew(t.Context(), i.token("zwsbridge.read:global/d/b*")); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Subscribe([]byte("b")); err != nil { // allowed by the new token only
+	if err := c.Subscribe(t.Context(), []byte("b")); err != nil { // allowed by the new token only
 		t.Fatal(err)
 	}
-	if m, err := c.Recv(); err != nil || string(m[0]) != "b/temp" {
+	if m, err := c.Recv(t.Context()); err != nil || string(m[0]) != "b/temp" {
 		t.Fatalf("%q, %v", m, err)
 	}
 	none := connect(t, url+"/d", bearerLogin(i.token("zwsbridge.read:global/d"), zmtp.SUB))
-	if err := none.Renew(i.token("zwsbridge.read:global/other")); err != nil {
+	if err := none.Renew(t.Context(), i.token("zwsbridge.read:global/other")); err != nil {
 		t.Fatal(err)
 	}
 	if got := sessionEnd(t, none); got.Code != 4403 {
 		t.Errorf("renewal with a token that does not allow the route: %v, want 4403", got)
 	}
 	expired := connect(t, url+"/d", bearerLogin(i.token("zwsbridge.read:global/d"), zmtp.SUB))
-	if err := expired.Renew(i.token("zwsbridge.read:global/d", "exp", time.Now().Add(-time.Second).Unix())); err != nil {
+	if err := expired.Renew(t.Context(), i.token("zwsbridge.read:global/d", "exp", time.Now().Add(-time.Second).Unix())); err != nil {
 		t.Fatal(err)
 	}
 	if got := sessionEnd(t, expired); got.Code != 4401 {

@@ -22,7 +22,7 @@ func TestMetricsLint(t *testing.T) {
 	defer admin.Close()
 	connect(t, url+"/router", plainLogin("alice", zmtp.DEALER)) // stays connected, so that its backend is counted
 	c := connect(t, url+"/router", plainLogin("alice", zmtp.DEALER))
-	if err := c.Send(message("nobody", "hello")); err != nil {
+	if err := c.Send(t.Context(), message("nobody", "hello")); err != nil {
 		t.Fatal(err)
 	}
 	c.Close()

@@ -89,7 +89,7 @@ func TestDropReasons(t *testing.T) {
 	admin := httptest.NewServer(b.Admin())
 	defer admin.Close()
 	c := connect(t, url+"/router", plainLogin("alice", zmtp.DEALER))
-	if err := c.Send(message("nobody", "hello")); err != nil {
+	if err := c.Send(t.Context(), message("nobody", "hello")); err != nil {
 		t.Fatal(err)
 	}
 	const path = `,route="/router"} `

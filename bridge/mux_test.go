@@ -41,7 +41,7 @@ func TestMux(t *testing.T) {
 		if err := c.Send(t.Context(), message(topic, "on")); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := c.Recv(); err != nil || string(got[0]) != topic {
+		if got, err := c.Recv(t.Context()); err != nil || string(got[0]) != topic {
 			t.Fatalf("%q, %v", got, err)
 		}
 	}
@@ -63,7 +63,7 @@ func TestMux(t *testing.T) {
 		}
 	}
 	flood := openMux(t, m, zws.ChannelOptions{Route: "/flood", Subscribe: [][]byte{[]byte("a")}}) // without a socket type: SUB
-	if got, err := flood.Recv(); err != nil || string(got[0]) != "a" {
+	if got, err := flood.Recv(t.Context()); err != nil || string(got[0]) != "a" {
 		t.Errorf("%q, %v", got, err)
 	}
 	flood.Close()
@@ -71,7 +71,7 @@ func TestMux(t *testing.T) {
 	if err := other.Send(t.Context(), message("house/bob/lamp")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := other.Recv(); zws.Cause(err).Code != 4403 {
+	if _, err := other.Recv(t.Context()); zws.Cause(err).Code != 4403 {
 		t.Errorf("sending to a topic of bob: %v, want 4403", err)
 	}
 	pair := openMux(t, m, zws.ChannelOptions{Route: "/pair", RoutingID: []byte("me")})
@@ -109,7 +109,7 @@ func TestMuxSlow(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				if got, err := c.Recv(); err != nil || string(got[0]) != want {
+				if got, err := c.Recv(t.Context()); err != nil || string(got[0]) != want {
 					t.Errorf("%q, %v", got, err)
 					return
 				}
@@ -118,7 +118,7 @@ func TestMuxSlow(t *testing.T) {
 	}
 	all.Wait()
 	for range 50 {
-		if got, err := slow.Recv(); err != nil || string(got[0]) != "a" {
+		if got, err := slow.Recv(t.Context()); err != nil || string(got[0]) != "a" {
 			t.Fatalf("%q, %v", got, err)
 		}
 	}
@@ -126,7 +126,7 @@ func TestMuxSlow(t *testing.T) {
 		t.Fatal(err)
 	}
 	for {
-		if _, err := slow.Recv(); err != nil {
+		if _, err := slow.Recv(t.Context()); err != nil {
 			if zws.Cause(err).Code != 4403 {
 				t.Errorf("subscribing to b: %v, want 4403", err)
 			}
@@ -148,13 +148,13 @@ func TestMuxKick(t *testing.T) {
 			}
 		}
 	}
-	if _, err := one.Recv(); zws.Cause(err).Code != 4401 {
+	if _, err := one.Recv(t.Context()); zws.Cause(err).Code != 4401 {
 		t.Errorf("the kicked channel: %v, want 4401", err)
 	}
 	if _, err := b.Kick(0, "alice"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := two.Recv(); zws.Cause(err).Code != 4401 {
+	if _, err := two.Recv(t.Context()); zws.Cause(err).Code != 4401 {
 		t.Errorf("the kicked user: %v, want 4401", err)
 	}
 }
@@ -177,20 +177,20 @@ func TestMuxReload(t *testing.T) {
 	}
 	reload(t, b, dir, text("bob", "high_water_mark = 7"))
 	for route, want := range map[string]zws.Code{"/two": 4403, "/three": 1001} {
-		if _, err := channels[route].Recv(); zws.Cause(err).Code != want {
+		if _, err := channels[route].Recv(t.Context()); zws.Cause(err).Code != want {
 			t.Errorf("%s ended with %v, want %d", route, err, want)
 		}
 	}
 	if err := channels["/one"].Send(t.Context(), message("still here")); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := channels["/one"].Recv(); err != nil || string(got[0]) != "still here" {
+	if got, err := channels["/one"].Recv(t.Context()); err != nil || string(got[0]) != "still here" {
 		t.Fatalf("%q, %v", got, err)
 	}
 	if err := htpasswd.Set(filepath.Join(dir, "users.htpasswd"), "alice", "another"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := channels["/one"].Recv(); zws.Cause(err).Code != 4401 {
+	if _, err := channels["/one"].Recv(t.Context()); zws.Cause(err).Code != 4401 {
 		t.Errorf("after the password was changed: %v, want 4401", err)
 	}
 	if _, err := m.Open(t.Context(), zws.ChannelOptions{Route: "/one"}); zws.Cause(err).Code != 4401 {
@@ -220,9 +220,9 @@ func TestMuxRenewal(t *testing.T) {
 		return &zap.Reply{Status: zap.OK, UserID: "alice", Metadata: zap.Metadata{{Name: "Send", Value: string(req.Credentials[0])}}}
 	})
 	url, _ := start(t, zapOnly(handler)+routeTo("/d", "DEALER", echoRouter(t), `client_mechanisms = ["BEARER"]`))
-	renewed := make(chan zws.Notice, 1)
+	renewed := make(chan zws.Notification, 1)
 	o := bearerLogin("a/# b/#", "")
-	o.Notice = func(n zws.Notice) { renewed <- n }
+	o.Notify = func(n zws.Notification) { renewed <- n }
 	m, err := zws.DialMux(t.Context(), url+"/d", o)
 	if err != nil {
 		t.Fatal(err)
@@ -233,7 +233,7 @@ func TestMuxRenewal(t *testing.T) {
 		if err := c.Send(t.Context(), message(topic)); err != nil {
 			return err
 		}
-		_, err := c.Recv()
+		_, err := c.Recv(t.Context())
 		return err
 	}
 	for _, c := range []*zws.MuxChannel{one, two} {
@@ -241,7 +241,7 @@ func TestMuxRenewal(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := m.Renew("b/#"); err != nil {
+	if err := m.Renew(t.Context(), "b/#"); err != nil {
 		t.Fatal(err)
 	}
 	if n := <-renewed; !n.Renewed {

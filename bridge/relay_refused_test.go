@@ -54,10 +54,10 @@ func TestRelayBackendRefusals(t *testing.T) {
 		{"ZMTP 2", send("\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x01\x00", ""), zmtp.Plain{}, 4502, 400, "older than 3.0"},
 		{"closed at once", send("", ""), zmtp.Plain{}, 4502, 400, "closed the connection during the login"},
 		{"closed after the greeting", send(greeting("PLAIN"), ""), zmtp.Plain{}, 4502, 400, "closed the connection during the login"},
-		{"message instead of WELCOME", send(greeting("PLAIN"), "\x00\x02hi"), zmtp.Plain{}, 4502, 400, "did not take the login"},
-		{"command without a name", send(greeting("PLAIN"), "\x04\x01\x09"), zmtp.Plain{}, 4502, 400, "did not take the login"},
-		{"command too large", send(greeting("PLAIN"), "\x06\x00\x00\x00\x00\x00\x10\x00\x00"), zmtp.Plain{}, 4502, 400, "did not take the login"},
-		{"reserved flags", send(greeting("PLAIN"), "\x80\x01\x09"), zmtp.Plain{}, 4502, 400, "did not take the login"},
+		{"message instead of WELCOME", send(greeting("PLAIN"), "\x00\x02hi"), zmtp.Plain{}, 4502, 400, "did not accept the login"},
+		{"command without a name", send(greeting("PLAIN"), "\x04\x01\x09"), zmtp.Plain{}, 4502, 400, "did not accept the login"},
+		{"command too large", send(greeting("PLAIN"), "\x06\x00\x00\x00\x00\x00\x10\x00\x00"), zmtp.Plain{}, 4502, 400, "did not accept the login"},
+		{"reserved flags", send(greeting("PLAIN"), "\x80\x01\x09"), zmtp.Plain{}, 4502, 400, "did not accept the login"},
 		{"unused endpoint", unusedEndpoint, zmtp.Plain{}, 4503, 0, "backend 1 cannot be reached"},
 		{"unresponsive", unresponsive, zmtp.Plain{}, 4504, 0, "backend 1 did not answer the login in time"},
 		{"unresponsive after the greeting", func(t *testing.T) string {
@@ -97,10 +97,10 @@ func TestRelayBackendRefusals(t *testing.T) {
 					}
 				})
 			}
-			if err := good.Send(message("there?")); err != nil {
+			if err := good.Send(t.Context(), message("there?")); err != nil {
 				t.Fatal(err)
 			}
-			if m, err := good.Recv(); err != nil || string(m[0]) != "there?" {
+			if m, err := good.Recv(t.Context()); err != nil || string(m[0]) != "there?" {
 				t.Errorf("another client gets %q, %v", m, err)
 			}
 		})
@@ -202,10 +202,10 @@ func TestRelayLimits(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			if err := c.Send(zmtp.Message{make([]byte, limit)}); err != nil {
+			if err := c.Send(t.Context(), zmtp.Message{make([]byte, limit)}); err != nil {
 				t.Fatal(err)
 			}
-			if m, err := c.Recv(); err != nil || m.Size() != limit {
+			if m, err := c.Recv(t.Context()); err != nil || m.Size() != limit {
 				t.Errorf("got %d bytes back, %v, want %d", m.Size(), err, limit)
 			}
 		})

@@ -34,11 +34,8 @@ func curveLogin(serverKey [32]byte) zmtp.Curve {
 
 // relayClient is what zws.Client and zws.MuxRelay have in common.
 type relayClient interface {
-	Send(zmtp.Message) error
-	Recv() (zmtp.Message, error)
-	Subscribe(topics ...[]byte) error
+	zws.Socket
 	Relayed() (minor byte, ok bool)
-	Close() error
 }
 
 // relayDialer is a way to connect to a relay as alice.
@@ -80,10 +77,10 @@ func TestRelay(t *testing.T) {
 					if i%20 == 0 {
 						m[2] = large
 					}
-					if err := c.Send(m); err != nil {
+					if err := c.Send(t.Context(), m); err != nil {
 						t.Fatal(err)
 					}
-					got, err := c.Recv()
+					got, err := c.Recv(t.Context())
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -133,19 +130,19 @@ func TestRelayMux(t *testing.T) {
 		relays = append(relays, r)
 	}
 	for i, r := range relays {
-		if err := r.Send(zmtp.Message{fmt.Append(nil, i), []byte("box")}); err != nil {
+		if err := r.Send(t.Context(), zmtp.Message{fmt.Append(nil, i), []byte("box")}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for i, r := range relays {
-		if got, err := r.Recv(); err != nil || string(got[0]) != fmt.Sprint(i) {
+		if got, err := r.Recv(t.Context()); err != nil || string(got[0]) != fmt.Sprint(i) {
 			t.Fatalf("%q, %v", got, err)
 		}
 	}
 	if err := control.Send(t.Context(), message("lamp")); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := control.Recv(); err != nil || string(got[0]) != "lamp" {
+	if got, err := control.Recv(t.Context()); err != nil || string(got[0]) != "lamp" {
 		t.Fatalf("%q, %v", got, err)
 	}
 }
@@ -169,12 +166,12 @@ func TestRelayBackendLost(t *testing.T) {
 			}
 			defer c.Close()
 			for i := range 500 {
-				m, err := c.Recv()
+				m, err := c.Recv(t.Context())
 				if err != nil || string(m[0]) != fmt.Sprint(i) {
 					t.Fatalf("message %d: %q, %v", i, m, err)
 				}
 			}
-			_, err = c.Recv()
+			_, err = c.Recv(t.Context())
 			if cause, ok := errors.AsType[*zws.CloseError](err); !ok || cause.Code != 4503 || !strings.Contains(cause.Reason, "backend 1 was lost") {
 				t.Errorf("%v, want 4503", err)
 			}
@@ -197,7 +194,7 @@ func TestRelayRights(t *testing.T) {
 	if n, err := b.Kick(0, "alice"); n != 1 || err != nil {
 		t.Errorf("kicked %d, %v", n, err)
 	}
-	if _, err = c.Recv(); zws.Cause(err).Code != 4401 {
+	if _, err = c.Recv(t.Context()); zws.Cause(err).Code != 4401 {
 		t.Errorf("after the kick: %v, want 4401", err)
 	}
 }
@@ -224,7 +221,7 @@ func TestRelayBackpressure(t *testing.T) {
 	big := make([]byte, 10<<10)
 	running.Go(func() { // more than fits in all buffers
 		for i := range messages {
-			if c.Send(zmtp.Message{fmt.Append(nil, i), big}) != nil {
+			if c.Send(t.Context(), zmtp.Message{fmt.Append(nil, i), big}) != nil {
 				t.Error("the client cannot send")
 				return
 			}
@@ -239,7 +236,7 @@ func TestRelayBackpressure(t *testing.T) {
 		}
 	})
 	for i := range messages {
-		if m, err := c.Recv(); err != nil || string(m[0]) != fmt.Sprint(i) {
+		if m, err := c.Recv(t.Context()); err != nil || string(m[0]) != fmt.Sprint(i) {
 			t.Fatalf("message %d: %.20q, %v", i, m, err)
 		}
 	}
@@ -253,7 +250,7 @@ func TestRelayBackpressure(t *testing.T) {
 	}
 	// Without readers, Send blocks until the session is ended.
 	running.Go(func() {
-		for c.Send(zmtp.Message{big}) == nil {
+		for c.Send(t.Context(), zmtp.Message{big}) == nil {
 		}
 	})
 	for len(b.Sessions()) > 0 {

@@ -54,10 +54,10 @@ func TestRelayVersions(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			if err := c.Subscribe([]byte("a")); err != nil {
+			if err := c.Subscribe(t.Context(), []byte("a")); err != nil {
 				t.Fatal(err)
 			}
-			if m, err := c.Recv(); err != nil || len(m) != 2 || string(m[1]) != "1x" {
+			if m, err := c.Recv(t.Context()); err != nil || len(m) != 2 || string(m[1]) != "1x" {
 				t.Errorf("got %q, %v", m, err)
 			}
 			if pong := <-received; (pong == "") != (way.name == "with /") {
@@ -93,16 +93,16 @@ func TestRelaySubscriptions(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			if m, err := c.Recv(); err != nil || len(m) != 1 || string(m[0]) != "\x01a" {
+			if m, err := c.Recv(t.Context()); err != nil || len(m) != 1 || string(m[0]) != "\x01a" {
 				t.Fatalf("got %q, %v", m, err)
 			}
-			if err := c.Send(message("a", "1")); err != nil {
+			if err := c.Send(t.Context(), message("a", "1")); err != nil {
 				t.Fatal(err)
 			}
 			if m := <-received; len(m) != 2 || string(m[1]) != "1" {
 				t.Errorf("the subscriber got %q", m)
 			}
-			if m, err := c.Recv(); err != nil || string(m[0]) != "\x00a" {
+			if m, err := c.Recv(t.Context()); err != nil || string(m[0]) != "\x00a" {
 				t.Errorf("got %q, %v", m, err)
 			}
 		})

@@ -54,7 +54,7 @@ client_mechanisms = ["NULL"]
 	c, err := zws.Dial(t.Context(), "ws"+strings.TrimPrefix(server.URL, "http"), zws.DialOptions{SocketType: zmtp.DEALER, Security: zmtp.Null{}})
 	if err == nil {
 		defer c.Close()
-		_, err = c.Recv()
+		_, err = c.Recv(t.Context())
 	}
 	if got := zws.Cause(err); got.Code != zws.CodeGoingAway {
 		t.Errorf("%v, want 1001", err)

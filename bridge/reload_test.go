@@ -137,7 +137,7 @@ resource_server_id = "zwsbridge"
 	})
 	o := bearerLogin(i.token("zwsbridge.read:*/*"), zmtp.SUB)
 	renewed := make(chan struct{}, 1)
-	o.Notice = func(zws.Notice) { renewed <- struct{}{} }
+	o.Notify = func(zws.Notification) { renewed <- struct{}{} }
 	c := connect(t, url+"/d", o)
 
 	second, err := jwt.ReadSigningKey(i.keyFile("second"), "")
@@ -146,7 +146,7 @@ resource_server_id = "zwsbridge"
 	}
 	i.key = second
 	token := i.token("zwsbridge.read:*/*")
-	if err := c.Renew(token); err != nil {
+	if err := c.Renew(t.Context(), token); err != nil {
 		t.Fatal(err)
 	}
 	<-renewing

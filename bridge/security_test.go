@@ -115,10 +115,10 @@ func TestTopicRights(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := connect(t, url+tc.path, plainLogin("alice", tc.as))
-			if err := c.Send(tc.message); err != nil {
+			if err := c.Send(t.Context(), tc.message); err != nil {
 				t.Fatal(err)
 			}
-			_, err := c.Recv()
+			_, err := c.Recv(t.Context())
 			got, ok := errors.AsType[*zws.CloseError](err)
 			if !ok || tc.code != 0 && got.Code != tc.code {
 				t.Errorf("got %v, want %d", err, tc.code)
@@ -133,11 +133,11 @@ func TestSubscriptionLimit(t *testing.T) {
 	c := connect(t, url+"/d", plainLogin("alice", zmtp.SUB))
 	done := make(chan error, 1)
 	go func() {
-		_, err := c.Recv()
+		_, err := c.Recv(t.Context())
 		done <- err
 	}()
 	for i := range 100_000 {
-		if c.Subscribe(fmt.Appendf(nil, "topic %d", i)) != nil {
+		if c.Subscribe(t.Context(), fmt.Appendf(nil, "topic %d", i)) != nil {
 			break
 		}
 	}

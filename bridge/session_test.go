@@ -51,17 +51,17 @@ func TestExpiry(t *testing.T) {
 		break
 	}
 	c := connect(t, url+"/d", bearerLogin("alice 1h", zmtp.SUB))
-	if err := c.Renew("bob 1h"); err != nil {
+	if err := c.Renew(t.Context(), "bob 1h"); err != nil {
 		t.Fatal(err)
 	}
 	if got := sessionEnd(t, c); got.Code != 4401 {
 		t.Errorf("renewal by another user: %v, want 4401", got)
 	}
 	c = connect(t, url+"/d", bearerLogin("alice 1h", zmtp.SUB))
-	if err := c.Renew("alice 2h"); err != nil {
+	if err := c.Renew(t.Context(), "alice 2h"); err != nil {
 		t.Fatal(err)
 	}
-	go c.Recv()
+	go c.Recv(t.Context())
 	for { // until the bridge has handled the renewal
 		if list := b.Sessions(); len(list) == 1 && time.Until(list[0].Expires) > 90*time.Minute {
 			break
@@ -107,10 +107,10 @@ func TestReload(t *testing.T) {
 	url, b := startIn(t, func(d string) string { dir = d; return text(one, `user = "*", subscribe = ["a/", "b/"]`) })
 	alice := connect(t, url+"/d", plainLogin("alice", zmtp.SUB))
 	reload(t, b, dir, text(one, `user = "*", subscribe = ["b/"]`))
-	if err := alice.Subscribe([]byte("b/")); err != nil {
+	if err := alice.Subscribe(t.Context(), []byte("b/")); err != nil {
 		t.Fatal(err)
 	}
-	if err := alice.Subscribe([]byte("a/")); err != nil {
+	if err := alice.Subscribe(t.Context(), []byte("a/")); err != nil {
 		t.Fatal(err)
 	}
 	if got := sessionEnd(t, alice); got.Code != 4403 {
@@ -134,17 +134,17 @@ func TestBackendReconnect(t *testing.T) {
 	endpoint, stop := listenAt(t, "tcp://127.0.0.1:0", zmtp.PUB, zap.NULL, always(zap.OK), publish(message("a", "before")))
 	url, _ := start(t, usersOnly+routeTo("/d", "SUB", endpoint))
 	c := connect(t, url+"/d", plainLogin("alice", zmtp.SUB))
-	if err := c.Subscribe([]byte("a")); err != nil {
+	if err := c.Subscribe(t.Context(), []byte("a")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Recv(); err != nil {
+	if _, err := c.Recv(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	stop()
 	_, stop = listenAt(t, endpoint, zmtp.PUB, zap.NULL, always(zap.OK), publish(message("a", "after")))
 	defer stop()
 	for {
-		m, err := c.Recv()
+		m, err := c.Recv(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -160,7 +160,7 @@ func TestSlowClient(t *testing.T) {
 	url, _ := start(t, usersOnly+routeTo("/d", "SUB", publisher(t, zmtp.Message{[]byte("a"), make([]byte, 1000)}),
 		"high_water_mark = 10", `on_full = "disconnect"`))
 	c := connect(t, url+"/d", plainLogin("alice", zmtp.SUB))
-	if err := c.Subscribe([]byte("a")); err != nil {
+	if err := c.Subscribe(t.Context(), []byte("a")); err != nil {
 		t.Fatal(err)
 	}
 	if got := sessionEnd(t, c); got.Code != 4508 {

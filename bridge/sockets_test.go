@@ -103,9 +103,10 @@ func exchange(t *testing.T, c *zws.Client, backend *zmtp.Conn, steps []step) {
 	t.Helper()
 	for i, s := range steps {
 		send := func(m zmtp.Message) error { return backend.Write(m) }
-		receive := c.Recv
+		receive := func() (zmtp.Message, error) { return c.Recv(t.Context()) }
 		if s.fromClient {
-			send, receive = c.Send, backend.ReadMessage
+			send = func(m zmtp.Message) error { return c.Send(t.Context(), m) }
+			receive = backend.ReadMessage
 		}
 		if err := send(message(s.sent...)); err != nil {
 			t.Fatalf("step %d: %v", i+1, err)
@@ -148,7 +149,7 @@ func TestBoundSocketTypes(t *testing.T) {
 // ROUTER do.
 func exchangeEnvelope(t *testing.T, c *zws.Client, backend *zmtp.Conn) {
 	t.Helper()
-	if err := c.Send(message("", "question")); err != nil {
+	if err := c.Send(t.Context(), message("", "question")); err != nil {
 		t.Fatal(err)
 	}
 	m, err := backend.ReadMessage()
@@ -161,7 +162,7 @@ func exchangeEnvelope(t *testing.T, c *zws.Client, backend *zmtp.Conn) {
 	if err := backend.Write(zmtp.Message{m[0], nil, []byte("answer")}); err != nil {
 		t.Fatal(err)
 	}
-	if m, err = c.Recv(); err != nil || !slices.Equal(texts(m), []string{"", "answer"}) {
+	if m, err = c.Recv(t.Context()); err != nil || !slices.Equal(texts(m), []string{"", "answer"}) {
 		t.Errorf("got %q, %v, want the delimiter and the answer", m, err)
 	}
 }

@@ -19,14 +19,14 @@ func TestStamp(t *testing.T) {
 		routeTo("/push", "PUSH", pull.endpoint, `stamp = "frame"`)+
 		routeTo("/id", "DEALER", router.endpoint, `stamp = "routing-id"`))
 	req := connect(t, url+"/req", plainLogin("alice", zmtp.REQ))
-	if err := req.Send(message("", "bob", "hello")); err != nil {
+	if err := req.Send(t.Context(), message("", "bob", "hello")); err != nil {
 		t.Fatal(err)
 	}
 	if m := <-rep.messages; fmt.Sprintf("%q", m) != `["" "alice" "bob" "hello"]` {
 		t.Errorf("REP got %q", m)
 	}
 	push := connect(t, url+"/push", plainLogin("bob", zmtp.PUSH))
-	if err := push.Send(message("alice", "hello")); err != nil {
+	if err := push.Send(t.Context(), message("alice", "hello")); err != nil {
 		t.Fatal(err)
 	}
 	if m := <-pull.messages; fmt.Sprintf("%q", m) != `["bob" "alice" "hello"]` {

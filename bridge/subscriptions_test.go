@@ -16,7 +16,7 @@ func receiveTopics(t *testing.T, c *zws.Client, topics ...string) {
 		missing[topic] = true
 	}
 	for len(missing) > 0 {
-		m, err := c.Recv()
+		m, err := c.Recv(t.Context())
 		if err != nil {
 			t.Fatalf("topics %v are missing: %v", missing, err)
 		}
@@ -32,7 +32,7 @@ func TestNarrowedSubscriptionLimit(t *testing.T) {
 		routeTo("/n", "SUB", "tcp://127.0.0.1:"+broadcast(t, topics...), `on_wide = "narrow"`,
 			`allow = [{ user = "*", subscribe = ["a/", "b/", "c/", "d/"] }]`))
 	c := connect(t, url+"/n", plainLogin("alice", zmtp.SUB))
-	must(t, c.Subscribe(nil))
+	must(t, c.Subscribe(t.Context(), nil))
 	receiveTopics(t, c, topics...)
 }
 
@@ -49,12 +49,12 @@ func TestSubscriptionLimitReloaded(t *testing.T) {
 		return text(2)
 	})
 	c := connect(t, url+"/n", plainLogin("alice", zmtp.SUB))
-	must(t, c.Subscribe([]byte("a/"), []byte("b/")))
+	must(t, c.Subscribe(t.Context(), []byte("a/"), []byte("b/")))
 	receiveTopics(t, c, topics[:2]...)
 	reload(t, b, dir, text(4))
-	must(t, c.Subscribe([]byte("c/"), []byte("d/")))
+	must(t, c.Subscribe(t.Context(), []byte("c/"), []byte("d/")))
 	receiveTopics(t, c, topics...)
-	must(t, c.Subscribe([]byte("e/")))
+	must(t, c.Subscribe(t.Context(), []byte("e/")))
 	if got := sessionEnd(t, c); got.Code != zws.CodeForbidden {
 		t.Errorf("one subscription above the limit: %v, want 4403", got)
 	}

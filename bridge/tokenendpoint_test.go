@@ -68,10 +68,10 @@ stamp = "frame"
 	}
 	name := func(c *zws.Client) string {
 		t.Helper()
-		if err := c.Send(message("bob", "hello")); err != nil {
+		if err := c.Send(t.Context(), message("bob", "hello")); err != nil {
 			t.Fatal(err)
 		}
-		m, err := c.Recv()
+		m, err := c.Recv(t.Context())
 		if err != nil || len(m) != 3 || string(m[1]) != "bob" {
 			t.Fatalf("%q, %v", m, err)
 		}

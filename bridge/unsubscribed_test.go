@@ -29,14 +29,14 @@ var dialSubscriber = map[string]func(t *testing.T, url, route, token string) sub
 	"ZWS2.0/BEARER": func(t *testing.T, url, route, token string) subscriber {
 		var events []string
 		o := bearerLogin(token, zmtp.SUB)
-		o.Notice = func(n zws.Notice) { events = append(events, noticeTexts(n)...) }
+		o.Notify = func(n zws.Notification) { events = append(events, noticeTexts(n)...) }
 		c := connect(t, url+route, o)
 		return subscriber{
-			subscribe: func(topics ...string) { must(t, c.Subscribe(byteSlices(topics)...)) },
-			renew:     func(token string) { must(t, c.Renew(token)) },
+			subscribe: func(topics ...string) { must(t, c.Subscribe(t.Context(), byteSlices(topics)...)) },
+			renew:     func(token string) { must(t, c.Renew(t.Context(), token)) },
 			next: func() (text string) {
 				for len(events) == 0 {
-					m, err := c.Recv()
+					m, err := c.Recv(t.Context())
 					must(t, err)
 					events = append(events, string(m[0]))
 				}
@@ -81,7 +81,7 @@ var dialSubscriber = map[string]func(t *testing.T, url, route, token string) sub
 	"ZWSMUX1.0": func(t *testing.T, url, route, token string) subscriber {
 		notices := make(chan string, 100)
 		o := bearerLogin(token, "")
-		o.Notice = func(n zws.Notice) {
+		o.Notify = func(n zws.Notification) {
 			for _, text := range noticeTexts(n) {
 				notices <- text
 			}
@@ -94,9 +94,9 @@ var dialSubscriber = map[string]func(t *testing.T, url, route, token string) sub
 		c := openMux(t, m, zws.ChannelOptions{Route: route, Window: 1})
 		return subscriber{
 			subscribe: func(topics ...string) { must(t, c.Subscribe(t.Context(), byteSlices(topics)...)) },
-			renew:     func(token string) { must(t, m.Renew(token)) },
+			renew:     func(token string) { must(t, m.Renew(t.Context(), token)) },
 			next: func() string {
-				message, err := c.Recv()
+				message, err := c.Recv(t.Context())
 				must(t, err)
 				select {
 				case text := <-notices:
@@ -111,7 +111,7 @@ var dialSubscriber = map[string]func(t *testing.T, url, route, token string) sub
 
 // noticeTexts returns what subscriber.next returns for a notification; nil for those that the
 // tests ignore.
-func noticeTexts(n zws.Notice) []string {
+func noticeTexts(n zws.Notification) []string {
 	switch {
 	case n.Unsubscribed != nil:
 		return []string{"-" + string(n.Unsubscribed)}
@@ -200,20 +200,20 @@ func TestUnsubscribedByReload(t *testing.T) {
 	url, b := startIn(t, func(d string) string { dir = d; return text(`"a/", "b/"`) })
 	var notified []string
 	o := plainLogin("alice", zmtp.SUB)
-	o.Notice = func(n zws.Notice) { notified = append(notified, noticeTexts(n)...) }
+	o.Notify = func(n zws.Notification) { notified = append(notified, noticeTexts(n)...) }
 	alice := connect(t, url+"/d", o)
 	bob := connect(t, url+"/d", plainLogin("bob", zmtp.SUB)) // without notifications
 	for _, c := range []*zws.Client{alice, bob} {
-		must(t, c.Subscribe([]byte("a/"), []byte("b/")))
+		must(t, c.Subscribe(t.Context(), []byte("a/"), []byte("b/")))
 		for received := map[string]bool{}; len(received) < 2; {
-			m, err := c.Recv()
+			m, err := c.Recv(t.Context())
 			must(t, err)
 			received[string(m[0])] = true
 		}
 	}
 	reload(t, b, dir, text(`"b/"`))
 	for after := 0; after < 300; {
-		m, err := alice.Recv()
+		m, err := alice.Recv(t.Context())
 		must(t, err)
 		if len(notified) == 0 {
 			continue
@@ -226,7 +226,7 @@ func TestUnsubscribedByReload(t *testing.T) {
 		t.Error(diff)
 	}
 	for n := 0; n < 300; { // until only messages of b/ arrive
-		m, err := bob.Recv()
+		m, err := bob.Recv(t.Context())
 		must(t, err)
 		if n++; string(m[0]) != "b/1" {
 			n = 0

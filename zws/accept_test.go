@@ -58,10 +58,10 @@ func TestAcceptEveryMechanism(t *testing.T) {
 				for _, sent := range []zmtp.Message{
 					message("one"), message("", "two", strings.Repeat("x", 70_000)), message(""), message(strings.Repeat("y", 200)),
 				} {
-					if err := c.Send(sent); err != nil {
+					if err := c.Send(t.Context(), sent); err != nil {
 						t.Fatal(err)
 					}
-					got, err := c.Recv()
+					got, err := c.Recv(t.Context())
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -90,9 +90,9 @@ func TestAcceptOutcomes(t *testing.T) {
 		status zap.Status
 		reason string
 	}{
-		{"ZAP 300", "300", nil, 4300, 0, "the login cannot be checked at present, try again later"},
+		{"ZAP 300", "300", nil, 4300, 0, "the login cannot be checked at present: try again later"},
 		{"ZAP 400", "400", nil, 4400, 400, "login refused"},
-		{"ZAP 500", "500", nil, 4500, 500, "logins are not possible: the server's login check is broken"},
+		{"ZAP 500", "500", nil, 4500, 500, "logins are not possible: the ZAP handler of the server is broken"},
 		{"refused with 400", "x", backend(&zmtp.RefusedError{Status: 400}), 4502, 400, "backend 2 refused the login (400)"},
 		{"refused with 500", "x", backend(&zmtp.RefusedError{Status: 500}), 4502, 500, "backend 2 refused the login (500)"},
 		{"refused with a text", "x", backend(&zmtp.RefusedError{Reason: "no"}), 4502, 400, "backend 2 refused the login (400)"},
@@ -102,7 +102,7 @@ func TestAcceptOutcomes(t *testing.T) {
 		{"not ZMTP", "x", backend(zmtp.ErrNotZMTP), 4502, 400, "backend 2: the peer does not speak ZMTP"},
 		{"socket type", "x", backend(&zmtp.SocketTypeError{Ours: "SUB", Peer: "REP"}), 4502, 400, "backend 2: a SUB socket cannot talk to a REP peer"},
 		{"socket type of control characters", "x", backend(&zmtp.SocketTypeError{Ours: "SUB", Peer: "\x1b[31mPUB"}), 4502, 400, `backend 2: a SUB socket cannot talk to a peer of unknown type "\x1b[31mPUB"`},
-		{"token too long", "x", backend(errors.New("PLAIN password of 300 octets")), 4502, 400, "backend 2 did not take the login"},
+		{"token too long", "x", backend(errors.New("PLAIN password of 300 octets")), 4502, 400, "backend 2 did not accept the login"},
 		{"nobody there", "x", backend(fmt.Errorf("10.0.0.7: %w", zmtp.ErrUnreachable)), 4503, 0, "backend 2 cannot be reached"},
 		{"mute", "x", backend(zmtp.ErrHandshakeTimeout), 4504, 0, "backend 2 did not answer the login in time"},
 		{"forbidden", "x", &zws.CloseError{Code: 4403, Status: 400, Reason: "not for you"}, 4403, 400, "not for you"},

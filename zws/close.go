@@ -5,63 +5,74 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"unicode/utf8"
 
 	"github.com/gorilla/websocket"
 
 	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/internal/wsframe"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// Code is a WebSocket close code: one of RFC 6455, section 7.4.1, or one of ours.
+// Code is a WebSocket close code: one of RFC 6455, section 7.4.1, or one of the private
+// range as PROTOCOL.md defines it.
 type Code int
 
-// The close codes that sessions end with.
+// The close codes of connections.
 const (
 	CodeNormal         Code = 1000 // the client is done
-	CodeGoingAway      Code = 1001 // we shut down
+	CodeGoingAway      Code = 1001 // the server shuts down
 	CodeProtocol       Code = 1002 // the client broke the protocol
-	CodeUnsupported    Code = 1003 // the client sent text where octets are due, or octets for text
+	CodeUnsupported    Code = 1003 // the client sent text instead of binary, or the reverse
 	CodeNoStatus       Code = 1005 // the client closed without a code; never sent
 	CodeAbnormal       Code = 1006 // the connection broke; never sent
 	CodeNotUTF8        Code = 1007 // the client sent text that is not UTF-8
 	CodeTooLarge       Code = 1009 // a message or command over its limit
-	CodeInternal       Code = 1011 // a fault of ours
-	CodeTemporary      Code = 4300 // the ZAP handler answered 300, failed or was too late
+	CodeInternal       Code = 1011 // a fault of the server
+	CodeTemporary      Code = 4300 // the ZAP handler answered 300, failed or was too slow
 	CodeRefused        Code = 4400 // the ZAP handler answered 400, or a login is missing
 	CodeExpired        Code = 4401 // credentials expired, renewal refused, or kicked
 	CodeForbidden      Code = 4403 // not allowed: route, topic, direction, plaintext
 	CodeNoRoute        Code = 4404 // no such route
-	CodeNotTaken       Code = 4406 // socket type, mechanism or subprotocol not taken here
+	CodeNotTaken       Code = 4406 // socket type, mechanism or subprotocol not accepted
 	CodeTimeout        Code = 4408 // the client did not answer in time: handshake or pings
 	CodeTooMany        Code = 4429 // too many connections or attempts
 	CodeHandlerBroken  Code = 4500 // the ZAP handler answered 500
-	CodeBackendRefused Code = 4502 // a backend refused us
+	CodeBackendRefused Code = 4502 // a backend refused the login
 	CodeBackendLost    Code = 4503 // no backend can be reached
-	CodeBackendTimeout Code = 4504 // a backend did not end its handshake in time
+	CodeBackendTimeout Code = 4504 // a backend did not complete its handshake in time
 	CodeTooSlow        Code = 4508 // the client does not read fast enough
 )
 
-// maxReason is how many octets of reason a close frame holds (RFC 6455, sections 5.5 and
-// 7.1.6).
-const maxReason = 123
-
-// ErrPeerClosed is wrapped by the cause of a session that the client ended, with a close
-// frame or by dropping the connection.
+// ErrPeerClosed is wrapped by the cause of a connection that the client ended, with a close
+// frame or without.
 var ErrPeerClosed = errors.New("closed by the client")
 
-// CloseError is why a session ended and what the other side is told: an ERROR command if
-// Status is set and READY or WELCOME is still due, then a close frame.
+// CloseError is why a connection or a channel ended and what the other side is told: an
+// ERROR command if Status is set and the client still waits for READY or WELCOME, then a
+// close frame.
 type CloseError struct {
 	Code Code
-	// Status is what an ERROR command carries: 400 or 500; 0 means that none is sent,
+	// Status is what an ERROR command carries: 400 or 500. 0 means that none is sent,
 	// because the client may try again.
 	Status zap.Status
-	// Reason is sent in the close frame, cut to 123 octets of UTF-8. It is for a person
-	// at the other end and holds no secret and no address.
+	// Reason is sent in the close frame, cut to 123 bytes of UTF-8. It is for a person at
+	// the other end and must not contain secrets or addresses.
 	Reason string
-	// Err is what happened, for the log; nil if Reason says it all.
+	// Err is what happened, for the log; nil if Reason says everything.
 	Err error
+}
+
+func protocolError(reason string) *CloseError {
+	return &CloseError{Code: CodeProtocol, Reason: reason}
+}
+
+// closeFrame returns the close frame for cause; without a code if it has one that is never
+// sent.
+func closeFrame(cause *CloseError) []byte {
+	if cause.Code == CodeNoStatus || cause.Code == CodeAbnormal {
+		return wsframe.AppendClose(nil, 0, "")
+	}
+	return wsframe.AppendClose(nil, uint16(cause.Code), cause.Reason)
 }
 
 func (e *CloseError) Error() string {
@@ -78,7 +89,7 @@ func (e *CloseError) Error() string {
 // Unwrap returns Err.
 func (e *CloseError) Unwrap() error { return e.Err }
 
-// Final tells whether a client has no use in trying again with the same credentials.
+// Final reports whether it is useless to try again with the same credentials.
 func (c Code) Final() bool {
 	switch c {
 	case CodeProtocol, CodeUnsupported, CodeNotUTF8, CodeTooLarge, CodeRefused, CodeExpired, CodeForbidden, CodeNoRoute,
@@ -88,10 +99,10 @@ func (c Code) Final() bool {
 	return false
 }
 
-// BackendError is what went wrong with one of a route's backends.
+// BackendError is an error of one of a route's backends.
 type BackendError struct {
-	// Position of the backend in its route, from 1: the client is told this and no
-	// address. 0 if it is about none in particular.
+	// Position is that of the backend in its route, from 1: the client learns it instead of
+	// an address. 0 means no backend in particular.
 	Position int
 	// Err is what happened. Required.
 	Err error
@@ -109,10 +120,10 @@ func (e *BackendError) name() string {
 	return "backend " + strconv.Itoa(e.Position)
 }
 
-// Cause makes of any error what a client is told. A *CloseError inside err is the answer;
-// then a *BackendError, then errors of packages zmtp and zap, and those that Accept returns
-// where there was no upgrade. What it does not know is internal, 1011, and not told. nil
-// means a normal end.
+// Cause translates any error into what a client is told. A *CloseError in err's chain is the
+// answer; next come a *BackendError, errors of packages zmtp and zap, and those that Accept
+// returns without an upgrade. Unknown errors are internal, 1011, and the client does not
+// learn their text. nil is a normal end.
 func Cause(err error) *CloseError {
 	if err == nil {
 		return &CloseError{Code: CodeNormal}
@@ -127,40 +138,40 @@ func Cause(err error) *CloseError {
 		return refusedCause(refused.Status, err)
 	}
 	if wrong, ok := errors.AsType[*zmtp.SocketTypeError](err); ok {
-		return &CloseError{CodeNotTaken, zap.Refused, fmt.Sprintf("a %s socket cannot be served here", wrong.Peer), err}
+		return &CloseError{CodeNotTaken, zap.Refused, fmt.Sprintf("this route does not serve %s sockets", wrong.Peer), err}
 	}
 	if _, wrong := errors.AsType[websocket.HandshakeError](err); wrong {
 		return &CloseError{Code: CodeProtocol, Reason: "not a WebSocket handshake", Err: err}
 	}
 	switch {
 	case errors.Is(err, ErrOrigin):
-		return &CloseError{CodeForbidden, zap.Refused, "this origin may not connect", err}
+		return &CloseError{CodeForbidden, zap.Refused, originText, err}
 	case errors.Is(err, zmtp.ErrTooLarge):
 		return &CloseError{Code: CodeTooLarge, Reason: "too large", Err: err}
 	case errors.Is(err, zmtp.ErrProtocol):
-		// Says which octets of the client's were wrong, and nothing else.
+		// The text only says what the client did wrong.
 		return &CloseError{Code: CodeProtocol, Reason: err.Error()}
 	case errors.Is(err, zmtp.ErrHandshakeTimeout):
-		return &CloseError{Code: CodeTimeout, Reason: "the handshake did not end in time", Err: err}
+		return &CloseError{Code: CodeTimeout, Reason: "the handshake was not completed in time", Err: err}
 	case errors.Is(err, context.Canceled):
 		return &CloseError{Code: CodeGoingAway, Reason: "shutting down", Err: err}
 	}
 	return &CloseError{Code: CodeInternal, Reason: "internal error", Err: err}
 }
 
-// refusedCause is what a client is told when our ZAP handler did not let it in. The
-// handler's own text goes to the log only.
+// refusedCause is what a client is told when the ZAP handler refused the login. The
+// handler's own text only goes to the log.
 func refusedCause(status zap.Status, err error) *CloseError {
 	switch status {
 	case zap.Temporary:
-		return &CloseError{CodeTemporary, 0, "the login cannot be checked at present, try again later", err}
+		return &CloseError{CodeTemporary, 0, "the login cannot be checked at present: try again later", err}
 	case zap.Internal:
-		return &CloseError{CodeHandlerBroken, zap.Internal, "logins are not possible: the server's login check is broken", err}
+		return &CloseError{CodeHandlerBroken, zap.Internal, "logins are not possible: the ZAP handler of the server is broken", err}
 	}
 	return &CloseError{CodeRefused, zap.Refused, "login refused", err}
 }
 
-// backendCause is what a client is told about a backend.
+// backendCause is what a client is told about an error of a backend.
 func backendCause(e *BackendError) *CloseError {
 	if refused, ok := errors.AsType[*zmtp.RefusedError](e.Err); ok {
 		status := refused.Status
@@ -177,7 +188,7 @@ func backendCause(e *BackendError) *CloseError {
 	}
 	switch {
 	case errors.Is(e.Err, zmtp.ErrUnreachable):
-		if e.Position == 0 { // where backends dial in, none has
+		if e.Position == 0 { // where backends connect to the bridge, none has
 			return &CloseError{CodeBackendLost, 0, "no backend is connected", e}
 		}
 		return &CloseError{CodeBackendLost, 0, e.name() + " cannot be reached", e}
@@ -191,17 +202,5 @@ func backendCause(e *BackendError) *CloseError {
 			return &CloseError{CodeBackendRefused, zap.Refused, e.name() + ": " + known.Error(), e}
 		}
 	}
-	return &CloseError{CodeBackendRefused, zap.Refused, e.name() + " did not take the login", e}
-}
-
-// cutReason makes of s what a close frame can hold: at most 123 octets of valid UTF-8.
-func cutReason(s string) string {
-	cut := make([]byte, 0, maxReason)
-	for _, r := range s { // an octet that is not UTF-8 comes as U+FFFD
-		if len(cut)+utf8.RuneLen(r) > maxReason {
-			break
-		}
-		cut = utf8.AppendRune(cut, r)
-	}
-	return string(cut)
+	return &CloseError{CodeBackendRefused, zap.Refused, e.name() + " did not accept the login", e}
 }

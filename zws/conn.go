@@ -2,13 +2,16 @@ package zws
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
 
+	"github.com/zwsbridge/zwsbridge/zws/internal/wsframe"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
@@ -17,7 +20,7 @@ import (
 // at a time.
 type Conn struct {
 	dialect   *dialect
-	ws        *websocket.Conn // reads; see wire
+	ws        *websocket.Conn // for reading only; see wire
 	wire      *wire
 	mechanism zmtp.Mechanism // nil on dialects without one
 	login     atomic.Pointer[Login]
@@ -28,21 +31,20 @@ type Conn struct {
 	maxMessage int64
 	maxFrames  int
 
-	// ctx ends with the session; its cause is the session's.
+	// ctx ends with the connection and holds its cause.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	// silent is set while a client that wants no close frame has not heard READY; see
-	// wantsNoClose.
+	// silent is set until READY for a client that wants no close frame; see wantsNoClose.
 	silent atomic.Bool
 
-	// reading holds one token while somebody reads. readEnded is the reader's: the client
-	// will send no more.
+	// reading holds one token while a goroutine reads. That goroutine sets readEnded when
+	// the client will send no more.
 	reading   chan struct{}
 	readEnded bool
 
-	// poller stands in for the reader while parked is set; watched is its name for the
-	// session.
+	// poller watches the connection instead of a reader while parked is set, by the
+	// number in watched.
 	poller  *Poller
 	parked  atomic.Bool
 	watched uint64
@@ -51,134 +53,181 @@ type Conn struct {
 	liveness liveness
 }
 
-// Login is who the session belongs to, since the last renewal.
-func (s *Conn) Login() *Login { return s.login.Load() }
+// newConn upgrades the request. If that fails, the client was answered with an HTTP status.
+func newConn(w http.ResponseWriter, r *http.Request, chosen offer, o *Options) (*Conn, error) {
+	ws, wire, err := upgrade(w, r, chosen.name)
+	if err != nil {
+		return nil, err
+	}
+	c := &Conn{
+		dialect: chosen.dialect, ws: ws, wire: wire, reading: make(chan struct{}, 1),
+		maxMessage: o.MaxMessage, maxFrames: o.MaxFrames, poller: o.Poller,
+	}
+	if c.dialect.renewable {
+		c.renewal = &renewal{options: o}
+	}
+	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	c.silent.Store(wantsNoClose(r))
+	c.channel.conn = c
+	c.out.open(c, wire.Conn, o.WriteTimeout)
+	ws.SetPingHandler(c.answerPing)
+	ws.SetPongHandler(c.liveness.pong)
+	ws.SetCloseHandler(func(int, string) error { return nil }) // Close answers it
+	return c, nil
+}
 
-// Channel returns the one channel of a plain ZWS connection. That of a client of ZWSMUX1.0
-// stands for the connection as a whole and has no messages; see NextChannel.
-func (s *Conn) Channel() *Channel { return &s.channel }
+// Login returns the login on the connection, as of its last renewal.
+func (c *Conn) Login() *Login { return c.login.Load() }
 
-// Context ends when the session is over: no message is read or written any more. The
-// connection may still be closing; Wait waits for that.
-func (s *Conn) Context() context.Context { return s.ctx }
+// Channel returns the one channel of a plain ZWS connection. On a connection of ZWSMUX1.0 it
+// represents the connection as a whole and has no messages; see NextChannel.
+func (c *Conn) Channel() *Channel { return &c.channel }
 
-// Cause is why the session is over; nil while it is not.
-func (s *Conn) Cause() *CloseError {
-	if s.ctx.Err() == nil {
+// Context ends when the connection does: nothing is read or written any more. The
+// WebSocket may still be closing; Wait waits for that.
+func (c *Conn) Context() context.Context { return c.ctx }
+
+// Cause returns why the connection has ended; nil if it has not.
+func (c *Conn) Cause() *CloseError {
+	if c.ctx.Err() == nil {
 		return nil
 	}
-	return Cause(context.Cause(s.ctx))
+	return Cause(context.Cause(c.ctx))
 }
 
-// Close ends the session and tells the client the close code and reason that Cause makes
+// Close ends the connection and tells the client the close code and reason that Cause makes
 // of cause; nil is a normal end. The first cause counts, later calls do nothing. What the
-// source still holds is not written. Close does not block: the close frame is written and
-// the connection closed by the writer, within Options.WriteTimeout and two seconds; Wait
-// waits for it.
-func (s *Conn) Close(cause error) {
-	s.cancel(Cause(cause)) // keeps the first
-	s.liveness.stop()
-	s.out.wake()
-	s.resume()
+// source still holds is not written. Close does not block: the writer sends the close frame
+// and closes the WebSocket, within Options.WriteTimeout and two seconds.
+func (c *Conn) Close(cause error) {
+	c.cancel(Cause(cause)) // keeps the first
+	c.liveness.stop()
+	c.out.wake()
+	c.resume()
 }
 
-// Wait returns when the connection is closed. Calls of ReadMessage and NextChannel that
-// wait then return soon. It does not close the connection.
-func (s *Conn) Wait() { <-s.out.end() }
+// Wait returns when the WebSocket is closed. A ReadMessage or NextChannel that waits then
+// returns soon. Wait does not close the connection itself.
+func (c *Conn) Wait() { <-c.out.end() }
 
-// lost tells a client that asked for notices that n more messages were dropped for it
-// (LOST). Calls before the notice is written add up. It does not block.
-func (s *Conn) lost(n uint64) {
-	if n == 0 || !s.notices() {
-		return
-	}
-	s.out.mu.Lock()
-	s.out.lost += n
-	s.out.mu.Unlock()
-	s.out.wake()
-}
-
-// Expiring tells a client that asked for notices that its login ends in d, in whole
+// Expiring tells a client that asked for notifications that its login ends in d, in whole
 // seconds (EXPIRING). It does not block.
-func (s *Conn) Expiring(d time.Duration) {
-	if !s.notices() {
+func (c *Conn) Expiring(d time.Duration) {
+	if !c.notifies() {
 		return
 	}
 	seconds := uint32(min(max(d/time.Second, 0), 1<<32-1))
-	s.out.mu.Lock()
-	s.out.expiring = &seconds
-	s.out.mu.Unlock()
-	s.out.wake()
+	c.out.mu.Lock()
+	c.out.expiring = &seconds
+	c.out.mu.Unlock()
+	c.out.wake()
 }
 
-func (s *Conn) notices() bool { return s.dialect.tells.listens(s.Login()) }
+// lost is Channel.Lost of the one channel.
+func (c *Conn) lost(n uint64) {
+	if n == 0 || !c.notifies() {
+		return
+	}
+	c.out.mu.Lock()
+	c.out.lost += n
+	c.out.mu.Unlock()
+	c.out.wake()
+}
 
-// encode and flag make a frame of traffic ready for the transport.
-func (s *Conn) encode(f zmtp.Frame) (zmtp.Frame, error) {
-	if s.mechanism == nil {
+// notifies reports whether the client gets notifications.
+func (c *Conn) notifies() bool { return c.dialect.notifier.enabled(c.Login()) }
+
+var errOneChannel = errors.New("zws: NextChannel on a connection with one channel")
+
+// NextChannel reads a connection of ZWSMUX1.0 and returns the next channel that the client
+// asks for. It reads for all channels, so the caller loops over it and serves each channel
+// in another goroutine, which it waits for itself. The error is the cause of the
+// connection's end, a *CloseError. The end of ctx ends the connection. One goroutine at a
+// time may call it; after Close it returns within two seconds.
+func (c *Conn) NextChannel(ctx context.Context) (*PendingChannel, error) {
+	if c.mux == nil {
+		return nil, errOneChannel
+	}
+	defer context.AfterFunc(ctx, func() { c.Close(context.Cause(ctx)) })()
+	if c.ctx.Err() != nil {
+		return nil, c.Cause()
+	}
+	c.startReading()
+	defer c.stopReading()
+	for {
+		opened, err := c.mux.read()
+		if err != nil {
+			c.Close(err)
+		}
+		if c.ctx.Err() != nil {
+			return nil, c.Cause()
+		}
+		if opened != nil {
+			return &PendingChannel{opened}, nil
+		}
+	}
+}
+
+// encode makes a frame of traffic ready for the transport: it encrypts it if the mechanism
+// does.
+func (c *Conn) encode(f zmtp.Frame) (zmtp.Frame, error) {
+	if c.mechanism == nil {
 		return f, nil
 	}
-	return s.mechanism.Encode(f)
+	return c.mechanism.Encode(f)
 }
 
-func (s *Conn) flag(f zmtp.Frame) byte {
-	if f.Command {
-		return flagCommand
-	}
-	return s.dialect.frames.flag(f.More)
-}
-
-// send queues a command of the handshake or of a renewal, which is never sealed.
-func (s *Conn) send(c zmtp.Command) {
-	body := c.Append(nil)
-	s.enqueue(append(appendHeader(nil, flagCommand, len(body)), body...))
+// send queues a command of the handshake or of a renewal, which is never encrypted.
+func (c *Conn) send(command zmtp.Command) {
+	body := command.Append(nil)
+	c.enqueue(append(appendFrameHeader(nil, flagCommand, len(body)), body...))
 }
 
 // enqueue queues encoded frames for the writer, before data.
-func (s *Conn) enqueue(p []byte) {
-	s.out.mu.Lock()
-	s.out.control = append(s.out.control, p...)
-	s.out.mu.Unlock()
-	s.out.wake()
+func (c *Conn) enqueue(p []byte) {
+	c.out.mu.Lock()
+	c.out.control = append(c.out.control, p...)
+	c.out.mu.Unlock()
+	c.out.wake()
 }
 
-// answerPing queues a pong; only the latest ping needs one (RFC 6455, section 5.5.3).
-func (s *Conn) answerPing(payload string) error {
-	s.out.mu.Lock()
-	s.out.pong = appendControl(nil, wsPong, []byte(payload))
-	s.out.mu.Unlock()
-	s.out.wake()
+// answerPing queues a pong. Only the latest ping needs one (RFC 6455, section 5.5.3).
+func (c *Conn) answerPing(payload string) error {
+	c.out.mu.Lock()
+	c.out.pong = wsframe.AppendControl(nil, wsframe.Pong, []byte(payload))
+	c.out.mu.Unlock()
+	c.out.wake()
 	return nil
 }
 
-// lingerTime is how long a client may take to close its side after our close frame.
+// lingerTime is how long a client has to close its side after the server's close frame.
 const lingerTime = 2 * time.Second
 
 // linger closes the connection after the close frame. Closing it while the client still
-// sends would reset it, and the close frame with its reason would be lost: so our side is
-// closed first, and what still comes is read and dropped for a while.
-func (s *Conn) linger() {
-	defer s.closeConn()
-	if half, ok := s.wire.Conn.(interface{ CloseWrite() error }); ok {
+// sends would reset it, and the close frame with its reason would be lost: so only the
+// server's side is closed at first, and what still comes is discarded for a while.
+func (c *Conn) linger() {
+	defer c.closeTransport()
+	if half, ok := c.wire.Conn.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()
 	}
-	s.wire.expire(time.Now().Add(lingerTime)) // ends the read that may be going on
-	s.reading <- struct{}{}
-	defer func() { <-s.reading }()
-	if !s.readEnded {
-		io.Copy(io.Discard, s.wire.Conn)
+	c.wire.expire(time.Now().Add(lingerTime)) // also ends a read that is waiting
+	c.reading <- struct{}{}
+	defer func() { <-c.reading }()
+	if !c.readEnded {
+		io.Copy(io.Discard, c.wire.Conn)
 	}
 }
 
-// closeConn closes the connection, which the poller then forgets.
-func (s *Conn) closeConn() {
-	if s.poller != nil {
-		s.poller.forget(s)
+// closeTransport closes the connection below, which the poller then forgets.
+func (c *Conn) closeTransport() {
+	if c.poller != nil {
+		c.poller.forget(c)
 	}
-	s.wire.Conn.Close()
+	c.wire.Conn.Close()
 }
 
-// writeError tells a client that does not read from a connection that broke.
+// writeError distinguishes a client that does not read from a connection that broke.
 func writeError(err error) error {
 	if isTimeout(err) {
 		return &CloseError{Code: CodeTooSlow, Reason: "the client reads too slowly", Err: err}

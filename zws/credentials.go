@@ -12,20 +12,20 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// tokenCookie and tokenParameter carry a BEARER token.
+// The cookie and the query parameter that carry a BEARER token.
 const (
 	tokenCookie    = "zws_token"
 	tokenParameter = "access_token"
 )
 
-// credentials are what an HTTP request carries for dialects without a mechanism.
+// credentials come with an HTTP request or a login message, for dialects without a
+// mechanism.
 type credentials struct {
-	mechanism zap.Mechanism // NULL if there are none
+	mechanism zap.Mechanism // NULL without credentials
 	frames    [][]byte
 }
 
-// handler puts c in the place of the credentials that a NULL handshake has, none, and
-// asks h.
+// handler asks h about c instead of the empty credentials of a NULL handshake.
 func (c credentials) handler(h zap.Handler) zap.Handler {
 	if c.mechanism == zap.NULL {
 		return h
@@ -37,11 +37,11 @@ func (c credentials) handler(h zap.Handler) zap.Handler {
 	})
 }
 
-// httpCredentials reads the credentials of r. More than one kind, and what cannot be read,
-// is an error, 4400: a login that was meant must not turn into one without credentials.
+// httpCredentials reads the credentials of r. More than one kind is an error, and so is what
+// cannot be read, 4400: a login must not silently turn into one without credentials.
 //
-// A browser sends cookies, Basic and client certificates by itself, whichever page asks:
-// these count only where the page is of the same origin or of one listed by name.
+// A browser sends cookies, Basic and client certificates by itself, whichever page asks.
+// They only count if the page has the same origin or one that is listed by name.
 func httpCredentials(r *http.Request, o *Options) (credentials, error) {
 	var found []credentials
 	ambient := originNamed(r, o)
@@ -80,7 +80,7 @@ func badCredentials(reason string) error {
 	return &CloseError{Code: CodeRefused, Status: zap.Refused, Reason: reason}
 }
 
-// authorization reads the Authorization header: Bearer, and Basic if basic is set.
+// authorization reads the Authorization header. Basic only counts if basic is set.
 func authorization(r *http.Request, basic bool) ([]credentials, error) {
 	var found []credentials
 	for _, value := range r.Header.Values("Authorization") {
@@ -96,7 +96,7 @@ func authorization(r *http.Request, basic bool) ([]credentials, error) {
 		case basic:
 			user, password, ok := (&http.Request{Header: http.Header{"Authorization": {value}}}).BasicAuth()
 			if !ok || len(user) > zmtp.MaxPlain || len(password) > zmtp.MaxPlain {
-				return nil, badCredentials("Authorization: Basic is malformed, or longer than 255 octets")
+				return nil, badCredentials("Authorization: Basic is malformed, or longer than 255 bytes")
 			}
 			found = append(found, credentials{zap.PLAIN, [][]byte{[]byte(user), []byte(password)}})
 		}
@@ -104,7 +104,7 @@ func authorization(r *http.Request, basic bool) ([]credentials, error) {
 	return found, nil
 }
 
-// cookieTokens are the tokens in cookies; an empty one is what a logout leaves behind.
+// cookieTokens returns the tokens in cookies, without the empty one that a logout leaves.
 func cookieTokens(r *http.Request) []credentials {
 	var found []credentials
 	for _, c := range r.CookiesNamed(tokenCookie) {
@@ -115,13 +115,13 @@ func cookieTokens(r *http.Request) []credentials {
 	return found
 }
 
-// originAllowed tells whether r may be upgraded: it comes from no page, or from one of the
-// same origin or of o.Origins.
+// originAllowed reports whether r may be upgraded: it does not come from a page, or from one
+// with the same origin or one of o.Origins.
 func originAllowed(r *http.Request, o *Options) bool {
 	return originNamed(r, o) || slices.Contains(o.Origins, "*")
 }
 
-// originNamed is originAllowed without the "*".
+// originNamed is originAllowed without "*".
 func originNamed(r *http.Request, o *Options) bool {
 	values := r.Header.Values("Origin")
 	if len(values) == 0 {
@@ -139,11 +139,11 @@ func originNamed(r *http.Request, o *Options) bool {
 	if err != nil || origin.Host == "" || !strings.EqualFold(origin.Host, r.Host) {
 		return false
 	}
-	// A page that came in the clear may be anybody's work, whatever its host says.
+	// A page that was loaded without TLS can come from anybody, whatever its host is.
 	return origin.Scheme == "https" || origin.Scheme == "http" && !o.Secure
 }
 
-// peerAddress is the IP address of the TCP connection, without a zone.
+// peerAddress returns the IP address of the TCP connection, without a zone.
 func peerAddress(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {

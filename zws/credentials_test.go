@@ -147,10 +147,10 @@ func TestHTTPCredentialsOfTheRoute(t *testing.T) {
 		reason string
 	}{
 		{zap.PLAIN, basic, 0, ""},
-		{zap.BEARER, basic, 4406, "PLAIN is not taken here"},
+		{zap.BEARER, basic, 4406, "this route does not accept PLAIN logins"},
 		{zap.BEARER, "Cookie: zws_token=jwt", 0, ""},
-		{zap.PLAIN, "Authorization: Bearer jwt", 4406, "BEARER is not taken here"},
-		{zap.PLAIN, "X: y", 4400, "a login is wanted here"},
+		{zap.PLAIN, "Authorization: Bearer jwt", 4406, "this route does not accept BEARER logins"},
+		{zap.PLAIN, "X: y", 4400, "authentication required"},
 	} {
 		o := options()
 		o.Mechanisms = []zap.Mechanism{test.takes}
@@ -164,7 +164,7 @@ func TestHTTPCredentialsOfTheRoute(t *testing.T) {
 	}
 	o := options()
 	o.PlaintextAllowed = false
-	serve(t, o, plain).dialRaw(t, "/", basic, offering("ZWS2.0")).expectClose(4403, "PLAIN is not taken without TLS")
+	serve(t, o, plain).dialRaw(t, "/", basic, offering("ZWS2.0")).expectClose(4403, "PLAIN is not accepted without TLS")
 	o.Secure = true
 	p := serve(t, o, plain).dialRaw(t, "/", basic, offering("ZWS2.0"))
 	p.send("\x00")

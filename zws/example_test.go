@@ -88,10 +88,10 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer client.Close()
-	if err := client.Send(zmtp.Message{{}, []byte("hello")}); err != nil {
+	if err := client.Send(context.Background(), zmtp.Message{{}, []byte("hello")}); err != nil {
 		log.Fatal(err)
 	}
-	answer, err := client.Recv()
+	answer, err := client.Recv(context.Background())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func ExampleCodec() {
 		log.Fatal(err)
 	}
 	defer client.Close()
-	_, err = client.Recv()
+	_, err = client.Recv(context.Background())
 	fmt.Println(zws.Cause(err).Code)
 	// Output:
 	// 820601746f70696382050032312e35

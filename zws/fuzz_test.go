@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/internal/wsframe"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
@@ -42,7 +43,7 @@ func FuzzFrame(f *testing.F) {
 		f.Add(seed, false)
 	}
 	f.Fuzz(func(t *testing.T, p []byte, commands bool) {
-		for _, codec := range []zwsFrames{octetFlags, asciiFlags} {
+		for _, codec := range []frameCodec{zwsFrames, webtalkFrames} {
 			frame, err := codec.parse(p, commands)
 			if err != nil {
 				if Cause(err).Code != CodeProtocol {
@@ -70,7 +71,7 @@ func FuzzFrame(f *testing.F) {
 
 // payload takes the first WebSocket frame out of octets.
 func payload(t *testing.T, octets []byte) []byte {
-	if octets[0] != wsBinary {
+	if octets[0] != wsframe.Binary {
 		t.Fatalf("first octet %02x", octets[0])
 	}
 	size, head := int(octets[1]), 2

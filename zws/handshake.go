@@ -10,8 +10,25 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
+// handshake is the state of a login from the upgrade to READY.
+type handshake struct {
+	conn        *Conn
+	options     *Options
+	chosen      offer
+	credentials credentials // of the HTTP request, or of the first message
+	unreadable  error       // what was wrong with those of the HTTP request
+	login       Login
+	libzmq      bool
+	errorSent   bool          // by the mechanism
+	helloDue    bool          // the client speaks first and has not yet
+	left        time.Duration // of the client's time
+
+	mechanism zmtp.Mechanism // nil on dialects without one
+	ready     *zmtp.Command  // the mechanism's READY, which Accept sends
+}
+
 // runMechanism is the first-message rule of 45/ZWS with a mechanism: the handshake of the
-// mechanism, one command a frame, and no greeting.
+// mechanism, one command per frame, without a greeting.
 //
 //	handshake = 1*command
 func (h *handshake) runMechanism(ctx context.Context) error {
@@ -26,13 +43,13 @@ func (h *handshake) runMechanism(ctx context.Context) error {
 		LibzmqError: h.libzmq,
 		Admit: func(_ context.Context, peer *zmtp.Peer) error {
 			refused = h.admit(peer)
-			return refusal(refused)
+			return refusedError(refused)
 		},
 	})
 	if err != nil {
 		return err
 	}
-	var in *zmtp.Command // nil: a side that waits is started so
+	var in *zmtp.Command // nil starts a side that waits
 	for {
 		out, err := mechanism.Next(ctx, in)
 		if err == nil && mechanism.Done() {
@@ -58,7 +75,7 @@ func (h *handshake) sendReady(AcceptOptions) {
 	h.conn.send(*h.ready)
 }
 
-// local is what we tell of ourselves in READY.
+// local returns the metadata of the server's READY.
 func (h *handshake) local() zap.Metadata {
 	m := zap.Metadata{{Name: "Socket-Type", Value: string(h.options.Announce)}}
 	if len(h.options.RoutingID) > 0 {
@@ -67,8 +84,8 @@ func (h *handshake) local() zap.Metadata {
 	return m
 }
 
-// refusal gives a mechanism what it needs to send an ERROR in READY's place.
-func refusal(err error) error {
+// refusedError makes a mechanism send an ERROR instead of READY if the cause has a status.
+func refusedError(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -78,7 +95,7 @@ func refusal(err error) error {
 	return err
 }
 
-// admit takes over what the mechanism has learnt about the client.
+// admit takes over and checks what the mechanism has learnt about the client.
 func (h *handshake) admit(peer *zmtp.Peer) error {
 	l := &h.login
 	l.Reply, l.Metadata = peer.Reply, peer.Metadata
@@ -89,19 +106,15 @@ func (h *handshake) admit(peer *zmtp.Peer) error {
 	if t := peer.SocketType(); t != "" {
 		l.SocketType = t
 	}
-	if err := h.typeTaken(); err != nil {
+	if err := h.checkSocketType(); err != nil {
 		return err
 	}
 	l.RoutingID = peer.RoutingID()
-	if len(l.RoutingID) > MaxRoutingID {
-		return routingIDTooLong(len(l.RoutingID))
-	}
-	return nil
+	return checkRoutingID(l.RoutingID)
 }
 
 // exchangeRoutingIDs is the first-message rule of bare ZWS2.0 and of 39/ZWS: the first
-// message of each side is its routing id. Ours stands for READY, and jszmq takes whatever
-// comes first for it.
+// message of each side is its routing id.
 //
 //	connection = identity *message
 func (h *handshake) exchangeRoutingIDs(ctx context.Context) error {
@@ -112,24 +125,25 @@ func (h *handshake) exchangeRoutingIDs(ctx context.Context) error {
 	h.login.RoutingID = append([]byte{}, f.Body...)
 	more := f.More
 	f.free()
-	switch {
-	case more:
-		return &CloseError{Code: CodeProtocol, Reason: "the first message, the routing id, has more than one frame"}
-	case len(h.login.RoutingID) > MaxRoutingID:
-		return routingIDTooLong(len(h.login.RoutingID))
+	if more {
+		return protocolError("the first message, the routing id, must have one frame")
+	}
+	if err := checkRoutingID(h.login.RoutingID); err != nil {
+		return err
 	}
 	return h.authenticate(ctx)
 }
 
-// sendRoutingID ends the exchange.
+// sendRoutingID ends the exchange. It must not come earlier: to the client the server's
+// routing id is READY, and jszmq takes whatever comes first for it.
 func (h *handshake) sendRoutingID(AcceptOptions) {
 	id := h.options.RoutingID
-	frame := appendHeader(nil, h.chosen.dialect.frames.last, len(id))
+	frame := appendFrameHeader(nil, h.chosen.dialect.frames.last, len(id))
 	h.conn.enqueue(append(frame, id...))
 }
 
-// authenticate asks the ZAP handler about the credentials of the HTTP request. By itself it
-// is the first-message rule of dialects that begin with messages.
+// authenticate asks the ZAP handler about the credentials of the HTTP request or of a login
+// message. By itself it is the first-message rule of dialects that begin with messages.
 func (h *handshake) authenticate(ctx context.Context) error {
 	l := &h.login
 	l.Credentials = h.credentials.frames
@@ -152,8 +166,8 @@ func (h *handshake) receive() (rawFrame, error) {
 	return h.conn.readFrame(h.options.MaxHandshake + 1)
 }
 
-// waitForClient gives what is read from now on the time that the client has left. The
-// function that it returns ends that.
+// waitForClient limits the reads that follow to what is left of the client's time, until
+// the returned function is called.
 func (h *handshake) waitForClient() (done func()) {
 	start := time.Now()
 	h.conn.wire.SetReadDeadline(start.Add(h.left))
@@ -168,19 +182,22 @@ func (h *handshake) receiveCommand() (*zmtp.Command, error) {
 	}
 	defer f.free()
 	if !f.Command {
-		return nil, &CloseError{Code: CodeProtocol, Reason: "a message where a command of the handshake is due"}
+		return nil, protocolError("a message instead of a command of the handshake")
 	}
 	c, err := zmtp.ParseCommand(f.Body)
 	if err != nil {
 		return nil, err
 	}
-	if c.Name == "ERROR" { // which NULL would take for a refusal, as if it were ours
-		return nil, &CloseError{Code: CodeProtocol, Reason: "ERROR from a client, whose login this is"}
+	if c.Name == "ERROR" { // NULL would take it for a refused login
+		return nil, protocolError("ERROR from a client during its login")
 	}
 	c.Data = append([]byte(nil), c.Data...) // outlives the pooled buffer
 	return &c, nil
 }
 
-func routingIDTooLong(n int) error {
-	return &CloseError{Code: CodeProtocol, Reason: fmt.Sprintf("routing id of %d octets, allowed are %d", n, MaxRoutingID)}
+func checkRoutingID(id []byte) error {
+	if len(id) > MaxRoutingID {
+		return protocolError(fmt.Sprintf("routing id of %d bytes: at most %d are allowed", len(id), MaxRoutingID))
+	}
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/zwsbridge/zwsbridge/zws/internal/wsframe"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
@@ -64,13 +65,13 @@ func FuzzMessageObject(f *testing.F) {
 	f.Fuzz(func(t *testing.T, one, two []byte) {
 		want := zmtp.Message{append([]byte{}, one...), append([]byte{}, two...)}
 		before := []byte("before")
-		octets := jsonObjects{}.AppendMessage(before, want)
+		octets := jsonCodec{}.AppendMessage(before, want)
 		brace := bytes.Index(octets, []byte(`{"op":`))
 		if !bytes.HasPrefix(octets, before) {
 			t.Fatalf("written as %q", octets)
 		}
 		text := octets[brace:]
-		if header := appendDataHeader(before, wsText, len(text)); !bytes.Equal(header, octets[:brace]) || !json.Valid(text) {
+		if header := wsframe.AppendHeader(before, wsframe.Text, len(text)); !bytes.Equal(header, octets[:brace]) || !json.Valid(text) {
 			t.Fatalf("written as %q", octets)
 		}
 		asRequest := bytes.Replace(text, []byte(`"op":"message"`), []byte(`"op":"send"`), 1)

@@ -22,7 +22,7 @@ const (
 	opSend        = "send"
 )
 
-// jsonRequest is an object of the client.
+// jsonRequest is an object that a client has sent.
 type jsonRequest struct {
 	op                    string
 	user, password, token string       // op login
@@ -31,8 +31,8 @@ type jsonRequest struct {
 	has                   map[string]bool
 }
 
-// requestForms are the forms that the object of each op may have: the keys beside op, and
-// how a client is told of them.
+// requestForms are the forms that the object of each op can have: the keys beside op, and a
+// text about them for the client.
 var requestForms = map[string]struct {
 	keys [][]string
 	text string
@@ -44,8 +44,7 @@ var requestForms = map[string]struct {
 }
 
 // parseRequest reads one object strictly: the keys of its op, each once and in this
-// spelling, and nothing else. An error tells what is wrong and no value, which may be a
-// secret.
+// spelling, and nothing else. Errors contain no values, which can be secrets.
 func parseRequest(p []byte, maxFrames int) (*jsonRequest, error) {
 	if !utf8.Valid(p) {
 		return nil, &CloseError{Code: CodeNotUTF8, Reason: "text that is not UTF-8: send such frames as base64"}
@@ -53,10 +52,10 @@ func parseRequest(p []byte, maxFrames int) (*jsonRequest, error) {
 	r := &jsonRequest{has: make(map[string]bool)}
 	d := requestReader{json.NewDecoder(bytes.NewReader(p)), maxFrames}
 	if err := r.read(d); err != nil {
-		if _, told := errors.AsType[*CloseError](err); told {
+		if _, ok := errors.AsType[*CloseError](err); ok {
 			return nil, err
 		}
-		return nil, &CloseError{Code: CodeProtocol, Reason: err.Error()}
+		return nil, protocolError(err.Error())
 	}
 	return r, nil
 }
@@ -64,7 +63,7 @@ func parseRequest(p []byte, maxFrames int) (*jsonRequest, error) {
 func (r *jsonRequest) read(d requestReader) error {
 	err := d.object(func(key string) (err error) {
 		if r.has[key] {
-			return fmt.Errorf("the key %q comes twice", key)
+			return fmt.Errorf("duplicate key %q", key)
 		}
 		r.has[key] = true
 		switch key {
@@ -98,7 +97,7 @@ func (r *jsonRequest) read(d requestReader) error {
 func (r *jsonRequest) complete() error {
 	form, known := requestForms[r.op]
 	if !known {
-		return fmt.Errorf("unknown op %.32q: want login, subscribe, unsubscribe or send", r.op)
+		return fmt.Errorf("unknown op %.32q (one of login, subscribe, unsubscribe, send)", r.op)
 	}
 	for _, keys := range form.keys {
 		lacks := func(key string) bool { return !r.has[key] }
@@ -109,13 +108,13 @@ func (r *jsonRequest) complete() error {
 	return fmt.Errorf("op %q takes %s", r.op, form.text)
 }
 
-// check looks at values that have bounds of their own.
+// check checks values that have limits of their own.
 func (r *jsonRequest) check() error {
 	switch {
 	case r.op == opSend && len(r.frames) == 0:
-		return errors.New("a message has at least one frame")
+		return errors.New("a message needs at least one frame")
 	case len(r.user) > zmtp.MaxPlain, len(r.password) > zmtp.MaxPlain:
-		return badCredentials(fmt.Sprintf("user name or password longer than %d octets", zmtp.MaxPlain))
+		return badCredentials(fmt.Sprintf("user name or password longer than %d bytes", zmtp.MaxPlain))
 	}
 	return nil
 }
@@ -126,7 +125,7 @@ type requestReader struct {
 	maxFrames int
 }
 
-// object reads an object and calls member for each key, to read the value.
+// object reads an object and calls member for each key to read its value.
 func (d requestReader) object(member func(key string) error) error {
 	if err := d.delim('{', "an object"); err != nil {
 		return err
@@ -150,7 +149,7 @@ func (d requestReader) members(member func(key string) error) error {
 
 func (d requestReader) delim(want json.Delim, what string) error {
 	if t, err := d.Token(); err != nil || t != want {
-		return fmt.Errorf("not JSON as PROTOCOL.md has it: %s is due", what)
+		return fmt.Errorf("not a valid request: %s expected", what)
 	}
 	return nil
 }
@@ -159,7 +158,7 @@ func (d requestReader) string(key string) (string, error) {
 	t, err := d.Token()
 	s, ok := t.(string)
 	if err != nil || !ok {
-		return "", fmt.Errorf("%s has to be a string", key)
+		return "", fmt.Errorf("%s must be a string", key)
 	}
 	return s, nil
 }
@@ -205,7 +204,7 @@ func (d requestReader) base64(key string) (frame []byte, err error) {
 }
 
 func notFrame(key string) error {
-	return fmt.Errorf(`%s: a frame has to be a string or {"b64":"…"}`, key)
+	return fmt.Errorf(`%s: a frame must be a string or {"b64":"…"}`, key)
 }
 
 // frames reads an array of frames.
@@ -216,7 +215,7 @@ func (d requestReader) frames(key string) (zmtp.Message, error) {
 	var m zmtp.Message
 	for d.More() {
 		if len(m) == d.maxFrames {
-			return nil, &CloseError{Code: CodeTooLarge, Reason: fmt.Sprintf("message of more than %d frames", d.maxFrames)}
+			return nil, tooManyFrames(d.maxFrames)
 		}
 		frame, err := d.frame(key)
 		if err != nil {

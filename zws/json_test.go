@@ -101,15 +101,15 @@ func TestJSONRefused(t *testing.T) {
 		code   zws.Code
 		reason string
 	}{
-		"300":               {login("300"), nil, 4300, "the login cannot be checked at present, try again later"},
+		"300":               {login("300"), nil, 4300, "the login cannot be checked at present: try again later"},
 		"400":               {login("400"), nil, 4400, "login refused"},
-		"500":               {login("500"), nil, 4500, "logins are not possible: the server's login check is broken"},
+		"500":               {login("500"), nil, 4500, "logins are not possible: the ZAP handler of the server is broken"},
 		"a token":           {`{"op":"login","token":"400"}`, nil, 4400, "login refused"},
-		"no login":          {`{"op":"login"}`, wants(zap.PLAIN), 4400, "a login is wanted here"},
-		"another mechanism": {jsonLogin, wants(zap.BEARER), 4406, "PLAIN is not taken here"},
-		"plaintext":         {jsonLogin, inTheClear, 4403, "PLAIN is not taken without TLS"},
-		"long password":     {`{"op":"login","user":"u","password":"` + strings.Repeat("p", 256) + `"}`, nil, 4400, "user name or password longer than 255 octets"},
-		"a message first":   {`{"op":"send","frames":["a"]}`, nil, 1002, `the first object has to be {"op":"login",…}`},
+		"no login":          {`{"op":"login"}`, wants(zap.PLAIN), 4400, "authentication required"},
+		"another mechanism": {jsonLogin, wants(zap.BEARER), 4406, "this route does not accept PLAIN logins"},
+		"plaintext":         {jsonLogin, inTheClear, 4403, "PLAIN is not accepted without TLS"},
+		"long password":     {`{"op":"login","user":"u","password":"` + strings.Repeat("p", 256) + `"}`, nil, 4400, "user name or password longer than 255 bytes"},
+		"a message first":   {`{"op":"send","frames":["a"]}`, nil, 1002, `the first object must be {"op":"login",…}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := options()
@@ -137,7 +137,7 @@ func TestJSONRefused(t *testing.T) {
 // TestJSONFaults: what breaks the protocol ends the session of whoever does it, before the
 // login and after it.
 func TestJSONFaults(t *testing.T) {
-	const notJSON = "not JSON as PROTOCOL.md has it: "
+	const notJSON = "not a valid request: "
 	o := options()
 	o.MaxFrames, o.MaxMessage = 3, 100
 	s := serve(t, o, plain)
@@ -150,30 +150,30 @@ func TestJSONFaults(t *testing.T) {
 		reason string
 	}{
 		{frame(0x82, jsonLogin), 1003, "binary frame: this protocol is text"},
-		{frame(0x81, ""), 1002, notJSON + "an object is due"},
-		{frame(0x81, "[]"), 1002, notJSON + "an object is due"},
-		{frame(0x81, `{"op":"login"`), 1002, notJSON + "the end of an object is due"},
-		{frame(0x81, `{"op":"login",}`), 1002, "key has to be a string"},
+		{frame(0x81, ""), 1002, notJSON + "an object expected"},
+		{frame(0x81, "[]"), 1002, notJSON + "an object expected"},
+		{frame(0x81, `{"op":"login"`), 1002, notJSON + "the end of an object expected"},
+		{frame(0x81, `{"op":"login",}`), 1002, "key must be a string"},
 		{frame(0x81, `{"op":"login"}{}`), 1002, "more than one object in a message"},
 		{frame(0x81, `{"op":"login"} x`), 1002, "more than one object in a message"},
-		{frame(0x81, `{}`), 1002, `unknown op "": want login, subscribe, unsubscribe or send`},
-		{frame(0x81, `{"op":"ready"}`), 1002, `unknown op "ready": want login, subscribe, unsubscribe or send`},
-		{frame(0x81, `{"op":7}`), 1002, "op has to be a string"},
+		{frame(0x81, `{}`), 1002, `unknown op "" (one of login, subscribe, unsubscribe, send)`},
+		{frame(0x81, `{"op":"ready"}`), 1002, `unknown op "ready" (one of login, subscribe, unsubscribe, send)`},
+		{frame(0x81, `{"op":7}`), 1002, "op must be a string"},
 		{frame(0x81, `{"OP":"login"}`), 1002, `unknown key "OP"`},
-		{frame(0x81, `{"op":"login","op":"login"}`), 1002, `the key "op" comes twice`},
+		{frame(0x81, `{"op":"login","op":"login"}`), 1002, `duplicate key "op"`},
 		{frame(0x81, `{"op":"login","user":"a"}`), 1002, `op "login" takes user and password, or token, or nothing`},
 		{frame(0x81, `{"op":"login","user":"a","password":"b","token":"c"}`), 1002, `op "login" takes user and password, or token, or nothing`},
 		{frame(0x81, `{"op":"send"}`), 1002, `op "send" takes frames`},
-		{frame(0x81, `{"op":"send","frames":[]}`), 1002, "a message has at least one frame"},
-		{frame(0x81, `{"op":"send","frames":"a"}`), 1002, notJSON + "an array of frames is due"},
-		{frame(0x81, `{"op":"send","frames":[1]}`), 1002, `frames: a frame has to be a string or {"b64":"…"}`},
-		{frame(0x81, `{"op":"send","frames":[{}]}`), 1002, `frames: a frame has to be a string or {"b64":"…"}`},
-		{frame(0x81, `{"op":"send","frames":[{"b64":"","b64":""}]}`), 1002, `frames: a frame has to be a string or {"b64":"…"}`},
+		{frame(0x81, `{"op":"send","frames":[]}`), 1002, "a message needs at least one frame"},
+		{frame(0x81, `{"op":"send","frames":"a"}`), 1002, notJSON + "an array of frames expected"},
+		{frame(0x81, `{"op":"send","frames":[1]}`), 1002, `frames: a frame must be a string or {"b64":"…"}`},
+		{frame(0x81, `{"op":"send","frames":[{}]}`), 1002, `frames: a frame must be a string or {"b64":"…"}`},
+		{frame(0x81, `{"op":"send","frames":[{"b64":"","b64":""}]}`), 1002, `frames: a frame must be a string or {"b64":"…"}`},
 		{frame(0x81, `{"op":"send","frames":[{"b64":"/w"}]}`), 1002, "the b64 in frames is not base64 with padding"},
 		{frame(0x81, `{"op":"send","frames":[{"b64":"/w==\n"}]}`), 1002, "the b64 in frames is not base64 with padding"},
 		{frame(0x81, `{"op":"send","frames":[{"b64":"/x=="}]}`), 1002, "the b64 in frames is not base64 with padding"},
-		{frame(0x81, `{"op":"send","frames":[[[[[["a"]]]]]]}`), 1002, `frames: a frame has to be a string or {"b64":"…"}`},
-		{frame(0x81, `{"op":"subscribe","topic":["a"]}`), 1002, `topic: a frame has to be a string or {"b64":"…"}`},
+		{frame(0x81, `{"op":"send","frames":[[[[[["a"]]]]]]}`), 1002, `frames: a frame must be a string or {"b64":"…"}`},
+		{frame(0x81, `{"op":"subscribe","topic":["a"]}`), 1002, `topic: a frame must be a string or {"b64":"…"}`},
 		{frame(0x81, `{"op":"send","frames":["","","",""]}`), 1009, "message of more than 3 frames"},
 		{frame(0x81, "{\"op\":\"login\",\"token\":\"\xff\"}"), 1007, "text that is not UTF-8: send such frames as base64"},
 	} {
@@ -192,10 +192,10 @@ func TestJSONFaults(t *testing.T) {
 		code   zws.Code
 		reason string
 	}{
-		{jsonLogin, 1002, "a second login: only one by token can be renewed, by a token"},
-		{`{"op":"login","token":"alice"}`, 1002, "a second login: only one by token can be renewed, by a token"},
-		{`{"op":"subscribe","topic":"a"}`, 1002, "no subscriptions here: on this route you are a DEALER"},
-		{`{"op":"send","frames":["` + strings.Repeat("x", 101) + `"]}`, 1009, "message longer than 100 octets"},
+		{jsonLogin, 1002, "second login: only a BEARER login can be renewed, by a token"},
+		{`{"op":"login","token":"alice"}`, 1002, "second login: only a BEARER login can be renewed, by a token"},
+		{`{"op":"subscribe","topic":"a"}`, 1002, "this route has no subscriptions: its clients are DEALER"},
+		{`{"op":"send","frames":["` + strings.Repeat("x", 101) + `"]}`, 1009, "message longer than 100 bytes"},
 	} {
 		p := s.dialJSON(t)
 		p.say(jsonLogin)
@@ -232,10 +232,10 @@ func TestJSONLimits(t *testing.T) {
 	p.say(`{"op":"send","frames":[{"b64":"` + strings.Repeat("/v//", 1000) + `"}]}`)
 	p.hear(`{"op":"message","frames":[{"b64":"` + strings.Repeat("/v//", 1000) + `"}]}`)
 	p.say(`{"op":"send","frames":["` + strings.Repeat(`\u0000`, 3000) + `"]}`)
-	p.hearError(1009, "larger than this server takes")
+	p.hearError(1009, "larger than this server accepts")
 	p = s.dialJSON(t)
 	p.say(token(101))
-	p.hearError(1009, "larger than this server takes")
+	p.hearError(1009, "larger than this server accepts")
 }
 
 // TestJSONAmbient: what the HTTP request carries counts for a login without credentials.
@@ -275,12 +275,12 @@ func TestJSONRenewal(t *testing.T) {
 	p.hear(jsonReady)
 	<-renewed
 	p.say(`{"op":"login","token":"alice"}`)
-	p.hearError(4429, "a login can be renewed once a second at most")
+	p.hearError(4429, "a login can be renewed at most once per second")
 	p = s.dialJSON(t)
 	p.say(`{"op":"login","token":"alice"}`)
 	p.hear(jsonReady)
 	p.say(`{"op":"login","token":"bob"}`)
-	p.hearError(4401, "renewal refused: the token is another user's")
+	p.hearError(4401, "renewal refused: the token is for another user")
 }
 
 // TestJSONNotices: every client is told of losses, of the end of its login and of dropped

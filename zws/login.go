@@ -5,13 +5,13 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// Login is who a session belongs to and what the client told of itself. It is not changed
-// once it is made; a renewal makes another.
+// Login is the result of an authentication and what the client said about itself. It is
+// immutable; a renewal makes another.
 type Login struct {
-	// Dialect is the subprotocol as it was offered and answered; "webtalk" for
-	// webtalk's form of ZWS1.0.
+	// Dialect is the subprotocol as it was offered and answered; "webtalk" for webtalk's
+	// form of ZWS1.0.
 	Dialect string
-	// Mechanism tells what Credentials holds: the mechanism of the subprotocol, or for
+	// Mechanism defines what Credentials holds: the mechanism of the subprotocol, or for
 	// HTTP credentials PLAIN, BEARER or TLS.
 	Mechanism zap.Mechanism
 	// Credentials are the frames that the ZAP handler judged. They are secrets.
@@ -21,40 +21,36 @@ type Login struct {
 	// Address is the client's IP address.
 	Address string
 	// SocketType is the client's; Options.Untyped if it named none. On a channel of
-	// ZWSMUX1.0 it is empty then, since only the route knows.
+	// ZWSMUX1.0 it is then empty, because only the route knows.
 	SocketType zmtp.SocketType
-	// RoutingID is what the client calls itself; empty if it gave nothing. At most 255
-	// octets.
+	// RoutingID is the client's, at most 255 bytes; empty if it named none.
 	RoutingID []byte
-	// Multiplexed tells that this is a login for channels that the client will open
-	// (ZWSMUX1.0): SocketType and RoutingID mean nothing, and Options.Open has nothing to
-	// connect.
+	// Multiplexed marks the login of a connection of ZWSMUX1.0, whose channels follow:
+	// SocketType and RoutingID have no meaning.
 	Multiplexed bool
-	// Metadata is what the client told of itself in READY or INITIATE; nil on dialects
-	// without a mechanism.
+	// Metadata is the client's in READY or INITIATE; nil on dialects without a mechanism.
 	Metadata zap.Metadata
-	// Relayed is the mechanism that the client speaks with who is behind a relay; empty
-	// elsewhere. The login is not by it.
+	// Relayed is the mechanism that the client uses with the backend of a relay; empty
+	// elsewhere. Mechanism is that of this login.
 	Relayed zap.Mechanism
-	// Greets tells that the client of a relay can be told the version of who is behind, by
-	// Channel.Greeted, and so speaks whichever it is.
+	// Greets is set if the client of a relay learns by AcceptOptions.Minor which version of
+	// ZMTP 3 the backend uses, and so can use the same.
 	Greets bool
-	// Connect and Bind are the endpoints that the client asked for in its URL, as webtalk
-	// has it. They are its wish only, for the bridge to judge.
+	// Connect and Bind are the endpoints that the client named in its URL, as webtalk does.
+	// They are a wish, for the caller to judge.
 	Connect, Bind []string
-	// Subscribe are the topics that a webtalk client named in its URL. The channel gives
-	// them out as its first messages.
+	// Subscribe are the topics that a webtalk client named in its URL. The channel returns
+	// them as its first messages.
 	Subscribe [][]byte
 
-	codec Codec // nil where each session has keys of its own
+	codec Codec // nil where each connection has keys of its own
 }
 
-// User is the user that the ZAP handler named; empty for an anonymous one.
+// User returns the user that the ZAP handler named; empty for an anonymous one.
 func (l *Login) User() string { return l.Reply.UserID }
 
-// Codec is how the session's messages are encoded, as Channel.Codec has it; here for
-// Options.Open, which is called before there is a session.
+// Codec is Channel.Codec for a login that is still pending.
 func (l *Login) Codec() (codec Codec, ok bool) { return l.codec, l.codec != nil }
 
-// Notices tells whether the client asked for notices: metadata "Notices: 1".
+// Notices reports whether the client asked for notifications: metadata "Notices: 1".
 func (l *Login) Notices() bool { return l.Metadata.Get("Notices") == "1" }

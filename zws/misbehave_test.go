@@ -39,12 +39,12 @@ func TestMisbehavingClients(t *testing.T) {
 		// ZWS frames
 		{"text frame", "ZWS2.0", bare, frame(0x81, "\x00text"), 1003, "text frame: this protocol is binary"},
 		{"text frame first", "ZWS2.0+PLAIN", nil, frame(0x81, helloCommand), 1003, "text frame: this protocol is binary"},
-		{"empty message", "ZWS2.0", bare, frame(0x82, ""), 1002, "empty WebSocket message: the flag octet is missing"},
-		{"empty message first", "ZWS2.0+PLAIN", nil, frame(0x82, ""), 1002, "empty WebSocket message: the flag octet is missing"},
-		{"flag 02 on bare", "ZWS2.0", bare, frame(0x82, "\x02\x04PING"), 1002, "flag octet 02 is not one of this protocol"},
-		{"flag 03", "ZWS2.0+PLAIN", plainLogin, frame(0x82, "\x03a"), 1002, "flag octet 03 is not one of this protocol"},
-		{"flag 04", "ZWS2.0+PLAIN", plainLogin, frame(0x82, "\x04a"), 1002, "flag octet 04 is not one of this protocol"},
-		{"ASCII flag", "WSNetMQ", nil, frame(0x82, "0a"), 1002, "flag octet 30 is not one of this protocol"},
+		{"empty message", "ZWS2.0", bare, frame(0x82, ""), 1002, "empty WebSocket message: the flag byte is missing"},
+		{"empty message first", "ZWS2.0+PLAIN", nil, frame(0x82, ""), 1002, "empty WebSocket message: the flag byte is missing"},
+		{"flag 02 on bare", "ZWS2.0", bare, frame(0x82, "\x02\x04PING"), 1002, "unknown flag byte 02"},
+		{"flag 03", "ZWS2.0+PLAIN", plainLogin, frame(0x82, "\x03a"), 1002, "unknown flag byte 03"},
+		{"flag 04", "ZWS2.0+PLAIN", plainLogin, frame(0x82, "\x04a"), 1002, "unknown flag byte 04"},
+		{"ASCII flag", "WSNetMQ", nil, frame(0x82, "0a"), 1002, "unknown flag byte 30"},
 		{"command inside a message", "ZWS2.0+PLAIN", plainLogin, concat(frame(0x82, "\x01a"), frame(0x82, "\x02\x04PING")), 1002, "a command inside a message"},
 		{"command without a name", "ZWS2.0+PLAIN", plainLogin, frame(0x82, "\x02\x09PING"), 1002, "protocol error: command of 5 bytes without a complete name"},
 		// WebSocket frames, RFC 6455
@@ -57,31 +57,31 @@ func TestMisbehavingClients(t *testing.T) {
 		{"message inside a message", "ZWS2.0", bare, concat(frame(0x02, "\x00a"), frame(0x82, "\x00b")), 1002, "data before FIN"},
 		{"close code 1006", "ZWS2.0", bare, frame(0x88, "\x03\xee"), 1002, "bad close code 1006"},
 		{"close reason not UTF-8", "ZWS2.0", bare, frame(0x88, "\x03\xe8\xff"), 1002, "invalid utf8 payload in close frame"},
-		{"length of 2^63", "ZWS2.0", bare, []byte("\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff"), 1009, "larger than this server takes"},
+		{"length of 2^63", "ZWS2.0", bare, []byte("\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff"), 1009, "larger than this server accepts"},
 		// limits
-		{"frame just over", "ZWS2.0", bare, frame(0x82, "\x00"+strings.Repeat("m", 1001)), 1009, "message longer than 1000 octets"},
-		{"frame far over", "ZWS2.0", bare, frame(0x82, "\x00"+strings.Repeat("m", 1<<20)), 1009, "larger than this server takes"},
-		{"message over in two frames", "ZWS2.0", bare, concat(frame(0x82, "\x01"+strings.Repeat("m", 999)), frame(0x82, "\x00mm")), 1009, "message longer than 1000 octets"},
-		{"fragments over", "ZWS2.0", bare, concat(frame(0x02, "\x00"+strings.Repeat("m", 900)), frame(0x80, strings.Repeat("m", 900))), 1009, "larger than this server takes"},
+		{"frame just over", "ZWS2.0", bare, frame(0x82, "\x00"+strings.Repeat("m", 1001)), 1009, "message longer than 1000 bytes"},
+		{"frame far over", "ZWS2.0", bare, frame(0x82, "\x00"+strings.Repeat("m", 1<<20)), 1009, "larger than this server accepts"},
+		{"message over in two frames", "ZWS2.0", bare, concat(frame(0x82, "\x01"+strings.Repeat("m", 999)), frame(0x82, "\x00mm")), 1009, "message longer than 1000 bytes"},
+		{"fragments over", "ZWS2.0", bare, concat(frame(0x02, "\x00"+strings.Repeat("m", 900)), frame(0x80, strings.Repeat("m", 900))), 1009, "larger than this server accepts"},
 		{"one frame too many", "ZWS2.0", bare, concat(frame(0x82, "\x01"), frame(0x82, "\x01"), frame(0x82, "\x01"), frame(0x82, "\x00")), 1009, "message of more than 3 frames"},
-		{"HELLO over the limit", "ZWS2.0+BEARER", nil, frame(0x82, "\x02\x05HELLO"+strings.Repeat("t", 295)), 1009, "larger than this server takes"},
-		{"HELLO of 1 MiB", "ZWS2.0+BEARER", nil, frame(0x82, "\x02\x05HELLO"+strings.Repeat("t", 1<<20)), 1009, "larger than this server takes"},
-		{"INITIATE over the limit", "ZWS2.0+PLAIN", plainLogin[:1], frame(0x82, "\x02\x08INITIATE"+strings.Repeat("t", 1<<20)), 1009, "larger than this server takes"},
-		{"routing id of 1 MiB", "ZWS2.0", nil, frame(0x82, "\x00"+strings.Repeat("i", 1<<20)), 1009, "larger than this server takes"},
+		{"HELLO over the limit", "ZWS2.0+BEARER", nil, frame(0x82, "\x02\x05HELLO"+strings.Repeat("t", 295)), 1009, "larger than this server accepts"},
+		{"HELLO of 1 MiB", "ZWS2.0+BEARER", nil, frame(0x82, "\x02\x05HELLO"+strings.Repeat("t", 1<<20)), 1009, "larger than this server accepts"},
+		{"INITIATE over the limit", "ZWS2.0+PLAIN", plainLogin[:1], frame(0x82, "\x02\x08INITIATE"+strings.Repeat("t", 1<<20)), 1009, "larger than this server accepts"},
+		{"routing id of 1 MiB", "ZWS2.0", nil, frame(0x82, "\x00"+strings.Repeat("i", 1<<20)), 1009, "larger than this server accepts"},
 		// the handshake
-		{"message first", "ZWS2.0+PLAIN", nil, frame(0x82, "\x00hello"), 1002, "a message where a command of the handshake is due"},
+		{"message first", "ZWS2.0+PLAIN", nil, frame(0x82, "\x00hello"), 1002, "a message instead of a command of the handshake"},
 		{"READY for HELLO", "ZWS2.0+PLAIN", nil, frame(0x82, "\x02\x05READY"+dealerMetadata), 1002, "protocol error: PLAIN: want HELLO, got \"READY\""},
-		{"ERROR for READY", "ZWS2.0+NULL", nil, frame(0x82, "\x02\x05ERROR\x03500"), 1002, "ERROR from a client, whose login this is"},
-		{"ERROR for INITIATE", "ZWS2.0+PLAIN", plainLogin[:1], frame(0x82, "\x02\x05ERROR\x03400"), 1002, "ERROR from a client, whose login this is"},
+		{"ERROR for READY", "ZWS2.0+NULL", nil, frame(0x82, "\x02\x05ERROR\x03500"), 1002, "ERROR from a client during its login"},
+		{"ERROR for INITIATE", "ZWS2.0+PLAIN", plainLogin[:1], frame(0x82, "\x02\x05ERROR\x03400"), 1002, "ERROR from a client during its login"},
 		{"HELLO cut short", "ZWS2.0+PLAIN", nil, frame(0x82, "\x02\x05HELLO\x05alice\x07secret"), 1002, "protocol error: PLAIN: malformed HELLO: want a user name and a password, each after its size, and nothing more"},
 		{"HELLO and more", "ZWS2.0+PLAIN", nil, frame(0x82, helloCommand+"x"), 1002, "protocol error: PLAIN: malformed HELLO: want a user name and a password, each after its size, and nothing more"},
 		{"HELLO twice", "ZWS2.0+PLAIN", plainLogin[:1], frame(0x82, helloCommand), 1002, "protocol error: PLAIN: want INITIATE, got \"HELLO\""},
 		{"HELLO after READY", "ZWS2.0+PLAIN", plainLogin, frame(0x82, helloCommand), 1002, "HELLO after READY: only a BEARER login can be renewed"},
 		{"malformed metadata", "ZWS2.0+NULL", nil, frame(0x82, "\x02\x05READY\x0bSocket-Type\xff\xff\xff\xffDEALER"), 1002, "protocol error: NULL: malformed READY: invalid metadata"},
-		{"unknown socket type", "ZWS2.0+NULL", nil, frame(0x82, "\x02\x05READY\x0bSocket-Type\x00\x00\x00\x06STREAM"), 4406, "a STREAM socket cannot be served here"},
-		{"socket type not taken", "ZWS2.0+NULL", nil, frame(0x82, "\x02\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB"), 4406, "a SUB socket cannot be served here"},
+		{"unknown socket type", "ZWS2.0+NULL", nil, frame(0x82, "\x02\x05READY\x0bSocket-Type\x00\x00\x00\x06STREAM"), 4406, "this route does not serve STREAM sockets"},
+		{"socket type not taken", "ZWS2.0+NULL", nil, frame(0x82, "\x02\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB"), 4406, "this route does not serve SUB sockets"},
 		{"CURVE HELLO of the wrong length", "ZWS2.0+CURVE", nil, frame(0x82, "\x02\x05HELLO\x01\x00"), 1002, "protocol error: CURVE: malformed HELLO: 8 bytes, want 200"},
-		{"routing id in two frames", "ZWS2.0", nil, frame(0x82, "\x01a"), 1002, "the first message, the routing id, has more than one frame"},
+		{"routing id in two frames", "ZWS2.0", nil, frame(0x82, "\x01a"), 1002, "the first message, the routing id, must have one frame"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -98,10 +98,10 @@ func TestMisbehavingClients(t *testing.T) {
 			}
 			p.expectClose(test.code, test.reason)
 
-			if err := good.Send(message("still", "there")); err != nil {
+			if err := good.Send(t.Context(), message("still", "there")); err != nil {
 				t.Fatal(err)
 			}
-			if m, err := good.Recv(); err != nil || len(m) != 2 {
+			if m, err := good.Recv(t.Context()); err != nil || len(m) != 2 {
 				t.Fatalf("the good client received %q, %v", m, err)
 			}
 		})
@@ -136,16 +136,16 @@ func TestJustBelowLimits(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if err := c.Send(message(strings.Repeat("m", 1000))); err != nil {
+	if err := c.Send(t.Context(), message(strings.Repeat("m", 1000))); err != nil {
 		t.Fatal(err)
 	}
-	if m, err := c.Recv(); err != nil || m.Size() != 1000 {
+	if m, err := c.Recv(t.Context()); err != nil || m.Size() != 1000 {
 		t.Errorf("received %d octets, %v", m.Size(), err)
 	}
-	if err := c.Send(message(strings.Repeat("m", 1001))); err != nil {
+	if err := c.Send(t.Context(), message(strings.Repeat("m", 1001))); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Recv(); zws.Cause(err).Code != 1009 {
+	if _, err := c.Recv(t.Context()); zws.Cause(err).Code != 1009 {
 		t.Errorf("1001 octets over CURVE: %v", err)
 	}
 }

@@ -1,20 +1,23 @@
 package zws
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 
+	"github.com/zwsbridge/zwsbridge/zws/internal/muxframe"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// muxChannel is what a channel of ZWSMUX1.0 has beside a Channel.
+// muxChannel is a Channel of ZWSMUX1.0. Most methods of Channel are done by those of the same
+// purpose here.
 type muxChannel struct {
 	Channel
 	parent  *mux
 	number  uint32
 	request ChannelRequest
 
-	// ctx ends with the channel; its cause is the channel's.
+	// ctx ends with the channel and holds its cause.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
@@ -23,264 +26,265 @@ type muxChannel struct {
 
 	// Guarded by parent.mu.
 	gone      bool   // closed by either side
-	released  bool   // the caller is done with it
-	active    bool   // stands in parent.active
-	inbox     []byte // messages of the client, encoded: what they cost is what they take
+	released  bool   // closed or rejected by the caller
+	active    bool   // in parent.active
+	inbox     []byte // messages of the client, encoded, so that their cost is their size
 	allowance int64  // what the client may still send; one message may take it below zero
-	consumed  int64  // what the client has not been given back yet
+	consumed  int64  // what was read since the client last got credit
 	source    Source
-	credit    int64 // what we may still send; one message may take it below zero
+	credit    int64 // what the server may still send; one message may take it below zero
 	lost      uint64
 
-	// The writer's own.
+	// Only the writer uses these.
 	budget int64    // credit during a turn
-	rest   [][]byte // what the source has given and credit did not suffice for
+	rest   [][]byte // what the source gave and there was no credit for
 }
 
-func newMuxChannel(m *mux, f *muxFrame) *muxChannel {
-	c := &muxChannel{parent: m, number: f.channel, credit: int64(f.number), arrived: make(chan struct{}, 1)}
-	c.Channel.conn, c.Channel.mux = m.conn, c
-	c.request = ChannelRequest{
-		Route: f.open.Route, Relay: f.open.Relay, SocketType: f.open.SocketType, RoutingID: append([]byte(nil), f.open.RoutingID...),
+func newMuxChannel(m *mux, f *muxframe.Frame) *muxChannel {
+	ch := &muxChannel{parent: m, number: f.Channel, credit: int64(f.Number), arrived: make(chan struct{}, 1)}
+	ch.Channel.conn, ch.Channel.mux = m.conn, ch
+	ch.request = ChannelRequest(f.Open)
+	ch.request.RoutingID = bytes.Clone(f.Open.RoutingID) // f aliases a pooled buffer
+	ch.request.Subscribe = nil
+	for _, topic := range f.Open.Subscribe {
+		ch.request.Subscribe = append(ch.request.Subscribe, bytes.Clone(topic))
+		ch.first = append(ch.first, zmtp.Subscription{Topic: topic}.Message())
 	}
-	for _, topic := range f.open.Subscribe {
-		c.request.Subscribe = append(c.request.Subscribe, append([]byte(nil), topic...))
-		c.first = append(c.first, subscription(1, topic))
-	}
-	c.ctx, c.cancel = context.WithCancelCause(m.conn.ctx)
-	return c
+	ch.ctx, ch.cancel = context.WithCancelCause(m.conn.ctx)
+	return ch
 }
 
-// opened tells the client that its channel is connected, with its credit. It reports
-// whether the channel is still open.
-func (c *muxChannel) opened(f muxFrame) bool {
-	m := c.parent
+// opened tells the client that its channel is open, by a frame to which channel and credit
+// are added. It returns false if the channel has ended.
+func (ch *muxChannel) opened(f muxframe.Frame) bool {
+	m := ch.parent
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if c.gone || c.ctx.Err() != nil {
+	if ch.gone || ch.ctx.Err() != nil {
 		return false
 	}
-	c.allowance = muxWindow
-	f.channel, f.number = c.number, muxWindow
-	m.tell(f)
+	ch.allowance = muxWindow
+	f.Channel, f.Number = ch.number, muxWindow
+	m.send(f)
 	return true
 }
 
-// release counts the channel as one that the caller is done with.
-func (c *muxChannel) release() {
-	m := c.parent
+// release ends the caller's part in the channel, which then no longer counts as held.
+func (ch *muxChannel) release() {
+	m := ch.parent
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !c.released {
-		c.released = true
+	if !ch.released {
+		ch.released = true
 		m.held--
 	}
 }
 
-// check tells whether p is messages that the client may send here.
-func (c *muxChannel) check(p []byte) error {
-	if c.request.Relay != "" {
-		return checkRelayed(p, relayLimit(c.parent.options))
+// check checks messages that the client has sent.
+func (ch *muxChannel) check(p []byte) error {
+	if ch.request.Relay != "" {
+		return checkRelayed(p, relayLimit(ch.parent.options))
 	}
-	return checkMessages(p, c.conn.tooLarge)
+	return muxError(muxframe.CheckMessages(p, ch.conn.checkSize))
 }
 
-// receive queues messages of the client, which it had the credit for.
-func (c *muxChannel) receive(p []byte) error {
-	m := c.parent
-	if err := c.check(p); err != nil {
+// receive queues messages that the client has sent, for which it needs credit.
+func (ch *muxChannel) receive(p []byte) error {
+	m := ch.parent
+	if err := ch.check(p); err != nil {
 		return err
 	}
 	m.mu.Lock()
 	for rest := p; len(rest) > 0; {
-		if c.allowance <= 0 {
+		if ch.allowance <= 0 {
 			m.mu.Unlock()
-			return muxFault(fmt.Sprintf("channel %d: a message without credit", c.number))
+			return protocolError(fmt.Sprintf("channel %d: a message without credit", ch.number))
 		}
-		n := messageSize(rest)
-		c.allowance -= int64(n)
+		n := muxframe.Size(rest)
+		ch.allowance -= int64(n)
 		rest = rest[n:]
 	}
-	if !c.gone {
-		c.inbox = append(c.inbox, p...)
+	if !ch.gone {
+		ch.inbox = append(ch.inbox, p...)
 	}
 	m.mu.Unlock()
-	select {
-	case c.arrived <- struct{}{}:
-	default:
-	}
+	signal(ch.arrived)
 	return nil
 }
 
-// readMessage is ReadMessage of a channel.
-func (c *muxChannel) readMessage() (zmtp.Message, error) {
-	if len(c.first) > 0 {
-		m := c.first[0]
-		c.first = c.first[1:]
+// signal puts a token into a channel with room for one.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+func (ch *muxChannel) readMessage() (zmtp.Message, error) {
+	if m := ch.takeFirst(); m != nil {
 		return m, nil
 	}
-	for c.ctx.Err() == nil {
-		if m := c.take(); m != nil {
+	for ch.ctx.Err() == nil {
+		if m := ch.take(); m != nil {
 			return m, nil
 		}
 		select {
-		case <-c.arrived:
-		case <-c.ctx.Done():
+		case <-ch.arrived:
+		case <-ch.ctx.Done():
 		}
 	}
-	return nil, c.cause()
+	return nil, ch.cause()
 }
 
-// take takes a message out of the inbox, nil if it is empty, and gives back the credit for
-// those before: in large pieces, so that a small message does not cost an answer.
-func (c *muxChannel) take() zmtp.Message {
-	m := c.parent
+// take takes a message out of the inbox, nil if it is empty, and gives the client credit for
+// earlier ones: in large amounts, so that a small message does not cost an answer.
+func (ch *muxChannel) take() zmtp.Message {
+	m := ch.parent
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if c.consumed >= muxWindow/2 && !c.gone {
-		c.allowance += c.consumed
-		m.tell(muxFrame{op: muxCredit, channel: c.number, number: uint64(c.consumed)})
-		c.consumed = 0
+	if ch.consumed >= muxWindow/2 && !ch.gone {
+		ch.allowance += ch.consumed
+		m.send(muxframe.Frame{Op: muxframe.Credit, Channel: ch.number, Number: uint64(ch.consumed)})
+		ch.consumed = 0
 	}
-	if len(c.inbox) == 0 {
-		c.inbox = nil // an idle channel keeps no buffer
+	if len(ch.inbox) == 0 {
+		ch.inbox = nil // an idle channel keeps no buffer
 		return nil
 	}
-	n := messageSize(c.inbox)
-	message := decodeMessage(c.inbox[:n])
-	c.inbox = c.inbox[n:]
-	c.consumed += int64(n)
+	n := muxframe.Size(ch.inbox)
+	message := muxframe.Decode(ch.inbox[:n])
+	ch.inbox = ch.inbox[n:]
+	ch.consumed += int64(n)
 	return message
 }
 
-func (c *muxChannel) buffered() bool {
-	c.parent.mu.Lock()
-	defer c.parent.mu.Unlock()
-	return len(c.first) > 0 || len(c.inbox) > 0
+func (ch *muxChannel) buffered() bool {
+	ch.parent.mu.Lock()
+	defer ch.parent.mu.Unlock()
+	return len(ch.first) > 0 || len(ch.inbox) > 0
 }
 
-// granted adds to what we may send.
-func (c *muxChannel) granted(octets uint64) error {
-	c.parent.mu.Lock()
-	defer c.parent.mu.Unlock()
-	if c.credit+int64(octets) > maxCredit {
-		return tooMuchCredit(c.number)
+// addCredit adds to what the server may send.
+func (ch *muxChannel) addCredit(size uint64) error {
+	ch.parent.mu.Lock()
+	defer ch.parent.mu.Unlock()
+	if ch.credit+int64(size) > muxframe.MaxCredit {
+		return tooMuchCredit(ch.number)
 	}
-	c.credit += int64(octets)
-	c.parent.activate(c)
-	c.conn.out.wake()
+	ch.credit += int64(size)
+	ch.parent.activate(ch)
+	ch.conn.out.wake()
 	return nil
 }
 
 func tooMuchCredit(channel uint32) error {
-	return muxFault(fmt.Sprintf("channel %d: more than %d octets of credit", channel, maxCredit))
+	return protocolError(fmt.Sprintf("channel %d: more than %d bytes of credit", channel, muxframe.MaxCredit))
 }
 
-// close closes the channel for a reason of ours, which the client is told.
-func (c *muxChannel) close(err error) {
+// close closes the channel for a reason that the client is told.
+func (ch *muxChannel) close(err error) {
 	cause := Cause(err)
-	if c.end(cause) {
-		c.parent.tell(closing(c.number, cause))
+	if ch.end(cause) {
+		ch.parent.send(closing(ch.number, cause))
 	}
 }
 
-// closed closes the channel because the client says so.
-func (c *muxChannel) closed(code Code, reason string) {
-	c.end(&CloseError{Code: code, Reason: reason, Err: ErrPeerClosed})
+// closed ends the channel because the client has closed it.
+func (ch *muxChannel) closed(code Code, reason string) {
+	ch.end(&CloseError{Code: code, Reason: reason, Err: ErrPeerClosed})
 }
 
-// end tells whether the channel was open until now.
-func (c *muxChannel) end(cause *CloseError) bool {
-	m := c.parent
+// end ends the channel and reports whether it was open until now.
+func (ch *muxChannel) end(cause *CloseError) bool {
+	m := ch.parent
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if c.gone {
+	if ch.gone {
 		return false
 	}
-	c.gone, c.inbox = true, nil
-	delete(m.channels, c.number)
-	c.cancel(cause)
+	ch.gone, ch.inbox = true, nil
+	delete(m.channels, ch.number)
+	ch.cancel(cause)
 	return true
 }
 
-func (c *muxChannel) cause() *CloseError {
-	if c.ctx.Err() == nil {
+func (ch *muxChannel) cause() *CloseError {
+	if ch.ctx.Err() == nil {
 		return nil
 	}
-	return Cause(context.Cause(c.ctx))
+	return Cause(context.Cause(ch.ctx))
 }
 
-func (c *muxChannel) attach(source Source) {
-	c.parent.mu.Lock()
-	c.source = source
-	c.parent.mu.Unlock()
-	c.wake()
+func (ch *muxChannel) attach(source Source) {
+	ch.parent.mu.Lock()
+	ch.source = source
+	ch.parent.mu.Unlock()
+	ch.wake()
 }
 
-func (c *muxChannel) loses(n uint64) {
-	c.parent.mu.Lock()
-	c.lost += n
-	c.parent.mu.Unlock()
-	c.wake()
+func (ch *muxChannel) addLost(n uint64) {
+	ch.parent.mu.Lock()
+	ch.lost += n
+	ch.parent.mu.Unlock()
+	ch.wake()
 }
 
-// wake has the writer look at the channel.
-func (c *muxChannel) wake() {
-	c.parent.mu.Lock()
-	c.parent.activate(c)
-	c.parent.mu.Unlock()
-	c.conn.out.wake()
+func (ch *muxChannel) wake() {
+	ch.parent.mu.Lock()
+	ch.parent.activate(ch)
+	ch.parent.mu.Unlock()
+	ch.conn.out.wake()
 }
 
-// fill is the channel's turn in a batch; it tells whether it appended anything.
-func (c *muxChannel) fill(b *Batch) bool {
+// fill is the channel's turn in a batch. It reports whether it appended anything.
+func (ch *muxChannel) fill(b *Batch) bool {
 	before := b.size
-	m := c.parent
+	m := ch.parent
 	m.mu.Lock()
-	source, lost, credit, gone := c.source, c.lost, c.credit, c.gone
-	c.lost = 0
+	source, lost, credit, gone := ch.source, ch.lost, ch.credit, ch.gone
+	ch.lost = 0
 	m.mu.Unlock()
 	if gone {
 		return false
 	}
 	if lost > 0 {
-		b.mux(muxFrame{op: muxLost, channel: c.number, number: lost})
+		b.muxFrame(muxframe.Frame{Op: muxframe.Lost, Channel: ch.number, Number: lost})
 	}
 	if credit <= 0 || source == nil {
 		return b.size > before
 	}
-	c.budget, b.channel = credit, c
-	if rest := c.rest; len(rest) > 0 {
-		// The source is not asked in this turn: what it has given must stay untouched.
-		c.rest = nil
+	ch.budget, b.channel = credit, ch
+	if rest := ch.rest; len(rest) > 0 {
+		// The source is not asked in this turn: what it gave must stay unchanged.
+		ch.rest = nil
 		for _, p := range rest {
-			c.deliver(b, p)
+			ch.deliver(b, p)
 		}
 	} else {
 		source.Next(b)
 	}
 	b.channel = nil
 	m.mu.Lock()
-	c.credit -= credit - c.budget
+	ch.credit -= credit - ch.budget
 	m.mu.Unlock()
 	return b.size > before
 }
 
-// deliver appends encoded messages as far as credit goes, and keeps the rest.
-func (c *muxChannel) deliver(b *Batch, p []byte) {
+// deliver appends encoded messages as far as there is credit, and keeps the rest.
+func (ch *muxChannel) deliver(b *Batch, p []byte) {
 	for len(p) > 0 {
 		n := 0
-		for n < len(p) && n < muxWrite && c.budget > 0 {
-			size := messageSize(p[n:])
+		for n < len(p) && n < muxWrite && ch.budget > 0 {
+			size := muxframe.Size(p[n:])
 			n += size
-			c.budget -= int64(size)
+			ch.budget -= int64(size)
 		}
 		if n == 0 {
-			c.rest = append(c.rest, p)
+			ch.rest = append(ch.rest, p)
 			return
 		}
-		b.encoded(func(dst []byte) []byte { return appendMuxHeader(dst, c.number, n) })
-		b.octets(p[:n])
+		b.encode(func(dst []byte) []byte { return muxframe.AppendHeader(dst, ch.number, n) })
+		b.bytes(p[:n])
 		p = p[n:]
 	}
 }

@@ -53,7 +53,7 @@ func TestMuxRefused(t *testing.T) {
 	if err := ended.Send(t.Context(), message("close", "now")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ended.Recv(); refusal(err) != zws.CodeExpired {
+	if _, err := ended.Recv(t.Context()); refusal(err) != zws.CodeExpired {
 		t.Errorf("ended with %v", err)
 	}
 	if err := ended.Send(t.Context(), message("late")); refusal(err) != zws.CodeExpired {
@@ -76,27 +76,27 @@ func TestMuxFaults(t *testing.T) {
 		code       zws.Code
 		reason     string
 	}{
-		{"no op", "", 1002, "op 00 is not one of this protocol"},
-		{"an unknown op", "\x0d", 1002, "op 0d is not one of this protocol"},
-		{"an op of servers", "\x02\x00\x00\x00\x00", 1002, "op 02 is for servers"},
-		{"a second login", login, 1002, "a second login: only one by token can be renewed, by a token"},
+		{"no op", "", 1002, "unknown op 00"},
+		{"an unknown op", "\x0d", 1002, "unknown op 0d"},
+		{"an op of servers", "\x02\x00\x00\x00\x00", 1002, "only servers send op 02"},
+		{"a second login", login, 1002, "second login: only a BEARER login can be renewed, by a token"},
 		{"a short op", "\x06\x00", 1002, "op 06 is too short or too long"},
 		{"a long op", "\x06\x00\x00\x00\x01\x00\x00\x00\x01\x00", 1002, "op 06 is too short or too long"},
 		{"a topic cut off", "\x03\x00\x00\x00\x08\x00\x00\x00\x00\x03SUB\x00\x00\x02/a\x00\x05abc", 1002, "op 03 is too short or too long"},
-		{"channel 0", "\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", 1002, "channel 0: numbers go up, and 7 was opened"},
-		{"a number again", opened, 1002, "channel 7: numbers go up, and 7 was opened"},
+		{"channel 0", "\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", 1002, "channel 0: numbers must increase, and 7 was opened"},
+		{"a number again", opened, 1002, "channel 7: numbers must increase, and 7 was opened"},
 		{"a channel never opened", "\x07\x00\x00\x00\x08\x03\xe8", 1002, "channel 8 was never opened"},
-		{"too much credit", "\x06\x00\x00\x00\x07\x80\x00\x00\x00", 1002, "channel 7: more than 2147483647 octets of credit"},
-		{"too much credit at once", "\x03\x00\x00\x00\x08\x80\x00\x00\x00\x00\x00\x00\x00", 1002, "channel 8: more than 2147483647 octets of credit"},
-		{"a long reason", "\x07\x00\x00\x00\x07\x03\xe8" + strings.Repeat("x", 124), 1002, "the reason of a close is not UTF-8 of at most 123 octets"},
-		{"a reason of octets", "\x07\x00\x00\x00\x07\x03\xe8\xff", 1002, "the reason of a close is not UTF-8 of at most 123 octets"},
+		{"too much credit", "\x06\x00\x00\x00\x07\x80\x00\x00\x00", 1002, "channel 7: more than 2147483647 bytes of credit"},
+		{"too much credit at once", "\x03\x00\x00\x00\x08\x80\x00\x00\x00\x00\x00\x00\x00", 1002, "channel 8: more than 2147483647 bytes of credit"},
+		{"a long reason", "\x07\x00\x00\x00\x07\x03\xe8" + strings.Repeat("x", 124), 1002, "the reason of a close must be UTF-8 of at most 123 bytes"},
+		{"a reason of octets", "\x07\x00\x00\x00\x07\x03\xe8\xff", 1002, "the reason of a close must be UTF-8 of at most 123 bytes"},
 		{"no message", "\x05\x00\x00\x00\x07", 1002, "no message in a frame for messages"},
-		{"no frame", "\x05\x00\x00\x00\x07\x00\x00\x00\x00", 1002, "lengths in a message that do not fit together"},
-		{"a frame too long", "\x05\x00\x00\x00\x07\x00\x00\x00\x05\x00\x00\x00\x02a", 1002, "lengths in a message that do not fit together"},
-		{"a message too long", "\x05\x00\x00\x00\x07\x00\x00\x00\x06\x00\x00\x00\x01a", 1002, "lengths in a message that do not fit together"},
-		{"large", "\x05\x00\x00\x00\x07\x00\x00\x00\x69\x00\x00\x00\x65" + strings.Repeat("x", 101), 1009, "message longer than 100 octets"},
+		{"no frame", "\x05\x00\x00\x00\x07\x00\x00\x00\x00", 1002, "the lengths in a message do not add up"},
+		{"a frame too long", "\x05\x00\x00\x00\x07\x00\x00\x00\x05\x00\x00\x00\x02a", 1002, "the lengths in a message do not add up"},
+		{"a message too long", "\x05\x00\x00\x00\x07\x00\x00\x00\x06\x00\x00\x00\x01a", 1002, "the lengths in a message do not add up"},
+		{"large", "\x05\x00\x00\x00\x07\x00\x00\x00\x69\x00\x00\x00\x65" + strings.Repeat("x", 101), 1009, "message longer than 100 bytes"},
 		{"many frames", "\x05\x00\x00\x00\x07\x00\x00\x00\x0c" + strings.Repeat("\x00", 12), 1009, "message of more than 2 frames"},
-		{"larger than any", strings.Repeat("\x05", 20_000), 1009, "larger than this server takes"},
+		{"larger than any", strings.Repeat("\x05", 20_000), 1009, "larger than this server accepts"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := s.dialRaw(t, "/", offering("ZWSMUX1.0"))
@@ -116,13 +116,13 @@ func TestMuxFaults(t *testing.T) {
 	t.Run("before the login", func(t *testing.T) {
 		p := s.dialRaw(t, "/", offering("ZWSMUX1.0"))
 		p.send(opened)
-		p.expectClose(1002, "the first frame has to be a login")
+		p.expectClose(1002, "the first frame must be a login")
 	})
 	for _, mechanism := range []string{"GSSAPI", "CURVE", "plain", "TLS"} { // whatever the route takes
 		t.Run("mechanism "+mechanism, func(t *testing.T) {
 			p := s.dialRaw(t, "/", offering("ZWSMUX1.0"))
 			p.send("\x01" + string(rune(len(mechanism))) + mechanism + "\x00")
-			p.expectClose(4406, mechanism+" is not taken here")
+			p.expectClose(4406, "this route does not accept "+mechanism+" logins")
 		})
 	}
 	t.Run("without credit", func(t *testing.T) {

@@ -115,7 +115,7 @@ func roundTrip(t testing.TB, c *zws.MuxChannel, frames ...string) {
 	if err := c.Send(t.Context(), message(frames...)); err != nil {
 		t.Fatal(err)
 	}
-	m, err := c.Recv()
+	m, err := c.Recv(t.Context())
 	if err != nil || fmt.Sprintf("%q", m) != fmt.Sprintf("%q", frames) {
 		t.Fatalf("%.100q, %v; want %.100q", m, err, frames)
 	}
@@ -143,7 +143,7 @@ func TestMuxChannels(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				if got, err := c.Recv(); err != nil || string(got[0]) != want {
+				if got, err := c.Recv(t.Context()); err != nil || string(got[0]) != want {
 					t.Errorf("%q, %v; want %s", got, err, want)
 					return
 				}
@@ -154,7 +154,7 @@ func TestMuxChannels(t *testing.T) {
 	if err := channels[0].Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := channels[0].Recv(); err != io.EOF {
+	if _, err := channels[0].Recv(t.Context()); err != io.EOF {
 		t.Errorf("closed: %v", err)
 	}
 	roundTrip(t, open(t, m, zws.ChannelOptions{Route: "/echo"}), "in its place")
@@ -182,7 +182,7 @@ func TestMuxSlow(t *testing.T) {
 		roundTrip(t, good, fmt.Sprint(n), strings.Repeat("y", 10_000))
 	}
 	for range 100 { // what is flooded comes as soon as it is asked for
-		if _, err := flooded.Recv(); err != nil {
+		if _, err := flooded.Recv(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -247,7 +247,7 @@ func TestMuxSubscribe(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"\x01a", "\x01", "\x01b", "\x00b"} {
-		if m, err := c.Recv(); err != nil || string(m[0]) != want {
+		if m, err := c.Recv(t.Context()); err != nil || string(m[0]) != want {
 			t.Errorf("%q, %v; want %q", m, err, want)
 		}
 	}
@@ -265,9 +265,9 @@ func TestMuxNotices(t *testing.T) {
 		channels <- c
 		c.Close(runChannel(c))
 	})
-	notices := make(chan zws.Notice, 10)
+	notices := make(chan zws.Notification, 10)
 	m, err := zws.DialMux(t.Context(), s.url(), zws.DialOptions{
-		Security: zmtp.Bearer{Token: "alice"}, Notice: func(n zws.Notice) { notices <- n },
+		Security: zmtp.Bearer{Token: "alice"}, Notify: func(n zws.Notification) { notices <- n },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -290,7 +290,7 @@ func TestMuxNotices(t *testing.T) {
 	if n := <-notices; n.Expiring != time.Minute {
 		t.Errorf("%+v", n)
 	}
-	if err := m.Renew("alice"); err != nil {
+	if err := m.Renew(t.Context(), "alice"); err != nil {
 		t.Fatal(err)
 	}
 	if n := <-notices; !n.Renewed {
@@ -321,8 +321,8 @@ func TestMuxUnsubscribed(t *testing.T) {
 	p.expect("\x0a\x00\x00\x00\x07a/")
 	p.expect(hear + two)
 
-	notices := make(chan zws.Notice, 1)
-	m, err := zws.DialMux(t.Context(), s.url(), zws.DialOptions{Notice: func(n zws.Notice) { notices <- n }})
+	notices := make(chan zws.Notification, 1)
+	m, err := zws.DialMux(t.Context(), s.url(), zws.DialOptions{Notify: func(n zws.Notification) { notices <- n }})
 	if err != nil {
 		t.Fatal(err)
 	}

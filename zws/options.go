@@ -1,6 +1,7 @@
 package zws
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -11,134 +12,127 @@ import (
 
 // Defaults of [Options] and [DialOptions].
 const (
-	DefaultMaxMessage       = 1 << 20  // octets
+	DefaultMaxMessage       = 1 << 20  // bytes
 	DefaultMaxFrames        = 1000     // frames of one message
-	DefaultMaxHandshake     = 16 << 10 // octets
-	DefaultMaxChannels      = 100      // of one session of ZWSMUX1.0
+	DefaultMaxHandshake     = 16 << 10 // bytes
+	DefaultMaxChannels      = 100      // of one connection of ZWSMUX1.0
 	DefaultHandshakeTimeout = 10 * time.Second
 	DefaultPingInterval     = 25 * time.Second
 	DefaultWriteTimeout     = 10 * time.Second
 )
 
-// MaxRoutingID is how many octets a routing id may have (23/ZMTP, "Identity").
+// MaxRoutingID is the longest routing id, in bytes (23/ZMTP, "Identity").
 const MaxRoutingID = 255
 
-// Options says how [Accept] treats one request. A copy of it is kept for as long as the
-// session lives.
+// Options configure how [Accept] treats one request. The connection keeps a copy.
 type Options struct {
 	// Handler decides on every login. Required.
 	Handler zap.Handler
 	// Domain is the ZAP domain. Required.
 	Domain string
-	// Mechanisms are the kinds of credentials that may log in here; any other is refused.
-	// NULL stands for a login without credentials, TLS for the client certificate that
-	// the TLS server has verified. Required.
+	// Mechanisms are the kinds of credentials that are accepted; any other is refused.
+	// NULL is a login without credentials, TLS the client certificate that the TLS server
+	// has verified. Required.
 	Mechanisms []zap.Mechanism
 
-	// Relay tells that this is one: the login is what the HTTP request carries, the mechanism
-	// of the subprotocol is for who is behind, and a message of the channel is one frame of
-	// that: the flag octet of 45/ZWS and the body. Each may have MaxMessage octets, or
-	// MaxHandshake if that is more, and 64 beyond it for what sealing adds. Login.Relayed
-	// names the mechanism.
+	// Relay makes this the server of a relay: the login is that of the HTTP request, the
+	// mechanism of the subprotocol is between the client and the backend, and a message of
+	// the channel is one frame of theirs, the flag byte of 45/ZWS and the body. A frame may
+	// have the larger of MaxMessage and MaxHandshake in bytes, and 64 more for the
+	// overhead of encryption. Login.Relayed names the mechanism.
 	Relay bool
 
-	// Announce is the socket type that we tell in READY. Required.
+	// Announce is the socket type that READY carries. Required.
 	Announce zmtp.SocketType
-	// ClientTypes are the socket types that the client may have; another is refused with
+	// ClientTypes are the socket types that a client may have; another is refused with
 	// 4406. Required.
 	ClientTypes []zmtp.SocketType
-	// Untyped is what a client is taken for that names no socket type. Required.
+	// Untyped is the socket type of a client that names none. Required.
 	Untyped zmtp.SocketType
-	// RoutingID is what we call ourselves, 0 to 255 octets.
+	// RoutingID is the server's own, 0 to 255 bytes.
 	RoutingID []byte
-	// CurvePublic and CurveSecret are our long-term key pair. Needed if Mechanisms holds
-	// CURVE.
+	// CurvePublic and CurveSecret are the server's long-term key pair. Required if
+	// Mechanisms contains CURVE.
 	CurvePublic, CurveSecret [32]byte
 
 	// Address is the client's IP address for the ZAP request. Empty means that of the
 	// TCP connection.
 	Address string
-	// Secure tells that nobody between the client and us can listen: the connection
-	// came by TLS, here or at a trusted proxy.
+	// Secure states that nobody between client and server can listen: the connection came
+	// by TLS, here or at a trusted proxy.
 	Secure bool
-	// PlaintextAllowed takes PLAIN and BEARER although the connection is not Secure.
+	// PlaintextAllowed accepts PLAIN and BEARER although the connection is not Secure.
 	// Without either they are refused with 4403.
 	PlaintextAllowed bool
-	// Origins are the origins, as "https://example.org", whose pages may connect beside
-	// those of the same origin. "*" admits every page, but lets a cookie, HTTP Basic and a
-	// client certificate count from the same origin and from those listed by name only. A
-	// request without Origin does not come from a page.
+	// Origins are the origins, such as "https://example.org", whose pages may connect
+	// beside those of the same origin. "*" admits every page, but cookies, HTTP Basic and
+	// client certificates then still count only from the same origin and from those that
+	// are listed by name. A request without Origin does not come from a page.
 	Origins []string
-	// QueryToken takes ?access_token= as a BEARER login of dialects without a mechanism.
+	// QueryToken accepts ?access_token= as a BEARER login of dialects without a mechanism.
 	QueryToken bool
 
-	// MaxMessage limits one message, all its frames together, in octets. 0 means
-	// DefaultMaxMessage. A longer one ends the session with 1009.
+	// MaxMessage limits one message, all its frames together, in bytes. 0 means
+	// DefaultMaxMessage. A longer one ends the connection with 1009.
 	MaxMessage int64
 	// MaxFrames limits the frames of one message. 0 means DefaultMaxFrames.
 	MaxFrames int
-	// MaxHandshake limits one command of the handshake, in octets; also that of a
-	// renewal. 0 means DefaultMaxHandshake.
+	// MaxHandshake limits one command of the handshake or of a renewal, in bytes. 0 means
+	// DefaultMaxHandshake.
 	MaxHandshake int64
 
-	// Multiplex takes clients of ZWSMUX1.0, whose channels the caller gets from
-	// Conn.NextChannel; otherwise they are refused with 4406.
+	// Multiplex accepts clients of ZWSMUX1.0, whose channels Conn.NextChannel returns;
+	// otherwise they are refused with 4406.
 	Multiplex bool
-	// MaxChannels limits the channels that are open on one connection. 0 means
-	// DefaultMaxChannels. One more is refused with 4429, and so is one where the caller has
-	// twice as many that it has not yet closed or rejected: a client that opens and closes
-	// without pause costs no more than that.
+	// MaxChannels limits the channels that a client has open on one connection. 0 means
+	// DefaultMaxChannels. One more is refused with 4429. So is one while the caller has
+	// twice as many that it has not yet closed or rejected, so that a client that opens
+	// and closes without pause does not use more than that.
 	MaxChannels int
 
-	// HandshakeTimeout is how long we wait for the client during the handshake, all
-	// waits together; the time of the ZAP handler, and while the login is pending, does not
-	// count. 0 means
-	// DefaultHandshakeTimeout. A client that is later is refused with 4408.
+	// HandshakeTimeout limits how long the server waits for the client during the
+	// handshake, all waits together. The time of the ZAP handler, and the time during which
+	// the login is pending, do not count. 0 means DefaultHandshakeTimeout. A client that is
+	// slower is refused with 4408.
 	HandshakeTimeout time.Duration
-	// PingInterval is the time between WebSocket pings. A peer that has answered one is
-	// held to it: the session ends after two intervals without an answer or any other
-	// sign of life. 0 means DefaultPingInterval, less than 0 no pings.
+	// PingInterval is the time between WebSocket pings. A client that has answered one must
+	// go on: the connection ends after two intervals without an answer or any other sign of
+	// life. 0 means DefaultPingInterval; negative means no pings.
 	PingInterval time.Duration
-	// WriteTimeout is how long one write may take before the session ends with 4508; an
-	// eighth of it may pass in addition. 0 means DefaultWriteTimeout.
+	// WriteTimeout limits one write, after which the connection ends with 4508; it may be
+	// exceeded by an eighth. 0 means DefaultWriteTimeout.
 	WriteTimeout time.Duration
 
-	// Poller, if not nil, waits for what the client sends while it is idle, so that it
-	// costs no goroutine; see Channel.Serve.
+	// Poller, if not nil, waits for idle clients in place of a goroutine for each; see
+	// Channel.Serve.
 	Poller *Poller
 }
 
-// withDefaults returns o with every zero number replaced, or what is missing in it.
+// withDefaults checks that o is complete and returns a copy in which zero values are
+// replaced by the defaults.
 func (o Options) withDefaults() (*Options, error) {
 	switch {
 	case o.Handler == nil:
-		return nil, errors.New("zws: Options without a ZAP handler")
+		return nil, errors.New("zws: Options.Handler is required")
 	case o.Domain == "":
-		return nil, errors.New("zws: Options without a ZAP domain")
+		return nil, errors.New("zws: Options.Domain is required")
 	case len(o.Mechanisms) == 0:
-		return nil, errors.New("zws: Options without a mechanism; NULL must be named")
+		return nil, errors.New("zws: Options.Mechanisms is required: list NULL for logins without credentials")
 	case !o.Announce.Valid():
-		return nil, fmt.Errorf("zws: Options.Announce is %q, which is no socket type", o.Announce)
+		return nil, fmt.Errorf("zws: Options.Announce: unknown socket type %q", o.Announce)
 	case !o.Untyped.Valid():
-		return nil, fmt.Errorf("zws: Options.Untyped is %q, which is no socket type", o.Untyped)
+		return nil, fmt.Errorf("zws: Options.Untyped: unknown socket type %q", o.Untyped)
 	case len(o.ClientTypes) == 0:
-		return nil, errors.New("zws: Options without ClientTypes")
+		return nil, errors.New("zws: Options.ClientTypes is required")
 	case len(o.RoutingID) > MaxRoutingID:
-		return nil, fmt.Errorf("zws: Options.RoutingID of %d octets, allowed are %d", len(o.RoutingID), MaxRoutingID)
+		return nil, fmt.Errorf("zws: Options.RoutingID has %d bytes: at most %d are allowed", len(o.RoutingID), MaxRoutingID)
 	}
-	setDefault(&o.MaxMessage, DefaultMaxMessage)
-	setDefault(&o.MaxFrames, DefaultMaxFrames)
-	setDefault(&o.MaxHandshake, DefaultMaxHandshake)
-	setDefault(&o.MaxChannels, DefaultMaxChannels)
-	setDefault(&o.HandshakeTimeout, DefaultHandshakeTimeout)
-	setDefault(&o.PingInterval, DefaultPingInterval)
-	setDefault(&o.WriteTimeout, DefaultWriteTimeout)
+	o.MaxMessage = cmp.Or(o.MaxMessage, DefaultMaxMessage)
+	o.MaxFrames = cmp.Or(o.MaxFrames, DefaultMaxFrames)
+	o.MaxHandshake = cmp.Or(o.MaxHandshake, DefaultMaxHandshake)
+	o.MaxChannels = cmp.Or(o.MaxChannels, DefaultMaxChannels)
+	o.HandshakeTimeout = cmp.Or(o.HandshakeTimeout, DefaultHandshakeTimeout)
+	o.PingInterval = cmp.Or(o.PingInterval, DefaultPingInterval)
+	o.WriteTimeout = cmp.Or(o.WriteTimeout, DefaultWriteTimeout)
 	return &o, nil
-}
-
-func setDefault[T comparable](v *T, d T) {
-	var zero T
-	if *v == zero {
-		*v = d
-	}
 }

@@ -9,73 +9,73 @@ import (
 	"syscall"
 )
 
-// Poller waits for what idle clients send, so that none of them needs a goroutine of its
-// own. All sessions of a server share one. It can be used by many goroutines.
+// Poller waits for what idle clients send, so that none of them needs a goroutine. All
+// connections of a server share one. It is safe for concurrent use.
 type Poller struct {
 	epoll *os.File
 	done  sync.WaitGroup
 
-	mu       sync.Mutex // also for Conn.watched
-	last     uint64
-	sessions map[uint64]*Conn // those watched, by Conn.watched, which events carry
+	mu    sync.Mutex // also guards Conn.watched
+	last  uint64
+	conns map[uint64]*Conn // that are watched, by the number that events carry
 }
 
-// NewPoller makes a Poller, which the caller closes. On systems without epoll it fails
-// with errors.ErrUnsupported; sessions then do without.
+// NewPoller returns a Poller, which the caller closes. On systems without epoll the error
+// wraps errors.ErrUnsupported; connections can do without.
 func NewPoller() (*Poller, error) {
 	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("zws: epoll_create1: %w", err)
 	}
-	if err := syscall.SetNonblock(fd, true); err != nil { // lets the runtime wait for it
+	if err := syscall.SetNonblock(fd, true); err != nil { // so that the runtime can wait for it
 		syscall.Close(fd)
 		return nil, fmt.Errorf("zws: epoll: %w", err)
 	}
-	p := &Poller{epoll: os.NewFile(uintptr(fd), "epoll"), sessions: map[uint64]*Conn{}}
+	p := &Poller{epoll: os.NewFile(uintptr(fd), "epoll"), conns: map[uint64]*Conn{}}
 	p.done.Go(p.run)
 	return p, nil
 }
 
-// Close ends the poller, when all sessions that use it are closed.
+// Close ends the poller. All connections that use it must be closed before.
 func (p *Poller) Close() error {
 	err := p.epoll.Close()
 	p.done.Wait()
 	return err
 }
 
-// run resumes sessions until the poller is closed.
+// run resumes connections until the poller is closed.
 func (p *Poller) run() {
 	events := make([]syscall.EpollEvent, 128)
 	epoll, err := p.epoll.SyscallConn()
 	for err == nil {
 		n := 0
 		err = epoll.Read(func(fd uintptr) (done bool) {
-			n, _ = syscall.EpollWait(int(fd), events, 0) // an error is like no event
+			n, _ = syscall.EpollWait(int(fd), events, 0) // an error counts as no event
 			return n > 0
 		})
 		for _, e := range events[:max(n, 0)] {
-			if s := p.take(uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32); s != nil {
-				s.resume()
+			if c := p.take(uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32); c != nil {
+				c.resume()
 			}
 		}
 	}
 }
 
-// watch has s resumed, once, when its client has sent something or gone. False means that
+// watch resumes c once, when its client has sent something or has gone. It returns false if
 // the connection cannot be watched.
-func (p *Poller) watch(s *Conn) bool {
-	conn := fileOf(s.wire.Conn)
+func (p *Poller) watch(c *Conn) bool {
+	conn := fileOf(c.wire.Conn)
 	if conn == nil {
 		return false
 	}
 	p.mu.Lock()
 	op := syscall.EPOLL_CTL_MOD
-	if s.watched == 0 {
+	if c.watched == 0 {
 		p.last++
-		s.watched, op = p.last, syscall.EPOLL_CTL_ADD
+		c.watched, op = p.last, syscall.EPOLL_CTL_ADD
 	}
-	id := s.watched
-	p.sessions[id] = s
+	id := c.watched
+	p.conns[id] = c
 	p.mu.Unlock()
 
 	event := syscall.EpollEvent{
@@ -101,23 +101,23 @@ func (p *Poller) control(conn syscall.RawConn, op int, event *syscall.EpollEvent
 	return errors.Join(outer, inner, failed)
 }
 
-// forget ends what watch has begun.
-func (p *Poller) forget(s *Conn) {
+// forget stops watching c.
+func (p *Poller) forget(c *Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.sessions, s.watched)
+	delete(p.conns, c.watched)
 }
 
-// take returns the session that is watched by that name, and forgets it.
+// take returns the connection that is watched by that number, and stops watching it.
 func (p *Poller) take(id uint64) *Conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := p.sessions[id]
-	delete(p.sessions, id)
-	return s
+	c := p.conns[id]
+	delete(p.conns, id)
+	return c
 }
 
-// fileOf is the socket below conn, whatever is wrapped around it; nil if there is none.
+// fileOf returns the socket below conn and its wrappers; nil if there is none.
 func fileOf(conn any) syscall.RawConn {
 	for {
 		switch c := conn.(type) {

@@ -7,10 +7,10 @@ import (
 	"fmt"
 )
 
-// Poller is there on Linux only.
+// Poller only works on Linux.
 type Poller struct{}
 
-// NewPoller fails with errors.ErrUnsupported on this system.
+// NewPoller returns an error that wraps errors.ErrUnsupported on this system.
 func NewPoller() (*Poller, error) {
 	return nil, fmt.Errorf("zws: no epoll: %w", errors.ErrUnsupported)
 }

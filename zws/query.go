@@ -6,60 +6,59 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// maxQueryValues is how many endpoints or topics one URL may name; their length is bounded
-// by that of the HTTP header.
+// maxQueryValues limits the endpoints and the topics in one URL; the limit of HTTP headers
+// bounds their length.
 const maxQueryValues = 100
 
-// typeQuery reads the URL of 39/ZWS: ?type= names the client's socket type and is required.
+// typeQuery reads the URL of 39/ZWS, where ?type= is the client's socket type and required.
 func typeQuery(q url.Values, l *Login) error {
 	switch types := q["type"]; len(types) {
 	case 0:
-		return notTaken("ZWS1.0 wants the socket type in the URL: ?type=")
+		return notAccepted("ZWS1.0 needs the socket type in the URL: ?type=")
 	case 1:
 		l.SocketType = zmtp.SocketType(strings.ToUpper(types[0]))
 	default:
-		return notTaken("the URL names more than one socket type")
+		return notAccepted("the URL names more than one socket type")
 	}
 	if !l.SocketType.Valid() {
-		return notTaken(fmt.Sprintf("type=%.16s is no socket type", l.SocketType))
+		return notAccepted(fmt.Sprintf("unknown socket type in the URL: type=%.16s", l.SocketType))
 	}
 	return nil
 }
 
-// isWebtalk tells webtalk's URLs from those of 39/ZWS, which has type= only.
+// isWebtalk distinguishes webtalk's URLs from those of 39/ZWS, which only have type=.
 func isWebtalk(q url.Values) bool {
 	return slices.ContainsFunc([]string{"connect", "bind", "subscribe", "identity", "policy"}, q.Has)
 }
 
-// endpointsQuery reads connect= and bind=, of which a URL may have any number. They are
-// webtalk's, but not passed over in other dialects: who names endpoints means them.
+// endpointsQuery reads connect= and bind=, of which a URL can have several. They belong to
+// webtalk but are not ignored in other dialects: a client that names endpoints needs them.
 func endpointsQuery(q url.Values, l *Login) error {
 	if max(len(q["connect"]), len(q["bind"])) > maxQueryValues {
-		return notTaken(fmt.Sprintf("the URL names more than %d endpoints", maxQueryValues))
+		return notAccepted(fmt.Sprintf("the URL names more than %d endpoints", maxQueryValues))
 	}
 	l.Connect, l.Bind = q["connect"], q["bind"]
 	return nil
 }
 
-// webtalkQuery reads what else webtalk has in its URL: type=, identity=, and any number of
-// subscribe=. Its text mode and policies are not spoken.
+// webtalkQuery reads the rest of webtalk's URL: type=, identity=, and any number of
+// subscribe=. Its text mode and policies are not supported.
 func webtalkQuery(q url.Values, l *Login) error {
 	if err := typeQuery(q, l); err != nil {
 		return err
 	}
 	switch {
 	case q.Has("text"), q.Has("policy"):
-		return notTaken("webtalk's text= and policy= are not spoken here")
+		return notAccepted("webtalk's text= and policy= are not supported")
 	case len(q["identity"]) > 1 || len(q.Get("identity")) > MaxRoutingID:
-		return notTaken(fmt.Sprintf("identity= wants one value of at most %d octets", MaxRoutingID))
+		return notAccepted(fmt.Sprintf("identity= needs one value of at most %d bytes", MaxRoutingID))
 	case len(q["subscribe"]) > maxQueryValues:
-		return notTaken(fmt.Sprintf("the URL names more than %d topics", maxQueryValues))
+		return notAccepted(fmt.Sprintf("the URL names more than %d topics", maxQueryValues))
 	case q.Has("subscribe") && !l.SocketType.Subscribes():
-		return notTaken(fmt.Sprintf("subscribe= is for SUB and XSUB, not for %s", l.SocketType))
+		return notAccepted(fmt.Sprintf("subscribe= is for SUB and XSUB, not for %s", l.SocketType))
 	}
 	l.RoutingID = []byte(q.Get("identity"))
 	for _, topic := range q["subscribe"] {
@@ -68,14 +67,10 @@ func webtalkQuery(q url.Values, l *Login) error {
 	return nil
 }
 
-// webtalkSubscription gives the ASCII form of a subscription, '1' or '0' and the topic,
-// the octets that it has elsewhere.
+// webtalkSubscription gives a subscription in ASCII, '1' or '0' and the topic, the form
+// that it has in other dialects.
 func webtalkSubscription(l *Login, m zmtp.Message) {
 	if l.SocketType.Subscribes() && len(m[0]) > 0 && (m[0][0] == '0' || m[0][0] == '1') {
 		m[0][0] -= '0'
 	}
-}
-
-func notTaken(reason string) error {
-	return &CloseError{Code: CodeNotTaken, Status: zap.Refused, Reason: reason}
 }

@@ -11,39 +11,39 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// frameOverhead is how much longer than its body a frame may be on the wire: the flag
-// octet, the name of a SUBSCRIBE, the rest of a CURVE MESSAGE (33 octets).
+// frameOverhead is how much longer than its body a frame can be on the wire: the flag
+// byte, the name of a SUBSCRIBE, the rest of a CURVE MESSAGE (33 bytes).
 const frameOverhead = 64
 
-// ReadMessage reads the client's next message, which is the caller's. Subscriptions have
-// the form 01|00 + topic, in whatever form they came. After any error the session is over
-// and the error is its cause, a *CloseError. One goroutine reads at a time; after Close it
-// returns within two seconds.
-func (c *Channel) ReadMessage() (zmtp.Message, error) {
-	if c.mux != nil {
-		return c.mux.readMessage()
+var errNoMessages = errors.New("zws: ReadMessage on a connection with many channels: use NextChannel")
+
+// ReadMessage reads the client's next message, which the caller owns. Subscriptions have the
+// form 01|00 + topic, whichever form the client used. After any error the channel has
+// ended, and the error is its cause, a *CloseError. One goroutine at a time may call it;
+// after Close it returns within two seconds.
+func (ch *Channel) ReadMessage() (zmtp.Message, error) {
+	if ch.mux != nil {
+		return ch.mux.readMessage()
 	}
-	s := c.conn
-	if s.ctx.Err() != nil {
-		return nil, s.Cause()
+	c := ch.conn
+	if c.ctx.Err() != nil {
+		return nil, c.Cause()
 	}
-	s.reading <- struct{}{}
-	defer func() { <-s.reading }()
-	if len(c.first) > 0 {
-		m := c.first[0]
-		c.first = c.first[1:]
+	if c.dialect.read == nil {
+		return nil, errNoMessages
+	}
+	if m := ch.takeFirst(); m != nil {
 		return m, nil
 	}
-	s.liveness.listening.Store(true)
-	defer s.liveness.listening.Store(false)
-	s.wire.await()
+	c.startReading()
+	defer c.stopReading()
 	for {
-		m, err := s.dialect.read(c)
+		m, err := c.dialect.read(ch)
 		if err != nil {
-			s.Close(err)
+			c.Close(err)
 		}
-		if s.ctx.Err() != nil {
-			return nil, s.Cause()
+		if c.ctx.Err() != nil {
+			return nil, c.Cause()
 		}
 		if m != nil {
 			return m, nil
@@ -51,89 +51,120 @@ func (c *Channel) ReadMessage() (zmtp.Message, error) {
 	}
 }
 
-// readFrames reads one frame; it gives the message that the frame completes, if it does.
-func (c *Channel) readFrames() (zmtp.Message, error) {
-	f, err := c.conn.readFrame(c.conn.frameLimit(c))
+// takeFirst returns the next subscription of the request; nil if there are no more.
+func (ch *Channel) takeFirst() zmtp.Message {
+	if len(ch.first) == 0 {
+		return nil
+	}
+	m := ch.first[0]
+	ch.first = ch.first[1:]
+	return m
+}
+
+// Buffered reports whether the client's next message has arrived completely, so that
+// ReadMessage will not wait for the network. It may be called by the goroutine that calls
+// ReadMessage. A message can be there although it returns false.
+func (ch *Channel) Buffered() bool {
+	if ch.mux != nil {
+		return ch.mux.buffered()
+	}
+	return len(ch.first) > 0 || ch.conn.wire.whole(ch.conn.dialect.frames.more)
+}
+
+// startReading makes the caller the reader until it calls stopReading, and waits a while
+// for something to read.
+func (c *Conn) startReading() {
+	c.reading <- struct{}{}
+	c.liveness.listening.Store(true)
+	c.wire.await()
+}
+
+func (c *Conn) stopReading() {
+	c.liveness.listening.Store(false)
+	<-c.reading
+}
+
+// readFrames reads one frame and returns the message that it completes, if it does.
+func (ch *Channel) readFrames() (zmtp.Message, error) {
+	f, err := ch.conn.readFrame(ch.frameLimit())
 	if err != nil {
 		return nil, err
 	}
 	defer f.free()
-	return c.take(f.Frame)
+	return ch.addFrame(f.Frame)
 }
 
-// frameLimit is how long the next WebSocket message may be.
-func (s *Conn) frameLimit(c *Channel) int64 {
-	limit := s.maxMessage - c.size
-	if s.renewal != nil && len(c.frames) == 0 {
-		limit = max(limit, s.renewal.options.MaxHandshake)
+// frameLimit returns how long the next WebSocket message may be, in bytes.
+func (ch *Channel) frameLimit() int64 {
+	limit := ch.conn.maxMessage - ch.size
+	if renewal := ch.conn.renewal; renewal != nil && len(ch.frames) == 0 {
+		limit = max(limit, renewal.options.MaxHandshake)
 	}
 	return limit + frameOverhead
 }
 
-// take adds a frame to the message that is being read, and returns it when it is whole.
-func (c *Channel) take(f zmtp.Frame) (zmtp.Message, error) {
-	s := c.conn
-	if s.mechanism != nil {
+// addFrame adds a frame to the message that is being read, and returns the message when it
+// is complete.
+func (ch *Channel) addFrame(f zmtp.Frame) (zmtp.Message, error) {
+	c := ch.conn
+	if c.mechanism != nil {
 		var err error
-		if f, err = s.mechanism.Decode(f); err != nil {
+		if f, err = c.mechanism.Decode(f); err != nil {
 			return nil, err
 		}
 	}
 	if f.Command {
-		if len(c.frames) > 0 {
-			return nil, &CloseError{Code: CodeProtocol, Reason: "a command inside a message"}
+		if len(ch.frames) > 0 {
+			return nil, protocolError("a command inside a message")
 		}
-		return s.command(f.Body)
+		return c.handleCommand(f.Body)
 	}
-	c.size += int64(len(f.Body))
-	if err := s.tooLarge(c.size, len(c.frames)+1); err != nil {
+	ch.size += int64(len(f.Body))
+	if err := c.checkSize(ch.size, len(ch.frames)+1); err != nil {
 		return nil, err
 	}
-	c.frames = append(c.frames, append(make([]byte, 0, len(f.Body)), f.Body...))
+	ch.frames = append(ch.frames, append(make([]byte, 0, len(f.Body)), f.Body...))
 	if f.More {
 		return nil, nil
 	}
-	m := zmtp.Message(c.frames)
-	c.frames, c.size = nil, 0
-	if s.dialect.normalise != nil {
-		s.dialect.normalise(s.Login(), m)
+	m := zmtp.Message(ch.frames)
+	ch.frames, ch.size = nil, 0
+	if c.dialect.normalise != nil {
+		c.dialect.normalise(c.Login(), m)
 	}
 	return m, nil
 }
 
-// tooLarge tells whether a message of that many octets and frames is.
-func (s *Conn) tooLarge(size int64, frames int) error {
+// checkSize checks a message of so many bytes and frames against the limits.
+func (c *Conn) checkSize(size int64, frames int) error {
 	switch {
-	case size > s.maxMessage:
-		return &CloseError{Code: CodeTooLarge, Reason: fmt.Sprintf("message longer than %d octets", s.maxMessage)}
-	case frames > s.maxFrames:
-		return &CloseError{Code: CodeTooLarge, Reason: fmt.Sprintf("message of more than %d frames", s.maxFrames)}
+	case size > c.maxMessage:
+		return &CloseError{Code: CodeTooLarge, Reason: fmt.Sprintf("message longer than %d bytes", c.maxMessage)}
+	case frames > c.maxFrames:
+		return tooManyFrames(c.maxFrames)
 	}
 	return nil
 }
 
-// command acts on a command of the client after READY. One that means nothing here is
-// ignored: PING and PONG have no use beside WebSocket's own, and only SUB and XSUB
-// subscribe (37/ZMTP).
-func (s *Conn) command(body []byte) (zmtp.Message, error) {
-	c, err := zmtp.ParseCommand(body)
+func tooManyFrames(limit int) error {
+	return &CloseError{Code: CodeTooLarge, Reason: fmt.Sprintf("message of more than %d frames", limit)}
+}
+
+// handleCommand acts on a command after READY and returns the subscription that it is, if it
+// is one. Commands without a meaning here are ignored: WebSocket has pings of its own, and
+// only SUB and XSUB subscribe (37/ZMTP).
+func (c *Conn) handleCommand(body []byte) (zmtp.Message, error) {
+	command, err := zmtp.ParseCommand(body)
 	if err != nil {
 		return nil, err
 	}
-	may := s.Login().SocketType.Subscribes()
-	switch {
-	case c.Name == "SUBSCRIBE" && may:
-		return subscription(1, c.Data), nil
-	case c.Name == "CANCEL" && may:
-		return subscription(0, c.Data), nil
-	case c.Name == "HELLO":
-		return nil, s.renew(c.Data)
+	if command.Name == "HELLO" {
+		return nil, c.renew(command.Data)
+	}
+	if s, ok := command.Subscription(); ok && c.Login().SocketType.Subscribes() {
+		return s.Message(), nil
 	}
 	return nil, nil
-}
-
-func subscription(first byte, topic []byte) zmtp.Message {
-	return zmtp.Message{append(append(make([]byte, 0, 1+len(topic)), first), topic...)}
 }
 
 // rawFrame is a frame whose body lies in a pooled buffer.
@@ -142,15 +173,15 @@ type rawFrame struct {
 	pooled
 }
 
-// pooled is the octets of a WebSocket message in a buffer that others use afterwards.
+// pooled is the content of a WebSocket message in a buffer that is used again after free.
 type pooled struct {
-	octets []byte
+	data   []byte
 	buffer *[]byte
 }
 
 const (
 	scratchSize = 4 << 10
-	keptScratch = 64 << 10
+	keptScratch = 64 << 10 // larger buffers are left to the garbage collector
 )
 
 var scratch = sync.Pool{New: func() any {
@@ -164,13 +195,13 @@ func (p pooled) free() {
 	}
 }
 
-// readFrame reads one WebSocket message of at most limit octets as a frame.
-func (s *Conn) readFrame(limit int64) (rawFrame, error) {
-	p, err := s.readOctets(websocket.BinaryMessage, limit)
+// readFrame reads one WebSocket message of at most limit bytes as a frame.
+func (c *Conn) readFrame(limit int64) (rawFrame, error) {
+	p, err := c.readWebSocket(websocket.BinaryMessage, limit)
 	if err != nil {
 		return rawFrame{}, err
 	}
-	f, err := s.dialect.frames.parse(p.octets, s.dialect.commands)
+	f, err := c.dialect.frames.parse(p.data, c.dialect.commands)
 	if err != nil {
 		p.free()
 		return rawFrame{}, err
@@ -178,23 +209,23 @@ func (s *Conn) readFrame(limit int64) (rawFrame, error) {
 	return rawFrame{f, p}, nil
 }
 
-// readOctets reads one WebSocket message of at most limit octets, which has to be of the
-// given kind. No buffer is taken before something has arrived, and none grows ahead of
-// what has.
-func (s *Conn) readOctets(kind int, limit int64) (pooled, error) {
-	s.ws.SetReadLimit(limit)
-	got, r, err := s.ws.NextReader()
+// readWebSocket reads one WebSocket message of at most limit bytes, which must be of the
+// given kind. It takes no buffer before something has arrived, and the buffer grows only
+// with what has.
+func (c *Conn) readWebSocket(kind int, limit int64) (pooled, error) {
+	c.ws.SetReadLimit(limit)
+	got, r, err := c.ws.NextReader()
 	if err != nil {
-		return pooled{}, s.readError(err)
+		return pooled{}, c.readError(err)
 	}
 	p := pooled{buffer: scratch.Get().(*[]byte)}
-	p.octets, err = appendAll((*p.buffer)[:0], r)
-	*p.buffer = p.octets[:0]
+	p.data, err = appendAll((*p.buffer)[:0], r)
+	*p.buffer = p.data[:0]
 	if err != nil {
 		p.free()
-		return pooled{}, s.readError(err)
+		return pooled{}, c.readError(err)
 	}
-	s.liveness.heard.Store(true)
+	c.liveness.heard.Store(true)
 	if got != kind {
 		p.free()
 		return pooled{}, &CloseError{Code: CodeUnsupported, Reason: unsupported[got]}
@@ -202,7 +233,7 @@ func (s *Conn) readOctets(kind int, limit int64) (pooled, error) {
 	return p, nil
 }
 
-// unsupported says by the kind of a WebSocket message why it is not taken.
+// unsupported has the reason to refuse a WebSocket message, by its kind.
 var unsupported = map[int]string{
 	websocket.TextMessage:   "text frame: this protocol is binary",
 	websocket.BinaryMessage: "binary frame: this protocol is text",
@@ -225,18 +256,20 @@ func appendAll(dst []byte, r io.Reader) ([]byte, error) {
 	}
 }
 
-// readError makes a cause of an error of the WebSocket library, all of which are final.
-func (s *Conn) readError(err error) error {
-	if v := s.wire.verdict; v != nil {
+const tooLargeText = "larger than this server accepts"
+
+// readError translates an error of the WebSocket library, all of which are final.
+func (c *Conn) readError(err error) error {
+	if v := c.wire.verdict; v != nil {
 		if v.Code == CodeTooLarge {
-			v.Reason = "larger than this server takes"
+			v.Reason = tooLargeText
 		}
 		return v
 	}
 	if errors.Is(err, websocket.ErrReadLimit) {
-		return &CloseError{Code: CodeTooLarge, Reason: "larger than this server takes"}
+		return &CloseError{Code: CodeTooLarge, Reason: tooLargeText}
 	}
-	s.readEnded = true
+	c.readEnded = true
 	if peer, ok := errors.AsType[*websocket.CloseError](err); ok && peer.Code != websocket.CloseAbnormalClosure {
 		return &CloseError{Code: Code(peer.Code), Reason: peer.Text, Err: ErrPeerClosed}
 	}

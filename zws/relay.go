@@ -8,112 +8,114 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/internal/muxframe"
+	"github.com/zwsbridge/zwsbridge/zws/internal/wsframe"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// What a relay is told and gives (PROTOCOL.md, "Relay"): the login is that of the HTTP
-// request or of ZWSMUX1.0, the mechanism that the client speaks is for who is behind. Each
-// frame of it, with its flag octet, is a message of one frame here, so that all that queues
-// and writes messages has no part in this.
+// On a relay (PROTOCOL.md, "Relay") the login is that of the HTTP request or of ZWSMUX1.0,
+// and the client runs the mechanism of its subprotocol with the backend. Each frame of
+// theirs, flag byte and body, is a message of one frame here, so that queues and writers
+// need no special case.
 
-// greetingCommand tells a client what is behind a relay: one octet, the minor version of
-// ZMTP 3.
+// greetingCommand tells the client of a relay which minor version of ZMTP 3 the backend
+// uses, in one byte.
 const greetingCommand = "GREETING"
 
-// relayedDialect is what takes the place of a dialect with the mechanism m on a relay. told
-// says that the client knows GREETING.
-func relayedDialect(m zap.Mechanism, told bool) *dialect {
+// relayDialect replaces a dialect with the mechanism m on a relay. greets is set if the
+// client understands GREETING.
+func relayDialect(m zap.Mechanism, greets bool) *dialect {
 	return &dialect{
 		inner:    m,
-		told:     told,
+		greets:   greets,
 		login:    (*handshake).loginByRequest,
 		ready:    (*handshake).sendGreeting,
-		codec:    relayed{},
-		frames:   octetFlags,
+		codec:    relayCodec{},
+		frames:   zwsFrames,
 		read:     (*Channel).readRelayed,
 		write:    (*Batch).relayed,
-		tells:    silence{}, // what follows is somebody else's traffic
+		notifier: noNotifications{}, // what follows is between client and backend
 		commands: true,
 		hello:    m != zap.NULL,
 	}
 }
 
-// relayed is the codec of a relay's frames: the flag octet is among the octets.
-type relayed struct{}
+// relayCodec is the codec of a relay's frames, whose flag byte is part of the body.
+type relayCodec struct{}
 
 // AppendMessage implements Codec.
-func (relayed) AppendMessage(dst []byte, m zmtp.Message) []byte {
+func (relayCodec) AppendMessage(dst []byte, m zmtp.Message) []byte {
 	for _, frame := range m {
-		dst = append(appendDataHeader(dst, wsBinary, len(frame)), frame...)
+		dst = append(wsframe.AppendHeader(dst, wsframe.Binary, len(frame)), frame...)
 	}
 	return dst
 }
 
 // relayed appends a relay's frame.
 func (b *Batch) relayed(m zmtp.Message) error {
-	b.encoded(func(dst []byte) []byte { return relayed{}.AppendMessage(dst, m) })
+	b.encode(func(dst []byte) []byte { return relayCodec{}.AppendMessage(dst, m) })
 	return nil
 }
 
-// loginByRequest is the first-message rule of a relay: the login has come with the HTTP
-// request, and the client's first command is not for us.
+// loginByRequest is the first-message rule of a relay: the login came with the HTTP request,
+// and the client's first command is for the backend.
 func (h *handshake) loginByRequest(ctx context.Context) error {
 	h.conn.maxMessage = relayLimit(h.options)
 	return h.authenticate(ctx)
 }
 
-// sendGreeting tells clients that know GREETING which version the peer behind the relay
-// speaks. The rest of the handshake is theirs.
+// sendGreeting tells clients that understand GREETING which version the backend uses. READY
+// comes from the backend.
 func (h *handshake) sendGreeting(o AcceptOptions) {
-	if h.conn.dialect.told {
+	if h.conn.dialect.greets {
 		h.conn.send(zmtp.Command{Name: greetingCommand, Data: []byte{o.Minor}})
 	}
 }
 
-// relayLimit is how long a frame may be whose sort, command of a handshake or not, is known
-// to who follows the handshake.
+// relayLimit is how long a relayed frame can be, in bytes: only the caller, which follows
+// the handshake, knows whether a frame belongs to it.
 func relayLimit(o *Options) int64 { return max(o.MaxMessage, o.MaxHandshake) }
 
 // readRelayed reads one frame, which is a message.
-func (c *Channel) readRelayed() (zmtp.Message, error) {
-	s := c.conn
-	p, err := s.readOctets(websocket.BinaryMessage, s.maxMessage+frameOverhead)
+func (ch *Channel) readRelayed() (zmtp.Message, error) {
+	c := ch.conn
+	p, err := c.readWebSocket(websocket.BinaryMessage, c.maxMessage+frameOverhead)
 	if err != nil {
 		return nil, err
 	}
 	defer p.free()
-	if _, err := s.dialect.frames.parse(p.octets, true); err != nil {
+	if _, err := c.dialect.frames.parse(p.data, true); err != nil {
 		return nil, err
 	}
-	return zmtp.Message{bytes.Clone(p.octets)}, nil
+	return zmtp.Message{bytes.Clone(p.data)}, nil
 }
 
-// relayTaken tells whether a relay takes a client that speaks m with who is behind: what
-// others can read along is taken from nobody.
-func relayTaken(m zap.Mechanism, o *Options) error {
+// checkRelayedMechanism checks that a relay accepts a client that runs m with the backend.
+// Secrets that others can read on the way are refused.
+func checkRelayedMechanism(m zap.Mechanism, o *Options) error {
 	switch m {
 	case zap.NULL, zap.CURVE:
 		return nil
 	case zap.PLAIN, zap.BEARER:
-		return plaintextTaken(m, o)
+		return checkPlaintext(m, o)
 	}
-	return notTaken(fmt.Sprintf("%.20q is no mechanism that is relayed", m))
+	return notAccepted(fmt.Sprintf("unknown mechanism %.20q", m))
 }
 
-// checkRelayed is checkMessages for a channel that is relayed: each message is one frame
-// with its flag octet, of at most limit octets and what sealing adds.
+// checkRelayed checks the messages on a relayed channel: each is one frame with its flag
+// byte, of at most limit bytes and the overhead of encryption.
 func checkRelayed(p []byte, limit int64) error {
-	err := checkMessages(p, func(size int64, frames int) error {
+	err := muxframe.CheckMessages(p, func(size int64, frames int) error {
 		switch {
 		case frames > 1:
-			return muxFault("a relayed message of more than one frame")
+			return protocolError("a relayed message of more than one frame")
 		case size > limit+frameOverhead:
-			return &CloseError{Code: CodeTooLarge, Reason: fmt.Sprintf("frame longer than %d octets", limit)}
+			return &CloseError{Code: CodeTooLarge, Reason: fmt.Sprintf("frame longer than %d bytes", limit)}
 		}
 		return nil
 	})
-	for ; err == nil && len(p) > 0; p = p[messageSize(p):] {
-		_, err = octetFlags.parse(p[8:messageSize(p)], true)
+	for ; err == nil && len(p) > 0; p = p[muxframe.Size(p):] {
+		_, err = zwsFrames.parse(muxframe.Body(p), true)
 	}
-	return err
+	return muxError(err)
 }

@@ -66,14 +66,14 @@ func TestRelayFaults(t *testing.T) {
 		code   zws.Code
 		reason string
 	}{
-		{"bare", []string{offering("ZWS2.0")}, "", nil, 4406, "this is a relay: offer the mechanism of who is behind it, as ZWS2.0+CURVE"},
+		{"bare", []string{offering("ZWS2.0")}, "", nil, 4406, "this route is a relay: offer the mechanism of its backend, such as ZWS2.0+CURVE"},
 		{"JSON", []string{offering("ZWSJSON1.0")}, "", nil, 4406, ""},
-		{"nothing known", []string{offering("mqtt")}, "", nil, 4406, "no subprotocol that is spoken here, as ZWS2.0+PLAIN, was offered"},
+		{"nothing known", []string{offering("mqtt")}, "", nil, 4406, "no known subprotocol was offered, such as ZWS2.0+PLAIN"},
 		{"refused here", []string{offering("ZWS2.0+CURVE"), "Authorization: Basic NDAwOnA="}, hello, []string{refused}, 4400, "login refused"},
-		{"cannot be decided here", []string{offering("ZWS2.0+CURVE"), "Authorization: Basic MzAwOnA="}, "", nil, 4300, "the login cannot be checked at present, try again later"},
-		{"flag", []string{offering("ZWS2.0/CURVE")}, "\x03x", nil, 1002, "flag octet 03 is not one of this protocol"},
+		{"cannot be decided here", []string{offering("ZWS2.0+CURVE"), "Authorization: Basic MzAwOnA="}, "", nil, 4300, "the login cannot be checked at present: try again later"},
+		{"flag", []string{offering("ZWS2.0/CURVE")}, "\x03x", nil, 1002, "unknown flag byte 03"},
 		{"empty", []string{offering("ZWS2.0/CURVE")}, "\x00", []string{"\x00"}, 1000, ""},
-		{"too large", []string{offering("ZWS2.0/CURVE")}, "\x00" + strings.Repeat("x", 1000+64), nil, 1009, "larger than this server takes"},
+		{"too large", []string{offering("ZWS2.0/CURVE")}, "\x00" + strings.Repeat("x", 1000+64), nil, 1009, "larger than this server accepts"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := s.dialRaw(t, "/", test.header...)
@@ -90,7 +90,7 @@ func TestRelayFaults(t *testing.T) {
 				if first, _, err := p.receive(); err != nil || first != 0x81 { // an error object
 					t.Fatalf("%02x, %v", first, err)
 				}
-				test.reason = "this is a relay: offer the mechanism of who is behind it, as ZWS2.0+CURVE"
+				test.reason = "this route is a relay: offer the mechanism of its backend, such as ZWS2.0+CURVE"
 			}
 			p.expectClose(test.code, test.reason)
 		})
@@ -101,7 +101,7 @@ func TestRelayFaults(t *testing.T) {
 		p := serveRelay(t, o).dialRaw(t, "/", offering("ZWS2.0+PLAIN"))
 		p.send(hello)
 		p.expect(refused)
-		p.expectClose(4403, "PLAIN is not taken without TLS")
+		p.expectClose(4403, "PLAIN is not accepted without TLS")
 	})
 	t.Run("rejected", func(t *testing.T) {
 		d := rejectWith(&zws.BackendError{Position: 1, Err: zmtp.ErrUnreachable})

@@ -8,38 +8,41 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// renewalInterval is how often a client may renew its login.
+// renewalInterval is the shortest time between two renewals of a login.
 const renewalInterval = time.Second
 
-// renewal is what a session keeps whose login can be renewed. The reader's own.
+// renewal is the state of a connection whose login can be renewed. Only the reader uses it
+// after READY.
 type renewal struct {
 	options *Options
-	renew   func(ctx context.Context, l *Login) error // may be nil
+	accept  func(ctx context.Context, l *Login) error // AcceptOptions.Renew; may be nil
 	last    time.Time                                 // when the client last asked
 }
 
-// renew judges another token that a client sends on a live session, as a HELLO of BEARER
-// or a second login of ZWSJSON1.0 and ZWSMUX1.0. The same user is told so; a refusal or
-// another user ends the session with 4401; if no decision could be made (300) the login
-// stays what it was until it expires. It is called by the reader, which reads nothing
+var errSecondLogin = protocolError("second login: only a BEARER login can be renewed, by a token")
+
+// renew judges another token that the client has sent after READY, as a HELLO of BEARER or a
+// second login of ZWSJSON1.0 and ZWSMUX1.0. The client is told if the token is accepted. A
+// refusal, or another user, ends the connection with 4401. If no decision was possible
+// (300), the login stays until it expires. The reader calls renew and reads nothing
 // meanwhile.
-func (s *Conn) renew(token []byte) error {
-	if s.renewal == nil {
-		return &CloseError{Code: CodeProtocol, Reason: "HELLO after READY: only a BEARER login can be renewed"}
+func (c *Conn) renew(token []byte) error {
+	if c.renewal == nil {
+		return protocolError("HELLO after READY: only a BEARER login can be renewed")
 	}
-	o, now := s.renewal.options, time.Now()
+	o, now := c.renewal.options, time.Now()
 	switch {
 	case int64(len(token)) > o.MaxHandshake:
-		return &CloseError{Code: CodeTooLarge, Reason: "token longer than this server takes"}
-	case now.Sub(s.renewal.last) < renewalInterval:
-		return &CloseError{Code: CodeTooMany, Reason: "a login can be renewed once a second at most"}
+		return &CloseError{Code: CodeTooLarge, Reason: "token longer than this server accepts"}
+	case now.Sub(c.renewal.last) < renewalInterval:
+		return &CloseError{Code: CodeTooMany, Reason: "a login can be renewed at most once per second"}
 	}
-	s.renewal.last = now
+	c.renewal.last = now
 
-	old := s.Login()
+	old := c.Login()
 	l := *old
 	l.Credentials = [][]byte{append([]byte{}, token...)}
-	l.Reply = zap.Decide(s.ctx, o.Handler, &zap.Request{
+	l.Reply = zap.Decide(c.ctx, o.Handler, &zap.Request{
 		Domain:      o.Domain,
 		Address:     l.Address,
 		RoutingID:   l.RoutingID,
@@ -53,14 +56,14 @@ func (s *Conn) renew(token []byte) error {
 		err := &zmtp.RefusedError{Status: l.Reply.Status, Reason: l.Reply.Text, Err: l.Reply.Cause}
 		return &CloseError{Code: CodeExpired, Reason: "renewal refused", Err: err}
 	case l.Reply.UserID != old.Reply.UserID:
-		return &CloseError{Code: CodeExpired, Reason: "renewal refused: the token is another user's"}
+		return &CloseError{Code: CodeExpired, Reason: "renewal refused: the token is for another user"}
 	}
-	if s.renewal.renew != nil {
-		if err := s.renewal.renew(s.ctx, &l); err != nil {
+	if c.renewal.accept != nil {
+		if err := c.renewal.accept(c.ctx, &l); err != nil {
 			return err
 		}
 	}
-	s.login.Store(&l)
-	s.dialect.tells.renewed(s)
+	c.login.Store(&l)
+	c.dialect.notifier.renewed(c)
 	return nil
 }

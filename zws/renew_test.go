@@ -39,11 +39,11 @@ func TestRenewal(t *testing.T) {
 		renew  error  // what the bridge says
 	}{
 		{"same user", time.Second, []string{"alice 2", "alice 3"}, []string{"\x02\x07WELCOME", "\x02\x07WELCOME"}, 0, "", "alice 3", nil},
-		{"another user", time.Second, []string{"bob 1"}, nil, 4401, "renewal refused: the token is another user's", "alice 1", nil},
+		{"another user", time.Second, []string{"bob 1"}, nil, 4401, "renewal refused: the token is for another user", "alice 1", nil},
 		{"refused", time.Second, []string{"400"}, nil, 4401, "renewal refused", "alice 1", nil},
 		{"no decision", time.Second, []string{"300", "alice 2"}, []string{"", "\x02\x07WELCOME"}, 0, "", "alice 2", nil},
-		{"twice a second", 999 * time.Millisecond, []string{"alice 2", "alice 3"}, []string{"\x02\x07WELCOME"}, 4429, "a login can be renewed once a second at most", "alice 2", nil},
-		{"too long", time.Second, []string{"alice " + strings.Repeat("x", 200)}, nil, 1009, "token longer than this server takes", "alice 1", nil},
+		{"twice a second", 999 * time.Millisecond, []string{"alice 2", "alice 3"}, []string{"\x02\x07WELCOME"}, 4429, "a login can be renewed at most once per second", "alice 2", nil},
+		{"too long", time.Second, []string{"alice " + strings.Repeat("x", 200)}, nil, 1009, "token longer than this server accepts", "alice 1", nil},
 		{"fewer rights", time.Second, []string{"alice 2"}, nil, 4403, "no longer", "alice 1", &zws.CloseError{Code: 4403, Reason: "no longer"}},
 	}
 	for _, test := range tests {
@@ -96,8 +96,8 @@ func TestNotices(t *testing.T) {
 	for name, d := range clients(&o, "user") {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, o, plain)
-			var got []zws.Notice
-			d.Notice = func(n zws.Notice) { got = append(got, n) }
+			var got []zws.Notification
+			d.Notify = func(n zws.Notification) { got = append(got, n) }
 			c, err := zws.Dial(t.Context(), s.url(), d)
 			if err != nil {
 				t.Fatal(err)
@@ -110,8 +110,8 @@ func TestNotices(t *testing.T) {
 			// A write that was under way may carry the first echo past the notices, but
 			// not the second.
 			for range 2 {
-				c.Send(message("last"))
-				if m, err := c.Recv(); err != nil || string(m[0]) != "last" {
+				c.Send(t.Context(), message("last"))
+				if m, err := c.Recv(t.Context()); err != nil || string(m[0]) != "last" {
 					t.Fatalf("received %q, %v", m, err)
 				}
 			}
@@ -148,7 +148,7 @@ func TestUnsubscribed(t *testing.T) {
 			s := serve(t, o, plain)
 			var got []string
 			if asks {
-				d.Notice = func(n zws.Notice) {
+				d.Notify = func(n zws.Notification) {
 					if n.Unsubscribed == nil || n.Channel != nil {
 						t.Errorf("noticed %+v", n)
 					}
@@ -161,12 +161,12 @@ func TestUnsubscribed(t *testing.T) {
 			}
 			defer c.Close()
 			for _, topic := range []string{"a/", "", long} {
-				c.Send(message("before", topic))
-				c.Send(message("unsubscribed", topic))
+				c.Send(t.Context(), message("before", topic))
+				c.Send(t.Context(), message("unsubscribed", topic))
 			}
-			c.Send(message("last", ""))
+			c.Send(t.Context(), message("last", ""))
 			for len(got) == 0 || got[len(got)-1] != "last" {
-				m, err := c.Recv()
+				m, err := c.Recv(t.Context())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -179,7 +179,7 @@ func TestUnsubscribed(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%s, asks for notices: %v: %s", name, asks, diff)
 			}
-			d.Notice = nil
+			d.Notify = nil
 		}
 	}
 }
@@ -191,21 +191,21 @@ func TestClientRenews(t *testing.T) {
 	s := serve(t, o, plain)
 	d := clients(&o, "alice 1")["ZWS2.0+BEARER"]
 	renewed := false
-	d.Notice = func(n zws.Notice) { renewed = renewed || n.Renewed }
+	d.Notify = func(n zws.Notification) { renewed = renewed || n.Renewed }
 	c, err := zws.Dial(t.Context(), s.url(), d)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if err := c.Renew("alice 2"); err != nil {
+	if err := c.Renew(t.Context(), "alice 2"); err != nil {
 		t.Fatal(err)
 	}
-	c.Send(message("m"))
-	if _, err := c.Recv(); err != nil || !renewed {
+	c.Send(t.Context(), message("m"))
+	if _, err := c.Recv(t.Context()); err != nil || !renewed {
 		t.Errorf("renewed: %v, %v", renewed, err)
 	}
-	c.Renew("alice 3") // at once
-	_, err = c.Recv()
+	c.Renew(t.Context(), "alice 3") // at once
+	_, err = c.Recv(t.Context())
 	if cause, ok := err.(*zws.CloseError); !ok || cause.Code != 4429 {
 		t.Errorf("renewed twice at once: %v", err)
 	}

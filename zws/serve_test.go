@@ -95,10 +95,10 @@ func TestServe(t *testing.T) {
 					parked(t)
 					for i, size := range []int{0, 1, 200, 300, 20_000, 100_000} {
 						want := numbered(round*10+i, size)
-						if err := c.Send(want); err != nil {
+						if err := c.Send(t.Context(), want); err != nil {
 							t.Fatal(err)
 						}
-						m, err := c.Recv()
+						m, err := c.Recv(t.Context())
 						if err != nil || len(m) != 2 || string(m[0]) != string(want[0]) || len(m[1]) != size {
 							t.Fatalf("received %d frames, %d octets, %v", len(m), m.Size(), err)
 						}
@@ -208,11 +208,11 @@ func TestServeMany(t *testing.T) {
 			defer c.Close()
 			for n := range 4 {
 				want := numbered(i, n*1000)
-				if err := c.Send(want); err != nil {
+				if err := c.Send(t.Context(), want); err != nil {
 					t.Error(err)
 					return
 				}
-				if m, err := c.Recv(); err != nil || m.Size() != want.Size() {
+				if m, err := c.Recv(t.Context()); err != nil || m.Size() != want.Size() {
 					t.Errorf("received %d octets, %v", m.Size(), err)
 					return
 				}

@@ -63,7 +63,7 @@ func TestHandshakeDeadline(t *testing.T) {
 						t.Fatal(err)
 					}
 					if first == 0x88 {
-						if payload != "\x11\x38the handshake did not end in time" { // 4408
+						if payload != "\x11\x38the handshake was not completed in time" { // 4408
 							t.Errorf("closed with %q", payload)
 						}
 						break

@@ -5,18 +5,18 @@ import (
 	"syscall"
 )
 
-// maxUnsent is how many octets may wait in the kernel until the client has room for them.
+// maxUnsent limits what waits in the kernel until the client has room for it, in bytes.
 //
-// By itself the kernel keeps up to 4 MiB, and takes more when a third of that has gone. A
-// client that reads 100 kB a second would thus see what is 40 s old, however short its
-// queue, and no write to it would end within DefaultWriteTimeout, though it reads all the
-// time. With this limit a write goes on when half of it has gone.
+// By default the kernel keeps up to 4 MiB, and accepts more when a third of that is sent. A
+// client that reads 100 kB per second would then see what is 40 s old, however short its
+// queue, and no write to it would end within DefaultWriteTimeout although it reads all the
+// time. With this limit a write continues when half of it is sent.
 const maxUnsent = 128 << 10
 
-// tcpNotsentLowat is TCP_NOTSENT_LOWAT of tcp(7), which package syscall does not have.
+// tcpNotsentLowat is TCP_NOTSENT_LOWAT of tcp(7), which package syscall lacks.
 const tcpNotsentLowat = 25
 
-// limitUnsent sets maxUnsent. On what is no TCP socket it does nothing.
+// limitUnsent sets maxUnsent. It only affects TCP sockets.
 func limitUnsent(conn net.Conn) {
 	if file := fileOf(conn); file != nil {
 		_ = file.Control(func(fd uintptr) {

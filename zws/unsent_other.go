@@ -4,5 +4,5 @@ package zws
 
 import "net"
 
-// limitUnsent does nothing: only Linux can be told how much it may keep.
+// limitUnsent does nothing: only Linux has such a limit.
 func limitUnsent(net.Conn) {}

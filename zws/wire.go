@@ -10,30 +10,31 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/zwsbridge/zwsbridge/zws/internal/wsframe"
 )
 
 // wire is the connection as the WebSocket library sees it. After the upgrade the library
-// reads through it and no longer writes: what it would send by itself, the close frames
-// of a protocol error and of the read limit, is kept as its verdict and goes out by the
-// one writer.
+// only reads through it. What it would write by itself, the close frames of a protocol
+// error and of the read limit, is kept as its verdict and sent by the one writer.
 type wire struct {
 	net.Conn
 	upgraded bool
 	verdict  *CloseError
 
 	peeked *bufio.Reader // the library's own buffer
-	ahead  *[]byte       // pooled; nil unless rest holds something
+	ahead  *[]byte       // pooled; nil if rest is empty
 	pool   *sync.Pool    // where ahead came from
 	rest   []byte        // what was read ahead of the library
-	busy   bool          // the last read brought as much as a small buffer takes
+	busy   bool          // the last read filled a small buffer
 	until  time.Time     // the deadline that await has set, if any
 
 	mu    sync.Mutex
-	final bool // the deadline that is set stays
+	final bool // the read deadline no longer changes
 }
 
-// libraryBuffer is small because every connection keeps one; it is the least that the
-// library takes from a hijacked connection.
+// libraryBuffer is the size of the buffer that each connection keeps: the smallest that the
+// library accepts from a hijacked connection.
 const libraryBuffer = 257
 
 // The buffers of connections in use: large ones for those that are busy.
@@ -47,23 +48,23 @@ var (
 	largeReads = sync.Pool{New: func() any { b := make([]byte, largeRead); return &b }}
 )
 
-// attention is how long a reader waits for a client before it takes it for idle. Shorter
-// in tests.
+// attention is how long a reader waits for a client before the client counts as idle.
+// Tests shorten it.
 var attention = time.Second
 
-// await waits until something can be read, and tells whether it can, if only an error; if
-// not, half of attention has passed at least. It reads ahead into a pooled buffer, which
-// an idle connection does not keep. It is for the reader between two messages.
+// await waits until something can be read, if only an error, and reports whether it can; if
+// not, at least half of attention has passed. It reads ahead into a pooled buffer, which
+// an idle connection does not keep. The reader calls it between messages.
 func (w *wire) await() bool {
 	if len(w.buffered()) > 0 {
 		return true
 	}
-	if now := time.Now(); w.until.Sub(now) < attention/2 { // a deadline a message would cost more
+	if now := time.Now(); w.until.Sub(now) < attention/2 { // a new deadline per message would cost more
 		w.until = now.Add(attention)
 		w.SetReadDeadline(w.until)
 	}
 	n, err := w.fill()
-	return n > 0 || !isTimeout(err) // the library will meet any other error itself
+	return n > 0 || !isTimeout(err) // the library will get any other error itself
 }
 
 // fill reads ahead.
@@ -83,12 +84,12 @@ func (w *wire) fill() (int, error) {
 	return n, nil // an error comes again with the next read
 }
 
-// Read is for the library.
+// Read is called by the library.
 func (w *wire) Read(p []byte) (int, error) {
 	if len(w.rest) == 0 {
 		if !w.until.IsZero() {
 			w.until = time.Time{}
-			w.SetReadDeadline(w.until) // await's deadline is not for the rest of a frame
+			w.SetReadDeadline(w.until) // await's deadline does not apply within a frame
 		}
 		if !w.busy || len(p) > libraryBuffer {
 			n, err := w.Conn.Read(p)
@@ -104,7 +105,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// buffered is what comes next, as far as it has been read in one piece.
+// buffered returns what comes next, as far as it lies in one buffer.
 func (w *wire) buffered() []byte {
 	if n := w.peeked.Buffered(); n > 0 {
 		p, _ := w.peeked.Peek(n)
@@ -113,7 +114,7 @@ func (w *wire) buffered() []byte {
 	return w.rest
 }
 
-// discard drops the first n octets of what is buffered.
+// discard drops the first n bytes of buffered.
 func (w *wire) discard(n int) {
 	if w.peeked.Buffered() > 0 {
 		w.peeked.Discard(n)
@@ -122,7 +123,7 @@ func (w *wire) discard(n int) {
 	}
 }
 
-// drop takes n octets off what was read ahead.
+// drop removes n bytes from what was read ahead.
 func (w *wire) drop(n int) {
 	if w.rest = w.rest[n:]; len(w.rest) == 0 {
 		w.pool.Put(w.ahead)
@@ -130,7 +131,51 @@ func (w *wire) drop(n int) {
 	}
 }
 
-// SetReadDeadline does nothing once expire was called.
+// whole reports whether all WebSocket frames of a message have been read ahead: up to one
+// whose flag byte is not more. It returns false for fragmented messages, which it does not
+// look into.
+func (w *wire) whole(more byte) bool {
+	ahead := ahead{rest: w.rest}
+	ahead.peeked, _ = w.peeked.Peek(w.peeked.Buffered())
+	for at := 0; ; {
+		h, ok := ahead.header(at)
+		body := at + h.Length
+		if !ok || !h.Whole() || h.Payload > ahead.len()-body {
+			return false
+		}
+		at = body + h.Payload
+		if h.Control() {
+			continue
+		}
+		if h.Payload == 0 || ahead.byte(body)^h.Key[0] != more {
+			return true
+		}
+	}
+}
+
+// ahead is what was read ahead, in the order of arrival.
+type ahead struct{ peeked, rest []byte }
+
+func (a ahead) len() int { return len(a.peeked) + len(a.rest) }
+
+func (a ahead) byte(i int) byte {
+	if i < len(a.peeked) {
+		return a.peeked[i]
+	}
+	return a.rest[i-len(a.peeked)]
+}
+
+// header reads the header of the frame that begins at i.
+func (a ahead) header(i int) (wsframe.Header, bool) {
+	var raw [wsframe.MaxMaskedHeader]byte
+	n := min(len(raw), a.len()-i)
+	for j := range n {
+		raw[j] = a.byte(i + j)
+	}
+	return wsframe.ParseHeader(raw[:n])
+}
+
+// SetReadDeadline does nothing after expire.
 func (w *wire) SetReadDeadline(t time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -140,7 +185,7 @@ func (w *wire) SetReadDeadline(t time.Time) error {
 	return w.Conn.SetReadDeadline(t)
 }
 
-// expire sets a read deadline that stays, for a connection that is closing.
+// expire sets the last read deadline, for a connection that is closing.
 func (w *wire) expire(t time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -148,19 +193,19 @@ func (w *wire) expire(t time.Time) {
 	w.Conn.SetReadDeadline(t)
 }
 
-// Write passes the answer to the upgrade. What follows can only be a close frame, since
-// the session answers pings itself.
+// Write passes the answer to the upgrade. What the library writes later can only be a close
+// frame, because the connection answers pings itself.
 func (w *wire) Write(p []byte) (int, error) {
 	if !w.upgraded {
 		return w.Conn.Write(p)
 	}
-	if len(p) >= 4 && p[0] == wsClose {
+	if len(p) >= 4 && p[0] == wsframe.Close {
 		w.verdict = &CloseError{Code: Code(binary.BigEndian.Uint16(p[2:])), Reason: string(p[4:])}
 	}
 	return len(p), nil
 }
 
-// SetWriteDeadline keeps the library from setting one beside the writer's.
+// SetWriteDeadline keeps the library from changing the writer's deadline.
 func (w *wire) SetWriteDeadline(t time.Time) error {
 	if !w.upgraded {
 		return w.Conn.SetWriteDeadline(t)
@@ -168,7 +213,7 @@ func (w *wire) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// hijacker hands the connection of a request out as a wire.
+// hijacker hijacks the connection of a request as a wire.
 type hijacker struct {
 	http.ResponseWriter
 	wire *wire
@@ -188,21 +233,22 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return h.wire, bufio.NewReadWriter(h.wire.peeked, rw.Writer), nil
 }
 
-// noBuffers gives the library a write buffer only if it ever asks for one; it never does.
+// noBuffers keeps the library from allocating a write buffer before it needs one, which it
+// never does.
 type noBuffers struct{}
 
 func (noBuffers) Get() any { return nil }
 func (noBuffers) Put(any)  {}
 
-// upgrade answers the request with 101 and the subprotocol, if it is not empty. If it
-// cannot, the client has been told by an HTTP status.
+// upgrade answers the request with 101 and the subprotocol, if there is one. If it fails,
+// the client was answered with another HTTP status.
 func upgrade(w http.ResponseWriter, r *http.Request, subprotocol string) (*websocket.Conn, *wire, error) {
 	u := websocket.Upgrader{
 		WriteBufferPool: noBuffers{},
 		CheckOrigin:     func(*http.Request) bool { return true }, // checked before
 	}
 	if subprotocol != "" {
-		u.Subprotocols = []string{subprotocol} // a list of one: the choice is ours
+		u.Subprotocols = []string{subprotocol} // only the one that was chosen
 	}
 	h := &hijacker{ResponseWriter: w, wire: &wire{}}
 	ws, err := u.Upgrade(h, r, nil)

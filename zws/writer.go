@@ -7,40 +7,40 @@ import (
 	"time"
 )
 
-// writer is the one goroutine that writes a connection: data, commands and control
-// frames. It runs only while something is to be written, so that an idle session has
-// neither its stack nor a buffer.
+// writer is the one goroutine that writes a connection: data, commands and control frames.
+// It runs only while there is something to write, so that an idle connection has neither
+// its stack nor a buffer.
 type writer struct {
 	conn      *Conn
 	transport net.Conn
 	vectored  bool
 	timeout   time.Duration
-	deadline  time.Time    // of writes; the writing goroutine's
+	deadline  time.Time    // of writes; only the writing goroutine uses it
 	state     atomic.Int32 // idle, writing, again or ended
 
 	mu      sync.Mutex
 	control []byte // commands and pings, encoded, in order
 	pong    []byte // the answer to the latest ping
 	source  Source
-	// What notices are to tell; sealed, if at all, in the order of writing.
+	// Notifications that wait. They are encrypted, if at all, when they are written.
 	lost     uint64
 	expiring *uint32
-	// closed is made when somebody waits for the end, and closed then.
+	// closed is made when somebody waits for the end, and then closed at the end.
 	closed chan struct{}
 }
 
 const (
 	idle    = iota // no goroutine
-	writing        // a goroutine that may find nothing more
-	again          // a goroutine that will look again
+	writing        // a goroutine, which ends if there is nothing more
+	again          // a goroutine, which will look again
 	ended          // the connection is closed
 )
 
-func (w *writer) open(s *Conn, transport net.Conn, timeout time.Duration) {
-	w.conn, w.transport, w.timeout = s, transport, timeout
+func (w *writer) open(c *Conn, transport net.Conn, timeout time.Duration) {
+	w.conn, w.transport, w.timeout = c, transport, timeout
 	switch transport.(type) {
 	case *net.TCPConn, *net.UnixConn:
-		w.vectored = true // others, TLS above all, would make one write of each piece
+		w.vectored = true // others, such as TLS, would make one write of each piece
 	}
 }
 
@@ -79,7 +79,7 @@ func (w *writer) run() {
 	}
 }
 
-// flush writes what is queued. False means that the connection is closed.
+// flush writes what is queued. It returns false when the connection is closed.
 func (w *writer) flush() bool {
 	b := newBatch(w.conn, w.vectored)
 	defer b.free()
@@ -91,15 +91,15 @@ func (w *writer) flush() bool {
 		}
 		if b.err != nil {
 			w.conn.Close(b.err)
-			continue // collect gives the close frame now
+			continue // collect appends the close frame now
 		}
 		if b.size == 0 && !last {
 			return true
 		}
-		w.extend()
+		w.extendDeadline()
 		if err := b.writeTo(w.transport); err != nil {
 			w.conn.Close(writeError(err))
-			w.conn.closeConn()
+			w.conn.closeTransport()
 			return false
 		}
 		if last {
@@ -109,45 +109,45 @@ func (w *writer) flush() bool {
 	}
 }
 
-// extend sees to it that a write may take timeout, and at most an eighth of that longer:
-// setting a deadline costs a tenth of a small write, so it is not done for each.
-func (w *writer) extend() {
+// extendDeadline gives a write at least timeout, and at most an eighth more: setting a
+// deadline costs a tenth of a small write, so it is not done for each.
+func (w *writer) extendDeadline() {
 	if now := time.Now(); w.deadline.Sub(now) < w.timeout {
 		w.deadline = now.Add(w.timeout + w.timeout/8)
 		w.transport.SetWriteDeadline(w.deadline)
 	}
 }
 
-// collect takes what goes before data into b: commands, notices and control frames; and
-// at the end of the session the close frame, after which nothing may come. libzmq gets
-// none before READY if it may try again.
+// collect appends what goes before data: commands, notifications and control frames. At the
+// end of the connection it appends the close frame, after which nothing may come; libzmq
+// gets none before READY if it may try again.
 func (w *writer) collect(b *Batch) (source Source, last bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	tells := w.conn.dialect.tells
-	b.Octets(w.control)
-	b.Octets(w.pong)
+	notifier := w.conn.dialect.notifier
+	b.bytes(w.control)
+	b.bytes(w.pong)
 	w.control, w.pong = nil, nil
 	if cause := w.conn.Cause(); cause != nil {
 		b.err = nil
-		tells.farewell(b, cause)
+		notifier.closing(b, cause)
 		if cause.Code.Final() || !w.conn.silent.Load() {
-			b.Octets(closeFrame(cause))
+			b.bytes(closeFrame(cause))
 		}
 		return nil, true
 	}
 	if w.expiring != nil {
-		b.err = tells.expiring(b, *w.expiring)
+		b.err = notifier.expiring(b, *w.expiring)
 		w.expiring = nil
 	}
 	if w.lost > 0 && b.err == nil {
-		b.err = tells.lost(b, w.lost)
+		b.err = notifier.lost(b, w.lost)
 		w.lost = 0
 	}
 	return w.source, false
 }
 
-// end is closed when the connection is.
+// end returns a channel that is closed when the connection is.
 func (w *writer) end() chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -2,6 +2,7 @@ package zws_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -26,7 +27,7 @@ func (m *mixed) Next(b *zws.Batch) {
 	for m.next < m.last && !b.Full() {
 		msg := numbered(m.next, m.sizes[m.next%len(m.sizes)])
 		if m.codec != nil && m.next%2 == 0 {
-			b.Octets(m.codec.AppendMessage(nil, msg))
+			b.Encoded(m.codec.AppendMessage(nil, msg))
 		} else {
 			b.Message(msg)
 		}
@@ -58,7 +59,7 @@ func TestNothingIsTorn(t *testing.T) {
 					d.TLS = s.Client().Transport.(*transport).TLSClientConfig
 				}
 				noticed := uint64(0)
-				d.Notice = func(n zws.Notice) { noticed += n.Lost }
+				d.Notify = func(n zws.Notification) { noticed += n.Lost }
 				c, err := zws.Dial(t.Context(), s.url(), d)
 				if err != nil {
 					t.Fatal(err)
@@ -83,7 +84,7 @@ func TestNothingIsTorn(t *testing.T) {
 					}
 				})
 				for i := range messages {
-					m, err := c.Recv()
+					m, err := c.Recv(context.Background())
 					if err != nil {
 						t.Fatalf("message %d: %v", i, err)
 					}
@@ -119,7 +120,7 @@ type shared struct {
 
 func (s *shared) Next(b *zws.Batch) {
 	for s.left > 0 && !b.Full() {
-		b.Octets(s.chunk)
+		b.Encoded(s.chunk)
 		if s.left--; s.left == 0 {
 			close(s.done)
 		}
@@ -255,7 +256,7 @@ func BenchmarkWriteOneByOne(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		q.put(m)
-		if _, err := c.Recv(); err != nil {
+		if _, err := c.Recv(context.Background()); err != nil {
 			b.Fatal(err)
 		}
 	}

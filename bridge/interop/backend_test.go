@@ -180,13 +180,13 @@ func (h *home) own(name string) *certs.Certificate {
 // talk sends a message from the Go client to the backend, and an answer back.
 func talk(t *testing.T, client *zws.Client, backend *socket) {
 	t.Helper()
-	if err := client.Send(zmtp.Message{[]byte("hello")}); err != nil {
+	if err := client.Send(t.Context(), zmtp.Message{[]byte("hello")}); err != nil {
 		t.Fatal(err)
 	}
 	m := backend.wait("message").Frames
 	equal(t, m[1:], "hello")
 	backend.send(m[0], "good day")
-	got, err := client.Recv()
+	got, err := client.Recv(t.Context())
 	if err != nil || string(got[0]) != "good day" {
 		t.Fatalf("%q, %v", got, err)
 	}
@@ -206,13 +206,13 @@ func TestBackendReconnects(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	if err := client.Subscribe([]byte("house/1/"), []byte("weather")); err != nil {
+	if err := client.Subscribe(t.Context(), []byte("house/1/"), []byte("weather")); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
 		equal(t, sorted(xpub.wait("message").Frames[0], xpub.wait("message").Frames[0]), "\x01house/1/", "\x01weather")
 		xpub.send("house/1/temperature", "21")
-		if m, err := client.Recv(); err != nil || string(m[1]) != "21" {
+		if m, err := client.Recv(t.Context()); err != nil || string(m[1]) != "21" {
 			t.Fatalf("%q, %v", m, err)
 		}
 		xpub.process.kill()
@@ -224,7 +224,7 @@ func TestBackendReconnects(t *testing.T) {
 	xpub.process.kill()
 	start(t, "pyzmq.py").open(t, command{Type: "XPUB", Bind: xpub.endpoint, Options: otherPassword(h)})
 	for {
-		if _, err = client.Recv(); err != nil {
+		if _, err = client.Recv(t.Context()); err != nil {
 			break
 		}
 	}

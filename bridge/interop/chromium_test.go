@@ -137,10 +137,10 @@ func TestChromium(t *testing.T) {
 	t.Run("unknown subprotocol", func(t *testing.T) {
 		ws := chromium.open(t, login("/work", "DEALER", "mqtt", nil))
 		ws.expectReady("mqtt") // upgraded all the same, so that the page can be told the reason
-		ws.expectClose(4406, "no subprotocol that is spoken here, as ZWS2.0+PLAIN, was offered")
+		ws.expectClose(4406, "no known subprotocol was offered, such as ZWS2.0+PLAIN")
 	})
 	t.Run("bare without a login", func(t *testing.T) {
-		chromium.open(t, login("/work", "DEALER", "ZWS2.0", nil)).expectClose(4400, "a login is wanted here")
+		chromium.open(t, login("/work", "DEALER", "ZWS2.0", nil)).expectClose(4400, "authentication required")
 	})
 	big := strings.Repeat("0123456789", 30000) // Chromium sends it in fragments
 	for _, protocol := range []string{"ZWS2.0+PLAIN", "ZWS2.0+BEARER", "ZWS2.0+NULL", "ZWS2.0", "WSNetMQ"} {

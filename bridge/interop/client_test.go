@@ -292,8 +292,8 @@ func (p *clientPlatform) refusals() []clientRefusal {
 		{"wrong password", "/work", withPassword("alice", "guessed"), 4400, 400, "login refused"},
 		{"wrong token", "/work", credentials{"mechanism": "BEARER", "tokens": []string{"another"}}, 4400, 400, "login refused"},
 		{"unknown key", "/work", p.stranger, 4400, 400, "login refused"},
-		{"login missing", "/remote", nil, 4400, maybe400, "a login is wanted here"},
-		{"unsupported mechanism", "/remote", p.logins["BEARER"], 4406, 400, "BEARER is not taken here"},
+		{"login missing", "/remote", nil, 4400, maybe400, "authentication required"},
+		{"unsupported mechanism", "/remote", p.logins["BEARER"], 4406, 400, "this route does not accept BEARER logins"},
 		{"refused by the backend", "/remote", p.logins["PLAIN"], 4502, 400, "backend 1 refused the login (400)"},
 		{"no route", "/nowhere", p.logins["PLAIN"], 4404, 400, "unknown route"},
 	}

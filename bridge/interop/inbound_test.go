@@ -88,12 +88,12 @@ func TestInboundBackends(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer client.Close()
-				if err := client.Subscribe([]byte("house/1/")); err != nil {
+				if err := client.Subscribe(t.Context(), []byte("house/1/")); err != nil {
 					t.Fatal(err)
 				}
 				xpub.expect("\x01house/1/")
 				xpub.send("house/1/temperature", "21")
-				if m, err := client.Recv(); err != nil || string(m[1]) != "21" {
+				if m, err := client.Recv(t.Context()); err != nil || string(m[1]) != "21" {
 					t.Fatalf("%q, %v", m, err)
 				}
 			})
@@ -107,12 +107,12 @@ func TestInboundBackends(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer client.Close()
-				if err := client.Send(zmtp.Message{nil, []byte("state?")}); err != nil {
+				if err := client.Send(t.Context(), zmtp.Message{nil, []byte("state?")}); err != nil {
 					t.Fatal(err)
 				}
 				rep.expect("state?")
 				rep.send("on")
-				m, err := client.Recv()
+				m, err := client.Recv(t.Context())
 				if err != nil || len(m) != 2 || len(m[0]) != 0 || string(m[1]) != "on" {
 					t.Fatalf("%q, %v", m, err)
 				}

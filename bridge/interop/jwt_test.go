@@ -86,7 +86,7 @@ func closeCodeAtEnd(c *zws.Client) <-chan int {
 	code := make(chan int, 1)
 	go func() {
 		for {
-			if _, err := c.Recv(); err != nil {
+			if _, err := c.Recv(context.Background()); err != nil {
 				code <- closeCode(err)
 				return
 			}
@@ -147,7 +147,7 @@ connect = [%q]
 	young := mustLogin(t, url, renewed)
 	expectDelivery(t, pub, young)
 	expectDelivery(t, pub, old)
-	if err := old.Renew(renewed); err != nil {
+	if err := old.Renew(t.Context(), renewed); err != nil {
 		t.Fatal(err)
 	}
 	expectDelivery(t, pub, old) // reads the answer
@@ -170,12 +170,12 @@ connect = [%q]
 // subscription has arrived.
 func expectDelivery(t *testing.T, pub *socket, c *zws.Client) {
 	t.Helper()
-	if err := c.Subscribe([]byte("temp")); err != nil {
+	if err := c.Subscribe(t.Context(), []byte("temp")); err != nil {
 		t.Fatal(err)
 	}
 	received := make(chan error, 1)
 	go func() {
-		_, err := c.Recv()
+		_, err := c.Recv(t.Context())
 		received <- err
 	}()
 	for {

@@ -146,7 +146,7 @@ func (o *bridges) decide(t *testing.T, a attempt) string {
 	})
 	if err == nil {
 		defer c.Close()
-		if err = c.Send(m); err == nil {
+		if err = c.Send(t.Context(), m); err == nil {
 			err = o.await(c, a)
 		}
 	}
@@ -167,7 +167,7 @@ func (o *bridges) decide(t *testing.T, a attempt) string {
 func (o *bridges) await(c *zws.Client, a attempt) error {
 	received := make(chan error, 1)
 	go func() {
-		_, err := c.Recv()
+		_, err := c.Recv(context.Background())
 		received <- err
 	}()
 	tick := time.NewTicker(10 * time.Millisecond)

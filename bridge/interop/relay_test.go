@@ -125,7 +125,7 @@ func TestRelayClient(t *testing.T) {
 					dealer.send("with a cookie")
 					equal(t, workers[where].wait("message").Frames[1:], "with a cookie")
 					c["cookie"] = "zws_token=; Path=/chromium; Secure; Max-Age=0"
-					open(t, "DEALER", "/work", c).expectRefused(4400, 400, "a login is wanted here")
+					open(t, "DEALER", "/work", c).expectRefused(4400, 400, "authentication required")
 				})
 			}
 			t.Run("unknown key", func(t *testing.T) {
@@ -244,13 +244,13 @@ func TestRelayGo(t *testing.T) {
 			if minor, ok := c.Relayed(); minor != 1 || !ok {
 				t.Errorf("Relayed() = %d, %v, want 1, true", minor, ok)
 			}
-			if err := c.Send(zmtp.Message{[]byte("hello")}); err != nil {
+			if err := c.Send(t.Context(), zmtp.Message{[]byte("hello")}); err != nil {
 				t.Fatal(err)
 			}
 			m := backend.wait("message").Frames
 			equal(t, m[1:], "hello")
 			backend.send(m[0], "good day")
-			if got, err := c.Recv(); err != nil || string(got[0]) != "good day" {
+			if got, err := c.Recv(t.Context()); err != nil || string(got[0]) != "good day" {
 				t.Fatalf("%q, %v", got, err)
 			}
 		})
@@ -259,8 +259,6 @@ func TestRelayGo(t *testing.T) {
 
 // relayed is a Go client on a relay.
 type relayed interface {
-	Send(zmtp.Message) error
-	Recv() (zmtp.Message, error)
+	zws.Socket
 	Relayed() (minor byte, ok bool)
-	Close() error
 }

@@ -84,10 +84,10 @@ func TestZAPHandler(t *testing.T) {
 			defer client.Close()
 			expectRequest(t, l.mechanism)
 			// The handler's metadata grants sending to house 1 only.
-			if err := client.Send(zmtp.Message{[]byte("house/2/lamp")}); err != nil {
+			if err := client.Send(t.Context(), zmtp.Message{[]byte("house/2/lamp")}); err != nil {
 				t.Fatal(err)
 			}
-			_, err = client.Recv()
+			_, err = client.Recv(t.Context())
 			if cause, ok := errors.AsType[*zws.CloseError](err); !ok || cause.Code != zws.CodeForbidden {
 				t.Errorf("sending to another house: %v, want 4403", err)
 			}

@@ -87,12 +87,12 @@ func (f *clientFlags) dial(cmd *cobra.Command, address string, socket zmtp.Socke
 		RoutingID:        []byte(f.id),
 		TLS:              config,
 		HandshakeTimeout: f.timeout,
-		Notice:           func(n zws.Notice) { printNotification(cmd.ErrOrStderr(), n) },
+		Notify:           func(n zws.Notification) { printNotification(cmd.ErrOrStderr(), n) },
 	})
 }
 
 // printNotification prints what the bridge notifies the client of.
-func printNotification(w io.Writer, n zws.Notice) {
+func printNotification(w io.Writer, n zws.Notification) {
 	if n.Lost > 0 {
 		fmt.Fprintf(w, "zwsbridge: %d messages lost: this client is too slow\n", n.Lost)
 	}
@@ -168,7 +168,7 @@ func (f *clientFlags) tlsConfig() (*tls.Config, error) {
 // connection, ctx is done, or count messages were received. A count of 0 means no limit.
 func receive(ctx context.Context, w io.Writer, c *zws.Client, count uint, skip int) error {
 	for n := uint(0); count == 0 || n < count; n++ {
-		m, err := c.Recv()
+		m, err := c.Recv(ctx)
 		if err != nil {
 			return closeError(ctx, err)
 		}
@@ -188,7 +188,7 @@ func (f *clientFlags) finish(ctx context.Context, c *zws.Client, sendErr error) 
 	defer context.AfterFunc(ctx, func() { c.Close() })()
 	_ = c.CloseSend() // if the server closed first, Recv returns its reason
 	for {
-		if _, err := c.Recv(); err != nil {
+		if _, err := c.Recv(ctx); err != nil {
 			return cmp.Or(closeError(ctx, err), sendErr)
 		}
 	}

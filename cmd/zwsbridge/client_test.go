@@ -9,7 +9,7 @@ import (
 )
 
 func TestPrintNotification(t *testing.T) {
-	for want, n := range map[string]zws.Notice{
+	for want, n := range map[string]zws.Notification{
 		"zwsbridge: 3 messages lost: this client is too slow\n":                           {Lost: 3},
 		"zwsbridge: the login expires in 30s\n":                                           {Expiring: 30 * time.Second},
 		"zwsbridge: unsubscribed from house/alice/: the login no longer permits it\n":     {Unsubscribed: []byte("house/alice/")},

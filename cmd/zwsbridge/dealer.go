@@ -38,7 +38,7 @@ func runDealer(cmd *cobra.Command, f *clientFlags, url string, frames []string) 
 	// A read of standard input cannot be interrupted: the goroutine ends with the program.
 	failed := make(chan error, 1)
 	go func() {
-		if err := eachMessage(ctx, frames, cmd.InOrStdin(), 0, c.Send); err != nil {
+		if err := eachMessage(ctx, frames, cmd.InOrStdin(), 0, func(m zmtp.Message) error { return c.Send(ctx, m) }); err != nil {
 			failed <- err
 			cancel()
 		}

@@ -21,7 +21,9 @@ each line of standard input.` + clientHelp,
 				return err
 			}
 			defer closeOn(cmd.Context(), c)()
-			err = eachMessage(cmd.Context(), args[1:], cmd.InOrStdin(), f.count, c.Send)
+			err = eachMessage(cmd.Context(), args[1:], cmd.InOrStdin(), f.count, func(m zmtp.Message) error {
+				return c.Send(cmd.Context(), m)
+			})
 			return f.finish(cmd.Context(), c, err)
 		},
 	}

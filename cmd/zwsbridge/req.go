@@ -23,7 +23,7 @@ line of standard input. Each reply is printed before the next request is sent.` 
 			defer closeOn(cmd.Context(), c)()
 			return eachMessage(cmd.Context(), args[1:], cmd.InOrStdin(), f.count, func(m zmtp.Message) error {
 				// 28/REQREP: an empty delimiter frame comes first. It is not printed with the replies.
-				if err := c.Send(append(zmtp.Message{nil}, m...)); err != nil {
+				if err := c.Send(cmd.Context(), append(zmtp.Message{nil}, m...)); err != nil {
 					return f.finish(cmd.Context(), c, err)
 				}
 				return receive(cmd.Context(), cmd.OutOrStdout(), c, 1, 1)

@@ -27,7 +27,7 @@ until the server closes the connection.` + clientHelp,
 				topics = []string{""}
 			}
 			for _, topic := range topics {
-				if err := c.Subscribe([]byte(topic)); err != nil {
+				if err := c.Subscribe(cmd.Context(), []byte(topic)); err != nil {
 					return f.finish(cmd.Context(), c, err)
 				}
 			}

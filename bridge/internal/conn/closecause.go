@@ -58,5 +58,5 @@ func refusalReason(name string, e *backend.Error) string {
 			return name + ": " + known.Error()
 		}
 	}
-	return name + " did not take the login"
+	return name + " did not accept the login"
 }

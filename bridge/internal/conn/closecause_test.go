@@ -35,9 +35,9 @@ func TestCloseCause(t *testing.T) {
 		{failed(backend.KindRefused, &zmtp.MechanismError{Want: zap.CURVE, Got: zap.NULL}), 4502, 400, "backend 2: want CURVE, peer speaks NULL"},
 		{failed(backend.KindRefused, zmtp.ErrClosedDuringLogin), 4502, 400, "backend 2: " + zmtp.ErrClosedDuringLogin.Error()},
 		{failed(backend.KindRefused, fmt.Errorf("10.0.0.7: %w", zmtp.ErrClosedBeforeWelcome)), 4502, 400, "backend 2: " + zmtp.ErrClosedBeforeWelcome.Error()},
-		{failed(backend.KindRefused, errors.New("10.0.0.7")), 4502, 400, "backend 2 did not take the login"},
+		{failed(backend.KindRefused, errors.New("10.0.0.7")), 4502, 400, "backend 2 did not accept the login"},
 		{own, 4403, 400, "not here"},
-		{zmtp.ErrHandshakeTimeout, 4408, 0, "the handshake did not end in time"},
+		{zmtp.ErrHandshakeTimeout, 4408, 0, "the handshake was not completed in time"},
 		{backend.ErrLockStep, 1002, 0, backend.ErrLockStep.Error()},
 	} {
 		err := closeCause(tt.err)

@@ -10,7 +10,7 @@ import (
 type sink struct{ size int }
 
 func (s *sink) Message(m zmtp.Message) error { s.size += m.Size(); return nil }
-func (s *sink) Octets(o []byte)              { s.size += len(o) }
+func (s *sink) Encoded(o []byte)             { s.size += len(o) }
 func (s *sink) Unsubscribed([]byte) error    { return nil }
 func (s *sink) Full() bool                   { return false }
 

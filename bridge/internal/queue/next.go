@@ -10,8 +10,8 @@ import (
 type Batch interface {
 	// Message encodes m for this client alone and appends it. An error ends the stream.
 	Message(m zmtp.Message) error
-	// Octets appends whole messages that the queue's Codec has encoded.
-	Octets(encoded []byte)
+	// Encoded appends whole messages that the queue's Codec has encoded.
+	Encoded(p []byte)
 	// Unsubscribed appends the notification that the subscription to topic is gone. An
 	// error ends the stream.
 	Unsubscribed(topic []byte) error
@@ -36,7 +36,7 @@ func (q *Queue) Next(b Batch) {
 			}
 		}
 		if q.current.chunk.shared() {
-			b.Octets(q.current.chunk.Bytes(int(q.current.from), int(q.current.to)))
+			b.Encoded(q.current.chunk.Bytes(int(q.current.from), int(q.current.to)))
 		} else if !q.encode(b) {
 			return
 		}

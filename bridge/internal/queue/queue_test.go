@@ -60,7 +60,7 @@ func (p *textBatch) Message(m zmtp.Message) error {
 	return nil
 }
 
-func (p *textBatch) Octets(o []byte) { p.text = append(p.text, o...) }
+func (p *textBatch) Encoded(o []byte) { p.text = append(p.text, o...) }
 
 func (p *textBatch) Unsubscribed(topic []byte) error {
 	p.text = fmt.Appendf(p.text, "-%s\n", topic)

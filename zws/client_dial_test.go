@@ -173,9 +173,9 @@ func TestRecvLimits(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range answers {
-			c.Send(message("next"))
+			c.Send(t.Context(), message("next"))
 		}
-		if _, err := c.Recv(); !errors.Is(err, zmtp.ErrTooLarge) {
+		if _, err := c.Recv(t.Context()); !errors.Is(err, zmtp.ErrTooLarge) {
 			t.Errorf("too many %s: %v", name, err)
 		}
 		c.Close()
@@ -196,18 +196,18 @@ func TestClientSubscribes(t *testing.T) {
 			if id := c.Peer().RoutingID(); string(id) != "us" {
 				t.Errorf("the server calls itself %q", id)
 			}
-			if err := c.Subscribe([]byte("a"), nil); err != nil {
+			if err := c.Subscribe(t.Context(), []byte("a"), nil); err != nil {
 				t.Fatal(err)
 			}
-			if err := c.Unsubscribe([]byte("a")); err != nil {
+			if err := c.Unsubscribe(t.Context(), []byte("a")); err != nil {
 				t.Fatal(err)
 			}
 			for _, want := range []string{"\x01a", "\x01", "\x00a"} {
-				if m, err := c.Recv(); err != nil || len(m) != 1 || string(m[0]) != want {
+				if m, err := c.Recv(t.Context()); err != nil || len(m) != 1 || string(m[0]) != want {
 					t.Errorf("received %q, %v; want %q", m, err, want)
 				}
 			}
-			if err := c.Send(nil); err == nil {
+			if err := c.Send(t.Context(), nil); err == nil {
 				t.Error("a message without frames was sent")
 			}
 		})

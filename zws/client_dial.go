@@ -1,6 +1,7 @@
 package zws
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -16,22 +17,22 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// DialOptions says how [Dial] connects.
+// DialOptions configure [Dial].
 type DialOptions struct {
-	// Security is the credentials: zmtp.Null, Plain, Bearer or Curve. Nil means bare
-	// ZWS2.0, without a mechanism; credentials may then go into Header.
+	// Security is the mechanism and its credentials: zmtp.Null, Plain, Bearer or Curve. Nil
+	// means bare ZWS2.0, without a mechanism; credentials can then go into Header.
 	Security zmtp.ClientSecurity
-	// Alias offers the subprotocol with "+" for "/", as a browser has to.
+	// Alias offers the subprotocol with "+" instead of "/", as browsers must.
 	Alias bool
-	// SocketType is ours. Required, though bare ZWS2.0 does not tell it.
+	// SocketType is the client's. Required, although bare ZWS2.0 does not send it.
 	SocketType zmtp.SocketType
-	// RoutingID is what we call ourselves, 0 to 255 octets.
+	// RoutingID is the client's, 0 to 255 bytes.
 	RoutingID []byte
-	// Metadata is further properties for READY or INITIATE.
+	// Metadata are further properties for READY or INITIATE.
 	Metadata zap.Metadata
-	// Notice, if not nil, asks the server for notices and is called with each, by the
+	// Notify, if not nil, asks the server for notifications and is called with each, by the
 	// goroutine that is in Recv. Nothing is read while it runs.
-	Notice func(Notice)
+	Notify func(Notification)
 
 	// Header is sent with the HTTP request: Authorization, Cookie, Origin.
 	Header http.Header
@@ -40,45 +41,43 @@ type DialOptions struct {
 	// NetDial connects to an address "host:port"; nil means TCP.
 	NetDial func(ctx context.Context, network, address string) (net.Conn, error)
 
-	// MaxMessage limits a received message, all its frames together, in octets. 0 means
+	// MaxMessage limits a received message, all its frames together, in bytes. 0 means
 	// DefaultMaxMessage.
 	MaxMessage int64
 	// MaxFrames limits the frames of a received message. 0 means DefaultMaxFrames.
 	MaxFrames int
-	// HandshakeTimeout is for all that Dial does. 0 means DefaultHandshakeTimeout.
+	// HandshakeTimeout limits Dial as a whole. 0 means DefaultHandshakeTimeout.
 	HandshakeTimeout time.Duration
-	// WriteTimeout is for one Send. 0 means DefaultWriteTimeout.
+	// WriteTimeout limits one write. 0 means DefaultWriteTimeout.
 	WriteTimeout time.Duration
 }
 
-// Notice is what a server tells a client that asked for notices.
-type Notice struct {
-	// Lost is how many messages were dropped for this client since the last notice; 0 if
-	// the notice is of something else.
+// Notification is what a server tells a client outside of messages, if the client asked for
+// it. One of Lost, Expiring, Renewed and Unsubscribed is set.
+type Notification struct {
+	// Lost is how many messages were dropped for this client since the last notification.
 	Lost uint64
-	// Expiring is how long the login still lasts, in whole seconds; 0 if the notice is of
-	// something else.
+	// Expiring is how long the login still lasts, in whole seconds.
 	Expiring time.Duration
-	// Renewed: the token that Client.Renew sent was taken.
+	// Renewed is set when the token of a renewal was accepted.
 	Renewed bool
-	// Unsubscribed is the topic of a subscription that the login no longer allows, so that
-	// the server has dropped it; nil if the notice is of something else. What comes after the
-	// notice is not there for that subscription's sake; a MuxChannel may hold what came
-	// before. To subscribe to it again without the right to do so ends the session.
+	// Unsubscribed is the topic of a subscription that the server has dropped because the
+	// login no longer allows it; not nil, but possibly empty. Messages that follow are not
+	// there because of that subscription; a MuxChannel can hold earlier ones. Subscribing
+	// again without the right to do so ends the connection.
 	Unsubscribed []byte
-	// Channel is the one that Lost or Unsubscribed is about; nil if the client is not a
-	// MuxClient.
+	// Channel is the one that Lost or Unsubscribed is about; nil on a Client.
 	Channel *MuxChannel
 }
 
-// ErrUpgrade is wrapped by errors of Dial about a server that answered the HTTP request
-// with something else than 101 and the subprotocol that was offered.
-var ErrUpgrade = errors.New("no ZWS server")
+// ErrUpgrade is wrapped by errors of Dial about a server that did not answer the HTTP
+// request with 101 and the subprotocol that was offered.
+var ErrUpgrade = errors.New("not a ZWS server")
 
 // Dial connects to a ws:// or wss:// URL, logs in and returns when the server has sent
-// READY; on bare ZWS2.0, its routing id. If the server refuses, the error is a
-// *CloseError with the code and the reason of its close frame and the status of its ERROR,
-// as far as it sent them. The caller closes the client.
+// READY; on bare ZWS2.0, its routing id. If the server refuses, the error is a *CloseError
+// with the code and the reason of its close frame and the status of its ERROR, as far as it
+// sent them. The caller closes the client.
 func Dial(ctx context.Context, rawURL string, o DialOptions) (*Client, error) {
 	if err := o.complete(rawURL); err != nil {
 		return nil, err
@@ -89,7 +88,7 @@ func Dial(ctx context.Context, rawURL string, o DialOptions) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{traffic: traffic{options: &o}, ws: ws}
+	c := &Client{clientSocket: newClientSocket(&o), ws: ws}
 	c.read, c.write, c.hangUp = c.readFrame, c.writeFrame, ws.Close
 	ws.SetReadLimit(o.MaxMessage + frameOverhead)
 	stop := context.AfterFunc(ctx, func() { ws.NetConn().Close() })
@@ -104,26 +103,26 @@ func Dial(ctx context.Context, rawURL string, o DialOptions) (*Client, error) {
 	return c, nil
 }
 
-// complete checks o and replaces zeros by defaults.
+// complete checks o and replaces zero values by the defaults.
 func (o *DialOptions) complete(rawURL string) error {
-	setDefault(&o.MaxMessage, DefaultMaxMessage)
-	setDefault(&o.MaxFrames, DefaultMaxFrames)
-	setDefault(&o.HandshakeTimeout, DefaultHandshakeTimeout)
-	setDefault(&o.WriteTimeout, DefaultWriteTimeout)
+	o.MaxMessage = cmp.Or(o.MaxMessage, DefaultMaxMessage)
+	o.MaxFrames = cmp.Or(o.MaxFrames, DefaultMaxFrames)
+	o.HandshakeTimeout = cmp.Or(o.HandshakeTimeout, DefaultHandshakeTimeout)
+	o.WriteTimeout = cmp.Or(o.WriteTimeout, DefaultWriteTimeout)
 	switch u, err := url.Parse(rawURL); {
 	case err != nil:
 		return fmt.Errorf("zws: %w", err)
 	case u.Scheme != "ws" && u.Scheme != "wss":
-		return fmt.Errorf("zws: URL with scheme %q, want ws or wss", u.Scheme)
+		return fmt.Errorf("zws: unknown URL scheme %q (one of ws, wss)", u.Scheme)
 	case !o.SocketType.Valid():
-		return fmt.Errorf("zws: %q is no socket type", o.SocketType)
+		return fmt.Errorf("zws: unknown socket type %q", o.SocketType)
 	case len(o.RoutingID) > MaxRoutingID:
-		return fmt.Errorf("zws: routing id of %d octets, allowed are %d", len(o.RoutingID), MaxRoutingID)
+		return fmt.Errorf("zws: routing id of %d bytes: at most %d are allowed", len(o.RoutingID), MaxRoutingID)
 	}
 	return nil
 }
 
-// subprotocol is the name that is offered.
+// subprotocol returns the name that is offered.
 func (o *DialOptions) subprotocol() string {
 	if o.Security == nil {
 		return "ZWS2.0"
@@ -135,7 +134,7 @@ func (o *DialOptions) subprotocol() string {
 	return "ZWS2.0" + separator + string(o.Security.Name())
 }
 
-// upgrade connects and makes the WebSocket with that subprotocol.
+// upgrade connects and opens the WebSocket with the subprotocol name.
 func (o *DialOptions) upgrade(ctx context.Context, rawURL, name string) (*websocket.Conn, error) {
 	dialer := websocket.Dialer{
 		NetDialContext:  o.NetDial,
@@ -156,7 +155,7 @@ func (o *DialOptions) upgrade(ctx context.Context, rawURL, name string) (*websoc
 	case ws.Subprotocol() != name:
 		got := ws.Subprotocol()
 		ws.Close()
-		return nil, fmt.Errorf("zws: %w: %s was offered and %.32q answered", ErrUpgrade, name, got)
+		return nil, fmt.Errorf("zws: %w: %s was offered, %.32q was answered", ErrUpgrade, name, got)
 	}
 	return ws, nil
 }
@@ -166,28 +165,28 @@ func isTimeout(err error) bool {
 	return ok && timeout.Timeout()
 }
 
-// local is what we tell of ourselves.
+// local returns the metadata of the client.
 func (o *DialOptions) local() zap.Metadata {
 	m := zap.Metadata{{Name: "Socket-Type", Value: string(o.SocketType)}}
 	if len(o.RoutingID) > 0 {
 		m = append(m, zap.Property{Name: "Identity", Value: string(o.RoutingID)})
 	}
-	if o.Notice != nil {
+	if o.Notify != nil {
 		m = append(m, zap.Property{Name: "Notices", Value: "1"})
 	}
 	return append(m, o.Metadata...)
 }
 
-// login is the client side of the first-message rules: the mechanism's handshake, or the
-// exchange of routing ids.
+// login is the client side of the first-message rules: the handshake of the mechanism, or
+// the exchange of routing ids.
 func (c *Client) login(ctx context.Context) error {
 	if c.options.Security != nil {
-		return c.traffic.login(ctx)
+		return c.clientSocket.login(ctx)
 	}
-	if err := c.tell(zmtp.Frame{Body: c.options.RoutingID}); err != nil {
+	if err := c.writeLocked(ctx, zmtp.Frame{Body: c.options.RoutingID}); err != nil {
 		return err
 	}
-	f, err := c.readFrame()
+	f, err := c.readFrame(ctx)
 	c.peer = &zmtp.Peer{Metadata: zap.Metadata{{Name: "Identity", Value: string(f.Body)}}}
 	return err
 }

@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/zwsbridge/zwsbridge/zws/internal/muxframe"
 )
 
-// TestMuxOpenAtTheEnd: who opens a channel while the connection ends hears why it does.
+// TestMuxOpenAtTheEnd: opening a channel while the connection ends returns why it ends.
 func TestMuxOpenAtTheEnd(t *testing.T) {
 	end := func(c *websocket.Conn, code int) error {
 		return c.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), time.Now().Add(time.Minute))
@@ -27,7 +29,7 @@ func TestMuxOpenAtTheEnd(t *testing.T) {
 		if _, _, err := c.ReadMessage(); err != nil { // the login
 			t.Error(err)
 		}
-		if err := c.WriteMessage(websocket.BinaryMessage, (&muxFrame{op: muxReady, number: 1}).append(nil)); err != nil {
+		if err := c.WriteMessage(websocket.BinaryMessage, (&muxframe.Frame{Op: muxframe.Ready, Number: 1}).Append(nil)); err != nil {
 			t.Error(err)
 		}
 		_, _, _ = c.ReadMessage() // the close frame

@@ -127,22 +127,22 @@ func TestToldAtUpgrade(t *testing.T) {
 		code                 zws.Code
 		reason               string
 	}{
-		{"nothing offered", "/", "", nil, "", 4406, "no subprotocol that is spoken here, as ZWS2.0+PLAIN, was offered"},
-		{"nothing known", "/", "chat, mqtt", nil, "", 4406, "no subprotocol that is spoken here, as ZWS2.0+PLAIN, was offered"},
-		{"case matters", "/", "zws2.0", nil, "", 4406, "no subprotocol that is spoken here, as ZWS2.0+PLAIN, was offered"},
-		{"bare where a login is wanted", "/", "ZWS2.0", wants(zap.PLAIN), "", 4400, "a login is wanted here"},
-		{"NULL where a login is wanted", "/", "ZWS2.0/NULL,ZWS2.0", wants(zap.PLAIN), error400, 4400, "a login is wanted here"},
-		{"1.0 where a login is wanted", "/?type=REQ", "ZWS1.0", wants(zap.CURVE), "", 4400, "a login is wanted here"},
-		{"WSNetMQ where a login is wanted", "/", "WSNetMQ", wants(zap.CURVE), "", 4400, "a login is wanted here"},
-		{"another mechanism", "/", "ZWS2.0+PLAIN", wants(zap.CURVE), error400, 4406, "PLAIN is not taken here"},
-		{"another mechanism, libzmq", "/", "ZWS2.0/PLAIN", wants(zap.CURVE), "\x02^RROR\x03400", 4406, "PLAIN is not taken here"},
-		{"plaintext", "/", "ZWS2.0+PLAIN", inTheClear, error400, 4403, "PLAIN is not taken without TLS"},
-		{"plaintext token", "/", "ZWS2.0+BEARER", inTheClear, error400, 4403, "BEARER is not taken without TLS"},
-		{"1.0 without type", "/", "ZWS1.0", nil, "", 4406, "ZWS1.0 wants the socket type in the URL: ?type="},
+		{"nothing offered", "/", "", nil, "", 4406, "no known subprotocol was offered, such as ZWS2.0+PLAIN"},
+		{"nothing known", "/", "chat, mqtt", nil, "", 4406, "no known subprotocol was offered, such as ZWS2.0+PLAIN"},
+		{"case matters", "/", "zws2.0", nil, "", 4406, "no known subprotocol was offered, such as ZWS2.0+PLAIN"},
+		{"bare where a login is wanted", "/", "ZWS2.0", wants(zap.PLAIN), "", 4400, "authentication required"},
+		{"NULL where a login is wanted", "/", "ZWS2.0/NULL,ZWS2.0", wants(zap.PLAIN), error400, 4400, "authentication required"},
+		{"1.0 where a login is wanted", "/?type=REQ", "ZWS1.0", wants(zap.CURVE), "", 4400, "authentication required"},
+		{"WSNetMQ where a login is wanted", "/", "WSNetMQ", wants(zap.CURVE), "", 4400, "authentication required"},
+		{"another mechanism", "/", "ZWS2.0+PLAIN", wants(zap.CURVE), error400, 4406, "this route does not accept PLAIN logins"},
+		{"another mechanism, libzmq", "/", "ZWS2.0/PLAIN", wants(zap.CURVE), "\x02^RROR\x03400", 4406, "this route does not accept PLAIN logins"},
+		{"plaintext", "/", "ZWS2.0+PLAIN", inTheClear, error400, 4403, "PLAIN is not accepted without TLS"},
+		{"plaintext token", "/", "ZWS2.0+BEARER", inTheClear, error400, 4403, "BEARER is not accepted without TLS"},
+		{"1.0 without type", "/", "ZWS1.0", nil, "", 4406, "ZWS1.0 needs the socket type in the URL: ?type="},
 		{"1.0 with two types", "/?type=REQ&type=DEALER", "ZWS1.0", nil, "", 4406, "the URL names more than one socket type"},
-		{"1.0 with a strange type", "/?type=STREAM", "ZWS1.0", nil, "", 4406, "type=STREAM is no socket type"},
-		{"1.0 with a type not taken", "/?type=PUSH", "ZWS1.0", nil, "", 4406, "a PUSH socket cannot be served here"},
-		{"webtalk text", "/?type=REQ&connect=a&text=1", "ZWS1.0", nil, "", 4406, "webtalk's text= and policy= are not spoken here"},
+		{"1.0 with a strange type", "/?type=STREAM", "ZWS1.0", nil, "", 4406, "unknown socket type in the URL: type=STREAM"},
+		{"1.0 with a type not taken", "/?type=PUSH", "ZWS1.0", nil, "", 4406, "this route does not serve PUSH sockets"},
+		{"webtalk text", "/?type=REQ&connect=a&text=1", "ZWS1.0", nil, "", 4406, "webtalk's text= and policy= are not supported"},
 		{"webtalk subscribe", "/?type=REQ&subscribe=a", "ZWS1.0", nil, "", 4406, "subscribe= is for SUB and XSUB, not for REQ"},
 	}
 	for _, test := range tests {
@@ -286,7 +286,7 @@ func TestRoutingIDLimit(t *testing.T) {
 	p.expect("\x00us")
 	p = s.dialRaw(t, "/", offering("ZWS2.0"))
 	p.send("\x00" + strings.Repeat("i", 256))
-	p.expectClose(1002, "routing id of 256 octets, allowed are 255")
+	p.expectClose(1002, "routing id of 256 bytes: at most 255 are allowed")
 
 	ready := func(n int) string {
 		return fmt.Sprintf("\x02\x05READY\x08Identity\x00\x00%c%c%s", n>>8, n&255, strings.Repeat("i", n))
@@ -296,5 +296,5 @@ func TestRoutingIDLimit(t *testing.T) {
 	p.expect("\x02\x05READY" + routerMetadata)
 	p = s.dialRaw(t, "/", offering("ZWS2.0/NULL"))
 	p.send(ready(256))
-	p.expectClose(1002, "routing id of 256 octets, allowed are 255")
+	p.expectClose(1002, "routing id of 256 bytes: at most 255 are allowed")
 }

@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"testing"
+
+	"github.com/zwsbridge/zwsbridge/zws/internal/wsframe"
 )
 
 // maskedFrame is a client's frame; its header begins with first.
 func maskedFrame(first byte, payload []byte) []byte {
 	key := [4]byte{1, 2, 3, 4}
-	p := appendControl(nil, first, nil)[:1]
+	p := wsframe.AppendControl(nil, first, nil)[:1]
 	switch n := len(payload); {
 	case n < 126:
 		p = append(p, 0x80|byte(n))
@@ -28,8 +30,8 @@ func maskedFrame(first byte, payload []byte) []byte {
 // TestWhole cuts what arrives at every octet, and has every part of it in the library's
 // buffer and the rest still ahead of it.
 func TestWhole(t *testing.T) {
-	last := func(n int) []byte { return maskedFrame(wsBinary, append([]byte{flagLast}, make([]byte, n)...)) }
-	more := maskedFrame(wsBinary, []byte{flagMore, 'm'})
+	last := func(n int) []byte { return maskedFrame(wsframe.Binary, append([]byte{flagLast}, make([]byte, n)...)) }
+	more := maskedFrame(wsframe.Binary, []byte{flagMore, 'm'})
 	tests := []struct {
 		name    string
 		octets  []byte
@@ -42,12 +44,12 @@ func TestWhole(t *testing.T) {
 		{"longer frame", last(1 << 16), len(last(1 << 16))},
 		{"two frames", append(bytes.Clone(more), last(0)...), len(more) + len(last(0))},
 		{"more to come", more, 0},
-		{"ping before", append(maskedFrame(wsPing, []byte("x")), last(1)...), len(maskedFrame(wsPing, []byte("x"))) + len(last(1))},
-		{"ping only", maskedFrame(wsPing, nil), 0},
+		{"ping before", append(maskedFrame(wsframe.Ping, []byte("x")), last(1)...), len(maskedFrame(wsframe.Ping, []byte("x"))) + len(last(1))},
+		{"ping only", maskedFrame(wsframe.Ping, nil), 0},
 		{"fragmented", maskedFrame(0x02, []byte{flagLast}), 0},
-		{"empty, which is an error", maskedFrame(wsBinary, nil), 6},
-		{"announces too much", []byte{wsBinary, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0, 0}, 0},
-		{"not masked, which is an error", []byte{wsBinary, 1, 0, 0, 0, 0, 0, 0}, 0},
+		{"empty, which is an error", maskedFrame(wsframe.Binary, nil), 6},
+		{"announces too much", []byte{wsframe.Binary, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0, 0}, 0},
+		{"not masked, which is an error", []byte{wsframe.Binary, 1, 0, 0, 0, 0, 0, 0}, 0},
 	}
 	for _, tt := range tests {
 		for cut := 0; cut <= len(tt.octets); cut++ {

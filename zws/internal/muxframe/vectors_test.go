@@ -1,0 +1,183 @@
+package muxframe
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// hexBytes are bytes in hexadecimal, with spaces between.
+type hexBytes []byte
+
+func (h *hexBytes) UnmarshalText(text []byte) (err error) {
+	*h, err = hex.DecodeString(strings.ReplaceAll(string(text), " ", ""))
+	return err
+}
+
+// vector is a frame of ZWSMUX1.0.
+type vector struct {
+	Name        string
+	From        string // client, server or either
+	Octets      hexBytes
+	Op          string
+	Mechanism   string
+	Credentials []hexBytes
+	Channel     uint32
+	Number      uint64
+	Minor       byte
+	SocketType  string   `json:"socket_type"`
+	RoutingID   hexBytes `json:"routing_id"`
+	Route       string
+	Topics      []hexBytes
+	Topic       hexBytes
+	Messages    [][]hexBytes
+	Code        int
+	Reason      string
+}
+
+type vectors struct {
+	About   string
+	Mux     []vector
+	Invalid []vector `json:"mux_invalid"`
+	JSON    []struct {
+		Name, Text string
+		Frames     []hexBytes
+	}
+}
+
+var ops = map[string]byte{
+	"login": Login, "ready": Ready, "open": Open, "opened": Opened, "messages": Messages,
+	"credit": Credit, "close": Close, "lost": Lost, "expiring": Expiring,
+	"unsubscribed": Unsubscribed, "relay": Relay, "relayed": Relayed,
+}
+
+func readVectors(t testing.TB) (v vectors) {
+	t.Helper()
+	text, err := os.ReadFile("../../testdata/mux-vectors.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&v); err != nil {
+		t.Fatal(err)
+	}
+	if len(v.Mux) < len(ops) || len(v.Invalid) == 0 || len(v.JSON) == 0 {
+		t.Fatal("vectors are missing")
+	}
+	return v
+}
+
+// frame returns the frame that the vector describes.
+func (v *vector) frame() Frame {
+	f := Frame{
+		Op: ops[v.Op], Channel: v.Channel, Number: v.Number, Minor: v.Minor, Code: uint16(v.Code), Reason: v.Reason, Topic: v.Topic,
+		Login: Credentials{Mechanism: zap.Mechanism(v.Mechanism)},
+		Open:  Request{Route: v.Route, SocketType: zmtp.SocketType(v.SocketType), RoutingID: v.RoutingID},
+	}
+	if f.Op == Relay {
+		f.Open.Relay, f.Login.Mechanism = f.Login.Mechanism, ""
+	}
+	for _, c := range v.Credentials {
+		f.Login.Frames = append(f.Login.Frames, c)
+	}
+	for _, topic := range v.Topics {
+		f.Open.Subscribe = append(f.Open.Subscribe, topic)
+	}
+	for _, m := range v.Messages {
+		var message zmtp.Message
+		for _, frame := range m {
+			message = append(message, frame)
+		}
+		f.Messages = AppendMessage(f.Messages, message)
+	}
+	return f
+}
+
+// anySize accepts messages of any size.
+func anySize(int64, int) error { return nil }
+
+// TestVectors checks the vectors that other implementations check too.
+func TestVectors(t *testing.T) {
+	v := readVectors(t)
+	for _, vector := range v.Mux {
+		want := vector.frame()
+		if got := want.Append(nil); !bytes.Equal(got, vector.Octets) {
+			t.Errorf("%s is written as %x", vector.Name, got)
+		}
+		got, err := Parse(vector.Octets)
+		if err == nil && got.Op == Messages {
+			err = CheckMessages(got.Messages, anySize)
+		}
+		if err != nil || !bytes.Equal(got.Append(nil), vector.Octets) || !sameFields(got, want) {
+			t.Errorf("%s is read as %+v, %v", vector.Name, got, err)
+		}
+	}
+	for _, vector := range v.Invalid {
+		f, err := Parse(vector.Octets)
+		if err == nil && f.Op == Messages {
+			err = CheckMessages(f.Messages, anySize)
+		}
+		if _, ok := errors.AsType[*Error](err); !ok {
+			t.Errorf("%s is read as %+v, %v", vector.Name, f, err)
+		}
+	}
+}
+
+// sameFields compares frames. Empty and nil slices are the same.
+func sameFields(a, b Frame) bool {
+	for _, f := range []*Frame{&a, &b} {
+		f.Open.RoutingID = append([]byte{}, f.Open.RoutingID...)
+		f.Messages = append([]byte{}, f.Messages...)
+		f.Topic = append([]byte{}, f.Topic...)
+		f.Login.Frames = append([][]byte{}, f.Login.Frames...)
+		for i := range f.Login.Frames {
+			f.Login.Frames[i] = append([]byte{}, f.Login.Frames[i]...)
+		}
+		f.Open.Subscribe = append([][]byte{}, f.Open.Subscribe...)
+		for i := range f.Open.Subscribe {
+			f.Open.Subscribe[i] = append([]byte{}, f.Open.Subscribe[i]...)
+		}
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+// FuzzFrame: a frame that is read is written with the same bytes, and so are its messages.
+func FuzzFrame(f *testing.F) {
+	v := readVectors(f)
+	for _, vector := range append(v.Mux, v.Invalid...) {
+		f.Add([]byte(vector.Octets))
+	}
+	f.Fuzz(func(t *testing.T, p []byte) {
+		frame, err := Parse(p)
+		if err != nil {
+			if _, ok := errors.AsType[*Error](err); !ok {
+				t.Errorf("%x: %v", p, err)
+			}
+			return
+		}
+		if got := frame.Append(nil); !bytes.Equal(got, p) {
+			t.Errorf("%x is written as %x", p, got)
+		}
+		if frame.Op != Messages || CheckMessages(frame.Messages, anySize) != nil {
+			return
+		}
+		var again []byte
+		for rest := frame.Messages; len(rest) > 0; {
+			n := Size(rest)
+			again = AppendMessage(again, Decode(rest[:n]))
+			rest = rest[n:]
+		}
+		if !bytes.Equal(again, frame.Messages) {
+			t.Errorf("messages %x are written as %x", frame.Messages, again)
+		}
+	})
+}

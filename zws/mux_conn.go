@@ -1,0 +1,296 @@
+package zws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/internal/muxframe"
+	"github.com/zwsbridge/zwsbridge/zws/internal/wsframe"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+const (
+	// muxWindow is the credit of a client for a new channel, in bytes.
+	muxWindow = 64 << 10
+	// muxWrite is the size from which messages of a channel no longer share a WebSocket
+	// message, in bytes.
+	muxWrite = 16 << 10
+	// maxControl limits the answers that wait for a client that does not read them, in
+	// bytes.
+	maxControl = 256 << 10
+)
+
+// ChannelRequest is what a client of ZWSMUX1.0 opens a channel for.
+type ChannelRequest struct {
+	// Route names what the channel is to be connected with: for a bridge, a path.
+	Route string
+	// SocketType is the client's; empty if it leaves that to the route.
+	SocketType zmtp.SocketType
+	// RoutingID is the client's, 0 to 255 bytes.
+	RoutingID []byte
+	// Relay is the mechanism that the client uses with the backend; empty for a channel that
+	// is not relayed. A relayed channel only has a Route, the rest is left to the handshake
+	// with the backend.
+	Relay zap.Mechanism
+	// Subscribe are the channel's first subscriptions, which it returns as its first
+	// messages. If SocketType is empty, the caller checks that the route's clients
+	// subscribe.
+	Subscribe [][]byte
+}
+
+// muxCodec is the codec of messages on channels. WebSocket header, op and channel are added
+// for each client, to as many messages as go together.
+type muxCodec struct{}
+
+// AppendMessage implements Codec.
+func (muxCodec) AppendMessage(dst []byte, m zmtp.Message) []byte {
+	return muxframe.AppendMessage(dst, m)
+}
+
+// mux is the state of a connection of ZWSMUX1.0. It is the Source of the connection's
+// writer, which takes from one channel after the other.
+type mux struct {
+	conn    *Conn
+	options *Options
+
+	mu       sync.Mutex
+	channels map[uint32]*muxChannel
+	last     uint32        // the highest number that the client has opened
+	held     int           // channels that the caller has not yet closed or rejected
+	active   []*muxChannel // that may have something to write, in turn
+}
+
+// awaitMuxLogin is the first-message rule of ZWSMUX1.0: a login, which startMux answers.
+func (h *handshake) awaitMuxLogin(ctx context.Context) error {
+	f, err := h.receiveMuxLogin()
+	if err != nil {
+		return err
+	}
+	if m := f.Login.Mechanism; m != zap.NULL && m != zap.PLAIN && m != zap.BEARER {
+		return notAccepted(fmt.Sprintf("this route does not accept %.16s logins", m)) // whatever the route accepts elsewhere
+	}
+	if err := h.useCredentials(credentials{f.Login.Mechanism, f.Login.Frames}); err != nil {
+		return err
+	}
+	return h.authenticate(ctx)
+}
+
+// startMux prepares the connection for channels and answers the login.
+func (h *handshake) startMux(AcceptOptions) {
+	m := &mux{conn: h.conn, options: h.options, channels: make(map[uint32]*muxChannel)}
+	h.conn.mux = m
+	h.conn.channel.Attach(m)
+	m.sendReady()
+}
+
+func (h *handshake) receiveMuxLogin() (muxframe.Frame, error) {
+	defer h.waitForClient()()
+	p, err := h.conn.readWebSocket(websocket.BinaryMessage, h.options.MaxHandshake)
+	if err != nil {
+		return muxframe.Frame{}, err
+	}
+	defer p.free()
+	f, err := muxframe.Parse(append([]byte(nil), p.data...)) // the token outlives the buffer
+	if err == nil && f.Op != muxframe.Login {
+		return f, protocolError("the first frame must be a login")
+	}
+	return f, muxError(err)
+}
+
+// muxError makes a CloseError of errors of package muxframe.
+func muxError(err error) error {
+	if fault, ok := errors.AsType[*muxframe.Error](err); ok {
+		return protocolError(fault.Error())
+	}
+	return err
+}
+
+// sendReady answers a login or a renewal.
+func (m *mux) sendReady() {
+	m.send(muxframe.Frame{Op: muxframe.Ready, Number: uint64(m.options.MaxChannels)})
+}
+
+// send queues a frame, before data.
+func (m *mux) send(f muxframe.Frame) {
+	if m.conn.ctx.Err() != nil {
+		return // the close frame follows
+	}
+	out := &m.conn.out
+	out.mu.Lock()
+	waiting := len(out.control)
+	out.mu.Unlock()
+	if waiting > maxControl {
+		m.conn.Close(&CloseError{Code: CodeTooSlow, Reason: "the client does not read the answers to what it sends"})
+		return
+	}
+	m.conn.enqueue(f.WebSocket())
+}
+
+// read reads one frame and acts on it. It returns the channel that the frame opens, if it
+// opens one.
+func (m *mux) read() (*muxChannel, error) {
+	c := m.conn
+	p, err := c.readWebSocket(websocket.BinaryMessage, max(muxLimit(c.maxMessage, c.maxFrames), m.options.MaxHandshake))
+	if err != nil {
+		return nil, err
+	}
+	defer p.free()
+	f, err := muxframe.Parse(p.data)
+	if err != nil {
+		return nil, muxError(err)
+	}
+	if f.Op == muxframe.Open || f.Op == muxframe.Relay {
+		return m.open(&f)
+	}
+	return nil, m.handle(&f)
+}
+
+// muxLimit is how long a WebSocket message with one message can be, in bytes.
+func muxLimit(maxMessage int64, maxFrames int) int64 {
+	return maxMessage + 4*int64(maxFrames) + frameOverhead
+}
+
+// handle acts on a frame that does not open a channel.
+func (m *mux) handle(f *muxframe.Frame) error {
+	switch f.Op {
+	case muxframe.Login:
+		if f.Login.Mechanism != zap.BEARER || m.conn.Login().Mechanism != zap.BEARER {
+			return errSecondLogin
+		}
+		return m.conn.renew(f.Login.Frames[0])
+	case muxframe.Messages, muxframe.Credit, muxframe.Close:
+		ch, err := m.find(f.Channel)
+		if ch == nil {
+			return err
+		}
+		switch f.Op {
+		case muxframe.Messages:
+			return ch.receive(f.Messages)
+		case muxframe.Credit:
+			return ch.addCredit(f.Number)
+		}
+		ch.closed(Code(f.Code), f.Reason)
+		return nil
+	}
+	return protocolError(fmt.Sprintf("only servers send op %02x", f.Op))
+}
+
+// find returns an open channel; nil if it was closed, because the client may not know yet.
+func (m *mux) find(number uint32) (*muxChannel, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if number == 0 || number > m.last {
+		return nil, protocolError(fmt.Sprintf("channel %d was never opened", number))
+	}
+	return m.channels[number], nil
+}
+
+// open makes a channel; nil if the client was told why not. Numbers must increase, so that
+// what was sent to a closed channel never reaches another.
+func (m *mux) open(f *muxframe.Frame) (*muxChannel, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if f.Channel <= m.last {
+		return nil, protocolError(fmt.Sprintf("channel %d: numbers must increase, and %d was opened", f.Channel, m.last))
+	}
+	if f.Number > muxframe.MaxCredit {
+		return nil, tooMuchCredit(f.Channel)
+	}
+	m.last = f.Channel
+	if refusal := m.refusal(f); refusal != nil {
+		m.send(closing(f.Channel, refusal))
+		return nil, nil
+	}
+	ch := newMuxChannel(m, f)
+	m.channels[f.Channel] = ch
+	m.held++
+	return ch, nil
+}
+
+// refusal returns why a channel is refused without asking the caller; nil if it is not.
+// Lock held on entry.
+func (m *mux) refusal(f *muxframe.Frame) *CloseError {
+	t := f.Open.SocketType
+	if f.Op == muxframe.Relay {
+		if err := checkRelayedMechanism(f.Open.Relay, m.options); err != nil {
+			return Cause(err)
+		}
+	}
+	switch {
+	case len(m.channels) >= m.options.MaxChannels, m.held >= 2*m.options.MaxChannels:
+		return &CloseError{Code: CodeTooMany, Reason: fmt.Sprintf("more than %d channels on a connection", m.options.MaxChannels)}
+	case t != "" && !t.Valid():
+		return Cause(notAccepted(fmt.Sprintf("unknown socket type %.16q", t)))
+	case len(f.Open.Subscribe) > 0 && t != "" && !t.Subscribes():
+		return Cause(notAccepted("only SUB and XSUB have subscriptions"))
+	}
+	return nil
+}
+
+// closing returns the frame that closes a channel.
+func closing(channel uint32, cause *CloseError) muxframe.Frame {
+	return muxframe.Frame{Op: muxframe.Close, Channel: channel, Code: uint16(cause.Code), Reason: wsframe.CutReason(cause.Reason)}
+}
+
+// activate has the writer ask ch. Lock held on entry.
+func (m *mux) activate(ch *muxChannel) {
+	if !ch.active && !ch.gone {
+		ch.active = true
+		m.active = append(m.active, ch)
+	}
+}
+
+// Next implements Source. Each channel gets one turn per batch, because what its source gave
+// must be written before the source is asked again. Channels that gave something go to the
+// end of the line.
+func (m *mux) Next(b *Batch) {
+	m.mu.Lock()
+	turns := len(m.active)
+	m.mu.Unlock()
+	for ; turns > 0 && !b.Full(); turns-- {
+		m.mu.Lock()
+		ch := m.active[0]
+		m.active = m.active[1:]
+		ch.active = false
+		m.mu.Unlock()
+		if ch.fill(b) {
+			m.mu.Lock()
+			m.activate(ch)
+			m.mu.Unlock()
+		}
+	}
+}
+
+// muxNotifier is the notifier of ZWSMUX1.0. Losses belong to channels, see fill.
+type muxNotifier struct{ noNotifications }
+
+func (muxNotifier) enabled(*Login) bool { return true }
+
+func (muxNotifier) expiring(b *Batch, seconds uint32) error {
+	b.muxFrame(muxframe.Frame{Op: muxframe.Expiring, Number: uint64(seconds)})
+	return nil
+}
+
+// unsubscribed is about the channel whose turn it is.
+func (muxNotifier) unsubscribed(b *Batch, topic []byte) error {
+	b.muxFrame(muxframe.Frame{Op: muxframe.Unsubscribed, Channel: b.channel.number, Topic: topic})
+	return nil
+}
+
+func (muxNotifier) renewed(c *Conn) { c.mux.sendReady() }
+
+// muxFrame appends a frame that needs no credit.
+func (b *Batch) muxFrame(f muxframe.Frame) {
+	b.encode(func(dst []byte) []byte { return append(dst, f.WebSocket()...) })
+}
+
+// muxMessage appends a message for the channel whose turn it is.
+func (b *Batch) muxMessage(m zmtp.Message) error {
+	b.Encoded(muxCodec{}.AppendMessage(nil, m))
+	return nil
+}

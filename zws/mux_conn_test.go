@@ -1,0 +1,79 @@
+package zws
+
+import (
+	"context"
+	"testing"
+
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/internal/muxframe"
+)
+
+// FuzzMuxServer: whatever a logged-in client sends, the connection continues or ends with a
+// fitting code, and no channel uses more memory than its credit allows.
+func FuzzMuxServer(f *testing.F) {
+	v := readVectors(f)
+	for i := range v.Mux {
+		f.Add([]byte(v.Mux[i].Octets), []byte(v.Mux[(i+1)%len(v.Mux)].Octets), []byte(v.Invalid[i%len(v.Invalid)].Octets))
+	}
+	open := muxframe.Frame{Op: muxframe.Open, Channel: 1, Number: 100}
+	f.Fuzz(func(t *testing.T, one, two, three []byte) {
+		m := newFuzzedMux(t)
+		defer m.conn.cancel(nil)
+		for _, p := range [][]byte{open.Append(nil), one, two, three} {
+			frame, err := muxframe.Parse(p)
+			switch {
+			case err != nil:
+				err = muxError(err)
+			case frame.Op == muxframe.Open, frame.Op == muxframe.Relay:
+				_, err = m.open(&frame)
+			case frame.Op != muxframe.Login:
+				err = m.handle(&frame)
+			}
+			if err != nil {
+				switch code := Cause(err).Code; code {
+				case CodeProtocol, CodeTooLarge:
+				default:
+					t.Errorf("%x: %v", p, err)
+				}
+				break
+			}
+		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for number, c := range m.channels {
+			if number == 0 || number > m.last || int64(len(c.inbox)) > muxWindow+m.conn.maxMessage+4 || c.credit > muxframe.MaxCredit {
+				t.Errorf("channel %d of %d: %d bytes, credit %d", number, m.last, len(c.inbox), c.credit)
+			}
+		}
+		if len(m.channels) > m.options.MaxChannels {
+			t.Errorf("%d channels", len(m.channels))
+		}
+	})
+}
+
+// newFuzzedMux returns the mux of a Conn without a network, whose channels are opened and not
+// read.
+func newFuzzedMux(t *testing.T) *mux {
+	c := &Conn{dialect: dialects["ZWSMUX1.0"], maxMessage: 1000, maxFrames: 10}
+	c.ctx, c.cancel = context.WithCancelCause(t.Context())
+	c.out.state.Store(ended) // nothing is written
+	c.login.Store(&Login{Reply: &zap.Reply{}})
+	o := &Options{MaxChannels: 2}
+	return &mux{conn: c, options: o, channels: make(map[uint32]*muxChannel)}
+}
+
+// TestMuxControlLimit: a client that does not read the answers to its requests cannot fill
+// the server's memory with them.
+func TestMuxControlLimit(t *testing.T) {
+	m := newFuzzedMux(t)
+	answer := closing(1, &CloseError{Code: CodeNoRoute, Reason: "there is no such route"})
+	for range 2 * maxControl / len(answer.WebSocket()) {
+		m.send(answer)
+	}
+	if n := len(m.conn.out.control); n <= maxControl || n > maxControl+len(answer.WebSocket()) {
+		t.Errorf("%d bytes wait", n)
+	}
+	if cause := m.conn.Cause(); cause == nil || cause.Code != CodeTooSlow {
+		t.Errorf("ended with %v", cause)
+	}
+}
