@@ -10,7 +10,7 @@ import (
 
 func init() {
 	registerAuth("jwt", func() AuthKind {
-		return &JWT{ExtraScopesMode: extraScopesAdd, RequireExp: new(true), Timeout: jwt.DefaultTimeout}
+		return &JWT{ExtraScopesMode: extraScopesAdd, RequireExp: new(true), RequireAud: new(true), Timeout: jwt.DefaultTimeout}
 	})
 }
 
@@ -40,9 +40,11 @@ type JWT struct {
 	ExtraScopesMode         string           `toml:"extra_scopes_mode"` // "add" (default) or "replace"
 	PreferredUsernameClaims []string         `toml:"preferred_username_claims"`
 	StrictTopics            bool             `toml:"strict_topics"`
+	LoginOnly               bool             `toml:"login_only"` // a token without scopes is a login whose rights come from allow
 
 	Leeway     time.Duration `toml:"leeway"`
 	RequireExp *bool         `toml:"require_exp"` // nil means true
+	RequireAud *bool         `toml:"require_aud"` // nil means true
 	Timeout    time.Duration `toml:"timeout"`     // of one request for keys
 }
 
@@ -75,6 +77,9 @@ func (s *JWT) scopePrefix() string {
 // requiresExp reports whether tokens without an expiry are refused.
 func (s *JWT) requiresExp() bool { return s.RequireExp == nil || *s.RequireExp }
 
+// requiresAud reports whether tokens without an audience are refused.
+func (s *JWT) requiresAud() bool { return s.RequireAud == nil || *s.RequireAud }
+
 // Options returns the settings as package zap/jwt takes them, without a logger. It reads the
 // file of authorities.
 func (s *JWT) Options() (jwt.Options, error) {
@@ -94,6 +99,8 @@ func (s *JWT) Options() (jwt.Options, error) {
 		PreferredUsernameClaims: s.PreferredUsernameClaims,
 		Leeway:                  s.Leeway,
 		AllowNoExpiry:           !s.requiresExp(),
+		AllowNoAudience:         !s.requiresAud(),
+		LoginOnly:               s.LoginOnly,
 		Timeout:                 s.Timeout,
 	}
 	for _, p := range s.Keys {
@@ -123,6 +130,9 @@ func (s *JWT) validate(c *checker, key string) {
 	}
 	if !s.requiresExp() {
 		c.warn(key+".require_exp", "is false: a token without exp never expires")
+	}
+	if !s.requiresAud() {
+		c.warn(key+".require_aud", "is false: a token without aud is accepted, whatever its issuer made it for")
 	}
 	c.oneOf(key+".extra_scopes_mode", s.ExtraScopesMode, []string{extraScopesAdd, extraScopesReplace})
 	c.positive(key+".timeout", s.Timeout)

@@ -97,6 +97,7 @@ type collection struct {
 	note    tracer
 	scopes  []scope
 	texts   map[string]bool // already parsed
+	scoped  bool            // something in the token is meant for this resource server
 }
 
 // errScopes is the error for a token with more than [MaxScopes].
@@ -109,8 +110,9 @@ func (c *collection) add(s scope) {
 	}
 }
 
-// collect returns the grant from the scopes in the claims that the options name.
-func (o *Options) collect(t *token, note tracer) (*permissions, error) {
+// collect returns the grant from the scopes in the claims that the options name. scoped is
+// false if none of them is meant for this resource server, not even an invalid one.
+func (o *Options) collect(t *token, note tracer) (p *permissions, scoped bool, err error) {
 	c := &collection{
 		prefix: o.ScopePrefix, aliases: o.ScopeAliases, server: o.ResourceServerID,
 		note: note, texts: make(map[string]bool),
@@ -127,9 +129,9 @@ func (o *Options) collect(t *token, note tracer) (*permissions, error) {
 		c.details(t.claims["authorization_details"], o.ResourceServerType, o.ResourceServerID)
 	}
 	if len(c.scopes) > MaxScopes || len(c.texts) > MaxScopes {
-		return nil, errScopes
+		return nil, false, errScopes
 	}
-	return &permissions{c.scopes, o.StrictTopics}, nil
+	return &permissions{c.scopes, o.StrictTopics}, c.scoped, nil
 }
 
 // claim adds the scopes in a claim: a string with scopes separated by spaces (RFC 6749, section
@@ -138,7 +140,11 @@ func (o *Options) collect(t *token, note tracer) (*permissions, error) {
 func (c *collection) claim(name string, v any) {
 	prefix := ""
 	if object, ok := v.(map[string]any); ok {
-		v, prefix = object[c.server], c.prefix
+		var ours bool
+		if v, ours = object[c.server]; ours {
+			c.scoped = true
+		}
+		prefix = c.prefix
 	}
 	list, ok := v.([]any)
 	if text, isText := v.(string); isText {
@@ -185,6 +191,9 @@ func (c *collection) scope(claim, text string) {
 		return
 	}
 	s, err := parseScope(rest)
+	// Without a prefix every scope begins with it: then it takes a permission of ours.
+	word, _, _ := strings.Cut(rest, ":")
+	c.scoped = c.scoped || c.prefix != "" || validPermission(word)
 	if err != nil {
 		c.note.note(false, claim, "%.100q: %v: ignored", text, err)
 		return

@@ -38,6 +38,7 @@ func (c *collection) details(claim any, kind, id string) {
 			c.note.note(false, subject, "is not of type %q: ignored", kind)
 			continue
 		}
+		c.scoped = true
 		locations, ok1 := stringList(object["locations"])
 		actions, ok2 := stringList(object["actions"])
 		if !ok1 || !ok2 {

@@ -12,7 +12,8 @@
 //	issuer      iss is the issuer, if one is set; else passed
 //	algorithm   is on the allow-list; "none" never is
 //	key         the kid of the header, or the default key; for an unknown one the remote
-//	            keys are fetched again, at most every [RefetchInterval]; else passed
+//	            keys are fetched again, at most every [RefetchInterval]; else passed, or
+//	            undecided while a key that is newer than the last fetch may exist
 //	extensions  none (crit)
 //	signature   by that key, which must be for the algorithm
 //	claims      exp, nbf, aud, a user name, scopes

@@ -47,6 +47,9 @@ type Options struct {
 	Issuer string
 	// ResourceServerID must be in aud. Required.
 	ResourceServerID string
+	// AllowNoAudience accepts tokens without aud, as Amazon Cognito issues them for access.
+	// A token with an aud must have ResourceServerID in it all the same.
+	AllowNoAudience bool
 	// ResourceServerType is the type of the authorization_details to use. Empty means that
 	// they are ignored.
 	ResourceServerType string
@@ -62,6 +65,10 @@ type Options struct {
 	ReplaceScopes bool
 	// StrictTopics makes a scope without a topic permit no topics instead of all.
 	StrictTopics bool
+	// LoginOnly makes a token without scopes for this resource server a login without a grant,
+	// so that its rights are those of the route. Without it such a token may do nothing. One
+	// with a scope that begins with ScopePrefix, valid or not, is not such a token.
+	LoginOnly bool
 	// PreferredUsernameClaims are claims to take the user id from, before sub and client_id.
 	PreferredUsernameClaims []string
 
@@ -201,9 +208,18 @@ func (a *Authenticator) Revoked(reply *zap.Reply) bool {
 }
 
 func sameRights(a, b *zap.Reply) bool {
-	p, ok1 := a.Grants[0].(*permissions)
-	q, ok2 := b.Grants[0].(*permissions)
-	return ok1 && ok2 && p.equal(q)
+	return slices.EqualFunc(permissionsOf(a), permissionsOf(b), (*permissions).equal)
+}
+
+// permissionsOf returns the grant from the token's scopes; none with LoginOnly. Authorizers
+// may have added other grants after it.
+func permissionsOf(reply *zap.Reply) []*permissions {
+	if len(reply.Grants) > 0 {
+		if p, ok := reply.Grants[0].(*permissions); ok {
+			return []*permissions{p}
+		}
+	}
+	return nil
 }
 
 // ours reports whether the token claims to be from our issuer.
@@ -258,17 +274,26 @@ func (a *Authenticator) judge(ctx context.Context, text string, note tracer) (*z
 	return a.reply(t, keys[i], note)
 }
 
+// errTooSoon is the error for a token whose key may be newer than the keys at hand.
+var errTooSoon = fmt.Errorf("the key may be newer than the last request, and the issuer is asked at most every %v", RefetchInterval)
+
 // keys returns the keys that may have signed the token. It fetches remote keys if there are
-// none.
+// none. While it may not fetch them, the key may be a new one, and no decision can be made;
+// without an issuer the token may as well belong to another entry of the chain.
 func (a *Authenticator) keys(ctx context.Context, t *token) ([]key, error) {
 	keys := a.ring.find(t.kid, a.options.DefaultKey)
 	if len(keys) > 0 || a.remote == nil {
 		return keys, nil
 	}
-	if err := a.remote.refetch(ctx); err != nil {
+	fresh, err := a.remote.refetch(ctx)
+	if err != nil {
 		return nil, err
 	}
-	return a.ring.find(t.kid, a.options.DefaultKey), nil
+	keys = a.ring.find(t.kid, a.options.DefaultKey)
+	if len(keys) == 0 && !fresh && a.options.Issuer != "" {
+		return nil, errTooSoon
+	}
+	return keys, nil
 }
 
 // reply checks the claims of a token with a good signature and returns the reply.
@@ -282,7 +307,7 @@ func (a *Authenticator) reply(t *token, k key, note tracer) (*zap.Reply, error) 
 		return refused("%v", err), nil
 	}
 	note.note(true, claim, "%q: the user", user)
-	p, err := a.options.collect(t, note)
+	p, scoped, err := a.options.collect(t, note)
 	if err != nil {
 		note.note(false, "scope", "%v", err)
 		return refused("%v", err), nil
@@ -294,6 +319,10 @@ func (a *Authenticator) reply(t *token, k key, note tracer) (*zap.Reply, error) 
 		Claims: flatten(t.claims),
 		Grants: []zap.Grant{p},
 		Basis:  basis{a, k, t},
+	}
+	if !scoped && a.options.LoginOnly {
+		note.note(true, "scope", "no scope for %q: the rights are those of the routes (login_only)", a.options.ResourceServerID)
+		reply.Grants = nil
 	}
 	if end, ok := t.time("exp"); ok {
 		expires := strconv.FormatInt(end.Add(a.options.Leeway).Unix(), 10)
@@ -325,6 +354,9 @@ func (a *Authenticator) valid(t *token, note tracer) error {
 func (a *Authenticator) validClaim(t *token, claim string) (good string, err error) {
 	value, present := t.claims[claim]
 	if claim == "aud" {
+		if !present && a.options.AllowNoAudience {
+			return "", nil
+		}
 		audience, ok := stringList(value)
 		if !ok || !slices.Contains(audience, a.options.ResourceServerID) {
 			return "", fmt.Errorf("does not contain %q", a.options.ResourceServerID)

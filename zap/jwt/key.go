@@ -122,31 +122,45 @@ func joseKey(material any) any {
 	return material
 }
 
+// keyFile is the content of a key file.
+type keyFile struct {
+	keys    []key
+	secret  bool    // others must not be able to read the file
+	ignored []error // why keys of a set are not used
+}
+
 // parseFile parses the text of a key file: PEM (a public or private key, or a certificate), a JWK
-// or a JWKS. name is the kid for keys without one. secret is true if others must not be able to
-// read the file.
-func parseFile(name string, text []byte) (keys []key, secret bool, err error) {
+// or a JWKS. name is the kid for keys without one. A key of a set that cannot be used is
+// ignored, as RFC 7517, section 5, wants it; a set without any other is an error.
+func parseFile(name string, text []byte) (f keyFile, err error) {
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // the byte order mark of some editors
 	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("-----BEGIN ")) {
 		k, secret, err := parsePEM(name, text)
-		return []key{k}, secret, err
+		return keyFile{keys: []key{k}, secret: secret}, err
 	}
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
 	if err := json.Unmarshal(text, &set); err != nil {
-		return nil, true, errors.New("neither PEM nor JSON: want a PEM, JWK or JWKS file")
+		return f, errors.New("neither PEM nor JSON: want a PEM, JWK or JWKS file")
 	}
 	if set.Keys == nil {
-		set.Keys = []json.RawMessage{text}
+		k, secret, err := parseJWK(name, text)
+		return keyFile{keys: []key{k}, secret: secret}, err
 	}
 	for _, raw := range set.Keys {
 		k, private, err := parseJWK(name, raw)
+		f.secret = f.secret || private
 		if err != nil {
-			return nil, true, err
+			f.ignored = append(f.ignored, err)
+			continue
 		}
-		keys, secret = append(keys, k), secret || private
+		f.keys = append(f.keys, k)
 	}
-	return keys, secret, nil
+	if len(f.keys) == 0 && len(f.ignored) > 0 {
+		return f, fmt.Errorf("no key of the set can be used: %w", f.ignored[0])
+	}
+	return f, nil
 }
 
 func parsePEM(name string, text []byte) (k key, secret bool, err error) {
@@ -192,7 +206,7 @@ func parsePEMBlock(text []byte) (material any, err error) {
 }
 
 // errUse is the error for a JWK that is not for signatures.
-var errUse = errors.New("JWK is not for signatures (use, key_ops)")
+var errUse = errors.New("JWK is not for signatures (use, key_ops, alg)")
 
 // jwk holds the members of a JSON Web Key (RFC 7517) that matter for verification.
 type jwk struct {
@@ -218,6 +232,9 @@ func parseJWK(name string, raw json.RawMessage) (k key, secret bool, err error) 
 	}
 	secret = m.D != "" || m.K != ""
 	usable := len(m.KeyOps) == 0 || slices.Contains(m.KeyOps, "verify") || slices.Contains(m.KeyOps, "sign")
+	if m.ALG != "" && !slices.Contains(Algorithms, m.ALG) { // for encryption, or newer than this program
+		usable = false
+	}
 	if m.Use != "" && m.Use != "sig" || !usable {
 		return key{}, secret, errUse
 	}

@@ -106,14 +106,17 @@ func (f *keyFiles) readKeys(file string) ([]key, error) {
 		return nil, err
 	}
 	name := kidOf(file)
-	keys, secret, err := parseFile(name, text)
+	parsed, err := parseFile(name, text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	if secret {
+	for _, reason := range parsed.ignored {
+		f.log.Debug("key ignored", "file", file, "error", reason)
+	}
+	if parsed.secret {
 		err = f.private.Check(file, info)
 	}
-	return keys, err
+	return parsed.keys, err
 }
 
 func readFile(file string) ([]byte, fs.FileInfo, error) {

@@ -173,6 +173,65 @@ func TestBadKeys(t *testing.T) {
 	}
 }
 
+// TestKeySetFiles: keys of a set that cannot be used are ignored, as those of a URL are (RFC
+// 7517, section 5). A set with no other keys is an error.
+func TestKeySetFiles(t *testing.T) {
+	signing := drawn(t, "signing")
+	with := func(changes map[string]any) map[string]any {
+		k := jwkOf(t, drawn(t, "other"))
+		maps.Copy(k, changes)
+		return k
+	}
+	for name, other := range map[string]any{
+		"for encryption":           with(map[string]any{"use": "enc"}),
+		"for key agreement":        with(map[string]any{"use": nil, "key_ops": []string{"deriveKey"}}),
+		"encryption by alg":        with(map[string]any{"use": nil, "alg": "ECDH-ES"}),
+		"a newer algorithm":        with(map[string]any{"alg": "ES256K"}),
+		"RSA-OAEP":                 map[string]any{"kty": "RSA", "alg": "RSA-OAEP", "use": "enc", "n": "AQAB", "e": "AQAB"},
+		"an unknown kty":           map[string]any{"kty": "AKP", "alg": "ML-DSA-44", "pub": "AAAA"},
+		"an unknown curve":         map[string]any{"kty": "EC", "crv": "secp256k1", "x": "AAAA", "y": "AAAA"},
+		"X25519":                   map[string]any{"kty": "OKP", "crv": "X25519", "x": encodeBase64(make([]byte, 32))},
+		"without its members":      map[string]any{"kty": "RSA"},
+		"without kty":              map[string]any{"kid": "x"},
+		"not an object":            "x",
+		"a short secret":           map[string]any{"kty": "oct", "k": "c2VjcmV0"},
+		"a secret for encryption":  map[string]any{"kty": "oct", "use": "enc", "k": encodeBase64(make([]byte, 32))},
+		"a private key, encrypted": with(map[string]any{"use": "enc", "d": "AAAA"}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "keys.json")
+			for _, set := range [][]any{{other, jwkOf(t, signing)}, {jwkOf(t, signing), other}} {
+				text := object(t, map[string]any{"keys": set})
+				must(t, os.WriteFile(file, append([]byte("\ufeff"), text...), 0o600))
+				must(t, CheckKeys(file, certs.Private{}))
+				a := start(t, idp(file), 0)
+				if got := verdict(ask(t, a, signed(t, signing, nil))); got != "200" {
+					t.Errorf("by the signing key: %s, want 200", got)
+				}
+				if n := a.ring.size(); n != 1 {
+					t.Errorf("%d keys, want 1", n)
+				}
+				// A set with one signing key decides on tokens without kid.
+				if got := verdict(ask(t, a, withoutKid(t, signing))); got != "200" {
+					t.Errorf("without kid: %s, want 200", got)
+				}
+			}
+			must(t, os.WriteFile(file, object(t, map[string]any{"keys": []any{other}}), 0o600))
+			if err := CheckKeys(file, certs.Private{}); err == nil || !strings.Contains(err.Error(), "no key of the set can be used") {
+				t.Errorf("alone: %v", err)
+			}
+		})
+	}
+	t.Run("a readable secret among others", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "keys.json")
+		set := []any{jwkOf(t, signing), map[string]any{"kty": "oct", "use": "enc", "k": encodeBase64(make([]byte, 32))}}
+		must(t, os.WriteFile(file, object(t, map[string]any{"keys": set}), 0o644))
+		if _, ok := errors.AsType[*certs.PermissionError](CheckKeys(file, certs.Private{})); !ok {
+			t.Error("no PermissionError")
+		}
+	})
+}
+
 // TestReadableSecret: a file with a secret that others can read is an error.
 func TestReadableSecret(t *testing.T) {
 	for _, alg := range []string{"HS256", "ES256"} {

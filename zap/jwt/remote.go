@@ -122,7 +122,7 @@ func isLoopback(host string) bool {
 func (r *remoteKeys) run() {
 	for {
 		wait := RefreshInterval
-		if err := r.join(r.ctx, false); err != nil && r.ctx.Err() == nil {
+		if _, err := r.join(r.ctx, false); err != nil && r.ctx.Err() == nil {
 			r.log.Error("cannot fetch token keys, the previous ones stay in force", "error", err)
 			wait = RetryInterval
 		}
@@ -135,30 +135,31 @@ func (r *remoteKeys) run() {
 }
 
 // refetch is called for a token whose kid is unknown. It fetches the keys unless they were
-// just fetched, and returns why the keys are not fresh.
-func (r *remoteKeys) refetch(ctx context.Context) error { return r.join(ctx, true) }
+// just fetched, and returns why that failed. fresh reports whether the fetch began during the
+// call: one that began earlier may lack a key that signed the token.
+func (r *remoteKeys) refetch(ctx context.Context) (fresh bool, err error) { return r.join(ctx, true) }
 
 // join waits for the fetch in flight, or starts one. If limited, it starts none within
 // RefetchInterval and returns the error of the last one.
-func (r *remoteKeys) join(ctx context.Context, limited bool) error {
+func (r *remoteKeys) join(ctx context.Context, limited bool) (started bool, err error) {
 	r.mu.Lock()
 	f := r.current
 	if f == nil {
 		if limited && r.err != errNotYet { // the first fetch does not count
 			if time.Since(r.last) < RefetchInterval {
 				defer r.mu.Unlock()
-				return r.err
+				return false, r.err
 			}
 			r.last = time.Now()
 		}
-		f = r.start()
+		f, started = r.start(), true
 	}
 	r.mu.Unlock()
 	select {
 	case <-f.done:
-		return f.err
+		return started, f.err
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return started, context.Cause(ctx)
 	}
 }
 

@@ -61,6 +61,11 @@ func parseScope(text string) (scope, error) {
 	return s, nil
 }
 
+// validPermission reports whether word is one of the permissions.
+func validPermission(word string) bool {
+	return slices.Contains([]string{permRead, permWrite, permConfigure, permTag}, word)
+}
+
 // validTag reports whether a tag is valid: tags are separated by spaces in metadata.
 func validTag(tag string) bool {
 	return tag != "" && !strings.ContainsFunc(tag, func(r rune) bool { return r <= ' ' || r > '~' })
