@@ -48,20 +48,21 @@ type peer struct {
 	owner  owner
 
 	// Guarded by core.mu.
-	status  Status
-	queue   []item              // waits
-	batch   []item              // is being written
-	bytes   int64               // of both
-	writing bool                // a writer runs
-	broken  bool                // a write has failed: nothing may be queued any more
-	gone    bool                // has left
-	askers  map[string]*stream  // by the envelope that it knows them by
-	held    held                // it sent them and no stream can take them yet
-	id      string              // ROUTER: its routing id, constant once it has joined
-	turns   *turns              // ROUTER without envelopes: of the streams that ask it
-	jobs    int                 // PULL: of its jobs that no stream has taken
-	topics  map[string]struct{} // PUB: its subscriptions
-	mark    uint64              // PUB: the last topics.match that found it
+	status     Status
+	queue      []item              // waits
+	batch      []item              // is being written
+	bytes      int64               // of both
+	writing    bool                // a writer runs
+	broken     bool                // a write has failed: nothing may be queued any more
+	gone       bool                // has left
+	askers     map[string]*stream  // by the envelope that it knows them by
+	held       held                // it sent them and no stream can take them yet
+	id         string              // ROUTER: its routing id, constant once it has joined
+	turns      *turns              // ROUTER without envelopes: of the streams that ask it
+	jobs       int                 // PULL: of its jobs that no stream has taken
+	topics     map[*topic]struct{} // PUB: its subscriptions
+	mostTopics int                 // the largest size of topics since it was made
+	mark       uint64              // PUB: the last topics.match that found it
 
 	// Owned by the writer.
 	out []zmtp.Message // the messages of batch

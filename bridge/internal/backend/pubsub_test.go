@@ -167,21 +167,21 @@ func TestTopics(t *testing.T) {
 		}
 		switch rand.IntN(20) {
 		default:
-			first := index.add(topic, peers[i])
+			first := index.add(topic, peers[i]) != nil
 			if first != (held == 0) {
 				t.Fatalf("add %q: first %v with %d holders", topic, first, held)
 			}
 			model[i][topic] = true
 		case 1, 2, 3, 4, 5, 6, 7, 8:
-			last := index.remove(topic, peers[i])
+			last := index.remove(topic, peers[i]) != nil
 			if last != (held == 1 && model[i][topic]) {
 				t.Fatalf("remove %q: last %v with %d holders", topic, last, held)
 			}
 			delete(model[i], topic)
 		case 9:
 			for _, gone := range index.removeAll(peers[i]) {
-				if !model[i][gone] {
-					t.Fatalf("%q was not subscribed to", gone)
+				if !model[i][gone.name] {
+					t.Fatalf("%q was not subscribed to", gone.name)
 				}
 			}
 			clear(model[i])
@@ -203,7 +203,7 @@ func TestTopics(t *testing.T) {
 	for _, p := range peers {
 		index.removeAll(p)
 	}
-	if len(index.holders) > 0 || len(index.lengths) > 0 {
-		t.Errorf("left over: %v %v", index.holders, index.lengths)
+	if len(index.byName)+len(index.lengths)+len(index.owners) > 0 || index.bytes != 0 {
+		t.Errorf("left over: %v %v %v, %d bytes", index.byName, index.lengths, index.owners, index.bytes)
 	}
 }

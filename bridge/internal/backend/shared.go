@@ -62,8 +62,11 @@ func Listen(o ListenOptions) (*Shared, error) {
 func newListening(o ListenOptions) *Shared {
 	s := &Shared{core: newCore(o.Options, true), o: o}
 	s.core.violated = o.Forbidden
-	if r, ok := s.core.pattern.(*router); ok {
-		r.envelope, r.turnTimeout = o.Envelope, o.TurnTimeout
+	switch pattern := s.core.pattern.(type) {
+	case *router:
+		pattern.envelope, pattern.turnTimeout = o.Envelope, o.TurnTimeout
+	case *publisher:
+		pattern.union.most = o.MaxSubscriptionBytes
 	}
 	return s
 }
