@@ -130,9 +130,11 @@ func (s source) Gauges() metrics.Gauges {
 		Connections: s.connections.Open(),
 		Queues:      make(map[string]metrics.Queue),
 		Backends:    make(map[metrics.BackendState]int),
+		Waiting:     make(map[string]int),
 	}
-	for path := range s.state.Load().routes {
+	for path, r := range s.state.Load().routes {
 		g.Queues[path] = metrics.Queue{}
+		g.Waiting[path] = r.Waiting()
 	}
 	for _, session := range s.Sessions() {
 		q := g.Queues[session.Route]

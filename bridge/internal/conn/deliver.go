@@ -6,8 +6,6 @@ import (
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
-	"github.com/zwsbridge/zwsbridge/bridge/internal/rights"
-	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
@@ -41,7 +39,7 @@ func (s *stream) Message(m zmtp.Message) error {
 		return nil
 	}
 	socket := s.route.SocketType()
-	if r := s.rights.Load(); !r.Unlimited() && rights.Filtered(socket) && !r.Deliver(route.Topic(socket, m)) {
+	if !s.mayReceive(m) {
 		if !socket.Subscribes() { // there a filter drops what a wide subscription brings
 			s.route.Metrics().Dropped(backend.Forbidden)
 		}

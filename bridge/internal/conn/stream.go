@@ -7,8 +7,10 @@ import (
 	"sync/atomic"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/rights"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
 	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 // stream is one ZeroMQ socket of a client on a route: what the client may do there, what
@@ -65,6 +67,7 @@ func (c *connection) open(ctx context.Context, id session, l *zws.Login) (_ *str
 	attached, err := id.route.Attach(ctx, &route.Client{
 		Login: l, Number: id.number, Queue: s.queue, Codec: s.codec,
 		Filter: filter{s}, Receiver: s, End: s.end, Finish: s.finish,
+		MayReceive: s.mayReceive, MayAddress: s.mayAddress,
 	})
 	if err != nil {
 		s.close()
@@ -174,6 +177,19 @@ func (s *stream) Lost(n uint64) {
 
 // Overflow implements queue.Owner.
 func (s *stream) Overflow() { s.end(errTooSlow) }
+
+// mayReceive reports whether the client may have a message of a backend.
+func (s *stream) mayReceive(m zmtp.Message) bool {
+	socket, r := s.route.SocketType(), s.rights.Load()
+	return r.Unlimited() || !rights.Filtered(socket) || r.Deliver(route.Topic(socket, m))
+}
+
+// mayAddress reports whether the client may send to the peer of a ROUTER that has this routing
+// id. It may wait for an authenticator. Without its decision the client may not.
+func (s *stream) mayAddress(id []byte) bool {
+	r := s.rights.Load()
+	return r.Unlimited() || r.Send(s.conn.set.ctx, id) == nil
+}
 
 // filter is what a hub checks the messages of a stream with.
 type filter struct{ *stream }

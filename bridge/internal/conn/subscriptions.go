@@ -164,6 +164,7 @@ func (s *stream) grant(ctx context.Context, topic string, granted rights.Allowed
 // were dropped. s.deciding held on entry.
 func (s *stream) adopt(ctx context.Context, r *route.Rights) (dropped int, err error) {
 	s.rights.Store(r)
+	s.socket.Recheck()
 	for _, topic := range s.subscriptions.all() {
 		granted, err := r.Subscribe(ctx, []byte(topic))
 		denied := errors.Is(err, rights.ErrDenied)

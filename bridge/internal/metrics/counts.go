@@ -24,6 +24,7 @@ type RouteCounts struct {
 	BytesIn     uint64 `json:"bytes_in"`
 	BytesOut    uint64 `json:"bytes_out"`
 	Dropped     uint64 `json:"dropped"`
+	Waiting     uint64 `json:"waiting"` // messages that nobody can take at present
 }
 
 // CodeCount counts one close code on one route, which is [NoRoute] where the client asked
@@ -101,6 +102,8 @@ func (r *RouteCounts) add(name, direction string, n uint64) {
 		r.BytesOut = n
 	case name == "zwsbridge_bytes_total":
 		r.BytesIn = n
+	case name == "zwsbridge_waiting_messages":
+		r.Waiting = n
 	case name == "zwsbridge_dropped_total":
 		r.Dropped += n // for each reason
 	}

@@ -13,6 +13,7 @@ type Gauges struct {
 	Connections int                  // WebSocket connections, including those that log in
 	Queues      map[string]Queue     // by the path of the route
 	Backends    map[BackendState]int // connections to backends and inbound backends
+	Waiting     map[string]int       // messages that nobody can take at present, by the path of the route
 }
 
 // Queue is what waits to be written to the clients of a route.
@@ -33,13 +34,15 @@ var (
 		"Messages that wait to be written to clients.", []string{"route"}, nil)
 	queuedBytes = prometheus.NewDesc("zwsbridge_queued_bytes",
 		"Bytes that wait to be written to clients.", []string{"route"}, nil)
+	waitingMessages = prometheus.NewDesc("zwsbridge_waiting_messages",
+		"Messages that nobody can take at present: no client may have them, or no backend is free.", []string{"route"}, nil)
 	backends = prometheus.NewDesc("zwsbridge_backends",
 		"Connections to backends, and inbound backends, by state.", []string{"route", "state"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (g gauges) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{connections, queuedMessages, queuedBytes, backends} {
+	for _, d := range []*prometheus.Desc{connections, queuedMessages, queuedBytes, waitingMessages, backends} {
 		out <- d
 	}
 }
@@ -54,6 +57,9 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 	for path, q := range now.Queues {
 		gauge(queuedMessages, float64(q.Messages), path)
 		gauge(queuedBytes, float64(q.Bytes), path)
+	}
+	for path, n := range now.Waiting {
+		gauge(waitingMessages, float64(n), path)
 	}
 	for b, n := range now.Backends {
 		gauge(backends, float64(n), b.Route, b.State)

@@ -41,6 +41,8 @@ type settings struct {
 	bind    []string
 	// inbound is how peers that connect to bind log in.
 	inbound backend.ListenOptions
+	// anyPeerID: these peers can have any routing id.
+	anyPeerID bool
 
 	credentials       credentials
 	insecurePlaintext bool
@@ -72,6 +74,7 @@ func New(c *config.Config, rc *config.Route, o Options) (*Route, error) {
 		return nil, err
 	}
 	r := &Route{settings: *s, metrics: o.Metrics.Route(rc.Path)}
+	r.violations.log = s.log
 	rules, err := NewRules(c, rc, o.Handler)
 	if err != nil {
 		return nil, err
@@ -92,7 +95,7 @@ func (r *Route) Matches(c *config.Config, rc *config.Route) bool {
 // fingerprint is the part of a configuration on which the backends of a route depend.
 func fingerprint(c *config.Config, rc *config.Route) any {
 	r := *rc
-	r.Allow, r.OnWide, r.Separator = nil, "", nil
+	r.Allow, r.BindAllow, r.OnWide, r.Separator = nil, nil, "", nil
 	r.Domain, r.ClientMechanisms = "", nil
 	s := c.Server
 	return []any{r, s.MaxMessage, s.MaxFrames, s.MaxTopic, s.CurveCert, s.InsecureFileModes}
@@ -147,7 +150,12 @@ func newSettings(c *config.Config, rc *config.Route, o Options) (*settings, erro
 		Mechanism:        rc.Mechanism,
 		Security:         zmtp.ServerSecurity{Handler: o.Handler, Domain: rc.BindDomain},
 		HandshakeTimeout: rc.ConnectTimeout,
+
+		Envelope:             rc.Envelope == config.EnvelopeFrame,
+		TurnTimeout:          rc.ConnectTimeout,
+		MaxSubscriptionBytes: int64(rc.MaxSubscriptionBytes),
 	}
+	s.anyPeerID = rc.PeerIDs == config.PeerIDsAny
 	if rc.Mechanism == zap.CURVE {
 		identity, err := c.Server.Private().Certificate(string(c.Server.CurveCert))
 		if err != nil {
@@ -185,8 +193,27 @@ func NewRules(c *config.Config, rc *config.Route, handler zap.Handler) (*Rules, 
 			return nil, err
 		}
 	}
+	if r.peers, err = peerPolicy(rc.BindAllow, r.patterns.Separator); err != nil {
+		return nil, err
+	}
 	r.Options, err = clientOptions(c, rc, handler)
 	return r, err
+}
+
+// peerPolicy compiles bind_allow, in which sending means publishing. It returns nil for nil.
+func peerPolicy(list []config.PeerRule, separator string) (*rights.Policy, error) {
+	if list == nil {
+		return nil, nil
+	}
+	rules := make([]rights.Rule, len(list))
+	for i, p := range list {
+		rules[i] = rights.Rule{User: p.User, Subscribe: p.Subscribe, Send: p.Publish}
+	}
+	policy, err := rights.Compile(rules, rights.Options{Separator: separator})
+	if err != nil {
+		return nil, fmt.Errorf("bind_%w", err) // it says allow[…].send
+	}
+	return policy, nil
 }
 
 // clientOptions are what package zws needs to know of a route.

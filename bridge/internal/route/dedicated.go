@@ -101,13 +101,3 @@ func (r *Route) dialShared(lost func(error)) (*backend.Shared, error) {
 	o.Lost = lost
 	return backend.DialShared(o)
 }
-
-// listen opens a socket that inbound backends connect to.
-func (r *Route) listen() (*backend.Shared, error) {
-	o := r.inbound
-	o.Options = r.socketOptions
-	o.Refused = func(address string, err error) {
-		r.log.Warn("an inbound backend was refused", "address", address, "error", err.Error())
-	}
-	return backend.Listen(o)
-}

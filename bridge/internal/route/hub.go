@@ -72,6 +72,9 @@ func (s *hubSocket) Send(ctx context.Context, msgs ...zmtp.Message) error {
 	return s.up.Send(ctx, msgs...)
 }
 
+// Recheck does nothing: what members may have is asked for each message.
+func (s *hubSocket) Recheck() {}
+
 func (s *hubSocket) Status() []backend.Status { return nil }
 
 func (s *hubSocket) Close() error {

@@ -24,6 +24,9 @@ type Route struct {
 	rules    atomic.Pointer[Rules]
 	ids      routingIDs
 	upstream upstream
+
+	users      users // of inbound backends
+	violations violations
 }
 
 // Rules are what the clients of a route may be and do. They can change while the route's
@@ -41,6 +44,7 @@ type Rules struct {
 	name     string         // as authenticators know the route: its path without the first slash
 	policy   *rights.Policy // nil without `allow`: everything is allowed
 	patterns rights.Options
+	peers    *rights.Policy // nil without `bind_allow`: inbound backends may do everything
 }
 
 // Client is what a route knows of a stream that it attaches.
@@ -52,6 +56,10 @@ type Client struct {
 	Filter fanout.Filter
 	// Receiver takes what a socket without a hub receives.
 	Receiver backend.Receiver
+	// MayReceive and MayAddress report what the client may do on a shared socket, as
+	// [backend.AttachOptions] has them.
+	MayReceive func(m zmtp.Message) bool
+	MayAddress func(id []byte) bool
 	// End ends the stream because of its backend. It must not block.
 	End func(error)
 	// Finish ends the stream once the client has everything that is queued for it. It must
@@ -67,6 +75,8 @@ type Socket interface {
 	Unsubscribe(ctx context.Context, topics ...[]byte) error
 	// Send, as [backend.Socket] has it.
 	Send(ctx context.Context, msgs ...zmtp.Message) error
+	// Recheck reports that MayReceive and MayAddress of the Client may answer differently.
+	Recheck()
 	// Status returns the state of the connections that are the stream's own.
 	Status() []backend.Status
 	// Close ends the socket; when it returns nothing of it calls the client any more.
@@ -111,6 +121,16 @@ func (r *Route) SetRules(rules *Rules) { r.rules.Store(rules) }
 
 // Status returns the state of the backends that clients share, and of inbound backends.
 func (r *Route) Status() []backend.Status { return r.upstream.statuses() }
+
+// Waiting returns how many messages nobody can take at present: jobs and unasked messages that
+// no client may have, and messages of clients that wait for a backend or its turn. It counts
+// what the clients of the route share.
+func (r *Route) Waiting() int {
+	if u, ok := r.upstream.(*shared); ok {
+		return u.waiting()
+	}
+	return 0
+}
 
 // Unready reports whether no client can be served because a shared connection has no
 // backend. Inbound backends may come at any time and do not count.

@@ -65,9 +65,6 @@ func (u *shared) attach(ctx context.Context, c *Client) (*Attachment, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := u.waitReady(ctx, live); err != nil {
-		return nil, err
-	}
 	if err := live.enter(c); err != nil {
 		return nil, err
 	}
@@ -76,7 +73,15 @@ func (u *shared) attach(ctx context.Context, c *Client) (*Attachment, error) {
 		live.leave(c)
 		return nil, err
 	}
-	return &Attachment{Socket: &sharedSocket{Socket: socket, live: live, client: c}}, nil
+	s := &sharedSocket{Socket: socket, live: live, client: c}
+	// The stream is attached already, so that it gets the first messages of the peer that it
+	// waits for.
+	if err := u.waitReady(ctx, live); err != nil {
+		c.Queue.Close() // first: a backend that waits for room returns
+		_ = s.Close()
+		return nil, err
+	}
+	return &Attachment{Socket: s}, nil
 }
 
 // waitReady waits for the route's `ready` rule: for the end of the attempts that are under
@@ -125,6 +130,16 @@ func (u *shared) statuses() []backend.Status {
 		return nil
 	}
 	return u.live.socket.Status()
+}
+
+// waiting returns how many messages wait on the socket for somebody who may take them.
+func (u *shared) waiting() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.live == nil {
+		return 0
+	}
+	return u.live.socket.Stats().Waiting
 }
 
 // connected reports whether a backend is connected.
@@ -208,7 +223,7 @@ func (s *sharedSocket) Close() error {
 type envelopes struct{ socket *backend.Shared }
 
 func (e envelopes) join(c *Client) (Socket, error) {
-	socket, err := e.socket.Attach(c.Receiver, backend.AttachOptions{})
+	socket, err := e.socket.Attach(c.Receiver, backend.AttachOptions{MayReceive: c.MayReceive, MayAddress: c.MayAddress})
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 // wrong, a note when it is over. An attempt to connect again still has the last error.
 func (r *Route) backendChanged(s backend.Status) {
 	r.metrics.Backend(s)
+	r.users.changed(s)
 	level := slog.LevelDebug
 	switch {
 	case s.Err != nil && s.State != backend.Connecting:

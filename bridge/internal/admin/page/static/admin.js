@@ -101,6 +101,7 @@ const routes = new Table($('routes'), [
   { head: 'In, total', text: (r) => number.format(r.messages_in), note: (r) => bytes(r.bytes_in), number: true },
   { head: 'Out, total', text: (r) => number.format(r.messages_out), note: (r) => bytes(r.bytes_out), number: true },
   { head: 'Dropped', text: (r) => number.format(r.dropped), number: true, bad: (r) => r.dropped > 0 },
+  { head: 'Waiting', text: (r) => number.format(r.waiting), number: true, bad: (r) => r.waiting > 0 },
 ], { key: (r) => r.path, empty: 'There are no routes.' });
 
 const codeColumns = [
