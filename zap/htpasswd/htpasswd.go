@@ -1,35 +1,55 @@
 package htpasswd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/zwsbridge/zwsbridge/zap"
-	"github.com/zwsbridge/zwsbridge/zap/internal/fair"
 	"github.com/zwsbridge/zwsbridge/zap/internal/watch"
 )
 
-// hashing limits how many hashes the process computes at the same time, for any number of
-// files, to half of the processors and at least one. The rest is left to the traffic when many
-// clients log in at once.
-var hashing = fair.New(max(1, runtime.GOMAXPROCS(0)/2))
+// hashing is the queue of the process, for any number of files. It has a slot for each processor
+// but one, which is left to the traffic; for each where there are up to three, since storms of
+// logins would take too long otherwise.
+var hashing = newQueue(slotsFor(runtime.GOMAXPROCS(0)))
+
+func slotsFor(processors int) int {
+	if processors > 3 {
+		return processors - 1
+	}
+	return processors
+}
+
+// DefaultMaxCached is the default of [Options.MaxCached].
+const DefaultMaxCached = 100_000
 
 // Options configures an [Authenticator].
 type Options struct {
 	// File is the htpasswd file. It is read again when it changes. If it is then invalid,
 	// the error is logged and the previous users stay in force. Required.
 	File string
-	// Concurrency is how many hashes may be computed at the same time. 0 means half of the
-	// processors, shared with every other Authenticator of the process.
+	// Concurrency is how many hashes may be computed at the same time. 0 means one for each
+	// processor, or one less if there are more than three, shared with every other
+	// Authenticator of the process.
 	Concurrency int
+	// MaxCached is for how many users the last verified password is kept, as a keyed hash in
+	// memory, so that it need not be hashed again until the file changes. 0 means
+	// [DefaultMaxCached], a negative number none.
+	MaxCached int
+	// Waiting, if not nil, is called when a login begins to wait for its hash, and the
+	// function that it returns when the wait has ended. Both must not block.
+	Waiting func() (done func())
 	// Logger gets a line when a changed file was read or is invalid. Nil means
 	// slog.Default().
 	Logger *slog.Logger
@@ -39,17 +59,21 @@ type Options struct {
 // file, with 200 or, for a wrong password, 400. It passes every other request; passing an
 // unknown user takes as long as refusing a wrong password, see [zap.PassError].
 //
-// A login whose context ends before a hash could be computed for it is an error, status 300.
+// Logins wait in a queue for their hash. Client networks take turns in it. A login whose hash
+// would not be finished before the deadline of its context is refused at once with a
+// [*zap.BusyError], status 300. No hash is computed for a login whose context has ended.
 // An Authenticator is safe for concurrent use.
 type Authenticator struct {
-	file    string
-	log     *slog.Logger
-	slots   *fair.Slots                       // for hashes
-	compare func(hash, password []byte) error // bcrypt
-	seed    maphash.Seed
-	table   atomic.Pointer[table]
-	watcher *watch.Watcher
-	changes zap.Changes
+	file     string
+	log      *slog.Logger
+	queue    *queue
+	waiting  func() (done func())
+	verified *verified
+	compare  func(hash, password []byte) error // bcrypt
+	seed     maphash.Seed
+	table    atomic.Pointer[table]
+	watcher  *watch.Watcher
+	changes  zap.Changes
 }
 
 // basis is the line of the file that a login depends on.
@@ -66,7 +90,8 @@ func New(o Options) (*Authenticator, error) {
 	a := &Authenticator{
 		file:    o.File,
 		log:     o.Logger,
-		slots:   hashing,
+		queue:   hashing,
+		waiting: o.Waiting,
 		compare: bcrypt.CompareHashAndPassword,
 		seed:    maphash.MakeSeed(),
 	}
@@ -74,8 +99,12 @@ func New(o Options) (*Authenticator, error) {
 		a.log = slog.Default()
 	}
 	if o.Concurrency > 0 {
-		a.slots = fair.New(o.Concurrency)
+		a.queue = newQueue(o.Concurrency)
 	}
+	if a.waiting == nil {
+		a.waiting = func() func() { return func() {} }
+	}
+	a.verified = newVerified(max(0, cmp.Or(o.MaxCached, DefaultMaxCached)))
 	w, err := watch.Start(o.File, a.load, a.log)
 	if err != nil {
 		return nil, fmt.Errorf("htpasswd: %w", err)
@@ -94,6 +123,7 @@ func (a *Authenticator) load() error {
 	if old == nil || maps.Equal(old.hashes, t.hashes) {
 		return nil
 	}
+	a.verified.clear()
 	a.log.Info("users changed", "file", a.file, "users", len(t.users))
 	a.changes.Notify()
 	return nil
@@ -113,11 +143,11 @@ func (a *Authenticator) Authenticate(ctx context.Context, req *zap.Request) (*za
 	hash, known := t.hashes[user]
 	if !known {
 		return nil, &zap.PassError{Reason: "unknown user", Work: func(ctx context.Context) error {
-			_, err := a.verify(ctx, a.decoy(t, user), password)
+			_, err := a.verify(ctx, login{user: user, password: password, hash: a.decoy(t, user), from: networkOf(req)})
 			return err
 		}}
 	}
-	switch right, err := a.verify(ctx, hash, password); {
+	switch right, err := a.verify(ctx, login{user, password, hash, known, networkOf(req)}); {
 	case err != nil:
 		return nil, err
 	case !right:
@@ -126,18 +156,51 @@ func (a *Authenticator) Authenticate(ctx context.Context, req *zap.Request) (*za
 	return &zap.Reply{Status: zap.OK, Text: "OK", UserID: user, Basis: basis{user, hash}}, nil
 }
 
-// verify computes a hash once a slot is free. A password that is too long for bcrypt is wrong
-// but takes as long as any other.
-func (a *Authenticator) verify(ctx context.Context, hash, password string) (bool, error) {
-	if err := a.slots.Acquire(ctx); err != nil {
-		return false, fmt.Errorf("htpasswd: too many concurrent logins: %w", err)
+// login is a password that is to be compared with a hash.
+type login struct {
+	user, password string
+	hash           string // a line of the file
+	known          bool   // the line is that of the user
+	from           netip.Addr
+}
+
+// verify reports whether the password is right: because that is known from an earlier login of
+// the user, or by computing a hash once there is a slot. A password that is too long for bcrypt
+// is wrong but takes as long as any other.
+func (a *Authenticator) verify(ctx context.Context, l login) (bool, error) {
+	sum := a.verified.sum(l.user, l.hash, l.password)
+	if l.known && a.verified.has(l.user, sum) {
+		return true, nil
 	}
-	defer a.slots.Release()
-	fits := len(password) <= MaxPassword
-	err := a.compare([]byte(hash), []byte(password[:min(len(password), MaxPassword)]))
+	cost, err := bcrypt.Cost([]byte(l.hash))
+	if err != nil {
+		return false, fmt.Errorf("htpasswd: %w", err)
+	}
+	done := a.waiting()
+	err = a.queue.enter(ctx, l.from, cost)
+	done()
+	if err != nil {
+		return false, err
+	}
+	if l.known && a.verified.has(l.user, sum) { // another login of the user was faster
+		a.queue.leave(cost, 0)
+		return true, nil
+	}
+	right, err := a.compareInSlot(l, cost)
+	if right && l.known {
+		a.verified.add(l.user, sum)
+	}
+	return right, err
+}
+
+// compareInSlot computes a hash and gives the slot back.
+func (a *Authenticator) compareInSlot(l login, cost int) (bool, error) {
+	start := time.Now()
+	defer func() { a.queue.leave(cost, time.Since(start)) }()
+	err := a.compare([]byte(l.hash), []byte(l.password[:min(len(l.password), MaxPassword)]))
 	switch {
 	case err == nil:
-		return fits, nil
+		return len(l.password) <= MaxPassword, nil
 	case errors.Is(err, bcrypt.ErrMismatchedHashAndPassword):
 		return false, nil
 	}
