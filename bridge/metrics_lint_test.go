@@ -34,7 +34,8 @@ func TestMetricsLint(t *testing.T) {
 	defer cancel()
 	names := []string{
 		"zwsbridge_backend_handshake_seconds", "zwsbridge_backends", "zwsbridge_bytes_total", "zwsbridge_connections",
-		"zwsbridge_dropped_total", "zwsbridge_handshake_seconds", "zwsbridge_logins_total", "zwsbridge_messages_total",
+		"zwsbridge_dropped_total", "zwsbridge_handshake_seconds", "zwsbridge_login_queue", "zwsbridge_login_wait_seconds",
+		"zwsbridge_logins_total", "zwsbridge_messages_total",
 		"zwsbridge_queued_bytes", "zwsbridge_queued_messages", "zwsbridge_refusals_total", "zwsbridge_session_ends_total",
 		"zwsbridge_sessions", "zwsbridge_sessions_total",
 	}

@@ -34,7 +34,9 @@ func (b *Bridge) newState(c *config.Config, old *state) (_ *state, err error) {
 			s.close(old)
 		}
 	}()
-	if s.auth, err = auth.New(c, old.auth, auth.Options{Handler: b.options.Handler, Logger: b.options.Logger, Observe: b.metrics.Login}); err != nil {
+	if s.auth, err = auth.New(c, old.auth, auth.Options{
+		Handler: b.options.Handler, Logger: b.options.Logger, Observe: b.metrics.Login, Waiting: b.metrics.LoginWaits,
+	}); err != nil {
 		return nil, err
 	}
 	if s.oidc, err = admin.NewOIDC(c, old.oidc); err != nil {

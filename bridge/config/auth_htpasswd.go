@@ -6,11 +6,14 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap/htpasswd"
 )
 
-func init() { registerAuth("htpasswd", func() AuthKind { return &Htpasswd{} }) }
+func init() {
+	registerAuth("htpasswd", func() AuthKind { return &Htpasswd{CachePasswords: new(true)} })
+}
 
 // Htpasswd is type = "htpasswd": a file with a bcrypt line for each user, watched for changes.
 type Htpasswd struct {
-	File Path `toml:"file"` // required
+	File           Path  `toml:"file"`            // required
+	CachePasswords *bool `toml:"cache_passwords"` // keep a keyed hash of verified passwords in memory until the file changes; nil means true
 }
 
 // emptyHtpasswd is the content of a new file of users.
@@ -19,8 +22,8 @@ const emptyHtpasswd = "# Users of the bridge, one per line. Add one with: zwsbri
 // Secrets implements [AuthKind].
 func (s *Htpasswd) Secrets() []Secret { return []Secret{{"file", s.File}} }
 
-// Fingerprint implements [AuthKind].
-func (*Htpasswd) Fingerprint() string { return "" }
+// Fingerprint implements [AuthKind]. An authenticator that stays keeps its verified passwords.
+func (s *Htpasswd) Fingerprint() string { return fingerprint(s, s.File) }
 
 func (s *Htpasswd) makeMissing() error { return makeFile(string(s.File), emptyHtpasswd) }
 

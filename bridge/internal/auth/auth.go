@@ -22,6 +22,9 @@ type Options struct {
 	Logger *slog.Logger
 	// Observe, if not nil, is called with every decision; see [zap.ChainOptions].
 	Observe func(entry string, status zap.Status)
+	// Waiting, if not nil, is called when a login begins to wait for a free processor, and
+	// the function that it returns when the wait has ended.
+	Waiting func() (done func())
 }
 
 // handlerEntry is the name of the only entry of a chain that asks [Options.Handler], in logs
@@ -81,7 +84,7 @@ func (a *Chain) entries(c *config.Config, previous *Chain, o Options) ([]zap.Ent
 		return []zap.Entry{{Name: handlerEntry, Handler: o.Handler}}, nil
 	}
 	for _, name := range named(c.Zap.Chain) {
-		if err := a.add(c, name, previous, o.Logger); err != nil {
+		if err := a.add(c, name, previous, o); err != nil {
 			return nil, fmt.Errorf("auth.%s: %w", name, err)
 		}
 	}
@@ -131,7 +134,7 @@ func (a *Chain) entry(c *config.Config, e config.ChainEntry) (zap.Entry, error) 
 }
 
 // add builds the authenticator called name, or takes it over from previous.
-func (a *Chain) add(c *config.Config, name string, previous *Chain, log *slog.Logger) error {
+func (a *Chain) add(c *config.Config, name string, previous *Chain, o Options) error {
 	next := authenticator{}
 	if settings := c.Auth[name].Settings; settings != nil {
 		next.fingerprint = settings.Fingerprint()
@@ -148,7 +151,7 @@ func (a *Chain) add(c *config.Config, name string, previous *Chain, log *slog.Lo
 		return nil
 	}
 	var err error
-	next.built, err = build(c.Auth[name], deps{log: log, private: c.Server.Private(), store: func(file config.Path) (*tokenendpoint.Identities, error) {
+	next.built, err = build(c.Auth[name], deps{log: o.Logger, waiting: o.Waiting, private: c.Server.Private(), store: func(file config.Path) (*tokenendpoint.Identities, error) {
 		next.store = file
 		return a.openStore(file, previous)
 	}})

@@ -8,5 +8,9 @@ import (
 func init() { register(buildHtpasswd) }
 
 func buildHtpasswd(s *config.Htpasswd, d deps) (*htpasswd.Authenticator, error) {
-	return htpasswd.New(htpasswd.Options{File: string(s.File), Logger: d.log})
+	o := htpasswd.Options{File: string(s.File), Waiting: d.waiting, Logger: d.log}
+	if s.CachePasswords != nil && !*s.CachePasswords {
+		o.MaxCached = -1
+	}
+	return htpasswd.New(o)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zap/htpasswd"
 )
 
 // load reads a configuration from text, with its files in dir.
@@ -98,7 +99,7 @@ func TestHandlerInsteadOfChain(t *testing.T) {
 func TestTakeOver(t *testing.T) {
 	dir := t.TempDir()
 	text := `
-zap.chain = [{ authn = "chat" }, { authn = "app" }, { authn = "lan" }]
+zap.chain = [{ authn = "chat" }, { authn = "app" }, { authn = "users" }, { authn = "lan" }]
 [auth.chat]
 type = "token-endpoint"
 url = "http://127.0.0.1:1/"
@@ -107,20 +108,33 @@ store = "ids"
 [auth.app]
 type = "http"
 user_path = "http://127.0.0.1:1/"
+[auth.users]
+type = "htpasswd"
+file = "users"
 [auth.lan]
 type = "ip"
 allow = ["127.0.0.1"]
 `
+	file := filepath.Join(dir, "users")
+	if err := htpasswd.Set(file, "alice", "secret"); err != nil {
+		t.Fatal(err)
+	}
 	first := newChain(t, load(t, dir, text), nil)
 	same := newChain(t, load(t, dir, text), first)
-	for name, want := range map[string]bool{"chat": true, "app": true, "lan": false} {
+	for name, want := range map[string]bool{"chat": true, "app": true, "users": true, "lan": false} {
 		if got := same.authenticators[name] == first.authenticators[name]; got != want {
 			t.Errorf("%s is the same after a reload: %v, want %v", name, got, want)
 		}
 	}
+	if err := htpasswd.Set(file, "bob", "secret"); err != nil {
+		t.Fatal(err)
+	}
 	changed := newChain(t, load(t, dir, strings.Replace(text, "[auth.app]", "single_token = true\n[auth.app]", 1)), same)
 	if changed.authenticators["chat"] == same.authenticators["chat"] {
 		t.Error("a client with other settings was taken over")
+	}
+	if changed.authenticators["users"] == same.authenticators["users"] {
+		t.Error("users whose file has changed were taken over, with their verified passwords")
 	}
 	if len(changed.stores) != 1 || !maps.Equal(changed.stores, same.stores) {
 		t.Error("the open identity store was not taken over")

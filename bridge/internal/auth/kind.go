@@ -14,6 +14,9 @@ import (
 // deps are what authenticators need beside their settings.
 type deps struct {
 	log *slog.Logger
+	// waiting is called when a login begins to wait for a free processor, and its result
+	// when the wait has ended; nil if nobody wants to know.
+	waiting func() (done func())
 	// private reads files with secrets.
 	private certs.Private
 	// store opens an identity store, which belongs to the chain.

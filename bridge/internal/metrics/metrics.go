@@ -21,11 +21,13 @@ type Metrics struct {
 	all      []prometheus.Collector
 	since    time.Time
 
-	sessions         *prometheus.GaugeVec     // route, dialect
-	started          *prometheus.CounterVec   // route, dialect
-	ended            *prometheus.CounterVec   // route, code
-	refusals         *prometheus.CounterVec   // route, code
-	logins           *prometheus.CounterVec   // authenticator, status
+	sessions         *prometheus.GaugeVec   // route, dialect
+	started          *prometheus.CounterVec // route, dialect
+	ended            *prometheus.CounterVec // route, code
+	refusals         *prometheus.CounterVec // route, code
+	logins           *prometheus.CounterVec // authenticator, status
+	loginQueue       prometheus.Gauge
+	loginWait        prometheus.Histogram
 	messages         *prometheus.CounterVec   // route, direction
 	bytes            *prometheus.CounterVec   // route, direction
 	dropped          *prometheus.CounterVec   // route, reason
@@ -92,6 +94,13 @@ func newCollectors() *Metrics {
 		ended:    counter("zwsbridge_session_ends_total", "Sessions that have ended, by WebSocket close code.", "route", "code"),
 		refusals: counter("zwsbridge_refusals_total", "Clients that were refused, by WebSocket close code.", "route", "code"),
 		logins:   counter("zwsbridge_logins_total", "Decisions of the ZAP handler, by authenticator and status.", "authenticator", "status"),
+		loginQueue: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "zwsbridge_login_queue", Help: "Logins that wait for a free processor to hash their password.",
+		}),
+		loginWait: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "zwsbridge_login_wait_seconds", Help: "Time that logins have waited for a free processor to hash their password.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 4, 8),
+		}),
 		messages: counter("zwsbridge_messages_total", "ZeroMQ messages, by direction: in = from clients, "+
 			"out = queued for clients, including those dropped later.", "route", "direction"),
 		bytes: counter("zwsbridge_bytes_total", "Bytes of message frames, by direction: in = from clients, "+
@@ -102,7 +111,7 @@ func newCollectors() *Metrics {
 		handshake:        histogram("zwsbridge_handshake_seconds", "Time from the upgrade to READY, including the login at the backend."),
 		backendHandshake: histogram("zwsbridge_backend_handshake_seconds", "Time of connect and ZMTP handshake with a backend, where they succeeded."),
 	}
-	m.all = []prometheus.Collector{m.sessions, m.started, m.ended, m.refusals, m.logins, m.messages,
+	m.all = []prometheus.Collector{m.sessions, m.started, m.ended, m.refusals, m.logins, m.loginQueue, m.loginWait, m.messages,
 		m.bytes, m.dropped, m.handshake, m.backendHandshake}
 	return m
 }
@@ -115,6 +124,17 @@ func (m *Metrics) Handler() http.Handler {
 // Login counts a decision of the ZAP handler; authenticator is empty if none decided.
 func (m *Metrics) Login(authenticator string, status zap.Status) {
 	m.logins.WithLabelValues(authenticator, strconv.Itoa(int(status))).Inc()
+}
+
+// LoginWaits counts a login among those that wait for a free processor, until the function that
+// it returns is called.
+func (m *Metrics) LoginWaits() (done func()) {
+	m.loginQueue.Inc()
+	start := time.Now()
+	return func() {
+		m.loginQueue.Dec()
+		m.loginWait.Observe(time.Since(start).Seconds())
+	}
 }
 
 // Refused counts a client that was refused on the route at path, or on [NoRoute].
