@@ -8,7 +8,6 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"maps"
-	"net/netip"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -59,8 +58,9 @@ type Options struct {
 // file, with 200 or, for a wrong password, 400. It passes every other request; passing an
 // unknown user takes as long as refusing a wrong password, see [zap.PassError].
 //
-// Logins wait in a queue for their hash. Client networks take turns in it. A login whose hash
-// would not be finished before the deadline of its context is refused at once with a
+// Logins wait in a queue for their hash, in which shares ([zap.WithShare]) and, of requests
+// without a share, client networks take turns. A login whose
+// hash would not be finished before the deadline of its context is refused at once with a
 // [*zap.BusyError], status 300. No hash is computed for a login whose context has ended.
 // An Authenticator is safe for concurrent use.
 type Authenticator struct {
@@ -143,11 +143,11 @@ func (a *Authenticator) Authenticate(ctx context.Context, req *zap.Request) (*za
 	hash, known := t.hashes[user]
 	if !known {
 		return nil, &zap.PassError{Reason: "unknown user", Work: func(ctx context.Context) error {
-			_, err := a.verify(ctx, login{user: user, password: password, hash: a.decoy(t, user), from: networkOf(req)})
+			_, err := a.verify(ctx, login{user: user, password: password, hash: a.decoy(t, user), from: partyOf(ctx, req)})
 			return err
 		}}
 	}
-	switch right, err := a.verify(ctx, login{user, password, hash, known, networkOf(req)}); {
+	switch right, err := a.verify(ctx, login{user, password, hash, known, partyOf(ctx, req)}); {
 	case err != nil:
 		return nil, err
 	case !right:
@@ -161,7 +161,7 @@ type login struct {
 	user, password string
 	hash           string // a line of the file
 	known          bool   // the line is that of the user
-	from           netip.Addr
+	from           party
 }
 
 // verify reports whether the password is right: because that is known from an earlier login of

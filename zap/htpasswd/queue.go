@@ -9,33 +9,53 @@ import (
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zap/internal/fair"
 )
 
 // maxWaiting limits the logins in a queue. In general their deadlines limit them first.
 const maxWaiting = 4096
 
 // queue holds the logins that wait for one of a number of slots, one slot for each hash that
-// is computed at the same time. Client networks take turns, and within a network the first
-// login comes first. A login whose hash cannot be finished before its deadline is refused at
-// once, with advice when to come back, so that no hash is computed for nothing.
+// is computed at the same time. The shares of zap.WithShare take turns; within a share the
+// client networks do, and within a network the first login comes first. A login whose hash
+// cannot be finished before its deadline is refused at once, with advice when to come back, so
+// that no hash is computed for nothing.
 type queue struct {
 	slots int
 
 	mu       sync.Mutex
-	busy     int                     // slots in use
-	waiting  int                     // logins, of all networks
-	turns    list.List               // of *network: those with waiting logins, the next one first
-	networks map[netip.Addr]*network // with waiting logins or bookings
+	busy     int               // slots in use
+	waiting  int               // logins
+	turns    list.List         // of *share, the next one first
+	shares   map[string]*share // with waiting logins
+	networks map[party]*network
 	booked   bookings
 	took     durations
 }
 
-// network is what the queue knows about the clients of one network.
+// share holds the waiting logins of one share.
+type share struct {
+	name    string
+	waiting int           // logins
+	turns   list.List     // of *network, the next one first
+	turn    *list.Element // in queue.turns
+}
+
+// network is what the queue knows about one party that has waiting logins or bookings.
 type network struct {
-	key    netip.Addr
+	party
 	logins list.List     // of *waiter, the first one first
-	turn   *list.Element // in queue.turns; nil if no login waits
+	in     *share        // nil if no login waits
+	turn   *list.Element // in in.turns
 	booked int           // in queue.booked
+}
+
+// party identifies those whose logins are served in the order in which they come: the clients
+// of a network, or a share. Within a share other than that of clients, addresses are not to be
+// trusted.
+type party struct {
+	share   string
+	network netip.Addr
 }
 
 // waiter is a login that waits.
@@ -48,52 +68,50 @@ type waiter struct {
 }
 
 func newQueue(slots int) *queue {
-	return &queue{slots: slots, networks: make(map[netip.Addr]*network)}
+	return &queue{slots: slots, shares: make(map[string]*share), networks: make(map[party]*network)}
 }
 
-// networkOf returns the key of the clients that share their turns: an IPv6 host can use every
-// address of its /64. Requests without an address share theirs.
-func networkOf(req *zap.Request) netip.Addr {
+// partyOf returns to whom a login belongs. An IPv6 host can use every address of its /64.
+func partyOf(ctx context.Context, req *zap.Request) party {
+	if name := fair.Share(ctx); name != "" {
+		return party{share: name}
+	}
 	ip, _ := req.IP()
 	if ip.Is6() {
 		if p, err := ip.Prefix(64); err == nil {
-			return p.Addr()
+			ip = p.Addr()
 		}
 	}
-	return ip
+	return party{network: ip}
 }
 
 // enter waits for a slot, which the caller gives back with leave. It returns an error, without
 // a slot, if ctx ends first, and a *zap.BusyError if a hash of the given cost would not be
 // finished before ctx's deadline or if the queue is full.
-func (q *queue) enter(ctx context.Context, from netip.Addr, cost int) error {
-	l, n, err := q.join(ctx, from, cost)
-	if l == nil {
+func (q *queue) enter(ctx context.Context, from party, cost int) error {
+	w, n, err := q.join(ctx, from, cost)
+	if w == nil {
 		return err
 	}
-	late := q.lateness(ctx, cost)
-	if late != nil {
-		defer late.Stop()
-	} else {
-		late = new(time.Timer) // its nil channel never fires
-	}
+	late, stop := q.lateness(ctx, cost)
+	defer stop()
 	select {
-	case <-l.done:
+	case <-w.done:
 	case <-ctx.Done():
-	case <-late.C:
+	case <-late:
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	select {
-	case <-l.done:
-		if l.err == nil && ctx.Err() != nil {
+	case <-w.done:
+		if w.err == nil && ctx.Err() != nil {
 			q.release()
 			return left(ctx)
 		}
-		return l.err
+		return w.err
 	default:
 	}
-	q.remove(n, l)
+	q.remove(n, w)
 	if ctx.Err() != nil {
 		return left(ctx)
 	}
@@ -104,19 +122,22 @@ func left(ctx context.Context) error {
 	return fmt.Errorf("htpasswd: login ended while it waited: %w", context.Cause(ctx))
 }
 
-// join takes a slot, refuses the login, or puts it into the queue; l is nil in the first two
+// join takes a slot, refuses the login, or puts it into the queue; w is nil in the first two
 // cases.
-func (q *queue) join(ctx context.Context, from netip.Addr, cost int) (l *waiter, n *network, err error) {
+func (q *queue) join(ctx context.Context, from party, cost int) (w *waiter, n *network, err error) {
 	if ctx.Err() != nil {
 		return nil, nil, left(ctx)
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n = q.network(from)
+	if n = q.networks[from]; n == nil {
+		n = &network{party: from}
+		q.networks[from] = n
+	}
 	defer q.forget(n)
-	wait := q.wait(n, cost)
-	if q.busy < q.slots {
-		wait = 0
+	wait := time.Duration(0)
+	if q.busy >= q.slots {
+		wait = q.wait(n, cost)
 	}
 	if q.tooLate(ctx, cost, wait) {
 		return nil, nil, q.refuse(n, cost)
@@ -128,13 +149,9 @@ func (q *queue) join(ctx context.Context, from netip.Addr, cost int) (l *waiter,
 	if q.waiting >= maxWaiting && !q.makeRoom(n) {
 		return nil, nil, q.refuse(n, cost)
 	}
-	l = &waiter{ctx: ctx, cost: cost, done: make(chan struct{})}
-	l.place = n.logins.PushBack(l)
-	if n.turn == nil {
-		n.turn = q.turns.PushBack(n)
-	}
-	q.waiting++
-	return l, n, nil
+	w = &waiter{ctx: ctx, cost: cost, done: make(chan struct{})}
+	q.add(n, w)
+	return w, n, nil
 }
 
 // leave gives a slot back. took is how long the hash took, 0 if none was computed.
@@ -151,30 +168,61 @@ func (q *queue) leave(cost int, took time.Duration) {
 func (q *queue) release() {
 	q.busy--
 	for q.waiting > 0 && q.busy < q.slots {
-		n := q.turns.Front().Value.(*network)
-		l := n.logins.Front().Value.(*waiter)
-		q.turns.MoveToBack(n.turn)
-		q.remove(n, l)
+		s := q.turns.Front().Value.(*share)
+		n := s.turns.Front().Value.(*network)
+		w := n.logins.Front().Value.(*waiter)
+		q.turns.MoveToBack(s.turn)
+		s.turns.MoveToBack(n.turn)
+		q.remove(n, w)
 		switch {
-		case l.ctx.Err() != nil:
-			l.err = left(l.ctx)
-		case q.tooLate(l.ctx, l.cost, 0):
-			l.err = q.refuse(n, l.cost)
+		case w.ctx.Err() != nil:
+			w.err = left(w.ctx)
+		case q.tooLate(w.ctx, w.cost, 0):
+			w.err = q.refuse(n, w.cost)
 		default:
 			q.busy++
 		}
-		close(l.done)
+		close(w.done)
 	}
 }
 
+// add puts a login into the queue. Lock held on entry.
+func (q *queue) add(n *network, w *waiter) {
+	if n.in == nil {
+		s := q.shares[n.share]
+		if s == nil {
+			s = &share{name: n.share}
+			s.turn = q.turns.PushBack(s)
+			q.shares[n.share] = s
+		}
+		n.in, n.turn = s, s.turns.PushBack(n)
+	}
+	w.place = n.logins.PushBack(w)
+	n.in.waiting++
+	q.waiting++
+}
+
 // remove takes a login out of the queue. Lock held on entry.
-func (q *queue) remove(n *network, l *waiter) {
-	n.logins.Remove(l.place)
+func (q *queue) remove(n *network, w *waiter) {
+	s := n.in
+	n.logins.Remove(w.place)
+	s.waiting--
 	q.waiting--
 	if n.logins.Len() == 0 {
-		q.turns.Remove(n.turn)
-		n.turn = nil
+		s.turns.Remove(n.turn)
+		n.in, n.turn = nil, nil
 		q.forget(n)
+	}
+	if s.waiting == 0 {
+		q.turns.Remove(s.turn)
+		delete(q.shares, s.name)
+	}
+}
+
+// forget drops a network about which there is nothing to know. Lock held on entry.
+func (q *queue) forget(n *network) {
+	if n.in == nil && n.booked == 0 {
+		delete(q.networks, n.party)
 	}
 }
 
@@ -185,73 +233,67 @@ func (q *queue) tooLate(ctx context.Context, cost int, wait time.Duration) bool 
 	return limited && time.Until(deadline) < wait+q.took.need(cost)
 }
 
-// lateness returns a timer that fires when it is too late to begin a hash; nil if ctx has no
-// deadline.
-func (q *queue) lateness(ctx context.Context, cost int) *time.Timer {
+// lateness returns a channel that fires when it is too late to begin a hash; never if ctx has
+// no deadline.
+func (q *queue) lateness(ctx context.Context, cost int) (late <-chan time.Time, stop func() bool) {
 	deadline, limited := ctx.Deadline()
 	if !limited {
-		return nil
+		return nil, func() bool { return false }
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return time.NewTimer(time.Until(deadline) - q.took.need(cost))
+	timer := time.NewTimer(time.Until(deadline) - q.took.need(cost))
+	return timer.C, timer.Stop
 }
 
 // wait estimates how long another login of n would wait. Lock held on entry.
 func (q *queue) wait(n *network, cost int) time.Duration {
-	ahead := q.busy + n.logins.Len()
-	for e := q.turns.Front(); e != nil; e = e.Next() {
-		if other := e.Value.(*network); other != n {
-			ahead += min(other.logins.Len(), n.logins.Len()+1)
+	ahead := n.logins.Len()
+	if s := q.shares[n.share]; s != nil {
+		for e := s.turns.Front(); e != nil; e = e.Next() {
+			if other := e.Value.(*network); other != n {
+				ahead += min(other.logins.Len(), n.logins.Len()+1)
+			}
 		}
 	}
-	return time.Duration(ahead) * q.took.mean(cost) / time.Duration(q.slots)
+	own := ahead
+	for name, s := range q.shares {
+		if name != n.share {
+			ahead += min(s.waiting, own+1)
+		}
+	}
+	return time.Duration(q.busy+ahead) * q.took.mean(cost) / time.Duration(q.slots)
 }
 
 // makeRoom refuses the last login of the network that has most of them, if that is not n.
 // Lock held on entry.
 func (q *queue) makeRoom(n *network) bool {
 	most := n
-	for e := q.turns.Front(); e != nil; e = e.Next() {
-		if other := e.Value.(*network); other.logins.Len() > most.logins.Len()+1 {
-			most = other
+	for _, s := range q.shares {
+		for e := s.turns.Front(); e != nil; e = e.Next() {
+			if other := e.Value.(*network); other.logins.Len() > most.logins.Len()+1 {
+				most = other
+			}
 		}
 	}
 	if most == n {
 		return false
 	}
-	l := most.logins.Back().Value.(*waiter)
-	q.remove(most, l)
-	l.err = q.refuse(most, l.cost)
-	close(l.done)
+	w := most.logins.Back().Value.(*waiter)
+	q.remove(most, w)
+	w.err = q.refuse(most, w.cost)
+	close(w.done)
 	return true
 }
 
 // refuse returns the error for a login that cannot wait, with advice: the more logins wait or
 // have been told to come back, the later. Lock held on entry.
 func (q *queue) refuse(n *network, cost int) error {
-	q.networks[n.key] = n // also if its last login was just removed
+	q.networks[n.party] = n // also if its last login was just removed
 	defer q.forget(n)
 	q.booked.expire(time.Now(), q.forget)
 	until := q.booked.add(n, q.wait(n, cost), q.took.mean(cost)/time.Duration(q.slots))
 	// A client adds up to half of the advised wait, and so comes back just before its turn:
 	// a slot must never be idle.
 	return zap.Busy(until * 2 / 3)
-}
-
-// network returns the entry of a network. Lock held on entry.
-func (q *queue) network(key netip.Addr) *network {
-	n := q.networks[key]
-	if n == nil {
-		n = &network{key: key}
-		q.networks[key] = n
-	}
-	return n
-}
-
-// forget drops a network about which there is nothing to know. Lock held on entry.
-func (q *queue) forget(n *network) {
-	if n.turn == nil && n.booked == 0 {
-		delete(q.networks, n.key)
-	}
 }

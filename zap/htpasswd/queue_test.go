@@ -31,9 +31,9 @@ func newModel(slots int, took time.Duration) *model {
 	return m
 }
 
-// login is one attempt from a network.
-func (m *model) login(ctx context.Context, network int) error {
-	if err := m.enter(ctx, address(network), modelCost); err != nil {
+// login is one attempt.
+func (m *model) login(ctx context.Context, from party) error {
+	if err := m.enter(ctx, from, modelCost); err != nil {
 		return err
 	}
 	time.Sleep(m.took)
@@ -50,7 +50,7 @@ func (m *model) client(network int, timeout time.Duration) (attempts int) {
 	for {
 		attempts++
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
-		err := m.login(ctx, network)
+		err := m.login(ctx, address(network))
 		cancel()
 		if err == nil {
 			return attempts
@@ -63,8 +63,8 @@ func (m *model) client(network int, timeout time.Duration) (attempts int) {
 	}
 }
 
-func address(network int) netip.Addr {
-	return netip.AddrFrom4([4]byte{10, 0, byte(network >> 8), byte(network)})
+func address(network int) party {
+	return party{network: netip.AddrFrom4([4]byte{10, byte(network >> 16), byte(network >> 8), byte(network)})}
 }
 
 // idle fails the test if the queue still holds anything.
@@ -122,7 +122,7 @@ func TestAdviceGrows(t *testing.T) {
 			refused := make(chan error, 1)
 			waiting.Go(func() {
 				defer cancel()
-				refused <- m.login(ctx, 1)
+				refused <- m.login(ctx, address(1))
 			})
 			synctest.Wait()
 			if i < 5 { // one is being hashed, four wait
@@ -172,7 +172,7 @@ func TestFullQueue(t *testing.T) {
 		var refused [3]atomic.Int32
 		login := func(network int) {
 			logins.Go(func() {
-				if err := m.login(context.Background(), network); err != nil {
+				if err := m.login(context.Background(), address(network)); err != nil {
 					refused[network].Add(1)
 				}
 			})
@@ -207,7 +207,7 @@ func TestNoHashForTheGone(t *testing.T) {
 				if i%100 == 99 {
 					ctx = context.Background() // these stay
 				}
-				if err := m.login(ctx, i%3); (err == nil) != (ctx == context.Background()) && m.hashed.Load() > 7 {
+				if err := m.login(ctx, address(i%3)); (err == nil) != (ctx == context.Background()) && m.hashed.Load() > 7 {
 					t.Errorf("login %d: %v", i, err)
 				}
 			})
@@ -241,7 +241,7 @@ func TestSlowHashes(t *testing.T) {
 		var ok, late atomic.Int32
 		for range 40 {
 			logins.Go(func() {
-				if err := m.login(ctx, 1); err == nil {
+				if err := m.login(ctx, address(1)); err == nil {
 					ok.Add(1)
 				} else if _, busy := errors.AsType[*zap.BusyError](err); busy && ctx.Err() == nil {
 					late.Add(1)
@@ -261,11 +261,11 @@ func TestSlowHashes(t *testing.T) {
 // TestBoundedNetworks: clients from ever new networks do not fill the memory.
 func TestBoundedNetworks(t *testing.T) {
 	m := newModel(1, time.Second)
-	must(t, m.enter(t.Context(), netip.Addr{}, modelCost))
+	must(t, m.enter(t.Context(), party{}, modelCost))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	for i := range 2 * maxBooked {
-		from := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+		from := address(i)
 		if i%2 == 0 {
 			from = address(1)
 		}
@@ -282,17 +282,51 @@ func TestBoundedNetworks(t *testing.T) {
 	}
 }
 
-func TestNetworkOf(t *testing.T) {
+func TestPartyOf(t *testing.T) {
 	for text, want := range map[string]string{
 		"192.0.2.7": "192.0.2.7", "::ffff:192.0.2.7": "192.0.2.7", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "fe80::1%eth0": "fe80::",
 	} {
-		if got := networkOf(&zap.Request{Address: text}); got.String() != want {
+		if got := partyOf(t.Context(), &zap.Request{Address: text}); got.network.String() != want {
 			t.Errorf("%s: %v, want %s", text, got, want)
 		}
 	}
-	if got := networkOf(&zap.Request{Address: "ipc"}); got != (netip.Addr{}) {
+	if got := partyOf(t.Context(), &zap.Request{Address: "ipc"}); got != (party{}) {
 		t.Errorf("without an address: %v", got)
 	}
+	shared := zap.WithShare(t.Context(), "listen")
+	if got := partyOf(shared, &zap.Request{Address: "192.0.2.7"}); got != (party{share: "listen"}) {
+		t.Errorf("in a share: %v", got)
+	}
+}
+
+// TestShares: a share with few logins is not delayed by one with many, from however many
+// networks, and the other way around.
+func TestShares(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, c := range map[string]struct{ many, few party }{
+			"clients":    {party{}, party{share: "listen"}},
+			"zap.listen": {party{share: "listen"}, party{}},
+		} {
+			m := newModel(1, time.Second)
+			var logins sync.WaitGroup
+			for i := range 50 {
+				from := c.many
+				if from.share == "" {
+					from = address(i)
+				}
+				logins.Go(func() { _ = m.login(t.Context(), from) })
+			}
+			time.Sleep(time.Millisecond)
+			for range 5 {
+				start := time.Now()
+				if err := m.login(t.Context(), c.few); err != nil || time.Since(start) > 3*time.Second {
+					t.Errorf("%s flood: a login of the other share takes %v, %v", name, time.Since(start), err)
+				}
+			}
+			logins.Wait()
+			m.idle(t)
+		}
+	})
 }
 
 // TestDurations: a cost that was never measured is judged by another one, and the need includes
