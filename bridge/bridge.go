@@ -59,7 +59,7 @@ func New(c *config.Config, o Options) (_ *Bridge, err error) {
 		o.Logger = slog.Default()
 	}
 	b := &Bridge{options: o}
-	b.state.Store(&state{config: c}) // for whoever asks before New returns
+	b.state.Store(&state{config: c}) // for a scrape of the metrics before New returns
 	b.failures = auth.NewFailures(zap.HandlerFunc(b.authenticate), errTooManyFailures)
 	b.metrics = metrics.New(source{b})
 	if b.poller, err = zws.NewPoller(); err != nil && !errors.Is(err, errors.ErrUnsupported) {

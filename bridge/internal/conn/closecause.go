@@ -10,8 +10,7 @@ import (
 )
 
 // closeCause returns what a client is told about err: a *zws.CloseError if a *backend.Error
-// is the cause, else err as it is, which zws.Cause understands. It is called where an error
-// of a backend is about to leave package bridge.
+// is the cause, else err as it is, which zws.Cause understands.
 func closeCause(err error) error {
 	if _, ok := errors.AsType[*zws.CloseError](err); ok {
 		return err

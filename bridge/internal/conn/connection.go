@@ -20,7 +20,7 @@ type connection struct {
 
 	mu       sync.Mutex
 	ws       *zws.Conn // nil before READY
-	cause    error     // of an end before READY
+	cause    error     // the first that end was called with
 	expiring time.Time // end of the login that the client is to be notified of after READY
 	streams  map[*stream]bool
 }
@@ -107,7 +107,7 @@ func (c *connection) end(cause error) {
 	if c.cause == nil {
 		c.cause = cause
 	}
-	ws := c.ws
+	cause, ws := c.cause, c.ws
 	c.mu.Unlock()
 	if ws != nil {
 		ws.Close(cause)

@@ -120,8 +120,7 @@ func (d *delivering) end(q *queue.Queue) {
 
 // unsubscribed notifies the client that its subscription to topic was dropped: behind what
 // the backend is bringing, or else behind what is in q. Later messages are checked by the new
-// rights. At most limit notifications wait for a backend that waits itself for the client to
-// read.
+// rights. While the backend is blocked by a full queue, at most limit notifications wait.
 func (d *delivering) unsubscribed(q *queue.Queue, topic []byte, limit int) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -9,9 +9,12 @@
 //
 // Goroutines. The reader of a connection calls stream.forward; an idle plain connection has
 // no reader. A backend, or the route's hub, calls stream.Message and stream.Flush or fills
-// the queue. The connection's writer calls stream.Next. Timers call connection.end. Every
-// one of them ends a stream by end, which never blocks; the first cause becomes the close
-// code, in closecause.go.
+// the queue. The connection's writer calls stream.Next. Timers call connection.end.
+//
+// What ends a stream or connection calls end, which never blocks: it keeps the first cause,
+// also before READY, and passes it to zws.Conn.Close or zws.Channel.Close, which turn it into
+// a close code by zws.Cause. Rules that refuse something say so by a *zws.CloseError where
+// they are checked; closecause.go chooses the codes for what happens to backends.
 //
 // Locks. stream.deciding is held while rights or subscriptions change, which may ask an
 // authenticator; stream.mu, connection.mu and the queue's are held for memory only, and none

@@ -35,7 +35,7 @@ type stream struct {
 
 	mu      sync.Mutex
 	channel *zws.Channel // nil before READY
-	cause   error        // of an end before READY
+	cause   error        // the first that end was called with
 
 	finished atomic.Pointer[error] // why it ends once the client has what is queued
 }
@@ -120,7 +120,7 @@ func (s *stream) end(cause error) {
 	if s.cause == nil {
 		s.cause = cause
 	}
-	channel := s.channel
+	cause, channel := s.cause, s.channel
 	s.mu.Unlock()
 	if channel != nil {
 		channel.Close(cause)

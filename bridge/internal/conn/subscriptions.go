@@ -70,8 +70,8 @@ func (s *subscriptions) replace(topic string, granted rights.Allowed) change {
 	return c
 }
 
-// elsewhere reports whether another subscription than topic is prefix upstream too. Lock held
-// on entry.
+// elsewhere reports whether prefix is subscribed to upstream because of a subscription other
+// than topic. Lock held on entry.
 func (s *subscriptions) elsewhere(topic string, prefix []byte) bool {
 	if !s.narrowed {
 		return false // each is itself
