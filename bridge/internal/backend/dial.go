@@ -30,7 +30,7 @@ func Dial(ctx context.Context, o DialOptions, r Receiver) (*Dedicated, error) {
 	if err != nil {
 		return nil, err
 	}
-	st, err := d.core.attach(r, AttachOptions{})
+	st, err := d.core.attach(r, AttachOptions{MayReceive: o.MayReceive})
 	if err != nil {
 		return nil, err
 	}

@@ -184,6 +184,10 @@ type DialOptions struct {
 	// Rand returns the random numbers for the waits, in [0,1). nil means math/rand. It is
 	// called from several goroutines.
 	Rand func() float64
+	// MayReceive (REP of one stream), if not nil, reports whether the client may have a request.
+	// Others are dropped, so that the client's answers stay in order. m is valid during the call
+	// only.
+	MayReceive func(m zmtp.Message) bool
 	// Lost, if not nil, is called once when all endpoints have refused after Dial has returned
 	// a socket, with the *[Error] of the last one. With Ready None it can be called before
 	// Dial returns. It must not block or call the socket.

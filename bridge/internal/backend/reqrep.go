@@ -81,6 +81,15 @@ func (s *rep) receive(p *peer, m zmtp.Message) error {
 	if st == nil {
 		return ErrClosed
 	}
+	if st.o.MayReceive != nil {
+		p.flush() // MayReceive may wait
+		if !st.o.MayReceive(m) {
+			c.mu.Lock()
+			c.drop(Forbidden)
+			c.mu.Unlock()
+			return nil // its peer must not get the answer to another request
+		}
+	}
 	// The turn makes the order of askers that of the deliveries.
 	p.turn(st)
 	c.mu.Lock()

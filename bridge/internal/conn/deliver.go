@@ -39,7 +39,7 @@ func (s *stream) Message(m zmtp.Message) error {
 		return nil
 	}
 	socket := s.route.SocketType()
-	if !s.mayReceive(m) {
+	if socket != zmtp.REP && !s.mayReceive(m) { // the socket of a REP has asked already
 		if !socket.Subscribes() { // there a filter drops what a wide subscription brings
 			s.route.Metrics().Dropped(backend.Forbidden)
 		}

@@ -41,8 +41,41 @@ func TestKept(t *testing.T) {
 		if err := <-waited; err != nil || !slices.Equal(got, want) {
 			t.Errorf("%v: got %q, %v, want %q", policy, got, err, want)
 		}
-		if q.kept != 0 {
+		if q.kept != 0 || q.keptBytes != 0 {
 			t.Errorf("%v: %d messages of an empty queue are counted as kept", policy, q.kept)
 		}
+	}
+}
+
+// TestKeptBytes: with a limit of its own PutKept does not wait, and ends a client that leaves
+// too much unread.
+func TestKeptBytes(t *testing.T) {
+	o := new(owner)
+	q := New(Options{Messages: 2, KeptBytes: 10 * 100}, o)
+	chunk := func() *Chunk {
+		c := NewChunk(nil, 100)
+		c.Append(zmtp.Message{make([]byte, 90)})
+		return c
+	}
+	puts := 0
+	for ; puts < 100; puts++ {
+		c := chunk()
+		err := q.PutKept(c)
+		c.Release()
+		if err == ErrFull {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := q.Put(zmtp.Message{[]byte("other")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if puts < 9 || puts > 11 || o.overflows != 1 {
+		t.Errorf("%d messages of 90 bytes within 1000, overflows: %d", puts, o.overflows)
+	}
+	if n := o.lost.Load(); n < 8 {
+		t.Errorf("%d other messages were dropped", n)
 	}
 }

@@ -65,6 +65,7 @@ func (q *Queue) take() (n *notification, some bool) {
 	q.messages -= q.current.messages()
 	if q.current.kept {
 		q.kept -= q.current.messages()
+		q.keptBytes -= q.current.bytes()
 	}
 	q.passed += uint64(q.current.messages())
 	q.bytes -= q.current.bytes()

@@ -35,6 +35,10 @@ type Options struct {
 	Notifications int
 	// OnFull is what happens at a limit.
 	OnFull Policy
+	// KeptBytes limits the messages of PutKept instead of Messages and Bytes: they do not wait
+	// for room, and at the limit the queue closes itself, as with Disconnect. 0 means that they
+	// wait.
+	KeptBytes int64
 	// Codec is the client's encoding, if other clients share it; nil if the client needs
 	// messages that are encoded for it alone.
 	Codec Codec
@@ -67,6 +71,7 @@ type Queue struct {
 	items         fifo
 	messages      int
 	kept          int // of messages, by PutKept
+	keptBytes     int64
 	bytes         int64
 	dropped       uint64
 	passed        uint64 // messages that have left at the front: taken by the writer or dropped
@@ -113,10 +118,29 @@ func (q *Queue) PutRange(c *Chunk, from, to int) error {
 	return q.putItem(item{chunk: c, from: int32(from), to: int32(to)}, q.put)
 }
 
-// PutKept queues all messages of c, waiting for room whatever the policy is. They are never
-// dropped: while some of them wait, DropOldest and Conflate drop the messages that do not fit.
+// PutKept queues all messages of c. They are never dropped: whatever the policy is, PutKept
+// waits for room, or obeys Options.KeptBytes. While some of them are in the queue, DropOldest
+// and Conflate drop the messages that do not fit.
 func (q *Queue) PutKept(c *Chunk) error {
-	return q.putItem(item{chunk: c, to: int32(c.Messages()), kept: true}, q.wait)
+	it := item{chunk: c, to: int32(c.Messages()), kept: true}
+	if q.o.KeptBytes > 0 {
+		return q.putItem(it, q.putKept)
+	}
+	return q.putItem(it, q.wait)
+}
+
+// putKept queues it beyond the limits for other messages. Lock held on entry and on return.
+func (q *Queue) putKept(it item) (wake bool, err error) {
+	switch {
+	case q.closed:
+		return false, ErrClosed
+	case q.keptBytes+it.bytes() > q.o.KeptBytes:
+		q.close()
+		return false, ErrFull
+	}
+	wake = q.items.empty()
+	q.push(it)
+	return wake, nil
 }
 
 // putItem queues it with put, which is called with the lock held.
@@ -227,6 +251,7 @@ func (q *Queue) push(it item) *item {
 	q.bytes += it.bytes()
 	if it.kept {
 		q.kept += it.messages()
+		q.keptBytes += it.bytes()
 	}
 	return q.items.push(it)
 }
@@ -286,7 +311,8 @@ func (q *Queue) close() {
 	}
 	q.closed = true
 	q.items.release()
-	q.messages, q.kept, q.bytes, q.newest, q.notifications = 0, 0, 0, nil, nil
+	q.messages, q.kept, q.bytes, q.keptBytes = 0, 0, 0, 0
+	q.newest, q.notifications = nil, nil
 	q.space.Broadcast()
 }
 

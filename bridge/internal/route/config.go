@@ -181,6 +181,10 @@ func NewRules(c *config.Config, rc *config.Route, handler zap.Handler) (*Rules, 
 		patterns:         rights.Options{Separator: *rc.Separator, Narrow: rc.OnWide == config.OnWideNarrow},
 	}
 	var err error
+	if rc.Socket == zmtp.XPUB && len(rc.Bind) > 0 {
+		// A client's subscriptions must not make the peers wait that send messages to it.
+		r.Queue.KeptBytes = int64(rc.MaxSubscriptionBytes)
+	}
 	if r.Queue.OnFull, err = queue.ParsePolicy(rc.OnFull); err != nil {
 		return nil, err
 	}

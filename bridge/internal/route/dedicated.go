@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 // newUpstream chooses how streams are served.
@@ -46,6 +47,9 @@ func (d dedicated) attach(ctx context.Context, c *Client) (*Attachment, error) {
 		return nil, err
 	}
 	o.Lost = c.End
+	if d.socket == zmtp.REP {
+		o.MayReceive = c.MayReceive
+	}
 	socket, err := backend.Dial(ctx, o, c.Receiver)
 	if err != nil {
 		return nil, disallowed(err)
