@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -58,8 +60,27 @@ type CloseError struct {
 	// Reason is sent in the close frame, cut to 123 bytes of UTF-8. It is for a person at
 	// the other end and must not contain secrets or addresses.
 	Reason string
+	// RetryAfter is how long the client should wait before it tries again, in whole seconds
+	// up to 600; 0 means that it decides itself. It is appended to the reason on the wire,
+	// "; retry in 5s", and a page of ZWSJSON1.0 gets it as a number too.
+	RetryAfter time.Duration
 	// Err is what happened, for the log; nil if Reason says everything.
 	Err error
+}
+
+// wireReason returns the reason with the advice when to try again, within 123 bytes.
+func (e *CloseError) wireReason() string {
+	if e.RetryAfter <= 0 {
+		return wsframe.CutReason(e.Reason)
+	}
+	advice := fmt.Sprintf("; retry in %ds", e.retrySeconds())
+	reason := e.Reason[:min(len(e.Reason), wsframe.MaxReason-len(advice))]
+	return wsframe.CutReason(strings.ToValidUTF8(reason, "") + advice)
+}
+
+// retrySeconds returns RetryAfter in seconds, 1 to 600.
+func (e *CloseError) retrySeconds() int {
+	return int(zap.Busy(e.RetryAfter).RetryAfter / time.Second)
 }
 
 func protocolError(reason string) *CloseError {
@@ -72,7 +93,7 @@ func closeFrame(cause *CloseError) []byte {
 	if cause.Code == CodeNoStatus || cause.Code == CodeAbnormal {
 		return wsframe.AppendClose(nil, 0, "")
 	}
-	return wsframe.AppendClose(nil, uint16(cause.Code), cause.Reason)
+	return wsframe.AppendClose(nil, uint16(cause.Code), cause.wireReason())
 }
 
 func (e *CloseError) Error() string {
@@ -138,14 +159,14 @@ func Cause(err error) *CloseError {
 		return refusedCause(refused.Status, err)
 	}
 	if wrong, ok := errors.AsType[*zmtp.SocketTypeError](err); ok {
-		return &CloseError{CodeNotTaken, zap.Refused, fmt.Sprintf("this route does not serve %s sockets", wrong.Peer), err}
+		return &CloseError{Code: CodeNotTaken, Status: zap.Refused, Reason: fmt.Sprintf("this route does not serve %s sockets", wrong.Peer), Err: err}
 	}
 	if _, wrong := errors.AsType[websocket.HandshakeError](err); wrong {
 		return &CloseError{Code: CodeProtocol, Reason: "not a WebSocket handshake", Err: err}
 	}
 	switch {
 	case errors.Is(err, ErrOrigin):
-		return &CloseError{CodeForbidden, zap.Refused, originText, err}
+		return &CloseError{Code: CodeForbidden, Status: zap.Refused, Reason: originText, Err: err}
 	case errors.Is(err, zmtp.ErrTooLarge):
 		return &CloseError{Code: CodeTooLarge, Reason: "too large", Err: err}
 	case errors.Is(err, zmtp.ErrProtocol):
@@ -164,11 +185,14 @@ func Cause(err error) *CloseError {
 func refusedCause(status zap.Status, err error) *CloseError {
 	switch status {
 	case zap.Temporary:
-		return &CloseError{CodeTemporary, 0, "the login cannot be checked at present: try again later", err}
+		if busy, ok := errors.AsType[*zap.BusyError](err); ok {
+			return &CloseError{Code: CodeTemporary, Reason: "too many logins at the same time", RetryAfter: busy.RetryAfter, Err: err}
+		}
+		return &CloseError{Code: CodeTemporary, Reason: "the login cannot be checked at present: try again later", Err: err}
 	case zap.Internal:
-		return &CloseError{CodeHandlerBroken, zap.Internal, "logins are not possible: the ZAP handler of the server is broken", err}
+		return &CloseError{Code: CodeHandlerBroken, Status: zap.Internal, Reason: "logins are not possible: the ZAP handler of the server is broken", Err: err}
 	}
-	return &CloseError{CodeRefused, zap.Refused, "login refused", err}
+	return &CloseError{Code: CodeRefused, Status: zap.Refused, Reason: "login refused", Err: err}
 }
 
 // backendCause is what a client is told about an error of a backend.
@@ -178,29 +202,29 @@ func backendCause(e *BackendError) *CloseError {
 		if status == zap.OK || !status.Valid() {
 			status = zap.Refused
 		}
-		return &CloseError{CodeBackendRefused, status, fmt.Sprintf("%s refused the login (%d)", e.name(), status), e}
+		return &CloseError{Code: CodeBackendRefused, Status: status, Reason: fmt.Sprintf("%s refused the login (%d)", e.name(), status), Err: e}
 	}
 	if wrong, ok := errors.AsType[*zmtp.MechanismError](e.Err); ok {
-		return &CloseError{CodeBackendRefused, zap.Refused, e.name() + ": " + wrong.Error(), e}
+		return &CloseError{Code: CodeBackendRefused, Status: zap.Refused, Reason: e.name() + ": " + wrong.Error(), Err: e}
 	}
 	if wrong, ok := errors.AsType[*zmtp.SocketTypeError](e.Err); ok {
-		return &CloseError{CodeBackendRefused, zap.Refused, e.name() + ": " + wrong.Error(), e}
+		return &CloseError{Code: CodeBackendRefused, Status: zap.Refused, Reason: e.name() + ": " + wrong.Error(), Err: e}
 	}
 	switch {
 	case errors.Is(e.Err, zmtp.ErrUnreachable):
 		if e.Position == 0 { // where backends connect to the bridge, none has
-			return &CloseError{CodeBackendLost, 0, "no backend is connected", e}
+			return &CloseError{Code: CodeBackendLost, Reason: "no backend is connected", Err: e}
 		}
-		return &CloseError{CodeBackendLost, 0, e.name() + " cannot be reached", e}
+		return &CloseError{Code: CodeBackendLost, Reason: e.name() + " cannot be reached", Err: e}
 	case errors.Is(e.Err, zmtp.ErrHandshakeTimeout), errors.Is(e.Err, context.DeadlineExceeded):
-		return &CloseError{CodeBackendTimeout, 0, e.name() + " did not answer the login in time", e}
+		return &CloseError{Code: CodeBackendTimeout, Reason: e.name() + " did not answer the login in time", Err: e}
 	case errors.Is(e.Err, context.Canceled):
-		return &CloseError{CodeGoingAway, 0, "shutting down", e}
+		return &CloseError{Code: CodeGoingAway, Reason: "shutting down", Err: e}
 	}
 	for _, known := range []error{zmtp.ErrClosedBeforeWelcome, zmtp.ErrClosedDuringLogin, zmtp.ErrNotZMTP, zmtp.ErrVersion} {
 		if errors.Is(e.Err, known) {
-			return &CloseError{CodeBackendRefused, zap.Refused, e.name() + ": " + known.Error(), e}
+			return &CloseError{Code: CodeBackendRefused, Status: zap.Refused, Reason: e.name() + ": " + known.Error(), Err: e}
 		}
 	}
-	return &CloseError{CodeBackendRefused, zap.Refused, e.name() + " did not accept the login", e}
+	return &CloseError{Code: CodeBackendRefused, Status: zap.Refused, Reason: e.name() + " did not accept the login", Err: e}
 }

@@ -122,7 +122,10 @@ func (jsonNotifier) closing(b *Batch, cause *CloseError) {
 	}
 	_ = b.text(func(dst []byte) []byte {
 		dst = strconv.AppendInt(append(dst, `{"op":"error","code":`...), int64(cause.Code), 10)
-		dst = appendString(append(dst, `,"reason":`...), wsframe.CutReason(cause.Reason))
+		dst = appendString(append(dst, `,"reason":`...), cause.wireReason())
+		if cause.RetryAfter > 0 {
+			dst = strconv.AppendInt(append(dst, `,"retry":`...), int64(cause.retrySeconds()), 10)
+		}
 		return append(dst, '}')
 	})
 }

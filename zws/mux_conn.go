@@ -10,7 +10,6 @@ import (
 
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws/internal/muxframe"
-	"github.com/zwsbridge/zwsbridge/zws/internal/wsframe"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
@@ -234,7 +233,7 @@ func (m *mux) refusal(f *muxframe.Frame) *CloseError {
 
 // closing returns the frame that closes a channel.
 func closing(channel uint32, cause *CloseError) muxframe.Frame {
-	return muxframe.Frame{Op: muxframe.Close, Channel: channel, Code: uint16(cause.Code), Reason: wsframe.CutReason(cause.Reason)}
+	return muxframe.Frame{Op: muxframe.Close, Channel: channel, Code: uint16(cause.Code), Reason: cause.wireReason()}
 }
 
 // activate has the writer ask ch. Lock held on entry.
