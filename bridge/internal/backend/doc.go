@@ -33,22 +33,73 @@
 //
 // # Shared sockets
 //
-// If a DEALER or REQ socket serves several streams, each request gets one frame in front, as
-// behind a ROUTER-DEALER proxy:
+// A shared socket decides which client hears which peer, by three rules: an answer reaches its
+// asker or nobody; a message reaches only clients whose rights allow it; nothing that a client
+// may have is dropped without being counted in [Stats]. In the table, bind is a socket of
+// [Listen], share one of [DialShared]; without either each stream has a socket of its own
+// ([Dial], connect), which receives everything and is the only one to send. What its client may
+// not have is dropped by the [Receiver].
 //
-//	envelope = %x00 8OCTET     ; the stream's number, random
+//	type         a peer's message goes to            a stream's message goes to   the asker has left
+//	-----------  ----------------------------------  ---------------------------  ------------------
+//	connect:
+//	DEALER PUSH  the stream (PUSH: dropped)          the peers in turn            the connections
+//	REQ          the stream, from the peer asked     the peers in turn            end with it; an
+//	PAIR         the stream                          the peer                     answer that comes
+//	REP          the stream, requests in order       the peer whose turn it is    meanwhile is
+//	ROUTER       the stream, behind the routing id   the peer it names            lost with them
+//	PULL         the stream                          -
+//	SUB XSUB     the stream                          XSUB: all peers
+//	PUB XPUB     subscriptions, XPUB: and messages   peers that are subscribed
+//
+//	bind and share:
+//	DEALER       the stream whose envelope for this  the peers in turn            dropped
+//	             peer it has; without: dropped
+//	REQ          the same, if it is the peer that    the peers in turn, one       dropped
+//	             has the stream's request            request for each stream
+//	ROUTER       in a stream's turn: that stream;    the peer it names, in its    dropped; the turn
+//	             else every stream that may address  stream's turn                ends with the
+//	             the peer                                                         answer or in time
+//	  Envelope   the stream whose envelope for this  the peer it names, at once   dropped
+//	             peer it has; without: as above
+//	PULL         one stream that may have it, the    -                            the next stream
+//	             longest idle one                                                 that may have it
+//	PUSH         dropped                             the peers in turn            it stays queued
+//	SUB XSUB     the one stream, a fan-out that      XSUB: all peers              -
+//	             matches and filters
+//	PUB XPUB     every stream                        peers that are subscribed    -
+//	REP PAIR     cannot be shared: an answer must be to the last request, and a pair is two
+//
+// While no stream may have a message of a ROUTER's or XPUB's peer or a job, it waits until one
+// is attached or re-evaluated ([Socket].Recheck), up to the high-water mark. Beyond it the
+// oldest message of the peer is dropped (ROUTER, XPUB), or the peer is not read (PULL).
+//
+// # Envelopes
+//
+// On a shared DEALER or REQ, and on a ROUTER with [ListenOptions].Envelope, each message to a
+// peer gets one frame in front, as behind a ROUTER-DEALER proxy:
+//
+//	envelope = %x00 8OCTET     ; random, one for each stream and peer
 //
 // A REP peer returns it without knowing, since REP returns everything up to and including the
 // delimiter. A ROUTER or DEALER application returns what is before the delimiter, as behind any
-// proxy; if it uses no delimiter it has to put the first frame before its answer. An answer
-// without the number of an attached stream is dropped and counted, and so is one to a REQ
-// stream from a peer that does not have its request.
+// proxy; if it uses no delimiter it has to put the first frame before its answer.
 //
-//	PUSH        round-robin over the peers, whichever stream sends
-//	PULL        each message goes to one stream that has room; nothing is read while none has
-//	SUB, XSUB   serve one stream, which gets everything: a fan-out on top does the matching
-//	PUB, XPUB   all streams publish; each receives the union of the peers' subscriptions
-//	ROUTER      a message of a peer goes to the stream that sent to this peer last, or else to
-//	            the stream that has been attached longest
-//	REP, PAIR   cannot be shared
+// # Turns
+//
+// Without envelopes a ROUTER's peers see no additional frame, and a peer serves one stream at
+// a time. A stream's turn begins with all that it has waiting, and takes what it sends
+// meanwhile unless another stream waits. It ends when each message was answered by one message,
+// or when the peer has sent nothing for [ListenOptions].TurnTimeout since the last message
+// either way. So an answer that comes later than that, or a second answer, is taken for a
+// message that nobody has asked for, or for an answer in the next turn: controllers that need
+// more time or send on their own meanwhile need Envelope.
+//
+// # Inbound peers
+//
+// A peer claims only a routing id that it owns ([ListenOptions].OwnsID). One of the same ZAP
+// user takes it over from its older connection, which is closed first; a peer with a user takes
+// it over from a peer without one; otherwise an id in use is ignored and another one generated.
+// ListenOptions.Rights limits what a peer may send and subscribe to, and MaxSubscriptionBytes
+// how much.
 package backend

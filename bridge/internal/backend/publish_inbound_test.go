@@ -96,7 +96,7 @@ func TestSubscriptionBytes(t *testing.T) {
 // TestSubscriptionMemory checks that the memory of a peer's subscriptions is given back when
 // it leaves, and that streams hold no copies of the topics.
 func TestSubscriptionMemory(t *testing.T) {
-	const number, length = 20_000, 900
+	const number, length = 5_000, 900
 	s := newInbound(t, ListenOptions{Options: Options{SocketType: zmtp.XPUB}, MaxSubscriptionBytes: 1 << 30})
 	for range 5 {
 		if _, err := s.Attach(drain{}, AttachOptions{}); err != nil {
