@@ -2,6 +2,7 @@ package zws
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -16,8 +17,8 @@ type Channel struct {
 	mux    *muxChannel // nil for the one channel of a connection
 	frames [][]byte    // of the message that is being read
 	size   int64
-	first  []zmtp.Message // subscriptions of the request, which are read before anything else
-	outbox outbox         // see Send
+	first  []zmtp.Message         // subscriptions of the request, which are read before anything else
+	outbox atomic.Pointer[outbox] // nil before the first Send
 
 	handle func(zmtp.Message) error // see Serve
 	ended  func()

@@ -14,7 +14,6 @@ const outboxSize = 64 << 10
 // outbox is the Source of a channel whose caller uses Send.
 type outbox struct {
 	mu       sync.Mutex
-	attached bool
 	messages []zmtp.Message
 	size     int64
 	room     chan struct{} // closed when there is room again; nil if nobody waits
@@ -31,11 +30,16 @@ func (ch *Channel) Send(ctx context.Context, m zmtp.Message) error {
 	if len(m) == 0 {
 		return errEmptyMessage
 	}
-	for {
-		attach, room := ch.outbox.put(m)
-		if attach {
-			ch.Attach(&ch.outbox)
+	o := ch.outbox.Load()
+	if o == nil {
+		if o = new(outbox); ch.outbox.CompareAndSwap(nil, o) {
+			ch.Attach(o)
+		} else {
+			o = ch.outbox.Load()
 		}
+	}
+	for {
+		room := o.put(m)
 		if room == nil {
 			ch.Wake()
 			if cause := ch.Cause(); cause != nil {
@@ -53,22 +57,19 @@ func (ch *Channel) Send(ctx context.Context, m zmtp.Message) error {
 	}
 }
 
-// put queues m, or returns a channel that is closed when there is room. attach is true in
-// the first call.
-func (o *outbox) put(m zmtp.Message) (attach bool, room <-chan struct{}) {
+// put queues m, or returns a channel that is closed when there is room.
+func (o *outbox) put(m zmtp.Message) (room <-chan struct{}) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	attach = !o.attached
-	o.attached = true
 	if o.size >= outboxSize {
 		if o.room == nil {
 			o.room = make(chan struct{})
 		}
-		return attach, o.room
+		return o.room
 	}
 	o.messages = append(o.messages, m)
 	o.size += int64(m.Size())
-	return attach, nil
+	return nil
 }
 
 // Next implements Source.
