@@ -16,8 +16,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// clients are one client for each mechanism and bare ZWS2.0; name is what statuses
-// answers.
+// clients returns a client for each mechanism and for bare ZWS2.0; name selects the answer of
+// statuses.
 func clients(o *zws.Options, name string) map[string]zws.DialOptions {
 	public, secret := keyPair()
 	curve := zmtp.Curve{Public: public, Secret: secret, ServerKey: o.CurvePublic}
@@ -66,10 +66,10 @@ func TestAcceptEveryMechanism(t *testing.T) {
 						t.Fatal(err)
 					}
 					if !slices.EqualFunc(sent, got, bytes.Equal) {
-						t.Errorf("an echo of %d frames, %d octets differs from what was sent", len(got), got.Size())
+						t.Errorf("an echo of %d frames, %d bytes differs from what was sent", len(got), got.Size())
 					}
 				}
-				l := (<-s.accepted).session.Login()
+				l := (<-s.accepted).conn.Login()
 				if l.Dialect != name || string(l.RoutingID) != "somebody" || l.SocketType != zmtp.DEALER || l.Address != "127.0.0.1" {
 					t.Errorf("login %+v", l)
 				}
@@ -78,8 +78,8 @@ func TestAcceptEveryMechanism(t *testing.T) {
 	}
 }
 
-// TestAcceptOutcomes: what every client is told, by what the ZAP handler and the backends
-// answer.
+// TestAcceptOutcomes: what clients of each dialect are told for each answer of the ZAP handler
+// and of the backends.
 func TestAcceptOutcomes(t *testing.T) {
 	backend := func(err error) error { return &zws.BackendError{Position: 2, Err: err} }
 	outcomes := []struct {
@@ -102,7 +102,7 @@ func TestAcceptOutcomes(t *testing.T) {
 		{"not ZMTP", "x", backend(zmtp.ErrNotZMTP), 4502, 400, "backend 2: the peer does not speak ZMTP"},
 		{"socket type", "x", backend(&zmtp.SocketTypeError{Ours: "SUB", Peer: "REP"}), 4502, 400, "backend 2: a SUB socket cannot talk to a REP peer"},
 		{"socket type of control characters", "x", backend(&zmtp.SocketTypeError{Ours: "SUB", Peer: "\x1b[31mPUB"}), 4502, 400, `backend 2: a SUB socket cannot talk to a peer of unknown type "\x1b[31mPUB"`},
-		{"token too long", "x", backend(errors.New("PLAIN password of 300 octets")), 4502, 400, "backend 2 did not accept the login"},
+		{"token too long", "x", backend(errors.New("PLAIN password of 300 bytes")), 4502, 400, "backend 2 did not accept the login"},
 		{"nobody there", "x", backend(fmt.Errorf("10.0.0.7: %w", zmtp.ErrUnreachable)), 4503, 0, "backend 2 cannot be reached"},
 		{"mute", "x", backend(zmtp.ErrHandshakeTimeout), 4504, 0, "backend 2 did not answer the login in time"},
 		{"forbidden", "x", &zws.CloseError{Code: 4403, Status: 400, Reason: "not for you"}, 4403, 400, "not for you"},
@@ -126,8 +126,8 @@ func TestAcceptOutcomes(t *testing.T) {
 					t.Errorf("told %d %q status %d, want %d %q status %d", got.Code, got.Reason, got.Status, want.code, want.reason, status)
 				}
 				a := <-s.accepted
-				if a.session != nil || zws.Cause(a.err).Code != want.code {
-					t.Errorf("Accept: %v, %v", a.session, a.err)
+				if a.conn != nil || zws.Cause(a.err).Code != want.code {
+					t.Errorf("Accept: %v, %v", a.conn, a.err)
 				}
 			})
 		}

@@ -18,7 +18,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// script is a server that plays what libzmq, or something worse, does on the wire: it
+// script is a server that imitates libzmq, or a broken server, on the wire: it
 // answers the upgrade, sends each string as a binary message as soon as the client has
 // sent one, and then closes, if it does.
 func script(t *testing.T, subprotocol string, closes bool, answers ...string) string {
@@ -49,7 +49,7 @@ func script(t *testing.T, subprotocol string, closes bool, answers ...string) st
 	return "ws" + strings.TrimPrefix(s.URL, "http")
 }
 
-// TestDialErrors: how a login ends that does not end with READY.
+// TestDialErrors: the error of each login that does not end with READY.
 func TestDialErrors(t *testing.T) {
 	public, secret := keyPair()
 	curve := zmtp.Curve{Public: public, Secret: secret, ServerKey: public}
@@ -96,7 +96,7 @@ func TestDialErrors(t *testing.T) {
 	}
 }
 
-// TestDialUpgrade: what answers is no server for the subprotocol that was offered.
+// TestDialUpgrade: the server does not accept the subprotocol, or is something else.
 func TestDialUpgrade(t *testing.T) {
 	if _, err := zws.Dial(t.Context(), script(t, "ZWS2.0", true), zws.DialOptions{SocketType: zmtp.SUB, Security: zmtp.Null{}}); !errors.Is(err, zws.ErrUpgrade) {
 		t.Errorf("another subprotocol: %v", err)
@@ -133,7 +133,7 @@ func TestDialUpgrade(t *testing.T) {
 	}
 }
 
-// TestDialDeadline: one deadline covers a server that does not answer, at any step; and
+// TestDialDeadline: one deadline covers all steps in which a server can fail to answer, and
 // the caller's context ends the wait too.
 func TestDialDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -161,10 +161,10 @@ func TestDialDeadline(t *testing.T) {
 	}
 }
 
-// TestRecvLimits: a server cannot make a client take more than it wants.
+// TestRecvLimits: a client refuses messages over its limits.
 func TestRecvLimits(t *testing.T) {
 	for name, answers := range map[string][]string{
-		"octets": {"\x00", "\x01" + strings.Repeat("m", 60), "\x00" + strings.Repeat("m", 60)},
+		"bytes":  {"\x00", "\x01" + strings.Repeat("m", 60), "\x00" + strings.Repeat("m", 60)},
 		"frames": {"\x00", "\x01", "\x01", "\x01", "\x00"},
 	} {
 		url := script(t, "ZWS2.0", false, answers...)

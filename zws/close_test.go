@@ -12,8 +12,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// TestCause: what errors of our own side become; those of backends are in
-// TestAcceptOutcomes.
+// TestCause: the translation of errors of the server itself. TestAcceptOutcomes has those of
+// backends.
 func TestCause(t *testing.T) {
 	tooMany := &zws.CloseError{Code: 4429, Reason: "too many attempts"}
 	for _, test := range []struct {
@@ -48,13 +48,12 @@ func TestCause(t *testing.T) {
 			t.Errorf("%v: the cause %v does not lead to it", test.err, cause)
 		}
 		if strings.Contains(cause.Reason, "disk") {
-			t.Errorf("a fault of ours is told: %q", cause.Reason)
+			t.Errorf("the client learns of an internal error: %q", cause.Reason)
 		}
 	}
 }
 
-// TestFinal: the codes after which a client has no use in trying again, as in the table of
-// the README.
+// TestFinal: the codes after which trying again is useless, as in the table of the README.
 func TestFinal(t *testing.T) {
 	for code, final := range map[zws.Code]bool{
 		1000: false, 1001: false, 1002: true, 1003: true, 1006: false, 1009: true, 1011: false,
@@ -67,8 +66,8 @@ func TestFinal(t *testing.T) {
 	}
 }
 
-// TestCloseErrorText: the text holds the code, what the client was told, and for the log
-// what it was not.
+// TestCloseErrorText: the text has the code, the reason that the client sees, and the error
+// that only the log shows.
 func TestCloseErrorText(t *testing.T) {
 	backend := &zws.BackendError{Position: 2, Err: errors.New("tcp://10.0.0.7:5556: refused")}
 	cause := &zws.CloseError{Code: 4503, Reason: "backend 2 cannot be reached", Err: backend}
@@ -80,7 +79,7 @@ func TestCloseErrorText(t *testing.T) {
 	}
 }
 
-// TestCodecs: dialects with the same octets share one codec, so that a message is encoded
+// TestCodecs: dialects with the same encoding share one codec, so that a message is encoded
 // once for all their clients.
 func TestCodecs(t *testing.T) {
 	s := serve(t, options(), plain)
@@ -94,12 +93,12 @@ func TestCodecs(t *testing.T) {
 	} {
 		p := s.dialRaw(t, test.target, offering(test.offer))
 		p.send(test.say)
-		session := (<-s.accepted).session
-		codec, ok := session.Channel().Codec()
-		if !ok || session.Channel().Conn() != session {
+		conn := (<-s.accepted).conn
+		codec, ok := conn.Channel().Codec()
+		if !ok || conn.Channel().Conn() != conn {
 			t.Fatalf("%s shares no codec", test.offer)
 		}
-		codecs[session.Login().Dialect] = codec
+		codecs[conn.Login().Dialect] = codec
 	}
 	for name, codec := range codecs {
 		if same := codec == codecs["ZWS2.0"]; same != (name != "webtalk") {
@@ -113,12 +112,12 @@ func TestCodecs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if codec, ok := (<-curved.accepted).session.Channel().Codec(); ok {
+	if codec, ok := (<-curved.accepted).conn.Channel().Codec(); ok {
 		t.Errorf("CURVE shares the codec %v", codec)
 	}
 }
 
-// TestNoExtensions: compression is not agreed to; libzmq could not read it.
+// TestNoExtensions: the server does not agree to compression, which libzmq cannot read.
 func TestNoExtensions(t *testing.T) {
 	p := serve(t, options(), plain).dialRaw(t, "/", offering("ZWS2.0"), "Sec-WebSocket-Extensions: permessage-deflate")
 	if strings.Contains(p.head, "Extensions") {

@@ -19,7 +19,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws"
 )
 
-// asked records what the ZAP handler is asked.
+// asked records the requests to the ZAP handler.
 func asked(o *zws.Options) <-chan *zap.Request {
 	requests := make(chan *zap.Request, 10)
 	o.Handler = zap.HandlerFunc(func(ctx context.Context, r *zap.Request) (*zap.Reply, error) {
@@ -31,8 +31,8 @@ func asked(o *zws.Options) <-chan *zap.Request {
 
 const basic = "Authorization: Basic YWxpY2U6c2VjcmV0" // alice:secret
 
-// TestHTTPCredentials: what the ZAP handler is asked about a client without a mechanism,
-// by the headers of its request. example.org is the server's own host.
+// TestHTTPCredentials: the ZAP request for a client without a mechanism, depending on the
+// headers of its HTTP request. example.org is the server's own host.
 func TestHTTPCredentials(t *testing.T) {
 	const own, foreign, listed = "Origin: http://example.org", "Origin: https://evil.example", "Origin: https://portal.example"
 	cookie := "Cookie: zws_token=jwt"
@@ -64,7 +64,7 @@ func TestHTTPCredentials(t *testing.T) {
 		{"Digest", "/", []string{"Authorization: Digest a"}, nil, nil},
 		{"Bearer of nothing", "/", []string{"Authorization: Bearer "}, nil, nil},
 		{"Basic, not base64", "/", []string{"Authorization: Basic !"}, nil, nil},
-		{"Basic, 256 octets", "/", []string{"Authorization: Basic " + strings.Repeat("YWFh", 86) + "Og=="}, nil, nil},
+		{"Basic, 256 bytes", "/", []string{"Authorization: Basic " + strings.Repeat("YWFh", 86) + "Og=="}, nil, nil},
 
 		{"cookie, own origin", "/", []string{cookie, own}, nil, []string{"BEARER", "jwt"}},
 		{"cookie, listed origin", "/", []string{cookie, listed}, everyone, []string{"BEARER", "jwt"}},
@@ -115,7 +115,7 @@ func TestHTTPCredentials(t *testing.T) {
 				if r.Domain != "test" || r.Address != "127.0.0.1" {
 					t.Errorf("domain %q, address %q", r.Domain, r.Address)
 				}
-				l := (<-s.accepted).session.Login()
+				l := (<-s.accepted).conn.Login()
 				if string(l.Mechanism) != test.want[0] || len(l.Credentials) != len(test.want)-1 {
 					t.Errorf("login by %s with %d frames", l.Mechanism, len(l.Credentials))
 				}
@@ -124,7 +124,7 @@ func TestHTTPCredentials(t *testing.T) {
 	}
 }
 
-// TestCredentialsAreNotMixed: HTTP credentials do not count beside a mechanism's own.
+// TestCredentialsAreNotMixed: HTTP credentials are ignored if the mechanism has its own.
 func TestCredentialsAreNotMixed(t *testing.T) {
 	o := options()
 	requests := asked(&o)
@@ -137,8 +137,8 @@ func TestCredentialsAreNotMixed(t *testing.T) {
 	}
 }
 
-// TestHTTPCredentialsOfTheRoute: a bare client may log in by HTTP where the route wants a
-// login, with what the route takes.
+// TestHTTPCredentialsOfTheRoute: a bare client can log in by HTTP on a route that requires
+// authentication, with a mechanism that the route accepts.
 func TestHTTPCredentialsOfTheRoute(t *testing.T) {
 	for _, test := range []struct {
 		takes  zap.Mechanism
@@ -171,7 +171,7 @@ func TestHTTPCredentialsOfTheRoute(t *testing.T) {
 	p.expect("\x00us")
 }
 
-// TestOrigin: a page of another origin is answered 403 and gets no WebSocket.
+// TestOrigin: a page with another origin is answered 403 and gets no WebSocket.
 func TestOrigin(t *testing.T) {
 	for _, test := range []struct {
 		origin  string // header lines
@@ -204,8 +204,8 @@ func TestOrigin(t *testing.T) {
 	}
 }
 
-// TestClientCertificate: a certificate that the TLS server has verified is a login, one
-// that it has only looked at is none.
+// TestClientCertificate: a certificate that the TLS server has verified is a login; one that
+// it has only requested is not.
 func TestClientCertificate(t *testing.T) {
 	certificate, authority := clientCertificate(t)
 	for _, test := range []struct {
@@ -247,7 +247,7 @@ func TestClientCertificate(t *testing.T) {
 	}
 }
 
-// clientCertificate makes a certificate that signs itself.
+// clientCertificate makes a self-signed certificate.
 func clientCertificate(t *testing.T) (cryptotls.Certificate, *x509.CertPool) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -269,7 +269,7 @@ func clientCertificate(t *testing.T) (cryptotls.Certificate, *x509.CertPool) {
 	return cryptotls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
 }
 
-// TestRefuse: what the bridge knows at the upgrade.
+// TestRefuse: refusals at the upgrade.
 func TestRefuse(t *testing.T) {
 	causes := []*zws.CloseError{
 		{Code: 4404, Status: 400, Reason: "no such route"},

@@ -17,9 +17,9 @@ const (
 	routerMetadata = "\x0bSocket-Type\x00\x00\x00\x06ROUTER\x08Identity\x00\x00\x00\x02us"
 )
 
-// TestDialectOctets: what goes over the WebSocket in each dialect, octet by octet. The
-// server echoes messages; it takes its clients for DEALER, and for SUB on /sub.
-func TestDialectOctets(t *testing.T) {
+// TestDialectBytes: the bytes on the WebSocket in each dialect. The server echoes messages;
+// its clients are DEALER, and SUB on /sub.
+func TestDialectBytes(t *testing.T) {
 	type step struct{ send, expect string } // either may be empty
 	hello := "\x02\x05HELLO"
 	handshake := []step{
@@ -50,7 +50,7 @@ func TestDialectOctets(t *testing.T) {
 		{"ZWS1.0", "/?type=SUB&identity=me&subscribe=&subscribe=t%00&connect=tcp://a:1", "webtalk", zap.NULL, "me", []step{
 			{"", "0\x01"}, {"", "0\x01t\x00"}, {"01new", "0\x01new"}, {"00new", "0\x00new"}, {"0", "0"},
 		}},
-		// Subscriptions as commands are read as messages, of SUB and XSUB only.
+		// Commands of SUB and XSUB are read as subscriptions in message form.
 		{"ZWS2.0/NULL", "/", "ZWS2.0/NULL", zap.NULL, "me", []step{
 			{"\x02\x05READY" + dealerMetadata, "\x02\x05READY" + routerMetadata},
 			{"\x02\x09SUBSCRIBEtopic", ""}, {"\x00next", "\x00next"},
@@ -80,7 +80,7 @@ func TestDialectOctets(t *testing.T) {
 					p.expect(step.expect)
 				}
 			}
-			l := (<-s.accepted).session.Login()
+			l := (<-s.accepted).conn.Login()
 			if l.Dialect != test.dialect || l.Mechanism != test.mechanism || string(l.RoutingID) != test.routingID {
 				t.Errorf("dialect %s, mechanism %s, routing id %q", l.Dialect, l.Mechanism, l.RoutingID)
 			}
@@ -88,8 +88,7 @@ func TestDialectOctets(t *testing.T) {
 	}
 }
 
-// TestSubprotocolChoice: the first one in the client's order to which the route has no
-// objection.
+// TestSubprotocolChoice: the first one in the client's order that the route accepts.
 func TestSubprotocolChoice(t *testing.T) {
 	tests := []struct {
 		offers string
@@ -116,9 +115,9 @@ func TestSubprotocolChoice(t *testing.T) {
 	}
 }
 
-// TestToldAtUpgrade: what is known at the upgrade is told after it, with the first
-// subprotocol that was offered.
-func TestToldAtUpgrade(t *testing.T) {
+// TestRefusedAtUpgrade: a client that is refused at the upgrade gets the reason after it, with
+// the first subprotocol that it offered.
+func TestRefusedAtUpgrade(t *testing.T) {
 	const error400 = "\x02\x05ERROR\x03400"
 	tests := []struct {
 		name, target, offers string
@@ -175,8 +174,8 @@ func wants(m zap.Mechanism) func(*zws.Options) {
 
 func inTheClear(o *zws.Options) { o.PlaintextAllowed = false }
 
-// TestErrorForm: libzmq's PLAIN client is sent the form of ERROR that it understands, any
-// other client the specified one.
+// TestErrorForm: libzmq's PLAIN client is sent the form of ERROR that it understands, all
+// others the specified form.
 func TestErrorForm(t *testing.T) {
 	o := options()
 	s := serve(t, o, plain)
@@ -198,8 +197,8 @@ func TestErrorForm(t *testing.T) {
 	}
 }
 
-// TestLibzmqTriesAgain: libzmq gives up for good when a close frame comes before READY, so
-// it is told what it may try again by the end of the connection alone.
+// TestLibzmqTriesAgain: libzmq gives up for good on a close frame before READY, so it gets none
+// if it may try again.
 func TestLibzmqTriesAgain(t *testing.T) {
 	unreachable := &zws.CloseError{Code: zws.CodeBackendLost, Reason: "backend 1 cannot be reached"}
 	refused := &zws.CloseError{Code: zws.CodeBackendRefused, Status: zap.Refused, Reason: "backend 1 refused the login (400)"}
@@ -278,7 +277,7 @@ func TestReadyFollowsAccept(t *testing.T) {
 	}
 }
 
-// TestRoutingIDLimit: 255 octets are taken, 256 are not.
+// TestRoutingIDLimit: 255 bytes are accepted, 256 are not.
 func TestRoutingIDLimit(t *testing.T) {
 	s := serve(t, options(), plain)
 	p := s.dialRaw(t, "/", offering("ZWS2.0"))

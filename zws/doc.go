@@ -18,7 +18,14 @@
 // At most one goroutine reads a connection: the one that calls ReadMessage or NextChannel;
 // with Serve and a [Poller], none while the client is idle. At most one writes it: the
 // connection starts a writer when something is queued, which asks the source, puts
-// everything into one write, and ends when nothing is left.
+// everything into one write, and ends when nothing is left. Callers without a Source use
+// [Channel.Send].
+//
+// # Client
+//
+// [Dial] returns a [Client], one socket on one connection; [DialMux] a [MuxClient], one login
+// for any number of [MuxChannel], and of [MuxRelay] to the backends of relays. All three are
+// a [Socket]. None of them reconnects.
 //
 // # Dialects
 //

@@ -15,7 +15,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// answers is a Source: what is to be written to one client.
+// answers is a Source for one client.
 type answers struct {
 	channel *zws.Channel
 	mu      sync.Mutex
@@ -29,12 +29,12 @@ func (a *answers) add(m zmtp.Message) {
 	a.channel.Wake()
 }
 
-// Next gives the writer what is queued.
+// Next appends what is queued.
 func (a *answers) Next(b *zws.Batch) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for len(a.queued) > 0 && !b.Full() {
-		b.Message(a.queued[0]) // an error ends the session
+		b.Message(a.queued[0]) // an error ends the connection
 		a.queued = a.queued[1:]
 	}
 }
@@ -59,15 +59,15 @@ func Example() {
 			PlaintextAllowed: true, // httptest listens on loopback
 		})
 		if err != nil {
-			return // the client has been told
+			return // the client was told why
 		}
-		// The client waits for READY: here is where a bridge connects to its backends.
-		session, err := login.Accept(zws.AcceptOptions{})
+		// The client waits for READY: a bridge connects to its backends here.
+		conn, err := login.Accept(zws.AcceptOptions{})
 		if err != nil {
 			return
 		}
-		defer session.Close(nil)
-		channel := session.Channel()
+		defer conn.Close(nil)
+		channel := conn.Channel()
 		out := &answers{channel: channel}
 		channel.Attach(out)
 		for {
@@ -75,7 +75,7 @@ func Example() {
 			if err != nil {
 				return
 			}
-			hello := fmt.Sprintf("%s, %s", request[1], session.Login().User())
+			hello := fmt.Sprintf("%s, %s", request[1], conn.Login().User())
 			out.add(zmtp.Message{request[0], []byte(hello)})
 		}
 	}))
@@ -108,7 +108,7 @@ func Example() {
 	// 4400 login refused
 }
 
-// What a client is told when a backend did not let the bridge in.
+// The reason that a client gets when a backend refused the bridge.
 func ExampleCause() {
 	err := &zws.BackendError{Position: 2, Err: zmtp.ErrClosedBeforeWelcome}
 	cause := zws.Cause(err)
@@ -119,7 +119,7 @@ func ExampleCause() {
 	// try again: false
 }
 
-// The octets of a message are the same for all clients of a codec.
+// A message has the same encoding for all clients with the same codec.
 func ExampleCodec() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		login, err := zws.Accept(context.Background(), w, r, zws.Options{
@@ -135,12 +135,12 @@ func ExampleCodec() {
 		if err != nil {
 			return
 		}
-		session, err := login.Accept(zws.AcceptOptions{})
+		conn, err := login.Accept(zws.AcceptOptions{})
 		if err != nil {
 			return
 		}
-		defer session.Close(nil)
-		if codec, ok := session.Channel().Codec(); ok {
+		defer conn.Close(nil)
+		if codec, ok := conn.Channel().Codec(); ok {
 			fmt.Printf("%x\n", codec.AppendMessage(nil, zmtp.Message{[]byte("topic"), []byte("21.5")}))
 		}
 	}))

@@ -12,7 +12,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// The seeds of the fuzz targets: octets that peers send, and what they should not.
+// The seeds of the fuzz targets: valid and invalid input.
 var (
 	frameSeeds = [][]byte{
 		{}, {0}, {1}, {2}, {3}, {'0'}, {'1'}, {0x80}, {0, 1}, {1, 1, 'a'},
@@ -36,7 +36,7 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
-// FuzzFrame: what a codec takes for a frame it writes with the same octets.
+// FuzzFrame: a frame that a codec reads is written with the same bytes.
 func FuzzFrame(f *testing.F) {
 	for _, seed := range frameSeeds {
 		f.Add(seed, true)
@@ -61,33 +61,33 @@ func FuzzFrame(f *testing.F) {
 			if frame.More {
 				m = append(m, nil) // something has to follow
 			}
-			octets := codec.AppendMessage(nil, m)
-			if !bytes.Equal(payload(t, octets), p) {
-				t.Errorf("%x is written as %x", p, octets)
+			encoded := codec.AppendMessage(nil, m)
+			if !bytes.Equal(payload(t, encoded), p) {
+				t.Errorf("%x is written as %x", p, encoded)
 			}
 		}
 	})
 }
 
-// payload takes the first WebSocket frame out of octets.
-func payload(t *testing.T, octets []byte) []byte {
-	if octets[0] != wsframe.Binary {
-		t.Fatalf("first octet %02x", octets[0])
+// payload returns the payload of the first WebSocket frame in p.
+func payload(t *testing.T, p []byte) []byte {
+	if p[0] != wsframe.Binary {
+		t.Fatalf("first byte %02x", p[0])
 	}
-	size, head := int(octets[1]), 2
+	size, head := int(p[1]), 2
 	switch size {
 	case 126:
-		size, head = int(octets[2])<<8|int(octets[3]), 4
+		size, head = int(p[2])<<8|int(p[3]), 4
 	case 127:
 		size, head = 0, 10
-		for _, octet := range octets[2:10] {
-			size = size<<8 | int(octet)
+		for _, b := range p[2:10] {
+			size = size<<8 | int(b)
 		}
 	}
-	return octets[head : head+size]
+	return p[head : head+size]
 }
 
-// FuzzQuery: no URL makes more of a login than its limits allow.
+// FuzzQuery: no URL makes a login that exceeds the limits.
 func FuzzQuery(f *testing.F) {
 	for _, seed := range querySeeds {
 		f.Add(seed)
@@ -120,8 +120,8 @@ func FuzzQuery(f *testing.F) {
 	})
 }
 
-// FuzzRequest: whatever a request says, it is judged, and no login that was meant turns
-// into one without credentials.
+// FuzzRequest: every request is either accepted or refused, and credentials are never
+// silently ignored.
 func FuzzRequest(f *testing.F) {
 	for _, offered := range offerSeeds {
 		f.Add(offered, "Basic YWxpY2U6c2VjcmV0", "zws_token=a", "http://example.org")
@@ -165,7 +165,7 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// FuzzReason: a close frame is never too long and always UTF-8.
+// FuzzReason: a close frame is never too long, and its reason is always UTF-8.
 func FuzzReason(f *testing.F) {
 	for _, seed := range []string{"", "login refused", strings.Repeat("é", 70), "\xff", strings.Repeat("\xff", 200)} {
 		f.Add(seed, 4400)
@@ -173,7 +173,7 @@ func FuzzReason(f *testing.F) {
 	f.Fuzz(func(t *testing.T, reason string, code int) {
 		p := closeFrame(&CloseError{Code: Code(code), Reason: reason})
 		if len(p) > 2+125 || int(p[1]) != len(p)-2 {
-			t.Fatalf("close frame of %d octets", len(p))
+			t.Fatalf("close frame of %d bytes", len(p))
 		}
 		if len(p) > 4 && strings.ToValidUTF8(string(p[4:]), "") != string(p[4:]) {
 			t.Errorf("%q becomes %q", reason, p[4:])

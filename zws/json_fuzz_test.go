@@ -10,8 +10,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// The seeds of the fuzz targets: objects that clients send, and what they should not; and
-// frames of all sorts.
+// The seeds of the fuzz targets: valid and invalid objects, and frames of all kinds.
 var (
 	requestSeeds = []string{
 		"", "{}", "[]", "null", `{"op":"login"}`, `{"op":"login","user":"alice","password":"secret"}`,
@@ -30,8 +29,8 @@ func TestJSONSeeds(t *testing.T) {
 	}
 }
 
-// FuzzRequestObject: what is taken for an object is one to encoding/json too, and has no
-// more frames than allowed; what is not is told with a code for that.
+// FuzzRequestObject: what is accepted as an object is one to encoding/json too and has no more
+// frames than allowed; anything else is refused with a fitting code.
 func FuzzRequestObject(f *testing.F) {
 	for _, seed := range requestSeeds {
 		f.Add([]byte(seed))
@@ -57,7 +56,7 @@ func FuzzRequestObject(f *testing.F) {
 	})
 }
 
-// FuzzMessageObject: what the codec writes is JSON and holds the same frames.
+// FuzzMessageObject: the codec writes JSON with the same frames.
 func FuzzMessageObject(f *testing.F) {
 	for i, seed := range textSeeds {
 		f.Add(seed, textSeeds[(i+1)%len(textSeeds)])
@@ -65,14 +64,14 @@ func FuzzMessageObject(f *testing.F) {
 	f.Fuzz(func(t *testing.T, one, two []byte) {
 		want := zmtp.Message{append([]byte{}, one...), append([]byte{}, two...)}
 		before := []byte("before")
-		octets := jsonCodec{}.AppendMessage(before, want)
-		brace := bytes.Index(octets, []byte(`{"op":`))
-		if !bytes.HasPrefix(octets, before) {
-			t.Fatalf("written as %q", octets)
+		encoded := jsonCodec{}.AppendMessage(before, want)
+		brace := bytes.Index(encoded, []byte(`{"op":`))
+		if !bytes.HasPrefix(encoded, before) {
+			t.Fatalf("written as %q", encoded)
 		}
-		text := octets[brace:]
-		if header := wsframe.AppendHeader(before, wsframe.Text, len(text)); !bytes.Equal(header, octets[:brace]) || !json.Valid(text) {
-			t.Fatalf("written as %q", octets)
+		text := encoded[brace:]
+		if header := wsframe.AppendHeader(before, wsframe.Text, len(text)); !bytes.Equal(header, encoded[:brace]) || !json.Valid(text) {
+			t.Fatalf("written as %q", encoded)
 		}
 		asRequest := bytes.Replace(text, []byte(`"op":"message"`), []byte(`"op":"send"`), 1)
 		r, err := parseRequest(asRequest, 2)

@@ -27,7 +27,7 @@ func (p *raw) say(object string) {
 	p.write(frame(0x81, object))
 }
 
-// hear reads a text frame with that object.
+// hear reads a text frame and compares its object.
 func (p *raw) hear(object string) {
 	p.t.Helper()
 	first, got, err := p.receive()
@@ -36,7 +36,7 @@ func (p *raw) hear(object string) {
 	}
 }
 
-// TestJSON: what goes over the WebSocket, octet by octet. The server echoes.
+// TestJSON: the bytes on the WebSocket. The server echoes.
 func TestJSON(t *testing.T) {
 	type step struct{ say, hear string } // either may be empty
 	o := options()
@@ -56,7 +56,7 @@ func TestJSON(t *testing.T) {
 		"NULL":    {o, zap.NULL, []step{{`{"op":"login"}`, jsonReady}}},
 		"spaces":  {o, zap.PLAIN, []step{{" {\n\"password\" : \"secret\", \"user\":\"alice\",\t\"op\":\"login\" } ", jsonReady}}},
 		"escapes": {o, zap.NULL, []step{{`{"op":"login"}`, jsonReady}, message(`["\u0000\u001f\"\\é☃😀/"]`), {`{"op":"send","frames":["\u00e9\n\/"]}`, `{"op":"message","frames":["é\u000a/"]}`}}},
-		"octets":  {o, zap.NULL, []step{{`{"op":"login"}`, jsonReady}, message(`["t",{"b64":"/w=="},{"b64":"gAA="}]`)}},
+		"bytes":   {o, zap.NULL, []step{{`{"op":"login"}`, jsonReady}, message(`["t",{"b64":"/w=="},{"b64":"gAA="}]`)}},
 		"base64 that is UTF-8": {o, zap.NULL, []step{{`{"op":"login"}`, jsonReady},
 			{`{"op":"send","frames":[{"b64":"aGk="},{"b64":""}]}`, `{"op":"message","frames":["hi",""]}`}}},
 		"subscriptions": {sub, zap.NULL, []step{{`{"op":"login"}`, jsonReady},
@@ -71,7 +71,7 @@ func TestJSON(t *testing.T) {
 				p.say(step.say)
 				p.hear(step.hear)
 			}
-			l := (<-s.accepted).session.Login()
+			l := (<-s.accepted).conn.Login()
 			if l.Dialect != "ZWSJSON1.0" || l.Mechanism != test.mechanism {
 				t.Errorf("dialect %s, mechanism %s", l.Dialect, l.Mechanism)
 			}
@@ -79,7 +79,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// TestJSONLengths: messages whose texts need each of the three forms of the header.
+// TestJSONLengths: messages with each of the three forms of the WebSocket header.
 func TestJSONLengths(t *testing.T) {
 	p := serve(t, options(), plain).dialJSON(t)
 	p.say(`{"op":"login"}`)
@@ -92,7 +92,7 @@ func TestJSONLengths(t *testing.T) {
 	}
 }
 
-// TestJSONRefused: who does not get in, and what is told: an object, then the close frame.
+// TestJSONRefused: a refused client gets an object and then the close frame.
 func TestJSONRefused(t *testing.T) {
 	login := func(user string) string { return `{"op":"login","user":"` + user + `","password":""}` }
 	for name, test := range map[string]struct {
@@ -134,8 +134,8 @@ func TestJSONRefused(t *testing.T) {
 	})
 }
 
-// TestJSONFaults: what breaks the protocol ends the session of whoever does it, before the
-// login and after it.
+// TestJSONFaults: a client that breaks the protocol loses its connection, before the login and
+// after it.
 func TestJSONFaults(t *testing.T) {
 	const notJSON = "not a valid request: "
 	o := options()
@@ -208,7 +208,7 @@ func TestJSONFaults(t *testing.T) {
 	good.hear(`{"op":"message",` + full)
 }
 
-// hearError reads the error object and the close frame after it.
+// hearError reads the error object and the close frame that follows.
 func (p *raw) hearError(code zws.Code, reason string) {
 	p.t.Helper()
 	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(reason)
@@ -216,8 +216,8 @@ func (p *raw) hearError(code zws.Code, reason string) {
 	p.expectClose(code, reason)
 }
 
-// TestJSONLimits: the login object is bounded by MaxHandshake, and later ones by what a
-// message may need as base64.
+// TestJSONLimits: MaxHandshake bounds the login object; later ones may have the size of a
+// message in base64.
 func TestJSONLimits(t *testing.T) {
 	o := options()
 	o.MaxHandshake, o.MaxMessage = 100, 3000
@@ -238,19 +238,19 @@ func TestJSONLimits(t *testing.T) {
 	p.hearError(1009, "larger than this server accepts")
 }
 
-// TestJSONAmbient: what the HTTP request carries counts for a login without credentials.
+// TestJSONAmbient: a login without credentials uses those of the HTTP request.
 func TestJSONAmbient(t *testing.T) {
 	s := serve(t, options(), plain)
 	p := s.dialJSON(t, "Cookie: zws_token=alice")
 	p.say(`{"op":"login"}`)
 	p.hear(jsonReady)
-	if l := (<-s.accepted).session.Login(); l.Mechanism != zap.BEARER || l.User() != "alice" {
+	if l := (<-s.accepted).conn.Login(); l.Mechanism != zap.BEARER || l.User() != "alice" {
 		t.Errorf("%s %q", l.Mechanism, l.User())
 	}
 	p = s.dialJSON(t, "Cookie: zws_token=alice")
 	p.say(`{"op":"login","user":"bob","password":"b"}`)
 	p.hear(jsonReady)
-	if l := (<-s.accepted).session.Login(); l.Mechanism != zap.PLAIN || l.User() != "bob" {
+	if l := (<-s.accepted).conn.Login(); l.Mechanism != zap.PLAIN || l.User() != "bob" {
 		t.Errorf("%s %q", l.Mechanism, l.User())
 	}
 	p = s.dialJSON(t, "Cookie: zws_token=alice", "Authorization: Bearer bob")
@@ -261,7 +261,7 @@ func TestJSONAmbient(t *testing.T) {
 	p.hear(jsonReady)
 }
 
-// TestJSONRenewal: another token of the same user is answered by another ready.
+// TestJSONRenewal: another token of the same user is answered with another ready.
 func TestJSONRenewal(t *testing.T) {
 	renewed := make(chan struct{}, 1)
 	s := serveWith(t, options(), plain, acceptWith(zws.AcceptOptions{Renew: func(context.Context, *zws.Login) error {
@@ -283,22 +283,22 @@ func TestJSONRenewal(t *testing.T) {
 	p.hearError(4401, "renewal refused: the token is for another user")
 }
 
-// TestJSONNotices: every client is told of losses, of the end of its login and of dropped
-// subscriptions.
-func TestJSONNotices(t *testing.T) {
+// TestJSONNotifications: every client is notified of losses, of the end of its login and of
+// dropped subscriptions.
+func TestJSONNotifications(t *testing.T) {
 	s := serve(t, options(), plain)
 	p := s.dialJSON(t)
 	p.say(jsonLogin)
 	p.hear(jsonReady)
-	session := (<-s.accepted).session
-	session.Channel().Lost(3)
+	conn := (<-s.accepted).conn
+	conn.Channel().Lost(3)
 	p.hear(`{"op":"lost","count":3}`)
-	session.Expiring(time.Minute)
+	conn.Expiring(time.Minute)
 	p.hear(`{"op":"expiring","seconds":60}`)
 	for _, topic := range []string{`"a/\"é"`, `""`, `{"b64":"/wA="}`} {
 		p.say(`{"op":"send","frames":["unsubscribed",` + topic + `]}`)
 		p.hear(`{"op":"unsubscribed","topic":` + topic + `}`)
 	}
-	session.Close(nil)
+	conn.Close(nil)
 	p.expectClose(1000, "")
 }

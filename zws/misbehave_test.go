@@ -15,8 +15,8 @@ const (
 	initiate     = "\x02\x08INITIATE" + dealerMetadata
 )
 
-// TestMisbehavingClients: one defect each. It costs the client its own connection, with a
-// code that says what was wrong, and nobody else's.
+// TestMisbehavingClients: each defect ends the connection of that client with a fitting code,
+// and no other connection.
 func TestMisbehavingClients(t *testing.T) {
 	o := options()
 	o.MaxMessage, o.MaxFrames, o.MaxHandshake = 1000, 3, 300
@@ -32,7 +32,7 @@ func TestMisbehavingClients(t *testing.T) {
 		name   string
 		offer  string
 		login  []string // what goes well, if anything
-		octets []byte
+		data   []byte
 		code   zws.Code
 		reason string
 	}{
@@ -92,7 +92,7 @@ func TestMisbehavingClients(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			p.write(test.octets)
+			p.write(test.data)
 			if test.code == zws.CodeNotTaken {
 				p.expect("\x02\x05ERROR\x03400")
 			}
@@ -110,7 +110,7 @@ func TestMisbehavingClients(t *testing.T) {
 
 func concat(p ...[]byte) []byte { return bytes.Join(p, nil) }
 
-// TestJustBelowLimits: what is of the largest size is taken.
+// TestJustBelowLimits: what has the largest allowed size is accepted.
 func TestJustBelowLimits(t *testing.T) {
 	o := options()
 	o.MaxMessage, o.MaxFrames, o.MaxHandshake = 1000, 3, 300
@@ -140,17 +140,18 @@ func TestJustBelowLimits(t *testing.T) {
 		t.Fatal(err)
 	}
 	if m, err := c.Recv(t.Context()); err != nil || m.Size() != 1000 {
-		t.Errorf("received %d octets, %v", m.Size(), err)
+		t.Errorf("received %d bytes, %v", m.Size(), err)
 	}
 	if err := c.Send(t.Context(), message(strings.Repeat("m", 1001))); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Recv(t.Context()); zws.Cause(err).Code != 1009 {
-		t.Errorf("1001 octets over CURVE: %v", err)
+		t.Errorf("1001 bytes over CURVE: %v", err)
 	}
 }
 
-// TestFragments: a client may fragment, as browsers do, with control frames in between.
+// TestFragments: a client may fragment messages, as browsers do, with control frames in
+// between.
 func TestFragments(t *testing.T) {
 	s := serve(t, options(), plain)
 	p := s.dialRaw(t, "/", offering("WSNetMQ"))
@@ -162,7 +163,7 @@ func TestFragments(t *testing.T) {
 }
 
 // TestClientCloses: a client's close frame is answered with the same code, its silence
-// with nothing; both end the session.
+// with nothing; both end the connection.
 func TestClientCloses(t *testing.T) {
 	s := serve(t, options(), plain)
 	for _, test := range []struct {
@@ -175,29 +176,29 @@ func TestClientCloses(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := s.dialRaw(t, "/", offering("WSNetMQ"))
-			session := (<-s.accepted).session
+			conn := (<-s.accepted).conn
 			p.write(frame(0x88, test.payload))
 			if first, payload, err := p.receive(); first != 0x88 || payload != test.answer {
 				t.Errorf("answered %02x %q, %v", first, payload, err)
 			}
-			session.Wait()
-			if c := session.Cause(); c.Code != test.code || c.Err != zws.ErrPeerClosed {
+			conn.Wait()
+			if c := conn.Cause(); c.Code != test.code || c.Err != zws.ErrPeerClosed {
 				t.Errorf("cause %v", c)
 			}
 		})
 	}
 	t.Run("drops the connection", func(t *testing.T) {
 		p := s.dialRaw(t, "/", offering("WSNetMQ"))
-		session := (<-s.accepted).session
+		conn := (<-s.accepted).conn
 		p.conn.Close()
-		session.Wait()
-		if c := session.Cause(); c.Code != zws.CodeAbnormal {
+		conn.Wait()
+		if c := conn.Cause(); c.Code != zws.CodeAbnormal {
 			t.Errorf("cause %v", c)
 		}
 	})
 }
 
-// TestNothingWithoutHandler: Options that would let somebody in unasked are refused.
+// TestNothingWithoutHandler: Options that would let clients in without asking are refused.
 func TestNothingWithoutHandler(t *testing.T) {
 	for name, change := range map[string]func(*zws.Options){
 		"handler":    func(o *zws.Options) { o.Handler = nil },
@@ -218,7 +219,7 @@ func TestNothingWithoutHandler(t *testing.T) {
 			t.Errorf("without %s: accepted", name)
 		}
 	}
-	// CURVE without keys of ours is a fault of ours, and is told so.
+	// CURVE without keys is a fault of the server.
 	o := options()
 	o.CurvePublic, o.CurveSecret = [32]byte{}, [32]byte{}
 	o.Mechanisms = []zap.Mechanism{zap.CURVE}

@@ -66,7 +66,7 @@ func newFuzzedMux(t *testing.T) *mux {
 // the server's memory with them.
 func TestMuxControlLimit(t *testing.T) {
 	m := newFuzzedMux(t)
-	answer := closing(1, &CloseError{Code: CodeNoRoute, Reason: "there is no such route"})
+	answer := closing(1, &CloseError{Code: CodeNoRoute, Reason: "route not found"})
 	for range 2 * maxControl / len(answer.WebSocket()) {
 		m.send(answer)
 	}

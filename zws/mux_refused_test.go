@@ -10,7 +10,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// TestMuxRefused: a login that is refused, and channels that are, beside a good one.
+// TestMuxRefused: refused logins, and refused channels beside a good one.
 func TestMuxRefused(t *testing.T) {
 	refusal := func(err error) zws.Code {
 		closed, _ := errors.AsType[*zws.CloseError](err)
@@ -62,7 +62,7 @@ func TestMuxRefused(t *testing.T) {
 	roundTrip(t, good, "still here")
 }
 
-// TestMuxFaults: what breaks the protocol ends the connection of whoever does it.
+// TestMuxFaults: a client that breaks the protocol loses its connection.
 func TestMuxFaults(t *testing.T) {
 	const login, ready = "\x01\x04NULL", "\x02\x00\x00\x00\x64"
 	const opened = "\x03\x00\x00\x00\x07\x00\x00\x00\x00\x00\x00\x00\x05/deaf"
@@ -89,7 +89,7 @@ func TestMuxFaults(t *testing.T) {
 		{"too much credit", "\x06\x00\x00\x00\x07\x80\x00\x00\x00", 1002, "channel 7: more than 2147483647 bytes of credit"},
 		{"too much credit at once", "\x03\x00\x00\x00\x08\x80\x00\x00\x00\x00\x00\x00\x00", 1002, "channel 8: more than 2147483647 bytes of credit"},
 		{"a long reason", "\x07\x00\x00\x00\x07\x03\xe8" + strings.Repeat("x", 124), 1002, "the reason of a close must be UTF-8 of at most 123 bytes"},
-		{"a reason of octets", "\x07\x00\x00\x00\x07\x03\xe8\xff", 1002, "the reason of a close must be UTF-8 of at most 123 bytes"},
+		{"a reason that is not UTF-8", "\x07\x00\x00\x00\x07\x03\xe8\xff", 1002, "the reason of a close must be UTF-8 of at most 123 bytes"},
 		{"no message", "\x05\x00\x00\x00\x07", 1002, "no message in a frame for messages"},
 		{"no frame", "\x05\x00\x00\x00\x07\x00\x00\x00\x00", 1002, "the lengths in a message do not add up"},
 		{"a frame too long", "\x05\x00\x00\x00\x07\x00\x00\x00\x05\x00\x00\x00\x02a", 1002, "the lengths in a message do not add up"},
@@ -131,7 +131,7 @@ func TestMuxFaults(t *testing.T) {
 		p.expect(ready)
 		p.send(opened)
 		p.expect("\x04\x00\x00\x00\x07\x00\x01\x00\x00")
-		full := "\x00\x00\x00\x68\x00\x00\x00\x64" + strings.Repeat("x", 100) // 108 octets
+		full := "\x00\x00\x00\x68\x00\x00\x00\x64" + strings.Repeat("x", 100) // 108 bytes
 		for range 1<<16/108 + 1 {
 			p.send("\x05\x00\x00\x00\x07" + full)
 		}
@@ -141,8 +141,9 @@ func TestMuxFaults(t *testing.T) {
 	roundTrip(t, good, strings.Repeat("x", 100), "")
 }
 
-// TestMuxUnsayable: what has no room in a frame is refused here, and costs no connection.
-func TestMuxUnsayable(t *testing.T) {
+// TestMuxOpenLimits: options that do not fit into a frame are an error of the caller and do
+// not affect the connection.
+func TestMuxOpenLimits(t *testing.T) {
 	m := dialMux(t, serveMux(t, muxOptions()))
 	good := open(t, m, zws.ChannelOptions{Route: "/echo"})
 	for name, o := range map[string]zws.ChannelOptions{
@@ -153,7 +154,7 @@ func TestMuxUnsayable(t *testing.T) {
 		"window":       {Route: "/echo", Window: -1},
 	} {
 		_, err := m.Open(t.Context(), o)
-		if _, told := errors.AsType[*zws.CloseError](err); err == nil || told {
+		if _, closed := errors.AsType[*zws.CloseError](err); err == nil || closed {
 			t.Errorf("%s: %v, want an error of this side", name, err)
 		}
 	}

@@ -63,7 +63,7 @@ func runChannel(c *zws.Channel) error {
 	}
 }
 
-// flood always has something to send.
+// flood is a Source that is never empty.
 type flood struct{}
 
 func (flood) Next(b *zws.Batch) {
@@ -160,8 +160,8 @@ func TestMuxChannels(t *testing.T) {
 	roundTrip(t, open(t, m, zws.ChannelOptions{Route: "/echo"}), "in its place")
 }
 
-// TestMuxSlow: a channel whose client does not read, and one whose server does not, stall
-// no other.
+// TestMuxSlow: a channel whose client does not read, and one whose server does not, do not
+// stall others.
 func TestMuxSlow(t *testing.T) {
 	s := serveMux(t, muxOptions())
 	m := dialMux(t, s)
@@ -192,8 +192,8 @@ func TestMuxSlow(t *testing.T) {
 	}
 }
 
-// TestMuxCredit: octet by octet. Without credit nothing is sent; one message may go beyond
-// it; what was not sent comes with the next credit, in order.
+// TestMuxCredit: the bytes on the wire. Without credit nothing is sent; one message may exceed
+// it; the rest comes with the next credit, in order.
 func TestMuxCredit(t *testing.T) {
 	p := serveMux(t, muxOptions()).dialRaw(t, "/", offering("ZWSMUX1.0"))
 	p.send("\x01\x05PLAIN\x05alice\x00")
@@ -227,7 +227,7 @@ func TestMuxCredit(t *testing.T) {
 	}
 }
 
-// TestMuxLarge: a message larger than any window passes both ways, and credit comes back.
+// TestMuxLarge: messages larger than the window pass both ways, and credit is given back.
 func TestMuxLarge(t *testing.T) {
 	s := serveMux(t, muxOptions())
 	c := open(t, dialMux(t, s), zws.ChannelOptions{Route: "/echo", Window: 1})
@@ -236,7 +236,7 @@ func TestMuxLarge(t *testing.T) {
 	}
 }
 
-// TestMuxSubscribe: subscriptions of an open come first, as messages.
+// TestMuxSubscribe: the subscriptions of an open are the first messages.
 func TestMuxSubscribe(t *testing.T) {
 	s := serveMux(t, muxOptions())
 	c := open(t, dialMux(t, s), zws.ChannelOptions{Route: "/echo", SocketType: zmtp.SUB, Subscribe: [][]byte{[]byte("a"), {}}})
@@ -253,8 +253,8 @@ func TestMuxSubscribe(t *testing.T) {
 	}
 }
 
-// TestMuxNotices: renewal, the end of the login, and losses on a channel.
-func TestMuxNotices(t *testing.T) {
+// TestMuxNotifications: renewal, the end of the login, and losses on a channel.
+func TestMuxNotifications(t *testing.T) {
 	channels := make(chan *zws.Channel, 1)
 	s := serveMuxWith(t, muxOptions(), func(p *zws.PendingChannel) {
 		c, err := p.Accept(zws.AcceptOptions{})
@@ -265,45 +265,45 @@ func TestMuxNotices(t *testing.T) {
 		channels <- c
 		c.Close(runChannel(c))
 	})
-	notices := make(chan zws.Notification, 10)
+	notifications := make(chan zws.Notification, 10)
 	m, err := zws.DialMux(t.Context(), s.url(), zws.DialOptions{
-		Security: zmtp.Bearer{Token: "alice"}, Notify: func(n zws.Notification) { notices <- n },
+		Security: zmtp.Bearer{Token: "alice"}, Notify: func(n zws.Notification) { notifications <- n },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	session := (<-s.accepted).session
+	conn := (<-s.accepted).conn
 	channel := open(t, m, zws.ChannelOptions{Route: "/echo", RoutingID: []byte("me")})
 	c := <-channels
 	if l := c.Login(); l.User() != "alice" || l.Mechanism != zap.BEARER || string(l.RoutingID) != "me" || l.Multiplexed {
 		t.Errorf("login %+v", l)
 	}
-	if !session.Login().Multiplexed {
-		t.Error("the session's login is not for channels")
+	if !conn.Login().Multiplexed {
+		t.Error("the connection's login is not for channels")
 	}
 	c.Lost(2)
-	if n := <-notices; n.Lost != 2 || n.Channel != channel {
+	if n := <-notifications; n.Lost != 2 || n.Channel != channel {
 		t.Errorf("%+v", n)
 	}
-	session.Expiring(time.Minute)
-	if n := <-notices; n.Expiring != time.Minute {
+	conn.Expiring(time.Minute)
+	if n := <-notifications; n.Expiring != time.Minute {
 		t.Errorf("%+v", n)
 	}
 	if err := m.Renew(t.Context(), "alice"); err != nil {
 		t.Fatal(err)
 	}
-	if n := <-notices; !n.Renewed {
+	if n := <-notifications; !n.Renewed {
 		t.Errorf("%+v", n)
 	}
-	session.Close(&zws.CloseError{Code: zws.CodeExpired, Reason: "over"})
+	conn.Close(&zws.CloseError{Code: zws.CodeExpired, Reason: "over"})
 	if _, err := c.ReadMessage(); zws.Cause(err).Code != zws.CodeExpired {
 		t.Errorf("the channel ended with %v", err)
 	}
 }
 
-// TestMuxUnsubscribed: the notice has its place between the messages of its channel, and
-// waits with them for credit.
+// TestMuxUnsubscribed: the notification keeps its place between the messages of its channel,
+// and waits with them for credit.
 func TestMuxUnsubscribed(t *testing.T) {
 	const login, ready, opened = "\x01\x04NULL", "\x02\x00\x00\x00\x64", "\x04\x00\x00\x00\x07\x00\x01\x00\x00"
 	const say, hear = "\x05\x00\x00\x00\x07", "\x05\x00\x00\x00\x07"
@@ -316,13 +316,13 @@ func TestMuxUnsubscribed(t *testing.T) {
 	p.send("\x03\x00\x00\x00\x07\x00\x00\x00\x01\x00\x00\x00\x05/echo")
 	p.expect(opened)
 	p.send(say + one + unsubscribed + two)
-	p.expect(hear + one) // which takes the credit of one octet
+	p.expect(hear + one) // which takes the credit of one byte
 	p.send("\x06\x00\x00\x00\x07\x00\x00\x00\x09")
 	p.expect("\x0a\x00\x00\x00\x07a/")
 	p.expect(hear + two)
 
-	notices := make(chan zws.Notification, 1)
-	m, err := zws.DialMux(t.Context(), s.url(), zws.DialOptions{Notify: func(n zws.Notification) { notices <- n }})
+	notifications := make(chan zws.Notification, 1)
+	m, err := zws.DialMux(t.Context(), s.url(), zws.DialOptions{Notify: func(n zws.Notification) { notifications <- n }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -332,13 +332,14 @@ func TestMuxUnsubscribed(t *testing.T) {
 		if err := c.Send(t.Context(), message("unsubscribed", topic)); err != nil {
 			t.Fatal(err)
 		}
-		if n := <-notices; n.Unsubscribed == nil || string(n.Unsubscribed) != topic || n.Channel != c {
+		if n := <-notifications; n.Unsubscribed == nil || string(n.Unsubscribed) != topic || n.Channel != c {
 			t.Errorf("%+v, want %q", n, topic)
 		}
 	}
 }
 
-// BenchmarkMuxChannel tells what a further channel costs a server: run with -benchtime 10000x.
+// BenchmarkMuxChannel measures the memory of one more channel of a server. Run it with
+// -benchtime 10000x.
 func BenchmarkMuxChannel(b *testing.B) {
 	o := muxOptions()
 	o.MaxChannels = 1 << 20

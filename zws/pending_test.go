@@ -24,8 +24,8 @@ func TestAcceptEnded(t *testing.T) {
 	<-pending
 	s.cancel()
 	p.expectClose(1001, "shutting down")
-	if a := <-s.accepted; a.session != nil || zws.Cause(a.err).Code != zws.CodeGoingAway {
-		t.Errorf("accepted %v, %v", a.session, a.err)
+	if a := <-s.accepted; a.conn != nil || zws.Cause(a.err).Code != zws.CodeGoingAway {
+		t.Errorf("accepted %v, %v", a.conn, a.err)
 	}
 }
 

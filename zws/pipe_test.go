@@ -10,8 +10,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws"
 )
 
-// pipeWriter is the http.ResponseWriter of a request that came over net.Pipe, for tests
-// inside a synctest bubble, where time is not the clock's.
+// pipeWriter is the http.ResponseWriter of a request over net.Pipe, for tests in a synctest
+// bubble.
 type pipeWriter struct {
 	http.ResponseWriter
 	conn net.Conn
@@ -22,7 +22,7 @@ func (w pipeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return w.conn, bufio.NewReadWriter(w.r, bufio.NewWriter(w.conn)), nil
 }
 
-// acceptPipe accepts one client in memory.
+// acceptPipe accepts one client over net.Pipe.
 func acceptPipe(t *testing.T, o zws.Options, header ...string) (*raw, <-chan accepted) {
 	return acceptPipeWith(t, o, accept, header...)
 }
@@ -38,8 +38,8 @@ func acceptPipeWith(t *testing.T, o zws.Options, d decide, header ...string) (*r
 			done <- accepted{err: err}
 			return
 		}
-		session, err := d.login(t.Context(), pipeWriter{conn: conn, r: r}, request, o)
-		done <- accepted{session, err}
+		conn, err := d.login(t.Context(), pipeWriter{conn: conn, r: r}, request, o)
+		done <- accepted{conn, err}
 	}()
 	p := upgradeRaw(t, client, "/", header...)
 	p.patience = 24 * time.Hour

@@ -14,13 +14,13 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws"
 )
 
-// raw is a WebSocket client that sends whatever octets a test wants.
+// raw is a WebSocket client that sends any bytes.
 type raw struct {
 	t    testing.TB
 	conn net.Conn
 	r    *bufio.Reader
 	head string // of the server's answer, as it came
-	// patience is how long receive waits: a hang is a failure. No measure of time.
+	// patience is how long receive waits before the test fails.
 	patience time.Duration
 }
 
@@ -62,15 +62,15 @@ func upgradeRaw(t testing.TB, conn net.Conn, target string, header ...string) *r
 
 func offering(names string) string { return "Sec-WebSocket-Protocol: " + names }
 
-// write sends octets as they are.
-func (p *raw) write(octets []byte) {
+// write sends data as it is.
+func (p *raw) write(data []byte) {
 	p.t.Helper()
-	if _, err := p.conn.Write(octets); err != nil {
+	if _, err := p.conn.Write(data); err != nil {
 		p.t.Fatal(err)
 	}
 }
 
-// frame makes a masked frame.
+// frame returns a masked frame.
 func frame(first byte, payload string) []byte {
 	b := []byte{first}
 	switch n := len(payload); {
@@ -110,7 +110,7 @@ func (p *raw) receive() (first byte, payload string, err error) {
 		size = binary.BigEndian.Uint64(long)
 	}
 	if size > 1<<24 {
-		return 0, "", fmt.Errorf("frame of %d octets: out of step, or masked", size)
+		return 0, "", fmt.Errorf("frame of %d bytes: out of step, or masked", size)
 	}
 	body := make([]byte, size)
 	_, err = io.ReadFull(p.r, body)
@@ -142,7 +142,7 @@ func (p *raw) expectClose(code zws.Code, reason string) {
 	p.conn.Close()
 }
 
-// status is the status code of the answer to the upgrade.
+// status returns the status code of the answer to the upgrade.
 func (p *raw) status() int {
 	answer, err := http.ReadResponse(bufio.NewReader(strings.NewReader(p.head)), nil)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/internal/wsframe"
 )
 
-// maskedFrame is a client's frame; its header begins with first.
+// maskedFrame returns a client's frame, which begins with first.
 func maskedFrame(first byte, payload []byte) []byte {
 	key := [4]byte{1, 2, 3, 4}
 	p := wsframe.AppendControl(nil, first, nil)[:1]
@@ -27,15 +27,15 @@ func maskedFrame(first byte, payload []byte) []byte {
 	return p
 }
 
-// TestWhole cuts what arrives at every octet, and has every part of it in the library's
-// buffer and the rest still ahead of it.
+// TestWhole cuts the input at every byte, and varies how much of it is in the library's buffer
+// and how much was read ahead.
 func TestWhole(t *testing.T) {
 	last := func(n int) []byte { return maskedFrame(wsframe.Binary, append([]byte{flagLast}, make([]byte, n)...)) }
 	more := maskedFrame(wsframe.Binary, []byte{flagMore, 'm'})
 	tests := []struct {
 		name    string
-		octets  []byte
-		message int // octets of the first message; 0: there is none
+		data    []byte
+		message int // length of the first message in bytes; 0: there is none
 	}{
 		{"one frame", last(5), len(last(5))},
 		{"frame of 125", last(124), len(last(124))},
@@ -52,20 +52,20 @@ func TestWhole(t *testing.T) {
 		{"not masked, which is an error", []byte{wsframe.Binary, 1, 0, 0, 0, 0, 0, 0}, 0},
 	}
 	for _, tt := range tests {
-		for cut := 0; cut <= len(tt.octets); cut++ {
+		for cut := 0; cut <= len(tt.data); cut++ {
 			if cut == 1000 {
-				cut = len(tt.octets) - 3 // the middle of a long frame is all the same
+				cut = len(tt.data) - 3 // the middle of a long frame makes no difference
 			}
 			for _, inLibrary := range []int{0, 1, 5, 6, 7, cut} {
 				if inLibrary > min(cut, libraryBuffer) {
 					continue
 				}
-				w := &wire{ahead: new([]byte), rest: tt.octets[inLibrary:cut]}
-				w.peeked = bufio.NewReaderSize(bytes.NewReader(tt.octets[:inLibrary]), libraryBuffer)
+				w := &wire{ahead: new([]byte), rest: tt.data[inLibrary:cut]}
+				w.peeked = bufio.NewReaderSize(bytes.NewReader(tt.data[:inLibrary]), libraryBuffer)
 				w.peeked.Peek(inLibrary)
 				want := tt.message > 0 && cut >= tt.message
 				if got := w.whole(flagMore); got != want {
-					t.Fatalf("%s: %d octets, %d of them in the library: %v, want %v", tt.name, cut, inLibrary, got, want)
+					t.Fatalf("%s: %d bytes, %d of them in the library: %v, want %v", tt.name, cut, inLibrary, got, want)
 				}
 			}
 		}

@@ -7,7 +7,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// TestCheckRelayed: what may be a message on a channel that is relayed.
+// TestCheckRelayed: which messages a relayed channel accepts.
 func TestCheckRelayed(t *testing.T) {
 	const limit = 100
 	encode := func(messages ...zmtp.Message) (p []byte) {

@@ -14,8 +14,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// relayOptions are those of a relay that lets in whoever sends the user name "u" by Basic,
-// or nothing.
+// relayOptions are those of a relay that lets in clients with the user name "u" by Basic, or
+// without credentials.
 func relayOptions() zws.Options {
 	o := options()
 	o.Relay, o.MaxMessage, o.MaxHandshake = true, 1000, 100
@@ -24,13 +24,13 @@ func relayOptions() zws.Options {
 
 const authorization = "Authorization: Basic dTpw" // u:p
 
-// serveRelay is a relay that echoes and whose peer speaks ZMTP 3.1.
+// serveRelay starts a relay that echoes and whose backend uses ZMTP 3.1.
 func serveRelay(t testing.TB, o zws.Options) *server {
 	return serveWith(t, o, plain, acceptWith(zws.AcceptOptions{Minor: 1}), echo)
 }
 
-// TestRelayFrames: every frame is a message and comes back as it was; the login is the HTTP
-// request's, and GREETING is for those who offer a name with "+".
+// TestRelayFrames: every frame is a message and comes back unchanged; the login is that of the
+// HTTP request, and GREETING is for clients that offer a name with "+".
 func TestRelayFrames(t *testing.T) {
 	s := serveRelay(t, relayOptions())
 	for _, name := range []string{"ZWS2.0+NULL", "ZWS2.0/CURVE", "ZWS2.0+PLAIN", "ZWS2.0+CURVE", "ZWS2.0/BEARER"} {
@@ -45,7 +45,7 @@ func TestRelayFrames(t *testing.T) {
 				p.send(f)
 				p.expect(f)
 			}
-			l := (<-s.accepted).session.Login()
+			l := (<-s.accepted).conn.Login()
 			if inner := zap.Mechanism(name[7:]); l.User() != "u" || l.Mechanism != zap.PLAIN || l.Relayed != inner || l.Greets != strings.Contains(name, "+") {
 				t.Errorf("the login is %+v", l)
 			}
@@ -53,8 +53,8 @@ func TestRelayFrames(t *testing.T) {
 	}
 }
 
-// TestRelayFaults: what a relay refuses, and how. The first command of a client comes before
-// any ERROR, where its mechanism speaks first.
+// TestRelayFaults: what a relay refuses, and how. An ERROR follows the first command of a
+// client whose mechanism speaks first.
 func TestRelayFaults(t *testing.T) {
 	s := serveRelay(t, relayOptions())
 	const hello, refused = "\x02\x05HELLO", "\x02\x05ERROR\x03400"
@@ -109,7 +109,7 @@ func TestRelayFaults(t *testing.T) {
 	})
 }
 
-// TestDialGreeting: a GREETING is taken once, before anything else, and only as it has to be.
+// TestDialGreeting: a client accepts one valid GREETING, before anything else.
 func TestDialGreeting(t *testing.T) {
 	const greeting, welcome, ready = "\x02\x08GREETING\x01", "\x02\x07WELCOME", "\x02\x05READY"
 	for _, test := range []struct {
@@ -148,7 +148,7 @@ func TestDialGreeting(t *testing.T) {
 	}
 }
 
-// serveWebSocket does run with each WebSocket.
+// serveWebSocket starts a server that calls run for each WebSocket.
 func serveWebSocket(t *testing.T, subprotocol string, run func(*websocket.Conn)) string {
 	t.Helper()
 	s := &server{}
@@ -158,12 +158,12 @@ func serveWebSocket(t *testing.T, subprotocol string, run func(*websocket.Conn))
 		if err != nil {
 			return
 		}
-		s.sessions.Go(func() {
+		s.conns.Go(func() {
 			defer ws.Close()
 			run(ws)
 		})
 	})
 	s.Server = httptest.NewServer(handler)
-	t.Cleanup(func() { s.Close(); s.sessions.Wait() })
+	t.Cleanup(func() { s.Close(); s.conns.Wait() })
 	return s.url()
 }

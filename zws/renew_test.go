@@ -13,8 +13,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws"
 )
 
-// tokens is a ZAP handler whose tokens are "user number": the user is let in; "300" and
-// "400" are answered so.
+// tokens is a ZAP handler for tokens of the form "user number", which lets the user in; "300"
+// and "400" are answered with that status.
 func tokens(_ context.Context, r *zap.Request) (*zap.Reply, error) {
 	user, _, _ := strings.Cut(string(r.Credentials[0]), " ")
 	switch user {
@@ -26,7 +26,7 @@ func tokens(_ context.Context, r *zap.Request) (*zap.Reply, error) {
 	return &zap.Reply{Status: zap.OK, UserID: user}, nil
 }
 
-// TestRenewal: another token on a live session.
+// TestRenewal: another token on a live connection.
 func TestRenewal(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -35,7 +35,7 @@ func TestRenewal(t *testing.T) {
 		want   []string // WELCOME or nothing, for each
 		code   zws.Code // of the close after the last; 0: none
 		reason string
-		token  string // that the session has at last
+		token  string // of the login at the end
 		renew  error  // what the bridge says
 	}{
 		{"same user", time.Second, []string{"alice 2", "alice 3"}, []string{"\x02\x07WELCOME", "\x02\x07WELCOME"}, 0, "", "alice 3", nil},
@@ -58,8 +58,8 @@ func TestRenewal(t *testing.T) {
 				p.expect("\x02\x07WELCOME")
 				p.send(initiate)
 				p.expect("\x02\x05READY" + routerMetadata)
-				session := (<-done).session
-				go echo(session)
+				conn := (<-done).conn
+				go echo(conn)
 				for i, token := range test.hellos {
 					p.send("\x02\x05HELLO" + token)
 					if i < len(test.want) && test.want[i] != "" {
@@ -75,23 +75,23 @@ func TestRenewal(t *testing.T) {
 					if first, payload, err := p.receive(); first != 0x88 || payload[2:] != test.reason {
 						t.Errorf("received %02x %q, %v", first, payload, err)
 					}
-					if got := session.Cause().Code; got != test.code {
+					if got := conn.Cause().Code; got != test.code {
 						t.Errorf("closed with %d, want %d", got, test.code)
 					}
 					p.conn.Close()
 				}
-				session.Wait()
-				if got := string(session.Login().Credentials[0]); got != test.token {
-					t.Errorf("the session has the token %q, want %q", got, test.token)
+				conn.Wait()
+				if got := string(conn.Login().Credentials[0]); got != test.token {
+					t.Errorf("the login has the token %q, want %q", got, test.token)
 				}
 			})
 		})
 	}
 }
 
-// TestNotices: a client that asked for them is told, in every mechanism; one that did not
-// is not.
-func TestNotices(t *testing.T) {
+// TestNotifications: clients that asked for notifications get them, in every mechanism;
+// others do not.
+func TestNotifications(t *testing.T) {
 	o := options()
 	for name, d := range clients(&o, "user") {
 		t.Run(name, func(t *testing.T) {
@@ -104,11 +104,11 @@ func TestNotices(t *testing.T) {
 			}
 			defer c.Close()
 			a := <-s.accepted
-			a.session.Expiring(90 * time.Second)
-			a.session.Channel().Lost(3)
-			a.session.Channel().Lost(0)
-			// A write that was under way may carry the first echo past the notices, but
-			// not the second.
+			a.conn.Expiring(90 * time.Second)
+			a.conn.Channel().Lost(3)
+			a.conn.Channel().Lost(0)
+			// A write in progress can carry the first echo past the notifications, but not
+			// the second.
 			for range 2 {
 				c.Send(t.Context(), message("last"))
 				if m, err := c.Recv(t.Context()); err != nil || string(m[0]) != "last" {
@@ -131,15 +131,15 @@ func TestNotices(t *testing.T) {
 	p := s.dialRaw(t, "/", offering("ZWS2.0/NULL"))
 	p.send("\x02\x05READY" + dealerMetadata)
 	p.expect("\x02\x05READY" + routerMetadata)
-	session := (<-s.accepted).session
-	session.Expiring(time.Minute)
-	session.Channel().Lost(1)
+	conn := (<-s.accepted).conn
+	conn.Expiring(time.Minute)
+	conn.Channel().Lost(1)
 	p.send("\x00next")
 	p.expect("\x00next")
 }
 
-// TestUnsubscribed: the notice has its place between messages, in every mechanism. Whoever
-// did not ask for notices, or has a dialect without commands, gets the messages alone.
+// TestUnsubscribed: the notification keeps its place between messages, in every mechanism.
+// Clients that did not ask for it, or have a dialect without commands, only get the messages.
 func TestUnsubscribed(t *testing.T) {
 	o := options()
 	long := strings.Repeat("x", 1000)

@@ -13,7 +13,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// newPoller gives the tests a Poller where there is one.
+// newPoller returns a Poller on systems that have one.
 func newPoller(t testing.TB) *zws.Poller {
 	p, err := zws.NewPoller()
 	if errors.Is(err, errors.ErrUnsupported) {
@@ -30,20 +30,20 @@ func newPoller(t testing.TB) *zws.Poller {
 	return p
 }
 
-// served is what a session's owner has seen.
+// served is a connection that Serve reads.
 type served struct {
-	session *zws.Conn
-	queue   *queue
-	ended   chan struct{}
+	conn  *zws.Conn
+	queue *queue
+	ended chan struct{}
 }
 
-// serveAll is a server whose sessions are served by Serve, and echo.
+// serveAll starts a server that echoes by Serve.
 func serveAll(t testing.TB, o zws.Options, start func(*httptest.Server)) (*server, chan *served) {
 	all := make(chan *served, 10_000)
-	s := serveWith(t, o, start, accept, func(session *zws.Conn) {
-		v := &served{session, &queue{channel: session.Channel()}, make(chan struct{})}
-		session.Channel().Attach(v.queue)
-		session.Channel().Serve(func(m zmtp.Message) error {
+	s := serveWith(t, o, start, accept, func(conn *zws.Conn) {
+		v := &served{conn, &queue{channel: conn.Channel()}, make(chan struct{})}
+		conn.Channel().Attach(v.queue)
+		conn.Channel().Serve(func(m zmtp.Message) error {
 			if string(m[0]) == "fail" {
 				return &zws.CloseError{Code: 4403, Reason: "you asked for it"}
 			}
@@ -52,13 +52,12 @@ func serveAll(t testing.TB, o zws.Options, start func(*httptest.Server)) (*serve
 		}, func() { close(v.ended) })
 		all <- v
 		<-v.ended
-		session.Wait()
+		conn.Wait()
 	})
 	return s, all
 }
 
-// parked waits until the session's reader has gone. It looks at the stacks, which is the
-// only thing that shows it from outside.
+// parked waits until no reader is left. Only the stacks show that from outside.
 func parked(t *testing.T) {
 	t.Helper()
 	buffer := make([]byte, 1<<20)
@@ -72,8 +71,8 @@ func parked(t *testing.T) {
 	t.Fatal("the reader stays")
 }
 
-// TestServe: an idle client has no reader; it is there again when something comes, and
-// what comes is handled in order, whatever its size.
+// TestServe: an idle client has no reader. A reader starts when something arrives, and messages
+// of any size are handled in order.
 func TestServe(t *testing.T) {
 	for name, start := range map[string]func(*httptest.Server){"ws": plain, "wss": tls} {
 		for _, mechanism := range []string{"ZWS2.0/NULL", "ZWS2.0/CURVE"} {
@@ -100,21 +99,21 @@ func TestServe(t *testing.T) {
 						}
 						m, err := c.Recv(t.Context())
 						if err != nil || len(m) != 2 || string(m[0]) != string(want[0]) || len(m[1]) != size {
-							t.Fatalf("received %d frames, %d octets, %v", len(m), m.Size(), err)
+							t.Fatalf("received %d frames, %d bytes, %v", len(m), m.Size(), err)
 						}
 					}
 				}
 				parked(t)
 				c.Close()
 				<-v.ended
-				v.session.Wait()
+				v.conn.Wait()
 			})
 		}
 	}
 }
 
-// TestServeControl: pings are answered and pongs heard while the client is idle, whole or
-// in pieces, and the reader goes again.
+// TestServeControl: pings are answered and pongs are noticed while the client is idle, whole or
+// in pieces, and the reader ends again.
 func TestServeControl(t *testing.T) {
 	o := options()
 	o.Poller = newPoller(t)
@@ -157,7 +156,7 @@ func TestServeControl(t *testing.T) {
 	<-v.ended
 }
 
-// TestServeEnds: ended is called once, however the session ends, idle or not.
+// TestServeEnds: ended is called once, whatever ends the connection, idle or not.
 func TestServeEnds(t *testing.T) {
 	for name, end := range map[string]struct {
 		do   func(p *raw, s *zws.Conn)
@@ -182,9 +181,9 @@ func TestServeEnds(t *testing.T) {
 				if idle {
 					parked(t)
 				}
-				end.do(p, v.session)
+				end.do(p, v.conn)
 				<-v.ended
-				if got := v.session.Cause().Code; got != end.code {
+				if got := v.conn.Cause().Code; got != end.code {
 					t.Errorf("ended with %d, want %d", got, end.code)
 				}
 			})
@@ -192,7 +191,7 @@ func TestServeEnds(t *testing.T) {
 	}
 }
 
-// TestServeMany: many clients at once, going idle and coming back, some of them leaving.
+// TestServeMany: many clients at once become idle and active again, and some leave.
 func TestServeMany(t *testing.T) {
 	o := options()
 	o.Poller = newPoller(t)
@@ -213,7 +212,7 @@ func TestServeMany(t *testing.T) {
 					return
 				}
 				if m, err := c.Recv(t.Context()); err != nil || m.Size() != want.Size() {
-					t.Errorf("received %d octets, %v", m.Size(), err)
+					t.Errorf("received %d bytes, %v", m.Size(), err)
 					return
 				}
 				if (i+n)%3 == 0 {

@@ -19,12 +19,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// all are the mechanisms that a server of these tests takes unless a test says otherwise.
+// all are the mechanisms that a server accepts unless a test says otherwise.
 var all = []zap.Mechanism{zap.NULL, zap.PLAIN, zap.BEARER, zap.CURVE, zap.TLS}
 
-// statuses is a ZAP handler that answers what the user name, the token or, for CURVE and
-// NULL, the routing id says: "200", "300", "400" or "500"; and 200 to anything else that
-// is not empty.
+// statuses is a ZAP handler that answers with the status in the user name, the token or, for
+// CURVE and NULL, the routing id: "200", "300", "400" or "500"; and with 200 to anything else
+// that is not empty.
 func statuses(_ context.Context, r *zap.Request) (*zap.Reply, error) {
 	name := string(r.RoutingID)
 	if len(r.Credentials) > 0 && r.Mechanism != zap.CURVE {
@@ -42,7 +42,7 @@ func statuses(_ context.Context, r *zap.Request) (*zap.Reply, error) {
 	return reply, nil
 }
 
-// options are those of a DEALER route that lets everybody in.
+// options are those of a DEALER route that lets everyone in.
 func options() zws.Options {
 	public, secret := keyPair()
 	return zws.Options{
@@ -68,8 +68,8 @@ func keyPair() (public, secret [32]byte) {
 	return [32]byte(p), secret
 }
 
-// queue is a Source of messages, and of notices: a message "unsubscribed" with a topic
-// stands for one.
+// queue is a Source of messages and notifications: a message "unsubscribed" with a topic
+// becomes a notification.
 type queue struct {
 	channel *zws.Channel
 	mu      sync.Mutex
@@ -96,18 +96,18 @@ func (q *queue) Next(b *zws.Batch) {
 	}
 }
 
-// server accepts with the same options and echoes what it reads, until the test ends.
+// server accepts clients until the test ends.
 type server struct {
 	*httptest.Server
-	accepted chan accepted // filled if somebody asks for it
+	accepted chan accepted // every result of Accept
 	handlers sync.WaitGroup
-	sessions sync.WaitGroup
+	conns    sync.WaitGroup
 	cancel   context.CancelFunc
 }
 
 type accepted struct {
-	session *zws.Conn
-	err     error
+	conn *zws.Conn
+	err  error
 }
 
 // decide accepts or rejects a client that the ZAP handler has let in.
@@ -154,10 +154,10 @@ func serveWith(t testing.TB, o zws.Options, start func(*httptest.Server), d deci
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.handlers.Add(1)
 		defer s.handlers.Done()
-		session, err := d.login(ctx, w, r, o)
-		s.accepted <- accepted{session, err}
+		conn, err := d.login(ctx, w, r, o)
+		s.accepted <- accepted{conn, err}
 		if err == nil {
-			s.sessions.Go(func() { run(session) })
+			s.conns.Go(func() { run(conn) })
 		}
 	}))
 	start(s.Server)
@@ -167,16 +167,16 @@ func serveWith(t testing.TB, o zws.Options, start func(*httptest.Server), d deci
 		s.handlers.Wait()
 		close(s.accepted)
 		for a := range s.accepted {
-			if a.session != nil {
-				a.session.Close(nil)
+			if a.conn != nil {
+				a.conn.Close(nil)
 			}
 		}
-		s.sessions.Wait()
+		s.conns.Wait()
 	})
 	return s
 }
 
-// refuseAll is a server that tells everybody cause.
+// refuseAll starts a server that refuses every client with cause.
 func refuseAll(t testing.TB, cause error) *server {
 	s := &server{Server: httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		zws.Refuse(w, r, zws.Options{}, cause)
@@ -185,28 +185,28 @@ func refuseAll(t testing.TB, cause error) *server {
 	return s
 }
 
-// echo gives back what the client sends until the session is over.
-func echo(session *zws.Conn) {
-	q := &queue{channel: session.Channel()}
-	session.Channel().Attach(q)
+// echo sends back what the client sends until the connection ends.
+func echo(conn *zws.Conn) {
+	q := &queue{channel: conn.Channel()}
+	conn.Channel().Attach(q)
 	for {
-		m, err := session.Channel().ReadMessage()
+		m, err := conn.Channel().ReadMessage()
 		if err != nil {
-			session.Wait()
+			conn.Wait()
 			return
 		}
 		q.put(m)
 	}
 }
 
-// transport is what an http.Client of httptest holds.
+// transport is the transport of an http.Client of httptest.
 type transport = http.Transport
 
-// drop reads what the client sends and does nothing with it.
-func drop(session *zws.Conn) {
+// drop reads what the client sends and ignores it.
+func drop(conn *zws.Conn) {
 	for {
-		if _, err := session.Channel().ReadMessage(); err != nil {
-			session.Wait()
+		if _, err := conn.Channel().ReadMessage(); err != nil {
+			conn.Wait()
 			return
 		}
 	}
@@ -215,7 +215,7 @@ func drop(session *zws.Conn) {
 func plain(s *httptest.Server) { s.Start() }
 func tls(s *httptest.Server)   { s.StartTLS() }
 
-// url is where the server listens, for a WebSocket.
+// url returns the server's URL for a WebSocket.
 func (s *server) url() string { return "ws" + strings.TrimPrefix(s.URL, "http") }
 
 func message(frames ...string) zmtp.Message {

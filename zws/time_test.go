@@ -14,9 +14,9 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws"
 )
 
-// TestHandshakeDeadline: all waits for the client together have one deadline, whether it
-// sends nothing or an octet now and then; what the ZAP handler and Open take is not its
-// own.
+// TestHandshakeDeadline: all waits for the client together have one deadline, whether it sends
+// nothing or a byte now and then; the time of the ZAP handler and of the pending login does not
+// count.
 func TestHandshakeDeadline(t *testing.T) {
 	hello := frame(0x82, "\x02\x05HELLO\x05alice\x06secret")
 	tests := []struct {
@@ -24,9 +24,9 @@ func TestHandshakeDeadline(t *testing.T) {
 		send func(p *raw)
 	}{
 		{"silent", func(*raw) {}},
-		{"an octet a second", func(p *raw) {
-			for _, octet := range hello {
-				if _, err := p.conn.Write([]byte{octet}); err != nil {
+		{"one byte per second", func(p *raw) {
+			for _, b := range hello {
+				if _, err := p.conn.Write([]byte{b}); err != nil {
 					return
 				}
 				time.Sleep(time.Second)
@@ -78,9 +78,9 @@ func TestHandshakeDeadline(t *testing.T) {
 	}
 }
 
-// TestErrorFollowsHello: what is known at the upgrade is told after the client's HELLO, since
-// libzmq takes an ERROR that comes earlier for a protocol fault; and to one that says nothing
-// after two seconds.
+// TestErrorFollowsHello: a client that is refused at the upgrade gets its ERROR after its HELLO,
+// because libzmq takes an earlier one for a protocol fault; a silent client gets it after two
+// seconds.
 func TestErrorFollowsHello(t *testing.T) {
 	for _, offered := range []string{"ZWS2.0/PLAIN", "ZWS2.0/CURVE", "ZWS2.0+BEARER"} {
 		for _, silent := range []bool{false, true} {
@@ -121,7 +121,8 @@ func TestErrorFollowsHello(t *testing.T) {
 	}
 }
 
-// TestPings: who has answered one is held to it; who never has is not judged.
+// TestPings: a client that has answered a ping must go on answering; one that never has need
+// not.
 func TestPings(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -138,8 +139,8 @@ func TestPings(t *testing.T) {
 				p, done := acceptPipe(t, options(), offering("ZWS2.0"))
 				p.send("\x00")
 				p.expect("\x00us")
-				session := (<-done).session
-				go session.Channel().ReadMessage()
+				conn := (<-done).conn
+				go conn.Channel().ReadMessage()
 				start := time.Now()
 				pings := 0
 				for pings < 10 {
@@ -159,28 +160,28 @@ func TestPings(t *testing.T) {
 				}
 				if test.closed {
 					want := time.Duration(test.pongs+3) * zws.DefaultPingInterval
-					if got := time.Since(start); got != want || session.Cause().Code != 4408 {
-						t.Errorf("closed after %v with %v, want %v", got, session.Cause(), want)
+					if got := time.Since(start); got != want || conn.Cause().Code != 4408 {
+						t.Errorf("closed after %v with %v, want %v", got, conn.Cause(), want)
 					}
-				} else if session.Cause() != nil {
-					t.Errorf("closed: %v", session.Cause())
+				} else if conn.Cause() != nil {
+					t.Errorf("closed: %v", conn.Cause())
 				}
-				session.Close(nil)
+				conn.Close(nil)
 				p.conn.Close()
-				session.Wait()
+				conn.Wait()
 			})
 		})
 	}
 }
 
-// TestPingsWhileNotRead: a client that answers pings is not given up because the bridge
-// does not read it.
+// TestPingsWhileNotRead: a client that answers pings is not given up because the server does
+// not read.
 func TestPingsWhileNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, done := acceptPipe(t, options(), offering("WSNetMQ"))
-		session := (<-done).session
+		conn := (<-done).conn
 		go p.write(append(frame(0x8A, ""), frame(0x82, "\x00one")...)) // counts as an answer
-		if _, err := session.Channel().ReadMessage(); err != nil {
+		if _, err := conn.Channel().ReadMessage(); err != nil {
 			t.Fatal(err)
 		}
 		for range 10 {
@@ -188,28 +189,28 @@ func TestPingsWhileNotRead(t *testing.T) {
 				t.Fatalf("received %02x, %v; want a ping", first, err)
 			}
 		}
-		session.Close(nil)
+		conn.Close(nil)
 		p.conn.Close()
-		session.Wait()
+		conn.Wait()
 	})
 }
 
-// TestSlowReader: a client that takes nothing for WriteTimeout, and an eighth of it, is
-// given up; the others are not the writer's to wait for.
+// TestSlowReader: a client that reads nothing for WriteTimeout and an eighth of it is given up,
+// and does not delay others.
 func TestSlowReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, done := acceptPipe(t, options(), offering("WSNetMQ"))
-		session := (<-done).session
-		q := &queue{channel: session.Channel()}
-		session.Channel().Attach(q)
+		conn := (<-done).conn
+		q := &queue{channel: conn.Channel()}
+		conn.Channel().Attach(q)
 		start := time.Now()
 		q.put(message("to nobody"))
-		_, err := session.Channel().ReadMessage()
+		_, err := conn.Channel().ReadMessage()
 		took := time.Since(start)
 		if cause := zws.Cause(err); cause.Code != 4508 || took < zws.DefaultWriteTimeout || took > zws.DefaultWriteTimeout*9/8 {
 			t.Errorf("%v after %v", err, took)
 		}
-		session.Wait()
+		conn.Wait()
 	})
 }
 
@@ -229,19 +230,19 @@ func TestCloseWaits(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, done := acceptPipe(t, options(), offering("WSNetMQ"))
-				session := (<-done).session
+				conn := (<-done).conn
 				read := make(chan error, 1)
 				if test.reads {
 					go func() {
-						_, err := session.Channel().ReadMessage()
+						_, err := conn.Channel().ReadMessage()
 						read <- err
 					}()
 					synctest.Wait()
 				}
 				start := time.Now()
-				session.Close(&zws.CloseError{Code: 4403, Reason: "first"})
-				session.Close(&zws.CloseError{Code: 4404, Reason: "second"})
-				<-session.Context().Done()
+				conn.Close(&zws.CloseError{Code: 4403, Reason: "first"})
+				conn.Close(&zws.CloseError{Code: 4404, Reason: "second"})
+				<-conn.Context().Done()
 				if first, payload, err := p.receive(); first != 0x88 || payload != "\x11\x33first" {
 					t.Errorf("received %02x %q, %v", first, payload, err)
 				}
@@ -249,7 +250,7 @@ func TestCloseWaits(t *testing.T) {
 					p.write(frame(0x88, "\x11\x33"))
 					p.conn.Close()
 				}
-				session.Wait()
+				conn.Wait()
 				if got := time.Since(start); got != test.want {
 					t.Errorf("closed after %v, want %v", got, test.want)
 				}
@@ -264,23 +265,23 @@ func TestCloseWaits(t *testing.T) {
 	}
 }
 
-// TestReadAfterTheEnd: whoever reads a session that is over is told why, at once.
+// TestReadAfterTheEnd: reading a connection that has ended returns its cause at once.
 func TestReadAfterTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, done := acceptPipe(t, options(), offering("WSNetMQ"))
-		session := (<-done).session
+		conn := (<-done).conn
 		go p.conn.Close()
-		session.Close(&zws.CloseError{Code: 4403})
-		session.Wait()
+		conn.Close(&zws.CloseError{Code: 4403})
+		conn.Wait()
 		for range 2 {
-			if _, err := session.Channel().ReadMessage(); zws.Cause(err).Code != 4403 {
+			if _, err := conn.Channel().ReadMessage(); zws.Cause(err).Code != 4403 {
 				t.Errorf("ReadMessage: %v", err)
 			}
 		}
 	})
 }
 
-// TestShutdownDuringLogin: the context given to Accept ends the login, not the session.
+// TestShutdownDuringLogin: the context given to Accept ends the login, not the connection.
 func TestShutdownDuringLogin(t *testing.T) {
 	opening := make(chan struct{})
 	s := serveWith(t, options(), plain, after(func(ctx context.Context, _ *zws.Login) error {
@@ -298,7 +299,7 @@ func TestShutdownDuringLogin(t *testing.T) {
 	}
 }
 
-// TestReasons: a reason is cut to what a close frame holds, between characters.
+// TestReasons: a reason is cut between characters to the size of a close frame.
 func TestReasons(t *testing.T) {
 	for _, test := range []struct{ reason, want string }{
 		{"", ""},
@@ -310,13 +311,13 @@ func TestReasons(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			p, done := acceptPipe(t, options(), offering("WSNetMQ"))
-			session := (<-done).session
-			session.Close(&zws.CloseError{Code: 4403, Reason: test.reason})
+			conn := (<-done).conn
+			conn.Close(&zws.CloseError{Code: 4403, Reason: test.reason})
 			if _, payload, err := p.receive(); payload[2:] != test.want {
-				t.Errorf("%q: told %q, %v", test.reason, payload[2:], err)
+				t.Errorf("%q: received %q, %v", test.reason, payload[2:], err)
 			}
 			p.conn.Close()
-			session.Wait()
+			conn.Wait()
 		})
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestLimitUnsent: the socket is found below TLS, and what is none is left alone.
+// TestLimitUnsent: the socket below TLS is found, and other connections are left alone.
 func TestLimitUnsent(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// mixed is a Source of numbered messages of all sizes: some encoded for this session,
-// some shared octets.
+// mixed is a Source of numbered messages of all sizes: some encoded for this connection,
+// some shared bytes.
 type mixed struct {
 	codec      zws.Codec
 	sizes      []int
@@ -35,13 +35,13 @@ func (m *mixed) Next(b *zws.Batch) {
 	}
 }
 
-// numbered is a message of two frames.
+// numbered returns a message of two frames.
 func numbered(n, size int) zmtp.Message {
 	return zmtp.Message{binary.BigEndian.AppendUint32(nil, uint32(n)), bytes.Repeat([]byte{byte(n)}, size)}
 }
 
-// TestNothingIsTorn: data, pongs, pings and notices from many goroutines at once arrive
-// whole and in order, over TCP and TLS, with and without sealing.
+// TestNothingIsTorn: data, pongs, pings and notifications of many goroutines arrive whole and in
+// order, over TCP and TLS, with and without encryption.
 func TestNothingIsTorn(t *testing.T) {
 	const messages = 2000
 	random := rand.New(rand.NewPCG(1, 2))
@@ -65,16 +65,16 @@ func TestNothingIsTorn(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer c.Close()
-				session := (<-s.accepted).session
-				codec, _ := session.Channel().Codec()
-				session.Channel().Attach(&mixed{codec: codec, sizes: sizes, last: messages})
+				conn := (<-s.accepted).conn
+				codec, _ := conn.Channel().Codec()
+				conn.Channel().Attach(&mixed{codec: codec, sizes: sizes, last: messages})
 
 				var noise sync.WaitGroup
 				for range 3 {
 					noise.Go(func() {
 						for range 200 {
-							session.Channel().Lost(1)
-							session.Channel().Wake()
+							conn.Channel().Lost(1)
+							conn.Channel().Wake()
 						}
 					})
 				}
@@ -90,7 +90,7 @@ func TestNothingIsTorn(t *testing.T) {
 					}
 					want := numbered(i, sizes[i%len(sizes)])
 					if len(m) != 2 || !bytes.Equal(m[0], want[0]) || !bytes.Equal(m[1], want[1]) {
-						t.Fatalf("message %d is %d frames, %d octets", i, len(m), m.Size())
+						t.Fatalf("message %d is %d frames, %d bytes", i, len(m), m.Size())
 					}
 				}
 				noise.Wait()
@@ -99,7 +99,7 @@ func TestNothingIsTorn(t *testing.T) {
 	}
 }
 
-// TestBatchAllocates: writing a message that is already encoded allocates nothing.
+// TestBatchAllocates: writing an encoded message does not allocate.
 func TestBatchAllocates(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
@@ -111,7 +111,7 @@ func TestBatchAllocates(t *testing.T) {
 	}
 }
 
-// shared is a Source that gives the same chunk a number of times.
+// shared is a Source that appends the same message a number of times.
 type shared struct {
 	chunk []byte
 	left  int
@@ -128,8 +128,8 @@ func (s *shared) Next(b *zws.Batch) {
 }
 
 func BenchmarkWriteShared(b *testing.B) {
-	benchmarkWrite(b, "ZWS2.0/NULL", func(session *zws.Conn, done chan struct{}) zws.Source {
-		codec, _ := session.Channel().Codec()
+	benchmarkWrite(b, "ZWS2.0/NULL", func(conn *zws.Conn, done chan struct{}) zws.Source {
+		codec, _ := conn.Channel().Codec()
 		return &shared{codec.AppendMessage(nil, message(strings.Repeat("m", 100))), b.N, done}
 	})
 }
@@ -137,7 +137,7 @@ func BenchmarkWriteShared(b *testing.B) {
 func BenchmarkWriteMessage(b *testing.B) { benchmarkWrite(b, "ZWS2.0/NULL", ownMessages(b)) }
 func BenchmarkWriteCurve(b *testing.B)   { benchmarkWrite(b, "ZWS2.0/CURVE", ownMessages(b)) }
 
-// own is a Source of one message that is encoded anew each time.
+// own is a Source that encodes the same message each time.
 type own struct {
 	m    zmtp.Message
 	left int
@@ -159,7 +159,7 @@ func ownMessages(b *testing.B) func(*zws.Conn, chan struct{}) zws.Source {
 	}
 }
 
-// benchmarkWrite writes b.N messages of 100 octets to one client that drops them.
+// benchmarkWrite writes b.N messages of 100 bytes to one client that drops them.
 func benchmarkWrite(b *testing.B, name string, source func(*zws.Conn, chan struct{}) zws.Source) {
 	o := options()
 	s := serveWith(b, o, plain, accept, drop)
@@ -178,19 +178,19 @@ func benchmarkWrite(b *testing.B, name string, source func(*zws.Conn, chan struc
 			}
 		}
 	}()
-	session := (<-s.accepted).session
+	conn := (<-s.accepted).conn
 	done := make(chan struct{})
 	b.SetBytes(100)
 	b.ReportAllocs()
 	b.ResetTimer()
-	session.Channel().Attach(source(session, done))
+	conn.Channel().Attach(source(conn, done))
 	<-done
 	b.StopTimer()
 	c.Close()
 	<-drained
 }
 
-// BenchmarkAccept is a whole connection: TCP, upgrade, login, close.
+// BenchmarkAccept measures a whole connection: TCP, upgrade, login, close.
 func BenchmarkAccept(b *testing.B) {
 	o := options()
 	for _, name := range []string{"ZWS2.0", "ZWS2.0/NULL", "ZWS2.0/PLAIN", "ZWS2.0/CURVE"} {
@@ -204,23 +204,23 @@ func BenchmarkAccept(b *testing.B) {
 					b.Fatal(err)
 				}
 				c.Close()
-				(<-s.accepted).session.Wait()
+				(<-s.accepted).conn.Wait()
 			}
 		})
 	}
 }
 
-// BenchmarkRead reads messages of 100 octets from one client that sends them in large
-// writes, or each in its own.
+// BenchmarkRead reads messages of 100 bytes from one client that sends them in large writes, or
+// one by one.
 func BenchmarkRead(b *testing.B) {
 	one := frame(0x82, "\x00"+strings.Repeat("m", 100))
 	for name, together := range map[string]int{"busy": 500, "one by one": 1} {
 		b.Run(name, func(b *testing.B) {
 			done := make(chan struct{})
-			s := serveWith(b, options(), plain, accept, func(session *zws.Conn) {
+			s := serveWith(b, options(), plain, accept, func(conn *zws.Conn) {
 				defer close(done)
 				for range b.N {
-					if _, err := session.Channel().ReadMessage(); err != nil {
+					if _, err := conn.Channel().ReadMessage(); err != nil {
 						b.Error(err)
 						return
 					}
@@ -248,9 +248,9 @@ func BenchmarkWriteOneByOne(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer c.Close()
-	session := (<-s.accepted).session
-	q := &queue{channel: session.Channel()}
-	session.Channel().Attach(q)
+	conn := (<-s.accepted).conn
+	q := &queue{channel: conn.Channel()}
+	conn.Channel().Attach(q)
 	m := message(strings.Repeat("m", 100))
 	b.SetBytes(100)
 	b.ReportAllocs()
