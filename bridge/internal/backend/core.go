@@ -35,7 +35,8 @@ type core struct {
 
 	mu      sync.Mutex
 	peers   []*peer   // in the order in which they became ready
-	streams []*stream // in the order in which they were attached
+	streams []*stream // by number
+	numbers uint64    // the highest number of a stream
 	// generation counts the changes of what streams may have.
 	generation uint64
 	// prepare, if not nil, is called in a stream's turn before a message to all streams.
@@ -192,7 +193,7 @@ func (c *core) attach(r Receiver, o AttachOptions) (*stream, error) {
 		c.mu.Unlock()
 		return nil, fmt.Errorf("backend: a shared %s serves one stream and has one already: put a fan-out on top", c.o.SocketType)
 	}
-	c.streams = append(c.streams, st)
+	c.enter(st)
 	c.setOnly()
 	c.pattern.attached(st)
 	c.audienceChanged()
@@ -227,9 +228,17 @@ func (c *core) recheck(st *stream) {
 	if st.closed {
 		return
 	}
-	st.checks++
+	c.streams = slices.DeleteFunc(c.streams, func(other *stream) bool { return other == st })
+	c.enter(st)
 	c.pattern.rechecked(st)
 	c.audienceChanged()
+}
+
+// enter adds st to streams with the next number. Lock held on entry.
+func (c *core) enter(st *stream) {
+	c.numbers++
+	st.number = c.numbers
+	c.streams = append(c.streams, st)
 }
 
 // setOnly updates only after streams has changed. Lock held on entry.

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -21,14 +22,8 @@ type held struct {
 // audience are the streams that may have a peer's unasked messages.
 type audience struct {
 	streams    []*stream
-	generation uint64 // of core that they are right for
-	verdicts   map[*stream]verdict
-}
-
-// verdict is what a stream's MayAddress has returned for a peer.
-type verdict struct {
-	checks uint64 // of the stream at that time
-	may    bool
+	judged     uint64 // the highest stream.number that was asked
+	generation uint64 // of core that streams are right for
 }
 
 // seat holds the turn at a stream for a goroutine that delivers.
@@ -91,44 +86,33 @@ func (c *core) giveAll(s *seat, streams []*stream, m zmtp.Message) (taken bool) 
 	return taken
 }
 
-// updateAudience makes p.audience right for the generation that it returns. It releases the
-// lock while it asks streams, which may take long, and ends the turn of s before. Lock held
-// on entry.
+// updateAudience makes p.audience right for the generation that it returns. It asks only
+// streams that have come or changed since, and releases the lock meanwhile, because that may
+// take long; it ends the turn of s before. Lock held on entry.
 func (c *core) updateAudience(p *peer, s *seat) (generation uint64) {
 	a := &p.audience
 	for a.generation != c.generation {
-		generation := c.generation
-		streams := slices.Clone(c.streams)
-		checks := make([]uint64, len(streams))
-		for i, st := range streams {
-			checks[i] = st.checks
+		var streams []*stream // another goroutine may be reading the old ones
+		for _, st := range a.streams {
+			if !st.closed && st.number <= a.judged {
+				streams = append(streams, st)
+			}
 		}
+		at, _ := slices.BinarySearchFunc(c.streams, a.judged+1, func(st *stream, n uint64) int { return cmp.Compare(st.number, n) })
+		ask, judged, generation := slices.Clone(c.streams[at:]), c.numbers, c.generation
 		c.mu.Unlock()
-		s.flush()
-		a.ask(p, streams, checks)
+		if len(ask) > 0 {
+			s.flush()
+		}
+		for _, st := range ask {
+			if p.id == "" || st.o.MayAddress == nil || st.o.MayAddress([]byte(p.id)) {
+				streams = append(streams, st)
+			}
+		}
 		c.mu.Lock()
-		a.generation = generation
+		a.streams, a.judged, a.generation = streams, judged, generation
 	}
 	return a.generation
-}
-
-// ask finds out which of streams may have p's unasked messages. What they have answered since
-// their last check is not asked again.
-func (a *audience) ask(p *peer, streams []*stream, checks []uint64) {
-	verdicts := make(map[*stream]verdict, len(streams))
-	a.streams = nil
-	for i, st := range streams {
-		known, ok := a.verdicts[st]
-		if !ok || known.checks != checks[i] {
-			may := p.id == "" || st.o.MayAddress == nil || st.o.MayAddress([]byte(p.id))
-			known = verdict{checks[i], may}
-		}
-		verdicts[st] = known
-		if known.may {
-			a.streams = append(a.streams, st)
-		}
-	}
-	a.verdicts = verdicts
 }
 
 // hold keeps a copy of m. At the high-water mark the oldest messages are dropped, or if they

@@ -20,7 +20,7 @@ type stream struct {
 
 	// Guarded by core.mu.
 	closed    bool
-	checks    uint64 // counts Recheck
+	number    uint64 // a new one with each Recheck
 	envelopes map[*peer][]byte
 	asking    bool  // REQ: a reply is due
 	asked     *peer // REQ: the peer that has the request; nil until one has
