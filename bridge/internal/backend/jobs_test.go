@@ -3,6 +3,7 @@ package backend
 import (
 	"bytes"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,18 +67,18 @@ func TestPullBound(t *testing.T) {
 		push := zmtp.Options{SocketType: zmtp.PUSH}
 		h1, same, h2 := s.connect("h1", push), s.connect("h1", push), s.connect("h2", push)
 		_, toMallory := s.attach(receives("mallory/"))
-		sent := 0
+		var sent atomic.Int32
 		go func() {
 			for i := range 10 {
 				if h1.Write(message(fmt.Sprint("alice/", i))) != nil {
 					return
 				}
-				sent++
+				sent.Add(1)
 			}
 		}()
 		time.Sleep(time.Minute)
-		if sent != 6 || s.Stats().Waiting != 5 { // the sixth is in the reader's hands
-			t.Errorf("%d jobs taken, %d waiting, want 6 and 5", sent, s.Stats().Waiting)
+		if sent.Load() != 6 || s.Stats().Waiting != 5 { // the sixth is in the reader's hands
+			t.Errorf("%d jobs taken, %d waiting, want 6 and 5", sent.Load(), s.Stats().Waiting)
 		}
 		write(t, same, message("mallory/same"))
 		write(t, h2, message("mallory/other"))
@@ -99,24 +100,24 @@ func TestPullRecheck(t *testing.T) {
 		s := puller(t, 0)
 		defer s.close()
 		h := s.connect("h1", zmtp.Options{SocketType: zmtp.PUSH})
-		may := false
+		var may atomic.Bool
 		alice, toAlice := s.attach(AttachOptions{MayReceive: func(zmtp.Message) bool {
-			answer := may
+			answer := may.Load()
 			time.Sleep(time.Second)
 			return answer
 		}})
 		write(t, h, message("1"), message("2"))
 		time.Sleep(500 * time.Millisecond)
-		may = true
+		may.Store(true)
 		alice.Recheck()
 		want(t, toAlice.next(t), "1")
 		want(t, toAlice.next(t), "2")
-		may = false
+		may.Store(false)
 		alice.Recheck()
 		write(t, h, message("3"))
 		time.Sleep(time.Minute)
 		toAlice.empty(t)
-		may = true
+		may.Store(true)
 		alice.Recheck()
 		want(t, toAlice.next(t), "3")
 		alice.Close()

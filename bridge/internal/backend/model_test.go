@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,7 +31,14 @@ type modelClient struct {
 	name   string
 	socket Socket
 	in     *inbox
+	mu     sync.Mutex
 	may    map[string]bool // ids of peers that it may send to
+}
+
+func (c *modelClient) mayAddress(id []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.may[string(id)]
 }
 
 type modelPeer struct {
@@ -67,7 +75,9 @@ func (m *model) step() {
 	case n == 15:
 		m.connectOrClose(p)
 	case n == 16 && c.socket != nil && m.router():
+		c.mu.Lock()
 		c.may[p.id] = !c.may[p.id]
+		c.mu.Unlock()
 		c.socket.Recheck()
 		m.expectHeld(c)
 	case n == 17:
@@ -170,7 +180,7 @@ func (m *model) comeOrGo(c *modelClient) {
 		c.name += "'" // who comes back is somebody else
 		return
 	}
-	c.socket, c.in = m.s.attach(AttachOptions{MayAddress: func(id []byte) bool { return c.may[string(id)] }})
+	c.socket, c.in = m.s.attach(AttachOptions{MayAddress: c.mayAddress})
 	if m.router() {
 		m.expectHeld(c)
 	}

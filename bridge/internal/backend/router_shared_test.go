@@ -3,6 +3,7 @@ package backend
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -270,32 +271,33 @@ func TestRecheckAddress(t *testing.T) {
 		s := router1(t)
 		defer s.close()
 		h := s.connect("h1", controller("h1"))
-		may, asked := false, 0
+		var may atomic.Bool
+		var asked atomic.Int32
 		eve, toEve := s.attach(AttachOptions{MayAddress: func([]byte) bool {
 			time.Sleep(time.Second) // as if a network were asked
-			asked++
-			return may
+			asked.Add(1)
+			return may.Load()
 		}})
 		for range 3 {
 			write(t, h, message("fire"))
 		}
 		time.Sleep(time.Minute)
 		toEve.empty(t)
-		if asked != 1 {
-			t.Errorf("asked %d times, want once", asked)
+		if n := asked.Load(); n != 1 {
+			t.Errorf("asked %d times, want once", n)
 		}
-		may = true
+		may.Store(true)
 		eve.Recheck()
 		for range 3 {
 			want(t, toEve.next(t), "h1|fire")
 		}
-		may = false
+		may.Store(false)
 		eve.Recheck()
 		write(t, h, message("fire"))
 		time.Sleep(time.Minute)
 		toEve.empty(t)
-		if asked != 3 {
-			t.Errorf("asked %d times, want 3", asked)
+		if n := asked.Load(); n != 3 {
+			t.Errorf("asked %d times, want 3", n)
 		}
 	})
 }
