@@ -23,14 +23,19 @@ import (
 // These tests have controllers that log in at a bind endpoint: stove and lamp, and a third one,
 // evil, that tries to do what only the others may.
 
-// controllersAt returns a configuration with the route /c, where these controllers connect to
-// endpoint with PLAIN, and alice, bob and mallory log in.
+// controllersAt starts a bridge with controllersConfig.
 func controllersAt(t *testing.T, socket zmtp.SocketType, endpoint string, lines ...string) (url string, b *bridge.Bridge) {
 	t.Helper()
-	return startIn(t, func(dir string) string {
-		writeUsers(t, filepath.Join(dir, "people"), "alice", "bob", "mallory")
-		writeUsers(t, filepath.Join(dir, "devices"), "stove", "lamp", "evil")
-		return fmt.Sprintf(`
+	return startIn(t, func(dir string) string { return controllersConfig(t, dir, socket, endpoint, lines...) })
+}
+
+// controllersConfig returns a configuration with the route /c, where these controllers connect
+// to endpoint with PLAIN, and alice, bob and mallory log in. It writes the files in dir.
+func controllersConfig(t *testing.T, dir string, socket zmtp.SocketType, endpoint string, lines ...string) string {
+	t.Helper()
+	writeUsers(t, filepath.Join(dir, "people"), "alice", "bob", "mallory")
+	writeUsers(t, filepath.Join(dir, "devices"), "stove", "lamp", "evil")
+	return fmt.Sprintf(`
 [zap]
 timeout = "1m"
 chain = [ { authn = "people" }, { authn = "devices", domains = ["devices"] } ]
@@ -48,12 +53,15 @@ bind = [%q]
 bind_domain = "devices"
 %s
 `, socket, endpoint, strings.Join(lines, "\n"))
-	})
 }
 
-// writeUsers writes an htpasswd file with passwords that plainLogin and controller use.
+// writeUsers writes an htpasswd file with the passwords that plainLogin and controller use,
+// unless it exists.
 func writeUsers(t *testing.T, file string, names ...string) {
 	t.Helper()
+	if _, err := os.Stat(file); err == nil {
+		return
+	}
 	var text []byte
 	for _, name := range names {
 		hash, err := bcrypt.GenerateFromPassword([]byte(name+"'s secret"), bcrypt.MinCost)

@@ -71,7 +71,10 @@ func (u *users) changed(s backend.Status) {
 		}
 		u.connected[s.User]++
 	case backend.Gone:
-		if u.connected[s.User]--; u.connected[s.User] <= 0 {
+		switch n := u.connected[s.User]; { // 0: it came while the socket was being closed
+		case n > 1:
+			u.connected[s.User] = n - 1
+		case n == 1:
 			delete(u.connected, s.User)
 		}
 	}
