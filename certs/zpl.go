@@ -8,18 +8,27 @@ import (
 // zplItem is a line with a name in a text of the ZeroMQ Property Language (4/ZPL, as CZMQ's
 // zconfig reads it).
 type zplItem struct {
-	line  int // counted from 1
-	level int // indentation in steps of four spaces
-	name  string
-	value string // empty without a value
+	line   int // counted from 1
+	indent int // in columns; a tab counts as four
+	level  int // indentation in steps
+	name   string
+	value  string // empty without a value
 }
 
-// parseZPL parses a text. One invalid line makes the whole text invalid, as in zconfig.
-// Errors contain the line number but never the value, because it may be a secret.
+// zplStep is the step of indentation of 4/ZPL in columns.
+const zplStep = 4
+
+// parseZPL parses a text. A step of indentation is four spaces, or one tab. A section can also
+// have a step of one to three spaces, but then no deeper items, since it would not be clear
+// whether more spaces are a step of another width. One invalid line makes the whole text
+// invalid, as in zconfig. Errors contain the line number but never the value, because it may
+// be a secret.
 func parseZPL(text string) ([]zplItem, error) {
 	var items []zplItem
 	depth := 0 // the deepest level that the next item can have
+	step := 0  // of the section in columns; 0 before its first indented item
 	line := 0
+	text = strings.TrimPrefix(text, "\ufeff") // the byte order mark of some editors
 	for raw := range strings.Lines(text) {
 		line++
 		item, err := parseZPLLine(strings.TrimRight(raw, " \t\r\n\v\f"))
@@ -28,6 +37,18 @@ func parseZPL(text string) ([]zplItem, error) {
 		}
 		if item.name == "" {
 			continue
+		}
+		switch {
+		case item.indent == 0:
+			step = 0
+		case step == 0:
+			step = min(item.indent, zplStep)
+			fallthrough
+		default:
+			if item.indent%step != 0 || step < zplStep && item.indent != step {
+				return nil, fmt.Errorf("line %d: indented by %d columns, want %d as the first line of the section, or a multiple of %d", line, item.indent, step, zplStep)
+			}
+			item.level = item.indent / step
 		}
 		if item.level > depth {
 			return nil, fmt.Errorf("line %d: indented more than one level deeper than the line above", line)
@@ -45,13 +66,17 @@ func parseZPLLine(s string) (zplItem, error) {
 	if strings.IndexByte(s, 0) >= 0 {
 		return zplItem{}, fmt.Errorf("contains a NUL character")
 	}
-	rest := strings.TrimLeft(s, " ")
-	indent := len(s) - len(rest)
+	rest := strings.TrimLeft(s, " \t")
 	if rest == "" || rest[0] == '#' {
 		return zplItem{}, nil
 	}
-	if indent%4 != 0 {
-		return zplItem{}, fmt.Errorf("indented by %d spaces, want a multiple of 4", indent)
+	indent, tabs := len(s)-len(rest), strings.Count(s[:len(s)-len(rest)], "\t")
+	switch tabs {
+	case 0:
+	case indent:
+		indent *= zplStep
+	default:
+		return zplItem{}, fmt.Errorf("indented by tabs and spaces, want only one of them")
 	}
 	n := 0
 	for n < len(rest) && isZPLName(rest[n]) {
@@ -62,7 +87,7 @@ func parseZPLLine(s string) (zplItem, error) {
 		return zplItem{}, fmt.Errorf("want a name of letters, digits and $-_@.&+ (or / inside)")
 	}
 	value, err := parseZPLValue(strings.TrimLeft(rest[n:], " \t"))
-	return zplItem{level: indent / 4, name: name, value: value}, err
+	return zplItem{indent: indent, name: name, value: value}, err
 }
 
 // parseZPLValue parses what follows a name: nothing, or "=" and a value. The value is in

@@ -34,5 +34,18 @@ func (s *Curve) validate(c *checker, key string) {
 		c.warn(key, `is "*": every client that makes itself a key is accepted`)
 		return
 	}
-	c.exists(key, s.Dir, "put the public zcert file of every client into it")
+	if c.exists(key, s.Dir, "put the public zcert file of every client into it") {
+		c.curveKeys(key, s.Dir)
+	}
+}
+
+// curveKeys reports what serve finds in a directory of CURVE keys.
+func (c *checker) curveKeys(key string, dir Path) {
+	ignored, err := curvekeys.Check(string(dir))
+	for _, problem := range ignored {
+		c.warn(key, "%s: the file is ignored", reason(problem))
+	}
+	if err != nil {
+		c.fault(key, "%s", reason(err))
+	}
 }

@@ -145,7 +145,11 @@ func (s *JWT) validateKeys(c *checker, key string) {
 		c.fault(key, "has no keys: want keys, jwks_url, or issuer with discovery = true")
 	}
 	for i, p := range s.Keys {
-		if err := jwt.CheckKeys(string(p), c.Server.Private()); err != nil {
+		ignored, err := jwt.CheckKeys(string(p), c.Server.Private())
+		for _, problem := range ignored {
+			c.warn(entry(key+".keys", i), "%s: the file is ignored", reason(problem))
+		}
+		if err != nil {
 			c.fault(entry(key+".keys", i), "%s", reason(err))
 		}
 	}

@@ -218,6 +218,7 @@ func TestCheckTokens(t *testing.T) {
 		{jwt + "jwks_url = \"http://keys.example/\"\n", `auth.x.jwks_url: http://keys.example: keys are fetched over https only`},
 		{jwt + "jwks_url = \"https://keys/\"\ndiscovery = true\n", `auth.x: has jwks_url and discovery: want only one of them`},
 		{jwt + "jwks_url = \"https://keys/\"\nrequire_exp = false\n", `warning: auth.x.require_exp`},
+		{jwt + "jwks_url = \"https://keys/\"\nrequire_aud = false\n", `warning: auth.x.require_aud`},
 		{jwt + "jwks_url = \"https://keys/\"\nextra_scopes_mode = \"both\"\n", `auth.x.extra_scopes_mode: is "both": want "add" or "replace"`},
 		{"[auth.x]\ntype = \"jwt\"\nresource_server_id = \"id\"\njwks_url = \"https://keys/\"\n", `auth.x: has no algorithms`},
 		{"[auth.x]\ntype = \"jwt\"\nalgorithms = [\"none\"]\njwks_url = \"https://keys/\"\nresource_server_id = \"id\"\n", `auth.x.algorithms[0]: is "none": want "HS256",`},

@@ -30,6 +30,9 @@ func (c *checker) zap() {
 	}
 	if z.Clients != "" {
 		c.directory("zap.clients", z.Clients)
+		if len(z.Listen) > 0 {
+			c.curveKeys("zap.clients", z.Clients)
+		}
 	}
 	for i, d := range z.ListenDomains {
 		c.domain(entry("zap.listen_domains", i), d)

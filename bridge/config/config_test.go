@@ -166,7 +166,7 @@ allow = []
 	sso := Auth{Type: "jwt", UserPrefix: "sso-", Settings: &JWT{
 		Algorithms: []string{"RS256"}, Keys: Paths{Path(filepath.Join(dir, "certs/portal.crt"))},
 		ResourceServerID: "id", ScopePrefix: new("id."), ScopeAliases: map[string]Words{"a b": {"x", "y"}, "c": {"z"}},
-		ExtraScopesMode: "add", RequireExp: new(true), Timeout: 5 * time.Second,
+		ExtraScopesMode: "add", RequireExp: new(true), RequireAud: new(true), Timeout: 5 * time.Second,
 	}}
 	if diff := cmp.Diff(sso, c.Auth["sso"]); diff != "" {
 		t.Error(diff)

@@ -21,7 +21,11 @@ public key.
 
 Two files are written: NAME contains the public key and can be given to peers,
 NAME` + certs.SecretSuffix + ` (mode 0600) also contains the secret key and must stay on this
-machine. Existing files are not overwritten. Missing directories are created.`,
+machine. Existing files are not overwritten. Missing directories are created.
+
+pyzmq's configure_curve reads only files whose names end in .key: choose a NAME like
+keys/ann.key for keys that a pyzmq server accepts. pyzmq.auth.load_certificate reads
+any name.`,
 		Example: "  zwsbridge keygen certs/server\n  zwsbridge keygen --user ann certs/controllers/ann",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

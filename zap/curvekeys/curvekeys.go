@@ -72,9 +72,10 @@ type basis struct {
 	client client
 }
 
-// New reads the directory and watches it until Close. An invalid certificate, and two files
-// with the same key but different users, are errors. When they appear later they are logged,
-// and a file that can no longer be read keeps its key until it is readable again or removed.
+// New reads the directory and watches it until Close. An invalid certificate is logged and
+// has no key; one that can no longer be read keeps its key until it is readable again or
+// removed. Two files with the same key but different users are an error. When they appear
+// later they are logged.
 func New(o Options) (*Authenticator, error) {
 	a := &Authenticator{log: o.Logger}
 	if a.log == nil {
@@ -95,24 +96,22 @@ func New(o Options) (*Authenticator, error) {
 	return a, nil
 }
 
+// Check reads a directory as [New] does. ignored are the reasons why files in it have no key;
+// err is that for which New fails.
+func Check(dir string) (ignored []error, err error) {
+	_, ignored, err = readDir(dir, nil)
+	return ignored, err
+}
+
 // load reads the directory and puts its keys in force.
 func (a *Authenticator) load() error {
-	files, err := a.files()
+	old := a.keys.Load()
+	next, problems, err := readDir(a.dir, old)
+	for _, problem := range problems {
+		a.log.Error("invalid key file", "error", problem)
+	}
 	if err != nil {
 		return err
-	}
-	old := a.keys.Load()
-	next := &table{make(map[[certs.KeySize]byte]client), make(map[string][certs.KeySize]byte)}
-	for _, file := range files {
-		key, c, err := a.read(file, old)
-		if err == nil {
-			err = next.add(file, key, c)
-		}
-		if err != nil && old == nil {
-			return err
-		} else if err != nil {
-			a.log.Error("invalid key file", "error", err)
-		}
 	}
 	a.keys.Store(next)
 	if old != nil && !maps.EqualFunc(old.byKey, next.byKey, client.equal) {
@@ -122,44 +121,55 @@ func (a *Authenticator) load() error {
 	return nil
 }
 
-// files returns the names of the certificates, sorted.
-func (a *Authenticator) files() ([]string, error) {
-	entries, err := os.ReadDir(a.dir)
+// readDir reads the directory; old is its content before, nil at first. problems are about
+// files that are ignored or keep their key.
+func readDir(dir string, old *table) (next *table, problems []error, err error) {
+	files, problems, err := list(dir)
 	if err != nil {
-		return nil, err
+		return nil, problems, err
 	}
-	var files []string
+	next = &table{make(map[[certs.KeySize]byte]client), make(map[string][certs.KeySize]byte)}
+	for _, file := range files {
+		cert, err := certs.ReadPublic(filepath.Join(dir, file))
+		switch {
+		case err == nil:
+			err = next.add(file, cert.Public, clientOf(cert))
+			if err != nil && old == nil {
+				return nil, problems, fmt.Errorf("%s: %w", dir, err)
+			}
+		case old == nil || errors.Is(err, fs.ErrNotExist):
+		default:
+			if key, held := old.byFile[file]; held {
+				err = errors.Join(fmt.Errorf("%w; it keeps its key", err), next.add(file, key, old.byKey[key]))
+			}
+		}
+		if err != nil {
+			problems = append(problems, err)
+		}
+	}
+	return next, problems, nil
+}
+
+// list returns the names of the certificates, sorted, and problems with other files.
+func list(dir string) (files []string, problems []error, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, e := range entries {
 		switch name := e.Name(); {
 		case strings.HasPrefix(name, "."), strings.HasSuffix(name, "~"):
 		case strings.HasSuffix(name, certs.SecretSuffix):
-			a.log.Warn("secret key in a directory of public keys: only the client should have it", "file", filepath.Join(a.dir, name))
+			problems = append(problems, fmt.Errorf("%s: secret key in a directory of public keys: only the client should have it", filepath.Join(dir, name)))
 		case e.IsDir():
 		default:
 			files = append(files, name)
 		}
 	}
 	if len(files) > MaxKeys {
-		return nil, fmt.Errorf("%s: %d files, at most %d", a.dir, len(files), MaxKeys)
+		return nil, problems, fmt.Errorf("%s: %d files, at most %d", dir, len(files), MaxKeys)
 	}
-	return files, nil
-}
-
-// read reads one file. If that fails it returns the key that the file has in old.
-func (a *Authenticator) read(file string, old *table) (key [certs.KeySize]byte, c client, err error) {
-	cert, err := certs.ReadPublic(filepath.Join(a.dir, file))
-	if err == nil {
-		return cert.Public, clientOf(cert), nil
-	}
-	if old == nil || errors.Is(err, fs.ErrNotExist) {
-		return key, c, err
-	}
-	key, held := old.byFile[file]
-	if !held {
-		return key, c, err
-	}
-	a.log.Error("unreadable key file keeps its key", "error", err)
-	return key, old.byKey[key], nil
+	return files, problems, nil
 }
 
 // clientOf converts a certificate's properties.

@@ -181,15 +181,60 @@ func TestAmbiguous(t *testing.T) {
 }
 
 func TestNewErrors(t *testing.T) {
-	broken := t.TempDir()
-	must(t, os.WriteFile(filepath.Join(broken, "x"), []byte("no certificate"), 0o600))
 	for dir, want := range map[string]string{
-		"":                               "no directory",
-		filepath.Join(broken, "missing"): "no such file",
-		broken:                           filepath.Join(broken, "x"),
+		"":                                    "no directory",
+		filepath.Join(t.TempDir(), "missing"): "no such file",
 	} {
 		if _, err := New(Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", dir, err, want)
 		}
+	}
+}
+
+// TestForeignFiles: files that are not certificates stop nothing, neither at the start nor
+// later; Check names each of them.
+func TestForeignFiles(t *testing.T) {
+	c, err := certs.New()
+	must(t, err)
+	secret, err := c.SecretText()
+	must(t, err)
+	for name, text := range map[string]string{
+		"README":       "One file for each device.\n",
+		"README.md":    "# Keys\n",
+		"raw":          certs.EncodeKey(c.Public) + "\n",
+		"binary":       string(c.Public[:]),
+		"empty":        "",
+		"secret":       string(secret),
+		"too large":    strings.Repeat("#", certs.MaxCertificate+1),
+		"stove.bak":    "curve\n    public-key = \"short\"\n",
+		"stove_secret": "not looked at",
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			stove := put(t, dir, "stove", "user-id", "stove")
+			must(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+			ignored, err := Check(dir)
+			if err != nil || len(ignored) != 1 || !strings.Contains(ignored[0].Error(), filepath.Join(dir, name)) {
+				t.Errorf("Check: %v, %v, want one file ignored", ignored, err)
+			}
+			a, changed := open(t, dir)
+			if r := zap.Decide(t.Context(), a, curve(stove.Public[:])); r.Status != zap.OK {
+				t.Errorf("stove: %+v", r)
+			}
+			if r := zap.Decide(t.Context(), a, curve(c.Public[:])); r.Status != zap.Refused {
+				t.Errorf("the key in the ignored file: %+v", r)
+			}
+			lamp := put(t, dir, "lamp", "user-id", "lamp")
+			<-changed
+			if r := zap.Decide(t.Context(), a, curve(lamp.Public[:])); r.Status != zap.OK {
+				t.Errorf("lamp: %+v", r)
+			}
+		})
+	}
+	dir := t.TempDir()
+	write(t, dir, "a", c, "user-id", "ada")
+	write(t, dir, "b", c, "user-id", "bob")
+	if _, err := Check(dir); err == nil || !strings.Contains(err.Error(), "another file") {
+		t.Errorf("two users of one key: %v", err)
 	}
 }

@@ -27,7 +27,7 @@ type Options struct {
 	Algorithms []string
 
 	// Keys are files, or directories of files, with keys in PEM, JWK or JWKS. They are read
-	// again when they change. The kid is that of the JWK, or else the file name without its
+	// again when they change; files of a directory without a valid key are logged. The kid is that of the JWK, or else the file name without its
 	// extension. Files with private keys or shared secrets must not be accessible to others.
 	Keys []string
 	// Private decides which modes such files can have; the zero value is strict.
@@ -128,7 +128,7 @@ type basis struct {
 }
 
 // New reads the key files, starts to fetch remote keys and returns an authenticator, which the
-// caller closes. An invalid key file is an error; an issuer that cannot be reached is not.
+// caller closes. An invalid key file that Keys names is an error; an issuer that cannot be reached is not.
 func New(o Options) (_ *Authenticator, err error) {
 	if err := o.check(); err != nil {
 		return nil, err

@@ -25,6 +25,7 @@ type keyFiles struct {
 	// private decides which modes files with secrets can have.
 	private certs.Private
 	held    map[string][]key // by file, as last read; nil at first
+	ignored []error          // why files of the directory had no keys when first read
 }
 
 // watchFiles reads the keys, and again after changes until the watcher is closed. An error at
@@ -35,10 +36,12 @@ func watchFiles(path string, private certs.Private, ring *keyring, log *slog.Log
 	return watch.Start(path, f.load, log)
 }
 
-// CheckKeys returns an error if a key file, or one in a directory of them, is invalid.
-func CheckKeys(path string, private certs.Private) error {
+// CheckKeys reads a key file, or a directory of them, as [New] does. ignored are the reasons
+// why files in a directory have no keys; err is that for which New fails.
+func CheckKeys(path string, private certs.Private) (ignored []error, err error) {
 	f := &keyFiles{path: path, private: private, ring: newKeyring(), log: slog.New(slog.DiscardHandler)}
-	return f.load()
+	err = f.load()
+	return f.ignored, err
 }
 
 func (f *keyFiles) load() error {
@@ -53,8 +56,11 @@ func (f *keyFiles) load() error {
 		switch {
 		case err == nil:
 			held[file] = keys
-		case f.held == nil:
+		case f.held == nil && stops(err, file == f.path):
 			return err
+		case f.held == nil:
+			f.ignored = append(f.ignored, err)
+			f.log.Error("invalid key file", "error", err)
 		case errors.Is(err, fs.ErrNotExist):
 		default:
 			f.log.Error("invalid key file keeps its previous keys", "error", err)
@@ -77,6 +83,13 @@ func (f *keyFiles) load() error {
 		f.ring.changes.Notify()
 	}
 	return nil
+}
+
+// stops reports whether an error of the first read is fatal. A file that is not a key does not
+// spoil its directory, but a secret that others can read must not be overlooked.
+func stops(err error, alone bool) bool {
+	_, readable := errors.AsType[*certs.PermissionError](err)
+	return alone || readable
 }
 
 // list returns the key files: in a directory those whose names do not begin with a dot or end

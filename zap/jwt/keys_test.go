@@ -16,6 +16,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"hash"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -166,7 +167,7 @@ func TestBadKeys(t *testing.T) {
 			if err != nil && strings.Contains(err.Error(), "c2VjcmV0") {
 				t.Errorf("the error repeats the secret: %v", err)
 			}
-			if CheckKeys(file, certs.Private{}) == nil {
+			if _, err := CheckKeys(file, certs.Private{}); err == nil {
 				t.Error("CheckKeys: no error")
 			}
 		})
@@ -203,7 +204,9 @@ func TestKeySetFiles(t *testing.T) {
 			for _, set := range [][]any{{other, jwkOf(t, signing)}, {jwkOf(t, signing), other}} {
 				text := object(t, map[string]any{"keys": set})
 				must(t, os.WriteFile(file, append([]byte("\ufeff"), text...), 0o600))
-				must(t, CheckKeys(file, certs.Private{}))
+				if ignored, err := CheckKeys(file, certs.Private{}); err != nil || len(ignored) != 0 {
+					t.Errorf("CheckKeys: %v, %v", ignored, err)
+				}
 				a := start(t, idp(file), 0)
 				if got := verdict(ask(t, a, signed(t, signing, nil))); got != "200" {
 					t.Errorf("by the signing key: %s, want 200", got)
@@ -217,7 +220,7 @@ func TestKeySetFiles(t *testing.T) {
 				}
 			}
 			must(t, os.WriteFile(file, object(t, map[string]any{"keys": []any{other}}), 0o600))
-			if err := CheckKeys(file, certs.Private{}); err == nil || !strings.Contains(err.Error(), "no key of the set can be used") {
+			if _, err := CheckKeys(file, certs.Private{}); err == nil || !strings.Contains(err.Error(), "no key of the set can be used") {
 				t.Errorf("alone: %v", err)
 			}
 		})
@@ -226,10 +229,32 @@ func TestKeySetFiles(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "keys.json")
 		set := []any{jwkOf(t, signing), map[string]any{"kty": "oct", "use": "enc", "k": encodeBase64(make([]byte, 32))}}
 		must(t, os.WriteFile(file, object(t, map[string]any{"keys": set}), 0o644))
-		if _, ok := errors.AsType[*certs.PermissionError](CheckKeys(file, certs.Private{})); !ok {
+		_, err := CheckKeys(file, certs.Private{})
+		if _, ok := errors.AsType[*certs.PermissionError](err); !ok {
 			t.Error("no PermissionError")
 		}
 	})
+}
+
+// TestForeignFiles: files in a directory that are not keys stop nothing, and CheckKeys names
+// them.
+func TestForeignFiles(t *testing.T) {
+	for name, text := range map[string]string{
+		"README": "Keys of tokens.\n", "empty": "", "keys.json": `{"kty":"XYZ"}`, "cert.csr": "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n",
+	} {
+		dir := t.TempDir()
+		k := minted(t, dir, "k.pem", "ES256")
+		must(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+		ignored, err := CheckKeys(dir, certs.Private{})
+		if err != nil || len(ignored) != 1 || !strings.Contains(ignored[0].Error(), filepath.Join(dir, name)) {
+			t.Errorf("%s: CheckKeys: %v, %v, want one file ignored", name, ignored, err)
+		}
+		o := idp(dir)
+		o.Logger = slog.New(slog.DiscardHandler)
+		if got := verdict(ask(t, start(t, o, 0), signed(t, k, nil))); got != "200" {
+			t.Errorf("%s: %s, want 200", name, got)
+		}
+	}
 }
 
 // TestReadableSecret: a file with a secret that others can read is an error.
