@@ -159,6 +159,12 @@ func (p *provider) token(w http.ResponseWriter, r *http.Request) {
 		response["more"] = strings.Repeat("x", 2<<20)
 	case "short lifetime":
 		response["expires_in"] = 1
+	case "token of type DPoP":
+		response["token_type"] = "DPoP"
+	case "token of type N_A":
+		response["token_type"] = "N_A"
+	case "token of type BEARER":
+		response["token_type"] = "bEARER"
 	}
 	p.reply(w, http.StatusOK, response)
 }
@@ -196,6 +202,30 @@ func (p *provider) identity(access string) string {
 		claims["exp"] = time.Now().Add(-time.Minute).Unix()
 	case "ID token for another access token":
 		claims["at_hash"] = base64.RawURLEncoding.EncodeToString(make([]byte, 16))
+	case "azp of another client":
+		claims["azp"] = "portal"
+	case "an azp that is not a string":
+		claims["azp"] = []string{oidcClient}
+	case "an empty azp":
+		claims["azp"] = ""
+	case "several audiences without azp":
+		claims["aud"] = []string{oidcClient, "portal"}
+	case "several audiences, azp of another client":
+		claims["aud"], claims["azp"] = []string{oidcClient, "portal"}, "portal"
+	case "several audiences with our azp":
+		claims["aud"], claims["azp"] = []string{oidcClient, "portal"}, oidcClient
+	case "our azp":
+		claims["azp"] = oidcClient
+	case "another sub":
+		claims["sub"] = "dave"
+	case "no sub":
+		delete(claims, "sub")
+	case "iat far ahead":
+		claims["iat"] = time.Now().Add(10 * time.Minute).Unix()
+	case "iat a little ahead":
+		claims["iat"] = time.Now().Add(time.Minute).Unix()
+	case "no iat":
+		delete(claims, "iat")
 	case "unsigned ID token":
 		return base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + base64.RawURLEncoding.EncodeToString(p.payload(claims)) + "."
 	case "unknown key":

@@ -184,6 +184,10 @@ func TestOIDCFaultyProvider(t *testing.T) {
 		"no ID token": "login=failed", "wrong nonce": "login=failed", "no nonce": "login=failed", "ID token for another client": "login=failed",
 		"ID token of another issuer": "login=failed", "expired ID token": "login=failed", "ID token for another access token": "login=failed",
 		"unsigned ID token": "login=failed", "unknown key": "login=failed",
+		"azp of another client": "login=failed", "an azp that is not a string": "login=failed", "an empty azp": "login=failed",
+		"several audiences without azp": "login=failed", "several audiences, azp of another client": "login=failed",
+		"another sub": "login=failed", "no sub": "login=failed", "iat far ahead": "login=failed", "no iat": "login=failed",
+		"token of type DPoP": "login=failed", "token of type N_A": "login=failed",
 		"access token for another audience": "login=refused",
 		"discovery of another issuer":       "login=unavailable", "token endpoint without TLS": "login=unavailable",
 		"authorization endpoint that is a script": "login=unavailable", "oversized discovery": "login=unavailable",
@@ -214,6 +218,19 @@ func TestOIDCFaultyProvider(t *testing.T) {
 	})
 }
 
+// TestOIDCUnusualProvider checks that what the standard allows is accepted.
+func TestOIDCUnusualProvider(t *testing.T) {
+	for _, property := range []string{"our azp", "several audiences with our azp", "iat a little ahead", "token of type BEARER"} {
+		t.Run(property, func(t *testing.T) {
+			t.Parallel()
+			b := &browser{t: t}
+			if end := b.login(newProvider(t, property).startAdmin("")); end != "/" {
+				t.Errorf("ends at %s, want /", end)
+			}
+		})
+	}
+}
+
 // TestOIDCTicket checks that only the browser that started a login can complete it, once.
 func TestOIDCTicket(t *testing.T) {
 	p := newProvider(t, "")
@@ -240,11 +257,16 @@ func TestOIDCTicket(t *testing.T) {
 			t.Errorf("%s: redirected to %s, want login=stale", name, to)
 		}
 	}
+	copied := map[string]*http.Cookie{ticket.Name: ticket}
 	if to := next(started.get(callback)); to != page+"/" {
 		t.Errorf("the browser that started the login: redirected to %s", to)
 	}
 	if to := next(started.get(callback)); to != page+"/#login=stale" {
 		t.Errorf("a second time: redirected to %s, want login=stale", to)
+	}
+	// The cookie is gone; who has kept it cannot use it either.
+	if to := next((&browser{t: t, cookies: copied}).get(callback)); to != page+"/#login=stale" {
+		t.Errorf("a second time with the same ticket: redirected to %s, want login=stale", to)
 	}
 }
 

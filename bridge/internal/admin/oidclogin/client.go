@@ -67,6 +67,7 @@ type Client struct {
 	tickets   cipher.AEAD
 	exchanges chan struct{} // one element for each exchange in flight
 	discovery discovery
+	used      usedTickets
 }
 
 // New returns a client. It does not contact the provider before the first login.
@@ -120,6 +121,9 @@ func (c *Client) Finish(ctx context.Context, cookie string, answer url.Values) (
 	if err == nil && subtle.ConstantTimeCompare([]byte(t.State), []byte(answer.Get("state"))) != 1 {
 		err = errors.New("state does not match the ticket")
 	}
+	if err == nil && !c.used.add(t) {
+		err = errors.New("ticket was used before")
+	}
 	if err != nil {
 		return nil, &Error{Stale, err}
 	}
@@ -154,15 +158,7 @@ func (c *Client) exchange(ctx context.Context, p *provider, t *ticket, code stri
 	if err != nil {
 		return nil, &Error{exchangeReason(err), err}
 	}
-	raw, _ := tokens.Extra("id_token").(string)
-	id, err := p.verifier.Verify(ctx, raw)
-	if err == nil && subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(t.Nonce)) != 1 {
-		err = errors.New("ID token belongs to another login: nonce does not match")
-	}
-	if err == nil && id.AccessTokenHash != "" {
-		err = id.VerifyAccessToken(tokens.AccessToken)
-	}
-	if err != nil {
+	if err := c.verify(ctx, p, t, tokens); err != nil {
 		return nil, &Error{Failed, err}
 	}
 	return &Login{AccessToken: tokens.AccessToken, Expires: tokens.Expiry, Logout: p.logoutPage(c.o.ClientID)}, nil

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"sync"
 	"time"
 )
 
@@ -16,6 +17,49 @@ type ticket struct {
 	Nonce    string    `json:"nonce"`
 	Verifier string    `json:"verifier"` // for PKCE
 	Until    time.Time `json:"until"`
+}
+
+// maxUsed bounds the tickets that are remembered; beyond it the first to expire is forgotten.
+const maxUsed = 10_000
+
+// usedTickets are the tickets with which a browser has come back, by their state, until they
+// expire. A ticket is for one login.
+type usedTickets struct {
+	mu    sync.Mutex
+	until map[string]time.Time
+}
+
+// add reports whether the ticket was not used before, and remembers it.
+func (u *usedTickets) add(t *ticket) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if _, used := u.until[t.State]; used {
+		return false
+	}
+	if u.until == nil {
+		u.until = make(map[string]time.Time)
+	}
+	if len(u.until) >= maxUsed {
+		u.makeRoom()
+	}
+	u.until[t.State] = t.Until
+	return true
+}
+
+// makeRoom forgets the tickets that have expired, or else the first to expire. Lock held on
+// entry.
+func (u *usedTickets) makeRoom() {
+	first := ""
+	for state, until := range u.until {
+		if time.Until(until) <= 0 {
+			delete(u.until, state)
+		} else if first == "" || until.Before(u.until[first]) {
+			first = state
+		}
+	}
+	if len(u.until) >= maxUsed {
+		delete(u.until, first)
+	}
 }
 
 // newSeal returns the encryption of a client's tickets, with a random key.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,6 +28,55 @@ func TestTicket(t *testing.T) {
 			t.Errorf("at its end: %v", err)
 		}
 	})
+}
+
+// TestUsedTickets: a ticket is used once, also if two use it at the same time, and the memory
+// of used tickets is bounded.
+func TestUsedTickets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var u usedTickets
+		for i := range maxUsed + 100 {
+			if tk := (&ticket{State: strconv.Itoa(i), Until: time.Now().Add(TicketLife)}); !u.add(tk) || u.add(tk) {
+				t.Fatalf("ticket %d is not used exactly once", i)
+			}
+			time.Sleep(time.Nanosecond)
+		}
+		if len(u.until) != maxUsed {
+			t.Errorf("%d tickets remembered, want %d", len(u.until), maxUsed)
+		}
+		time.Sleep(TicketLife)
+		u.add(&ticket{State: "later", Until: time.Now().Add(TicketLife)})
+		if len(u.until) != 1 {
+			t.Errorf("%d tickets remembered after all others have expired, want 1", len(u.until))
+		}
+	})
+	c := New(Options{Issuer: "http://127.0.0.1:1", ClientID: "page"})
+	cookie := c.seal(ticket{State: "s", Until: time.Now().Add(TicketLife)})
+	reasons := make(chan Reason, 10)
+	for range cap(reasons) {
+		go func() {
+			_, err := c.Finish(t.Context(), cookie, url.Values{"state": {"s"}, "error": {"x"}})
+			failed, _ := errors.AsType[*Error](err)
+			reasons <- failed.Reason
+		}()
+	}
+	first := 0
+	for range cap(reasons) {
+		if <-reasons == Declined {
+			first++
+		}
+	}
+	if first != 1 {
+		t.Errorf("%d of %d used the ticket, want 1", first, cap(reasons))
+	}
+	// A state that does not match does not use the ticket up.
+	cookie = c.seal(ticket{State: "t", Until: time.Now().Add(TicketLife)})
+	for _, state := range []string{"forged", "", "t"} {
+		_, err := c.Finish(t.Context(), cookie, url.Values{"state": {state}, "error": {"x"}})
+		if failed, _ := errors.AsType[*Error](err); (failed.Reason == Declined) != (state == "t") {
+			t.Errorf("state %q: %v", state, err)
+		}
+	}
 }
 
 // TestExchanges: the number of concurrent exchanges is limited, and a waiting login can be
