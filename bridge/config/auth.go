@@ -8,6 +8,8 @@ import (
 	"os"
 	"reflect"
 	"slices"
+
+	"github.com/zwsbridge/zwsbridge/zap"
 )
 
 // Auth is one table [auth.NAME].
@@ -42,6 +44,12 @@ type AuthKind interface {
 // authorizes is implemented by kinds that can also judge logins that another authenticator
 // has accepted (authz in zap.chain).
 type authorizes interface{ authorizes() }
+
+// decider is implemented by kinds that decide on logins by some mechanisms only.
+type decider interface {
+	// decides returns these mechanisms.
+	decides() []zap.Mechanism
+}
 
 // completer is implemented by kinds with defaults that depend on other keys.
 type completer interface {

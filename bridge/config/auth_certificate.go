@@ -1,5 +1,7 @@
 package config
 
+import "github.com/zwsbridge/zwsbridge/zap"
+
 import "github.com/zwsbridge/zwsbridge/zap/certificate"
 
 func init() { registerAuth("certificate", func() AuthKind { return &Certificate{} }) }
@@ -10,6 +12,8 @@ type Certificate struct {
 	// The first that the certificate has counts; empty means these four.
 	UserFrom []string `toml:"user_from"`
 }
+
+func (*Certificate) decides() []zap.Mechanism { return []zap.Mechanism{zap.TLS} }
 
 // Secrets implements [AuthKind].
 func (*Certificate) Secrets() []Secret { return nil }

@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 
+	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zap/curvekeys"
 )
 
@@ -13,6 +14,8 @@ func init() { registerAuth("curve", func() AuthKind { return &Curve{} }) }
 type Curve struct {
 	Dir Path `toml:"dir"` // required; "*" accepts every key
 }
+
+func (*Curve) decides() []zap.Mechanism { return []zap.Mechanism{zap.CURVE} }
 
 // Secrets implements [AuthKind].
 func (*Curve) Secrets() []Secret { return nil }

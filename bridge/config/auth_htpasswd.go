@@ -3,6 +3,7 @@ package config
 import (
 	"log/slog"
 
+	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zap/htpasswd"
 )
 
@@ -18,6 +19,8 @@ type Htpasswd struct {
 
 // emptyHtpasswd is the content of a new file of users.
 const emptyHtpasswd = "# Users of the bridge, one per line. Add one with: zwsbridge passwd FILE USER\n"
+
+func (*Htpasswd) decides() []zap.Mechanism { return []zap.Mechanism{zap.PLAIN} }
 
 // Secrets implements [AuthKind].
 func (s *Htpasswd) Secrets() []Secret { return []Secret{{"file", s.File}} }

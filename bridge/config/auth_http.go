@@ -3,6 +3,7 @@ package config
 import (
 	"time"
 
+	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zap/httpauth"
 )
 
@@ -26,6 +27,8 @@ type HTTP struct {
 	Cert         Path           `toml:"cert"`
 	Key          Path           `toml:"key"`
 }
+
+func (*HTTP) decides() []zap.Mechanism { return []zap.Mechanism{zap.PLAIN} }
 
 // Secrets implements [AuthKind].
 func (s *HTTP) Secrets() []Secret { return []Secret{{"key", s.Key}} }

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zap/ip"
 )
 
@@ -18,6 +19,8 @@ type IP struct {
 	TagMasks     map[string][]string `toml:"tag_masks"`
 	DefaultMasks []string            `toml:"default_masks"`
 }
+
+func (*IP) decides() []zap.Mechanism { return []zap.Mechanism{zap.NULL} }
 
 // Secrets implements [AuthKind].
 func (*IP) Secrets() []Secret { return nil }

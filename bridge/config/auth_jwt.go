@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/certs"
+	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zap/jwt"
 )
 
@@ -47,6 +48,8 @@ type JWT struct {
 	RequireAud *bool         `toml:"require_aud"` // nil means true
 	Timeout    time.Duration `toml:"timeout"`     // of one request for keys
 }
+
+func (*JWT) decides() []zap.Mechanism { return []zap.Mechanism{zap.BEARER, zap.PLAIN} }
 
 // Secrets implements [AuthKind].
 func (s *JWT) Secrets() []Secret {

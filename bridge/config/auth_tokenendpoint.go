@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zap/tokenendpoint"
 )
 
@@ -27,6 +28,8 @@ type TokenEndpoint struct {
 	Cert        Path          `toml:"cert"`
 	Key         Path          `toml:"key"`
 }
+
+func (*TokenEndpoint) decides() []zap.Mechanism { return []zap.Mechanism{zap.BEARER, zap.PLAIN} }
 
 // Secrets implements [AuthKind].
 func (s *TokenEndpoint) Secrets() []Secret { return []Secret{{"key", s.Key}, {"store", s.Store}} }

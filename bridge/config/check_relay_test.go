@@ -16,7 +16,7 @@ func TestCheckRelay(t *testing.T) {
 		{relay, ``},
 		{relay + "on_full = \"block\"\n", ``},
 		{relay + "on_full = \"drop-oldest\"\n", `route[0].on_full: is "drop-oldest": want "block"`},
-		{relay + "client_mechanisms = [\"BEARER\"]\n", ``},
+		{relay + "client_mechanisms = [\"PLAIN\", \"BEARER\"]\n", ``},
 		{relay + "client_mechanisms = [\"CURVE\"]\n", `route[0].client_mechanisms: holds "CURVE"`},
 		{relay + "insecure_plaintext = true\n", ``},
 		{with("SUB", `subscribe = [""]`), ``},

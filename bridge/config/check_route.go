@@ -1,13 +1,16 @@
 package config
 
 import (
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/rights"
 	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/js"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
@@ -57,6 +60,14 @@ func (c *checker) routePath(key, p string, seen map[string]string) {
 		c.fault(key+".path", "%q is also the path of %s: want another", p, other)
 	}
 	seen[p] = key
+	if js.Serves(p) {
+		c.fault(key+".path", "is %q, where the bridge serves its JavaScript client: want another", p)
+	} else if c.Server.Static != "" {
+		file := filepath.Join(string(c.Server.Static), filepath.FromSlash(p))
+		if _, err := os.Stat(file); err == nil {
+			c.warn(key+".path", "hides %s, a file of server.static", file)
+		}
+	}
 }
 
 // clientDomain checks that some entry of the chain decides on the clients of the route. A
@@ -71,6 +82,24 @@ func (c *checker) clientDomain(key string, r *Route) {
 	}
 }
 
+// undecided reports a route of whose mechanisms no entry of the chain decides on any.
+func (c *checker) undecided(key string, r *Route) {
+	entries := 0
+	for _, e := range c.Zap.Chain {
+		if len(e.Domains) > 0 && !slices.Contains(e.Domains, r.Domain) {
+			continue
+		}
+		entries++
+		d, ok := c.Auth[e.Authn].Settings.(decider)
+		if !ok || slices.ContainsFunc(d.decides(), func(m zap.Mechanism) bool { return slices.Contains(r.ClientMechanisms, m) }) {
+			return
+		}
+	}
+	if entries > 0 && !c.ownHandler && len(r.ClientMechanisms) > 0 { // else reported elsewhere
+		c.warn(key, "no entry of zap.chain for %q decides on a login by %s: nobody can log in", r.Domain, choices(r.ClientMechanisms))
+	}
+}
+
 // clientMechanisms checks how clients log in.
 func (c *checker) clientMechanisms(key string, r *Route) {
 	of := key + ".client_mechanisms"
@@ -78,6 +107,7 @@ func (c *checker) clientMechanisms(key string, r *Route) {
 		c.fault(of, `is empty, so nobody could log in: want some of "NULL", "PLAIN", "BEARER", "CURVE" and "TLS"`)
 	}
 	given := c.isGiven(of, !slices.Equal(r.ClientMechanisms, defaultClientMechanisms(c.Config, r)))
+	c.undecided(of, r)
 	for i, m := range r.ClientMechanisms {
 		of := entry(of, i)
 		if !slices.Contains([]zap.Mechanism{zap.NULL, zap.PLAIN, zap.BEARER, zap.CURVE, zap.TLS}, m) {
@@ -167,8 +197,11 @@ func (c *checker) allow(key string, r *Route) {
 		c.fault(key+".separator", `is %q: want one ASCII character other than { } + # *, or ""`, *r.Separator)
 		return
 	}
-	if r.Allow == nil {
-		c.warn(key, "has no allow: every client that can log in here can do everything that a %s socket can", r.Socket)
+	switch {
+	case r.AllowAll && r.Allow != nil:
+		c.fault(key, "has AllowAll and rules: want one of them")
+	case r.Allow == nil && !r.AllowAll:
+		c.warn(key, `has no allow: every client that can log in here can do everything that a %s socket can; allow = "all" says so on purpose`, r.Socket)
 	}
 	for i, rule := range r.Allow {
 		of := entry(key+".allow", i)

@@ -23,7 +23,7 @@ auth.users = { type = "htpasswd", file = "certs/users" }
 	usersAndDevices = `
 zap.chain = [{ authn = "users" }, { authn = "keys", domains = ["devices"] }]
 auth.users = { type = "htpasswd", file = "certs/users" }
-auth.keys = { type = "curve", dir = "certs" }
+auth.keys = { type = "curve", dir = "peers" }
 `
 )
 
@@ -166,7 +166,7 @@ func TestCheckZap(t *testing.T) {
 		{"[zap]\ndomain = \"a b\"\n", `zap.domain: is "a b"`},
 		{"[zap]\ntimeout = \"0s\"\n", `zap.timeout: is 0s`},
 		{"[zap]\nlisten = [\"ipc://zap\"]\n", ``},
-		{"[zap]\nlisten = [\"ipc://@zap\", \"tcp://127.0.0.1:9000\", \"tcp://[::1]:9000\"]\nclients = \"certs\"\n", ``},
+		{"[zap]\nlisten = [\"ipc://@zap\", \"tcp://127.0.0.1:9000\", \"tcp://[::1]:9000\"]\nclients = \"peers\"\n", ``},
 		{"[zap]\nlisten = [\"ipc://zap\", \"tcp://[::1]:9000\"]\n", `warning: zap.listen[1]: every process on this machine can try passwords at tcp://[::1]:9000`},
 		{"[zap]\nlisten = [\"ipc://@zap\"]\n", `warning: zap.listen[0]: every process on this machine`},
 		{"[zap]\nlisten = [\"ipc://zap\"]\nlisten_domains = [\"lights\", \"global\"]\n", ``},
@@ -174,7 +174,7 @@ func TestCheckZap(t *testing.T) {
 		{"[zap]\nlisten_domains = [\"lights\"]\n", `warning: zap.listen_domains: has no effect: there is no zap.listen`},
 		{"[zap]\nlisten = [\"udp://x\"]\n", `zap.listen[0]: has the transport "udp"`},
 		{"[zap]\nlisten = [\"tcp://*:9000\"]\n", `zap.listen[0]: is neither ipc nor loopback, so CURVE is needed, with zap.clients`},
-		{"[zap]\nlisten = [\"tcp://*:9000\"]\nclients = \"certs\"\n", ``},
+		{"[zap]\nlisten = [\"tcp://*:9000\"]\nclients = \"peers\"\n", ``},
 		{"server.curve_cert = \"\"\n[zap]\nlisten = [\"tcp://*:9000\"]\nclients = \"certs\"\n", `with server.curve_cert`},
 		{"[zap]\nclients = \"none\"\n", `zap.clients: `},
 		{"[zap]\nchain = [{ authn = \"x\" }]\n", `zap.chain[0].authn: "x" is not defined: want the name of an [auth.NAME] table`},
@@ -391,6 +391,6 @@ func TestCheckAllow(t *testing.T) {
 		{strings.Replace(allow(`{ user = "x", subscribe = ["a"], send = ["a"] }`), "DEALER", "PUSH", 1), `warning: route[0].allow[0].subscribe: has no effect: clients of a PUSH route receive nothing`},
 		{strings.Replace(allow(`{ user = "x", subscribe = ["a"], send = ["a"] }`), "DEALER", "SUB", 1), `warning: route[0].allow[0].send: has no effect`},
 		{strings.Replace(allow(`{ user = "x", subscribe = ["a"], send = ["a"] }`), "DEALER", "XSUB", 1), ``},
-		{"[[route]]\nallow = 5\n", `route[0].allow: is 5: want a list, each entry a table`},
+		{"[[route]]\nallow = 5\n", `route[0].allow: is 5: want "all" or a list of rules`},
 	})
 }

@@ -42,6 +42,11 @@ func configDir(t *testing.T) string {
 	if _, err := certs.SelfSigned(certs.SelfSignedOptions{Dir: filepath.Join(dir, "certs")}); err != nil {
 		t.Fatal(err)
 	}
+	for _, name := range []string{"peers", "run"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for name, mode := range map[string]os.FileMode{
 		"certs/users": 0o600, "certs/password": 0o600, "certs/open": 0o644, "www/index.html": 0o644, "secret/token": 0o600,
 	} {

@@ -55,6 +55,10 @@ func (d *decoder) text(key string, dst reflect.Value, text string) bool {
 		*v = absolute(d.dir, text)
 	case *Paths:
 		*v = Paths{absolute(d.dir, text)}
+	case *AllowRules:
+		if text != allowAll {
+			d.fault(key, `is %q: want "all" or a list of rules`, text)
+		}
 	case *Words:
 		*v = strings.Fields(text)
 	case *Endpoint:
@@ -135,6 +139,9 @@ func (d *decoder) list(key string, dst reflect.Value, src []any) {
 			*r = defaultRoute()
 		}
 		d.value(entry(key, i), dst.Index(i), v)
+		if r, ok := dst.Index(i).Addr().Interface().(*Route); ok {
+			r.AllowAll = r.Allow == nil && d.given[entry(key, i)+".allow"]
+		}
 	}
 }
 
@@ -143,7 +150,7 @@ func (d *decoder) table(key string, fields map[string]reflect.Value, src map[str
 	for _, name := range slices.Sorted(maps.Keys(src)) {
 		f, ok := fields[name]
 		if !ok {
-			d.fault(joinKey(key, name), "unknown key: allowed here are %s", strings.Join(slices.Sorted(maps.Keys(fields)), ", "))
+			d.unknownKey(joinKey(key, name), name, fields)
 			continue
 		}
 		if f.Kind() == reflect.Pointer {
@@ -236,6 +243,9 @@ func describeType(t reflect.Type) string {
 		return "a CURVE public key (40 Z85 characters)"
 	case Endpoint:
 		return `an endpoint like "tcp://127.0.0.1:5556" or a table with endpoint and server_key`
+	}
+	if t == reflect.TypeFor[AllowRules]() {
+		return `"all" or a list of rules`
 	}
 	switch t.Kind() {
 	case reflect.String:

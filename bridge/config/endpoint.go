@@ -3,12 +3,17 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"strings"
 )
 
 // endpointForms are the forms of an endpoint.
 const endpointForms = `"tcp://host:port", "ipc:///path" or "ipc://@name"`
+
+// maxSocketPath is how long the path of a socket can be on Linux (unix(7)); some systems take
+// less.
+const maxSocketPath = 107
 
 // parseEndpoint checks a ZeroMQ endpoint. Only an endpoint to bind can have the host "*" and
 // the port 0.
@@ -22,6 +27,9 @@ func parseEndpoint(endpoint string, bound bool) error {
 		if address == "" || address == "@" || strings.Contains(address, "\x00") {
 			return fmt.Errorf("is %q, without the name of a socket: want %s", endpoint, endpointForms)
 		}
+		if len(address) > maxSocketPath {
+			return fmt.Errorf("has %d bytes after ipc://: want at most %d, the limit of the system for the path of a socket", len(address), maxSocketPath)
+		}
 		return nil
 	case "tcp":
 		host, port, err := net.SplitHostPort(address)
@@ -34,12 +42,33 @@ func parseEndpoint(endpoint string, bound bool) error {
 			return fmt.Errorf(`is %q, without a host: want "*" for all addresses`, endpoint)
 		case !bound && (host == "" || host == "*" || port == "0"):
 			return fmt.Errorf("is %q: want a host and a port to connect to", endpoint)
-		case host != "*" && strings.ContainsAny(host, "*/ "):
+		case strings.Contains(host, ";"):
+			return fmt.Errorf("is %q, with a source address: the bridge connects from the address that the system chooses, want only what follows the semicolon", endpoint)
+		case host != "*" && !validHost(host):
 			return fmt.Errorf("is %q: want a host name or an address before the port", endpoint)
+		case bound && isInterface(host):
+			return fmt.Errorf("is %q, with the name of a network interface: want one of its addresses", endpoint)
 		}
 		return nil
 	}
 	return fmt.Errorf("has the transport %q: want %s", transport, endpointForms)
+}
+
+// validHost reports whether host can be a DNS name or an address, with a zone.
+func validHost(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return true
+	}
+	return !strings.ContainsFunc(host, func(r rune) bool {
+		return r <= ' ' || r == 0x7f || strings.ContainsRune(`*/;:,?#[]@!$&'()+=%<>"\^{}|`+"`", r)
+	})
+}
+
+// isInterface reports whether host names a network interface of this machine, as libzmq takes
+// it, and is not a name that resolves.
+func isInterface(host string) bool {
+	_, err := net.InterfaceByName(host)
+	return err == nil
 }
 
 // LocalEndpoint reports whether traffic over the endpoint stays on this machine.
@@ -63,6 +92,9 @@ func (c *checker) endpoint(key, endpoint string, bound bool) bool {
 	if err := parseEndpoint(endpoint, bound); err != nil {
 		c.fault(key, "%v", err)
 		return false
+	}
+	if path, ok := strings.CutPrefix(endpoint, "ipc://"); ok && bound && path[0] != '@' {
+		c.directory(key, Path(filepath.Dir(path)))
 	}
 	return true
 }

@@ -16,11 +16,13 @@ type Fault struct {
 	Key string
 	// Text says what is wrong and what would be right. It holds no secret.
 	Text string
+	// Route is the path of the route that Key is in; empty if it is in none, or has no path.
+	Route string
 	// Warning means that the configuration can be used nevertheless.
 	Warning bool
 }
 
-// String returns FILE:LINE: KEY: TEXT, without the parts that are empty.
+// String returns FILE:LINE: KEY: TEXT (route PATH), without the parts that are empty.
 func (f Fault) String() string {
 	var b strings.Builder
 	if f.File != "" {
@@ -37,6 +39,9 @@ func (f Fault) String() string {
 		b.WriteString(f.Key + ": ")
 	}
 	b.WriteString(f.Text)
+	if f.Route != "" {
+		fmt.Fprintf(&b, " (route %s)", f.Route)
+	}
 	return b.String()
 }
 
@@ -116,6 +121,19 @@ func (r *reporter) hide(text string) string {
 		pairs = append(pairs, v, r.expanded[v], quoted[1:len(quoted)-1], r.expanded[v])
 	}
 	return strings.NewReplacer(pairs...).Replace(text)
+}
+
+// nameRoutes adds the paths of the routes to the faults that are in one.
+func (r *reporter) nameRoutes(routes []Route) {
+	for i := range routes {
+		key := entry("route", i)
+		for n := range r.faults {
+			f := &r.faults[n]
+			if rest, ok := strings.CutPrefix(f.Key, key); ok && rest != ".path" {
+				f.Route = r.hide(routes[i].Path)
+			}
+		}
+	}
 }
 
 // sorted returns the faults in the order of their lines.

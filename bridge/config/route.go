@@ -48,14 +48,21 @@ type Route struct {
 	MaxSubscriptionBytes Size   `toml:"max_subscription_bytes"`
 	Share                string `toml:"share"` // "" or ShareRequests
 
-	RoutingID string      `toml:"routing_id"` // "" or RoutingIDClient
-	Stamp     string      `toml:"stamp"`      // "", StampFrame or StampRoutingID
-	Allow     []AllowRule `toml:"allow"`      // nil = no rules: everything that the socket type can do
+	RoutingID string     `toml:"routing_id"` // "" or RoutingIDClient
+	Stamp     string     `toml:"stamp"`      // "", StampFrame or StampRoutingID
+	Allow     AllowRules `toml:"allow"`      // nil = no rules: everything that the socket type can do
+	AllowAll  bool       `toml:"-"`          // allow = "all": there are no rules on purpose
 	// Separator stands between the levels of a topic: one byte, or empty for topics without
 	// levels; nil means "/".
 	Separator *string `toml:"separator"`
 	OnWide    string  `toml:"on_wide"` // OnWideRefuse or OnWideNarrow
 }
+
+// AllowRules are the rules of a route. In the file the word "all" instead of a list means no
+// rules, on purpose.
+type AllowRules []AllowRule
+
+const allowAll = "all"
 
 // The values of the words in a route.
 const (

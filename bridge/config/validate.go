@@ -65,7 +65,9 @@ func (c *checker) run() (*Config, Faults) {
 	c.chain()
 	c.authenticators()
 	c.routes()
+	c.listeners()
 	c.secrets()
+	c.nameRoutes(c.Routes)
 	faults := c.sorted()
 	if faults.Err() != nil {
 		return nil, faults

@@ -95,7 +95,7 @@ func (r *Route) Matches(c *config.Config, rc *config.Route) bool {
 // fingerprint is the part of a configuration on which the backends of a route depend.
 func fingerprint(c *config.Config, rc *config.Route) any {
 	r := *rc
-	r.Allow, r.BindAllow, r.OnWide, r.Separator = nil, nil, "", nil
+	r.Allow, r.AllowAll, r.BindAllow, r.OnWide, r.Separator = nil, false, nil, "", nil
 	r.Domain, r.ClientMechanisms = "", nil
 	s := c.Server
 	return []any{r, s.MaxMessage, s.MaxFrames, s.MaxTopic, s.CurveCert, s.InsecureFileModes}

@@ -1,0 +1,83 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// unknownKey reports a key that its table does not have, with the name that was probably
+// meant: one of the table that is spelled alike, or the table that has such a key.
+func (d *decoder) unknownKey(key, name string, known map[string]reflect.Value) {
+	names := slices.Sorted(maps.Keys(known))
+	if meant := similar(name, names); meant != "" {
+		d.fault(key, "unknown key: did you mean %s?", meant)
+		return
+	}
+	hint := ""
+	if table := tableWith(name); table != "" && key != name {
+		hint = fmt.Sprintf("; did you mean %s of %s?", name, table)
+	}
+	d.fault(key, "unknown key: allowed here are %s%s", strings.Join(names, ", "), hint)
+}
+
+// tableWith returns the table that has a key called name; empty if several have it, or none.
+func tableWith(name string) (table string) {
+	for of, t := range map[string]any{"[server]": Server{}, "[admin]": Admin{}, "[zap]": Zap{}, "[[route]]": Route{}} {
+		if _, ok := fields(reflect.ValueOf(&t).Elem().Elem())[name]; ok {
+			if table != "" {
+				return ""
+			}
+			table = of
+		}
+	}
+	return table
+}
+
+// similar returns the name that is spelled most like text: the same apart from case, hyphens
+// and underscores, or with at most a third of its letters wrong. It is empty if there is none.
+func similar(text string, names []string) string {
+	plain := strings.NewReplacer("-", "", "_", "")
+	best, least := "", len(text)/3+1
+	if len(text) < 3 {
+		least = 1
+	}
+	for _, name := range names {
+		a, b := plain.Replace(strings.ToLower(text)), plain.Replace(strings.ToLower(name))
+		if a == b {
+			return name
+		}
+		if n := distance(a, b); n < least || n == least && best == "" && n < len(name) && len(text) >= 3 {
+			best, least = name, n
+		}
+	}
+	return best
+}
+
+// distance returns how many letters have to be added, left out, replaced, or swapped with
+// their neighbor to make b of a (optimal string alignment).
+func distance(a, b string) int {
+	var before []int // the row before last
+	last := make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := range len(a) {
+		row := make([]int, len(b)+1)
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			row[j+1] = min(last[j]+cost, last[j+1]+1, row[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
+		}
+		before, last = last, row
+	}
+	return last[len(b)]
+}
