@@ -183,7 +183,7 @@ func (c *core) deliverHeld(p *peer) {
 }
 
 // deliverOldest gives p's oldest held message to the streams that may have it. It reports
-// false, and ends the delivery, when there is no message or no such stream left.
+// false, and ends the delivery, when no message is left or no stream may have one.
 func (c *core) deliverOldest(p *peer, s *seat) (more bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

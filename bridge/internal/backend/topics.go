@@ -18,7 +18,7 @@ type topics struct {
 	matches uint64   // calls of match: marks the peers that one has found
 
 	// most limits the subscriptions of all peers in bytes, and a tenth of it those of one
-	// owner; 0 is no limit.
+	// owner; zero means no limit.
 	most   int64
 	bytes  int64
 	owners map[owner]int64 // in bytes
