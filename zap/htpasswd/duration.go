@@ -1,17 +1,36 @@
 package htpasswd
 
-import "time"
+import (
+	"sync"
+	"time"
 
-// durations estimates how long hashes take. The zero value starts with a guess.
+	"golang.org/x/crypto/bcrypt"
+)
+
+// durations estimates how long hashes take.
 type durations struct {
-	all    estimate // of every cost
-	byCost [MaxCost + 1]estimate
+	cheapest time.Duration // of a hash with MinCost that nothing slows down
+	all      estimate      // of every cost
+	byCost   [MaxCost + 1]estimate
 }
+
+// cheapest measures a hash with MinCost.
+var cheapest = sync.OnceValue(func() time.Duration {
+	least := time.Duration(0)
+	for range 5 {
+		start := time.Now()
+		_, _ = bcrypt.GenerateFromPassword(nil, MinCost)
+		if took := time.Since(start); least == 0 || took < least {
+			least = took
+		}
+	}
+	return least
+})
 
 // add takes a measured hash into account.
 func (d *durations) add(cost int, took time.Duration) {
-	d.all.add(took)
-	d.byCost[cost].add(took)
+	d.all.add(took, took)
+	d.byCost[cost].add(took, d.guess(cost))
 }
 
 // mean is how long each of the hashes takes that are in front of one of the given cost.
@@ -27,37 +46,37 @@ func (d *durations) need(cost int) time.Duration {
 	if e := d.byCost[cost]; e.mean > 0 {
 		return e.mean + 4*e.deviation
 	}
-	return d.guess(cost) * 3 / 2
+	return d.guess(cost) * 2
+}
+
+// least is how long a hash takes that nothing slows down. The logins that are told to come back
+// are spread by it: coming back too early costs little, too late leaves processors idle.
+func (d *durations) least(cost int) time.Duration {
+	if e := d.byCost[cost]; e.mean > 0 {
+		return e.least
+	}
+	return d.guess(cost)
 }
 
 // guess is the duration of a hash whose cost was not measured yet: each step of the cost
 // doubles it.
-func (d *durations) guess(cost int) time.Duration {
-	for other := MaxCost; other >= MinCost; other-- {
-		if mean := d.byCost[other].mean; mean > 0 {
-			return scale(mean, cost-other)
-		}
-	}
-	const ten = 50 * time.Millisecond // a present-day processor at cost 10
-	return scale(ten, cost-10)
-}
-
-func scale(d time.Duration, steps int) time.Duration {
-	if steps < 0 {
-		return max(d>>-steps, 1)
-	}
-	return d << steps
-}
+func (d *durations) guess(cost int) time.Duration { return d.cheapest << (cost - MinCost) }
 
 // estimate is a running mean and mean deviation, with the weights of RFC 6298, section 2.
-type estimate struct{ mean, deviation time.Duration }
+type estimate struct {
+	mean, deviation time.Duration
+	least           time.Duration // grows slowly if everything becomes slower
+}
 
-func (e *estimate) add(d time.Duration) {
+// add takes a value into account. If it is the first one, least begins with the lesser of it
+// and guess.
+func (e *estimate) add(d, guess time.Duration) {
 	d = max(d, 1)
 	if e.mean == 0 {
-		*e = estimate{d, d / 2}
+		*e = estimate{d, d / 2, min(d, guess)}
 		return
 	}
+	e.least = min(d, e.least+(d-e.least)/512)
 	e.deviation += ((e.mean - d).Abs() - e.deviation) / 4
 	e.mean = max(e.mean+(d-e.mean)/8, 1)
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 // hashing is the queue of the process, for any number of files. It has a slot for each processor
 // but one, which is left to the traffic; for each where there are up to three, since storms of
 // logins would take too long otherwise.
-var hashing = newQueue(slotsFor(runtime.GOMAXPROCS(0)))
+var hashing = sync.OnceValue(func() *queue { return newQueue(slotsFor(runtime.GOMAXPROCS(0)), cheapest()) })
 
 func slotsFor(processors int) int {
 	if processors > 3 {
@@ -90,7 +91,7 @@ func New(o Options) (*Authenticator, error) {
 	a := &Authenticator{
 		file:    o.File,
 		log:     o.Logger,
-		queue:   hashing,
+		queue:   hashing(),
 		waiting: o.Waiting,
 		compare: bcrypt.CompareHashAndPassword,
 		seed:    maphash.MakeSeed(),
@@ -99,7 +100,7 @@ func New(o Options) (*Authenticator, error) {
 		a.log = slog.Default()
 	}
 	if o.Concurrency > 0 {
-		a.queue = newQueue(o.Concurrency)
+		a.queue = newQueue(o.Concurrency, cheapest())
 	}
 	if a.waiting == nil {
 		a.waiting = func() func() { return func() {} }

@@ -67,8 +67,14 @@ type waiter struct {
 	err   error
 }
 
-func newQueue(slots int) *queue {
-	return &queue{slots: slots, shares: make(map[string]*share), networks: make(map[party]*network)}
+// newQueue returns a queue; cheapest is how long a hash with MinCost takes.
+func newQueue(slots int, cheapest time.Duration) *queue {
+	return &queue{
+		slots:    slots,
+		shares:   make(map[string]*share),
+		networks: make(map[party]*network),
+		took:     durations{cheapest: cheapest},
+	}
 }
 
 // partyOf returns to whom a login belongs. An IPv6 host can use every address of its /64.
@@ -137,7 +143,7 @@ func (q *queue) join(ctx context.Context, from party, cost int) (w *waiter, n *n
 	defer q.forget(n)
 	wait := time.Duration(0)
 	if q.busy >= q.slots {
-		wait = q.wait(n, cost)
+		wait = q.wait(n, q.took.mean(cost))
 	}
 	if q.tooLate(ctx, cost, wait) {
 		return nil, nil, q.refuse(n, cost)
@@ -246,8 +252,9 @@ func (q *queue) lateness(ctx context.Context, cost int) (late <-chan time.Time, 
 	return timer.C, timer.Stop
 }
 
-// wait estimates how long another login of n would wait. Lock held on entry.
-func (q *queue) wait(n *network, cost int) time.Duration {
+// wait estimates how long another login of n would wait if each hash takes so long. Lock held
+// on entry.
+func (q *queue) wait(n *network, hash time.Duration) time.Duration {
 	ahead := n.logins.Len()
 	if s := q.shares[n.share]; s != nil {
 		for e := s.turns.Front(); e != nil; e = e.Next() {
@@ -262,7 +269,7 @@ func (q *queue) wait(n *network, cost int) time.Duration {
 			ahead += min(s.waiting, own+1)
 		}
 	}
-	return time.Duration(q.busy+ahead) * q.took.mean(cost) / time.Duration(q.slots)
+	return time.Duration(q.busy+ahead) * hash / time.Duration(q.slots)
 }
 
 // makeRoom refuses the last login of the network that has most of them, if that is not n.
@@ -292,8 +299,9 @@ func (q *queue) refuse(n *network, cost int) error {
 	q.networks[n.party] = n // also if its last login was just removed
 	defer q.forget(n)
 	q.booked.expire(time.Now(), q.forget)
-	until := q.booked.add(n, q.wait(n, cost), q.took.mean(cost)/time.Duration(q.slots))
-	// A client adds up to half of the advised wait, and so comes back just before its turn:
-	// a slot must never be idle.
+	hash := q.took.least(cost)
+	until := q.booked.add(n, q.wait(n, hash), hash/time.Duration(q.slots))
+	// A client adds up to half of the advised wait. It should be back before its turn, so
+	// that no slot is idle.
 	return zap.Busy(until * 2 / 3)
 }

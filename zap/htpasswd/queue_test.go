@@ -17,14 +17,14 @@ import (
 // model is a queue whose hashes are sleeps in a synctest bubble.
 type model struct {
 	*queue
-	took            time.Duration
+	took            func() time.Duration
 	hashed, useless atomic.Int32
 }
 
 const modelCost = 10
 
 func newModel(slots int, took time.Duration) *model {
-	m := &model{queue: newQueue(slots), took: took}
+	m := &model{queue: newQueue(slots, took>>(modelCost-MinCost)), took: func() time.Duration { return took }}
 	for range 50 {
 		m.queue.took.add(modelCost, took) // it has run for a while
 	}
@@ -36,12 +36,13 @@ func (m *model) login(ctx context.Context, from party) error {
 	if err := m.enter(ctx, from, modelCost); err != nil {
 		return err
 	}
-	time.Sleep(m.took)
+	took := m.took()
+	time.Sleep(took)
 	m.hashed.Add(1)
 	if ctx.Err() != nil {
 		m.useless.Add(1)
 	}
-	m.leave(modelCost, m.took)
+	m.leave(modelCost, took)
 	return ctx.Err()
 }
 
@@ -81,26 +82,46 @@ func (m *model) idle(t *testing.T) {
 // TestAllComeIn: 3,000 users who connect at once and follow the advice are all logged in after
 // little more than the time that their hashes take, and no hash is computed for nothing.
 func TestAllComeIn(t *testing.T) {
-	for name, networks := range map[string]int{"one network": 1, "10 networks": 10, "a network each": 3000} {
+	const users, slots, hash = 3000, 2, 60 * time.Millisecond
+	for name, c := range map[string]struct {
+		networks int
+		slowness float64       // of hashes
+		lasts    time.Duration // how long they are slow
+	}{
+		"one network":          {1, 1, 0},
+		"10 networks":          {10, 1, 0},
+		"a network each":       {users, 1, 0},
+		"slow at first":        {10, 5, 3 * time.Second}, // because all clients connect
+		"slower than expected": {10, 3, time.Hour},
+		"faster than expected": {10, 0.5, time.Hour},
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				const users, slots = 3000, 2
-				m := newModel(slots, 60*time.Millisecond)
+				start := time.Now()
+				m := newModel(slots, hash)
+				m.took = func() time.Duration {
+					if time.Since(start) < c.lasts {
+						return time.Duration(c.slowness * (0.7 + rand.Float64()*0.6) * float64(hash))
+					}
+					return hash
+				}
 				var logins sync.WaitGroup
 				var attempts, most atomic.Int32
-				start := time.Now()
 				for i := range users {
 					logins.Go(func() {
 						time.Sleep(time.Duration(i) * 300 * time.Microsecond)
-						n := int32(m.client(i%networks, 5*time.Second))
+						n := int32(m.client(i%c.networks, 5*time.Second))
 						attempts.Add(n)
 						most.Store(max(most.Load(), n))
 					})
 				}
 				logins.Wait()
-				least, took := users*m.took/slots, time.Since(start)
+				least, took := users*hash/slots, time.Since(start)
+				if c.lasts > least {
+					least = time.Duration(float64(least) * c.slowness)
+				}
 				t.Logf("%v, least possible %v, %d attempts, at most %d for one", took, least, attempts.Load(), most.Load())
-				if took > least*13/10 || m.hashed.Load() != users || attempts.Load() > 4*users {
+				if took > least*13/10 || m.hashed.Load() != users || attempts.Load() > 5*users {
 					t.Errorf("%d hashes after %v, at least %v are needed; %d attempts", m.hashed.Load(), took, least, attempts.Load())
 				}
 				m.idle(t)
@@ -234,7 +255,7 @@ func TestNoHashForTheGone(t *testing.T) {
 func TestSlowHashes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newModel(1, 100*time.Millisecond)
-		m.took = 300 * time.Millisecond
+		m.took = func() time.Duration { return 300 * time.Millisecond }
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		var logins sync.WaitGroup
@@ -329,24 +350,29 @@ func TestShares(t *testing.T) {
 	})
 }
 
-// TestDurations: a cost that was never measured is judged by another one, and the need includes
-// the deviation.
+// TestDurations: a cost that was never measured is judged by the cheapest one, the need includes
+// the deviation, and a slow hash does not change what a hash takes at least.
 func TestDurations(t *testing.T) {
-	var d durations
-	if got := d.mean(12); got != 200*time.Millisecond {
-		t.Errorf("unmeasured: %v", got)
+	const ms = time.Millisecond
+	d := durations{cheapest: ms}
+	if mean, need, least := d.mean(10), d.need(10), d.least(10); mean != 64*ms || need != 128*ms || least != 64*ms {
+		t.Errorf("unmeasured: %v, %v and %v", mean, need, least)
 	}
 	for i := range 100 {
-		d.add(10, time.Duration(90+i%2*20)*time.Millisecond)
+		d.add(10, time.Duration(90+i%2*20)*ms)
 	}
 	for name, c := range map[string]struct{ got, least, most time.Duration }{
-		"mean":                  {d.mean(10), 95 * time.Millisecond, 105 * time.Millisecond},
-		"need":                  {d.need(10), 120 * time.Millisecond, 150 * time.Millisecond},
-		"need of a higher cost": {d.need(12), 500 * time.Millisecond, 700 * time.Millisecond},
-		"need of a lower cost":  {d.need(4), time.Millisecond, 4 * time.Millisecond},
+		"mean":                {d.mean(10), 95 * ms, 105 * ms},
+		"need":                {d.need(10), 120 * ms, 150 * ms},
+		"least":               {d.least(10), 64 * ms, 80 * ms},
+		"need of another":     {d.need(12), 512 * ms, 512 * ms},
+		"mean before another": {d.mean(12), 95 * ms, 105 * ms},
 	} {
 		if c.got < c.least || c.got > c.most {
 			t.Errorf("%s: %v, want %v to %v", name, c.got, c.least, c.most)
 		}
+	}
+	if cheapest() <= 0 {
+		t.Errorf("the cheapest hash takes %v", cheapest())
 	}
 }
