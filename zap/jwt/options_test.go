@@ -1,6 +1,9 @@
 package jwt
 
-import "testing"
+import (
+	"path/filepath"
+	"testing"
+)
 
 // TestRequireAud: with AllowNoAudience a token without aud is accepted; one for another
 // audience is not.
@@ -99,5 +102,31 @@ func TestLoginOnly(t *testing.T) {
 	o.LoginOnly = false
 	if !start(t, o, 0).Revoked(login) {
 		t.Error("not revoked without LoginOnly")
+	}
+}
+
+// TestOptions: invalid options are errors.
+func TestOptions(t *testing.T) {
+	dir := t.TempDir()
+	minted(t, dir, "k.pem", "ES256")
+	for name, change := range map[string]func(*Options){
+		"no algorithm":       func(o *Options) { o.Algorithms = nil },
+		"none":               func(o *Options) { o.Algorithms = []string{"none"} },
+		"unknown algorithm":  func(o *Options) { o.Algorithms = []string{"RS256", "ES256K"} },
+		"no audience":        func(o *Options) { o.ResourceServerID = "" },
+		"no keys":            func(o *Options) { o.Keys = nil },
+		"no issuer to find":  func(o *Options) { o.Discovery, o.Issuer = true, "" },
+		"two places":         func(o *Options) { o.Discovery, o.JWKSURL = true, "https://idp.example/jwks" },
+		"keys by http":       func(o *Options) { o.JWKSURL = "http://idp.example/jwks" },
+		"negative leeway":    func(o *Options) { o.Leeway = -1 },
+		"negative timeout":   func(o *Options) { o.Timeout = -1 },
+		"a file that is not": func(o *Options) { o.Keys = []string{filepath.Join(dir, "none.pem")} },
+	} {
+		o := idp(dir)
+		change(&o)
+		if a, err := New(o); err == nil {
+			t.Errorf("%s: no error", name)
+			must(t, a.Close())
+		}
 	}
 }
