@@ -238,16 +238,13 @@ func TestAdminLogin(t *testing.T) {
 func (o *operator) waitForSession(route string) {
 	o.t.Helper()
 	want := fmt.Sprintf("zwsbridge_sessions{dialect=\"ZWS2.0/PLAIN\",route=%q} 1\n", route)
-	for {
+	eventually(o.t, want, func() bool {
 		text, err := io.ReadAll(o.do("GET", "/metrics", "", "").Body)
 		if err != nil {
 			o.t.Fatal(err)
 		}
-		if strings.Contains(string(text), want) {
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
+		return strings.Contains(string(text), want)
+	})
 }
 
 // TestAdminSummary checks what /summary and /metrics report.

@@ -18,7 +18,6 @@ import (
 
 	"github.com/zwsbridge/zwsbridge/bridge"
 	"github.com/zwsbridge/zwsbridge/bridge/config"
-	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -34,13 +33,20 @@ func start(t testing.TB, text string) (url string, b *bridge.Bridge) {
 // bridge is closed, and its log checked for secrets, when the test ends.
 func startIn(t testing.TB, config func(dir string) string) (url string, b *bridge.Bridge) {
 	t.Helper()
+	url, b, _ = startLogging(t, config)
+	return url, b
+}
+
+// startLogging is startIn for tests of log lines.
+func startLogging(t testing.TB, config func(dir string) string) (url string, b *bridge.Bridge, log *logBuffer) {
+	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "users.htpasswd"), users(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	writeKey(t, dir, "bridge", bridgeKey)
 	loaded := loadConfig(t, dir, config(dir))
-	log := new(logBuffer)
+	log = new(logBuffer)
 	b, err := bridge.New(loaded, bridge.Options{Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	if err != nil {
 		t.Fatal(err)
@@ -55,33 +61,19 @@ func startIn(t testing.TB, config func(dir string) string) (url string, b *bridg
 		server.Close()
 		log.check(t)
 	})
-	return "ws" + strings.TrimPrefix(server.URL, "http"), b
+	return "ws" + strings.TrimPrefix(server.URL, "http"), b, log
 }
 
-// logBuffer collects a log, to search it for secrets and to print it if the test fails.
-type logBuffer struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-// check fails the test if the log contains a password, a key or the query of a URL.
-func (l *logBuffer) check(t testing.TB) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	text := l.text.String()
-	for _, secret := range []string{"'s secret", "access_token", "an admin token", certs.EncodeKey(bridgeKey.Secret), certs.EncodeKey(nativeKey.Secret)} {
-		if strings.Contains(text, secret) {
-			t.Errorf("the log contains %q", secret)
+// eventually waits until ok returns true, which may be called often. It fails the test after a
+// minute.
+func eventually(t testing.TB, want string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("after a minute: want %s", want)
 		}
-	}
-	if t.Failed() {
-		t.Log(text)
+		time.Sleep(2 * time.Millisecond)
 	}
 }
 

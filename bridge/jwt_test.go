@@ -260,16 +260,17 @@ func TestTokenRenewal(t *testing.T) {
 	first := i.key
 	i.key = i.newKey("second")
 	var other *zws.Client
-	for { // until the bridge has read the directory
+	eventually(t, "a login with the new key in the directory", func() (ok bool) {
 		var err error
 		if other, err = zws.Dial(t.Context(), url+"/d", bearerLogin(i.token("zwsbridge.read:*/*"), zmtp.SUB)); err == nil {
-			break
+			return true
 		}
 		if code := zws.Cause(err).Code; code != 4400 && code != 4429 {
 			t.Fatal(err)
 		}
-		time.Sleep(20 * time.Millisecond)
-	}
+		time.Sleep(20 * time.Millisecond) // fewer logins
+		return false
+	})
 	defer other.Close()
 	if err := os.Remove(i.keyFile("first")); err != nil {
 		t.Fatal(err)

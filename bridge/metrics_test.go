@@ -71,9 +71,8 @@ func TestCodeLabels(t *testing.T) {
 		`zwsbridge_refusals_total{code="1002",route="/d"} 1`,
 		`zwsbridge_refusals_total{code="4403",route="/d"} 1`,
 	} {
-		for !strings.Contains(metrics(t, admin.URL), want+"\n") {
-			time.Sleep(time.Millisecond) // sessions end shortly after their clients
-		}
+		// Sessions end shortly after their clients.
+		eventually(t, want, func() bool { return strings.Contains(metrics(t, admin.URL), want+"\n") })
 	}
 	text := metrics(t, admin.URL)
 	for _, code := range []int{3999, 4502, 65535, 1011} {
@@ -93,9 +92,9 @@ func TestDropReasons(t *testing.T) {
 		t.Fatal(err)
 	}
 	const path = `,route="/router"} `
-	for !strings.Contains(metrics(t, admin.URL), `zwsbridge_dropped_total{reason="unroutable"`+path+"1\n") {
-		time.Sleep(time.Millisecond)
-	}
+	eventually(t, "an unroutable message", func() bool {
+		return strings.Contains(metrics(t, admin.URL), `zwsbridge_dropped_total{reason="unroutable"`+path+"1\n")
+	})
 	for _, reason := range []string{"slow-client", "backend-full", "unasked"} {
 		if want := fmt.Sprintf("zwsbridge_dropped_total{reason=%q%s0\n", reason, path); !strings.Contains(metrics(t, admin.URL), want) {
 			t.Errorf("/metrics does not contain %s", want)

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // startAdmin starts a bridge whose operators log in with the provider, and returns the URL of the
@@ -297,9 +296,9 @@ func TestOIDCSession(t *testing.T) {
 		b := &browser{t: t}
 		b.login(page)
 		o := &operator{t: t, admin: page, cookie: b.cookies["zws_admin"]}
-		for o.do("GET", "/summary", "", "").StatusCode != 401 {
-			time.Sleep(20 * time.Millisecond)
-		}
+		eventually(t, "401 once the token has expired", func() bool {
+			return o.do("GET", "/summary", "", "").StatusCode == 401
+		})
 	})
 }
 

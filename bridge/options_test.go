@@ -140,7 +140,7 @@ func TestOptionsHandler(t *testing.T) {
 			url := "ws" + strings.TrimPrefix(server.URL, "http") + "/d"
 			before := asked.Load()
 			connect(t, url, plainLogin("bob", zmtp.SUB))
-			if s := waitForSessions(b, 1)[0]; s.User != "robert" {
+			if s := waitForSessions(t, b, 1)[0]; s.User != "robert" {
 				t.Errorf("user %q, want robert, as the handler replies", s.User)
 			}
 			for _, security := range []zmtp.ClientSecurity{plainLogin("alice", zmtp.SUB).Security, zmtp.Null{}} {
@@ -175,7 +175,7 @@ func TestOptionsRegisterer(t *testing.T) {
 	o := plainLogin("", zmtp.SUB)
 	o.Security = zmtp.Null{}
 	connect(t, "ws"+strings.TrimPrefix(server.URL, "http")+"/d", o)
-	waitForSessions(b, 1)
+	waitForSessions(t, b, 1)
 	families, err := registry.Gather()
 	must(t, err)
 	values := make(map[string]float64)

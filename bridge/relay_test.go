@@ -253,11 +253,12 @@ func TestRelayBackpressure(t *testing.T) {
 		for c.Send(t.Context(), zmtp.Message{big}) == nil {
 		}
 	})
-	for len(b.Sessions()) > 0 {
+	eventually(t, "the end of the session", func() bool {
 		if _, err := b.Kick(0, "alice"); err != nil {
 			t.Fatal(err)
 		}
-	}
+		return len(b.Sessions()) == 0
+	})
 	for { // until the backend is disconnected
 		if _, err := peer.ReadMessage(); err != nil {
 			break

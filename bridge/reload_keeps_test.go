@@ -138,13 +138,13 @@ func serveTLS(t *testing.T, b *bridge.Bridge, certificate tls.Certificate) (url 
 
 // waitForSessions returns the sessions once there are n, which is shortly after their clients
 // got READY.
-func waitForSessions(b *bridge.Bridge, n int) []bridge.Session {
-	for {
-		if list := b.Sessions(); len(list) == n {
-			return list
-		}
-		time.Sleep(time.Millisecond)
-	}
+func waitForSessions(t testing.TB, b *bridge.Bridge, n int) (list []bridge.Session) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%d sessions", n), func() bool {
+		list = b.Sessions()
+		return len(list) == n
+	})
+	return list
 }
 
 // TestReloadKeepsSessions checks that sessions of every kind of login stay through reloads that
@@ -198,7 +198,7 @@ func TestReloadKeepsSessions(t *testing.T) {
 			}
 			connect(t, at, c.options)
 			n++
-			list := waitForSessions(b, n)
+			list := waitForSessions(t, b, n)
 			if s := list[n-1]; s.Mechanism+": "+s.User != c.login {
 				t.Errorf("%+v, want %s", s, c.login)
 			}
@@ -215,7 +215,7 @@ func TestReloadKeepsSessions(t *testing.T) {
 			t.Cleanup(func() { c.Close() })
 		}
 
-		before := waitForSessions(b, n+1+3+4) // ZWSJSON1.0; a connection and its channels; relays, one with a connection
+		before := waitForSessions(t, b, n+1+3+4) // ZWSJSON1.0; a connection and its channels; relays, one with a connection
 		for i, more := range []string{"", "", routeTo("/other", "SUB", silent(t, zmtp.PUB)), "[auth.unused]\ntype = \"anonymous\"\n"} {
 			reload(t, b, dir, text+more)
 			after := b.Sessions()

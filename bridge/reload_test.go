@@ -153,14 +153,15 @@ resource_server_id = "zwsbridge"
 	if err := os.Remove(i.keyFile("second")); err != nil {
 		t.Fatal(err)
 	}
-	for { // until the bridge has read the directory
+	eventually(t, "a refusal once the bridge has read the directory", func() bool {
 		other, err := zws.Dial(t.Context(), url+"/d", bearerLogin(token, zmtp.SUB))
 		if err != nil {
-			break
+			return true
 		}
 		other.Close()
-		time.Sleep(20 * time.Millisecond)
-	}
+		time.Sleep(20 * time.Millisecond) // fewer logins
+		return false
+	})
 	close(release)
 	go func() {
 		<-renewed

@@ -62,12 +62,10 @@ func TestExpiry(t *testing.T) {
 		t.Fatal(err)
 	}
 	go c.Recv(t.Context())
-	for { // until the bridge has handled the renewal
-		if list := b.Sessions(); len(list) == 1 && time.Until(list[0].Expires) > 90*time.Minute {
-			break
-		}
-		time.Sleep(time.Millisecond)
-	}
+	eventually(t, "a session of two hours", func() bool {
+		list := b.Sessions()
+		return len(list) == 1 && time.Until(list[0].Expires) > 90*time.Minute
+	})
 }
 
 // TestRevoked checks that a changed password and a kick end the sessions of the user.

@@ -27,23 +27,23 @@ type Auth struct {
 // settings made in Go get their defaults from [Validate].
 //
 // A kind is written in two files of the same name, one here and one in bridge/internal/auth.
-// Here it registers its type with its defaults (registerAuth) and may also be an authorizes,
-// a completer or a missingMaker.
+// Here it registers its type with its defaults (registerAuth) and can also implement
+// authorizer, completer or missingMaker.
 type AuthKind interface {
 	// Secrets returns the files and directories with secrets that the settings name.
 	// Nothing may publish them.
 	Secrets() []Secret
 	// Fingerprint identifies the settings and the contents of the files that they name.
-	// An authenticator whose fingerprint a reload does not change stays in use; empty means
-	// that each reload builds another one.
+	// An authenticator whose fingerprint a reload does not change stays in use, with what it
+	// has cached; empty means that each reload builds another one.
 	Fingerprint() string
 	// validate reports what is wrong with the settings of the table key.
 	validate(c *checker, key string)
 }
 
-// authorizes is implemented by kinds that can also judge logins that another authenticator
+// authorizer is implemented by kinds that can also judge logins that another authenticator
 // has accepted (authz in zap.chain).
-type authorizes interface{ authorizes() }
+type authorizer interface{ authorizes() }
 
 // decider is implemented by kinds that decide on logins by some mechanisms only.
 type decider interface {

@@ -171,7 +171,7 @@ func TestCheckZap(t *testing.T) {
 		{"[zap]\nlisten = [\"ipc://@zap\"]\n", `warning: zap.listen[0]: every process on this machine`},
 		{"[zap]\nlisten = [\"ipc://zap\"]\nlisten_domains = [\"lights\", \"global\"]\n", ``},
 		{"[zap]\nlisten = [\"ipc://zap\"]\nlisten_domains = [\"lights\", \"\"]\n", `F:6: zap.listen_domains[1]: is "": want 1 to 255 ASCII characters`},
-		{"[zap]\nlisten_domains = [\"lights\"]\n", `warning: zap.listen_domains: has no effect: there is no zap.listen`},
+		{"[zap]\nlisten_domains = [\"lights\"]\n", `warning: zap.listen_domains: has no effect without zap.listen`},
 		{"[zap]\nlisten = [\"udp://x\"]\n", `zap.listen[0]: has the transport "udp"`},
 		{"[zap]\nlisten = [\"tcp://*:9000\"]\n", `zap.listen[0]: is neither ipc nor loopback, so CURVE is needed, with zap.clients`},
 		{"[zap]\nlisten = [\"tcp://*:9000\"]\nclients = \"peers\"\n", ``},

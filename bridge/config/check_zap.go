@@ -38,7 +38,7 @@ func (c *checker) zap() {
 		c.domain(entry("zap.listen_domains", i), d)
 	}
 	if len(z.ListenDomains) > 0 && len(z.Listen) == 0 {
-		c.warn("zap.listen_domains", "has no effect: there is no zap.listen")
+		c.warn("zap.listen_domains", "has no effect without zap.listen")
 	}
 }
 
@@ -84,7 +84,7 @@ func (c *checker) chainEntry(key string, e ChainEntry, used map[string]bool) {
 	for n, name := range e.Authz {
 		of := entry(key+".authz", n)
 		a, ok := c.member(of, name, used)
-		if _, authorizes := a.Settings.(authorizes); ok && !authorizes && a.Settings != nil {
+		if _, authorizes := a.Settings.(authorizer); ok && !authorizes && a.Settings != nil {
 			c.fault(of, `%q is of type %q, which cannot judge logins of another authenticator: want one of type %s`, name, a.Type, choices(authorizerTypes()))
 		}
 	}
@@ -100,7 +100,7 @@ func (c *checker) chainEntry(key string, e ChainEntry, used map[string]bool) {
 // authorizerTypes returns the types that authz can name.
 func authorizerTypes() []string {
 	return slices.DeleteFunc(authTypes(), func(name string) bool {
-		_, ok := authKinds[name]().(authorizes)
+		_, ok := authKinds[name]().(authorizer)
 		return !ok
 	})
 }

@@ -47,8 +47,8 @@ func Default() *Config {
 // defaultAdmin returns what an [admin] table without keys means.
 func defaultAdmin() Admin { return Admin{Listen: "127.0.0.1:9090"} }
 
-// defaultRoute returns what a [[route]] table without keys means, except for the keys that
-// complete fills in.
+// defaultRoute returns what a [[route]] table without keys means, except for the defaults that
+// depend on other keys, which completeRoute fills in.
 func defaultRoute() Route {
 	return Route{
 		Credentials:    CredentialsStatic,

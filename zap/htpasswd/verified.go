@@ -48,7 +48,7 @@ func (v *verified) has(user string, s sum) bool {
 	return ok && hmac.Equal(known[:], s[:])
 }
 
-// add remembers a verified password. If there is no room, another user's is dropped.
+// add remembers a verified password. If the cache is full, another user's is dropped.
 func (v *verified) add(user string, s sum) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -37,12 +37,6 @@ type Options struct {
 // is safe for concurrent use.
 //
 // A peer without a valid address, as on ipc, matches no range and is refused.
-
-// Rules are a [zap.Handler], a [zap.Authorizer] and a [zap.Reviewer]. They never change and
-// are safe for concurrent use.
-//
-// A peer without an address (ipc), or with one that cannot be read, matches no range and is
-// refused.
 type Rules struct {
 	allow, deny []netip.Prefix
 	tagged      map[string][]netip.Prefix

@@ -134,7 +134,7 @@ func (s *publisher) announce(name string, cancel bool, streams ...*stream) {
 	}
 }
 
-// informAll gives st its news until there are none left.
+// informAll gives st its news until nothing is left.
 func (s *publisher) informAll(st *stream) {
 	for {
 		st.turn <- struct{}{}

@@ -129,8 +129,8 @@ func (s *rep) left(p *peer) {
 }
 
 // send takes answers: "SHALL deliver this message back to the originating peer. SHALL
-// silently discard the reply … if the originating peer is no longer connected. SHALL not
-// block on sending."
+// silently discard the reply" if that peer has left, and "SHALL not block on sending"
+// (28/REQREP).
 func (s *rep) send(st *stream, msgs []zmtp.Message) (int, error) {
 	c := s.core
 	for i, m := range msgs {

@@ -11,8 +11,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws"
 )
 
-// session is what logs, metrics and operators call a session: a stream with its login, or a
-// multiplexed connection, whose streams are further sessions.
+// session is what logs, metrics and operators call a session: a stream with its login. A
+// multiplexed connection counts as one more, so that it can be seen and ended as a whole.
 type session struct {
 	number uint64
 	route  *route.Route // that the client asked for

@@ -131,7 +131,7 @@ func (m *Member) Leave() {
 }
 
 // move moves m to the group of key, whose set is that of m's group with added and without
-// removed (nil: none). If m is alone in its group and there is no other of that key, the
+// removed (nil: none). If m is alone in its group and no other has that key, the
 // group itself changes. Lock held on entry, as in the functions below.
 func (h *Hub) move(m *Member, key groupKey, added, removed *subscription) {
 	old := m.group

@@ -142,28 +142,34 @@ func newSettings(c *config.Config, rc *config.Route, o Options) (*settings, erro
 	for _, e := range rc.Connect {
 		s.connect = append(s.connect, endpoint{e.Endpoint, e.ServerKey})
 	}
-	if len(rc.Bind) == 0 {
-		return s, nil
+	s.anyPeerID = rc.PeerIDs == config.PeerIDsAny
+	var err error
+	if len(rc.Bind) > 0 {
+		s.inbound, err = newInbound(c, rc, o.Handler)
 	}
-	s.inbound = backend.ListenOptions{
+	return s, err
+}
+
+// newInbound returns how backends that connect to the route log in. handler judges them.
+func newInbound(c *config.Config, rc *config.Route, handler zap.Handler) (backend.ListenOptions, error) {
+	inbound := backend.ListenOptions{
 		Addresses:        rc.Bind,
 		Mechanism:        rc.Mechanism,
-		Security:         zmtp.ServerSecurity{Handler: o.Handler, Domain: rc.BindDomain},
+		Security:         zmtp.ServerSecurity{Handler: handler, Domain: rc.BindDomain},
 		HandshakeTimeout: rc.ConnectTimeout,
 
 		Envelope:             rc.Envelope == config.EnvelopeFrame,
 		TurnTimeout:          rc.ConnectTimeout,
 		MaxSubscriptionBytes: int64(rc.MaxSubscriptionBytes),
 	}
-	s.anyPeerID = rc.PeerIDs == config.PeerIDsAny
 	if rc.Mechanism == zap.CURVE {
 		identity, err := c.Server.Private().Certificate(string(c.Server.CurveCert))
 		if err != nil {
-			return nil, err
+			return inbound, err
 		}
-		s.inbound.Security.CurvePublic, s.inbound.Security.CurveSecret = identity.Public, identity.Secret
+		inbound.Security.CurvePublic, inbound.Security.CurveSecret = identity.Public, identity.Secret
 	}
-	return s, nil
+	return inbound, nil
 }
 
 var readyRules = map[string]backend.Ready{config.ReadyAny: backend.Any, config.ReadyAll: backend.All, config.ReadyNone: backend.None}

@@ -4,7 +4,7 @@ const words = {
   1001: 'The bridge is restarting.',
   1002: 'This page and the bridge do not understand each other. Reload the page.',
   1003: 'This page and the bridge do not understand each other. Reload the page.',
-  1006: 'There is no connection. Check your network.',
+  1006: 'The connection was lost. Check your network.',
   1009: 'The message was too large.',
   1011: 'The bridge failed because of an internal error.',
   4300: 'Your login cannot be checked at the moment.',
