@@ -76,10 +76,11 @@ func TestMux(t *testing.T) {
 	}
 	pair := openMux(t, m, zws.ChannelOptions{Route: "/pair", RoutingID: []byte("me")})
 	echo(pair, "anything")
-	_, err := m.Open(t.Context(), zws.ChannelOptions{Route: "/pair", RoutingID: []byte("me")})
-	if zws.Cause(err).Code != 4403 {
-		t.Errorf("a routing id that is in use: %v, want 4403", err)
+	pair2 := openMux(t, m, zws.ChannelOptions{Route: "/pair", RoutingID: []byte("me")})
+	if _, err := pair.Recv(t.Context()); zws.Cause(err).Code != 4409 {
+		t.Errorf("a routing id that the user took again: %v, want 4409", err)
 	}
+	echo(pair2, "anything")
 	routes := map[string]int{}
 	for _, s := range b.Sessions() {
 		if s.User != "alice" || s.Dialect != "ZWSMUX1.0" || s.Mechanism != "PLAIN" {

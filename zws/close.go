@@ -37,6 +37,7 @@ const (
 	CodeNoRoute        Code = 4404 // no such route
 	CodeNotTaken       Code = 4406 // socket type, mechanism or subprotocol not accepted
 	CodeTimeout        Code = 4408 // the client did not answer in time: handshake or pings
+	CodeTakenOver      Code = 4409 // another connection of the same user took this routing id or queue
 	CodeTooMany        Code = 4429 // too many connections or attempts
 	CodeHandlerBroken  Code = 4500 // the ZAP handler answered 500
 	CodeBackendRefused Code = 4502 // a backend refused the login
@@ -114,7 +115,7 @@ func (e *CloseError) Unwrap() error { return e.Err }
 func (c Code) Final() bool {
 	switch c {
 	case CodeProtocol, CodeUnsupported, CodeNotUTF8, CodeTooLarge, CodeRefused, CodeExpired, CodeForbidden, CodeNoRoute,
-		CodeNotTaken, CodeHandlerBroken, CodeBackendRefused:
+		CodeNotTaken, CodeTakenOver, CodeHandlerBroken, CodeBackendRefused:
 		return true
 	}
 	return false

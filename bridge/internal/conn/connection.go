@@ -49,9 +49,11 @@ func (c *connection) servePlain(p *zws.PendingConn) error {
 	if err != nil {
 		return p.Reject(closeCause(err))
 	}
-	if cause := c.ending(); cause != nil { // while the stream was opened
-		s.close()
-		return p.Reject(cause)
+	for _, cause := range []error{c.ending(), s.ending()} {
+		if cause != nil { // while the stream was opened
+			s.close()
+			return p.Reject(cause)
+		}
 	}
 	ws, err := p.Accept(zws.AcceptOptions{Renew: c.renew, Minor: s.minor})
 	if err != nil {

@@ -45,6 +45,10 @@ func (c *connection) serveChannel(p *zws.PendingChannel) {
 	ctx, l := p.Context(), p.Login()
 	rt := c.set.o.Route(p.Request().Route)
 	s, err := c.openChannel(ctx, rt, l, p.Request())
+	if err == nil && s.ending() != nil { // while it was opened
+		err = s.ending()
+		s.close()
+	}
 	if err != nil {
 		c.set.refusedChannel(c, rt, p.Request().Route, p.Reject(closeCause(err)))
 		return

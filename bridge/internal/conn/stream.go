@@ -9,6 +9,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/rights"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
+	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -56,7 +57,7 @@ func (c *connection) open(ctx context.Context, id session, l *zws.Login) (_ *str
 	if s.stamp, err = id.route.Stamp(l); err != nil {
 		return nil, err
 	}
-	if s.release, err = id.route.ClaimRoutingID(l); err != nil {
+	if s.release, err = id.route.ClaimRoutingID(ctx, l, s.takeOver); err != nil {
 		return nil, err
 	}
 	o := rules.Queue
@@ -64,6 +65,10 @@ func (c *connection) open(ctx context.Context, id session, l *zws.Login) (_ *str
 		s.codec, o.Codec = codec, codec
 	}
 	s.queue = queue.New(o, s)
+	if cause := s.ending(); cause != nil { // another stream took the routing id already
+		s.close()
+		return nil, cause
+	}
 	attached, err := id.route.Attach(ctx, &route.Client{
 		Login: l, Number: id.number, Queue: s.queue, Codec: s.codec,
 		Filter: filter{s}, Receiver: s, End: s.end, Finish: s.finish,
@@ -73,8 +78,40 @@ func (c *connection) open(ctx context.Context, id session, l *zws.Login) (_ *str
 		s.close()
 		return nil, err
 	}
+	s.mu.Lock()
 	s.socket, s.minor = attached.Socket, attached.Minor
+	s.mu.Unlock()
 	return s, nil
+}
+
+// errTakenOver ends a stream whose routing id another connection of the same user took.
+var errTakenOver = &zws.CloseError{Code: zws.CodeTakenOver, Status: zap.Refused, Reason: "another connection of this user took over this routing id"}
+
+// takeOver ends the stream in favor of a newer one with its routing id. It detaches the stream
+// from its backend at once, since a client that is gone without a word would hold it until
+// the close frame could not be written. A login that was replaced by a newer one ends as
+// that.
+func (s *stream) takeOver() {
+	if s.conn.set.o.Logins.Revoked(s.conn.login.Load().Reply) {
+		s.end(errRevoked)
+	} else {
+		s.end(errTakenOver)
+	}
+	s.mu.Lock()
+	socket := s.socket
+	s.mu.Unlock()
+	if socket != nil {
+		s.queue.Close() // a backend that waits for room returns
+		_ = socket.Close()
+		s.release()
+	}
+}
+
+// ending returns the first cause that end was called with; nil if the stream goes on.
+func (s *stream) ending() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cause
 }
 
 // start makes channel the stream's, once READY was sent, and logs message.

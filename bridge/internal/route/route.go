@@ -3,7 +3,6 @@ package route
 import (
 	"context"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
@@ -162,48 +161,6 @@ func (r *Route) has(address string) bool {
 
 // Close ends what the streams of the route share. Their sockets are closed by then.
 func (r *Route) Close() { r.upstream.close() }
-
-// routingIDs are the routing ids of the clients of a route that passes them on to the
-// backends: two streams with one id would take each other's messages.
-type routingIDs struct {
-	mu    sync.Mutex
-	inUse map[string]bool
-}
-
-// ClaimRoutingID reserves the client's routing id where the route passes it on. The caller
-// calls release when the stream has ended; it is never nil.
-func (r *Route) ClaimRoutingID(l *zws.Login) (release func(), err error) {
-	id := string(l.RoutingID)
-	if !r.clientRoutingID || id == "" {
-		return func() {}, nil
-	}
-	if id[0] == 0 { // reserved: a ROUTER makes such ids for peers without one (28/REQREP)
-		return nil, forbidden("a routing id must not begin with a zero byte here")
-	}
-	if !r.ids.take(id) {
-		return nil, forbidden("this routing id is in use")
-	}
-	return func() { r.ids.release(id) }, nil
-}
-
-func (r *routingIDs) take(id string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.inUse[id] {
-		return false
-	}
-	if r.inUse == nil {
-		r.inUse = make(map[string]bool)
-	}
-	r.inUse[id] = true
-	return true
-}
-
-func (r *routingIDs) release(id string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.inUse, id)
-}
 
 // forbidden is the refusal of something that the login does not permit.
 func forbidden(reason string) error {

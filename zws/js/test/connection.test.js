@@ -159,7 +159,7 @@ test('invalid CURVE keys, and keys that are not a pair', async () => {
   await assert.rejects(ready, { code: 1002, reason: 'CURVE: public key of low order' });
 });
 
-const FINAL = [1002, 1003, 1009, 4400, 4401, 4403, 4404, 4406, 4500, 4502];
+const FINAL = [1002, 1003, 1009, 4400, 4401, 4403, 4404, 4406, 4409, 4500, 4502];
 const LATER = [1000, 1001, 1005, 1006, 1011, 4300, 4408, 4429, 4503, 4504, 4508, 3000];
 
 for (const code of FINAL) {

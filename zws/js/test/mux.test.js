@@ -136,7 +136,7 @@ test('a socket with routes of a Mux and a WebSocket of its own', async () => {
   assert.equal(own.opened[0].messages.at(-1)[0], 'still');
 });
 
-const FINAL = [1002, 1009, 4400, 4403, 4404, 4406, 4500, 4502];
+const FINAL = [1002, 1009, 4400, 4403, 4404, 4406, 4409, 4500, 4502];
 const LATER = [1000, 1001, 1011, 4300, 4408, 4429, 4503, 4504, 4508];
 
 for (const code of FINAL) {

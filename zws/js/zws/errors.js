@@ -37,7 +37,7 @@ export const NOT_ACCEPTABLE = 4406;
 export const TOO_MANY = 4429;
 
 // After any other code, and after none, a retry with the same credentials can succeed.
-const FINAL = [1002, 1003, 1007, TOO_LARGE, 4400, EXPIRED, 4403, 4404, NOT_ACCEPTABLE, 4500, 4502];
+const FINAL = [1002, 1003, 1007, TOO_LARGE, 4400, EXPIRED, 4403, 4404, NOT_ACCEPTABLE, 4409, 4500, 4502];
 
 export const isFinal = (code) => FINAL.includes(code);
 

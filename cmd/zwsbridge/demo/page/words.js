@@ -14,6 +14,7 @@ const words = {
   4404: 'The bridge does not know this address.',
   4406: 'The bridge does not accept this kind of connection here.',
   4408: 'The login took too long.',
+  4409: 'You have opened this in another window.',
   4429: 'Too many attempts. Wait a minute.',
   4500: 'The login service of the bridge does not work. Tell the administrator.',
   4502: 'The house refused the bridge.',

@@ -17,6 +17,7 @@ const meanings = {
   4404: 'unknown route',
   4406: 'socket type, mechanism or subprotocol not accepted',
   4408: 'the client did not answer during the login',
+  4409: 'taken over by another connection of the user',
   4429: 'too many connections or attempts',
   4500: 'the ZAP handler failed',
   4502: 'a backend refused the login',
