@@ -18,7 +18,11 @@ func tooDeep(text string) (line int) {
 			line++
 			dots = 0
 		case '#':
-			i += max(strings.IndexByte(text[i:], '\n')-1, 0)
+			end := strings.IndexByte(text[i:], '\n')
+			if end < 0 {
+				return 0
+			}
+			i += end - 1
 		case '"', '\'':
 			end := skipString(text, i)
 			line += strings.Count(text[i:end], "\n")
