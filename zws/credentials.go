@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -113,34 +112,6 @@ func cookieTokens(r *http.Request) []credentials {
 		}
 	}
 	return found
-}
-
-// originAllowed reports whether r may be upgraded: it does not come from a page, or from one
-// with the same origin or one of o.Origins.
-func originAllowed(r *http.Request, o *Options) bool {
-	return originNamed(r, o) || slices.Contains(o.Origins, "*")
-}
-
-// originNamed is originAllowed without "*".
-func originNamed(r *http.Request, o *Options) bool {
-	values := r.Header.Values("Origin")
-	if len(values) == 0 {
-		return true
-	}
-	if len(values) > 1 {
-		return false
-	}
-	for _, named := range o.Origins {
-		if named != "*" && strings.EqualFold(named, values[0]) {
-			return true
-		}
-	}
-	origin, err := url.Parse(values[0])
-	if err != nil || origin.Host == "" || !strings.EqualFold(origin.Host, r.Host) {
-		return false
-	}
-	// A page that was loaded without TLS can come from anybody, whatever its host is.
-	return origin.Scheme == "https" || origin.Scheme == "http" && !o.Secure
 }
 
 // peerAddress returns the IP address of the TCP connection, without a zone.

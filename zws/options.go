@@ -65,9 +65,10 @@ type Options struct {
 	// Without either they are refused with 4403.
 	PlaintextAllowed bool
 	// Origins are the origins, such as "https://example.org", whose pages may connect
-	// beside those of the same origin. "*" admits every page, but cookies, HTTP Basic and
-	// client certificates then still count only from the same origin and from those that
-	// are listed by name. A request without Origin does not come from a page.
+	// beside those of the same origin. "https://*.example.org" admits the pages of all hosts
+	// below a domain and "*" every page, but cookies, HTTP Basic and client certificates
+	// then still count only from the same origin and from those that are listed by name,
+	// without a wildcard. See MatchOrigin. A request without Origin does not come from a page.
 	Origins []string
 	// QueryToken accepts ?access_token= as a BEARER login of dialects without a mechanism.
 	QueryToken bool

@@ -2,10 +2,10 @@ package config
 
 import (
 	"net"
-	"net/url"
 	"strings"
 
 	"github.com/zwsbridge/zwsbridge/certs"
+	"github.com/zwsbridge/zwsbridge/zws"
 )
 
 func (c *checker) server() {
@@ -46,9 +46,10 @@ func (c *checker) origin(key, o string) {
 		c.warn(key, "pages of any origin can connect; cookies, Basic and TLS certificates then do not count as a login")
 		return
 	}
-	u, err := url.Parse(o)
-	if err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != o {
-		c.fault(key, `is %q: want "*" or scheme://host[:port] like "https://portal.example"`, o)
+	if !zws.ValidOrigin(o) {
+		c.fault(key, `is %q: want "*", scheme://host[:port] like "https://portal.example", or "https://*.example" for all hosts below a domain`, o)
+	} else if strings.Contains(o, "*") {
+		c.warn(key, "pages of any host below the domain can connect; cookies, Basic and TLS certificates then do not count as a login")
 	}
 }
 

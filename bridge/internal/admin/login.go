@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+
+	"github.com/zwsbridge/zwsbridge/zws"
 )
 
 // maxLoginForm bounds the form of a login, in bytes.
@@ -85,7 +87,8 @@ func (a *admin) mayPostLogin(r *http.Request) bool {
 		return true
 	}
 	c := a.bridge.Config()
-	return slices.Contains(c.Server.Origins, from) || slices.ContainsFunc(c.Issuers(), func(issuer string) bool {
+	_, named := zws.MatchOrigin(c.Server.Origins, from)
+	return named || slices.ContainsFunc(c.Issuers(), func(issuer string) bool {
 		u, err := url.Parse(issuer)
 		return err == nil && u.Host != "" && from == u.Scheme+"://"+u.Host
 	})
