@@ -131,6 +131,10 @@ func (s source) Gauges() metrics.Gauges {
 		Queues:      make(map[string]metrics.Queue),
 		Backends:    make(map[metrics.BackendState]int),
 		Waiting:     make(map[string]int),
+		UserFiles:   make(map[string]bool),
+	}
+	for name, err := range s.state.Load().auth.Files() {
+		g.UserFiles[name] = err == nil
 	}
 	for path, r := range s.state.Load().routes {
 		g.Queues[path] = metrics.Queue{}

@@ -46,7 +46,8 @@ type Authenticator struct {
 	dir     string // "" with AllowAny
 	log     *slog.Logger
 	keys    atomic.Pointer[table]
-	watcher *watch.Watcher // nil with AllowAny
+	broken  atomic.Pointer[error] // why the directory cannot be read now; nil if it can
+	watcher *watch.Watcher        // nil with AllowAny
 	changes zap.Changes
 }
 
@@ -74,7 +75,8 @@ type basis struct {
 
 // New reads the directory and watches it until Close. An invalid certificate is logged and
 // has no key; one that can no longer be read keeps its key until it is readable again or
-// removed. Two files with the same key but different users are an error. When they appear
+// removed. While the directory cannot be read, no login is decided on, and earlier ones stay.
+// Two files with the same key but different users are an error. When they appear
 // later they are logged.
 func New(o Options) (*Authenticator, error) {
 	a := &Authenticator{log: o.Logger}
@@ -111,8 +113,12 @@ func (a *Authenticator) load() error {
 		a.log.Error("invalid key file", "error", problem)
 	}
 	if err != nil {
+		if a.broken.Swap(&err) == nil && old != nil {
+			a.changes.Notify() // so that nobody uses a reply from before
+		}
 		return err
 	}
+	a.broken.Store(nil)
 	a.keys.Store(next)
 	if old != nil && !maps.EqualFunc(old.byKey, next.byKey, client.equal) {
 		a.log.Info("keys changed", "directory", a.dir, "keys", len(next.byKey))
@@ -195,6 +201,15 @@ func (t *table) add(file string, key [certs.KeySize]byte, c client) error {
 	return nil
 }
 
+// Err returns why the directory cannot be read at present, so that nobody can log in; nil if it
+// can.
+func (a *Authenticator) Err() error {
+	if err := a.broken.Load(); err != nil {
+		return fmt.Errorf("curve: %w", *err)
+	}
+	return nil
+}
+
 // Close stops watching the directory. It must not be called from a function that was
 // registered with OnChange.
 func (a *Authenticator) Close() error {
@@ -212,6 +227,9 @@ func (a *Authenticator) Authenticate(_ context.Context, req *zap.Request) (*zap.
 	key := [certs.KeySize]byte(req.Credentials[0])
 	if a.dir == "" {
 		return &zap.Reply{Status: zap.OK, Text: "OK", UserID: certs.EncodeKey(key)}, nil
+	}
+	if err := a.Err(); err != nil {
+		return nil, err
 	}
 	c, ok := a.keys.Load().byKey[key]
 	if !ok {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -236,5 +237,30 @@ func TestForeignFiles(t *testing.T) {
 	write(t, dir, "b", c, "user-id", "bob")
 	if _, err := Check(dir); err == nil || !strings.Contains(err.Error(), "another file") {
 		t.Errorf("two users of one key: %v", err)
+	}
+}
+
+// TestMissingDirectory: while the directory cannot be read, no login is decided on, and earlier
+// ones stay.
+func TestMissingDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "keys")
+	must(t, os.Mkdir(dir, 0o700))
+	stove := put(t, dir, "stove", "user-id", "stove")
+	a, changed := open(t, dir)
+	login := zap.Decide(t.Context(), a, curve(stove.Public[:]))
+	must(t, os.Rename(dir, dir+".old"))
+	<-changed
+	if r := zap.Decide(t.Context(), a, curve(stove.Public[:])); r.Status != zap.Temporary || a.Err() == nil || a.Revoked(login) {
+		t.Errorf("missing: status %d, error %v, the earlier login is revoked: %v", r.Status, a.Err(), a.Revoked(login))
+	}
+	must(t, os.Rename(dir+".old", dir))
+	for range 100 {
+		if a.Err() == nil {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if r := zap.Decide(t.Context(), a, curve(stove.Public[:])); r.Status != zap.OK || a.Revoked(login) {
+		t.Errorf("back: status %d, revoked %v", r.Status, a.Revoked(login))
 	}
 }

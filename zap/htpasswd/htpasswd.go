@@ -36,8 +36,9 @@ const DefaultMaxCached = 100_000
 
 // Options configures an [Authenticator].
 type Options struct {
-	// File is the htpasswd file. It is read again when it changes. If it is then invalid,
-	// the error is logged and the previous users stay in force. Required.
+	// File is the htpasswd file. It is read again when it changes. If it is then invalid or
+	// missing, the error is logged, no login is decided on until it can be read again, and
+	// earlier logins stay. Required.
 	File string
 	// Concurrency is how many hashes may be computed at the same time. 0 means one for each
 	// processor, or one less if there are more than three, shared with every other
@@ -72,7 +73,8 @@ type Authenticator struct {
 	verified *verified
 	compare  func(hash, password []byte) error // bcrypt
 	seed     maphash.Seed
-	table    atomic.Pointer[table]
+	table    atomic.Pointer[table] // as last read without an error
+	broken   atomic.Pointer[error] // why the file cannot be read now; nil if it can
 	watcher  *watch.Watcher
 	changes  zap.Changes
 }
@@ -118,7 +120,13 @@ func New(o Options) (*Authenticator, error) {
 func (a *Authenticator) load() error {
 	t, err := read(a.file)
 	if err != nil {
+		if a.broken.Swap(&err) == nil && a.table.Load() != nil {
+			a.changes.Notify() // so that nobody uses a reply from before
+		}
 		return err
+	}
+	if a.broken.Swap(nil) != nil {
+		a.log.Info("users can be read again", "file", a.file)
 	}
 	old := a.table.Swap(t)
 	if old == nil || maps.Equal(old.hashes, t.hashes) {
@@ -127,6 +135,14 @@ func (a *Authenticator) load() error {
 	a.verified.clear()
 	a.log.Info("users changed", "file", a.file, "users", len(t.users))
 	a.changes.Notify()
+	return nil
+}
+
+// Err returns why the file cannot be read at present, so that nobody can log in; nil if it can.
+func (a *Authenticator) Err() error {
+	if err := a.broken.Load(); err != nil {
+		return fmt.Errorf("htpasswd: %w", *err)
+	}
 	return nil
 }
 
@@ -139,6 +155,9 @@ func (a *Authenticator) Authenticate(ctx context.Context, req *zap.Request) (*za
 	user, password, ok := req.Plain()
 	if !ok || user == "" {
 		return nil, zap.Pass("no user name and password")
+	}
+	if err := a.Err(); err != nil {
+		return nil, err
 	}
 	t := a.table.Load()
 	hash, known := t.hashes[user]
@@ -153,6 +172,9 @@ func (a *Authenticator) Authenticate(ctx context.Context, req *zap.Request) (*za
 		return nil, err
 	case !right:
 		return &zap.Reply{Status: zap.Refused, Text: fmt.Sprintf("wrong password for %q", user)}, nil
+	}
+	if err := a.Err(); err != nil { // while the hash was computed
+		return nil, err
 	}
 	return &zap.Reply{Status: zap.OK, Text: "OK", UserID: user, Basis: basis{user, hash}}, nil
 }

@@ -239,8 +239,9 @@ func TestChange(t *testing.T) {
 	}
 }
 
-// TestBadChange: an invalid file changes nothing, is logged with the line number, and does not
-// prevent a later change.
+// TestBadChange: while the file is invalid or missing, no login is decided on, not even one
+// whose password was verified before, and earlier logins stay. The error is logged with the
+// line number, and does not prevent a later change.
 func TestBadChange(t *testing.T) {
 	file := users(t, "ada")
 	log := &notes{lines: make(chan string, 100)}
@@ -249,21 +250,44 @@ func TestBadChange(t *testing.T) {
 	defer a.Close()
 	changed := make(chan struct{}, 10)
 	a.OnChange(func() { changed <- struct{}{} })
+	good, err := os.ReadFile(file)
+	must(t, err)
+	ada := zap.Decide(t.Context(), a, plain("ada", "ADA"))
+	undecided := func(when string) {
+		t.Helper()
+		for user, password := range map[string]string{"ada": "ADA", "bob": "BOB", "nobody": "x"} {
+			if r := zap.Decide(t.Context(), a, plain(user, password)); r.Status != zap.Temporary {
+				t.Errorf("%s while the file is %s: status %d, want 300", user, when, r.Status)
+			}
+		}
+		if a.Err() == nil || a.Revoked(ada) {
+			t.Errorf("the file is %s: error %v, the earlier login is revoked: %v", when, a.Err(), a.Revoked(ada))
+		}
+		if _, err := a.Authenticate(t.Context(), &zap.Request{Mechanism: zap.NULL}); !errors.Is(err, zap.ErrPass) {
+			t.Errorf("NULL while the file is %s: %v, want a pass", when, err)
+		}
+	}
 
 	must(t, os.WriteFile(file, []byte("bob:"+hashOf(t, "BOB", "2y")+"\nada:$2y$04$half"), 0o600))
 	log.await(file + ":2:")
-	if r := zap.Decide(t.Context(), a, plain("ada", "ADA")); r.Status != zap.OK {
-		t.Errorf("while the file is invalid: status %d", r.Status)
-	}
+	undecided("invalid")
+	<-changed // so that no cache answers
 	must(t, os.Remove(file))
 	log.await("no such file")
-	if r := zap.Decide(t.Context(), a, plain("ada", "ADA")); r.Status != zap.OK {
-		t.Errorf("while the file is missing: status %d", r.Status)
+	undecided("missing")
+	must(t, os.Mkdir(file, 0o700))
+	log.await("not a regular file")
+	undecided("a directory")
+	must(t, os.Remove(file))
+	must(t, os.WriteFile(file, good, 0o600))
+	log.await("users can be read again")
+	if r := zap.Decide(t.Context(), a, plain("ada", "ADA")); r.Status != zap.OK || a.Err() != nil || a.Revoked(ada) {
+		t.Errorf("after it was put back: status %d, error %v, revoked %v", r.Status, a.Err(), a.Revoked(ada))
 	}
 	rewriteUsers(t, file, "carol")
 	<-changed
-	if r := zap.Decide(t.Context(), a, plain("carol", "CAROL")); r.Status != zap.OK {
-		t.Errorf("after it was corrected: status %d", r.Status)
+	if r := zap.Decide(t.Context(), a, plain("carol", "CAROL")); r.Status != zap.OK || !a.Revoked(ada) {
+		t.Errorf("after it was corrected: status %d, the removed user's login is revoked: %v", r.Status, a.Revoked(ada))
 	}
 }
 

@@ -68,7 +68,8 @@ func TestIdentities(t *testing.T) {
 	}
 }
 
-// TestIdentity: replies have the UUID as user id, and a PLAIN login uses it as user name.
+// TestIdentity: replies have the UUID as user id. A PLAIN login has it as user name, or the name
+// at the endpoint, or none.
 func TestIdentity(t *testing.T) {
 	m, err := OpenIdentities(filepath.Join(t.TempDir(), "identities.db"))
 	if err != nil {
@@ -81,10 +82,18 @@ func TestIdentity(t *testing.T) {
 	if err != nil || !uuid4.MatchString(reply.UserID) || len(reply.Metadata) > 0 {
 		t.Fatalf("%+v, %v", reply, err)
 	}
-	if again, err := c.Authenticate(t.Context(), plain(reply.UserID, "alice.alice.2")); err != nil || again.UserID != reply.UserID {
-		t.Errorf("%+v, %v", again, err)
+	for _, user := range []string{reply.UserID, "alice", ""} {
+		if again, err := c.Authenticate(t.Context(), plain(user, "alice.alice.2")); err != nil || again.UserID != reply.UserID {
+			t.Errorf("as %q: %+v, %v", user, again, err)
+		}
 	}
-	if _, err := c.Authenticate(t.Context(), plain("alice", "alice.alice.2")); !errors.Is(err, zap.ErrPass) {
-		t.Errorf("with the application's name: %v", err)
+	bob, err := m.ID("bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, user := range []string{"bob", bob, "Alice", "alice ", strings.ToUpper(reply.UserID), "alice\x00"} {
+		if _, err := c.Authenticate(t.Context(), plain(user, "alice.alice.2")); !errors.Is(err, zap.ErrPass) {
+			t.Errorf("as %q: %v, want a pass", user, err)
+		}
 	}
 }

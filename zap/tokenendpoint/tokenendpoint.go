@@ -111,12 +111,13 @@ func (c *Client) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply
 	if err != nil {
 		return nil, err
 	}
+	name := user // at the endpoint
 	if c.o.Identities != nil {
-		if user, err = c.o.Identities.ID(user); err != nil {
+		if user, err = c.o.Identities.ID(name); err != nil {
 			return nil, err
 		}
 	}
-	if claimed != "" && claimed != user {
+	if claimed != "" && claimed != name && claimed != user {
 		return nil, zap.Pass("token belongs to another user")
 	}
 	reply := &zap.Reply{Status: zap.OK, Text: "OK", UserID: user}

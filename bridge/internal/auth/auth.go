@@ -133,6 +133,21 @@ func (a *Chain) entry(c *config.Config, e config.ChainEntry) (zap.Entry, error) 
 	return entry, nil
 }
 
+// Files returns, for each authenticator that reads its users from a file or a directory, why
+// that cannot be read at present, so that nobody can log in by it; nil if it can.
+func (a *Chain) Files() map[string]error {
+	files := make(map[string]error)
+	if a == nil {
+		return files
+	}
+	for name, au := range a.authenticators {
+		if f, ok := au.built.(interface{ Err() error }); ok {
+			files[name] = f.Err()
+		}
+	}
+	return files
+}
+
 // add builds the authenticator called name, or takes it over from previous.
 func (a *Chain) add(c *config.Config, name string, previous *Chain, o Options) error {
 	next := authenticator{}

@@ -14,6 +14,7 @@ type Gauges struct {
 	Queues      map[string]Queue     // by the path of the route
 	Backends    map[BackendState]int // connections to backends and inbound backends
 	Waiting     map[string]int       // messages that nobody can take at present, by the path of the route
+	UserFiles   map[string]bool      // whether the users of an authenticator can be read from their file, by its name
 }
 
 // Queue is what waits to be written to the clients of a route.
@@ -36,13 +37,15 @@ var (
 		"Bytes that wait to be written to clients.", []string{"route"}, nil)
 	waitingMessages = prometheus.NewDesc("zwsbridge_waiting_messages",
 		"Messages that nobody can take at present: no client may have them, or no backend is free.", []string{"route"}, nil)
+	userFiles = prometheus.NewDesc("zwsbridge_auth_file_readable",
+		"1 if the file or directory of an authenticator can be read, 0 if not, so that nobody can log in by it.", []string{"authenticator"}, nil)
 	backends = prometheus.NewDesc("zwsbridge_backends",
 		"Connections to backends, and inbound backends, by state.", []string{"route", "state"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (g gauges) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{connections, queuedMessages, queuedBytes, waitingMessages, backends} {
+	for _, d := range []*prometheus.Desc{connections, queuedMessages, queuedBytes, waitingMessages, userFiles, backends} {
 		out <- d
 	}
 }
@@ -60,6 +63,13 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 	}
 	for path, n := range now.Waiting {
 		gauge(waitingMessages, float64(n), path)
+	}
+	for name, readable := range now.UserFiles {
+		value := 0.0
+		if readable {
+			value = 1
+		}
+		gauge(userFiles, value, name)
 	}
 	for b, n := range now.Backends {
 		gauge(backends, float64(n), b.Route, b.State)
