@@ -121,40 +121,16 @@ func (c Code) Final() bool {
 	return false
 }
 
-// BackendError is an error of one of a route's backends.
-type BackendError struct {
-	// Position is that of the backend in its route, from 1: the client learns it instead of
-	// an address. 0 means no backend in particular.
-	Position int
-	// Err is what happened. Required.
-	Err error
-}
-
-func (e *BackendError) Error() string { return e.name() + ": " + e.Err.Error() }
-
-// Unwrap returns Err.
-func (e *BackendError) Unwrap() error { return e.Err }
-
-func (e *BackendError) name() string {
-	if e.Position == 0 {
-		return "backend"
-	}
-	return "backend " + strconv.Itoa(e.Position)
-}
-
 // Cause translates any error into what a client is told. A *CloseError in err's chain is the
-// answer; next come a *BackendError, errors of packages zmtp and zap, and those that Accept
-// returns without an upgrade. Unknown errors are internal, 1011, and the client does not
-// learn their text. nil is a normal end.
+// answer; next come errors of packages zmtp and zap, and those that Accept returns without an
+// upgrade. Unknown errors are internal, 1011, and the client does not learn their text. nil is
+// a normal end.
 func Cause(err error) *CloseError {
 	if err == nil {
 		return &CloseError{Code: CodeNormal}
 	}
 	if cause, ok := errors.AsType[*CloseError](err); ok {
 		return cause
-	}
-	if backend, ok := errors.AsType[*BackendError](err); ok {
-		return backendCause(backend)
 	}
 	if refused, ok := errors.AsType[*zmtp.RefusedError](err); ok {
 		return refusedCause(refused.Status, err)
@@ -194,38 +170,4 @@ func refusedCause(status zap.Status, err error) *CloseError {
 		return &CloseError{Code: CodeHandlerBroken, Status: zap.Internal, Reason: "logins are not possible: the ZAP handler of the server is broken", Err: err}
 	}
 	return &CloseError{Code: CodeRefused, Status: zap.Refused, Reason: "login refused", Err: err}
-}
-
-// backendCause is what a client is told about an error of a backend.
-func backendCause(e *BackendError) *CloseError {
-	if refused, ok := errors.AsType[*zmtp.RefusedError](e.Err); ok {
-		status := refused.Status
-		if status == zap.OK || !status.Valid() {
-			status = zap.Refused
-		}
-		return &CloseError{Code: CodeBackendRefused, Status: status, Reason: fmt.Sprintf("%s refused the login (%d)", e.name(), status), Err: e}
-	}
-	if wrong, ok := errors.AsType[*zmtp.MechanismError](e.Err); ok {
-		return &CloseError{Code: CodeBackendRefused, Status: zap.Refused, Reason: e.name() + ": " + wrong.Error(), Err: e}
-	}
-	if wrong, ok := errors.AsType[*zmtp.SocketTypeError](e.Err); ok {
-		return &CloseError{Code: CodeBackendRefused, Status: zap.Refused, Reason: e.name() + ": " + wrong.Error(), Err: e}
-	}
-	switch {
-	case errors.Is(e.Err, zmtp.ErrUnreachable):
-		if e.Position == 0 { // where backends connect to the bridge, none has
-			return &CloseError{Code: CodeBackendLost, Reason: "no backend is connected", Err: e}
-		}
-		return &CloseError{Code: CodeBackendLost, Reason: e.name() + " cannot be reached", Err: e}
-	case errors.Is(e.Err, zmtp.ErrHandshakeTimeout), errors.Is(e.Err, context.DeadlineExceeded):
-		return &CloseError{Code: CodeBackendTimeout, Reason: e.name() + " did not answer the login in time", Err: e}
-	case errors.Is(e.Err, context.Canceled):
-		return &CloseError{Code: CodeGoingAway, Reason: "shutting down", Err: e}
-	}
-	for _, known := range []error{zmtp.ErrClosedBeforeWelcome, zmtp.ErrClosedDuringLogin, zmtp.ErrNotZMTP, zmtp.ErrVersion} {
-		if errors.Is(e.Err, known) {
-			return &CloseError{Code: CodeBackendRefused, Status: zap.Refused, Reason: e.name() + ": " + known.Error(), Err: e}
-		}
-	}
-	return &CloseError{Code: CodeBackendRefused, Status: zap.Refused, Reason: e.name() + " did not accept the login", Err: e}
 }

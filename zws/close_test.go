@@ -12,8 +12,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// TestCause: the translation of errors of the server itself. TestAcceptOutcomes has those of
-// backends.
+// TestCause: the code and status for each kind of error.
 func TestCause(t *testing.T) {
 	tooMany := &zws.CloseError{Code: 4429, Reason: "too many attempts"}
 	for _, test := range []struct {
@@ -29,9 +28,6 @@ func TestCause(t *testing.T) {
 		{&zmtp.RefusedError{Status: 300, Err: tooMany}, 4429, 0}, // a reply's own cause
 		{fmt.Errorf("wrapped: %w", tooMany), 4429, 0},
 		{errors.Join(nil, tooMany), 4429, 0},
-		{&zws.BackendError{Position: 1, Err: tooMany}, 4429, 0},
-		{&zws.BackendError{Err: context.DeadlineExceeded}, 4504, 0},
-		{&zws.BackendError{Err: context.Canceled}, 1001, 0},
 		{&zmtp.SocketTypeError{Ours: zmtp.SUB, Peer: zmtp.REQ}, 4406, 400},
 		{fmt.Errorf("frame: %w", zmtp.ErrTooLarge), 1009, 0},
 		{fmt.Errorf("frame: %w", zmtp.ErrProtocol), 1002, 0},
@@ -69,13 +65,9 @@ func TestFinal(t *testing.T) {
 // TestCloseErrorText: the text has the code, the reason that the client sees, and the error
 // that only the log shows.
 func TestCloseErrorText(t *testing.T) {
-	backend := &zws.BackendError{Position: 2, Err: errors.New("tcp://10.0.0.7:5556: refused")}
-	cause := &zws.CloseError{Code: 4503, Reason: "backend 2 cannot be reached", Err: backend}
-	if got, want := cause.Error(), "4503 backend 2 cannot be reached: backend 2: tcp://10.0.0.7:5556: refused"; got != want {
+	cause := &zws.CloseError{Code: 4503, Reason: "backend 2 cannot be reached", Err: errors.New("tcp://10.0.0.7:5556: refused")}
+	if got, want := cause.Error(), "4503 backend 2 cannot be reached: tcp://10.0.0.7:5556: refused"; got != want {
 		t.Errorf("%q, want %q", got, want)
-	}
-	if got := zws.Cause(&zws.BackendError{Err: zmtp.ErrUnreachable}).Reason; got != "no backend is connected" {
-		t.Errorf("without a position: %q", got)
 	}
 }
 

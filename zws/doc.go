@@ -37,6 +37,7 @@
 //
 // # Errors
 //
-// Whatever ends a connection becomes a [CloseError] in one place, [Cause]: a close code, a
-// reason that a person can act on, and whether an ERROR command goes before it.
+// What ends a connection or channel is a [CloseError]: a close code, a reason that a person
+// can act on, and whether an ERROR command goes before it. Rules that refuse something return
+// one; Close and Reject, which keep the first cause, turn any other error into one by [Cause].
 package zws

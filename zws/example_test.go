@@ -108,15 +108,15 @@ func Example() {
 	// 4400 login refused
 }
 
-// The reason that a client gets when a backend refused the bridge.
+// The reason that a client gets when the ZAP handler could not decide.
 func ExampleCause() {
-	err := &zws.BackendError{Position: 2, Err: zmtp.ErrClosedBeforeWelcome}
+	err := &zmtp.RefusedError{Status: zap.Temporary, Reason: "connection refused by 10.0.0.7"}
 	cause := zws.Cause(err)
 	fmt.Println(cause.Code, cause.Reason)
 	fmt.Println("try again:", !cause.Code.Final())
 	// Output:
-	// 4502 backend 2: closed before WELCOME: probably the wrong server key
-	// try again: false
+	// 4300 the login cannot be checked at present: try again later
+	// try again: true
 }
 
 // A message has the same encoding for all clients with the same codec.

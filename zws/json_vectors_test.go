@@ -23,8 +23,8 @@ func (h *hexBytes) UnmarshalText(text []byte) (err error) {
 // vectors are the parts of the vectors that this package uses; see package muxframe for the
 // rest.
 type vectors struct {
-	Mux     []struct{ Octets hexBytes }
-	Invalid []struct{ Octets hexBytes } `json:"mux_invalid"`
+	Mux     []struct{ Bytes hexBytes }
+	Invalid []struct{ Bytes hexBytes } `json:"mux_invalid"`
 	JSON    []struct {
 		Name, Text string
 		Frames     []hexBytes

@@ -13,7 +13,7 @@ import (
 func FuzzMuxServer(f *testing.F) {
 	v := readVectors(f)
 	for i := range v.Mux {
-		f.Add([]byte(v.Mux[i].Octets), []byte(v.Mux[(i+1)%len(v.Mux)].Octets), []byte(v.Invalid[i%len(v.Invalid)].Octets))
+		f.Add([]byte(v.Mux[i].Bytes), []byte(v.Mux[(i+1)%len(v.Mux)].Bytes), []byte(v.Invalid[i%len(v.Invalid)].Bytes))
 	}
 	open := muxframe.Frame{Op: muxframe.Open, Channel: 1, Number: 100}
 	f.Fuzz(func(t *testing.T, one, two, three []byte) {

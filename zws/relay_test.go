@@ -104,7 +104,7 @@ func TestRelayFaults(t *testing.T) {
 		p.expectClose(4403, "PLAIN is not accepted without TLS")
 	})
 	t.Run("rejected", func(t *testing.T) {
-		d := rejectWith(&zws.BackendError{Position: 1, Err: zmtp.ErrUnreachable})
+		d := rejectWith(&zws.CloseError{Code: 4503, Reason: "backend 1 cannot be reached"})
 		serveWith(t, relayOptions(), plain, d, echo).dialRaw(t, "/", offering("ZWS2.0+CURVE")).expectClose(4503, "backend 1 cannot be reached")
 	})
 }

@@ -18,6 +18,7 @@ func TestCloseCause(t *testing.T) {
 		return fmt.Errorf("wrapped: %w", &backend.Error{Position: 2, Kind: kind, Err: err})
 	}
 	own := &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused, Reason: "not here", Err: failed(backend.KindRefused, io.EOF)}
+	tooMany := &zws.CloseError{Code: zws.CodeTooMany, Reason: "too many attempts"}
 	for _, tt := range []struct {
 		err    error
 		code   zws.Code
@@ -33,10 +34,15 @@ func TestCloseCause(t *testing.T) {
 		{failed(backend.KindRefused, &zmtp.RefusedError{Status: 500}), 4502, 500, "backend 2 refused the login (500)"},
 		{failed(backend.KindRefused, &zmtp.RefusedError{Reason: "a secret"}), 4502, 400, "backend 2 refused the login (400)"},
 		{failed(backend.KindRefused, &zmtp.MechanismError{Want: zap.CURVE, Got: zap.NULL}), 4502, 400, "backend 2: want CURVE, peer speaks NULL"},
+		{failed(backend.KindRefused, &zmtp.SocketTypeError{Ours: "SUB", Peer: "REP"}), 4502, 400, "backend 2: a SUB socket cannot talk to a REP peer"},
+		{failed(backend.KindRefused, &zmtp.SocketTypeError{Ours: "SUB", Peer: "\x1b[31mPUB"}), 4502, 400, `backend 2: a SUB socket cannot talk to a peer of unknown type "\x1b[31mPUB"`},
+		{failed(backend.KindRefused, zmtp.ErrNotZMTP), 4502, 400, "backend 2: the peer does not speak ZMTP"},
+		{failed(backend.KindRefused, zmtp.ErrVersion), 4502, 400, "backend 2: " + zmtp.ErrVersion.Error()},
 		{failed(backend.KindRefused, zmtp.ErrClosedDuringLogin), 4502, 400, "backend 2: " + zmtp.ErrClosedDuringLogin.Error()},
 		{failed(backend.KindRefused, fmt.Errorf("10.0.0.7: %w", zmtp.ErrClosedBeforeWelcome)), 4502, 400, "backend 2: " + zmtp.ErrClosedBeforeWelcome.Error()},
 		{failed(backend.KindRefused, errors.New("10.0.0.7")), 4502, 400, "backend 2 did not accept the login"},
 		{own, 4403, 400, "not here"},
+		{failed(backend.KindRefused, tooMany), 4429, 0, "too many attempts"},
 		{zmtp.ErrHandshakeTimeout, 4408, 0, "the handshake was not completed in time"},
 		{backend.ErrLockStep, 1002, 0, backend.ErrLockStep.Error()},
 	} {

@@ -26,7 +26,7 @@ func (h *hexBytes) UnmarshalText(text []byte) (err error) {
 type vector struct {
 	Name        string
 	From        string // client, server or either
-	Octets      hexBytes
+	Bytes       hexBytes
 	Op          string
 	Mechanism   string
 	Credentials []hexBytes
@@ -110,19 +110,19 @@ func TestVectors(t *testing.T) {
 	v := readVectors(t)
 	for _, vector := range v.Mux {
 		want := vector.frame()
-		if got := want.Append(nil); !bytes.Equal(got, vector.Octets) {
+		if got := want.Append(nil); !bytes.Equal(got, vector.Bytes) {
 			t.Errorf("%s is written as %x", vector.Name, got)
 		}
-		got, err := Parse(vector.Octets)
+		got, err := Parse(vector.Bytes)
 		if err == nil && got.Op == Messages {
 			err = CheckMessages(got.Messages, anySize)
 		}
-		if err != nil || !bytes.Equal(got.Append(nil), vector.Octets) || !sameFields(got, want) {
+		if err != nil || !bytes.Equal(got.Append(nil), vector.Bytes) || !sameFields(got, want) {
 			t.Errorf("%s is read as %+v, %v", vector.Name, got, err)
 		}
 	}
 	for _, vector := range v.Invalid {
-		f, err := Parse(vector.Octets)
+		f, err := Parse(vector.Bytes)
 		if err == nil && f.Op == Messages {
 			err = CheckMessages(f.Messages, anySize)
 		}
@@ -154,7 +154,7 @@ func sameFields(a, b Frame) bool {
 func FuzzFrame(f *testing.F) {
 	v := readVectors(f)
 	for _, vector := range append(v.Mux, v.Invalid...) {
-		f.Add([]byte(vector.Octets))
+		f.Add([]byte(vector.Bytes))
 	}
 	f.Fuzz(func(t *testing.T, p []byte) {
 		frame, err := Parse(p)

@@ -30,7 +30,7 @@ let written = 0, read = 0;
 
 for (const vector of vectors.mux) {
   test(vector.name, () => {
-    const frame = unhex(vector.octets);
+    const frame = unhex(vector.bytes);
     if (vector.from !== 'server') {
       assert.equal(hex(write[vector.op](vector)), hex(frame));
       written++;
@@ -45,7 +45,7 @@ for (const vector of vectors.mux) {
   });
 }
 
-for (const { name, octets: data } of vectors.mux_invalid) {
+for (const { name, bytes: data } of vectors.mux_invalid) {
   test(`refuses ${name}`, () => {
     assert.throws(() => parseMessages(parse(unhex(data).slice().buffer).rest, limits), { code: 1002 });
   });
