@@ -112,7 +112,8 @@ export interface SocketEvents {
   /**
    * The connection was lost or could not be made; the next attempt is in `delay`
    * milliseconds. `code` and `reason` come from the server; without a close frame the code is
-   * 1006. `cause` is the error that the token function threw, if any.
+   * 1006. A reason can end in advice, such as "; retry in 5s": then the delay is that long and
+   * up to half as long in addition, whatever `reconnectMaxInterval` is. `cause` is the error that the token function threw, if any.
    */
   disconnect: { url: string; code: number; reason: string; delay: number; cause?: unknown };
   /**
@@ -158,10 +159,11 @@ export abstract class Socket {
    * messages are read round-robin, and each sent message goes to the next ready one. After a
    * refusal the same URL can be connected to again, with other credentials.
    *
-   * The promise resolves when the server is ready, and rejects with a {@link RefusedError} if
-   * it refuses for good. It may be ignored.
+   * The promise resolves when the server is ready. It rejects with a {@link RefusedError} if
+   * the server refuses for good, and with a {@link ClosedError} if `close` or `disconnect` is
+   * called first. It may be ignored.
    * @throws TypeError for an invalid URL or login; SocketError with `EINUSE` if the socket is
-   * already connected to the URL, or `ECLOSED` after `close`.
+   * already connected to the URL; ClosedError after `close`.
    */
   connect(url: string, options?: ConnectOptions): Promise<void>;
 
@@ -181,8 +183,8 @@ export abstract class Socket {
 export interface Readable extends AsyncIterable<Frame[]> {
   /**
    * Returns a promise of the next message. It rejects with a {@link RefusedError} when every
-   * URL has refused, and with a {@link SocketError}: `ECLOSED` after `close`, `EBUSY` while
-   * another `receive` is waiting. `for await` throws the same, but ends without an error after
+   * URL has refused, with a {@link ClosedError} after `close`, and with a {@link SocketError}
+   * with `EBUSY` while another `receive` is waiting. `for await` throws the same, but ends without an error after
    * `close`.
    */
   receive(): Promise<Frame[]>;
@@ -194,7 +196,8 @@ export interface Writable {
    * unless the queue is full. It rejects
    * - with a {@link RefusedError} when every URL has refused,
    * - with a {@link SocketError}: `EAGAIN` after `sendTimeout`, `EBUSY` while another `send`
-   *   waits for room, `ECLOSED` after `close`,
+   *   waits for room,
+   * - with a {@link ClosedError} after `close`,
    * - with a TypeError for a frame of another type than {@link FrameLike},
    * - with a RangeError for a message without frames, or beyond `maxMessageSize` or `maxFrames`.
    */
@@ -269,12 +272,21 @@ export class SocketError extends Error {
   /**
    * - `EAGAIN`: the send queue is full
    * - `EBUSY`: another `send` or `receive` is waiting
-   * - `ECLOSED`: the socket or its Mux is closed, or was disconnected before it was ready
+   * - `ECLOSED`: it is a {@link ClosedError}
    * - `EFSM`: a Req cannot send or receive in this state
    * - `EINUSE`: the socket is already connected to this URL, or is a Pair and connected
    * - `ELOST`: the connection was lost before the reply
    */
   readonly code: 'EAGAIN' | 'EBUSY' | 'ECLOSED' | 'EFSM' | 'EINUSE' | 'ELOST';
+}
+
+/**
+ * The application itself has closed the socket or its Mux, or has disconnected it before it was
+ * ready. An effect of React that closes its socket can ignore it: in StrictMode the first socket
+ * is closed while it connects.
+ */
+export class ClosedError extends SocketError {
+  readonly code: 'ECLOSED';
 }
 
 /** The server refuses this client; a retry with the same credentials cannot succeed. */

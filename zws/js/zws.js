@@ -6,5 +6,5 @@
 export { Dealer, Pair, Pull, Push, Req, Sub, XSub } from './zws/patterns.js';
 export { Req as Request, Sub as Subscriber, XSub as XSubscriber } from './zws/patterns.js';
 export { bearer, curve, curveKeyPair, plain } from './zws/credentials.js';
-export { RefusedError, SocketError } from './zws/errors.js';
+export { ClosedError, RefusedError, SocketError } from './zws/errors.js';
 export { Frame } from './zws/frame.js';

@@ -67,6 +67,11 @@ export function network(read = parse) {
       return this;
     }
 
+    /** A failed attempt in Node 22: error without close, and readyState stays 0. */
+    fail() {
+      this.onerror({ type: 'error' });
+    }
+
     lose(code = 1006, reason = '') {
       this.readyState = 3;
       this.onclose({ code, reason });

@@ -173,6 +173,25 @@ for (const code of LATER) {
   });
 }
 
+test('a channel and the connection wait as the server advises', async () => {
+  const { ws, events, muxEvents, opened } = await connected(Sub);
+  ws.refuse(1, 4503, 'backend 1 cannot be reached; retry in 60s');
+  const { delay } = events.at(-1)[1];
+  assert.ok(delay >= 60_000 && delay <= 90_000, `${delay}`);
+  await advance(delay - 1);
+  assert.equal(ws.channels['/devices'], 1);
+  await advance(1);
+  assert.equal(ws.channels['/devices'], 2);
+  ws.lose(1001, 'the bridge is restarting; retry in 5s');
+  const later = muxEvents.at(-1)[1].delay;
+  assert.ok(later >= 5_000 && later <= 7_500, `${later}`);
+  assert.equal(events.at(-1)[1].delay, later);
+  await advance(later - 1);
+  assert.equal(opened.length, 1);
+  await advance(1);
+  assert.equal(opened.length, 2);
+});
+
 test('4401 on a channel waits for the end of the connection', async () => {
   let token = 'one';
   for (const ends of [true, false]) {

@@ -1,7 +1,7 @@
 // Checks the types with tsc: what must compile, and what must not. It is never run.
 
 import {
-  Dealer, Frame, Push, RefusedError, Req, Request, SocketError, Sub, Subscriber, XSub, bearer, curve, curveKeyPair, plain,
+  ClosedError, Dealer, Frame, Push, RefusedError, Req, Request, SocketError, Sub, Subscriber, XSub, bearer, curve, curveKeyPair, plain,
 } from '@zwsbridge/zws';
 import { Mux } from '@zwsbridge/zws/mux';
 import { relay } from '@zwsbridge/zws/relay';
@@ -33,6 +33,7 @@ try {
   await new XSub().send('\x01topic');
 } catch (error) {
   if (error instanceof RefusedError) error.code === 4400;
+  if (error instanceof ClosedError) error.code === 'ECLOSED';
   if (error instanceof SocketError) error.code === 'EAGAIN';
 }
 

@@ -175,7 +175,7 @@ export class Channel {
     // If the login has expired, the whole connection ends, and may come back with a newer token.
     if (code === EXPIRED) return this.#timers.after(EXPIRY_GRACE, () => this.refused(error));
     if (isFinal(code)) return this.refused(error);
-    const delay = this.#timers.retry(code, this.#options, () => this.open());
+    const delay = this.#timers.retry(code, reason, this.#options, () => this.open());
     this.#owner._disconnected(this, { code, reason, delay, cause: undefined });
   }
 

@@ -10,6 +10,15 @@ export class SocketError extends Error {
   }
 }
 
+/** The application itself has closed the socket or its Mux, or disconnected it. */
+export class ClosedError extends SocketError {
+  name = 'ClosedError';
+
+  constructor(message) {
+    super('ECLOSED', message);
+  }
+}
+
 /** The server refuses this client; a retry with the same credentials cannot succeed. */
 export class RefusedError extends Error {
   name = 'RefusedError';

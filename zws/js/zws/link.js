@@ -6,6 +6,7 @@ import { EXPIRED, NOT_ACCEPTABLE, ProtocolError, RefusedError, isFinal, reasonOf
 import { Timers } from './timers.js';
 
 const MAX_BUFFERED = 1 << 20; // bytes in a WebSocket's buffer at which it counts as busy
+const CLOSE_TIMEOUT = 100; // ms between the error and the close event of a WebSocket
 const RENEWAL_INTERVAL = 1_500; // ms: the bridge accepts a new token at most once a second
 
 /**
@@ -69,7 +70,8 @@ export class Link {
     ws.onopen = () => guard(() => this.#opened());
     ws.onmessage = ({ data }) => guard(() => this._message(data));
     ws.onclose = ({ code, reason }) => guard(() => this._ended(code, reason));
-    ws.onerror = () => {}; // onclose follows, with more details
+    // Node 22 has no close event after a failed attempt.
+    ws.onerror = () => guard(() => this._awaitClose(CLOSE_TIMEOUT, 1006));
     this.#timers.after(handshakeTimeout, () => this._ended(1006, `the login took longer than ${handshakeTimeout} ms`));
   }
 
@@ -132,10 +134,10 @@ export class Link {
     this.#timers.after(RENEWAL_INTERVAL, () => { this.#renewed = false; });
   }
 
-  /** Waits up to delay ms for the close frame, whose reason may say more. */
-  _awaitClose(delay) {
+  /** Waits up to delay ms for the close event, whose reason may say more. */
+  _awaitClose(delay, code = 1005) {
     this.#timers.cancel();
-    this.#timers.after(delay, () => this._ended(1005, ''));
+    this.#timers.after(delay, () => this._ended(code, ''));
   }
 
   /** Handles the end of the WebSocket. status is that of an ERROR command. */
@@ -151,7 +153,7 @@ export class Link {
   #retry(code, reason, cause) {
     const expired = code === EXPIRED ? this._handshake : undefined;
     this._drop();
-    const delay = this.#timers.retry(code, this.#options, () => this._open(expired));
+    const delay = this.#timers.retry(code, reason, this.#options, () => this._open(expired));
     this._owner._disconnected(this, { code, reason, delay, cause });
   }
 

@@ -52,7 +52,7 @@ export class Mux {
 
   /**
    * Returns what a socket connects to for a route of the server. After `close`, connecting to
-   * it throws a SocketError with `ECLOSED`.
+   * it throws a ClosedError.
    * @param path The path of the route, such as `/control`.
    * @throws TypeError for a path that does not begin with `/`; RangeError for one of more than
    * 65,535 bytes.

@@ -4,7 +4,7 @@
 
 import { Channel } from './channel.js';
 import { parseCommand } from './command.js';
-import { ProtocolError, SocketError } from './errors.js';
+import { ClosedError, ProtocolError } from './errors.js';
 import { toBytes } from './frame.js';
 import { Link } from './link.js';
 import { MAX_CREDIT, MAX_ROUTE, login, parse } from './muxframe.js';
@@ -84,7 +84,7 @@ export class Mux {
 
   /** Closes the connection. Its sockets are disconnected from it and stay open. */
   close() {
-    this.#end ??= new SocketError('ECLOSED', 'the Mux is closed');
+    this.#end ??= new ClosedError('the Mux is closed');
     this.#numbers.clear();
     this._link.close();
     this.#each((channel) => channel.disconnect());
@@ -99,7 +99,7 @@ export class Mux {
   }
 
   _assertOpen() {
-    if (this.#end instanceof SocketError) throw this.#end;
+    if (this.#end instanceof ClosedError) throw this.#end;
   }
 
   _add(channel) {

@@ -2,7 +2,7 @@
 
 import { Connection } from './connection.js';
 import { none } from './credentials.js';
-import { SocketError } from './errors.js';
+import { ClosedError, SocketError } from './errors.js';
 import { toBytes } from './frame.js';
 import { Inbox, Outbox } from './queues.js';
 
@@ -110,7 +110,7 @@ export class Socket {
   connect(target, { login = this.#options.login } = {}) {
     const url = absolute(target.url ?? target);
     if (!login?.begin) throw new TypeError('unsupported login: want the result of plain, bearer or curve');
-    if (this.closed) throw new SocketError('ECLOSED', 'the socket is closed');
+    if (this.closed) throw new ClosedError('the socket is closed');
     if (this.#connections.has(url)) throw new SocketError('EINUSE', `the socket is already connected to ${url}`);
     this._inbox.end();
     this._outbox.end();
@@ -124,14 +124,14 @@ export class Socket {
   /** Closes the connection to a URL or route. */
   disconnect(target) {
     const connection = this.#connections.get(absolute(target.url ?? target));
-    if (connection) this.#remove(connection, new SocketError('ECLOSED', 'disconnected'));
+    if (connection) this.#remove(connection, new ClosedError('disconnected'));
   }
 
   /** Closes all connections. Messages in the send queue are discarded. */
   close() {
     if (this.closed) return;
     this.closed = true;
-    const error = new SocketError('ECLOSED', 'the socket is closed');
+    const error = new ClosedError('the socket is closed');
     for (const connection of this._connections) this.#remove(connection, error);
     this._inbox.end(error);
     this._outbox.end(error);

@@ -3,6 +3,7 @@
 
 import { TOO_MANY } from './errors.js';
 
+const ADVICE = /; retry in ([1-9]\d?|[1-5]\d\d|600)s$/; // of the server, in seconds
 const STABLE = 10_000; // ms for which a connection is ready before its failures are forgotten
 
 export class Timers {
@@ -29,13 +30,18 @@ export class Timers {
   }
 
   /**
-   * Schedules the next attempt and returns its delay in ms. It is random, between half of the
-   * interval and the whole, so that clients that were disconnected together do not reconnect
-   * together.
+   * Schedules the next attempt and returns its delay in ms: what the server advises and up to
+   * half as long in addition, or between half of the interval and the whole. It is random, so
+   * that clients that were disconnected together do not reconnect together.
    */
-  retry(code, { reconnectInterval, reconnectMaxInterval }, action) {
-    const interval = code === TOO_MANY ? reconnectMaxInterval : reconnectInterval * 2 ** this.#failures++;
-    const delay = Math.round(Math.min(interval, reconnectMaxInterval) * (0.5 + Math.random() / 2));
+  retry(code, reason, { reconnectInterval, reconnectMaxInterval }, action) {
+    const [, seconds] = ADVICE.exec(reason) ?? [];
+    let shortest = seconds * 1000, more = shortest / 2;
+    if (!seconds) {
+      const interval = code === TOO_MANY ? reconnectMaxInterval : reconnectInterval * 2 ** this.#failures++;
+      shortest = more = Math.min(interval, reconnectMaxInterval) / 2;
+    }
+    const delay = Math.round(shortest + more * Math.random());
     this.after(delay, action);
     return delay;
   }
