@@ -28,7 +28,7 @@ type Auth struct {
 //
 // A kind is written in two files of the same name, one here and one in bridge/internal/auth.
 // Here it registers its type with its defaults (registerAuth) and can also implement
-// authorizer, completer or missingMaker.
+// authorizer, decider, completer or missingMaker.
 type AuthKind interface {
 	// Secrets returns the files and directories with secrets that the settings name.
 	// Nothing may publish them.

@@ -92,7 +92,8 @@ func (r *Route) Matches(c *config.Config, rc *config.Route) bool {
 	return reflect.DeepEqual(r.fingerprint, fingerprint(c, rc))
 }
 
-// fingerprint is the part of a configuration on which the backends of a route depend.
+// fingerprint is the part of a configuration on which the backends of a route depend, and with
+// which its streams were made: a live queue keeps its limits and its policy (on_full).
 func fingerprint(c *config.Config, rc *config.Route) any {
 	r := *rc
 	r.Allow, r.AllowAll, r.BindAllow, r.OnWide, r.Separator = nil, false, nil, "", nil
