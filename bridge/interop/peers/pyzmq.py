@@ -94,6 +94,8 @@ class Socket:
                 self.authenticator.configure_curve("*", options["keys"])
 
     def secure(self, options):
+        if options.get("routing_id"):
+            self.zmq.routing_id = options["routing_id"].encode()
         if "domain" in options:
             self.zmq.zap_domain = options["domain"].encode()
         if options.get("server") == "PLAIN":

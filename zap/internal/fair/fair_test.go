@@ -32,6 +32,7 @@ func TestTurns(t *testing.T) {
 			synctest.Wait()
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if want := []string{"flood", "flood", "a", "b", "flood", "a", "flood"}; !slices.Equal(order, want) {
 			t.Errorf("served %q, want %q", order, want)
 		}
