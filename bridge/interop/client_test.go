@@ -13,18 +13,36 @@ import (
 	"github.com/zwsbridge/zwsbridge/certs"
 )
 
-// platforms lists where the JavaScript client runs, without changes.
-var platforms = []string{"node", "chromium", "chromium-worker", "firefox", "firefox-worker"}
+// platforms lists where the JavaScript client runs, without changes: all that zws/js/README.md
+// names. "node" is the Node of the PATH with the WebSocket of npm's ws, "node22" has its own.
+var platforms = []string{"node", "node22", "chromium", "chromium-worker", "firefox", "firefox-worker"}
 
 // platform starts the JavaScript client on one of them.
 func platform(t *testing.T, where string) *process {
 	t.Helper()
 	program, _, _ := strings.Cut(where, "-")
-	if program == "node" {
+	switch program {
+	case "node":
 		need(t, "npm")
 		return start(t, "zws.mjs", where)
+	case "node22":
+		return startWith(t, node22(t), "zws.mjs", where)
 	}
 	return start(t, "zws.mjs", where, executableOf(t, program))
+}
+
+// node22 returns the executable of Node 22, which npm installs. It skips the test without it.
+func node22(t *testing.T) string {
+	t.Helper()
+	need(t, "npm", "node22")
+	if path := os.Getenv("NODE22"); path != "" {
+		return path
+	}
+	found, err := filepath.Glob("node_modules/node-linux-*/bin/node")
+	if err != nil || len(found) == 0 {
+		t.Fatalf("npm has not installed Node 22 for this machine: set NODE22 to its executable (%v)", err)
+	}
+	return found[0]
 }
 
 // executableOf returns the executable of chromium or firefox. It skips the test without it.

@@ -26,6 +26,41 @@ func TestDemoPages(t *testing.T) {
 	run(t, "node", args...)
 }
 
+// TestReadmePages uses the sample pages of the READMEs in Chromium, with a wrong password and with
+// the right one.
+func TestReadmePages(t *testing.T) {
+	chromium := executableOf(t, "chromium")
+	publisher := start(t, "libzmq.mjs").bind(t, "PUB", nil)
+	for _, name := range []string{"../../README.md", "../../zws/js/README.md"} {
+		t.Run(name, func(t *testing.T) {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, rest, _ := strings.Cut(string(text), "```html\n")
+			page, _, _ := strings.Cut(rest, "```\n")
+			h := newHome(t)
+			h.mkdir("www")
+			h.write("www/index.html", strings.NewReplacer("'ann'", "'alice'", "/ann/", "/alice/").Replace(page))
+			url := h.bridge(strings.Replace(allMechanisms, "[server]", "[server]\nstatic = \"www\"", 1) +
+				routeAt("/devices", "SUB", publisher.endpoint, `allow = [ { user = "*", subscribe = ["house/{user}/"] } ]`))
+			done := make(chan struct{})
+			go func() { // a PUB does not report subscriptions
+				for {
+					select {
+					case <-done:
+						return
+					case <-time.After(50 * time.Millisecond):
+						publisher.send("house/alice/kitchen/temperature", "21.5")
+					}
+				}
+			}()
+			defer close(done)
+			run(t, "node", "peers/readme.mjs", chromium, "http"+strings.TrimPrefix(url, "ws"), secrets["alice"])
+		})
+	}
+}
+
 // TestDemoPortal uses the portal of the demo by keyboard: a login, readings and refusals.
 func TestDemoPortal(t *testing.T) {
 	for _, browser := range []string{"chromium", "firefox"} {

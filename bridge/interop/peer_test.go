@@ -20,7 +20,7 @@ import (
 const patience = 60 * time.Second
 
 // missing is the variable in which the script run lists the peers that it could not install:
-// npm, python3-zmq, chromium, firefox, nginx, rabbitmq-server.
+// npm, node22, python3-zmq, chromium, firefox, nginx, rabbitmq-server.
 const missing = "ZWSBRIDGE_INTEROP_MISSING"
 
 // need skips a test whose peers could not be installed. The script run lists them, and fails
@@ -100,10 +100,14 @@ func python() string {
 // start runs a peer until the test ends.
 func start(t *testing.T, script string, args ...string) *process {
 	t.Helper()
-	interpreter := "node"
 	if strings.HasSuffix(script, ".py") {
-		interpreter = python()
+		return startWith(t, python(), script, args...)
 	}
+	return startWith(t, "node", script, args...)
+}
+
+func startWith(t *testing.T, interpreter, script string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, cmd: exec.Command(interpreter, append([]string{"peers/" + script}, args...)...), ended: make(chan struct{})}
 	p.cmd.Stderr = t.Output()
 	in, err := p.cmd.StdinPipe()

@@ -1,4 +1,4 @@
-// The JavaScript client on one platform: the argument is node, chromium, chromium-worker, firefox or
+// The JavaScript client on one platform: the argument is node, node22, chromium, chromium-worker, firefox or
 // firefox-worker, followed by the browser's executable. A browser loads the client from the bridge
 // at options.page, as /zws.js.
 import { WebSocket } from "ws"
@@ -9,7 +9,10 @@ import { driver } from "./zws/driver.js"
 const [, , where, executablePath] = process.argv
 const [name, worker] = where.split("-")
 
-/** Node 20 has no WebSocket, and the bridge has a self-signed certificate. */
+// The bridge has a self-signed certificate.
+if (where === "node22") process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0"
+
+/** Node 20 has no WebSocket of its own. */
 class TrustingWebSocket extends WebSocket {
   constructor(url, protocols) {
     super(url, protocols, { rejectUnauthorized: false })
@@ -19,7 +22,7 @@ class TrustingWebSocket extends WebSocket {
 async function inNode() {
   const zws = {}
   for (const module of ["zws.js", "zws/mux.js", "zws/relay.js"]) Object.assign(zws, await import(`../../../zws/js/${module}`))
-  const drive = driver(zws, emit, { WebSocket: TrustingWebSocket })
+  const drive = driver(zws, emit, where === "node" ? { WebSocket: TrustingWebSocket } : {})
   return { visit: async () => (command) => drive[command.do](command), end() {} }
 }
 
@@ -58,7 +61,7 @@ async function inFirefox() {
   }
 }
 
-const platform = await { node: inNode, chromium: inChromium, firefox: inFirefox }[name]()
+const platform = await { node: inNode, node22: inNode, chromium: inChromium, firefox: inFirefox }[name]()
 const pages = new Map() // promises of a function that handles commands, by address
 const pageOf = new Map() // by socket
 
