@@ -11,6 +11,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/bridge/internal/admin"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/printable"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
 	"github.com/zwsbridge/zwsbridge/zap"
 )
@@ -37,7 +38,7 @@ func (b *Bridge) Backends() []Backend {
 	add := func(path string, session uint64, statuses []backend.Status) {
 		for _, s := range statuses {
 			info := Backend{
-				Route: path, Session: session, Position: s.Position, Address: s.Address, User: s.User,
+				Route: path, Session: session, Position: s.Position, Address: s.Address, User: printable.Name(s.User),
 				State: s.State.String(), Since: s.Since, Reconnects: s.Reconnects,
 			}
 			if s.Err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/bridge/internal/admin/page"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/clientaddr"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/printable"
 )
 
 // The tags of a user (ZAP metadata Tags) that open the operators' interface.
@@ -203,7 +204,7 @@ func (a *admin) serveKick(w http.ResponseWriter, r *http.Request, o *operator) {
 		http.Error(w, "want the number of a session or the name of a user, and not both", http.StatusBadRequest)
 		return
 	}
-	a.log.Info("sessions kicked", "by", o.name, "session", k.Session, "user", k.User, "number", n)
+	a.log.Info("sessions kicked", "by", o.name, "session", k.Session, "user", printable.ParseName(k.User), "number", n)
 	writeJSON(w, map[string]int{"kicked": n})
 }
 

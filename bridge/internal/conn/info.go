@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/printable"
 )
 
 // Info is what operators see of a session.
 type Info struct {
 	Number    uint64 `json:"session"`
-	User      string `json:"user"`
+	User      string `json:"user"` // in the form of printable.Name
 	Route     string `json:"route"`
 	Dialect   string `json:"dialect"`
 	Mechanism string `json:"mechanism"`
@@ -60,7 +61,7 @@ func (c *connection) info() Info {
 	l := c.login.Load()
 	i := Info{
 		Number:    c.number,
-		User:      l.User(),
+		User:      printable.Name(l.User()),
 		Route:     c.route.Path(),
 		Dialect:   l.Dialect,
 		Mechanism: string(l.Mechanism),

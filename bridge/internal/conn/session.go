@@ -7,6 +7,7 @@ import (
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/clientaddr"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/printable"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
 	"github.com/zwsbridge/zwsbridge/zws"
 )
@@ -68,10 +69,8 @@ func (s *Set) refusedChannel(c *connection, rt *route.Route, asked string, err e
 	}
 	s.o.Metrics.Refused(path, zws.Cause(err))
 	s.log("channel refused", append(c.attributes(c.login.Load()),
-		slog.String("channel", truncated(asked)), slog.String("error", err.Error()))...)
+		slog.String("channel", printable.Text(asked, maxLogged)), slog.String("error", err.Error()))...)
 }
 
 // maxLogged bounds what a client has made up in a log line, in bytes.
 const maxLogged = 200
-
-func truncated(s string) string { return s[:min(len(s), maxLogged)] }

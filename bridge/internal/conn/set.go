@@ -11,6 +11,7 @@ import (
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/clientaddr"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/printable"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
@@ -110,12 +111,13 @@ var ErrShutdown = &zws.CloseError{Code: zws.CodeGoingAway, Reason: "the bridge i
 var errKicked = &zws.CloseError{Code: zws.CodeExpired, Reason: "an administrator has ended this session"}
 
 // Kick ends the session with that number, or if user is not empty every session of that
-// user, with 4401. It returns how many there were.
+// user, with 4401. It returns how many there were. user is a name or its form in [Info].
 func (s *Set) Kick(number uint64, user string) int {
 	kicked := 0
+	name := printable.ParseName(user)
 	for _, c := range s.all() {
 		for _, e := range c.sessions() {
-			if user == "" && e.id().number == number || user != "" && c.user() == user {
+			if user == "" && e.id().number == number || user != "" && c.user() == name {
 				kicked++
 				e.end(errKicked)
 			}
