@@ -1,9 +1,12 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 )
@@ -94,7 +97,12 @@ func (c *checker) endpoint(key, endpoint string, bound bool) bool {
 		return false
 	}
 	if path, ok := strings.CutPrefix(endpoint, "ipc://"); ok && bound && path[0] != '@' {
-		c.directory(key, Path(filepath.Dir(path)))
+		dir := filepath.Dir(path)
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) { // serve may create it for another file
+			c.warn(key, "%s does not exist: the socket cannot be opened before it does", dir)
+		} else {
+			c.directory(key, Path(dir))
+		}
 	}
 	return true
 }

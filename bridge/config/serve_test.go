@@ -33,7 +33,8 @@ func TestCheckServes(t *testing.T) {
 		{connect("ipc://@" + strings.Repeat("x", 120)), `want at most 107`},
 		{bind("tcp://lo:5556"), `with the name of a network interface`},
 		{bind("tcp://127.0.0.1:5556"), ``},
-		{bind("ipc://none/socket"), `route[0].bind[0]: `},
+		{bind("ipc://none/socket"), `warning: route[0].bind[0]: `},
+		{bind("ipc://certs/users/socket"), `route[0].bind[0]: `},
 		{bind("ipc://certs/socket"), ``},
 		// ports
 		{bind("tcp://127.0.0.1:8443"), `route[0].bind[0]: has the port of server.listen`},
