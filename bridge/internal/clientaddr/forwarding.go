@@ -36,7 +36,7 @@ func (w *way) add(element string) error {
 	for pair := range strings.SplitSeq(element, ";") {
 		name, value, ok := strings.Cut(strings.TrimSpace(pair), "=")
 		if !ok {
-			return fmt.Errorf("Forwarded element %.64q: want NAME=VALUE pairs", element)
+			return fmt.Errorf("element %.64q of Forwarded: want NAME=VALUE pairs", element)
 		}
 		value = strings.Trim(value, `"`)
 		switch strings.ToLower(name) {
