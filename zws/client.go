@@ -142,7 +142,7 @@ func clientReadError(err error) error {
 		if closed.Code == websocket.CloseAbnormalClosure {
 			return &CloseError{Code: CodeAbnormal, Err: io.ErrUnexpectedEOF}
 		}
-		return &CloseError{Code: Code(closed.Code), Reason: closed.Text}
+		return receivedClose(Code(closed.Code), closed.Text)
 	}
 	return &CloseError{Code: CodeAbnormal, Err: err}
 }

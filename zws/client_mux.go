@@ -269,7 +269,7 @@ func (m *MuxClient) handle(f *muxframe.Frame) error {
 	case muxframe.Messages:
 		return c.receive(f.Messages)
 	case muxframe.Close:
-		c.end(&CloseError{Code: Code(f.Code), Reason: f.Reason})
+		c.end(receivedClose(Code(f.Code), f.Reason))
 	case muxframe.Lost:
 		m.notify(Notification{Lost: f.Number, Channel: c})
 	case muxframe.Unsubscribed:

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -63,10 +65,34 @@ type CloseError struct {
 	Reason string
 	// RetryAfter is how long the client should wait before it tries again, in whole seconds
 	// up to 600; 0 means that it decides itself. It is appended to the reason on the wire,
-	// "; retry in 5s", and a page of ZWSJSON1.0 gets it as a number too.
+	// "; retry in 5s", and a page of ZWSJSON1.0 gets it as a number too. On a client side it
+	// is the server's advice, which Reason also still contains.
 	RetryAfter time.Duration
 	// Err is what happened, for the log; nil if Reason says everything.
 	Err error
+}
+
+// advicePattern matches the advice at the end of a reason (PROTOCOL.md, "Close codes").
+var advicePattern = regexp.MustCompile(`; retry in ([1-9][0-9]?|[1-5][0-9]{2}|600)s$`)
+
+// receivedClose returns what the server's close frame says.
+func receivedClose(code Code, reason string) *CloseError {
+	e := &CloseError{Code: code, Reason: reason}
+	if m := advicePattern.FindStringSubmatch(reason); m != nil {
+		seconds, _ := strconv.Atoi(m[1]) // matched: it is a number
+		e.RetryAfter = time.Duration(seconds) * time.Second
+	}
+	return e
+}
+
+// RetryDelay returns how long a client should wait before it tries again: RetryAfter, and up
+// to half as long in addition, at random, so that clients that were disconnected together do
+// not come back together. It is 0 without RetryAfter, and if the code is final.
+func (e *CloseError) RetryDelay() time.Duration {
+	if e.RetryAfter <= 0 || e.Code.Final() {
+		return 0
+	}
+	return e.RetryAfter + rand.N(e.RetryAfter/2+1)
 }
 
 // wireReason returns the reason with the advice when to try again, within 123 bytes.
@@ -75,7 +101,8 @@ func (e *CloseError) wireReason() string {
 		return wsframe.CutReason(e.Reason)
 	}
 	advice := fmt.Sprintf("; retry in %ds", e.retrySeconds())
-	reason := e.Reason[:min(len(e.Reason), wsframe.MaxReason-len(advice))]
+	reason := strings.TrimSuffix(e.Reason, advice) // of an error that comes from another server
+	reason = reason[:min(len(reason), wsframe.MaxReason-len(advice))]
 	return wsframe.CutReason(strings.ToValidUTF8(reason, "") + advice)
 }
 

@@ -2,6 +2,7 @@ package zws_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 // TestRetryAdvice: a handler that is too busy tells the client when to come back: at the end of
@@ -29,6 +31,46 @@ func TestRetryAdvice(t *testing.T) {
 	bare := s.dialRaw(t, "/", offering("ZWS2.0+NULL"), "Authorization: Basic "+"dXNlcjpw")
 	bare.send("\x02\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER")
 	bare.expectClose(4300, reason)
+}
+
+// TestRetryAdviceToClients: the Go clients have the advice as a duration.
+func TestRetryAdviceToClients(t *testing.T) {
+	for name, c := range map[string]struct {
+		code   zws.Code
+		reason string
+		want   time.Duration
+		final  bool
+	}{
+		"none":                 {4300, "try again later", 0, false},
+		"one second":           {4300, "too many logins; retry in 1s", time.Second, false},
+		"ten minutes":          {1001, "; retry in 600s", 600 * time.Second, false},
+		"final":                {4403, "not permitted; retry in 5s", 5 * time.Second, true},
+		"zero":                 {4300, "too many logins; retry in 0s", 0, false},
+		"too long":             {4300, "too many logins; retry in 601s", 0, false},
+		"four digits":          {4300, "too many logins; retry in 1000s", 0, false},
+		"not at the end":       {4300, "too many logins; retry in 5s or so", 0, false},
+		"without a semicolon":  {4300, "retry in 5s", 0, false},
+		"negative":             {4300, "too many logins; retry in -5s", 0, false},
+		"followed by new line": {4300, "too many logins; retry in 5s\n", 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := refuseAll(t, &zws.CloseError{Code: c.code, Reason: c.reason})
+			_, err := zws.Dial(t.Context(), s.url(), zws.DialOptions{SocketType: zmtp.DEALER, Security: zmtp.Null{}})
+			closed, ok := errors.AsType[*zws.CloseError](err)
+			if !ok || closed.Code != c.code || closed.Reason != c.reason || closed.RetryAfter != c.want {
+				t.Fatalf("Dial: %v with advice %v, want %v", err, closed.RetryAfter, c.want)
+			}
+			for range 20 {
+				delay := closed.RetryDelay()
+				if c.final && delay != 0 || !c.final && (delay < c.want || delay > c.want*3/2) {
+					t.Errorf("delay of %v, want %v to %v", delay, c.want, c.want*3/2)
+				}
+			}
+		})
+	}
+	// An error of one server as the answer of another: the advice is sent once.
+	s := refuseAll(t, &zws.CloseError{Code: 4300, Reason: "busy; retry in 5s", RetryAfter: 5 * time.Second})
+	s.dialRaw(t, "/", offering("ZWS2.0+NULL")).expectClose(4300, "busy; retry in 5s")
 }
 
 // TestRetryAdviceFits: the advice is 1 to 600 seconds and is never cut, however long the reason is.

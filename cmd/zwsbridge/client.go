@@ -45,7 +45,8 @@ A message is one line, with tabs between its frames. A frame that contains
 anything but printable text is written as a Go string in double quotes.
 
 If the server refuses the client, the code and reason are printed on standard
-error and the exit code is 3.`
+error and the exit code is 3. If it only asks to come back later, as in
+"retry in 5s", the command waits that long and up to half as long in addition.`
 
 func (f *clientFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
@@ -68,7 +69,8 @@ func (f *clientFlags) registerCount(cmd *cobra.Command, what string) {
 	cmd.Flags().UintVarP(&f.count, "count", "n", 0, "exit after `N` "+what+" (0: no limit)")
 }
 
-// dial connects and authenticates. The caller closes the client.
+// dial connects and authenticates. If the server is busy and says when to try again, dial
+// does so. The caller closes the client.
 func (f *clientFlags) dial(cmd *cobra.Command, address string, socket zmtp.SocketType) (*zws.Client, error) {
 	if u, err := url.Parse(address); err != nil || (u.Scheme != "ws" && u.Scheme != "wss") || u.Hostname() == "" {
 		return nil, usagef("URL %q: want ws:// or wss:// and a host", address)
@@ -81,14 +83,39 @@ func (f *clientFlags) dial(cmd *cobra.Command, address string, socket zmtp.Socke
 	if err != nil {
 		return nil, err
 	}
-	return zws.Dial(cmd.Context(), address, zws.DialOptions{
-		Security:         security,
-		SocketType:       socket,
-		RoutingID:        []byte(f.id),
-		TLS:              config,
-		HandshakeTimeout: f.timeout,
-		Notify:           func(n zws.Notification) { printNotification(cmd.ErrOrStderr(), n) },
-	})
+	for {
+		c, err := zws.Dial(cmd.Context(), address, zws.DialOptions{
+			Security:         security,
+			SocketType:       socket,
+			RoutingID:        []byte(f.id),
+			TLS:              config,
+			HandshakeTimeout: f.timeout,
+			Notify:           func(n zws.Notification) { printNotification(cmd.ErrOrStderr(), n) },
+		})
+		if !waitAsAdvised(cmd, err) {
+			return c, err
+		}
+	}
+}
+
+// waitAsAdvised reports whether the server ended a connection with advice when to try again,
+// after it has waited until then. It does not wait any longer once the command is canceled.
+func waitAsAdvised(cmd *cobra.Command, err error) bool {
+	closed, ok := errors.AsType[*zws.CloseError](err)
+	if !ok {
+		return false
+	}
+	delay := closed.RetryDelay()
+	if delay == 0 {
+		return false
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "zwsbridge: %s; trying again in %.1f s\n", errorText(closed), delay.Seconds())
+	select {
+	case <-time.After(delay):
+		return true
+	case <-cmd.Context().Done():
+		return false
+	}
 }
 
 // printNotification prints what the bridge notifies the client of.
@@ -165,18 +192,19 @@ func (f *clientFlags) tlsConfig() (*tls.Config, error) {
 }
 
 // receive prints messages without their first skip frames, until the server closes the
-// connection, ctx is done, or count messages were received. A count of 0 means no limit.
-func receive(ctx context.Context, w io.Writer, c *zws.Client, count uint, skip int) error {
-	for n := uint(0); count == 0 || n < count; n++ {
+// connection, ctx is done, or count messages were received. A count of 0 means no limit. It
+// returns how many it has printed.
+func receive(ctx context.Context, w io.Writer, c *zws.Client, count uint, skip int) (n uint, err error) {
+	for ; count == 0 || n < count; n++ {
 		m, err := c.Recv(ctx)
 		if err != nil {
-			return closeError(ctx, err)
+			return n, closeError(ctx, err)
 		}
 		if _, err := fmt.Fprintln(w, formatMessage(m[min(skip, len(m)):])); err != nil {
-			return err
+			return n, err
 		}
 	}
-	return nil
+	return n, nil
 }
 
 // finish closes a connection after the last message was sent, or after sending failed with

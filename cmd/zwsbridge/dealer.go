@@ -43,7 +43,7 @@ func runDealer(cmd *cobra.Command, f *clientFlags, url string, frames []string) 
 			cancel()
 		}
 	}()
-	if err := receive(ctx, cmd.OutOrStdout(), c, f.count, 0); err != nil {
+	if _, err := receive(ctx, cmd.OutOrStdout(), c, f.count, 0); err != nil {
 		return err
 	}
 	select {

@@ -26,7 +26,8 @@ line of standard input. Each reply is printed before the next request is sent.` 
 				if err := c.Send(cmd.Context(), append(zmtp.Message{nil}, m...)); err != nil {
 					return f.finish(cmd.Context(), c, err)
 				}
-				return receive(cmd.Context(), cmd.OutOrStdout(), c, 1, 1)
+				_, err := receive(cmd.Context(), cmd.OutOrStdout(), c, 1, 1)
+				return err
 			})
 		},
 	}
