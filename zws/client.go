@@ -123,7 +123,7 @@ func (c *Client) readFrame(context.Context) (zmtp.Frame, error) {
 	if err != nil {
 		return zmtp.Frame{}, clientReadError(err)
 	}
-	p, err := appendAll(c.received[:0], r)
+	p, err := appendAll(c.received[:0], r, nil)
 	if c.received = p; cap(p) > keptScratch {
 		c.received = nil
 	}

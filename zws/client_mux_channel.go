@@ -117,7 +117,11 @@ func (c *MuxChannel) receive(p []byte) error {
 		return err
 	}
 	c.mu.Lock()
-	c.inbox = append(c.inbox, p...)
+	if len(c.inbox) == 0 && len(p) > keptScratch {
+		c.inbox = p
+	} else {
+		c.inbox = append(c.inbox, p...)
+	}
 	c.mu.Unlock()
 	signal(c.changed)
 	return nil
@@ -163,8 +167,7 @@ func (c *MuxChannel) take() (m zmtp.Message, back int64, err error) {
 		return nil, 0, c.err
 	}
 	n := muxframe.Size(c.inbox)
-	m = muxframe.Decode(c.inbox[:n])
-	c.inbox = c.inbox[n:]
+	m, c.inbox = takeMessage(c.inbox, n)
 	if c.taken += int64(n); c.taken >= c.window/2 {
 		back, c.taken = c.taken, 0
 	}

@@ -88,8 +88,9 @@ func (ch *muxChannel) check(p []byte) error {
 	return muxError(muxframe.CheckMessages(p, ch.conn.checkSize))
 }
 
-// receive queues messages that the client has sent, for which it needs credit.
-func (ch *muxChannel) receive(p []byte) error {
+// receive queues messages that the client has sent, for which it needs credit. They are the
+// end of raw.
+func (ch *muxChannel) receive(p []byte, raw pooled) error {
 	m := ch.parent
 	if err := ch.check(p); err != nil {
 		return err
@@ -104,7 +105,11 @@ func (ch *muxChannel) receive(p []byte) error {
 		ch.allowance -= int64(n)
 		rest = rest[n:]
 	}
-	if !ch.gone {
+	switch {
+	case ch.gone:
+	case len(ch.inbox) == 0:
+		ch.inbox = raw.keep(p)
+	default:
 		ch.inbox = append(ch.inbox, p...)
 	}
 	m.mu.Unlock()
@@ -152,10 +157,19 @@ func (ch *muxChannel) take() zmtp.Message {
 		return nil
 	}
 	n := muxframe.Size(ch.inbox)
-	message := muxframe.Decode(ch.inbox[:n])
-	ch.inbox = ch.inbox[n:]
+	var message zmtp.Message
+	message, ch.inbox = takeMessage(ch.inbox, n)
 	ch.consumed += int64(n)
 	return message
+}
+
+// takeMessage takes the first message, of n bytes, out of an inbox. A large one that is all
+// of the inbox is not copied.
+func takeMessage(inbox []byte, n int) (m zmtp.Message, rest []byte) {
+	if n == len(inbox) && n > keptScratch {
+		return muxframe.Split(inbox), nil
+	}
+	return muxframe.Decode(inbox[:n]), inbox[n:]
 }
 
 func (ch *muxChannel) buffered() bool {

@@ -146,7 +146,7 @@ func (m *mux) read() (*muxChannel, error) {
 	if f.Op == muxframe.Open || f.Op == muxframe.Relay {
 		return m.open(&f)
 	}
-	return nil, m.handle(&f)
+	return nil, m.handle(&f, p)
 }
 
 // muxLimit is how long a WebSocket message with one message can be, in bytes.
@@ -154,8 +154,8 @@ func muxLimit(maxMessage int64, maxFrames int) int64 {
 	return maxMessage + 4*int64(maxFrames) + frameOverhead
 }
 
-// handle acts on a frame that does not open a channel.
-func (m *mux) handle(f *muxframe.Frame) error {
+// handle acts on a frame that does not open a channel. It was read from raw.
+func (m *mux) handle(f *muxframe.Frame, raw pooled) error {
 	switch f.Op {
 	case muxframe.Login:
 		if f.Login.Mechanism != zap.BEARER || m.conn.Login().Mechanism != zap.BEARER {
@@ -169,7 +169,7 @@ func (m *mux) handle(f *muxframe.Frame) error {
 		}
 		switch f.Op {
 		case muxframe.Messages:
-			return ch.receive(f.Messages)
+			return ch.receive(f.Messages, raw)
 		case muxframe.Credit:
 			return ch.addCredit(f.Number)
 		}

@@ -27,7 +27,7 @@ func FuzzMuxServer(f *testing.F) {
 			case frame.Op == muxframe.Open, frame.Op == muxframe.Relay:
 				_, err = m.open(&frame)
 			case frame.Op != muxframe.Login:
-				err = m.handle(&frame)
+				err = m.handle(&frame, pooled{})
 			}
 			if err != nil {
 				switch code := Cause(err).Code; code {

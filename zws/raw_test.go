@@ -83,8 +83,10 @@ func frame(first byte, payload string) []byte {
 	}
 	mask := [4]byte{0xa1, 0xb2, 0xc3, 0xd4}
 	b = append(b, mask[:]...)
+	start := len(b)
+	b = append(b, payload...)
 	for i := range len(payload) {
-		b = append(b, payload[i]^mask[i%4])
+		b[start+i] ^= mask[i%4]
 	}
 	return b
 }

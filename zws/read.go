@@ -91,7 +91,7 @@ func (ch *Channel) readFrames() (zmtp.Message, error) {
 		return nil, err
 	}
 	defer f.free()
-	return ch.addFrame(f.Frame)
+	return ch.addFrame(f)
 }
 
 // frameLimit returns how long the next WebSocket message may be, in bytes.
@@ -105,8 +105,8 @@ func (ch *Channel) frameLimit() int64 {
 
 // addFrame adds a frame to the message that is being read, and returns the message when it
 // is complete.
-func (ch *Channel) addFrame(f zmtp.Frame) (zmtp.Message, error) {
-	c := ch.conn
+func (ch *Channel) addFrame(raw rawFrame) (zmtp.Message, error) {
+	c, f := ch.conn, raw.Frame
 	if c.mechanism != nil {
 		var err error
 		if f, err = c.mechanism.Decode(f); err != nil {
@@ -123,7 +123,7 @@ func (ch *Channel) addFrame(f zmtp.Frame) (zmtp.Message, error) {
 	if err := c.checkSize(ch.size, len(ch.frames)+1); err != nil {
 		return nil, err
 	}
-	ch.frames = append(ch.frames, append(make([]byte, 0, len(f.Body)), f.Body...))
+	ch.frames = append(ch.frames, raw.keep(f.Body))
 	if f.More {
 		return nil, nil
 	}
@@ -189,6 +189,22 @@ var scratch = sync.Pool{New: func() any {
 	return &b
 }}
 
+// keep returns body for the caller to own, as a copy if it has to be one. The end of a large
+// buffer is not copied: free does not reuse such a buffer.
+func (p pooled) keep(body []byte) []byte {
+	return keepEnd(p.data, body)
+}
+
+// keepEnd returns body for the caller to own. It is body itself if that is the end of data,
+// too large for data to be used again, and wastes little of the memory below.
+func keepEnd(data, body []byte) []byte {
+	n := len(body)
+	if n > keptScratch && cap(data)-n <= n/8 && &body[n-1] == &data[len(data)-1] {
+		return body[:n:n]
+	}
+	return append(make([]byte, 0, n), body...)
+}
+
 func (p pooled) free() {
 	if cap(*p.buffer) <= keptScratch {
 		scratch.Put(p.buffer)
@@ -219,7 +235,7 @@ func (c *Conn) readWebSocket(kind int, limit int64) (pooled, error) {
 		return pooled{}, c.readError(err)
 	}
 	p := pooled{buffer: scratch.Get().(*[]byte)}
-	p.data, err = appendAll((*p.buffer)[:0], r)
+	p.data, err = appendAll((*p.buffer)[:0], r, c.wire)
 	*p.buffer = p.data[:0]
 	if err != nil {
 		p.free()
@@ -239,11 +255,13 @@ var unsupported = map[int]string{
 	websocket.BinaryMessage: "binary frame: this protocol is text",
 }
 
-// appendAll appends what r holds to dst.
-func appendAll(dst []byte, r io.Reader) ([]byte, error) {
+// appendAll appends what r holds to dst. The memory at most doubles at a time, so that its
+// size follows what has arrived and copying costs as much per byte whatever the size; and it
+// ends with the frame, if w, which can be nil, knows where that is.
+func appendAll(dst []byte, r io.Reader, w *wire) ([]byte, error) {
 	for {
 		if len(dst) == cap(dst) {
-			dst = append(dst, 0)[:len(dst)]
+			dst = grow(dst, w)
 		}
 		n, err := r.Read(dst[len(dst):cap(dst)])
 		dst = dst[:len(dst)+n]
@@ -254,6 +272,17 @@ func appendAll(dst []byte, r io.Reader) ([]byte, error) {
 			return dst, err
 		}
 	}
+}
+
+// grow returns dst with more room.
+func grow(dst []byte, w *wire) []byte {
+	size := max(2*cap(dst), scratchSize)
+	if w != nil {
+		if left, last := w.frames.Left(); last && left > 0 {
+			size = min(size, len(dst)+left+1) // room to find the end
+		}
+	}
+	return append(make([]byte, 0, size), dst...)
 }
 
 const tooLargeText = "larger than this server accepts"

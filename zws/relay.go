@@ -1,7 +1,6 @@
 package zws
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 
@@ -87,7 +86,7 @@ func (ch *Channel) readRelayed() (zmtp.Message, error) {
 	if _, err := c.dialect.frames.parse(p.data, true); err != nil {
 		return nil, err
 	}
-	return zmtp.Message{bytes.Clone(p.data)}, nil
+	return zmtp.Message{p.keep(p.data)}, nil
 }
 
 // checkRelayedMechanism checks that a relay accepts a client that runs m with the backend.

@@ -21,6 +21,7 @@ type wire struct {
 	net.Conn
 	upgraded bool
 	verdict  *CloseError
+	frames   wsframe.Tracker // of what was passed to the library
 
 	peeked *bufio.Reader // the library's own buffer
 	ahead  *[]byte       // pooled; nil if rest is empty
@@ -84,8 +85,30 @@ func (w *wire) fill() (int, error) {
 	return n, nil // an error comes again with the next read
 }
 
+// errFrame stands for a verdict about a frame that the library would accept.
+var errFrame = errors.New("zws: invalid WebSocket frame")
+
 // Read is called by the library.
 func (w *wire) Read(p []byte) (int, error) {
+	if w.verdict != nil {
+		return 0, errFrame
+	}
+	n, err := w.read(p)
+	if !w.upgraded { // the library only wants to know how large its buffer is
+		return n, err
+	}
+	good, reason := w.frames.Track(p[:n])
+	if reason == "" {
+		return n, err
+	}
+	w.verdict = protocolError(reason)
+	if good == 0 {
+		return 0, errFrame
+	}
+	return good, nil
+}
+
+func (w *wire) read(p []byte) (int, error) {
 	if len(w.rest) == 0 {
 		if !w.until.IsZero() {
 			w.until = time.Time{}

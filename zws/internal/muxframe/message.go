@@ -54,8 +54,15 @@ func Size(p []byte) int { return 4 + int(binary.BigEndian.Uint32(p)) }
 
 // Decode reads the one message that p is. p was checked. The frames are copies.
 func Decode(p []byte) zmtp.Message {
+	return split(append([]byte(nil), p[4:]...))
+}
+
+// Split is Decode with frames that alias p.
+func Split(p []byte) zmtp.Message { return split(p[4:]) }
+
+func split(p []byte) zmtp.Message {
 	var m zmtp.Message
-	for c := (cursor{rest: append([]byte(nil), p[4:]...)}); len(c.rest) > 0; {
+	for c := (cursor{rest: p}); len(c.rest) > 0; {
 		m = append(m, c.field(4))
 	}
 	return m
