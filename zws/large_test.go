@@ -146,4 +146,3 @@ func BenchmarkLargeMessage(b *testing.B) {
 		})
 	}
 }
-
