@@ -96,3 +96,29 @@ func TestStaticClient(t *testing.T) {
 		}
 	}
 }
+
+// TestRouteWithoutUpgrade checks that a plain request for a route gets an answer that HTTP/2
+// can carry: RFC 9113, section 8.2.2, makes one with Upgrade or Connection a protocol error.
+func TestRouteWithoutUpgrade(t *testing.T) {
+	for _, tt := range []struct {
+		method, key string
+		text        string
+	}{
+		{http.MethodGet, "", "this is a ZeroMQ route: connect by WebSocket"},
+		{http.MethodHead, "", "this is a ZeroMQ route: connect by WebSocket"},
+		{http.MethodPost, "", "this is a ZeroMQ route: connect by WebSocket"},
+		{http.MethodGet, "dGhlIHNhbXBsZSBub25jZQ==", "this is a ZeroMQ route: connect by WebSocket (a proxy on the way has removed the header Upgrade or Connection)"},
+	} {
+		w, r := httptest.NewRecorder(), httptest.NewRequest(tt.method, "/route", nil)
+		r.Header.Set("Sec-Websocket-Key", tt.key)
+		serveFile(w, r, nil, true)
+		if got := strings.TrimSpace(w.Body.String()); w.Code != http.StatusBadRequest || got != tt.text {
+			t.Errorf("%s, key %q: %d %q, want 400 %q", tt.method, tt.key, w.Code, got, tt.text)
+		}
+		for _, name := range []string{"Upgrade", "Connection", "Keep-Alive", "Transfer-Encoding"} {
+			if value := w.Header().Get(name); value != "" {
+				t.Errorf("%s: the answer has %s: %s", tt.method, name, value)
+			}
+		}
+	}
+}

@@ -47,6 +47,7 @@ type Client struct {
 
 	received []byte // buffer of readFrame
 	sent     []byte // buffer of writeFrame
+	patience patience
 }
 
 // Recv returns the next message, which the caller owns; for PUB and XPUB that can be a
@@ -123,7 +124,9 @@ func (c *Client) readFrame(context.Context) (zmtp.Frame, error) {
 	if err != nil {
 		return zmtp.Frame{}, clientReadError(err)
 	}
+	c.patience.begin(c.ws, c.options)
 	p, err := appendAll(c.received[:0], r, nil)
+	err = c.patience.end(err)
 	if c.received = p; cap(p) > keptScratch {
 		c.received = nil
 	}
@@ -138,6 +141,9 @@ func (c *Client) readFrame(context.Context) (zmtp.Frame, error) {
 
 // clientReadError makes a *CloseError of an error that ends a connection.
 func clientReadError(err error) error {
+	if late, ok := errors.AsType[*CloseError](err); ok {
+		return late
+	}
 	if closed, ok := errors.AsType[*websocket.CloseError](err); ok {
 		if closed.Code == websocket.CloseAbnormalClosure {
 			return &CloseError{Code: CodeAbnormal, Err: io.ErrUnexpectedEOF}

@@ -136,14 +136,17 @@ func (o *DialOptions) subprotocol() string {
 
 // upgrade connects and opens the WebSocket with the subprotocol name.
 func (o *DialOptions) upgrade(ctx context.Context, rawURL, name string) (*websocket.Conn, error) {
+	limit := newHeadLimit(o.NetDial)
 	dialer := websocket.Dialer{
-		NetDialContext:  o.NetDial,
+		NetDialContext:  limit.dial,
 		Proxy:           http.ProxyFromEnvironment,
 		TLSClientConfig: o.TLS,
 		Subprotocols:    []string{name},
 	}
-	ws, answer, err := dialer.DialContext(ctx, rawURL, o.Header)
+	ws, answer, err := dialer.DialContext(limit.trace(ctx), rawURL, o.Header)
 	switch {
+	case limit.end():
+		return nil, fmt.Errorf("zws: %w: its answer is longer than %d bytes", ErrUpgrade, maxHead)
 	case err != nil && answer != nil:
 		return nil, fmt.Errorf("zws: %w: it answered HTTP %.64q", ErrUpgrade, answer.Status)
 	case isTimeout(err): // the connection may notice before the context does

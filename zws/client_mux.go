@@ -18,9 +18,10 @@ import (
 // MuxClient is one login on one WebSocket with any number of channels (ZWSMUX1.0). DialMux
 // makes it. All methods may be called by any goroutine.
 type MuxClient struct {
-	ws      *websocket.Conn
-	options *DialOptions
-	running sync.WaitGroup // the reader
+	ws       *websocket.Conn
+	patience patience
+	options  *DialOptions
+	running  sync.WaitGroup // the reader
 
 	writing sync.Mutex
 
@@ -205,7 +206,9 @@ func (m *MuxClient) receive() (muxframe.Frame, error) {
 	if err != nil {
 		return muxframe.Frame{}, clientReadError(err)
 	}
+	m.patience.begin(m.ws, m.options)
 	p, err := io.ReadAll(r)
+	err = m.patience.end(err)
 	if err != nil {
 		return muxframe.Frame{}, clientReadError(err)
 	}

@@ -165,7 +165,7 @@ func Cause(err error) *CloseError {
 	if wrong, ok := errors.AsType[*zmtp.SocketTypeError](err); ok {
 		return &CloseError{Code: CodeNotTaken, Status: zap.Refused, Reason: fmt.Sprintf("this route does not serve %s sockets", wrong.Peer), Err: err}
 	}
-	if _, wrong := errors.AsType[websocket.HandshakeError](err); wrong {
+	if _, wrong := errors.AsType[websocket.HandshakeError](err); wrong || errors.Is(err, errNotHandshake) {
 		return &CloseError{Code: CodeProtocol, Reason: "not a WebSocket handshake", Err: err}
 	}
 	switch {

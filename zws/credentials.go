@@ -36,39 +36,63 @@ func (c credentials) handler(h zap.Handler) zap.Handler {
 	})
 }
 
+// presented is what a request has as credentials. err is set if they cannot be read, and
+// mechanism is empty if nobody here could.
+type presented struct {
+	credentials
+	err error
+}
+
 // httpCredentials reads the credentials of r. More than one kind is an error, and so is what
 // cannot be read, 4400: a login must not silently turn into one without credentials.
+//
+// What the route cannot use can be meant for a proxy on the way, such as Authorization: Basic.
+// It is ignored beside credentials that the route can use, and where the route uses neither
+// passwords nor tokens.
 //
 // A browser sends cookies, Basic and client certificates by itself, whichever page asks.
 // They only count if the page has the same origin or one that is listed by name.
 func httpCredentials(r *http.Request, o *Options) (credentials, error) {
-	var found []credentials
-	ambient := originNamed(r, o)
-	header, err := authorization(r, ambient)
-	if err != nil {
-		return credentials{}, err
-	}
-	found = append(found, header...)
-	if ambient {
-		if cookie := cookieTokens(r); len(cookie) > 0 {
-			found = append(found, cookie...)
-		}
-		if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 && slices.Contains(o.Mechanisms, zap.TLS) {
-			found = append(found, credentials{zap.TLS, [][]byte{r.TLS.PeerCertificates[0].Raw}})
+	var found, others []presented
+	for _, p := range allCredentials(r, o) {
+		if slices.Contains(o.Mechanisms, p.mechanism) {
+			found = append(found, p)
+		} else {
+			others = append(others, p)
 		}
 	}
-	if o.QueryToken {
-		for _, token := range r.URL.Query()[tokenParameter] {
-			found = append(found, bearer(token))
+	if len(found) == 0 && (slices.Contains(o.Mechanisms, zap.PLAIN) || slices.Contains(o.Mechanisms, zap.BEARER)) {
+		found = others
+	}
+	for _, p := range found {
+		if p.err != nil {
+			return credentials{}, p.err
 		}
 	}
 	switch len(found) {
 	case 0:
 		return credentials{mechanism: zap.NULL}, nil
 	case 1:
-		return found[0], nil
+		return found[0].credentials, nil
 	}
 	return credentials{}, badCredentials("more than one kind of credentials in the request")
+}
+
+func allCredentials(r *http.Request, o *Options) []presented {
+	ambient := originNamed(r, o)
+	all := authorization(r, ambient)
+	if ambient {
+		all = append(all, cookieTokens(r)...)
+		if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 && slices.Contains(o.Mechanisms, zap.TLS) {
+			all = append(all, presented{credentials: credentials{zap.TLS, [][]byte{r.TLS.PeerCertificates[0].Raw}}})
+		}
+	}
+	if o.QueryToken {
+		for _, token := range r.URL.Query()[tokenParameter] {
+			all = append(all, presented{credentials: bearer(token)})
+		}
+	}
+	return all
 }
 
 func bearer(token string) credentials {
@@ -80,35 +104,36 @@ func badCredentials(reason string) error {
 }
 
 // authorization reads the Authorization header. Basic only counts if basic is set.
-func authorization(r *http.Request, basic bool) ([]credentials, error) {
-	var found []credentials
+func authorization(r *http.Request, basic bool) (found []presented) {
 	for _, value := range r.Header.Values("Authorization") {
 		scheme, rest, _ := strings.Cut(value, " ")
+		var p presented
 		switch rest = strings.TrimSpace(rest); {
 		case strings.EqualFold(scheme, "Bearer"):
-			if rest == "" {
-				return nil, badCredentials("Authorization: Bearer without a token")
+			if p.credentials = bearer(rest); rest == "" {
+				p.err = badCredentials("Authorization: Bearer without a token")
 			}
-			found = append(found, bearer(rest))
 		case !strings.EqualFold(scheme, "Basic"):
-			return nil, badCredentials("Authorization is neither Basic nor Bearer")
+			p.err = badCredentials("Authorization is neither Basic nor Bearer")
 		case basic:
 			user, password, ok := (&http.Request{Header: http.Header{"Authorization": {value}}}).BasicAuth()
+			p.credentials = credentials{zap.PLAIN, [][]byte{[]byte(user), []byte(password)}}
 			if !ok || len(user) > zmtp.MaxPlain || len(password) > zmtp.MaxPlain {
-				return nil, badCredentials("Authorization: Basic is malformed, or longer than 255 bytes")
+				p.err = badCredentials("Authorization: Basic is malformed, or longer than 255 bytes")
 			}
-			found = append(found, credentials{zap.PLAIN, [][]byte{[]byte(user), []byte(password)}})
+		default:
+			continue
 		}
+		found = append(found, p)
 	}
-	return found, nil
+	return found
 }
 
 // cookieTokens returns the tokens in cookies, without the empty one that a logout leaves.
-func cookieTokens(r *http.Request) []credentials {
-	var found []credentials
+func cookieTokens(r *http.Request) (found []presented) {
 	for _, c := range r.CookiesNamed(tokenCookie) {
 		if c.Value != "" {
-			found = append(found, bearer(c.Value))
+			found = append(found, presented{credentials: bearer(c.Value)})
 		}
 	}
 	return found

@@ -66,6 +66,20 @@ func TestHTTPCredentials(t *testing.T) {
 		{"Basic, not base64", "/", []string{"Authorization: Basic !"}, nil, nil},
 		{"Basic, 256 bytes", "/", []string{"Authorization: Basic " + strings.Repeat("YWFh", 86) + "Og=="}, nil, nil},
 
+		// what the route cannot use is for a proxy on the way
+		{"Basic where only NULL", "/", []string{basic}, only(zap.NULL), []string{"NULL"}},
+		{"Digest where only NULL", "/", []string{"Authorization: Digest a"}, only(zap.NULL), []string{"NULL"}},
+		{"Bearer where only NULL", "/", []string{"Authorization: Bearer "}, only(zap.NULL), []string{"NULL"}},
+		{"two where only NULL", "/", []string{basic, "Authorization: Negotiate a", cookie}, only(zap.NULL, zap.CURVE), []string{"NULL"}},
+		{"Basic and cookie where no PLAIN", "/", []string{basic, cookie}, only(zap.NULL, zap.BEARER), []string{"BEARER", "jwt"}},
+		{"malformed Basic and cookie where no PLAIN", "/", []string{"Authorization: Basic !", cookie}, only(zap.BEARER), []string{"BEARER", "jwt"}},
+		{"Basic and Bearer where no PLAIN", "/", []string{basic, "Authorization: Bearer jwt"}, only(zap.BEARER), []string{"BEARER", "jwt"}},
+		{"Digest and cookie", "/", []string{"Authorization: Digest a", cookie}, nil, []string{"BEARER", "jwt"}},
+		{"Digest and query", "/?access_token=jwt", []string{"Authorization: Digest a"}, func(o *zws.Options) { o.QueryToken = true }, []string{"BEARER", "jwt"}},
+		{"cookie and Basic where no BEARER", "/", []string{basic, cookie}, only(zap.PLAIN), []string{"PLAIN", "alice", "secret"}},
+		{"Digest where NULL or BEARER", "/", []string{"Authorization: Digest a"}, only(zap.NULL, zap.BEARER), nil},
+		{"Bearer of nothing and cookie", "/", []string{"Authorization: Bearer ", cookie}, nil, nil},
+
 		{"cookie, own origin", "/", []string{cookie, own}, nil, []string{"BEARER", "jwt"}},
 		{"cookie, listed origin", "/", []string{cookie, listed}, everyone, []string{"BEARER", "jwt"}},
 		{"cookie, foreign origin", "/", []string{cookie, foreign}, everyone, []string{"NULL"}},
@@ -122,6 +136,11 @@ func TestHTTPCredentials(t *testing.T) {
 			})
 		}
 	}
+}
+
+// only changes options to accept these mechanisms only.
+func only(m ...zap.Mechanism) func(*zws.Options) {
+	return func(o *zws.Options) { o.Mechanisms = m }
 }
 
 // TestCredentialsAreNotMixed: HTTP credentials are ignored if the mechanism has its own.

@@ -39,6 +39,8 @@ type dialect struct {
 	// hello is set if the client speaks first. libzmq takes what comes with the answer to
 	// the upgrade for a fault, and Firefox may not show it to a page.
 	hello bool
+	// mute is set if clients may answer no pings, as libzmq without a mechanism.
+	mute bool
 	// renewable is set if a login can be renewed.
 	renewable bool
 	// relayed replaces the dialect on a relay, where the mechanism is between client and
@@ -63,7 +65,7 @@ type dialect struct {
 // are the same.
 var dialects = map[string]*dialect{
 	// 45/ZWS. CURVE is libzmq's addition.
-	"ZWS2.0":        inFrames(zwsFrames, dialect{login: (*handshake).exchangeRoutingIDs, ready: (*handshake).sendRoutingID}),
+	"ZWS2.0":        inFrames(zwsFrames, dialect{login: (*handshake).exchangeRoutingIDs, ready: (*handshake).sendRoutingID, mute: true}),
 	"ZWS2.0/NULL":   withMechanism(zap.NULL, false),
 	"ZWS2.0/PLAIN":  withMechanism(zap.PLAIN, false),
 	"ZWS2.0/BEARER": withMechanism(zap.BEARER, false),

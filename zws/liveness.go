@@ -8,30 +8,46 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/internal/wsframe"
 )
 
+const unfinishedText = "a message was begun and not ended"
+
 // missedPings is how many pings a client that has answered one may leave unanswered.
 const missedPings = 2
 
-// liveness sends WebSocket pings and ends the connection of a client that stops answering.
-// Clients that never answer are left alone: libzmq without a mechanism answers none. Pongs
-// are counted and not compared, because libzmq sends them empty.
+// liveness sends WebSocket pings, and ends the connection of a client that does not answer
+// them, or does not end a message that it has begun. Clients of a mute dialect are left alone
+// until they have answered once: libzmq without a mechanism answers no pings. Pongs are
+// counted and not compared, because libzmq sends them empty.
 type liveness struct {
 	interval time.Duration
-	missed   int // silent intervals in a row; only the timer uses it
+	silent   bool // no pings
+	missed   int  // silent intervals in a row; only the timer uses it
 	// heard is set when the client has sent something in this interval.
 	heard atomic.Bool
-	// answered is set once the client has answered a ping.
-	answered atomic.Bool
+	// answers is set if the client must answer pings, or once it has answered one.
+	answers atomic.Bool
 	// listening is set while somebody reads. When nobody does, because messages have
 	// nowhere to go, silence means nothing.
 	listening atomic.Bool
+
+	// message is odd while a message has begun and not ended, and increases with each.
+	message atomic.Uint32
+	// What the timer has seen of the message that has begun: its number, for how long, and
+	// what the connection had received before.
+	seen     uint32
+	since    time.Duration
+	received int64
+	heardAt  int64 // what the connection had received at the last interval
 
 	mu    sync.Mutex
 	timer *time.Timer // nil before start and after stop
 }
 
 func (l *liveness) start(c *Conn, interval time.Duration) {
-	if interval <= 0 {
-		return
+	if l.silent = interval <= 0; l.silent {
+		interval = DefaultPingInterval
+	}
+	if !c.dialect.mute {
+		l.answers.Store(true)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -53,7 +69,7 @@ func (l *liveness) stop() {
 
 // pong records an answer.
 func (l *liveness) pong(string) error {
-	l.answered.Store(true)
+	l.answers.Store(true)
 	l.heard.Store(true)
 	return nil
 }
@@ -66,17 +82,49 @@ func (l *liveness) dead() bool {
 	} else {
 		l.missed++
 	}
-	return l.answered.Load() && l.missed >= missedPings
+	return l.answers.Load() && l.missed >= missedPings
+}
+
+// begin and end mark a message of the client. Only the reader calls them.
+func (l *liveness) begin() {
+	if l.message.Load()%2 == 0 {
+		l.message.Add(1)
+	}
+}
+
+func (l *liveness) end() { l.message.Add(l.message.Load() % 2) }
+
+// unfinished evaluates the interval that has ended, and reports whether a message takes too
+// long. received is how many bytes the connection has received so far.
+func (l *liveness) unfinished(received int64) bool {
+	message := l.message.Load()
+	if message%2 == 0 || message != l.seen {
+		l.seen, l.since, l.received = message, 0, received
+		return false
+	}
+	l.since += l.interval
+	return l.since >= messageTime+time.Duration((received-l.received)/messageRate)*time.Second
 }
 
 // ping is called by the timer.
 func (c *Conn) ping() {
 	l := &c.liveness
-	if l.dead() {
+	received := c.wire.received.Load()
+	if received != l.heardAt { // no pong can come inside a frame
+		l.heardAt = received
+		l.heard.Store(true)
+	}
+	if l.unfinished(received) {
+		c.Close(&CloseError{Code: CodeTimeout, Reason: unfinishedText})
+		return
+	}
+	if !l.silent && l.dead() {
 		c.Close(&CloseError{Code: CodeTimeout, Reason: "two pings were not answered"})
 		return
 	}
-	c.enqueue(wsframe.AppendControl(nil, wsframe.Ping, nil))
+	if !l.silent {
+		c.enqueue(wsframe.AppendControl(nil, wsframe.Ping, nil))
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.timer != nil {

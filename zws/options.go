@@ -96,9 +96,14 @@ type Options struct {
 	// the login is pending, do not count. 0 means DefaultHandshakeTimeout. A client that is
 	// slower is refused with 4408.
 	HandshakeTimeout time.Duration
-	// PingInterval is the time between WebSocket pings. A client that has answered one must
-	// go on: the connection ends after two intervals without an answer or any other sign of
-	// life. 0 means DefaultPingInterval; negative means no pings.
+	// PingInterval is the time between WebSocket pings. The connection ends with 4408 after
+	// two intervals without an answer or any other sign of life; on bare ZWS2.0, where libzmq
+	// answers no pings, only if the client has answered one before. 0 means
+	// DefaultPingInterval; negative means no pings.
+	//
+	// At each interval, DefaultPingInterval if there are no pings, the connection of a client
+	// that has begun a message and not ended it ends with 4408: a message may take 30 seconds,
+	// and one more for each 16 KiB that has arrived.
 	PingInterval time.Duration
 	// WriteTimeout limits one write, after which the connection ends with 4508; it may be
 	// exceeded by an eighth. 0 means DefaultWriteTimeout.

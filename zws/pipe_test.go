@@ -27,7 +27,15 @@ func acceptPipe(t *testing.T, o zws.Options, header ...string) (*raw, <-chan acc
 	return acceptPipeWith(t, o, accept, header...)
 }
 
+func acceptPipeAt(t *testing.T, o zws.Options, target string, header ...string) (*raw, <-chan accepted) {
+	return acceptPipeTo(t, o, accept, target, header...)
+}
+
 func acceptPipeWith(t *testing.T, o zws.Options, d decide, header ...string) (*raw, <-chan accepted) {
+	return acceptPipeTo(t, o, d, "/", header...)
+}
+
+func acceptPipeTo(t *testing.T, o zws.Options, d decide, target string, header ...string) (*raw, <-chan accepted) {
 	client, conn := net.Pipe()
 	done := make(chan accepted, 1)
 	go func() {
@@ -41,7 +49,7 @@ func acceptPipeWith(t *testing.T, o zws.Options, d decide, header ...string) (*r
 		conn, err := d.login(t.Context(), pipeWriter{conn: conn, r: r}, request, o)
 		done <- accepted{conn, err}
 	}()
-	p := upgradeRaw(t, client, "/", header...)
+	p := upgradeRaw(t, client, target, header...)
 	p.patience = 24 * time.Hour
 	return p, done
 }

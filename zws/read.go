@@ -125,8 +125,10 @@ func (ch *Channel) addFrame(raw rawFrame) (zmtp.Message, error) {
 	}
 	ch.frames = append(ch.frames, raw.keep(f.Body))
 	if f.More {
+		c.liveness.begin()
 		return nil, nil
 	}
+	c.liveness.end()
 	m := zmtp.Message(ch.frames)
 	ch.frames, ch.size = nil, 0
 	if c.dialect.normalise != nil {
@@ -234,6 +236,7 @@ func (c *Conn) readWebSocket(kind int, limit int64) (pooled, error) {
 	if err != nil {
 		return pooled{}, c.readError(err)
 	}
+	c.liveness.begin()
 	p := pooled{buffer: scratch.Get().(*[]byte)}
 	p.data, err = appendAll((*p.buffer)[:0], r, c.wire)
 	*p.buffer = p.data[:0]
@@ -242,6 +245,9 @@ func (c *Conn) readWebSocket(kind int, limit int64) (pooled, error) {
 		return pooled{}, c.readError(err)
 	}
 	c.liveness.heard.Store(true)
+	if len(c.channel.frames) == 0 {
+		c.liveness.end()
+	}
 	if got != kind {
 		p.free()
 		return pooled{}, &CloseError{Code: CodeUnsupported, Reason: unsupported[got]}

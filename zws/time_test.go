@@ -121,8 +121,8 @@ func TestErrorFollowsHello(t *testing.T) {
 	}
 }
 
-// TestPings: a client that has answered a ping must go on answering; one that never has need
-// not.
+// TestPings: on bare ZWS2.0 a client that has answered a ping must go on answering; one that
+// never has need not.
 func TestPings(t *testing.T) {
 	for _, test := range []struct {
 		name   string

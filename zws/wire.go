@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -22,6 +23,7 @@ type wire struct {
 	upgraded bool
 	verdict  *CloseError
 	frames   wsframe.Tracker // of what was passed to the library
+	received atomic.Int64    // bytes that were passed to the library
 
 	peeked *bufio.Reader // the library's own buffer
 	ahead  *[]byte       // pooled; nil if rest is empty
@@ -97,6 +99,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	if !w.upgraded { // the library only wants to know how large its buffer is
 		return n, err
 	}
+	w.received.Add(int64(n))
 	good, reason := w.frames.Track(p[:n])
 	if reason == "" {
 		return n, err
@@ -239,7 +242,8 @@ func (w *wire) SetWriteDeadline(t time.Time) error {
 // hijacker hijacks the connection of a request as a wire.
 type hijacker struct {
 	http.ResponseWriter
-	wire *wire
+	wire    *wire
+	refused bool // the client was answered
 }
 
 func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -248,8 +252,8 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	if rw.Reader.Buffered() > 0 {
-		conn.Close()
-		return nil, nil, errors.New("zws: the client sent data before the answer to its upgrade")
+		h.refused = true
+		return nil, nil, refuseEarly(conn, rw)
 	}
 	h.wire.Conn = conn
 	h.wire.peeked = bufio.NewReaderSize(h.wire, libraryBuffer)
@@ -266,6 +270,9 @@ func (noBuffers) Put(any)  {}
 // upgrade answers the request with 101 and the subprotocol, if there is one. If it fails,
 // the client was answered with another HTTP status.
 func upgrade(w http.ResponseWriter, r *http.Request, subprotocol string) (*websocket.Conn, *wire, error) {
+	if err := checkHandshake(w, r); err != nil {
+		return nil, nil, err
+	}
 	u := websocket.Upgrader{
 		WriteBufferPool: noBuffers{},
 		CheckOrigin:     func(*http.Request) bool { return true }, // checked before
@@ -274,6 +281,11 @@ func upgrade(w http.ResponseWriter, r *http.Request, subprotocol string) (*webso
 		u.Subprotocols = []string{subprotocol} // only the one that was chosen
 	}
 	h := &hijacker{ResponseWriter: w, wire: &wire{}}
+	u.Error = func(_ http.ResponseWriter, _ *http.Request, status int, _ error) {
+		if !h.refused {
+			http.Error(w, http.StatusText(status), status)
+		}
+	}
 	ws, err := u.Upgrade(h, r, nil)
 	if err != nil {
 		return nil, nil, err
