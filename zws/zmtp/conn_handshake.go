@@ -49,7 +49,7 @@ func (c *Conn) client(ctx context.Context, sec ClientSecurity) error {
 		m = &deferredClient{m, c}
 	}
 	if err := c.login(ctx, m, hangup); err != nil {
-		return err
+		return explained(err, c.o.SocketType)
 	}
 	return c.checkPeer(m.Peer())
 }

@@ -82,6 +82,9 @@ func (s *server) admit(ctx context.Context) (out *Command, err error) {
 		return nil, nil
 	}
 	err = s.security.Admit(ctx, s.peer)
+	if out := s.explain(err); out != nil {
+		return out, err
+	}
 	if refusal, ok := errors.AsType[*RefusedError](err); ok {
 		return s.refuse(refusal.Status), err
 	}
@@ -89,7 +92,7 @@ func (s *server) admit(ctx context.Context) (out *Command, err error) {
 }
 
 // refuse returns the ERROR command. Its reason is exactly three bytes, because libzmq takes
-// any other for a protocol error.
+// any other for a protocol error; see ExplainProperty for peers that do not.
 func (s *server) refuse(status zap.Status) *Command {
 	if status == zap.OK || !status.Valid() {
 		status = zap.Refused

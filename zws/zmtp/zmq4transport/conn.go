@@ -55,6 +55,12 @@ func newConn(highWaterMark int, cancel context.CancelFunc) *conn {
 	return c
 }
 
+// waitToDial is the zmtp.Options.Properties of a connection that was dialled.
+func (c *conn) waitToDial(ctx context.Context) (zap.Metadata, error) {
+	m, err := c.waitProperties(ctx)
+	return append(m, zap.Property{Name: zmtp.ExplainProperty, Value: "1"}), err
+}
+
 // waitProperties is the zmtp.Options.Properties of the connection: it waits for zmq4's READY.
 func (c *conn) waitProperties(ctx context.Context) (zap.Metadata, error) {
 	close(c.due)

@@ -18,7 +18,8 @@
 //
 // The error of zmq4's Dial wraps that of [zmtp.Dial]: zmtp.ErrUnreachable,
 // *zmtp.RefusedError, zmtp.ErrClosedBeforeWelcome for a wrong server key,
-// *zmtp.MechanismError, *zmtp.SocketTypeError and so on. By default zmq4 retries ten times,
+// *zmtp.MechanismError, *zmtp.SocketTypeError (a listener of this repository names its type; a
+// libzmq peer just closes the connection) and so on. By default zmq4 retries ten times,
 // even if it was refused; zmq4.WithDialerMaxRetries(0) makes it return at once.
 //
 // # Limitations of zmq4 that remain

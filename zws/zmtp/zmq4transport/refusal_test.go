@@ -111,6 +111,60 @@ func TestSocketTypeIsChecked(t *testing.T) {
 	}
 }
 
+// TestSocketTypeIsExplained checks that the error of Dial says so if a listener does not accept
+// the socket type, with every mechanism and not only with the wrong credentials.
+func TestSocketTypeIsExplained(t *testing.T) {
+	for _, m := range []zap.Mechanism{zap.NULL, zap.PLAIN, zap.BEARER, zap.CURVE} {
+		for _, c := range []struct {
+			server, client func(context.Context, ...zmq4.Option) zmq4.Socket
+			want           string
+		}{
+			{zmq4.NewPub, zmq4.NewDealer, "a DEALER socket cannot talk to a PUB peer"},
+			{zmq4.NewRouter, zmq4.NewSub, "a SUB socket cannot talk to a ROUTER peer"},
+			{zmq4.NewPush, zmq4.NewPush, "a PUSH socket cannot talk to a PUSH peer"},
+		} {
+			t.Run(string(m)+" "+c.want, func(t *testing.T) {
+				o := credentials(t, m)
+				refused := make(chan error, 1)
+				o.Refused = func(_ net.Addr, err error) { refused <- err }
+				scheme, server := register(t, o), open(t, c.server)
+				if err := server.Listen(scheme + "://127.0.0.1:0"); err != nil {
+					t.Fatal(err)
+				}
+				err := open(t, c.client).Dial(scheme + "://" + server.Addr().String())
+				if _, ok := errors.AsType[*zmtp.SocketTypeError](err); !ok || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "400") {
+					t.Errorf("Dial: %v, want %s", err, c.want)
+				}
+				if refusal, ok := errors.AsType[*zmtp.RefusedError](err); !ok || refusal.Status != zap.Refused {
+					t.Errorf("Dial: %v, want a RefusedError with status 400 too", err)
+				}
+				if _, ok := errors.AsType[*zmtp.SocketTypeError](<-refused); !ok {
+					t.Error("the listener does not report a SocketTypeError")
+				}
+			})
+		}
+	}
+}
+
+// TestSocketTypeStatus checks that a peer that does not ask for an explanation, as libzmq, gets
+// an ERROR of exactly three bytes.
+func TestSocketTypeStatus(t *testing.T) {
+	router := open(t, zmq4.NewRouter)
+	if err := router.Listen(register(t, credentials(t, zap.PLAIN)) + "://127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	for properties, reason := range map[string]string{
+		property("Socket-Type", "SUB"):                                               "\x03400",
+		property("Socket-Type", "SUB") + property(zmtp.ExplainProperty, "1"):         "\x12Socket-Type:ROUTER",
+		property("Socket-Type", "submarine") + property(zmtp.ExplainProperty, "yes"): "\x12Socket-Type:ROUTER",
+	} {
+		got, err := io.ReadAll(rawDialer(t, router.Addr(), plainLogin(properties)))
+		if want := command("ERROR", reason); !strings.HasSuffix(string(got), want) {
+			t.Errorf("the peer gets %q, %v, want %q at the end", got, err, want)
+		}
+	}
+}
+
 // TestSecurityOfZMQ4 checks that a socket with a zmq4.Security is refused.
 func TestSecurityOfZMQ4(t *testing.T) {
 	scheme := register(t, credentials(t, zap.PLAIN))

@@ -147,7 +147,7 @@ func (t *Transport) Dial(ctx context.Context, dialer transport.Dialer, address s
 	}
 	c := newConn(t.o.HighWaterMark, cancel)
 	o := t.options()
-	o.Properties = c.waitProperties
+	o.Properties = c.waitToDial
 	c.running.Go(func() {
 		defer cancel()
 		c.finish(zmtp.Client(ctx, nc, sec, o))
