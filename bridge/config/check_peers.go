@@ -15,6 +15,7 @@ func (c *checker) peers(key string, r *Route) {
 	default:
 		c.warn(key+".peer_ids", "every backend that can log in here can take any routing id, and with it the messages for the backend of that name")
 	}
+	c.laterFrames(key, r)
 	switch {
 	case len(r.Bind) == 0 && r.BindAllow != nil:
 		c.fault(key+".bind_allow", "is only for routes with bind")
@@ -22,6 +23,21 @@ func (c *checker) peers(key string, r *Route) {
 		c.warn(key, "has no bind_allow: every backend that can log in here can %s", peerAbilities(r))
 	case len(r.Bind) > 0:
 		c.bindAllow(key, r)
+	}
+}
+
+// laterFrames checks that frames which a backend takes for subscriptions pass only where the
+// connection to it is the client's own.
+func (c *checker) laterFrames(key string, r *Route) {
+	key += ".later_frames"
+	switch {
+	case !c.oneOf(key, r.LaterFrames, []string{"", LaterFramesAny}) || r.LaterFrames == "":
+	case r.Socket != zmtp.XSUB:
+		c.fault(key, `is "any" on a %s route: only XSUB routes look at later frames`, r.Socket)
+	case r.Credentials != CredentialsClient:
+		c.fault(key, `is "any", but clients share the connection to the backend: want credentials = "client"`)
+	default:
+		c.warn(key, "lets clients subscribe at a libzmq XPUB by later frames, which no rule of allow checks")
 	}
 }
 

@@ -16,6 +16,7 @@ var withoutRelay = []struct{ key, why string }{
 	{"insecure_null", "a relay has no bind"},
 	{"bind_allow", "a relay has no bind"},
 	{"peer_ids", "a relay has no bind"},
+	{"later_frames", "a relay does not read frames"},
 	{"envelope", "a relay has no bind"},
 	{"mechanism", "the client logs in at the backend itself and chooses the mechanism"},
 	{"credentials", "the client logs in at the backend itself"},

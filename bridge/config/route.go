@@ -21,9 +21,10 @@ type Route struct {
 	EndpointsAllowed []string   `toml:"endpoints_allowed"` // for endpoints with a placeholder
 	Bind             []string   `toml:"bind"`
 	BindDomain       string     `toml:"bind_domain"`
-	PeerIDs          string     `toml:"peer_ids"`   // ROUTER with Bind: "" or PeerIDsAny
-	Envelope         string     `toml:"envelope"`   // ROUTER with Bind: EnvelopeNone or EnvelopeFrame
-	BindAllow        []PeerRule `toml:"bind_allow"` // nil = no rules: backends that connect may send and subscribe to everything
+	LaterFrames      string     `toml:"later_frames"` // XSUB: "" or LaterFramesAny
+	PeerIDs          string     `toml:"peer_ids"`     // ROUTER with Bind: "" or PeerIDsAny
+	Envelope         string     `toml:"envelope"`     // ROUTER with Bind: EnvelopeNone or EnvelopeFrame
+	BindAllow        []PeerRule `toml:"bind_allow"`   // nil = no rules: backends that connect may send and subscribe to everything
 	InsecureNull     bool       `toml:"insecure_null"`
 
 	Mechanism         zap.Mechanism `toml:"mechanism"`   // towards the backends: NULL, PLAIN or CURVE
@@ -82,6 +83,8 @@ const (
 	EnvelopeNone  = "none"
 	EnvelopeFrame = "frame"
 	PeerIDsAny    = "any"
+
+	LaterFramesAny = "any"
 
 	ShareRequests   = "requests"
 	RoutingIDClient = "client"

@@ -3,8 +3,10 @@ package conn
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
+	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -69,6 +71,9 @@ func (s *stream) check(ctx context.Context, m zmtp.Message) (done bool, err erro
 		if socket == zmtp.SUB {
 			return false, &zws.CloseError{Code: zws.CodeProtocol, Reason: "this route takes subscriptions only"}
 		}
+		if n := route.HiddenSubscription(m); n > 0 && !s.route.Rules().LaterFrames {
+			return false, errors.Join(hiddenSubscription(n), s.sendHeld(ctx))
+		}
 	}
 	if r := s.rights.Load(); !r.Unlimited() {
 		if err := r.Send(ctx, route.Topic(socket, m)); err != nil {
@@ -76,6 +81,13 @@ func (s *stream) check(ctx context.Context, m zmtp.Message) (done bool, err erro
 		}
 	}
 	return false, nil
+}
+
+// hiddenSubscription refuses a message whose frame n would change the subscriptions of the
+// connection to a backend, whatever the rights of the client.
+func hiddenSubscription(n int) error {
+	return &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused,
+		Reason: fmt.Sprintf("frame %d of a message begins with 00 or 01: backends take it for a subscription", n)}
 }
 
 func (s *stream) sendHeld(ctx context.Context) error {

@@ -97,7 +97,7 @@ func (r *Route) Matches(c *config.Config, rc *config.Route) bool {
 func fingerprint(c *config.Config, rc *config.Route) any {
 	r := *rc
 	r.Allow, r.AllowAll, r.BindAllow, r.OnWide, r.Separator = nil, false, nil, "", nil
-	r.Domain, r.ClientMechanisms = "", nil
+	r.Domain, r.ClientMechanisms, r.LaterFrames = "", nil, ""
 	s := c.Server
 	return []any{r, s.MaxMessage, s.MaxFrames, s.MaxTopic, s.CurveCert, s.InsecureFileModes}
 }
@@ -182,6 +182,7 @@ func NewRules(c *config.Config, rc *config.Route, handler zap.Handler) (*Rules, 
 		Queue:            queue.Options{Messages: rc.HighWaterMark, Bytes: int64(rc.HighWaterBytes), Notifications: c.Server.MaxSubscriptions},
 		MaxTopic:         int(c.Server.MaxTopic),
 		MaxSubscriptions: c.Server.MaxSubscriptions,
+		LaterFrames:      rc.LaterFrames == config.LaterFramesAny,
 		relay:            rc.Relay,
 		socket:           rc.Socket,
 		name:             strings.TrimPrefix(rc.Path, "/"),

@@ -37,6 +37,8 @@ type Rules struct {
 	Queue queue.Options
 	// MaxTopic (bytes) and MaxSubscriptions bound what one stream may subscribe to.
 	MaxTopic, MaxSubscriptions int
+	// LaterFrames permits messages of an XSUB in which a frame looks like a subscription.
+	LaterFrames bool
 
 	socket   zmtp.SocketType
 	relay    bool

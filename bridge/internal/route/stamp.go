@@ -18,10 +18,14 @@ func (r *Route) Stamp(l *zws.Login) ([]byte, error) {
 	if !r.stampFrame {
 		return nil, nil
 	}
-	if l.User() == "" {
+	stamp := []byte(l.User())
+	switch {
+	case len(stamp) == 0:
 		return nil, forbidden(needsName)
+	case r.socket == zmtp.XSUB && IsSubscriptionFrame(stamp):
+		return nil, forbidden("this route needs a user name that does not begin with a byte 00 or 01")
 	}
-	return []byte(l.User()), nil
+	return stamp, nil
 }
 
 const needsName = "this route needs a user name: log in with one"

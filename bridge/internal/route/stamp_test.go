@@ -91,3 +91,17 @@ func TestRoutingIDStamp(t *testing.T) {
 		}
 	}
 }
+
+// TestStampIsNoSubscription checks that the user name in front of an XSUB's messages cannot be
+// a subscription at the backend.
+func TestStampIsNoSubscription(t *testing.T) {
+	for user, want := range map[string]zws.Code{"alice": 0, "\x01weather/": zws.CodeForbidden, "\x00": zws.CodeForbidden, "\x02": 0} {
+		for socket, code := range map[zmtp.SocketType]zws.Code{zmtp.XSUB: want, zmtp.PUSH: 0} {
+			r := &Route{settings: settings{socket: socket, stampFrame: true}}
+			stamp, err := r.Stamp(loginOf(user, nil, nil))
+			if code == 0 && (err != nil || string(stamp) != user) || code != 0 && zws.Cause(err).Code != code {
+				t.Errorf("%s, %q: %q, %v, want %d", socket, user, stamp, err, code)
+			}
+		}
+	}
+}
