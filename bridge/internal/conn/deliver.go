@@ -10,13 +10,14 @@ import (
 )
 
 // delivering is the way of messages from a backend of the stream's own into its queue; a hub
-// fills the queue itself. Only the backend uses chunk, size and over.
+// fills the queue itself. Only the backend uses chunk, size, over and left.
 type delivering struct {
 	codec queue.Codec
 	chunk *queue.Chunk // what the backend has brought since the last Flush
 	kept  bool         // the chunk holds subscriptions of peers, which are not dropped
 	size  int          // of the chunk before, which the next one is made for
 	over  error        // why the queue takes no more
+	left  int          // messages that the queue did not take any more
 
 	// mu orders notifications behind what the backend is bringing.
 	mu      sync.Mutex
@@ -86,7 +87,9 @@ func (s *stream) put() {
 	if d.kept {
 		d.over = s.queue.PutKept(chunk)
 	} else {
-		d.over = s.queue.PutChunk(chunk)
+		if d.over = s.queue.PutChunk(chunk); d.over != nil {
+		d.left += chunk.Messages()
+	}
 	}
 	chunk.Release()
 }

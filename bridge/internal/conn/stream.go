@@ -135,8 +135,15 @@ func (s *stream) stop() {
 	s.conn.mu.Lock()
 	delete(s.conn.streams, s)
 	s.conn.mu.Unlock()
-	s.session.ended(s.conn.set, s.channel.Login(), s.channel.Cause(), s.queue.Dropped())
+	left := s.queue.Close()
 	s.close()
+	dropped := s.queue.Dropped()
+	if s.route.SocketType() == zmtp.PULL { // jobs, which nobody else gets
+		left += s.delivering.left
+		dropped += uint64(left)
+		s.route.Metrics().SlowClient(uint64(left))
+	}
+	s.session.ended(s.conn.set, s.channel.Login(), s.channel.Cause(), dropped)
 }
 
 // close gives back what the stream holds. When it returns, nothing of it runs any more.

@@ -296,12 +296,15 @@ func (q *Queue) dropFront(n int) {
 	}
 }
 
-// Close drops what waits and wakes blocked producers. What the writer has taken stays valid.
-// It may be called more than once.
-func (q *Queue) Close() {
+// Close drops what waits, returns how many messages that were, and wakes blocked producers.
+// What the writer has taken stays valid. It may be called more than once; later calls return
+// 0.
+func (q *Queue) Close() (dropped int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	dropped = q.messages
 	q.close()
+	return dropped
 }
 
 // close implements Close. Lock held on entry.

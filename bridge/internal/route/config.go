@@ -175,6 +175,9 @@ func newInbound(c *config.Config, rc *config.Route, handler zap.Handler) (backen
 
 var readyRules = map[string]backend.Ready{config.ReadyAny: backend.Any, config.ReadyAll: backend.All, config.ReadyNone: backend.None}
 
+// maxJobs is how many jobs of a shared PULL wait for one client at most.
+const maxJobs = 16
+
 // NewRules reads the part of the configuration that can change without touching the
 // backends. handler judges the clients.
 func NewRules(c *config.Config, rc *config.Route, handler zap.Handler) (*Rules, error) {
@@ -189,6 +192,10 @@ func NewRules(c *config.Config, rc *config.Route, handler zap.Handler) (*Rules, 
 		patterns:         rights.Options{Separator: *rc.Separator, Narrow: rc.OnWide == config.OnWideNarrow},
 	}
 	var err error
+	if rc.Socket == zmtp.PULL && len(rc.Bind) > 0 {
+		// What was handed to a client is lost with it, and others could have had it.
+		r.Queue.Messages = min(r.Queue.Messages, maxJobs)
+	}
 	if rc.Socket == zmtp.XPUB && len(rc.Bind) > 0 {
 		// A client's subscriptions must not make the peers wait that send messages to it.
 		r.Queue.KeptBytes = int64(rc.MaxSubscriptionBytes)

@@ -3,6 +3,7 @@ package route
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/zwsbridge/zwsbridge/zws"
 )
@@ -14,16 +15,22 @@ type routingIDs struct {
 	held map[string]*idHolder
 }
 
+// reuseDelay is how long a routing id rests after its connection to the backend was closed. A
+// libzmq ROUTER frees an id only when its application comes to read the end of the old
+// connection, and ignores a new connection with the id that arrives before.
+const reuseDelay = 250 * time.Millisecond
+
 // idHolder is the stream that has a routing id.
 type idHolder struct {
 	user     string
 	takeOver func()        // ends the stream
-	released chan struct{} // closed when it has given the id back
+	resting  bool          // it has given the id back
+	released chan struct{} // closed when another stream can have the id
 }
 
 // ClaimRoutingID reserves the client's routing id where the route passes it on. An older
 // stream of the same user that has it is ended by its takeOver, and ClaimRoutingID waits
-// until that has given the id back; a client without a user name takes nothing over. The
+// until that has given the id back and reuseDelay has passed; a client without a user name takes nothing over. The
 // caller calls release, once or more often, when its own stream is detached from the backend;
 // it is nil with an error only. The error is a *[zws.CloseError] or that of ctx.
 //
@@ -43,10 +50,12 @@ func (r *Route) ClaimRoutingID(ctx context.Context, l *zws.Login, takeOver func(
 		if older == nil {
 			return sync.OnceFunc(func() { r.ids.release(id, h) }), nil
 		}
-		if older.user != h.user || h.user == "" {
-			return nil, forbidden("this routing id is in use by another client")
+		if !r.ids.resting(older) {
+			if older.user != h.user || h.user == "" {
+				return nil, forbidden("this routing id is in use by another client")
+			}
+			older.takeOver()
 		}
-		older.takeOver()
 		select {
 		case <-older.released:
 		case <-ctx.Done():
@@ -69,9 +78,21 @@ func (r *routingIDs) take(id string, h *idHolder) (older *idHolder) {
 	return nil
 }
 
+func (r *routingIDs) resting(h *idHolder) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return h.resting
+}
+
+// release gives id back, for others to have after reuseDelay.
 func (r *routingIDs) release(id string, h *idHolder) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.held, id)
-	close(h.released)
+	h.resting = true
+	time.AfterFunc(reuseDelay, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.held, id)
+		close(h.released)
+	})
 }
