@@ -146,7 +146,9 @@ func TestChannelSend(t *testing.T) {
 
 // TestChannelSendWaits: Send waits while the client does not read.
 func TestChannelSendWaits(t *testing.T) {
+	waited, ended := make(chan struct{}), make(chan struct{})
 	s := serveMuxWith(t, muxOptions(), func(p *zws.PendingChannel) {
+		defer close(ended)
 		ch, err := p.Accept(zws.AcceptOptions{})
 		if err != nil {
 			t.Error(err)
@@ -164,6 +166,7 @@ func TestChannelSendWaits(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Send: %v, want the end of its context", err)
 		}
+		close(waited)
 		for err = nil; err == nil; {
 			err = ch.Send(context.Background(), message("until the client closes"))
 		}
@@ -172,10 +175,11 @@ func TestChannelSendWaits(t *testing.T) {
 		}
 	})
 	c := open(t, dialMux(t, s), zws.ChannelOptions{Route: "/", Window: 1})
-	time.Sleep(100 * time.Millisecond)
+	<-waited
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
+	<-ended // before the cleanup closes the connection
 }
 
 // TestClientContext: the end of a context ends a Recv that waits; a Client is then closed, a
