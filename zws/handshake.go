@@ -34,7 +34,7 @@ type handshake struct {
 func (h *handshake) runMechanism(ctx context.Context) error {
 	var refused error
 	mechanism, err := zmtp.NewServer(h.chosen.dialect.mechanism, zmtp.ServerSecurity{
-		Handler:     h.credentials.handler(h.options.Handler),
+		Handler:     h.conn.whileWatched(h.credentials.handler(h.options.Handler)),
 		Domain:      h.options.Domain,
 		Address:     h.login.Address,
 		Local:       h.local(),
@@ -147,7 +147,7 @@ func (h *handshake) sendRoutingID(AcceptOptions) {
 func (h *handshake) authenticate(ctx context.Context) error {
 	l := &h.login
 	l.Credentials = h.credentials.frames
-	l.Reply = zap.Decide(ctx, h.options.Handler, &zap.Request{
+	l.Reply = zap.Decide(ctx, h.conn.whileWatched(h.options.Handler), &zap.Request{
 		Domain:      h.options.Domain,
 		Address:     l.Address,
 		RoutingID:   l.RoutingID,

@@ -42,6 +42,8 @@ type liveness struct {
 	timer *time.Timer // nil before start and after stop
 }
 
+// start sends the first ping after interval; 0 means none. It does nothing if pings are sent
+// already.
 func (l *liveness) start(c *Conn, interval time.Duration) {
 	if l.silent = interval <= 0; l.silent {
 		interval = DefaultPingInterval
@@ -51,7 +53,7 @@ func (l *liveness) start(c *Conn, interval time.Duration) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c.ctx.Err() != nil {
+	if c.ctx.Err() != nil || l.timer != nil {
 		return
 	}
 	l.interval = interval

@@ -16,6 +16,8 @@ import (
 type PendingConn struct {
 	h    *handshake
 	stop func() bool // detaches the context that was given to zws.Accept
+	// unwatch ends the goroutine that notices a client that leaves.
+	unwatch func()
 }
 
 // AcceptOptions configure an accepted connection or channel. The zero value is right
@@ -35,8 +37,8 @@ type AcceptOptions struct {
 // Login returns the login that is pending.
 func (p *PendingConn) Login() *Login { return p.h.conn.Login() }
 
-// Context ends with the connection: when the context that was given to zws.Accept does, or
-// by Reject. It is for what the caller does before it decides.
+// Context ends with the connection: when the context that was given to zws.Accept does, when
+// the client leaves, or by Reject. It is for what the caller does before it decides.
 func (p *PendingConn) Context() context.Context { return p.h.conn.ctx }
 
 // Accept sends READY, or what the dialect has instead, and returns the connection, which
@@ -44,6 +46,7 @@ func (p *PendingConn) Context() context.Context { return p.h.conn.ctx }
 // cause, a *CloseError.
 func (p *PendingConn) Accept(o AcceptOptions) (*Conn, error) {
 	defer p.stop()
+	p.unwatch()
 	h, c := p.h, p.h.conn
 	if c.ctx.Err() != nil {
 		return nil, h.fail(c.Cause())
@@ -68,6 +71,7 @@ func (p *PendingConn) Accept(o AcceptOptions) (*Conn, error) {
 // returns what the client was told: an earlier cause if the connection had already ended.
 func (p *PendingConn) Reject(err error) *CloseError {
 	defer p.stop()
+	p.unwatch()
 	return p.h.fail(err)
 }
 
@@ -80,6 +84,9 @@ func (h *handshake) accept(ctx context.Context, w http.ResponseWriter, r *http.R
 	h.conn = c
 	h.helloDue = c.dialect.inner != "" && c.dialect.hello
 	stop := context.AfterFunc(ctx, func() { c.Close(context.Cause(ctx)) })
+	if !h.libzmq { // which takes a ping before READY for a command of the handshake
+		c.liveness.start(c, h.options.PingInterval)
+	}
 
 	c.reading <- struct{}{}
 	err = c.dialect.login(h, c.ctx)
@@ -93,7 +100,7 @@ func (h *handshake) accept(ctx context.Context, w http.ResponseWriter, r *http.R
 	for _, topic := range login.Subscribe {
 		c.channel.first = append(c.channel.first, zmtp.Subscription{Topic: topic}.Message())
 	}
-	return &PendingConn{h, stop}, nil
+	return &PendingConn{h, stop, c.watch()}, nil
 }
 
 // fail sends the client the reason and closes the connection. The ERROR replaces the
