@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/zap/internal/fair"
@@ -76,6 +77,7 @@ type Chain struct {
 	changes Changes
 	stops   []func() // registrations with the entries' Revokers
 	closing sync.Once
+	closed  atomic.Bool // also if a handler that hangs returns later
 }
 
 // NewChain checks the options and returns a chain, which the caller closes. The chain does not
@@ -129,6 +131,9 @@ func (c *Chain) Authenticate(ctx context.Context, req *Request) (*Reply, error) 
 // attempt asks the entries in a goroutine of its own, so that a handler that ignores its
 // context delays nobody else; it keeps its slot until the handler returns.
 func (c *Chain) attempt(ctx context.Context, req *Request) (*Reply, error) {
+	if c.closed.Load() {
+		return nil, errors.New("the chain is closed")
+	}
 	slots := c.slots
 	if fair.Share(ctx) != "" {
 		slots = c.shared
@@ -323,6 +328,7 @@ func (c *Chain) entryOf(reply *Reply, g chainBasis) *Entry {
 // more than once.
 func (c *Chain) Close() (err error) {
 	c.closing.Do(func() {
+		c.closed.Store(true)
 		for _, stop := range c.stops {
 			stop()
 		}
