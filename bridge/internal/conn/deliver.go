@@ -88,8 +88,8 @@ func (s *stream) put() {
 		d.over = s.queue.PutKept(chunk)
 	} else {
 		if d.over = s.queue.PutChunk(chunk); d.over != nil {
-		d.left += chunk.Messages()
-	}
+			d.left += chunk.Messages()
+		}
 	}
 	chunk.Release()
 }
