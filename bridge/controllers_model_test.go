@@ -222,8 +222,9 @@ func (h *house) serve(name string, c *zmtp.Conn) {
 		if !h.answers() {
 			continue
 		}
-		// Everything before the topic stands before the answer.
-		before := m[:slices.IndexFunc(text, func(f string) bool { return strings.HasSuffix(f, "/") })]
+		// Everything before the topic stands before the answer. An envelope begins with 00,
+		// and its last byte may be any.
+		before := m[:slices.IndexFunc(text, func(f string) bool { return strings.HasSuffix(f, "/") && f[0] != 0 })]
 		if c.Write(append(slices.Clone(before), []byte("answer/"))) != nil {
 			return
 		}

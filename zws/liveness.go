@@ -45,9 +45,6 @@ type liveness struct {
 // start sends the first ping after interval; 0 means none. It does nothing if pings are sent
 // already.
 func (l *liveness) start(c *Conn, interval time.Duration) {
-	if l.silent = interval <= 0; l.silent {
-		interval = DefaultPingInterval
-	}
 	if !c.dialect.mute {
 		l.answers.Store(true)
 	}
@@ -55,6 +52,9 @@ func (l *liveness) start(c *Conn, interval time.Duration) {
 	defer l.mu.Unlock()
 	if c.ctx.Err() != nil || l.timer != nil {
 		return
+	}
+	if l.silent = interval <= 0; l.silent {
+		interval = DefaultPingInterval
 	}
 	l.interval = interval
 	l.timer = time.AfterFunc(interval, c.ping)
