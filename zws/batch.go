@@ -73,10 +73,11 @@ func (b *Batch) Full() bool {
 		b.channel != nil && b.channel.budget <= 0
 }
 
-// Message encodes and appends m. Its frames must not be changed until the batch is written,
+// Message encodes and appends m. at is its position in a history, for a client that asked for
+// positions; nil if it has none. Its frames must not be changed until the batch is written,
 // so a Source gives m away. After an error the connection is closed when Next returns.
-func (b *Batch) Message(m zmtp.Message) error {
-	err := b.conn.dialect.write(b, m)
+func (b *Batch) Message(m zmtp.Message, at []byte) error {
+	err := b.conn.dialect.write(b, m, at)
 	if err != nil {
 		b.err = err
 	}
@@ -126,7 +127,7 @@ func (b *Batch) bytes(p []byte) {
 }
 
 // frames appends m frame by frame.
-func (b *Batch) frames(m zmtp.Message) error {
+func (b *Batch) frames(m zmtp.Message, at []byte) error {
 	for i, body := range m {
 		if err := b.frame(zmtp.Frame{More: i < len(m)-1, Body: body}); err != nil {
 			return err

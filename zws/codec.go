@@ -12,8 +12,9 @@ import (
 // alike. They hold no state and may be used by any goroutine.
 type Codec interface {
 	// AppendMessage appends m to dst, as WebSocket frames with their headers; in ZWSMUX1.0
-	// without headers, because they contain the number of the client's channel.
-	AppendMessage(dst []byte, m zmtp.Message) []byte
+	// without headers, because they contain the number of the client's channel. at is the
+	// position of m in a history, for clients that asked for positions; nil if it has none.
+	AppendMessage(dst []byte, m zmtp.Message, at []byte) []byte
 }
 
 // The flag byte of a ZWS frame (45/ZWS, "Framing"). A command is a single frame.
@@ -33,7 +34,7 @@ var (
 )
 
 // AppendMessage implements Codec.
-func (c frameCodec) AppendMessage(dst []byte, m zmtp.Message) []byte {
+func (c frameCodec) AppendMessage(dst []byte, m zmtp.Message, at []byte) []byte {
 	for i, body := range m {
 		dst = appendFrameHeader(dst, c.flag(zmtp.Frame{More: i < len(m)-1}), len(body))
 		dst = append(dst, body...)

@@ -28,7 +28,7 @@ type dialect struct {
 	// read reads one WebSocket message and returns the message that it completes, if it
 	// does; nil where only channels have messages. write appends a message to a batch.
 	read  func(ch *Channel) (zmtp.Message, error)
-	write func(b *Batch, m zmtp.Message) error
+	write func(b *Batch, m zmtp.Message, at []byte) error
 	// notifier tells clients what is not a message.
 	notifier notifier
 	// loginMessage is set if the client names its mechanism in its first message.

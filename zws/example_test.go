@@ -34,7 +34,7 @@ func (a *answers) Next(b *zws.Batch) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for len(a.queued) > 0 && !b.Full() {
-		b.Message(a.queued[0]) // an error ends the connection
+		b.Message(a.queued[0], nil) // an error ends the connection
 		a.queued = a.queued[1:]
 	}
 }
@@ -141,7 +141,7 @@ func ExampleCodec() {
 		}
 		defer conn.Close(nil)
 		if codec, ok := conn.Channel().Codec(); ok {
-			fmt.Printf("%x\n", codec.AppendMessage(nil, zmtp.Message{[]byte("topic"), []byte("21.5")}))
+			fmt.Printf("%x\n", codec.AppendMessage(nil, zmtp.Message{[]byte("topic"), []byte("21.5")}, nil))
 		}
 	}))
 	defer server.Close()

@@ -61,7 +61,7 @@ func FuzzFrame(f *testing.F) {
 			if frame.More {
 				m = append(m, nil) // something has to follow
 			}
-			encoded := codec.AppendMessage(nil, m)
+			encoded := codec.AppendMessage(nil, m, nil)
 			if !bytes.Equal(payload(t, encoded), p) {
 				t.Errorf("%x is written as %x", p, encoded)
 			}

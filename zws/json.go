@@ -19,7 +19,7 @@ import (
 type jsonCodec struct{}
 
 // AppendMessage implements Codec.
-func (jsonCodec) AppendMessage(dst []byte, m zmtp.Message) []byte {
+func (jsonCodec) AppendMessage(dst []byte, m zmtp.Message, at []byte) []byte {
 	return appendText(dst, func(dst []byte) []byte {
 		dst = append(dst, `{"op":"message","frames":[`...)
 		for i, frame := range m {
@@ -75,8 +75,8 @@ func appendText(dst []byte, encode func(dst []byte) []byte) []byte {
 }
 
 // object appends a message that is not shared with other connections.
-func (b *Batch) object(m zmtp.Message) error {
-	b.encode(func(dst []byte) []byte { return jsonCodec{}.AppendMessage(dst, m) })
+func (b *Batch) object(m zmtp.Message, at []byte) error {
+	b.encode(func(dst []byte) []byte { return jsonCodec{}.AppendMessage(dst, m, at) })
 	return nil
 }
 

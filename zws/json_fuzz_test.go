@@ -64,7 +64,7 @@ func FuzzMessageObject(f *testing.F) {
 	f.Fuzz(func(t *testing.T, one, two []byte) {
 		want := zmtp.Message{append([]byte{}, one...), append([]byte{}, two...)}
 		before := []byte("before")
-		encoded := jsonCodec{}.AppendMessage(before, want)
+		encoded := jsonCodec{}.AppendMessage(before, want, nil)
 		brace := bytes.Index(encoded, []byte(`{"op":`))
 		if !bytes.HasPrefix(encoded, before) {
 			t.Fatalf("written as %q", encoded)

@@ -54,7 +54,7 @@ func TestJSONVectors(t *testing.T) {
 			m = append(m, frame)
 		}
 		want := append(wsframe.AppendHeader(nil, wsframe.Text, len(vector.Text)), vector.Text...)
-		if got := (jsonCodec{}).AppendMessage(nil, m); !bytes.Equal(got, want) {
+		if got := (jsonCodec{}).AppendMessage(nil, m, nil); !bytes.Equal(got, want) {
 			t.Errorf("%s is written as %q", vector.Name, got)
 		}
 	}

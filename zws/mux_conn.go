@@ -47,7 +47,7 @@ type ChannelRequest struct {
 type muxCodec struct{}
 
 // AppendMessage implements Codec.
-func (muxCodec) AppendMessage(dst []byte, m zmtp.Message) []byte {
+func (muxCodec) AppendMessage(dst []byte, m zmtp.Message, at []byte) []byte {
 	return muxframe.AppendMessage(dst, m)
 }
 
@@ -289,7 +289,7 @@ func (b *Batch) muxFrame(f muxframe.Frame) {
 }
 
 // muxMessage appends a message for the channel whose turn it is.
-func (b *Batch) muxMessage(m zmtp.Message) error {
-	b.Encoded(muxCodec{}.AppendMessage(nil, m))
+func (b *Batch) muxMessage(m zmtp.Message, at []byte) error {
+	b.Encoded(muxCodec{}.AppendMessage(nil, m, at))
 	return nil
 }

@@ -68,7 +68,7 @@ type flood struct{}
 
 func (flood) Next(b *zws.Batch) {
 	for !b.Full() {
-		b.Message(message("flood", strings.Repeat("x", 1000)))
+		b.Message(message("flood", strings.Repeat("x", 1000)), nil)
 	}
 }
 

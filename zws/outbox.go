@@ -79,7 +79,7 @@ func (o *outbox) Next(b *Batch) {
 	n := 0
 	for n < len(o.messages) && !b.Full() {
 		o.size -= int64(o.messages[n].Size())
-		_ = b.Message(o.messages[n]) // an error ends the connection
+		_ = b.Message(o.messages[n], nil) // an error ends the connection
 		n++
 	}
 	clear(o.messages[:n])

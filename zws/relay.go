@@ -43,7 +43,7 @@ func relayDialect(m zap.Mechanism, greets bool) *dialect {
 type relayCodec struct{}
 
 // AppendMessage implements Codec.
-func (relayCodec) AppendMessage(dst []byte, m zmtp.Message) []byte {
+func (relayCodec) AppendMessage(dst []byte, m zmtp.Message, _ []byte) []byte {
 	for _, frame := range m {
 		dst = append(wsframe.AppendHeader(dst, wsframe.Binary, len(frame)), frame...)
 	}
@@ -51,8 +51,8 @@ func (relayCodec) AppendMessage(dst []byte, m zmtp.Message) []byte {
 }
 
 // relayed appends a relay's frame.
-func (b *Batch) relayed(m zmtp.Message) error {
-	b.encode(func(dst []byte) []byte { return relayCodec{}.AppendMessage(dst, m) })
+func (b *Batch) relayed(m zmtp.Message, _ []byte) error {
+	b.encode(func(dst []byte) []byte { return relayCodec{}.AppendMessage(dst, m, nil) })
 	return nil
 }
 

@@ -12,7 +12,7 @@ func TestCheckRelayed(t *testing.T) {
 	const limit = 100
 	encode := func(messages ...zmtp.Message) (p []byte) {
 		for _, m := range messages {
-			p = muxCodec{}.AppendMessage(p, m)
+			p = muxCodec{}.AppendMessage(p, m, nil)
 		}
 		return p
 	}

@@ -90,7 +90,7 @@ func (q *queue) Next(b *zws.Batch) {
 		if m := q.items[0]; len(m) == 2 && string(m[0]) == "unsubscribed" {
 			b.Unsubscribed(m[1])
 		} else {
-			b.Message(m)
+			b.Message(m, nil)
 		}
 		q.items = q.items[1:]
 	}

@@ -27,9 +27,9 @@ func (m *mixed) Next(b *zws.Batch) {
 	for m.next < m.last && !b.Full() {
 		msg := numbered(m.next, m.sizes[m.next%len(m.sizes)])
 		if m.codec != nil && m.next%2 == 0 {
-			b.Encoded(m.codec.AppendMessage(nil, msg))
+			b.Encoded(m.codec.AppendMessage(nil, msg, nil))
 		} else {
-			b.Message(msg)
+			b.Message(msg, nil)
 		}
 		m.next++
 	}
@@ -130,7 +130,7 @@ func (s *shared) Next(b *zws.Batch) {
 func BenchmarkWriteShared(b *testing.B) {
 	benchmarkWrite(b, "ZWS2.0/NULL", func(conn *zws.Conn, done chan struct{}) zws.Source {
 		codec, _ := conn.Channel().Codec()
-		return &shared{codec.AppendMessage(nil, message(strings.Repeat("m", 100))), b.N, done}
+		return &shared{codec.AppendMessage(nil, message(strings.Repeat("m", 100)), nil), b.N, done}
 	})
 }
 
@@ -146,7 +146,7 @@ type own struct {
 
 func (s *own) Next(b *zws.Batch) {
 	for s.left > 0 && !b.Full() {
-		b.Message(s.m)
+		b.Message(s.m, nil)
 		if s.left--; s.left == 0 {
 			close(s.done)
 		}

@@ -21,7 +21,7 @@ import (
 // line.
 type lines string
 
-func (l lines) AppendMessage(dst []byte, m zmtp.Message) []byte {
+func (l lines) AppendMessage(dst []byte, m zmtp.Message, _ []byte) []byte {
 	dst = append(dst, l...)
 	for i, f := range m {
 		if i > 0 {
@@ -49,7 +49,7 @@ func (c *client) PutRange(chunk *queue.Chunk, from, to int) error {
 		return nil
 	}
 	for i := from; i < to; i++ {
-		c.text = lines("").AppendMessage(c.text, chunk.Frames(nil, i))
+		c.text = lines("").AppendMessage(c.text, chunk.Frames(nil, i), nil)
 	}
 	return nil
 }

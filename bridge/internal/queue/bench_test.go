@@ -9,10 +9,10 @@ import (
 // sink is a batch that discards what it is given.
 type sink struct{ size int }
 
-func (s *sink) Message(m zmtp.Message) error { s.size += m.Size(); return nil }
-func (s *sink) Encoded(o []byte)             { s.size += len(o) }
-func (s *sink) Unsubscribed([]byte) error    { return nil }
-func (s *sink) Full() bool                   { return false }
+func (s *sink) Message(m zmtp.Message, _ []byte) error { s.size += m.Size(); return nil }
+func (s *sink) Encoded(o []byte)                       { s.size += len(o) }
+func (s *sink) Unsubscribed([]byte) error              { return nil }
+func (s *sink) Full() bool                             { return false }
 
 // BenchmarkDelivery puts chunks of n messages through one queue. ns/op is per message.
 func BenchmarkDelivery(b *testing.B) {

@@ -12,8 +12,9 @@ import (
 
 // Codec encodes messages for all clients that share it (zws.Channel.Codec).
 type Codec interface {
-	// AppendMessage appends the encoded message to dst.
-	AppendMessage(dst []byte, m zmtp.Message) []byte
+	// AppendMessage appends the encoded message to dst. at is its position in the route's
+	// history; nil if it has none.
+	AppendMessage(dst []byte, m zmtp.Message, at []byte) []byte
 }
 
 // Chunk is a run of encoded messages. One goroutine fills it; once it is in a queue it does
@@ -100,7 +101,7 @@ func (c *Chunk) Append(m zmtp.Message) {
 		topic = topicKey(m[0])
 	}
 	c.reserve(encodedSize(m))
-	c.bytes = c.codec.AppendMessage(c.bytes, m)
+	c.bytes = c.codec.AppendMessage(c.bytes, m, nil)
 	c.marks = append(c.marks, mark{len(c.bytes), topic})
 }
 
@@ -161,7 +162,7 @@ func (c *Chunk) Frames(dst zmtp.Message, i int) zmtp.Message {
 type frames struct{}
 
 // AppendMessage implements Codec.
-func (frames) AppendMessage(dst []byte, m zmtp.Message) []byte {
+func (frames) AppendMessage(dst []byte, m zmtp.Message, _ []byte) []byte {
 	for _, f := range m {
 		dst = binary.BigEndian.AppendUint64(dst, uint64(len(f)))
 		dst = append(dst, f...)

@@ -8,8 +8,9 @@ import (
 
 // Batch collects what goes into one write to the client (*zws.Batch).
 type Batch interface {
-	// Message encodes m for this client alone and appends it. An error ends the stream.
-	Message(m zmtp.Message) error
+	// Message encodes m for this client alone and appends it. at is its position in the
+	// route's history; nil if it has none. An error ends the stream.
+	Message(m zmtp.Message, at []byte) error
 	// Encoded appends whole messages that the queue's Codec has encoded.
 	Encoded(p []byte)
 	// Unsubscribed appends the notification that the subscription to topic is gone. An
@@ -84,7 +85,7 @@ func (q *Queue) encode(b Batch) (all bool) {
 	for it.messages() > 0 && !b.Full() {
 		*m = it.chunk.Frames((*m)[:0], int(it.from))
 		it.from++
-		_ = b.Message(*m) // an error ends the stream, which closes q
+		_ = b.Message(*m, nil) // an error ends the stream, which closes q
 	}
 	clear((*m)[:cap(*m)]) // the pool must not keep a chunk alive
 	messages.Put(m)

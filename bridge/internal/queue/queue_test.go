@@ -39,7 +39,7 @@ func newQueue(o Options) *Queue { return New(o, new(owner)) }
 // lines is a codec for people: frames joined by commas, one message a line.
 type lines struct{}
 
-func (lines) AppendMessage(dst []byte, m zmtp.Message) []byte {
+func (lines) AppendMessage(dst []byte, m zmtp.Message, _ []byte) []byte {
 	for i, f := range m {
 		if i > 0 {
 			dst = append(dst, ',')
@@ -55,8 +55,8 @@ type textBatch struct {
 	text  []byte
 }
 
-func (p *textBatch) Message(m zmtp.Message) error {
-	p.text = lines{}.AppendMessage(p.text, m)
+func (p *textBatch) Message(m zmtp.Message, _ []byte) error {
+	p.text = lines{}.AppendMessage(p.text, m, nil)
 	return nil
 }
 
