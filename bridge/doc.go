@@ -48,6 +48,7 @@
 //
 // The packages document their own locks: conn (stream.deciding is taken before stream.mu),
 // fanout (one lock for each hub, held while it fills queues; no queue calls back into the hub)
-// and queue (calls its callbacks without holding its lock, except Ended). Methods that require
-// a lock are marked "Lock held on entry".
+// and queue (calls its callbacks without holding its lock, except Ended; never takes the lock of
+// one queue with that of another held). Methods that require a lock are marked "Lock held on
+// entry".
 package bridge

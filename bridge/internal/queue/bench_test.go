@@ -34,6 +34,31 @@ func BenchmarkDelivery(b *testing.B) {
 	}
 }
 
+// BenchmarkBudget puts messages of three channels, of which two are not read, through queues
+// with a budget: below the bound, and at it, where the fullest drops.
+func BenchmarkBudget(b *testing.B) {
+	for name, limit := range map[string]int64{"below": 16 << 20, "at": 100 << 10} {
+		b.Run(name, func(b *testing.B) {
+			c := NewChunk(lines{}, 0)
+			c.Append(message("topic", "payload"))
+			budget := NewBudget(limit, nil)
+			var queues [3]*Queue
+			for i := range queues {
+				queues[i] = newQueue(Options{Codec: lines{}, Budget: budget})
+			}
+			var s sink
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, q := range queues {
+					q.PutChunk(c)
+				}
+				queues[0].Next(&s)
+				queues[0].Next(&s)
+			}
+		})
+	}
+}
+
 // BenchmarkPut puts messages that are encoded for one client alone.
 func BenchmarkPut(b *testing.B) {
 	q := newQueue(Options{Codec: lines{}})

@@ -9,4 +9,11 @@
 // clients at the same time: each queue holds a reference and a range, so that a slow client
 // can lose messages of a chunk that others receive completely. Chunks and the memory of the
 // queues come from pools; an empty queue holds neither.
+//
+// A [Budget] bounds the queues of one connection together. A queue without one, as on most
+// connections with a single stream, does nothing for it.
+//
+// Locks. A queue holds its own while it changes, and takes none of another queue with it.
+// Budget.mu is taken before that of a queue: a put that finds the bound reached unlocks its own
+// queue before other queues make room. Owner is called without a lock, except Ended.
 package queue

@@ -20,6 +20,7 @@ func (it *item) bytes() int64 {
 type fifo struct {
 	head, tail *block
 	first, end int // index of the first item in head, and after the last in tail
+	len        int
 }
 
 type block struct {
@@ -44,6 +45,7 @@ func (f *fifo) push(it item) *item {
 	p := &f.tail.items[f.end]
 	*p = it
 	f.end++
+	f.len++
 	return p
 }
 
@@ -55,6 +57,7 @@ func (f *fifo) pop() item {
 	it := *f.front()
 	f.head.items[f.first] = item{}
 	f.first++
+	f.len--
 	switch b := f.head; {
 	case b == f.tail && f.first == f.end:
 		f.head, f.tail = nil, nil

@@ -24,7 +24,7 @@ type Batch interface {
 // calls it. What it has given stays unchanged until the next call, so the writer calls it
 // after each write until nothing is appended.
 func (q *Queue) Next(b Batch) {
-	q.written.release()
+	q.release()
 	for !b.Full() {
 		if q.current.chunk == nil {
 			n, some := q.take()
@@ -44,6 +44,23 @@ func (q *Queue) Next(b Batch) {
 		q.written.push(q.current)
 		q.current = item{}
 	}
+}
+
+// release lets go of what was written.
+func (q *Queue) release() {
+	if q.written.empty() {
+		return
+	}
+	q.written.release()
+	if q.o.Budget == nil {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.taken = 0; q.current.chunk != nil && !q.closed {
+		q.taken = q.current.cost()
+	}
+	q.settle()
 }
 
 // take removes what is first: a notification that is due, or else an item, which becomes
@@ -71,6 +88,10 @@ func (q *Queue) take() (n *notification, some bool) {
 	q.passed += uint64(q.current.messages())
 	q.bytes -= q.current.bytes()
 	q.space.Broadcast()
+	if q.o.Budget != nil {
+		q.taken += q.current.cost()
+		q.settle()
+	}
 	return nil, true
 }
 

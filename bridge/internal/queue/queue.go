@@ -36,12 +36,15 @@ type Options struct {
 	// OnFull is what happens at a limit.
 	OnFull Policy
 	// KeptBytes limits the messages of PutKept instead of Messages and Bytes: they do not wait
-	// for room, and at the limit the queue closes itself, as with Disconnect. 0 means that they
-	// wait.
+	// for room, and at the limit, or that of Budget, the queue closes itself, as with
+	// Disconnect. 0 means that they wait.
 	KeptBytes int64
 	// Codec is the client's encoding, if other clients share it; nil if the client needs
 	// messages that are encoded for it alone.
 	Codec Codec
+	// Budget limits the queue together with the others of its connection; nil for none. A put
+	// can then drop messages of the others, or close them.
+	Budget *Budget
 }
 
 // Owner is the stream whose client the queue is written to. Its methods are called from any
@@ -65,6 +68,7 @@ type Owner interface {
 type Queue struct {
 	o     Options
 	owner Owner
+	share
 
 	mu            sync.Mutex
 	space         sync.Cond // a blocked producer should try again
@@ -73,7 +77,9 @@ type Queue struct {
 	kept          int // of messages, by PutKept
 	keptBytes     int64
 	bytes         int64
+	taken         int64 // what the writer has taken and not finished costs in a budget
 	dropped       uint64
+	reported      uint64 // of dropped: that the owner was told of
 	passed        uint64 // messages that have left at the front: taken by the writer or dropped
 	notifications []notification
 	closed        bool
@@ -97,6 +103,9 @@ func New(o Options, owner Owner) *Queue {
 	}
 	q := &Queue{o: o, owner: owner}
 	q.space.L = &q.mu
+	if o.Budget != nil {
+		o.Budget.join(q)
+	}
 	return q
 }
 
@@ -123,10 +132,14 @@ func (q *Queue) PutRange(c *Chunk, from, to int) error {
 // and Conflate drop the messages that do not fit.
 func (q *Queue) PutKept(c *Chunk) error {
 	it := item{chunk: c, to: int32(c.Messages()), kept: true}
-	if q.o.KeptBytes > 0 {
-		return q.putItem(it, q.putKept)
+	if q.o.KeptBytes == 0 {
+		return q.putItem(it, q.wait)
 	}
-	return q.putItem(it, q.wait)
+	err := q.putItem(it, q.putKept)
+	if b := q.o.Budget; err == nil && b != nil && !b.fits(0) {
+		return q.overflow(it.messages())
+	}
+	return err
 }
 
 // putKept queues it beyond the limits for other messages. Lock held on entry and on return.
@@ -149,9 +162,9 @@ func (q *Queue) putItem(it item, put func(item) (wake bool, err error)) error {
 		return nil
 	}
 	q.mu.Lock()
-	before := q.dropped
 	wake, err := put(it)
-	lost := q.dropped - before
+	lost := q.losses()
+	q.settle()
 	q.mu.Unlock()
 	if lost > 0 {
 		q.owner.Lost(lost)
@@ -162,29 +175,37 @@ func (q *Queue) putItem(it item, put func(item) (wake bool, err error)) error {
 	if err == ErrFull {
 		q.owner.Overflow()
 	}
+	if b := q.o.Budget; err == nil && b != nil && !b.fits(0) && b.relieve(q, 0) {
+		return ErrFull
+	}
 	return err
 }
 
+// losses returns how many messages were dropped since the last call, for Owner.Lost. Lock
+// held on entry.
+func (q *Queue) losses() uint64 {
+	n := q.dropped - q.reported
+	q.reported = q.dropped
+	return n
+}
+
 // put queues it as the policy says. wake reports that the queue was empty and is not now.
-// Lock held on entry and on return; Block unlocks it in between.
+// Lock held on entry and on return; DropNewest and Block can unlock it in between.
 func (q *Queue) put(it item) (wake bool, err error) {
 	if q.closed {
 		return false, ErrClosed
 	}
 	wake = q.items.empty()
-	if q.newest == nil && q.fits(it) {
+	policy := q.policy()
+	if q.newest == nil && q.fits(it) && (q.o.Budget == nil || policy.sheds()) {
 		q.push(it)
 		return wake, nil
-	}
-	policy := q.o.OnFull
-	if q.kept > 0 && (policy == DropOldest || policy == Conflate) {
-		policy = DropNewest
 	}
 	switch policy {
 	case Conflate:
 		q.conflate(it)
 	case DropNewest:
-		q.dropNewest(it)
+		return q.dropNewest(it)
 	case Disconnect:
 		q.close()
 		return false, ErrFull
@@ -199,27 +220,36 @@ func (q *Queue) put(it item) (wake bool, err error) {
 
 // wait queues the parts of it as there is room (Block). Lock held on entry and on return.
 func (q *Queue) wait(it item) (wake bool, err error) {
-	for !q.closed {
-		n := q.room(it)
-		if n > 0 {
+	for relieved := false; !q.closed; {
+		if !relieved && q.cramped(it) {
+			q.relieve(it)
+			relieved = true
+			continue
+		}
+		if n := q.claim(it); n > 0 {
 			part := it
 			part.to = part.from + int32(n)
 			it.from = part.to
 			wake = q.items.empty()
 			q.push(part)
 		}
-		if it.messages() == 0 {
+		switch {
+		case it.messages() == 0:
 			return wake, nil
-		}
-		if wake {
+		case wake:
 			// Wake the writer before waiting for it.
+			q.settle()
 			q.mu.Unlock()
 			q.owner.Wake()
 			q.mu.Lock()
 			wake = false
-			continue
+		case q.room(it) > 0: // it is the budget that has none
+			q.await(it)
+			relieved = false
+		default:
+			q.space.Wait()
+			relieved = false
 		}
-		q.space.Wait()
 	}
 	return false, ErrClosed
 }
@@ -256,17 +286,26 @@ func (q *Queue) push(it item) *item {
 	return q.items.push(it)
 }
 
-// dropNewest queues each message of it that fits, and drops the others.
-func (q *Queue) dropNewest(it item) {
+// dropNewest queues each message of it that fits, and drops the others. Lock held on entry and
+// on return; it is unlocked while fuller queues of the budget make room.
+func (q *Queue) dropNewest(it item) (wake bool, err error) {
+	if q.cramped(it) {
+		q.relieve(it)
+	}
+	if q.closed {
+		return false, ErrClosed
+	}
+	wake = q.items.empty()
 	for it.messages() > 0 {
 		part := it
-		part.to = part.from + int32(q.room(it))
+		part.to = part.from + int32(q.claim(it))
 		q.push(part)
 		if it.from = part.to; it.messages() > 0 {
 			it.from++
 			q.dropped++
 		}
 	}
+	return wake && !q.items.empty(), nil
 }
 
 // dropOldest drops from the front until the limits hold or one message is left.
@@ -297,13 +336,16 @@ func (q *Queue) dropFront(n int) {
 }
 
 // Close drops what waits, returns how many messages that were, and wakes blocked producers.
-// What the writer has taken stays valid. It may be called more than once; later calls return
-// 0.
+// What the writer has taken stays valid, and no budget counts it any more. It may be called
+// more than once; later calls return 0.
 func (q *Queue) Close() (dropped int) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	dropped = q.messages
 	q.close()
+	q.mu.Unlock()
+	if q.o.Budget != nil {
+		q.o.Budget.leave(q)
+	}
 	return dropped
 }
 
@@ -314,8 +356,9 @@ func (q *Queue) close() {
 	}
 	q.closed = true
 	q.items.release()
-	q.messages, q.kept, q.bytes, q.keptBytes = 0, 0, 0, 0
+	q.messages, q.kept, q.bytes, q.keptBytes, q.taken = 0, 0, 0, 0, 0
 	q.newest, q.notifications = nil, nil
+	q.settle()
 	q.space.Broadcast()
 }
 
@@ -334,6 +377,14 @@ func (q *Queue) Lag() time.Duration {
 		return 0
 	}
 	return time.Since(q.items.front().chunk.made)
+}
+
+// Passed returns how many messages have left at the front: those that the writer has taken
+// and those that were dropped there.
+func (q *Queue) Passed() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.passed
 }
 
 // Dropped returns how many messages the policy has dropped so far.
