@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -95,14 +96,24 @@ var errTooManyFailures = &zws.CloseError{Code: zws.CodeTooMany, Reason: "too man
 func (b *Bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	st := b.state.Load()
 	rt := st.routes[r.URL.Path]
-	if !websocket.IsWebSocketUpgrade(r) {
-		serveFile(w, r, st.static, rt != nil)
+	upgrade := websocket.IsWebSocketUpgrade(r)
+	if rt == nil && !upgrade {
+		serveFile(w, r, st.static, false)
 		return
 	}
 	server := &st.config.Server
 	from, err := clientaddr.Locate(r, server.TrustedProxies)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	from.Named = from.Secure || r.TLS != nil || clientaddr.KnownHost(r.Host, server.AllowedHosts)
+	if rt != nil && !from.Named && rt.TakesNULL() {
+		b.misdirected(w, r, rt, from)
+		return
+	}
+	if !upgrade {
+		serveFile(w, r, st.static, true)
 		return
 	}
 	if err := b.admit(rt, from); err != nil {
@@ -130,6 +141,17 @@ func (b *Bridge) admit(rt *route.Route, from clientaddr.Client) error {
 		return errTooManyFailures
 	}
 	return b.connections.Enter(from.Address)
+}
+
+// misdirected answers a request whose Host can be a stranger's name for this machine, on a
+// route that takes clients without credentials. It is answered by HTTP, since the page would
+// see a close reason.
+func (b *Bridge) misdirected(w http.ResponseWriter, r *http.Request, rt *route.Route, from clientaddr.Client) {
+	err := fmt.Errorf("the Host %.100q is not answered without TLS on a route that takes NULL: "+
+		"use an IP address or localhost, or add the name to server.allowed_hosts", r.Host)
+	b.metrics.Refused(rt.Path(), &zws.CloseError{Code: zws.CodeForbidden})
+	b.options.Logger.Info("client refused", "path", rt.Path(), "address", from.String(), "error", err.Error())
+	http.Error(w, err.Error(), http.StatusMisdirectedRequest)
 }
 
 // refuse upgrades the request only to tell the client why it is refused.

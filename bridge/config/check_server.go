@@ -22,6 +22,7 @@ func (c *checker) server() {
 			c.warn(entry("server.trusted_proxies", i), "trusts every address: any client can claim any address, and that it came over TLS")
 		}
 	}
+	c.allowedHosts()
 	if s.InsecurePlaintext {
 		c.warn("server.insecure_plaintext", "passwords and tokens are accepted from any address without TLS")
 	}

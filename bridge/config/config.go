@@ -48,6 +48,7 @@ type Server struct {
 	Origins           []string       `toml:"origins"`
 	Static            Path           `toml:"static"`
 	TrustedProxies    []netip.Prefix `toml:"trusted_proxies"`
+	AllowedHosts      []string       `toml:"allowed_hosts"` // on routes that take NULL, without TLS
 	ProxyProtocol     bool           `toml:"proxy_protocol"`
 	InsecurePlaintext bool           `toml:"insecure_plaintext"`
 	InsecureFileModes bool           `toml:"insecure_file_modes"`

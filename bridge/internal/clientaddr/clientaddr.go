@@ -20,6 +20,10 @@ type Client struct {
 	// Local reports whether the client is a program on this machine that connected without a
 	// proxy in between.
 	Local bool
+	// Named reports whether the client cannot have been sent here by a name that a stranger has
+	// made resolve to this machine: TLS proves the name, or else [KnownHost] knows it. Locate
+	// leaves it false.
+	Named bool
 }
 
 // String returns the address as a ZAP request carries it; empty for the zero Addr.

@@ -96,6 +96,8 @@ func (c *connection) mayOpen(rt *route.Route, l *zws.Login, request *zws.Channel
 	switch {
 	case o.Domain != c.domain:
 		refusal.Code, refusal.Reason = zws.CodeForbidden, "this route has logins of its own: connect to it"
+	case !c.from.Named && rt.TakesNULL(): // as Bridge.ServeHTTP does for those that connect to it
+		refusal.Code, refusal.Reason = zws.CodeForbidden, "without TLS this route needs a Host that is in server.allowed_hosts"
 	case l.Mechanism == zap.NULL && !slices.Contains(o.Mechanisms, zap.NULL):
 		refusal.Code, refusal.Reason = zws.CodeRefused, "authentication required"
 	case !slices.Contains(o.Mechanisms, l.Mechanism):

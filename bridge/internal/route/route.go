@@ -116,6 +116,9 @@ func (r *Route) Metrics() *metrics.Route { return r.metrics }
 // Rules returns the rules in force.
 func (r *Route) Rules() *Rules { return r.rules.Load() }
 
+// TakesNULL reports whether clients can log in without credentials.
+func (r *Route) TakesNULL() bool { return slices.Contains(r.Rules().Options.Mechanisms, zap.NULL) }
+
 // SetRules replaces the rules. Streams that were attached by others re-evaluate their rights
 // afterwards; that is up to the caller.
 func (r *Route) SetRules(rules *Rules) { r.rules.Store(rules) }
