@@ -1,103 +1,260 @@
 package history
 
 import (
+	"crypto/rand"
+	"encoding/binary"
+	"sync"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// Options configure a log. All but Store and OnState can be changed by Update.
-type Options struct {
-	// Topics are the prefixes that are kept ([route.history] topics). Messages with other topics
-	// are not.
-	Topics [][]byte
-	// MaxBytes bounds the memory of messages, last values and topics together; last values that
-	// have left the log take at most half. 0 means 64 MiB.
-	MaxBytes int64
-	// MaxAge bounds the age of messages. 0 means that it is not bounded.
-	MaxAge time.Duration
-	// LastValues keeps the newest message of each topic.
-	LastValues bool
-	// LastValueAge bounds the age of last values, and MaxLastValues their number; beyond it, the
-	// longest untouched topic goes first. 0 means that they are not bounded.
-	LastValueAge  time.Duration
-	MaxLastValues int
-	// Store, if not nil, keeps the log beyond the life of the process. The log closes it.
-	Store Store
-	// OnState, if not nil, is called when the store has failed, and when it works again. It may be
-	// called with the hub locked, so it must be quick and must not call the hub or the log.
-	OnState func(State)
-}
-
-// State is how the store of a log works.
-type State struct {
-	// Err is why messages are not kept at present; nil if they are.
-	Err error
-	// Since is when that began.
-	Since time.Time
-	// Missed is the number of messages that were not kept for that reason since the log was made.
-	Missed uint64
-}
-
-// Stats are the size of a log.
-type Stats struct {
-	Messages   int
-	Bytes      int64 // memory of messages, last values and topics
-	Topics     int
-	LastValues int
-	// Oldest and Newest are the times of the first and the last message; zero without messages.
-	Oldest, Newest time.Time
-	// First is the position of the oldest message that is kept, End that of the next one.
-	First, End Position
-}
-
 // Log keeps the messages of one route. Append, Gap and Flush are called by one goroutine at a
 // time (with the hub locked), all other methods by any.
-type Log struct{}
+type Log struct {
+	clock func() (wall, mono int64) // milliseconds
+
+	flushing sync.Mutex // held while the store is written to; before mu
+	buffer   []byte     // scratch of flush
+
+	mu          sync.Mutex
+	o           Options
+	kept        prefixes
+	coverage    []coverage
+	generations []generation // oldest first
+
+	sealed     []ref
+	active     block
+	size       int // of a block in bytes
+	first, end uint64
+	messages   int
+	gaps       []uint64 // sequences of records behind which something may be missing
+	topics     topics
+	values     values
+	valued     int    // topics with a last value
+	floor      uint64 // messages before it are not last values
+	forgotten  map[string]uint64
+
+	logBytes   int64 // of records
+	topicBytes int64 // of topics with messages in the log
+
+	batch      bool  // mono and wall are those of this batch
+	mono, wall int64 // milliseconds
+	timer      *time.Timer
+	armed      bool // timer is running
+	closed     bool
+
+	written uint64 // everything before this sequence was given to the store
+	retry   int64  // l.mono when a failed store is tried again
+	state   State
+	carried carried
+}
+
+// generation is a run of the log.
+type generation struct{ id, first uint64 }
+
+// maxGenerations is how many runs of the log are known. A position of an older one cannot be
+// recovered.
+const maxGenerations = 256
 
 // New returns the log of that store, or an empty one in memory. The caller ends it with Close.
-func New(o Options) (*Log, error) { return &Log{}, nil }
+func New(o Options) (*Log, error) {
+	began := time.Now()
+	return open(o, func() (wall, mono int64) {
+		now := time.Now()
+		return now.UnixMilli(), now.Sub(began).Milliseconds()
+	})
+}
+
+func open(o Options, clock func() (wall, mono int64)) (*Log, error) {
+	o = o.withDefaults()
+	l := &Log{
+		clock: clock, o: o, kept: newPrefixes(o.Topics), size: blockBytes(o.MaxBytes),
+		first: 1, end: 1, floor: 1, topics: topics{byName: make(map[string]*topic)},
+	}
+	l.tick()
+	if o.Store != nil {
+		if err := l.load(); err != nil {
+			o.Store.Close()
+			return nil, err
+		}
+	}
+	l.mu.Lock()
+	l.batch = false
+	l.cover()
+	l.begin()
+	l.arm()
+	l.mu.Unlock()
+	return l, l.openStore()
+}
+
+// begin begins a new generation. In a log that is not empty, what was published in between is
+// missing. Lock held on entry.
+func (l *Log) begin() {
+	var id [8]byte
+	rand.Read(id[:])
+	l.addGeneration(binary.BigEndian.Uint64(id[:]))
+	if l.o.Store != nil {
+		l.control(l.startRecord())
+	}
+}
+
+func (l *Log) addGeneration(id uint64) {
+	l.generations = append(l.generations, generation{id, l.end})
+	if n := len(l.generations) - maxGenerations; n > 0 {
+		l.generations = l.generations[n:]
+	}
+}
 
 // Append keeps m, which is copied, and returns the position after it. A message that is not kept
 // does not move the position.
-func (l *Log) Append(m zmtp.Message) Position { return Position{} }
-
-// Gap records that messages may be missing here.
-func (l *Log) Gap(reason string) {}
-
-// Flush ends what one read of the upstream has brought. With a store it is written now.
-func (l *Log) Flush() error { return nil }
-
-// End returns the position of the next message.
-func (l *Log) End() Position { return Position{} }
-
-// Resumed is what a client that resumes has to know.
-type Resumed struct {
-	// Recovered reports that nothing that matches is missing since the position.
-	Recovered bool
-	// Gap reports that the upstream was interrupted since the position.
-	Gap bool
+func (l *Log) Append(m zmtp.Message) Position {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(m) == 0 || l.closed {
+		return l.position()
+	}
+	t := l.topics.byName[string(m[0])]
+	if t == nil && !l.kept.match(m[0]) {
+		return l.position()
+	}
+	if l.state.Err != nil {
+		l.state.Missed++
+		return l.position()
+	}
+	size := messageSize(m)
+	if !l.fits(m[0], size) {
+		l.skip(t)
+		return l.position()
+	}
+	l.tick()
+	b := l.room(size)
+	b.bytes = appendMessage(b.bytes, m)
+	l.add(t, m[0], size)
+	l.enforce()
+	l.expire(2)
+	l.arm()
+	return l.position()
 }
 
-// Resume returns a reader of what matches and follows at. If it is not kept completely, the reader
-// begins with the oldest of what is.
-func (l *Log) Resume(at Position, match *Match) (*Reader, Resumed) { return &Reader{}, Resumed{} }
+// maxRecord is the size of the largest record. Offsets in a block have 32 bits.
+const maxRecord = 1 << 30
 
-// Last returns the last values that match, of topics without a message at or after cut.
-func (l *Log) Last(match *Match, cut Position) *Snapshot { return &Snapshot{} }
+// fits reports whether the log has room for a message of that topic and size.
+func (l *Log) fits(name []byte, size int) bool {
+	return size <= maxRecord && int64(size+recordSize+len(name)+topicSize) <= l.o.MaxBytes
+}
 
-// Update applies other bounds and topics to the live log.
-func (l *Log) Update(o Options) {}
+// add makes the last size bytes of the active block a record of topic t, which is added if it is
+// nil. Lock held on entry.
+func (l *Log) add(t *topic, name []byte, size int) {
+	if t == nil {
+		t = l.topics.add(string(name))
+		l.topicBytes += t.size()
+	}
+	before := l.hasValue(t)
+	if t.kept != nil {
+		l.values.remove(t.kept)
+		l.topicBytes += t.size()
+	}
+	var prev uint32
+	if back := l.end - t.last; t.last >= l.first && back < uint64(control) {
+		prev = uint32(back)
+	}
+	t.last, t.void = l.end, false
+	if after := l.hasValue(t); after && !before {
+		l.valued++
+	} else if before && !after {
+		l.valued--
+	}
+	l.messages++
+	l.push(record{topic: t.id, prev: prev}, size)
+}
 
-// Forget removes the last value of topic, and its messages from what is read from now on. It
-// reports whether there were any.
-func (l *Log) Forget(topic []byte) bool { return false }
+// push makes the last size bytes of the active block the record r. Lock held on entry.
+func (l *Log) push(r record, size int) {
+	b := &l.active
+	r.end, r.time = uint32(len(b.bytes)), uint32(l.mono-b.mono)
+	b.records = append(b.records, r)
+	l.logBytes += int64(size + recordSize)
+	if l.first == l.end {
+		l.first = b.base
+	}
+	l.end++
+}
 
-// Stats returns the size of the log.
-func (l *Log) Stats() Stats { return Stats{} }
+// room returns the active block, with room for size bytes more, and begins a new one if needed.
+// Lock held on entry.
+func (l *Log) room(size int) *block {
+	b := &l.active
+	skew := (l.wall - l.mono) - (b.wall - b.mono)
+	full := len(b.bytes)+size > l.size
+	if len(b.records) > 0 && (full || b.end() != l.end || l.mono-b.mono >= int64(control) ||
+		skew > maxClockSkew || skew < -maxClockSkew) {
+		last := b.seal()
+		l.sealed = append(l.sealed, ref{last.base, last})
+		*b = block{}
+		if full {
+			*b = block{bytes: make([]byte, 0, max(l.size, size)), records: make([]record, 0, len(last.records)*9/8+8)}
+		}
+	}
+	if len(b.records) == 0 {
+		b.base, b.mono, b.wall = l.end, l.mono, l.wall
+		if cap(b.bytes) < size {
+			b.bytes = make([]byte, 0, size)
+		}
+	}
+	return b
+}
 
-// State returns how the store works.
-func (l *Log) State() State { return State{} }
+// tick reads the clock, once for each batch. The log's clock does not run backwards.
+func (l *Log) tick() {
+	if l.batch {
+		return
+	}
+	l.batch = true
+	wall, mono := l.clock()
+	l.mono = max(l.mono, mono)
+	l.wall = wall + l.mono - mono
+}
 
-// Close closes the log and its store. Readers see the end of the log.
-func (l *Log) Close() error { return nil }
+// position returns the position of the next record. Lock held on entry.
+func (l *Log) position() Position {
+	return Position{l.generations[len(l.generations)-1].id, l.end}
+}
+
+// Gap records that messages may be missing here.
+func (l *Log) Gap(reason string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state.Err == nil && !l.closed {
+		l.control(gapRecord(reason))
+	}
+}
+
+// Flush ends what one read of the upstream has brought. With a store it is written now: call it
+// before the messages are delivered. An error is that of State; the messages are not stored then,
+// but can be delivered.
+func (l *Log) Flush() error {
+	l.mu.Lock()
+	l.batch = false
+	l.expire(step)
+	stored := l.o.Store != nil
+	l.mu.Unlock()
+	if !stored {
+		return nil
+	}
+	return l.flush()
+}
+
+// End returns the position of the next message.
+func (l *Log) End() Position {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.position()
+}
+
+// view returns the log as it is now. Lock held on entry.
+func (l *Log) view() view {
+	return view{l.sealed, l.active, l.first, l.end, l.forgotten}
+}

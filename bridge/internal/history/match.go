@@ -1,7 +1,6 @@
 package history
 
 import (
-	"bytes"
 	"slices"
 	"sort"
 	"strings"
@@ -67,7 +66,3 @@ func hasPrefix(b []byte, prefix string) bool {
 
 // covers reports whether everything that begins with prefix matches.
 func (p prefixes) covers(prefix string) bool { return p.match([]byte(prefix)) }
-
-func (p prefixes) equal(topics [][]byte) bool {
-	return slices.EqualFunc(p, topics, func(a string, b []byte) bool { return bytes.Equal([]byte(a), b) })
-}
