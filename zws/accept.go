@@ -154,7 +154,7 @@ func (h *handshake) consider(r *http.Request) error {
 		Greets:      d.greets,
 	}
 	if !d.sealed {
-		h.login.codec = d.codec
+		h.login.codec, h.login.marking = d.codec, d.marking
 	}
 	if err := endpointsQuery(r.URL.Query(), &h.login); err != nil {
 		return err

@@ -3,6 +3,7 @@ package zws
 import (
 	"net"
 	"sync"
+	"time"
 
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -77,11 +78,36 @@ func (b *Batch) Full() bool {
 // positions; nil if it has none. Its frames must not be changed until the batch is written,
 // so a Source gives m away. After an error the connection is closed when Next returns.
 func (b *Batch) Message(m zmtp.Message, at []byte) error {
-	err := b.conn.dialect.write(b, m, at)
+	return b.message(m, mark{at: at})
+}
+
+// Replayed is Message for a message that was published at t and is repeated from a history, or
+// is a last value: a client that asked for positions learns the time as well.
+func (b *Batch) Replayed(m zmtp.Message, at []byte, t time.Time) error {
+	return b.message(m, replayed(at, t))
+}
+
+func (b *Batch) message(m zmtp.Message, k mark) error {
+	if !b.history().marked {
+		k = mark{}
+	}
+	return b.failed(b.conn.dialect.write(b, m, k))
+}
+
+// failed notes err, which ends the connection, if it is not nil.
+func (b *Batch) failed(err error) error {
 	if err != nil {
 		b.err = err
 	}
 	return err
+}
+
+// history returns that of the channel whose turn it is.
+func (b *Batch) history() *historyState {
+	if b.channel != nil {
+		return &b.channel.history
+	}
+	return &b.conn.channel.history
 }
 
 // Encoded appends whole messages that the Codec of the channel has encoded. p must not
@@ -102,11 +128,28 @@ func (b *Batch) Unsubscribed(topic []byte) error {
 	if !b.conn.notifies() {
 		return nil
 	}
-	err := b.conn.dialect.notifier.unsubscribed(b, topic)
-	if err != nil {
-		b.err = err
+	return b.failed(b.conn.dialect.notifier.unsubscribed(b, topic))
+}
+
+// Resumed appends the answer to a HistoryResume, or to the name of a queue: messages from at on
+// follow, and then Live. recovered reports that nothing is missing since the client's position,
+// gap that the upstream was interrupted meanwhile. It has its place between messages like
+// Unsubscribed, and does nothing for a client that did not ask for history.
+func (b *Batch) Resumed(at []byte, recovered, gap bool) error {
+	if !b.history().asked {
+		return nil
 	}
-	return err
+	return b.failed(b.conn.dialect.notifier.resumed(b, at, recovered, gap))
+}
+
+// Live appends the notification that the client has everything up to at: what follows is live.
+// It has its place between messages like Unsubscribed, and does nothing for a client that did
+// not ask for history.
+func (b *Batch) Live(at []byte) error {
+	if !b.history().asked {
+		return nil
+	}
+	return b.failed(b.conn.dialect.notifier.live(b, at))
 }
 
 // encode appends what f appends to the bytes that it is given.
@@ -126,8 +169,13 @@ func (b *Batch) bytes(p []byte) {
 	b.pieces = append(b.pieces, p)
 }
 
-// frames appends m frame by frame.
-func (b *Batch) frames(m zmtp.Message, at []byte) error {
+// frames appends m frame by frame, after an AT if it has a position.
+func (b *Batch) frames(m zmtp.Message, k mark) error {
+	if k.at != nil {
+		if err := b.command("AT", k.appendAt(nil)); err != nil {
+			return err
+		}
+	}
 	for i, body := range m {
 		if err := b.frame(zmtp.Frame{More: i < len(m)-1, Body: body}); err != nil {
 			return err

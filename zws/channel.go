@@ -20,6 +20,8 @@ type Channel struct {
 	first  []zmtp.Message         // subscriptions of the request, which are read before anything else
 	outbox atomic.Pointer[outbox] // nil before the first Send
 
+	history historyState
+
 	handle func(zmtp.Message) error // see Serve
 	ended  func()
 }
@@ -55,6 +57,7 @@ func (ch *Channel) Login() *Login {
 	own.SocketType, own.RoutingID, own.Multiplexed = ch.mux.request.SocketType, ch.mux.request.RoutingID, false
 	own.Relayed = ch.mux.request.Relay
 	own.Greets = own.Relayed != ""
+	own.History, own.Queue = ch.mux.request.History, ch.mux.request.Queue
 	return &own
 }
 
@@ -62,10 +65,7 @@ func (ch *Channel) Login() *Login {
 // same bytes: what it makes can be written with Batch.Encoded. ok is false where each
 // connection has keys of its own; only Batch.Message writes to it.
 func (ch *Channel) Codec() (codec Codec, ok bool) {
-	if ch.conn.dialect.sealed {
-		return nil, false
-	}
-	return ch.conn.dialect.codec, true
+	return ch.Login().Codec(ch.history.marked)
 }
 
 // Attach sets where the channel's output comes from. Call it before the first Wake, and not
@@ -124,3 +124,9 @@ func (ch *Channel) Cause() *CloseError {
 	}
 	return ch.conn.Cause()
 }
+
+// Unsent returns how many bytes of what was written the client's TCP has not acknowledged; with
+// TLS that includes its records. It is for clients that never answer a ping (Batch.Confirm): what
+// is acknowledged has reached their system, if not them. It is not known on systems other than
+// Linux, nor of connections that are not TCP or TLS over TCP.
+func (ch *Channel) Unsent() (bytes int, known bool) { return unsent(ch.conn.wire.Conn) }

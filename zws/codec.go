@@ -26,21 +26,32 @@ const (
 
 // frameCodec is the codec of dialects in which one ZMTP frame is one binary WebSocket
 // message: a flag byte, then the body.
-type frameCodec struct{ last, more byte }
+type frameCodec struct {
+	last, more byte
+	marks      bool // AT goes before a message with a position
+}
 
 var (
-	zwsFrames     = frameCodec{flagLast, flagMore} // 39/ZWS, 45/ZWS
-	webtalkFrames = frameCodec{'0', '1'}
+	zwsFrames       = frameCodec{last: flagLast, more: flagMore} // 39/ZWS, 45/ZWS
+	markedZWSFrames = frameCodec{last: flagLast, more: flagMore, marks: true}
+	webtalkFrames   = frameCodec{last: '0', more: '1'}
 )
 
 // AppendMessage implements Codec.
 func (c frameCodec) AppendMessage(dst []byte, m zmtp.Message, at []byte) []byte {
+	if c.marks && at != nil {
+		dst = appendFrameHeader(dst, flagCommand, len(atName)+1+len(at))
+		dst = appendPosition(append(dst, atName...), at)
+	}
 	for i, body := range m {
 		dst = appendFrameHeader(dst, c.flag(zmtp.Frame{More: i < len(m)-1}), len(body))
 		dst = append(dst, body...)
 	}
 	return dst
 }
+
+// atName begins the command that goes before a message with a position (PROTOCOL.md, "History").
+const atName = "\x02AT"
 
 // flag returns the flag byte of f.
 func (c frameCodec) flag(f zmtp.Frame) byte {

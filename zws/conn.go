@@ -38,6 +38,8 @@ type Conn struct {
 	// silent is set until READY for a client that wants no close frame; see wantsNoClose.
 	silent atomic.Bool
 
+	confirmed atomic.Pointer[func(token uint64)] // AcceptOptions.Confirmed; nil before READY
+
 	// reading holds one token while a goroutine reads. That goroutine sets readEnded when
 	// the client will send no more.
 	reading   chan struct{}
@@ -68,10 +70,11 @@ func newConn(w http.ResponseWriter, r *http.Request, chosen offer, o *Options) (
 	}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.silent.Store(wantsNoClose(r))
+	c.out.pings.bare = isLibzmq(r)
 	c.channel.conn = c
 	c.out.open(c, wire.Conn, o.WriteTimeout)
 	ws.SetPingHandler(c.answerPing)
-	ws.SetPongHandler(c.liveness.pong)
+	ws.SetPongHandler(c.pong)
 	ws.SetCloseHandler(func(int, string) error { return nil }) // Close answers it
 	return c, nil
 }

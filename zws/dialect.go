@@ -23,12 +23,16 @@ type dialect struct {
 	ready func(h *handshake, o AcceptOptions)
 	// codec encodes messages. Connections share what it makes, unless they are sealed.
 	codec Codec
+	// marking is codec with positions, for clients that asked for history; nil if no client
+	// of the dialect can.
+	marking Codec
 	// frames is the codec of frames, of dialects that have frames.
 	frames frameCodec
 	// read reads one WebSocket message and returns the message that it completes, if it
-	// does; nil where only channels have messages. write appends a message to a batch.
+	// does; nil where only channels have messages. write appends a message to a batch, with
+	// its mark, which is empty for clients that did not ask for history.
 	read  func(ch *Channel) (zmtp.Message, error)
-	write func(b *Batch, m zmtp.Message, at []byte) error
+	write func(b *Batch, m zmtp.Message, k mark) error
 	// notifier tells clients what is not a message.
 	notifier notifier
 	// loginMessage is set if the client names its mechanism in its first message.
@@ -87,6 +91,7 @@ var dialects = map[string]*dialect{
 		login:        (*handshake).awaitLogin,
 		ready:        func(h *handshake, _ AcceptOptions) { h.conn.sendReadyObject() },
 		codec:        jsonCodec{},
+		marking:      jsonCodec{marks: true},
 		read:         (*Channel).readObject,
 		write:        (*Batch).object,
 		notifier:     jsonNotifier{},
@@ -99,6 +104,7 @@ var dialects = map[string]*dialect{
 		login:        (*handshake).awaitMuxLogin,
 		ready:        (*handshake).startMux,
 		codec:        muxCodec{},
+		marking:      muxCodec{marks: true},
 		write:        (*Batch).muxMessage,
 		notifier:     muxNotifier{},
 		loginMessage: true,
@@ -120,6 +126,7 @@ var webtalk = inFrames(webtalkFrames, dialect{
 func withMechanism(m zap.Mechanism, plus bool) *dialect {
 	return inFrames(zwsFrames, dialect{
 		relayed:   relayDialect(m, plus),
+		marking:   markedZWSFrames,
 		mechanism: m,
 		login:     (*handshake).runMechanism,
 		ready:     (*handshake).sendReady,

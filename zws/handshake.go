@@ -71,6 +71,9 @@ func (h *handshake) runMechanism(ctx context.Context) error {
 
 // sendReady ends the handshake of a mechanism.
 func (h *handshake) sendReady(AcceptOptions) {
+	if h.conn.channel.history.marked {
+		h.ready = h.mechanism.(zmtp.ServerMechanism).Ready(append(h.local(), zap.Property{Name: historyProperty, Value: "1"}))
+	}
 	h.conn.mechanism = h.mechanism
 	h.conn.send(*h.ready)
 }
@@ -110,7 +113,10 @@ func (h *handshake) admit(peer *zmtp.Peer) error {
 		return err
 	}
 	l.RoutingID = peer.RoutingID()
-	return checkRoutingID(l.RoutingID)
+	if err := checkRoutingID(l.RoutingID); err != nil {
+		return err
+	}
+	return l.askedHistory()
 }
 
 // exchangeRoutingIDs is the first-message rule of bare ZWS2.0 and of 39/ZWS: the first

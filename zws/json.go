@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"strconv"
+	"time"
 	"unicode/utf8"
 
 	"github.com/gorilla/websocket"
@@ -16,10 +17,20 @@ import (
 
 // jsonCodec is the codec of ZWSJSON1.0: one object per text message (PROTOCOL.md,
 // "ZWSJSON1.0").
-type jsonCodec struct{}
+type jsonCodec struct {
+	marks bool // messages contain their positions
+}
 
 // AppendMessage implements Codec.
-func (jsonCodec) AppendMessage(dst []byte, m zmtp.Message, at []byte) []byte {
+func (c jsonCodec) AppendMessage(dst []byte, m zmtp.Message, at []byte) []byte {
+	if !c.marks {
+		at = nil
+	}
+	return appendObject(dst, m, mark{at: at})
+}
+
+// appendObject appends a message as a text frame.
+func appendObject(dst []byte, m zmtp.Message, k mark) []byte {
 	return appendText(dst, func(dst []byte) []byte {
 		dst = append(dst, `{"op":"message","frames":[`...)
 		for i, frame := range m {
@@ -28,7 +39,14 @@ func (jsonCodec) AppendMessage(dst []byte, m zmtp.Message, at []byte) []byte {
 			}
 			dst = appendJSONFrame(dst, frame)
 		}
-		return append(dst, "]}"...)
+		dst = append(dst, ']')
+		if k.at != nil {
+			dst = appendJSONPosition(dst, k.at)
+		}
+		if k.micros > 0 {
+			dst = time.UnixMicro(int64(k.micros)).UTC().AppendFormat(dst, `,"time":"`+jsonTime+`"`)
+		}
+		return append(dst, '}')
 	})
 }
 
@@ -75,8 +93,8 @@ func appendText(dst []byte, encode func(dst []byte) []byte) []byte {
 }
 
 // object appends a message that is not shared with other connections.
-func (b *Batch) object(m zmtp.Message, at []byte) error {
-	b.encode(func(dst []byte) []byte { return jsonCodec{}.AppendMessage(dst, m, at) })
+func (b *Batch) object(m zmtp.Message, k mark) error {
+	b.encode(func(dst []byte) []byte { return appendObject(dst, m, k) })
 	return nil
 }
 
@@ -132,7 +150,11 @@ func (jsonNotifier) closing(b *Batch, cause *CloseError) {
 
 // sendReadyObject queues the object that ZWSJSON1.0 has instead of READY.
 func (c *Conn) sendReadyObject() {
-	c.enqueue(appendText(nil, func(dst []byte) []byte { return append(dst, `{"op":"ready"}`...) }))
+	ready := `{"op":"ready"}`
+	if c.channel.history.marked {
+		ready = `{"op":"ready","history":true}`
+	}
+	c.enqueue(appendText(nil, func(dst []byte) []byte { return append(dst, ready...) }))
 }
 
 // awaitLogin is the first-message rule of ZWSJSON1.0: an object with op "login". With a user
@@ -143,6 +165,7 @@ func (h *handshake) awaitLogin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	h.login.History, h.login.Queue = request.history, request.queue
 	if request.op != opLogin {
 		return protocolError(`the first object must be {"op":"login",…}`)
 	}
@@ -155,7 +178,7 @@ func (h *handshake) awaitLogin(ctx context.Context) error {
 // receiveObject reads one object of the handshake, in what is left of the client's time.
 func (h *handshake) receiveObject() (*jsonRequest, error) {
 	defer h.waitForClient()()
-	return h.conn.readRequest(h.options.MaxHandshake)
+	return h.conn.readRequest(h.options.MaxHandshake, false)
 }
 
 // credentials returns those of a login object.
@@ -182,14 +205,15 @@ func (h *handshake) useCredentials(own credentials) error {
 	return checkMechanism(h.login.Mechanism, h.options)
 }
 
-// readRequest reads one text message of at most limit bytes as an object.
-func (c *Conn) readRequest(limit int64) (*jsonRequest, error) {
+// readRequest reads one text message of at most limit bytes as an object. history is set if the
+// client has asked for that.
+func (c *Conn) readRequest(limit int64, history bool) (*jsonRequest, error) {
 	p, err := c.readWebSocket(websocket.TextMessage, limit)
 	if err != nil {
 		return nil, err
 	}
 	defer p.free()
-	return parseRequest(p.data, c.maxFrames)
+	return parseRequest(p.data, c.maxFrames, history)
 }
 
 // textLimit is how long an object with a message of maxMessage bytes can be: base64 needs 4
@@ -200,21 +224,27 @@ func textLimit(maxMessage int64) int64 { return 2*maxMessage + 4<<10 }
 // readObject reads one object, does what it asks for, and returns the message if it is one.
 func (ch *Channel) readObject() (zmtp.Message, error) {
 	c := ch.conn
-	r, err := c.readRequest(max(textLimit(c.maxMessage), c.renewal.options.MaxHandshake))
+	r, err := c.readRequest(max(textLimit(c.maxMessage), c.renewal.options.MaxHandshake), ch.history.asked)
 	if err != nil {
 		return nil, err
+	}
+	if asked := r.historyRequest(); asked != nil {
+		return nil, ch.ask(asked)
 	}
 	switch r.op {
 	case opSend:
 		return r.frames, c.checkSize(int64(r.frames.Size()), len(r.frames))
 	case opSubscribe, opUnsubscribe:
 		if t := c.Login().SocketType; !t.Subscribes() {
-			return nil, protocolError("this route has no subscriptions: its clients are " + string(t))
+			return nil, noSubscriptions(t)
 		}
 		return zmtp.Subscription{Topic: r.topic, Cancel: r.op == opUnsubscribe}.Message(), nil
 	}
 	if !r.has["token"] || c.Login().Mechanism != zap.BEARER {
 		return nil, errSecondLogin
+	}
+	if r.has["history"] || r.has["queue"] {
+		return nil, errRenewedHistory
 	}
 	return nil, c.renew([]byte(r.token))
 }

@@ -37,7 +37,7 @@ func FuzzRequestObject(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, p []byte) {
 		const maxFrames = 3
-		r, err := parseRequest(p, maxFrames)
+		r, err := parseRequest(p, maxFrames, true)
 		if err != nil {
 			switch code := Cause(err).Code; code {
 			case CodeProtocol, CodeNotUTF8, CodeTooLarge, CodeRefused:
@@ -74,7 +74,7 @@ func FuzzMessageObject(f *testing.F) {
 			t.Fatalf("written as %q", encoded)
 		}
 		asRequest := bytes.Replace(text, []byte(`"op":"message"`), []byte(`"op":"send"`), 1)
-		r, err := parseRequest(asRequest, 2)
+		r, err := parseRequest(asRequest, 2, true)
 		if err != nil || !reflect.DeepEqual(r.frames, want) {
 			t.Errorf("%q is read as %q, %v", text, r.frames, err)
 		}

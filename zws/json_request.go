@@ -20,6 +20,8 @@ const (
 	opSubscribe   = "subscribe"
 	opUnsubscribe = "unsubscribe"
 	opSend        = "send"
+	opResume      = "resume" // of clients that asked for history
+	opAck         = "ack"
 )
 
 // jsonRequest is an object that a client has sent.
@@ -28,29 +30,43 @@ type jsonRequest struct {
 	user, password, token string       // op login
 	topic                 []byte       // op subscribe and unsubscribe
 	frames                zmtp.Message // op send
+	history               bool         // op login
+	queue                 *string      // op login; implies history
+	last                  bool         // op subscribe
+	topics                [][]byte     // op resume
+	at                    []byte       // op resume and ack
 	has                   map[string]bool
 }
 
-// requestForms are the forms that the object of each op can have: the keys beside op, and a
-// text about them for the client.
+// requestForms are the forms that the object of each op can have: the keys beside op, those
+// that can come in addition, and a text about the former for the client.
 var requestForms = map[string]struct {
-	keys [][]string
-	text string
+	keys     [][]string
+	optional []string
+	history  bool // only clients that asked for history send it
+	text     string
 }{
-	opLogin:       {[][]string{{}, {"user", "password"}, {"token"}}, "user and password, or token, or nothing"},
-	opSubscribe:   {[][]string{{"topic"}}, "topic"},
-	opUnsubscribe: {[][]string{{"topic"}}, "topic"},
-	opSend:        {[][]string{{"frames"}}, "frames"},
+	opLogin: {
+		keys:     [][]string{{}, {"user", "password"}, {"token"}},
+		optional: []string{"history", "queue"},
+		text:     "user and password, or token, or nothing",
+	},
+	opSubscribe:   {keys: [][]string{{"topic"}}, optional: []string{"last"}, text: "topic"},
+	opUnsubscribe: {keys: [][]string{{"topic"}}, text: "topic"},
+	opSend:        {keys: [][]string{{"frames"}}, text: "frames"},
+	opResume:      {keys: [][]string{{"topics", "at"}}, history: true, text: "topics and at"},
+	opAck:         {keys: [][]string{{"at"}}, history: true, text: "at"},
 }
 
 // parseRequest reads one object strictly: the keys of its op, each once and in this
-// spelling, and nothing else. Errors contain no values, which can be secrets.
-func parseRequest(p []byte, maxFrames int) (*jsonRequest, error) {
+// spelling, and nothing else. history is set if the client has asked for that. Errors contain
+// no values, which can be secrets.
+func parseRequest(p []byte, maxFrames int, history bool) (*jsonRequest, error) {
 	if !utf8.Valid(p) {
 		return nil, &CloseError{Code: CodeNotUTF8, Reason: "text that is not UTF-8: send such frames as base64"}
 	}
 	r := &jsonRequest{has: make(map[string]bool)}
-	d := requestReader{json.NewDecoder(bytes.NewReader(p)), maxFrames}
+	d := requestReader{json.NewDecoder(bytes.NewReader(p)), maxFrames, history}
 	if err := r.read(d); err != nil {
 		if _, ok := errors.AsType[*CloseError](err); ok {
 			return nil, err
@@ -79,8 +95,15 @@ func (r *jsonRequest) read(d requestReader) error {
 			r.topic, err = d.frame(key)
 		case "frames":
 			r.frames, err = d.frames(key)
+		case "history", "queue":
+			err = r.readHistory(d, key)
+		case "last", "topics", "at":
+			if !d.history {
+				return unknownKey(key)
+			}
+			err = r.readHistory(d, key)
 		default:
-			return fmt.Errorf("unknown key %.32q", key)
+			return unknownKey(key)
 		}
 		return err
 	})
@@ -90,18 +113,30 @@ func (r *jsonRequest) read(d requestReader) error {
 	if _, err := d.Token(); err != io.EOF {
 		return errors.New("more than one object in a message")
 	}
-	return r.complete()
+	return r.complete(d.history)
 }
 
+func unknownKey(key string) error { return fmt.Errorf("unknown key %.32q", key) }
+
 // complete checks that the object has one of the forms of its op.
-func (r *jsonRequest) complete() error {
+func (r *jsonRequest) complete(history bool) error {
 	form, known := requestForms[r.op]
-	if !known {
-		return fmt.Errorf("unknown op %.32q (one of login, subscribe, unsubscribe, send)", r.op)
+	if !known || form.history && !history {
+		more := ""
+		if history {
+			more = ", resume, ack"
+		}
+		return fmt.Errorf("unknown op %.32q (one of login, subscribe, unsubscribe, send%s)", r.op, more)
+	}
+	optional := 0
+	for _, key := range form.optional {
+		if r.has[key] {
+			optional++
+		}
 	}
 	for _, keys := range form.keys {
 		lacks := func(key string) bool { return !r.has[key] }
-		if len(r.has) == 1+len(keys) && !slices.ContainsFunc(keys, lacks) {
+		if len(r.has) == 1+len(keys)+optional && !slices.ContainsFunc(keys, lacks) {
 			return r.check()
 		}
 	}
@@ -115,6 +150,9 @@ func (r *jsonRequest) check() error {
 		return errors.New("a message needs at least one frame")
 	case len(r.user) > zmtp.MaxPlain, len(r.password) > zmtp.MaxPlain:
 		return badCredentials(fmt.Sprintf("user name or password longer than %d bytes", zmtp.MaxPlain))
+	case r.queue != nil:
+		r.history = true
+		return checkQueueName(*r.queue)
 	}
 	return nil
 }
@@ -123,6 +161,7 @@ func (r *jsonRequest) check() error {
 type requestReader struct {
 	*json.Decoder
 	maxFrames int
+	history   bool
 }
 
 // object reads an object and calls member for each key to read its value.

@@ -4,8 +4,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/zwsbridge/zwsbridge/zws/internal/wsframe"
 )
 
 const unfinishedText = "a message was begun and not ended"
@@ -70,9 +68,10 @@ func (l *liveness) stop() {
 }
 
 // pong records an answer.
-func (l *liveness) pong(string) error {
-	l.answers.Store(true)
-	l.heard.Store(true)
+func (c *Conn) pong(payload string) error {
+	c.liveness.answers.Store(true)
+	c.liveness.heard.Store(true)
+	c.answered(payload)
 	return nil
 }
 
@@ -125,7 +124,10 @@ func (c *Conn) ping() {
 		return
 	}
 	if !l.silent {
-		c.enqueue(wsframe.AppendControl(nil, wsframe.Ping, nil))
+		c.out.mu.Lock()
+		c.out.pings.tick()
+		c.out.mu.Unlock()
+		c.out.wake()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

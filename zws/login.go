@@ -43,14 +43,28 @@ type Login struct {
 	// them as its first messages.
 	Subscribe [][]byte
 
-	codec Codec // nil where each connection has keys of its own
+	// History is set if the client asked for positions and may resume at one. Queue is the
+	// name of the queue that it asked for, at most MaxQueueName bytes; nil if it named none.
+	History bool
+	Queue   *string
+
+	// codec and marking encode messages without and with positions; nil where each
+	// connection has keys of its own.
+	codec, marking Codec
 }
 
 // User returns the user that the ZAP handler named; empty for an anonymous one.
 func (l *Login) User() string { return l.Reply.UserID }
 
-// Codec is Channel.Codec for a login that is still pending.
-func (l *Login) Codec() (codec Codec, ok bool) { return l.codec, l.codec != nil }
+// Codec is Channel.Codec for a login that is still pending. positions is set if the route
+// keeps a history, as in AcceptOptions.History: for a client that asked for it, messages then
+// carry their positions.
+func (l *Login) Codec(positions bool) (codec Codec, ok bool) {
+	if positions && l.History {
+		return l.marking, l.marking != nil
+	}
+	return l.codec, l.codec != nil
+}
 
 // Notices reports whether the client asked for notifications: metadata "Notices: 1".
 func (l *Login) Notices() bool { return l.Metadata.Get("Notices") == "1" }

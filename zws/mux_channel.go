@@ -29,8 +29,9 @@ type muxChannel struct {
 	released  bool   // closed or rejected by the caller
 	active    bool   // in parent.active
 	inbox     []byte // messages of the client, encoded, so that their cost is their size
-	allowance int64  // what the client may still send; one message may take it below zero
-	consumed  int64  // what was read since the client last got credit
+	requests  muxRequests
+	allowance int64 // what the client may still send; one message may take it below zero
+	consumed  int64 // what was read since the client last got credit
 	source    Source
 	credit    int64 // what the server may still send; one message may take it below zero
 	lost      uint64
@@ -63,7 +64,7 @@ func (ch *muxChannel) opened(f muxframe.Frame) bool {
 	if ch.gone || ch.ctx.Err() != nil {
 		return false
 	}
-	ch.allowance = muxWindow
+	ch.allowance, ch.requests.open = muxWindow, true
 	f.Channel, f.Number = ch.number, muxWindow
 	m.send(f)
 	return true
@@ -127,10 +128,19 @@ func signal(c chan struct{}) {
 
 func (ch *muxChannel) readMessage() (zmtp.Message, error) {
 	if m := ch.takeFirst(); m != nil {
+		ch.history.note(m)
 		return m, nil
 	}
 	for ch.ctx.Err() == nil {
-		if m := ch.take(); m != nil {
+		m, r := ch.take()
+		if r != nil {
+			if err := ch.ask(r); err != nil {
+				ch.close(err)
+			}
+			continue
+		}
+		if m != nil {
+			ch.history.note(m)
 			return m, nil
 		}
 		select {
@@ -141,9 +151,10 @@ func (ch *muxChannel) readMessage() (zmtp.Message, error) {
 	return nil, ch.cause()
 }
 
-// take takes a message out of the inbox, nil if it is empty, and gives the client credit for
-// earlier ones: in large amounts, so that a small message does not cost an answer.
-func (ch *muxChannel) take() zmtp.Message {
+// take takes a message out of the inbox, or a request that is due before it, and gives the
+// client credit for earlier messages: in large amounts, so that a small message does not cost an
+// answer. It returns nil for both if nothing waits.
+func (ch *muxChannel) take() (zmtp.Message, *HistoryRequest) {
 	m := ch.parent
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -152,15 +163,19 @@ func (ch *muxChannel) take() zmtp.Message {
 		m.send(muxframe.Frame{Op: muxframe.Credit, Channel: ch.number, Number: uint64(ch.consumed)})
 		ch.consumed = 0
 	}
+	if r := ch.requests.take(); r != nil {
+		return nil, r
+	}
 	if len(ch.inbox) == 0 {
 		ch.inbox = nil // an idle channel keeps no buffer
-		return nil
+		return nil, nil
 	}
 	n := muxframe.Size(ch.inbox)
 	var message zmtp.Message
 	message, ch.inbox = takeMessage(ch.inbox, n)
 	ch.consumed += int64(n)
-	return message
+	ch.requests.passed(n)
+	return message, nil
 }
 
 // takeMessage takes the first message, of n bytes, out of an inbox. A large one that is all
@@ -216,7 +231,7 @@ func (ch *muxChannel) end(cause *CloseError) bool {
 	if ch.gone {
 		return false
 	}
-	ch.gone, ch.inbox = true, nil
+	ch.gone, ch.inbox, ch.requests = true, nil, muxRequests{}
 	delete(m.channels, ch.number)
 	ch.cancel(cause)
 	return true
@@ -289,7 +304,7 @@ func (ch *muxChannel) deliver(b *Batch, p []byte) {
 	for len(p) > 0 {
 		n := 0
 		for n < len(p) && n < muxWrite && ch.budget > 0 {
-			size := muxframe.Size(p[n:])
+			size := ch.encodedSize(p[n:])
 			n += size
 			ch.budget -= int64(size)
 		}
@@ -297,7 +312,7 @@ func (ch *muxChannel) deliver(b *Batch, p []byte) {
 			ch.rest = append(ch.rest, p)
 			return
 		}
-		b.encode(func(dst []byte) []byte { return muxframe.AppendHeader(dst, ch.number, n) })
+		b.encode(func(dst []byte) []byte { return muxframe.AppendHeader(dst, ch.op(), ch.number, n) })
 		b.bytes(p[:n])
 		p = p[n:]
 	}

@@ -40,14 +40,23 @@ type ChannelRequest struct {
 	// messages. If SocketType is empty, the caller checks that the route's clients
 	// subscribe.
 	Subscribe [][]byte
+	// History is set if the client asks for positions and may resume at one. Queue is the name
+	// of the queue that it asks for; nil if it names none.
+	History bool
+	Queue   *string
 }
 
 // muxCodec is the codec of messages on channels. WebSocket header, op and channel are added
 // for each client, to as many messages as go together.
-type muxCodec struct{}
+type muxCodec struct {
+	marks bool // for channels with a history, where each message has a mark
+}
 
 // AppendMessage implements Codec.
-func (muxCodec) AppendMessage(dst []byte, m zmtp.Message, at []byte) []byte {
+func (c muxCodec) AppendMessage(dst []byte, m zmtp.Message, at []byte) []byte {
+	if c.marks {
+		return muxframe.AppendMarked(dst, m, at, 0)
+	}
 	return muxframe.AppendMessage(dst, m)
 }
 
@@ -143,7 +152,8 @@ func (m *mux) read() (*muxChannel, error) {
 	if err != nil {
 		return nil, muxError(err)
 	}
-	if f.Op == muxframe.Open || f.Op == muxframe.Relay {
+	switch f.Op {
+	case muxframe.Open, muxframe.OpenHistory, muxframe.Relay:
 		return m.open(&f)
 	}
 	return nil, m.handle(&f, p)
@@ -162,7 +172,7 @@ func (m *mux) handle(f *muxframe.Frame, raw pooled) error {
 			return errSecondLogin
 		}
 		return m.conn.renew(f.Login.Frames[0])
-	case muxframe.Messages, muxframe.Credit, muxframe.Close:
+	case muxframe.Messages, muxframe.Credit, muxframe.Close, muxframe.Resume, muxframe.Ack, muxframe.Last:
 		ch, err := m.find(f.Channel)
 		if ch == nil {
 			return err
@@ -172,9 +182,11 @@ func (m *mux) handle(f *muxframe.Frame, raw pooled) error {
 			return ch.receive(f.Messages, raw)
 		case muxframe.Credit:
 			return ch.addCredit(f.Number)
+		case muxframe.Close:
+			ch.closed(Code(f.Code), f.Reason)
+			return nil
 		}
-		ch.closed(Code(f.Code), f.Reason)
-		return nil
+		return ch.receiveRequest(f, len(raw.data))
 	}
 	return protocolError(fmt.Sprintf("only servers send op %02x", f.Op))
 }
@@ -289,7 +301,11 @@ func (b *Batch) muxFrame(f muxframe.Frame) {
 }
 
 // muxMessage appends a message for the channel whose turn it is.
-func (b *Batch) muxMessage(m zmtp.Message, at []byte) error {
-	b.Encoded(muxCodec{}.AppendMessage(nil, m, at))
+func (b *Batch) muxMessage(m zmtp.Message, k mark) error {
+	if b.channel.history.marked {
+		b.Encoded(muxframe.AppendMarked(nil, m, k.at, k.micros))
+	} else {
+		b.Encoded(muxframe.AppendMessage(nil, m))
+	}
 	return nil
 }

@@ -77,7 +77,7 @@ func TestMuxFaults(t *testing.T) {
 		reason     string
 	}{
 		{"no op", "", 1002, "unknown op 00"},
-		{"an unknown op", "\x0d", 1002, "unknown op 0d"},
+		{"an unknown op", "\x15", 1002, "unknown op 15"},
 		{"an op of servers", "\x02\x00\x00\x00\x00", 1002, "only servers send op 02"},
 		{"a second login", login, 1002, "second login: only a BEARER login can be renewed, by a token"},
 		{"a short op", "\x06\x00", 1002, "op 06 is too short or too long"},

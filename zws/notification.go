@@ -14,6 +14,9 @@ type notifier interface {
 	lost(b *Batch, n uint64) error
 	expiring(b *Batch, seconds uint32) error
 	unsubscribed(b *Batch, topic []byte) error
+	// resumed and live are for clients that asked for history.
+	resumed(b *Batch, at []byte, recovered, gap bool) error
+	live(b *Batch, at []byte) error
 	// renewed queues the answer to a token that was accepted.
 	renewed(c *Conn)
 	// closing appends what goes before the close frame.
@@ -23,12 +26,14 @@ type notifier interface {
 // noNotifications is the notifier of dialects without commands.
 type noNotifications struct{}
 
-func (noNotifications) enabled(*Login) bool               { return false }
-func (noNotifications) lost(*Batch, uint64) error         { return nil }
-func (noNotifications) expiring(*Batch, uint32) error     { return nil }
-func (noNotifications) unsubscribed(*Batch, []byte) error { return nil }
-func (noNotifications) renewed(*Conn)                     {}
-func (noNotifications) closing(*Batch, *CloseError)       {}
+func (noNotifications) enabled(*Login) bool                      { return false }
+func (noNotifications) lost(*Batch, uint64) error                { return nil }
+func (noNotifications) expiring(*Batch, uint32) error            { return nil }
+func (noNotifications) unsubscribed(*Batch, []byte) error        { return nil }
+func (noNotifications) resumed(*Batch, []byte, bool, bool) error { return nil }
+func (noNotifications) live(*Batch, []byte) error                { return nil }
+func (noNotifications) renewed(*Conn)                            {}
+func (noNotifications) closing(*Batch, *CloseError)              {}
 
 // commandNotifier is the notifier of dialects with a mechanism: commands, for clients that
 // asked for them.

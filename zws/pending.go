@@ -29,6 +29,19 @@ type AcceptOptions struct {
 	// goroutine that reads the connection calls it, so nothing is read meanwhile. It is not
 	// used for channels: renewals belong to the connection.
 	Renew func(ctx context.Context, l *Login) error
+	// History is set if the route keeps a history: a client that asked for one is told so and
+	// gets the positions of messages.
+	History bool
+	// Request, if not nil, is called for what a client that asked for history (Login.History)
+	// asks beside messages, in order with its messages, by the goroutine that reads the
+	// channel; what the caller has read and holds back must be dealt with first. It is called
+	// whether or not the route keeps a history. An error ends the channel. Nil ignores what
+	// the client asks.
+	Request func(ctx context.Context, r *HistoryRequest) error
+	// Confirmed, if not nil, is called with the token of Batch.Confirm once the client has
+	// answered the ping that followed, by the goroutine that reads the connection. It must not
+	// wait.
+	Confirmed func(token uint64)
 	// Minor is the minor version of ZMTP 3 that the backend of a relay uses, for clients
 	// that understand it (Login.Greets). It is not used elsewhere.
 	Minor byte
@@ -54,6 +67,8 @@ func (p *PendingConn) Accept(o AcceptOptions) (*Conn, error) {
 	if c.renewal != nil {
 		c.renewal.accept = o.Renew
 	}
+	c.channel.history.begin(c.Login(), o)
+	c.confirmed.Store(&o.Confirmed)
 	c.wire.SetReadDeadline(time.Time{})
 	if c.dialect.ready != nil {
 		c.dialect.ready(h, o)
@@ -153,6 +168,13 @@ func (p *PendingChannel) Accept(o AcceptOptions) (*Channel, error) {
 	f := muxframe.Frame{Op: muxframe.Opened}
 	if p.ch.request.Relay != "" {
 		f = muxframe.Frame{Op: muxframe.Relayed, Minor: o.Minor}
+	}
+	history := &p.ch.history
+	if history.begin(p.ch.Login(), o); history.asked {
+		f.Op = muxframe.OpenedHistory
+		if history.marked {
+			f.Flags = muxframe.FlagHistory
+		}
 	}
 	if !p.ch.opened(f) {
 		p.ch.release()

@@ -1,6 +1,7 @@
 package zws
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,16 @@ func (ch *Channel) ReadMessage() (zmtp.Message, error) {
 	if ch.mux != nil {
 		return ch.mux.readMessage()
 	}
+	for {
+		if m, err := ch.read(); m != nil || err != nil {
+			return m, err
+		}
+	}
+}
+
+// read is ReadMessage of the one channel of a connection, except that it also returns, with nil,
+// after something else than a message: the next message may be a long time coming.
+func (ch *Channel) read() (zmtp.Message, error) {
 	c := ch.conn
 	if c.ctx.Err() != nil {
 		return nil, c.Cause()
@@ -33,6 +44,7 @@ func (ch *Channel) ReadMessage() (zmtp.Message, error) {
 		return nil, errNoMessages
 	}
 	if m := ch.takeFirst(); m != nil {
+		ch.history.note(m)
 		return m, nil
 	}
 	c.startReading()
@@ -46,6 +58,9 @@ func (ch *Channel) ReadMessage() (zmtp.Message, error) {
 			return nil, c.Cause()
 		}
 		if m != nil {
+			ch.history.note(m)
+		}
+		if m != nil || len(ch.frames) == 0 {
 			return m, nil
 		}
 	}
@@ -117,7 +132,7 @@ func (ch *Channel) addFrame(raw rawFrame) (zmtp.Message, error) {
 		if len(ch.frames) > 0 {
 			return nil, protocolError("a command inside a message")
 		}
-		return c.handleCommand(f.Body)
+		return ch.handleCommand(f.Body)
 	}
 	ch.size += int64(len(f.Body))
 	if err := c.checkSize(ch.size, len(ch.frames)+1); err != nil {
@@ -155,7 +170,8 @@ func tooManyFrames(limit int) error {
 // handleCommand acts on a command after READY and returns the subscription that it is, if it
 // is one. Commands without a meaning here are ignored: WebSocket has pings of its own, and
 // only SUB and XSUB subscribe (37/ZMTP).
-func (c *Conn) handleCommand(body []byte) (zmtp.Message, error) {
+func (ch *Channel) handleCommand(body []byte) (zmtp.Message, error) {
+	c := ch.conn
 	command, err := zmtp.ParseCommand(body)
 	if err != nil {
 		return nil, err
@@ -166,7 +182,15 @@ func (c *Conn) handleCommand(body []byte) (zmtp.Message, error) {
 	if s, ok := command.Subscription(); ok && c.Login().SocketType.Subscribes() {
 		return s.Message(), nil
 	}
-	return nil, nil
+	if !ch.history.asked {
+		return nil, nil
+	}
+	command.Data = bytes.Clone(command.Data) // which the request keeps
+	r, err := historyCommand(command)
+	if r == nil {
+		return nil, err
+	}
+	return nil, ch.ask(r)
 }
 
 // rawFrame is a frame whose body lies in a pooled buffer.

@@ -51,7 +51,7 @@ func (relayCodec) AppendMessage(dst []byte, m zmtp.Message, _ []byte) []byte {
 }
 
 // relayed appends a relay's frame.
-func (b *Batch) relayed(m zmtp.Message, _ []byte) error {
+func (b *Batch) relayed(m zmtp.Message, _ mark) error {
 	b.encode(func(dst []byte) []byte { return relayCodec{}.AppendMessage(dst, m, nil) })
 	return nil
 }

@@ -23,9 +23,12 @@ func (c *Conn) serve() {
 		if !ch.ready() && c.park() {
 			return // another reader starts when something has arrived
 		}
-		m, err := ch.ReadMessage()
+		m, err := ch.read()
 		if err != nil {
 			break
+		}
+		if m == nil {
+			continue
 		}
 		if err := ch.handle(m); err != nil {
 			c.Close(err)
@@ -60,11 +63,11 @@ func (c *Conn) takeControl() bool {
 	if !ok || h.First != wsframe.Ping && h.First != wsframe.Pong || h.Payload > wsframe.MaxControl || h.Length != 6 || len(p) < 6+h.Payload {
 		return false
 	}
+	payload := p[h.Length : h.Length+h.Payload]
+	h.Unmask(payload)
 	if h.First == wsframe.Pong {
-		c.liveness.pong("")
+		c.pong(string(payload))
 	} else {
-		payload := p[h.Length : h.Length+h.Payload]
-		h.Unmask(payload)
 		c.answerPing(string(payload))
 	}
 	c.liveness.heard.Store(true)

@@ -3,6 +3,7 @@ package zws
 import (
 	"net"
 	"syscall"
+	"unsafe"
 )
 
 // maxUnsent limits what waits in the kernel until the client has room for it, in bytes.
@@ -15,6 +16,21 @@ const maxUnsent = 128 << 10
 
 // tcpNotsentLowat is TCP_NOTSENT_LOWAT of tcp(7), which package syscall lacks.
 const tcpNotsentLowat = 25
+
+// unsent returns how many bytes the peer's TCP has not acknowledged (SIOCOUTQ of tcp(7), which
+// is TIOCOUTQ).
+func unsent(conn net.Conn) (n int, known bool) {
+	file := fileOf(conn)
+	if file == nil {
+		return 0, false
+	}
+	var size int32
+	var errno syscall.Errno
+	err := file.Control(func(fd uintptr) {
+		_, _, errno = syscall.Syscall(syscall.SYS_IOCTL, fd, syscall.TIOCOUTQ, uintptr(unsafe.Pointer(&size)))
+	})
+	return int(size), err == nil && errno == 0
+}
 
 // limitUnsent sets maxUnsent. It only affects TCP sockets.
 func limitUnsent(conn net.Conn) {

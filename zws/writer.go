@@ -19,7 +19,8 @@ type writer struct {
 	state     atomic.Int32 // idle, writing, again or ended
 
 	mu      sync.Mutex
-	control []byte // commands and pings, encoded, in order
+	control []byte // commands, encoded, in order
+	pings   pings
 	pong    []byte // the answer to the latest ping
 	source  Source
 	// Notifications that wait. They are encrypted, if at all, when they are written.
@@ -128,6 +129,7 @@ func (w *writer) collect(b *Batch) (source Source, last bool) {
 	b.bytes(w.control)
 	b.bytes(w.pong)
 	w.control, w.pong = nil, nil
+	b.encode(w.pings.append)
 	if cause := w.conn.Cause(); cause != nil {
 		b.err = nil
 		notifier.closing(b, cause)

@@ -158,14 +158,22 @@ func (s *curveServer) checkVouch(vouch []byte, long key, client, secret *key) er
 
 // sendReady: "The READY Command". It uses the server's first short nonce.
 func (s *curveServer) sendReady(shared key, received uint64) (*Command, error) {
-	const nonce = 1
-	data := seal(nil, s.security.Local.Append(nil), prefixReady, newShortNonce(nonce), &shared)
+	local := s.security.Local
 	s.finish(&curveTraffic{
 		shared:   shared,
-		sent:     curveStream{prefix: prefixMessageServer, nonce: nonce},
+		sent:     curveStream{prefix: prefixMessageServer, nonce: nonceReady},
 		received: curveStream{prefix: prefixMessageClient, nonce: received},
 	})
-	return &Command{Name: cmdReady, Data: data}, nil
+	return s.Ready(local), nil
+}
+
+// nonceReady is the short nonce of the server's READY.
+const nonceReady = 1
+
+// Ready implements ServerMechanism.
+func (s *curveServer) Ready(local zap.Metadata) *Command {
+	shared := &s.cipher.(*curveTraffic).shared
+	return &Command{Name: cmdReady, Data: seal(nil, local.Append(nil), prefixReady, newShortNonce(nonceReady), shared)}
 }
 
 func zeros(b []byte) bool {

@@ -46,6 +46,16 @@ type Mechanism interface {
 	Decode(f Frame) (Frame, error)
 }
 
+// ServerMechanism is what NewServer returns, for a caller that has decided what READY says
+// only after Next has returned it.
+type ServerMechanism interface {
+	Mechanism
+	// Ready returns READY with other metadata, to be sent instead of the one that the last Next
+	// returned: in CURVE both have the same nonce, so only one of them may be sent. It may be
+	// called once Done reports true and before any traffic.
+	Ready(local zap.Metadata) *Command
+}
+
 // Peer describes the other side of a handshake.
 type Peer struct {
 	Mechanism zap.Mechanism

@@ -17,6 +17,7 @@ import (
 // (NULL), HELLO (PLAIN, BEARER) or INITIATE (CURVE). Status 200 continues the handshake. 300
 // ends it with a *RefusedError and no command, as in libzmq: the peer may try again. 400 and
 // 500 end it with a *RefusedError and an ERROR command whose reason is exactly the status.
+// The result is a ServerMechanism.
 func NewServer(m zap.Mechanism, s ServerSecurity) (Mechanism, error) {
 	switch {
 	case s.Handler == nil:
@@ -102,9 +103,14 @@ func (s *server) refuse(status zap.Status) *Command {
 
 // ready completes the handshake of a mechanism without encryption and returns its READY.
 func (s *server) ready() *Command {
-	out := &Command{Name: cmdReady, Data: s.security.Local.Append(nil)}
+	out := s.Ready(s.security.Local)
 	s.finish(noCipher{})
 	return out
+}
+
+// Ready implements ServerMechanism.
+func (s *server) Ready(local zap.Metadata) *Command {
+	return &Command{Name: cmdReady, Data: local.Append(nil)}
 }
 
 func (s *server) finish(c frameCipher) {

@@ -61,7 +61,7 @@ func (c *connection) open(ctx context.Context, id session, l *zws.Login) (_ *str
 		return nil, err
 	}
 	o := rules.Queue
-	if codec, shared := l.Codec(); shared {
+	if codec, shared := l.Codec(false); shared {
 		s.codec, o.Codec = codec, codec
 	}
 	s.queue = queue.New(o, s)

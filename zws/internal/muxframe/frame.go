@@ -24,6 +24,27 @@ const (
 	Unsubscribed byte = 0x0a
 	Relay        byte = 0x0b
 	Relayed      byte = 0x0c
+
+	// History.
+	OpenHistory   byte = 0x0d
+	OpenedHistory byte = 0x0e
+	Marked        byte = 0x0f
+	Resume        byte = 0x10
+	Resumed       byte = 0x11
+	Live          byte = 0x12
+	Ack           byte = 0x13
+	Last          byte = 0x14
+)
+
+// The flags of ops.
+const (
+	// FlagQueue is that of OpenHistory for a queue with a name.
+	FlagQueue byte = 0x01
+	// FlagHistory is that of OpenedHistory for a route with a history.
+	FlagHistory byte = 0x01
+	// FlagRecovered and FlagGap are those of Resumed.
+	FlagRecovered byte = 0x01
+	FlagGap       byte = 0x02
 )
 
 const (
@@ -40,13 +61,17 @@ type Frame struct {
 	Op      byte
 	Channel uint32
 	// Number is how many channels may be open (Ready), the credit in bytes (Open, Relay,
-	// Opened, Relayed, Credit), the count (Lost) or the seconds (Expiring).
+	// Opened, Relayed, OpenHistory, OpenedHistory, Credit), the count (Lost) or the seconds
+	// (Expiring).
 	Number   uint64
 	Minor    byte        // version of ZMTP 3 (Relayed)
 	Login    Credentials // Login
-	Open     Request     // Open, Relay
-	Messages []byte      // one or more, encoded
-	Topic    []byte      // Unsubscribed
+	Open     Request     // Open, Relay, OpenHistory
+	Messages []byte      // one or more, encoded (Messages, Marked)
+	Topic    []byte      // Unsubscribed, Last
+	Topics   [][]byte    // Resume
+	At       []byte      // position (Resume, Resumed, Live, Ack)
+	Flags    byte        // OpenedHistory, Resumed
 	Code     uint16      // Close
 	Reason   string      // Close
 }
@@ -65,6 +90,8 @@ type Request struct {
 	RoutingID  []byte
 	Relay      zap.Mechanism
 	Subscribe  [][]byte
+	History    bool    // OpenHistory
+	Queue      *string // of OpenHistory; nil without a name
 }
 
 // Error is a frame that breaks the protocol. Its text can be sent to the peer.
@@ -86,12 +113,8 @@ func Parse(p []byte) (Frame, error) {
 		f.Number = c.uint(4)
 	case Open:
 		f.Channel, f.Number = uint32(c.uint(4)), c.uint(4)
-		f.Open.SocketType = zmtp.SocketType(c.field(1))
-		f.Open.RoutingID = c.field(1)
-		f.Open.Route = string(c.field(2))
-		for len(c.rest) > 0 && !c.short {
-			f.Open.Subscribe = append(f.Open.Subscribe, c.field(2))
-		}
+		f.Open = c.request()
+		f.Open.Subscribe = c.topics()
 	case Opened, Credit:
 		f.Channel, f.Number = uint32(c.uint(4)), c.uint(4)
 	case Relay:
@@ -100,7 +123,7 @@ func Parse(p []byte) (Frame, error) {
 		f.Open.Route = string(c.field(2))
 	case Relayed:
 		f.Channel, f.Number, f.Minor = uint32(c.uint(4)), c.uint(4), byte(c.uint(1))
-	case Messages:
+	case Messages, Marked:
 		f.Channel, f.Messages = uint32(c.uint(4)), c.all()
 	case Close:
 		f.Channel, f.Code = uint32(c.uint(4)), uint16(c.uint(2))
@@ -111,10 +134,12 @@ func Parse(p []byte) (Frame, error) {
 		f.Reason = string(reason)
 	case Lost:
 		f.Channel, f.Number = uint32(c.uint(4)), c.uint(8)
-	case Unsubscribed:
+	case Unsubscribed, Last:
 		f.Channel, f.Topic = uint32(c.uint(4)), c.all()
 	default:
-		return f, faultf("unknown op %02x", f.Op)
+		if err := f.parseHistory(&c); err != nil {
+			return f, err
+		}
 	}
 	if c.short || len(c.rest) > 0 {
 		return f, faultf("op %02x is too short or too long", f.Op)
@@ -135,12 +160,8 @@ func (f *Frame) Append(dst []byte) []byte {
 	switch f.Op {
 	case Open:
 		dst = binary.BigEndian.AppendUint32(dst, uint32(f.Number))
-		dst = appendField(dst, 1, string(f.Open.SocketType))
-		dst = appendField(dst, 1, string(f.Open.RoutingID))
-		dst = appendField(dst, 2, f.Open.Route)
-		for _, topic := range f.Open.Subscribe {
-			dst = appendField(dst, 2, string(topic))
-		}
+		dst = f.Open.append(dst)
+		dst = appendTopics(dst, f.Open.Subscribe)
 	case Opened, Credit:
 		dst = binary.BigEndian.AppendUint32(dst, uint32(f.Number))
 	case Relay:
@@ -149,14 +170,16 @@ func (f *Frame) Append(dst []byte) []byte {
 		dst = appendField(dst, 2, f.Open.Route)
 	case Relayed:
 		dst = append(binary.BigEndian.AppendUint32(dst, uint32(f.Number)), f.Minor)
-	case Messages:
+	case Messages, Marked:
 		dst = append(dst, f.Messages...)
 	case Close:
 		dst = append(binary.BigEndian.AppendUint16(dst, f.Code), f.Reason...)
 	case Lost:
 		dst = binary.BigEndian.AppendUint64(dst, f.Number)
-	case Unsubscribed:
+	case Unsubscribed, Last:
 		dst = append(dst, f.Topic...)
+	default:
+		dst = f.appendHistory(dst)
 	}
 	return dst
 }

@@ -1,0 +1,558 @@
+package zws_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// playlist is a Source of what a test has a server send.
+type playlist struct {
+	channel *zws.Channel
+	mu      sync.Mutex
+	steps   []func(*zws.Batch)
+}
+
+func (s *playlist) put(steps ...func(*zws.Batch)) {
+	s.mu.Lock()
+	s.steps = append(s.steps, steps...)
+	s.mu.Unlock()
+	s.channel.Wake()
+}
+
+func (s *playlist) Next(b *zws.Batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.steps) > 0 && !b.Full() {
+		s.steps[0](b)
+		s.steps = s.steps[1:]
+	}
+}
+
+// historian serves clients that ask for history: it notes what they send, in order, and sends
+// what the test puts into out.
+type historian struct {
+	heard chan string
+	out   chan *playlist // of each channel that was opened
+	// refuse, if not nil, is what requests are refused with.
+	refuse error
+	// gate, if not nil, is received from before a channel is read.
+	gate chan struct{}
+}
+
+func newHistorian() *historian {
+	return &historian{heard: make(chan string, 1000), out: make(chan *playlist, 10)}
+}
+
+func (h *historian) accept(kept bool) zws.AcceptOptions {
+	return zws.AcceptOptions{
+		History: kept,
+		Request: func(_ context.Context, r *zws.HistoryRequest) error {
+			name := map[zws.HistoryOp]string{zws.HistoryResume: "resume", zws.HistoryAck: "ack", zws.HistoryLast: "last"}[r.Op]
+			h.heard <- fmt.Sprintf("%s %q at %q", name, r.Topics, r.At)
+			return h.refuse
+		},
+		Confirmed: func(token uint64) { h.heard <- fmt.Sprint("confirmed ", token) },
+	}
+}
+
+func (h *historian) run(c *zws.Channel) error {
+	s := &playlist{channel: c}
+	c.Attach(s)
+	h.out <- s
+	if h.gate != nil {
+		<-h.gate
+	}
+	for {
+		m, err := c.ReadMessage()
+		if err != nil {
+			return err
+		}
+		h.heard <- fmt.Sprintf("%q", [][]byte(m))
+	}
+}
+
+// serve starts a server of clients with one channel, and of any number.
+func (h *historian) serve(t testing.TB, kept bool) *server {
+	o := options()
+	o.Untyped = zmtp.SUB
+	o.Multiplex = true
+	o.ClientTypes = append(o.ClientTypes, zmtp.SUB)
+	return serveWith(t, o, plain, acceptWith(h.accept(kept)), func(conn *zws.Conn) {
+		defer conn.Wait()
+		if !conn.Login().Multiplexed {
+			_ = h.run(conn.Channel())
+			return
+		}
+		var channels sync.WaitGroup
+		defer channels.Wait()
+		for {
+			p, err := conn.NextChannel(context.Background())
+			if err != nil {
+				return
+			}
+			channels.Go(func() {
+				if c, err := p.Accept(h.accept(kept)); err == nil {
+					c.Close(h.run(c))
+				}
+			})
+		}
+	})
+}
+
+// expect checks what clients have sent.
+func (h *historian) expect(t testing.TB, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		select {
+		case got := <-h.heard:
+			if got != w {
+				t.Fatalf("the server got %s, want %s", got, w)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("the server did not get %s", w)
+		}
+	}
+}
+
+// nothingElse checks that clients have sent nothing more by now.
+func (h *historian) nothingElse(t testing.TB) {
+	t.Helper()
+	select {
+	case got := <-h.heard:
+		t.Errorf("the server got %s", got)
+	default:
+	}
+}
+
+func property(name, value string) string {
+	return fmt.Sprintf("%c%s\x00\x00\x00%c%s", len(name), name, len(value), value)
+}
+
+// when is the time of replayed messages.
+var when = time.Date(2026, 11, 30, 5, 0, 0, 1000, time.UTC)
+
+const (
+	whenNumber = "\x00\x06\x61\x77\x48\x2a\x54\x01"
+	whenText   = "2026-11-30T05:00:00.000001Z"
+)
+
+// replay is what a server sends in these tests.
+func replay(b *zws.Batch) {
+	b.Resumed([]byte("p0"), true, false)
+	b.Replayed(message("a", "1"), []byte("p1"), when)
+	b.Live([]byte("p1"))
+	b.Message(message("a", "2"), []byte("p\xff"))
+	b.Message(message("b"), nil)
+	b.Resumed(nil, false, true)
+	b.Live(nil)
+}
+
+// historyWire are the bytes of one dialect.
+type historyWire struct {
+	offer string
+	kind  byte
+	// login are pairs of what the client sends and the server answers, if it asks for history
+	// and the route keeps one; without if the route keeps none, queue with the queue "q".
+	login, without, queue []string
+	resume, ack, last     string
+	subscribe             string
+	replay                []string
+	// unmarked is replay on a route without a history.
+	unmarked []string
+}
+
+var historyWires = []historyWire{
+	{
+		offer: "ZWS2.0+NULL", kind: 0x82,
+		login:     []string{"\x02\x05READY" + property("Socket-Type", "SUB") + property("History", "1"), "\x02\x05READY" + routerMetadata + property("History", "1")},
+		without:   []string{"\x02\x05READY" + property("Socket-Type", "SUB") + property("History", "1"), "\x02\x05READY" + routerMetadata},
+		queue:     []string{"\x02\x05READY" + property("Socket-Type", "SUB") + property("Queue", "q"), "\x02\x05READY" + routerMetadata + property("History", "1")},
+		resume:    "\x02\x06RESUME\x02p0\x00\x02a/\x00\x00",
+		ack:       "\x02\x03ACK\x02p1",
+		last:      "\x02\x04LASTc/",
+		subscribe: "\x00\x01b/",
+		replay: []string{
+			"\x02\x07RESUMED\x01\x02p0",
+			"\x02\x02AT\x02p1" + whenNumber, "\x01a", "\x001",
+			"\x02\x04LIVE\x02p1",
+			"\x02\x02AT\x02p\xff", "\x01a", "\x002",
+			"\x00b",
+			"\x02\x07RESUMED\x02\x00",
+			"\x02\x04LIVE\x00",
+		},
+		unmarked: []string{
+			"\x02\x07RESUMED\x01\x02p0", "\x01a", "\x001", "\x02\x04LIVE\x02p1", "\x01a", "\x002", "\x00b",
+			"\x02\x07RESUMED\x02\x00", "\x02\x04LIVE\x00",
+		},
+	},
+	{
+		offer: "ZWSJSON1.0", kind: 0x81,
+		login:     []string{`{"op":"login","history":true}`, `{"op":"ready","history":true}`},
+		without:   []string{`{"op":"login","history":true}`, `{"op":"ready"}`},
+		queue:     []string{`{"op":"login","queue":"q"}`, `{"op":"ready","history":true}`},
+		resume:    `{"op":"resume","topics":["a/",""],"at":"cDA"}`,
+		ack:       `{"op":"ack","at":"cDE"}`,
+		last:      `{"op":"subscribe","topic":"c/","last":true}`,
+		subscribe: `{"op":"subscribe","topic":"b/","last":false}`,
+		replay: []string{
+			`{"op":"resumed","recovered":true,"gap":false,"at":"cDA"}`,
+			`{"op":"message","frames":["a","1"],"at":"cDE","time":"` + whenText + `"}`,
+			`{"op":"live","at":"cDE"}`,
+			`{"op":"message","frames":["a","2"],"at":"cP8"}`,
+			`{"op":"message","frames":["b"]}`,
+			`{"op":"resumed","recovered":false,"gap":true,"at":""}`,
+			`{"op":"live","at":""}`,
+		},
+		unmarked: []string{
+			`{"op":"resumed","recovered":true,"gap":false,"at":"cDA"}`,
+			`{"op":"message","frames":["a","1"]}`,
+			`{"op":"live","at":"cDE"}`,
+			`{"op":"message","frames":["a","2"]}`,
+			`{"op":"message","frames":["b"]}`,
+			`{"op":"resumed","recovered":false,"gap":true,"at":""}`,
+			`{"op":"live","at":""}`,
+		},
+	},
+	{
+		offer: "ZWSMUX1.0", kind: 0x82,
+		login: []string{
+			"\x01\x04NULL", "\x02\x00\x00\x00\x64",
+			muxOpen + "\x00\x00", "\x0e\x00\x00\x00\x07\x00\x01\x00\x00\x01",
+		},
+		without: []string{
+			"\x01\x04NULL", "\x02\x00\x00\x00\x64",
+			muxOpen + "\x00\x00", "\x0e\x00\x00\x00\x07\x00\x01\x00\x00\x00",
+		},
+		queue: []string{
+			"\x01\x04NULL", "\x02\x00\x00\x00\x64",
+			muxOpen + "\x01\x01q", "\x0e\x00\x00\x00\x07\x00\x01\x00\x00\x01",
+		},
+		resume:    "\x10\x00\x00\x00\x07\x02p0\x00\x02a/\x00\x00",
+		ack:       "\x13\x00\x00\x00\x07\x02p1",
+		last:      "\x14\x00\x00\x00\x07c/",
+		subscribe: "\x05\x00\x00\x00\x07\x00\x00\x00\x07\x00\x00\x00\x03\x01b/",
+		replay: []string{
+			"\x11\x00\x00\x00\x07\x01\x02p0",
+			"\x0f\x00\x00\x00\x07\x02p1" + whenNumber + "\x00\x00\x00\x0a\x00\x00\x00\x01a\x00\x00\x00\x011",
+			"\x12\x00\x00\x00\x07\x02p1",
+			"\x0f\x00\x00\x00\x07\x02p\xff\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x0a\x00\x00\x00\x01a\x00\x00\x00\x012",
+			"\x0f\x00\x00\x00\x07\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x05\x00\x00\x00\x01b",
+			"\x11\x00\x00\x00\x07\x02\x00",
+			"\x12\x00\x00\x00\x07\x00",
+		},
+		unmarked: []string{
+			"\x11\x00\x00\x00\x07\x01\x02p0",
+			"\x05\x00\x00\x00\x07\x00\x00\x00\x0a\x00\x00\x00\x01a\x00\x00\x00\x011",
+			"\x12\x00\x00\x00\x07\x02p1",
+			"\x05\x00\x00\x00\x07\x00\x00\x00\x0a\x00\x00\x00\x01a\x00\x00\x00\x012",
+			"\x05\x00\x00\x00\x07\x00\x00\x00\x05\x00\x00\x00\x01b",
+			"\x11\x00\x00\x00\x07\x02\x00",
+			"\x12\x00\x00\x00\x07\x00",
+		},
+	},
+}
+
+// muxOpen opens channel 7 with much credit, up to the flags.
+const muxOpen = "\x0d\x00\x00\x00\x07\x00\x04\x00\x00\x03SUB\x00\x00\x02/a"
+
+// dial connects and logs in.
+func (w *historyWire) dial(t testing.TB, s *server, login []string) *raw {
+	t.Helper()
+	p := s.dialRaw(t, "/", offering(w.offer))
+	for i := 0; i < len(login); i += 2 {
+		p.write(frame(w.kind, login[i]))
+		w.hear(p, login[i+1])
+	}
+	return p
+}
+
+func (w *historyWire) hear(p *raw, want ...string) {
+	p.t.Helper()
+	for _, want := range want {
+		first, got, err := p.receive()
+		if err != nil || first != w.kind || got != want {
+			p.t.Fatalf("%s: received %02x %q, %v; want %02x %q", w.offer, first, got, err, w.kind, want)
+		}
+	}
+}
+
+// TestHistoryBytes: what goes over the WebSocket in each dialect, both directions, if the client
+// asks for history.
+func TestHistoryBytes(t *testing.T) {
+	for _, w := range historyWires {
+		t.Run(w.offer, func(t *testing.T) {
+			h := newHistorian()
+			s := h.serve(t, true)
+			p := w.dial(t, s, w.login)
+			conn := (<-s.accepted).conn
+			out := <-h.out
+			if l := out.channel.Login(); !l.History || l.Queue != nil {
+				t.Errorf("login: history %v, queue %v", l.History, l.Queue)
+			}
+			for _, sent := range []string{w.resume, w.subscribe, w.ack, w.last} {
+				p.write(frame(w.kind, sent))
+			}
+			h.expect(t, `resume ["a/" ""] at "p0"`, `["\x01b/"]`, `ack [] at "p1"`, `last ["c/"] at ""`)
+			out.put(replay)
+			w.hear(p, w.replay...)
+			codec, ok := out.channel.Codec()
+			if early, _ := out.channel.Login().Codec(true); !ok || early != codec {
+				t.Error("the codec of the login is not that of the channel")
+			}
+			if plain, _ := out.channel.Login().Codec(false); plain == codec {
+				t.Error("one codec with positions and without")
+			}
+			shared := codec.AppendMessage(codec.AppendMessage(nil, message("x"), []byte("p2")), message("y"), nil)
+			out.put(func(b *zws.Batch) { b.Encoded(shared) })
+			out.put(func(b *zws.Batch) { b.Message(message("x"), []byte("p2")); b.Message(message("y"), nil) })
+			one, other := w.read(p, len(shared)), w.read(p, len(shared))
+			if one != other {
+				t.Errorf("shared with others %q, for itself %q", one, other)
+			}
+			h.nothingElse(t)
+			conn.Close(nil)
+		})
+	}
+}
+
+// read reads what two messages are, whose codec needed size bytes.
+func (w *historyWire) read(p *raw, size int) (all string) {
+	p.t.Helper()
+	for n := 0; n < size; {
+		_, got, err := p.receive()
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		all += got
+		n += 2 + len(got)
+		if w.offer == "ZWSMUX1.0" {
+			got = got[5:]
+			n -= 7
+		}
+	}
+	return strings.ReplaceAll(all, "\x0f\x00\x00\x00\x07", "")
+}
+
+// TestHistoryQueue: a client that names a queue has asked for history.
+func TestHistoryQueue(t *testing.T) {
+	for _, w := range historyWires {
+		t.Run(w.offer, func(t *testing.T) {
+			h := newHistorian()
+			s := h.serve(t, true)
+			p := w.dial(t, s, w.queue)
+			out := <-h.out
+			if l := out.channel.Login(); !l.History || l.Queue == nil || *l.Queue != "q" {
+				t.Errorf("login: history %v, queue %v", l.History, l.Queue)
+			}
+			p.write(frame(w.kind, w.subscribe))
+			p.write(frame(w.kind, w.ack))
+			h.expect(t, `["\x01b/"]`, `ack [] at "p1"`)
+			p.write(frame(w.kind, w.resume))
+			w.expectFault(p, "resume with a named queue: the server resumes it by itself")
+		})
+	}
+}
+
+// expectFault reads the end of the connection, or of channel 7, with 1002.
+func (w *historyWire) expectFault(p *raw, reason string) {
+	p.t.Helper()
+	switch w.offer {
+	case "ZWSJSON1.0":
+		p.hearError(1002, reason)
+	case "ZWSMUX1.0":
+		p.expect("\x07\x00\x00\x00\x07\x03\xea" + reason)
+	default:
+		p.expectClose(1002, reason)
+	}
+}
+
+// TestHistoryNotKept: on a route without a history messages have no positions, and what the
+// client asks is passed on nevertheless.
+func TestHistoryNotKept(t *testing.T) {
+	for _, w := range historyWires {
+		t.Run(w.offer, func(t *testing.T) {
+			h := newHistorian()
+			s := h.serve(t, false)
+			p := w.dial(t, s, w.without)
+			out := <-h.out
+			p.write(frame(w.kind, w.resume))
+			h.expect(t, `resume ["a/" ""] at "p0"`)
+			out.put(replay)
+			w.hear(p, w.unmarked...)
+			if codec, _ := out.channel.Codec(); codec != codecOf(out.channel.Login()) {
+				t.Error("the codec marks messages")
+			}
+		})
+	}
+}
+
+func codecOf(l *zws.Login) zws.Codec {
+	codec, _ := l.Codec(false)
+	return codec
+}
+
+// TestHistoryNotAsked: a client that did not ask for history gets the bytes that it always got,
+// and what it may not send is refused as it always was.
+func TestHistoryNotAsked(t *testing.T) {
+	for i, test := range []struct {
+		login          []string
+		replay         []string
+		unknown        string // close reason of RESUME; empty if it is ignored
+		lastsubscribes string // the same of LAST
+	}{
+		{[]string{"\x02\x05READY" + property("Socket-Type", "SUB"), "\x02\x05READY" + routerMetadata},
+			[]string{"\x01a", "\x001", "\x01a", "\x002", "\x00b"}, "", ""},
+		{[]string{`{"op":"login","history":false}`, `{"op":"ready"}`},
+			[]string{`{"op":"message","frames":["a","1"]}`, `{"op":"message","frames":["a","2"]}`, `{"op":"message","frames":["b"]}`},
+			`unknown key "topics"`, `unknown key "last"`},
+		{[]string{"\x01\x04NULL", "\x02\x00\x00\x00\x64", "\x03" + muxOpen[1:], "\x04\x00\x00\x00\x07\x00\x01\x00\x00"},
+			[]string{
+				"\x05\x00\x00\x00\x07\x00\x00\x00\x0a\x00\x00\x00\x01a\x00\x00\x00\x011",
+				"\x05\x00\x00\x00\x07\x00\x00\x00\x0a\x00\x00\x00\x01a\x00\x00\x00\x012",
+				"\x05\x00\x00\x00\x07\x00\x00\x00\x05\x00\x00\x00\x01b",
+			},
+			"unknown op 10", "unknown op 14"},
+	} {
+		w := historyWires[i]
+		t.Run(w.offer, func(t *testing.T) {
+			h := newHistorian()
+			s := h.serve(t, true)
+			for _, fault := range []struct{ sent, reason string }{{w.resume, test.unknown}, {w.last, test.lastsubscribes}} {
+				p := w.dial(t, s, test.login)
+				out := <-h.out
+				if l := out.channel.Login(); l.History || l.Queue != nil {
+					t.Errorf("login: history %v, queue %v", l.History, l.Queue)
+				}
+				out.put(replay)
+				w.hear(p, test.replay...)
+				codec, _ := out.channel.Codec()
+				if marking, _ := out.channel.Login().Codec(true); codec != marking {
+					t.Error("another codec on routes with a history")
+				}
+				p.write(frame(w.kind, fault.sent))
+				switch {
+				case fault.reason == "":
+					p.write(frame(w.kind, w.subscribe))
+					h.expect(t, `["\x01b/"]`)
+				case w.kind == 0x81:
+					p.hearError(1002, fault.reason)
+				default:
+					p.expectClose(1002, fault.reason)
+				}
+			}
+			h.nothingElse(t)
+		})
+	}
+}
+
+// TestHistoryFaults: what a client that asked for history must not send.
+func TestHistoryFaults(t *testing.T) {
+	long := strings.Repeat("q", 256)
+	for _, test := range []struct {
+		wire   int
+		send   []string
+		reason string
+	}{
+		{0, []string{"\x02\x06RESUME"}, "malformed RESUME: the lengths in it do not add up"},
+		{0, []string{"\x02\x06RESUME\x03p0"}, "malformed RESUME: the lengths in it do not add up"},
+		{0, []string{"\x02\x06RESUME\x00\x00"}, "malformed RESUME: the lengths in it do not add up"},
+		{0, []string{"\x02\x06RESUME\x02p0\x00\x01a\x00\x02b"}, "malformed RESUME: the lengths in it do not add up"},
+		{0, []string{"\x02\x03ACK"}, "malformed ACK: the lengths in it do not add up"},
+		{0, []string{"\x02\x03ACK\x01"}, "malformed ACK: the lengths in it do not add up"},
+		{0, []string{"\x02\x03ACK\x01aa"}, "malformed ACK: the lengths in it do not add up"},
+		{1, []string{`{"op":"resume","topics":["a"]}`}, `op "resume" takes topics and at`},
+		{1, []string{`{"op":"resume","topics":"a","at":""}`}, "not a valid request: an array of topics expected"},
+		{1, []string{`{"op":"resume","topics":[1],"at":""}`}, `topics: a frame must be a string or {"b64":"…"}`},
+		{1, []string{`{"op":"resume","topics":[],"at":7}`}, "at must be a string"},
+		{1, []string{`{"op":"ack"}`}, `op "ack" takes at`},
+		{1, []string{`{"op":"ack","at":"","last":true}`}, `op "ack" takes at`},
+		{1, []string{`{"op":"unsubscribe","topic":"a","last":true}`}, `op "unsubscribe" takes topic`},
+		{1, []string{`{"op":"subscribe","topic":"a","last":1}`}, "last must be true or false"},
+		{1, []string{`{"op":"nack","at":""}`}, `unknown op "nack" (one of login, subscribe, unsubscribe, send, resume, ack)`},
+		{1, []string{`{"op":"login","token":"t","history":true}`}, "second login: only a BEARER login can be renewed, by a token"},
+	} {
+		w := historyWires[test.wire]
+		t.Run(fmt.Sprintf("%s %q", w.offer, test.send), func(t *testing.T) {
+			h := newHistorian()
+			p := w.dial(t, h.serve(t, true), w.login)
+			for _, sent := range test.send {
+				p.write(frame(w.kind, sent))
+			}
+			w.expectFault(p, test.reason)
+			h.nothingElse(t)
+		})
+	}
+	for _, w := range historyWires { // the rules of all dialects
+		for _, test := range []struct {
+			name, reason string
+			send         []string
+		}{
+			{"resume twice", "resume after a subscription: it must come first, and once", []string{w.resume, w.resume}},
+			{"resume after a subscription", "resume after a subscription: it must come first, and once", []string{w.subscribe, w.resume}},
+			{"resume after last", "resume after a subscription: it must come first, and once", []string{w.last, w.resume}},
+		} {
+			t.Run(w.offer+" "+test.name, func(t *testing.T) {
+				p := w.dial(t, newHistorian().serve(t, true), w.login)
+				for _, sent := range test.send {
+					p.write(frame(w.kind, sent))
+				}
+				w.expectFault(p, test.reason)
+			})
+		}
+		t.Run(w.offer+" refused", func(t *testing.T) {
+			h := newHistorian()
+			h.refuse = &zws.CloseError{Code: 1002, Reason: "not this one"}
+			p := w.dial(t, h.serve(t, true), w.login)
+			p.write(frame(w.kind, w.last))
+			w.expectFault(p, "not this one")
+		})
+	}
+	s := newHistorian().serve(t, true)
+	t.Run("long queue name", func(t *testing.T) {
+		p := s.dialRaw(t, "/", offering("ZWS2.0+NULL"))
+		p.send("\x02\x05READY" + property("Socket-Type", "SUB") + "\x05Queue\x00\x00\x01\x00" + long)
+		p.expectClose(1002, "queue name of 256 bytes: at most 255 are allowed")
+		p = s.dialJSON(t)
+		p.say(`{"op":"login","queue":"` + long + `"}`)
+		p.hearError(1002, "queue name of 256 bytes: at most 255 are allowed")
+	})
+	t.Run("not a subscriber", func(t *testing.T) {
+		p := s.dialRaw(t, "/", offering("ZWS2.0+NULL"))
+		p.send("\x02\x05READY" + property("Socket-Type", "DEALER") + property("History", "1"))
+		p.expect("\x02\x05READY" + routerMetadata + property("History", "1"))
+		p.send("\x02\x03ACK\x00")
+		p.send("\x02\x04LAST")
+		p.expectClose(1002, "this route has no subscriptions: its clients are DEALER")
+	})
+}
+
+// TestHistoryPositions: a position that no server has made is unknown, not a fault.
+func TestHistoryPositions(t *testing.T) {
+	long := strings.Repeat("p", 65)
+	for _, test := range []struct {
+		wire int
+		send string
+	}{
+		{0, "\x02\x03ACK\x41" + long},
+		{1, `{"op":"ack","at":""}`},
+		{1, `{"op":"ack","at":"cDE="}`},
+		{1, `{"op":"ack","at":"c!"}`},
+		{1, `{"op":"ack","at":"cD\nE"}`},
+		{1, `{"op":"ack","at":"cDF"}`}, // its last bits are not 0
+		{1, `{"op":"ack","at":"` + strings.Repeat("cDE", 100) + `"}`},
+		{2, "\x13\x00\x00\x00\x07\x41" + long},
+	} {
+		w := historyWires[test.wire]
+		h := newHistorian()
+		p := w.dial(t, h.serve(t, true), w.login)
+		p.write(frame(w.kind, test.send))
+		h.expect(t, `ack [] at ""`)
+	}
+}
