@@ -33,9 +33,10 @@ unit:
 storm:
 	$(GO) test -count=1 -run '^TestStorm$$' ./bridge
 
-# What takes too long for every commit, with the limits that an idle machine keeps: 3,000 users.
+# What takes too long for every commit, with the limits that an idle machine keeps: 3,000 users, and
+# stores of a history that are killed.
 soak:
-	ZWSBRIDGE_SOAK=1 $(GO) test -count=1 -timeout 30m -run 'Soak$$' -v ./bridge
+	ZWSBRIDGE_SOAK=1 $(GO) test -count=1 -timeout 30m -run 'Soak$$' -v ./bridge ./bridge/internal/history/...
 
 modules:
 	@for m in $(MODULES); do \

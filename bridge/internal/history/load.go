@@ -49,13 +49,18 @@ func (l *Log) load() error {
 	l.written = l.end
 	for l.expire(step) {
 	}
+	return nil
+}
+
+// dropUncovered removes topics that were not kept at some time since their newest message, which is
+// therefore not their last value. Lock held on entry.
+func (l *Log) dropUncovered() {
 	for _, t := range l.topics.byID {
-		if t != nil && !l.kept.covers(t.name) {
+		if t != nil && !l.covered(prefixes{t.name}, t.last) {
 			l.removeTopic(t)
 			l.carried.void = true
 		}
 	}
-	return nil
 }
 
 // restore appends the records of b. l.written is where what was carried ends. Lock held on entry.
@@ -165,8 +170,10 @@ func (c carrier) Carry(since, before uint64, emit func(piece []byte) error) erro
 func (l *Log) appendState(dst []byte, before uint64) []byte {
 	dst = binary.AppendUvarint(dst, before)
 	dst = binary.AppendUvarint(dst, l.floor)
-	dst = binary.AppendUvarint(dst, uint64(len(l.generations)))
-	for _, g := range l.generations {
+	// Later ones are in the records that stay.
+	earlier := l.generations[:sort.Search(len(l.generations), func(i int) bool { return l.generations[i].first >= before })]
+	dst = binary.AppendUvarint(dst, uint64(len(earlier)))
+	for _, g := range earlier {
 		dst = binary.BigEndian.AppendUint64(dst, g.id)
 		dst = binary.AppendUvarint(dst, g.first)
 	}

@@ -82,6 +82,7 @@ func open(o Options, clock func() (wall, mono int64)) (*Log, error) {
 	l.mu.Lock()
 	l.batch = false
 	l.cover()
+	l.dropUncovered()
 	l.begin()
 	l.arm()
 	l.mu.Unlock()

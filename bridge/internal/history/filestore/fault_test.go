@@ -1,0 +1,169 @@
+package filestore
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/bridge/internal/history"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// disk is a file system with little room.
+type disk struct {
+	mu         sync.Mutex
+	room       int
+	syncErr    error
+	noTruncate bool
+}
+
+func (d *disk) set(room int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.room = room
+}
+
+func (d *disk) create(name string, flag int) (file, error) {
+	f, err := os.OpenFile(name, flag, 0o600)
+	return &diskFile{f, d}, err
+}
+
+type diskFile struct {
+	*os.File
+	d *disk
+}
+
+func (f *diskFile) Write(p []byte) (int, error) {
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	if len(p) <= f.d.room {
+		f.d.room -= len(p)
+		return f.File.Write(p)
+	}
+	n, _ := f.File.Write(p[:f.d.room])
+	f.d.room = 0
+	return n, syscall.ENOSPC
+}
+
+func (f *diskFile) Sync() error {
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	if err := f.d.syncErr; err != nil {
+		f.d.syncErr = nil
+		return err
+	}
+	return nil
+}
+
+func (f *diskFile) Truncate(size int64) error {
+	if f.d.noTruncate {
+		return syscall.EIO
+	}
+	return f.File.Truncate(size)
+}
+
+// TestDiskFull fills the disk: the log goes on without storing, says so, and records a gap when it
+// works again.
+func TestDiskFull(t *testing.T) {
+	for _, sync := range []time.Duration{0, time.Second} {
+		for room := 0; room < 120; room += 7 {
+			synctest.Test(t, func(t *testing.T) {
+				d := &disk{room: 1 << 20}
+				dir := t.TempDir()
+				var states []history.State
+				o := history.Options{LastValues: true, OnState: func(s history.State) { states = append(states, s) }}
+				l := openLog(t, dir, o, Options{Sync: sync, create: d.create})
+				at := l.End()
+				publish(t, l, "a", "1")
+				d.set(room)
+				failed := false
+				for range 10 {
+					l.Append(zmtp.Message{[]byte("b"), []byte("2")})
+					if err := l.Flush(); errors.Is(err, syscall.ENOSPC) {
+						failed = true
+					} else if err != nil {
+						t.Fatal(err)
+					}
+					if failed && len(states) != 1 {
+						t.Fatalf("states: %v", states)
+					}
+				}
+				s := l.State()
+				if !failed || !errors.Is(s.Err, syscall.ENOSPC) || s.Since.IsZero() || s.Missed == 0 {
+					t.Fatalf("failed: %v, state %+v", failed, s)
+				}
+				missed := l.End()
+				time.Sleep(2 * time.Second)
+				d.set(1 << 20)
+				if err := l.Flush(); err != nil || l.State().Err != nil || len(states) != 2 {
+					t.Fatalf("%v, state %+v, states %v", err, l.State(), states)
+				}
+				publish(t, l, "c", "3")
+				for _, l := range []*history.Log{l, openLog(t, copyDir(t, dir), o, Options{})} {
+					for _, from := range []history.Position{at, missed} {
+						got, answer := resume(l, from)
+						if !answer.Recovered || !answer.Gap || got[len(got)-1] != "c 3" || from == at && got[0] != "a 1" {
+							t.Fatalf("%+v, %q", answer, got)
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestSyncFails lets a sync in the background fail: the next write says so.
+func TestSyncFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &disk{room: 1 << 20}
+		l := openLog(t, t.TempDir(), history.Options{}, Options{Sync: time.Second, create: d.create})
+		publish(t, l, "a", "1")
+		d.mu.Lock()
+		d.syncErr = syscall.EIO
+		d.mu.Unlock()
+		time.Sleep(3 * time.Second)
+		l.Append(zmtp.Message{[]byte("b"), []byte("2")})
+		if err := l.Flush(); !errors.Is(err, syscall.EIO) {
+			t.Fatalf("got %v, want EIO", err)
+		}
+		time.Sleep(2 * time.Second)
+		if err := l.Flush(); err != nil || l.State().Err != nil {
+			t.Fatalf("%v, %+v", err, l.State())
+		}
+		publish(t, l, "c", "3")
+	})
+}
+
+// TestUnwritable opens stores where nothing can be written, without the rights of root.
+func TestUnwritable(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(filepath.Join(dir, "file", "store"), Options{}); err == nil {
+		t.Fatal("a file was used as a directory")
+	}
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux has file rights for each thread")
+	}
+	if err := os.Chmod(dir, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Chmod(dir, 0o755) })
+	result := make(chan error)
+	go func() {
+		runtime.LockOSThread() // until the goroutine ends, and the thread with it
+		withoutRoot()
+		_, err := Open(dir, Options{})
+		result <- err
+	}()
+	if err := <-result; !errors.Is(err, os.ErrPermission) {
+		t.Fatalf("got %v, want that it is not permitted", err)
+	}
+}
