@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/accept"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/admin"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
@@ -26,7 +27,12 @@ type (
 // Admin returns the operators' interface, for a listener of its own: health checks, metrics,
 // sessions and backends, and a page that shows them.
 func (b *Bridge) Admin() http.Handler {
-	return admin.New(source{b}, b.metrics, b.options.Logger)
+	h := admin.New(source{b}, b.metrics, b.options.Logger)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !accept.Busy(w, r) {
+			h.ServeHTTP(w, r)
+		}
+	})
 }
 
 // Sessions lists the sessions that are logged in, oldest first.
@@ -129,10 +135,15 @@ func (s source) Unready() string {
 func (s source) Gauges() metrics.Gauges {
 	g := metrics.Gauges{
 		Connections: s.connections.Open(),
+		Listeners:   make(map[string]metrics.Open),
 		Queues:      make(map[string]metrics.Queue),
 		Backends:    make(map[metrics.BackendState]int),
 		Waiting:     make(map[string]int),
 		UserFiles:   make(map[string]bool),
+	}
+	for name, gate := range map[string]*accept.Gate{serverListener: s.gate, adminListener: s.adminGate} {
+		now, most := gate.Open()
+		g.Listeners[name] = metrics.Open{Now: now, Most: most}
 	}
 	for name, err := range s.state.Load().auth.Files() {
 		g.UserFiles[name] = err == nil

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/accept"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/auth"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/clientaddr"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/conn"
@@ -44,7 +45,9 @@ type Bridge struct {
 	metrics     *metrics.Metrics
 	failures    *auth.Failures // judges every login: the chain in force behind its limits
 	connections *conn.Set
-	poller      *zws.Poller // nil on systems without one
+	gate        *accept.Gate // the connections of Listener
+	adminGate   *accept.Gate // those of AdminListener
+	poller      *zws.Poller  // nil on systems without one
 	state       atomic.Pointer[state]
 	reloading   sync.Mutex
 }
@@ -65,6 +68,7 @@ func New(c *config.Config, o Options) (_ *Bridge, err error) {
 	b.state.Store(&state{config: c}) // for a scrape of the metrics before New returns
 	b.failures = auth.NewFailures(zap.HandlerFunc(b.authenticate), errTooManyFailures)
 	b.metrics = metrics.New(source{b})
+	b.gate, b.adminGate = b.newGate(serverListener), b.newGate(adminListener)
 	if b.poller, err = zws.NewPoller(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return nil, err
 	}
@@ -97,6 +101,9 @@ func (b *Bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	st := b.state.Load()
 	rt := st.routes[r.URL.Path]
 	upgrade := websocket.IsWebSocketUpgrade(r)
+	if !upgrade && accept.Busy(w, r) {
+		return
+	}
 	if rt == nil && !upgrade {
 		serveFile(w, r, st.static, false)
 		return
@@ -116,7 +123,7 @@ func (b *Bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		serveFile(w, r, st.static, true)
 		return
 	}
-	if err := b.admit(rt, from); err != nil {
+	if err := b.admit(r.Context(), rt, from); err != nil {
 		b.refuse(w, r, rt, from, err)
 		return
 	}
@@ -130,9 +137,12 @@ func (b *Bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // admit decides what can be decided before the login. Without an error it has counted the
 // connection.
-func (b *Bridge) admit(rt *route.Route, from clientaddr.Client) error {
+func (b *Bridge) admit(ctx context.Context, rt *route.Route, from clientaddr.Client) error {
 	if err := b.connections.Closing(); err != nil {
 		return err
+	}
+	if reason := accept.Admit(ctx); reason != "" {
+		return &zws.CloseError{Code: zws.CodeTooMany, Reason: reason.Text()}
 	}
 	if rt == nil {
 		return &zws.CloseError{Code: zws.CodeNoRoute, Status: zap.Refused, Reason: "unknown route"}

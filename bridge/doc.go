@@ -6,6 +6,7 @@
 //
 //	route     one [[route]]: its rules, and the sockets that connect streams to backends
 //	conn      connections (a WebSocket and its login) and streams (one ZeroMQ socket each)
+//	accept    the TCP connections of a listener: their number, and clients that read nothing
 //	auth      the ZAP chain of the configuration, limits on refused logins, zap.listen
 //	rights    which topics a login can receive and send
 //	backend   ZeroMQ sockets towards the backends, with reconnects

@@ -33,7 +33,8 @@ func TestMetricsLint(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	names := []string{
-		"zwsbridge_backend_handshake_seconds", "zwsbridge_backends", "zwsbridge_bytes_total", "zwsbridge_connections",
+		"zwsbridge_accept_errors_total", "zwsbridge_backend_handshake_seconds", "zwsbridge_backends", "zwsbridge_bytes_total", "zwsbridge_connections",
+		"zwsbridge_connections_refused_total", "zwsbridge_connections_stalled_total", "zwsbridge_max_tcp_connections", "zwsbridge_tcp_connections",
 		"zwsbridge_dropped_total", "zwsbridge_handshake_seconds", "zwsbridge_login_queue", "zwsbridge_login_wait_seconds",
 		"zwsbridge_logins_total", "zwsbridge_messages_total",
 		"zwsbridge_queued_bytes", "zwsbridge_queued_messages", "zwsbridge_refusals_total", "zwsbridge_session_ends_total",

@@ -38,7 +38,7 @@ client_mechanisms = ["NULL"]
 		route := b.route("/d")
 		from, err := clientaddr.Locate(r, nil)
 		if err == nil {
-			err = b.admit(route, from)
+			err = b.admit(t.Context(), route, from)
 		}
 		if err == nil {
 			err = b.Reload(parse(t, strings.Replace(text, "/d", "/e", 1)))

@@ -115,7 +115,7 @@ func (s *state) stop() {
 // adopt makes s the state in force and follows changes of its users.
 func (b *Bridge) adopt(s *state) {
 	s.unfollow = s.auth.OnChange(b.connections.Reevaluate)
-	b.connections.SetLimits(s.config.Server.MaxConnections, s.config.Server.MaxConnectionsPerIP)
+	b.setLimits(s.config)
 	b.failures.SetLimit(s.config.Server.MaxFailures)
 	s.zapListen.SetRules(s.config)
 	b.state.Store(s)

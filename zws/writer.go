@@ -4,6 +4,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -39,10 +40,9 @@ const (
 
 func (w *writer) open(c *Conn, transport net.Conn, timeout time.Duration) {
 	w.conn, w.transport, w.timeout = c, transport, timeout
-	switch transport.(type) {
-	case *net.TCPConn, *net.UnixConn:
-		w.vectored = true // others, such as TLS, would make one write of each piece
-	}
+	// A TCP or Unix connection, or a type that embeds one; others, such as TLS, would make one
+	// write of each piece.
+	_, w.vectored = transport.(syscall.Conn)
 }
 
 // wake makes sure that what was queued before the call is written. Any goroutine may call

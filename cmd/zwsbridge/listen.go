@@ -6,53 +6,34 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/netip"
 
-	"github.com/pires/go-proxyproto"
 	"golang.org/x/crypto/acme"
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/certs"
 )
 
-// listen opens the listener for clients: TCP, with the PROXY protocol and TLS on top of it
-// if they are configured. The caller closes the listener, then the closer.
-func listen(c *config.Config, log *slog.Logger) (net.Listener, io.Closer, error) {
+// listen opens the listener for clients, and returns the TLS configuration that belongs on top
+// of it; nil if TLS is off. The caller closes the listener, then the closer.
+func listen(c *config.Config, log *slog.Logger) (net.Listener, *tls.Config, io.Closer, error) {
 	config, closer, err := tlsConfig(c, log)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	l, err := net.Listen("tcp", c.Server.Listen)
 	if err != nil {
 		closer.Close()
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	if c.Server.ProxyProtocol {
-		l = proxyListener(l, c)
-	}
-	if config != nil {
-		l = tls.NewListener(l, config)
-	}
-	return l, closer, nil
+	return l, config, closer, nil
 }
 
-// proxyListener returns a listener that accepts connections only from trusted proxies and
-// only with a PROXY header.
-func proxyListener(l net.Listener, c *config.Config) net.Listener {
-	return &proxyproto.Listener{
-		Listener:          l,
-		ReadHeaderTimeout: c.Server.HandshakeTimeout,
-		ConnPolicy: func(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
-			if from, err := netip.ParseAddrPort(o.Upstream.String()); err == nil {
-				for _, trusted := range c.Server.TrustedProxies {
-					if trusted.Contains(from.Addr().Unmap().WithZone("")) {
-						return proxyproto.REQUIRE, nil
-					}
-				}
-			}
-			return proxyproto.REJECT, fmt.Errorf("%w: %v", proxyproto.ErrInvalidUpstream, o.Upstream)
-		},
+// withTLS returns l with TLS on top of it, unless config is nil.
+func withTLS(l net.Listener, config *tls.Config) net.Listener {
+	if config == nil {
+		return l
 	}
+	return tls.NewListener(l, config)
 }
 
 // tlsConfig returns the TLS configuration for clients, nil if TLS is off. The closer stops

@@ -14,8 +14,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/zwsbridge/zwsbridge/bridge"
 	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/certs"
+	"github.com/zwsbridge/zwsbridge/zap"
 )
 
 // echoClient answers every request with the client's address and the common name of the
@@ -31,13 +33,17 @@ var echoClient = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 func serveConfig(t *testing.T, c *config.Config) net.Addr {
 	t.Helper()
 	c.Server.Listen = "127.0.0.1:0"
-	c.Server.HandshakeTimeout = 10 * time.Second
 	log := slog.New(slog.DiscardHandler)
-	l, closer, err := listen(c, log)
+	l, tlsConfig, closer, err := listen(c, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := bridge.New(c, bridge.Options{Logger: log, Handler: zap.HandlerFunc(nil)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := httpServer(c, echoClient, log)
+	l = withTLS(b.Listener(l, server), tlsConfig)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -46,6 +52,7 @@ func serveConfig(t *testing.T, c *config.Config) net.Addr {
 	t.Cleanup(func() {
 		server.Close()
 		<-done
+		b.Close(context.Background())
 		closer.Close()
 	})
 	return l.Addr()
@@ -85,7 +92,7 @@ func TestProxyProtocol(t *testing.T) {
 		{"untrusted proxy without the header", "10.0.0.0/8", "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := new(config.Config)
+			c := config.Default()
 			c.Server.TLS = config.TLSOff
 			c.Server.ProxyProtocol = true
 			c.Server.TrustedProxies = []netip.Prefix{netip.MustParsePrefix(tt.trusted)}
@@ -106,7 +113,7 @@ func TestProxyProtocol(t *testing.T) {
 
 // TestProxyProtocolAfterRefusal checks that a refused connection does not stop the listener.
 func TestProxyProtocolAfterRefusal(t *testing.T) {
-	c := new(config.Config)
+	c := config.Default()
 	c.Server.TLS = config.TLSOff
 	c.Server.ProxyProtocol = true
 	c.Server.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}
@@ -140,7 +147,7 @@ func TestClientCertificate(t *testing.T) {
 	if err := os.WriteFile(ca, caPEM, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	c := new(config.Config)
+	c := config.Default()
 	c.Server.TLS = config.TLSSelfSigned
 	c.Server.Key = config.Path(filepath.Join(dir, "portal.key"))
 	c.Server.ClientCA = config.Path(ca)
@@ -194,7 +201,7 @@ func TestListenErrors(t *testing.T) {
 		c.Server.Key = config.Path(filepath.Join(t.TempDir(), "portal.key"))
 		c.Server.Listen = "127.0.0.1:0"
 		change(c)
-		if l, _, err := listen(c, slog.New(slog.DiscardHandler)); err == nil {
+		if l, _, _, err := listen(c, slog.New(slog.DiscardHandler)); err == nil {
 			l.Close()
 			t.Errorf("%s: no error", name)
 		}

@@ -34,7 +34,7 @@ type server struct {
 // newServer opens the listeners and creates the bridge. The caller calls run, which closes
 // them.
 func newServer(c *config.Config, log *slog.Logger) (*server, error) {
-	listener, certs, err := listen(c, log)
+	listener, tlsConfig, certs, err := listen(c, log)
 	if err != nil {
 		return nil, err
 	}
@@ -48,8 +48,10 @@ func newServer(c *config.Config, log *slog.Logger) (*server, error) {
 		return nil, errors.Join(err, s.closeListeners())
 	}
 	s.http = httpServer(c, s.bridge, log)
+	s.listener = withTLS(s.bridge.Listener(s.listener, s.http), tlsConfig)
 	if s.adminListener != nil {
 		s.admin = httpServer(c, s.bridge.Admin(), log)
+		s.adminListener = s.bridge.AdminListener(s.adminListener, s.admin)
 	}
 	return s, nil
 }
@@ -62,13 +64,17 @@ func (s *server) closeListeners() error {
 	return err
 }
 
-// idleTimeout limits how long a connection waits for another HTTP request. Until a
-// connection is a WebSocket, server.max_connections does not count it.
+// idleTimeout limits how long a connection waits for another HTTP request.
 const idleTimeout = time.Minute
 
+// httpServer returns a server without HTTP/2, whose streams would evade the limits on
+// connections. The listener limits writes.
 func httpServer(c *config.Config, h http.Handler, log *slog.Logger) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
 	return &http.Server{
-		Handler: h,
+		Protocols: protocols,
+		Handler:   h,
 		// Covers the TLS handshake and a request with its body. The bridge limits the
 		// handshake on a WebSocket itself.
 		ReadTimeout:    c.Server.HandshakeTimeout,

@@ -51,7 +51,7 @@ func Locate(r *http.Request, trusted []netip.Prefix) (Client, error) {
 		Secure:  r.TLS != nil,
 		Local:   peer.IsLoopback() && !forwarded,
 	}
-	if !contains(trusted, peer) {
+	if !Contains(trusted, peer) {
 		return c, nil
 	}
 	way, err := forwarding(r.Header)
@@ -65,7 +65,7 @@ func Locate(r *http.Request, trusted []netip.Prefix) (Client, error) {
 			return Client{}, fmt.Errorf("%s entry %.64q is not an IP address", way.header, entry)
 		}
 		c.Address = a
-		if !contains(trusted, a) {
+		if !Contains(trusted, a) {
 			break
 		}
 	}
@@ -98,6 +98,7 @@ func Network(a netip.Addr) netip.Addr {
 	return p.Addr()
 }
 
-func contains(prefixes []netip.Prefix, a netip.Addr) bool {
+// Contains reports whether a is in one of the networks.
+func Contains(prefixes []netip.Prefix, a netip.Addr) bool {
 	return a.IsValid() && slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(a) })
 }

@@ -4,12 +4,14 @@ import (
 	"net/netip"
 	"sync"
 
+	"github.com/zwsbridge/zwsbridge/bridge/internal/accept"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/clientaddr"
 	"github.com/zwsbridge/zwsbridge/zws"
 )
 
-// Limiter counts open connections, in all and for each network ([clientaddr.Network]). The
-// zero value has no limits.
+// Limiter counts open WebSockets, in all and for each network ([clientaddr.Network]), also of
+// clients that proxies connect for, and where the program has not put its listener behind
+// package accept, which counts connections of every kind. The zero value has no limits.
 type Limiter struct {
 	mu             sync.Mutex
 	max, maxPerNet int
@@ -33,10 +35,10 @@ func (l *Limiter) Enter(a netip.Addr) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.max > 0 && l.total >= l.max {
-		return &zws.CloseError{Code: zws.CodeTooMany, Reason: "too many connections to this bridge: try again later"}
+		return &zws.CloseError{Code: zws.CodeTooMany, Reason: accept.Connections.Text()}
 	}
 	if l.maxPerNet > 0 && l.byNet[a] >= l.maxPerNet {
-		return &zws.CloseError{Code: zws.CodeTooMany, Reason: "too many connections from this address: try again later"}
+		return &zws.CloseError{Code: zws.CodeTooMany, Reason: accept.Address.Text()}
 	}
 	if l.byNet == nil {
 		l.byNet = make(map[netip.Addr]int)

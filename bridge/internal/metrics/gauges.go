@@ -11,11 +11,15 @@ type Source interface {
 // Gauges are the present state of a bridge.
 type Gauges struct {
 	Connections int                  // WebSocket connections, including those that log in
+	Listeners   map[string]Open      // by name
 	Queues      map[string]Queue     // by the path of the route
 	Backends    map[BackendState]int // connections to backends and inbound backends
 	Waiting     map[string]int       // messages that nobody can take at present, by the path of the route
 	UserFiles   map[string]bool      // whether the users of an authenticator can be read from their file, by its name
 }
+
+// Open are the TCP connections of a listener.
+type Open struct{ Now, Most int } // Most is 0 without a limit
 
 // Queue is what waits to be written to the clients of a route.
 type Queue struct {
@@ -31,6 +35,10 @@ type gauges struct{ source Source }
 var (
 	connections = prometheus.NewDesc("zwsbridge_connections",
 		"WebSocket connections, including those that are logging in.", nil, nil)
+	tcpConnections = prometheus.NewDesc("zwsbridge_tcp_connections",
+		"TCP connections of every kind, WebSockets or not.", []string{"listener"}, nil)
+	maxTCPConnections = prometheus.NewDesc("zwsbridge_max_tcp_connections",
+		"How many TCP connections there can be, by the configuration and the file descriptors.", []string{"listener"}, nil)
 	queuedMessages = prometheus.NewDesc("zwsbridge_queued_messages",
 		"Messages that wait to be written to clients.", []string{"route"}, nil)
 	queuedBytes = prometheus.NewDesc("zwsbridge_queued_bytes",
@@ -45,7 +53,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (g gauges) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{connections, queuedMessages, queuedBytes, waitingMessages, userFiles, backends} {
+	for _, d := range []*prometheus.Desc{connections, tcpConnections, maxTCPConnections, queuedMessages, queuedBytes, waitingMessages, userFiles, backends} {
 		out <- d
 	}
 }
@@ -57,6 +65,12 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 	}
 	now := g.source.Gauges()
 	gauge(connections, float64(now.Connections))
+	for name, l := range now.Listeners {
+		gauge(tcpConnections, float64(l.Now), name)
+		if l.Most > 0 {
+			gauge(maxTCPConnections, float64(l.Most), name)
+		}
+	}
 	for path, q := range now.Queues {
 		gauge(queuedMessages, float64(q.Messages), path)
 		gauge(queuedBytes, float64(q.Bytes), path)

@@ -1,0 +1,84 @@
+package bridge
+
+import (
+	"net"
+	"net/http"
+
+	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/accept"
+)
+
+// The names of the listeners in metrics and in the log.
+const (
+	serverListener = "server"
+	adminListener  = "admin"
+)
+
+// maxOperatorConnections limits the connections to the operators' interface: they have
+// descriptors that clients leave free, which are few.
+const maxOperatorConnections = 32
+
+// Listener returns l with the limits of the configuration in force, and prepares server to
+// serve b on what it returns: server.max_connections and max_connections_per_ip then count
+// connections of every kind, WebSockets or not; only as many are accepted as there are file
+// descriptors for; clients that read nothing for server.write_timeout are disconnected; and
+// with server.proxy_protocol the PROXY header is read. TLS belongs on top of it. It sets
+// ConnContext and ConnState of server. The caller closes the listener.
+//
+// Without it, b limits WebSockets only.
+func (b *Bridge) Listener(l net.Listener, server *http.Server) net.Listener {
+	b.gate.Serve(server)
+	l = b.gate.Listener(l)
+	if s := &b.state.Load().config.Server; s.ProxyProtocol {
+		l = accept.ProxyListener(l, s.TrustedProxies, s.HandshakeTimeout)
+	}
+	return l
+}
+
+// AdminListener is Listener for the operators' interface ([Bridge.Admin]), which has a limit
+// of its own and leaves that of clients alone.
+func (b *Bridge) AdminListener(l net.Listener, server *http.Server) net.Listener {
+	b.adminGate.Serve(server)
+	return b.adminGate.Listener(l)
+}
+
+func (b *Bridge) newGate(name string) *accept.Gate {
+	return accept.New(accept.Options{Name: name, Log: b.options.Logger, Metrics: b.metrics.Listener(name, accept.Reasons)})
+}
+
+// setLimits puts the limits on connections in force.
+func (b *Bridge) setLimits(c *config.Config) {
+	s := &c.Server
+	b.connections.SetLimits(s.MaxConnections, s.MaxConnectionsPerIP)
+	limits := accept.Limits{
+		Connections: s.MaxConnections, PerAddress: s.MaxConnectionsPerIP, Descriptors: accept.Capacity(descriptors(c)),
+		Proxies: s.TrustedProxies, WriteTimeout: s.WriteTimeout,
+	}
+	b.gate.SetLimits(limits)
+	b.adminGate.SetLimits(accept.Limits{Connections: maxOperatorConnections, WriteTimeout: s.WriteTimeout})
+	if limits.Max() < s.MaxConnections {
+		b.options.Logger.Info("fewer connections than server.max_connections: the limit of file descriptors does not permit more",
+			"connections", limits.Max(), "max_connections", s.MaxConnections)
+	}
+}
+
+// descriptors returns how many file descriptors a connection can need, and how many are needed
+// in any case: a client on a route without shared backends has a connection to each of them,
+// and one that gets a static file has that file. Further channels of ZWSMUX1.0 are not
+// counted.
+func descriptors(c *config.Config) (cost, fixed int) {
+	cost, fixed = 1, len(c.Zap.Listen)
+	if c.Server.Static != "" {
+		cost = 2
+	}
+	for i := range c.Routes {
+		r := &c.Routes[i]
+		fixed += len(r.Bind)
+		if r.Shared() {
+			fixed += len(r.Connect)
+		} else {
+			cost = max(cost, 1+len(r.Connect))
+		}
+	}
+	return cost, fixed
+}
