@@ -23,19 +23,20 @@ func (b *balancer) send(st *stream, msgs []zmtp.Message) (int, error) {
 		if len(m) == 0 {
 			return i, ErrEnvelope
 		}
-		if !b.place(st, m) {
+		if !b.place(st, m, 0) {
 			return i, nil
 		}
 	}
 	return len(msgs), nil
 }
 
-// place gives m to a peer or, if there is room, to unplaced. It reports whether it did.
-func (b *balancer) place(st *stream, m zmtp.Message) bool {
+// place gives m to a peer or, if there is room, to unplaced. It reports whether it did. number
+// is that of a REQ's request, else 0.
+func (b *balancer) place(st *stream, m zmtp.Message, number uint32) bool {
 	if b.shared {
 		m = withEnvelope(m)
 	}
-	it := item{m: m, st: st}
+	it := item{m: m, st: st, number: number}
 	if len(b.unplaced) == 0 && b.give(it) {
 		return true
 	}
@@ -48,8 +49,12 @@ func (b *balancer) place(st *stream, m zmtp.Message) bool {
 	return true
 }
 
-// give queues it for the next peer that is not full, and reports whether there is one.
+// give queues it for the next peer that is not full, and reports whether there is one. It drops
+// a request that was replaced, since nobody waits for the reply.
 func (b *balancer) give(it item) bool {
+	if it.replaced() { // counted already
+		return true
+	}
 	peers := b.core.peers
 	for range peers {
 		if b.next >= len(peers) {
@@ -58,7 +63,9 @@ func (b *balancer) give(it item) bool {
 		p := peers[b.next]
 		b.next++
 		if !p.full() {
-			it.st.asked = p
+			if it.number > 0 {
+				it.address(p)
+			}
 			if b.shared {
 				it.m[0] = b.core.envelope(it.st, p)
 			}
@@ -95,13 +102,18 @@ func (b *balancer) roomy(*peer) {
 func (b *balancer) left(p *peer) {
 	for _, it := range p.queue {
 		b.bytes += int64(it.m.Size())
-		it.st.asked = nil
+		if !it.replaced() {
+			it.st.question.p = nil
+		}
 	}
 	b.unplaced = append(p.queue, b.unplaced...)
 	p.queue = nil
 	for _, st := range b.core.streams {
-		if st.asked == p {
-			st.asking, st.asked = false, nil
+		if st.question.p == p {
+			st.question.due, st.question.p = false, nil
+		}
+		if st.question.late == p {
+			st.question.late = nil
 		}
 	}
 	b.spread()

@@ -336,6 +336,8 @@ func (c *core) drop(why Drop) {
 		c.stats.Unasked++
 	case Forbidden:
 		c.stats.Forbidden++
+	case Replaced:
+		c.stats.Replaced++
 	}
 	if c.o.Dropped != nil {
 		c.o.Dropped(why)

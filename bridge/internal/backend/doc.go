@@ -10,7 +10,7 @@
 // What a socket does with messages is prescribed by its type:
 //
 //	DEALER, PUSH   round-robin over the ready peers, never to all (28/REQREP, 30/PIPELINE)
-//	REQ            the same, one request at a time; only the peer that has it may answer
+//	REQ            the same; only the peer that has the newest request may answer it
 //	PAIR           one peer, both directions (31/EXPAIR)
 //	REP            answers go to the peers that asked, in the order of their requests
 //	ROUTER         the first frame is the peer's routing id, in both directions
@@ -55,8 +55,8 @@
 //	bind and share:
 //	DEALER       the stream whose envelope for this  the peers in turn            dropped
 //	             peer it has; without: dropped
-//	REQ          the same, if it is the peer that    the peers in turn, one       dropped
-//	             has the stream's request            request for each stream
+//	REQ          the same, if it is the peer that    the peers in turn, the       dropped
+//	             has the stream's request            newest request counts
 //	ROUTER       in a stream's turn: that stream;    the peer it names, in its    dropped; the turn
 //	             else every stream that may address  stream's turn                ends with the
 //	             the peer                                                         answer or in time
@@ -84,6 +84,17 @@
 // A REP peer returns it without knowing, since REP returns everything up to and including the
 // delimiter. A ROUTER or DEALER application returns what is before the delimiter, as behind any
 // proxy; if it uses no delimiter it has to put the first frame before its answer.
+//
+// # Requests
+//
+// A REQ's request may have an envelope of the client's own before the delimiter (libzmq's
+// REQ_CORRELATE), which comes back with the reply. A client that sends another request before the
+// reply came (REQ_RELAXED) replaces the first one: it is withdrawn if it was not written yet, and
+// otherwise its reply is dropped. To tell the two replies of one peer apart, a shared socket uses
+// a new envelope, and a socket of one stream puts such a frame in front from the second request
+// until the late reply has come, unless the client's own envelopes differ. An empty message is
+// the probe of a socket with PROBE_ROUTER: DEALER passes it on, ROUTER to the streams that may
+// address its peer, and elsewhere it is dropped.
 //
 // # Turns
 //

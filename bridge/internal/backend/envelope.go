@@ -25,8 +25,7 @@ func (c *core) envelope(st *stream, p *peer) []byte {
 	if e := st.envelopes[p]; e != nil {
 		return e
 	}
-	e := make([]byte, envelopeSize)
-	_, _ = rand.Read(e[1:]) // always succeeds
+	e := newEnvelope()
 	if st.closed {
 		return e // nobody waits for the answer
 	}
@@ -41,6 +40,13 @@ func (c *core) envelope(st *stream, p *peer) []byte {
 	return e
 }
 
+// newEnvelope returns an envelope that nobody knows.
+func newEnvelope() []byte {
+	e := make([]byte, envelopeSize)
+	_, _ = rand.Read(e[1:]) // always succeeds
+	return e
+}
+
 // asker returns the stream whose envelope for p the message begins with; nil if there is
 // none. Lock held on entry.
 func (p *peer) asker(m zmtp.Message) *stream {
@@ -52,6 +58,13 @@ func (p *peer) asker(m zmtp.Message) *stream {
 
 // isEnvelope reports whether a frame looks like an envelope.
 func isEnvelope(frame []byte) bool { return len(frame) == envelopeSize && frame[0] == 0 }
+
+// forgetEnvelope removes the envelope of st for p, so that no answer to it arrives. Lock held
+// on entry.
+func (st *stream) forgetEnvelope(p *peer) {
+	delete(p.askers, string(st.envelopes[p]))
+	delete(st.envelopes, p)
+}
 
 // forgetEnvelopes removes the envelopes of a stream that has left. Lock held on entry.
 func (st *stream) forgetEnvelopes() {

@@ -21,8 +21,7 @@ var (
 	// ErrEnvelope reports a message without what 28/REQREP prescribes: the delimiter in
 	// front of a request or in a reply, the routing id of a message to a ROUTER.
 	ErrEnvelope = fmt.Errorf("%w: message without delimiter or routing id", zmtp.ErrProtocol)
-	// ErrLockStep reports a REQ that sent before the reply came, or a REP that sent before
-	// a request came.
+	// ErrLockStep reports a REP that sent before a request came.
 	ErrLockStep = fmt.Errorf("%w: not this socket's turn to send", zmtp.ErrProtocol)
 )
 

@@ -78,8 +78,12 @@ func (p *peer) mayPublish(m zmtp.Message) bool {
 }
 
 // publishedTopic returns the frame of a peer's message that rights are about: the first, or
-// where requests are answered the one after a leading delimiter.
+// where requests are answered the one after a leading delimiter; on a REQ an envelope may
+// precede that.
 func publishedTopic(ours zmtp.SocketType, m zmtp.Message) []byte {
+	if ours == zmtp.REQ {
+		m = m[max(0, delimiter(m)):]
+	}
 	answers := ours == zmtp.DEALER || ours == zmtp.REQ || ours == zmtp.ROUTER
 	if answers && len(m) > 1 && len(m[0]) == 0 {
 		return m[1]

@@ -34,7 +34,7 @@ type Socket interface {
 	// 29/PUBSUB require.
 	//
 	// Other errors: those that wrap [zmtp.ErrProtocol] are the client's fault (a type that
-	// cannot send, a request without delimiter, a second request before the reply);
+	// cannot send, a request without delimiter, a reply before the request);
 	// [ErrClosed] after Close; an [*Error] once all endpoints have refused.
 	Send(ctx context.Context, msgs ...zmtp.Message) error
 

@@ -24,10 +24,14 @@ const maxScratch = 64 << 10
 
 // item is one message or subscription that waits to be written.
 type item struct {
-	m    zmtp.Message // of a subscription: its topic
-	st   *stream      // that sent it; nil for subscriptions
-	kind itemKind
+	m      zmtp.Message // of a subscription: its topic
+	st     *stream      // that sent it; nil for subscriptions
+	kind   itemKind
+	number uint32 // of a request of a REQ
 }
+
+// replaced reports that the item is a request that its stream has replaced by a newer one.
+func (it *item) replaced() bool { return it.number > 0 && it.number != it.st.question.number }
 
 // itemKind is what an item is.
 type itemKind uint8
@@ -72,6 +76,7 @@ type peer struct {
 	ends     []int  // of each frame in body
 	frames   zmtp.Message
 	prefixed zmtp.Message // ROUTER: a message with the routing id
+	heard    bool         // has sent a message
 	audience audience
 	seat
 }
@@ -172,6 +177,7 @@ func (p *peer) read() error {
 			if err := p.core.pattern.receive(p, m); err != nil {
 				return err
 			}
+			p.heard = true
 			messages++
 			bytes += m.Size()
 		}

@@ -1,28 +1,101 @@
 package backend
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// req is a REQ socket (28/REQREP): one request at a time for each stream, and the reply from
-// the peer that has it.
+// req is a REQ socket (28/REQREP): the peer that has a stream's newest request may answer it.
+// A request that comes before the reply replaces the one before, as with libzmq's REQ_RELAXED:
+// a reply to that one is dropped.
 type req struct{ balancer }
+
+// question is the newest request of a stream.
+type question struct {
+	number   uint32 // of the request, from 1
+	due      bool   // a reply is due
+	p        *peer  // that has it; nil while none has
+	envelope zmtp.Message
+	// tag is a frame of this side in front of the envelope; nil for none. late is a peer that
+	// owes a reply, with this envelope and no tag, to a request that was replaced.
+	tag  []byte
+	late *peer
+}
 
 func (s *req) send(st *stream, msgs []zmtp.Message) (int, error) {
 	for i, m := range msgs {
+		d := delimiter(m)
 		switch {
-		case len(m) < 2 || len(m[0]) > 0:
+		case IsProbe(m):
+			s.core.drop(Unasked)
+		case d < 0 || d == len(m)-1:
 			return i, ErrEnvelope
-		case st.asking:
-			return i, ErrLockStep
-		case !s.place(st, m):
+		case !s.ask(st, m, m[:d]):
 			return i, nil
 		}
-		st.asking = true
 	}
 	return len(msgs), nil
+}
+
+// ask places a request, which replaces an earlier one without a reply, and reports whether there
+// was room.
+func (s *req) ask(st *stream, m, envelope zmtp.Message) bool {
+	q := &st.question
+	s.replace(st, envelope)
+	before := *q
+	*q = question{number: q.number + 1, due: true, late: q.late}
+	if !s.place(st, m, q.number) {
+		*q = before
+		return false
+	}
+	q.envelope = owned(envelope)
+	return true
+}
+
+// replace withdraws the request of st, if a reply is due to it, for a newer one with this
+// envelope. If the request was sent already the reply must not arrive: a shared socket forgets
+// the stream's envelope for the peer, and otherwise that peer owes a reply that must not be taken
+// for another.
+func (s *req) replace(st *stream, envelope zmtp.Message) {
+	q := &st.question
+	if !q.due {
+		return
+	}
+	s.core.drop(Replaced)
+	waits := func(it item) bool { return it.st == st && it.number == q.number }
+	queue := &s.unplaced
+	size := &s.bytes
+	if q.p != nil {
+		queue, size = &q.p.queue, &q.p.bytes
+	}
+	if at := slices.IndexFunc(*queue, waits); at >= 0 {
+		*size -= int64((*queue)[at].m.Size())
+		*queue = slices.Delete(*queue, at, at+1)
+		q.due, q.p = false, nil
+		return
+	}
+	switch {
+	case q.p == nil:
+	case s.shared:
+		st.forgetEnvelope(q.p)
+	case q.tag == nil && sameFrames(q.envelope, envelope):
+		q.late = q.p
+	}
+	q.due, q.p = false, nil
+}
+
+// address makes a request that goes to p one whose reply differs from what p owes.
+func (it *item) address(p *peer) {
+	q := &it.st.question
+	if q.p = p; q.tag != nil { // for another peer, which has left
+		it.m, q.tag = it.m[1:], nil
+	}
+	if q.late == p {
+		q.tag = newEnvelope()
+		it.m = append(zmtp.Message{q.tag}, it.m...)
+	}
 }
 
 // receive takes a reply: "SHALL accept an incoming message only from the last peer that it
@@ -31,13 +104,10 @@ func (s *req) receive(p *peer, m zmtp.Message) error {
 	c := s.core
 	c.mu.Lock()
 	st, m := s.addressee(p, m)
-	good := st != nil && st.asking && st.asked == p && len(m) > 1 && len(m[0]) == 0
-	switch {
-	case good:
-		st.asking, st.asked = false, nil
-	case st == nil:
+	good := false
+	if st == nil {
 		c.drop(Unroutable)
-	default:
+	} else if m, good = st.question.answer(p, m); !good {
 		c.drop(Unasked)
 	}
 	c.mu.Unlock()
@@ -46,6 +116,30 @@ func (s *req) receive(p *peer, m zmtp.Message) error {
 	}
 	return nil
 }
+
+// answer reports whether m, from p, is the reply that is due, and returns it without the tag.
+// It is not due any more then.
+func (q *question) answer(p *peer, m zmtp.Message) (zmtp.Message, bool) {
+	tagged := q.tag != nil && len(m) > 0 && bytes.Equal(m[0], q.tag)
+	if tagged {
+		m = m[1:]
+	}
+	d := delimiter(m)
+	if d < 0 || d == len(m)-1 || !sameFrames(m[:d], q.envelope) {
+		return nil, false
+	}
+	if !tagged && p == q.late {
+		q.late = nil
+	}
+	if !q.due || p != q.p || tagged != (q.tag != nil) {
+		return nil, false
+	}
+	q.due, q.p, q.envelope, q.tag = false, nil, nil, nil
+	return m, true
+}
+
+// sameFrames reports whether two messages are equal.
+func sameFrames(a, b zmtp.Message) bool { return slices.EqualFunc(a, b, bytes.Equal) }
 
 // addressee returns the stream whose reply m is, and the reply without the envelope. Lock
 // held on entry.
@@ -67,13 +161,23 @@ func (s *req) addressee(p *peer, m zmtp.Message) (*stream, zmtp.Message) {
 // Options.HighWaterMark of them are unanswered; then nothing more is read.
 type rep struct {
 	none
-	askers []*peer // of unanswered requests, oldest first
+	askers []asker // of unanswered requests, oldest first
 }
+
+// asker is the peer of a request and the envelope that its answer gets.
+type asker struct {
+	p        *peer
+	envelope zmtp.Message
+}
+
+// maxEnvelope bounds the envelope of a request, in bytes: 28/REQREP has one routing id of at
+// most 255 for each hop.
+const maxEnvelope = 16 << 10
 
 func (s *rep) receive(p *peer, m zmtp.Message) error {
 	c := s.core
 	d := delimiter(m)
-	if d < 0 || d == len(m)-1 {
+	if d < 0 || d == len(m)-1 || m[:d].Size() > maxEnvelope {
 		c.unasked()
 		return nil
 	}
@@ -93,7 +197,7 @@ func (s *rep) receive(p *peer, m zmtp.Message) error {
 	// The turn makes the order of askers that of the deliveries.
 	p.turn(st)
 	c.mu.Lock()
-	s.askers = append(s.askers, p)
+	s.askers = append(s.askers, asker{p, owned(m[:d])})
 	c.mu.Unlock()
 	st.receive(m)
 	return nil
@@ -130,17 +234,22 @@ func (s *rep) left(p *peer) {
 
 // send takes answers: "SHALL deliver this message back to the originating peer. SHALL
 // silently discard the reply" if that peer has left, and "SHALL not block on sending"
-// (28/REQREP).
+// (28/REQREP). An answer gets the envelope of its request, whichever the client has put there.
 func (s *rep) send(st *stream, msgs []zmtp.Message) (int, error) {
 	c := s.core
 	for i, m := range msgs {
-		if d := delimiter(m); d < 0 {
+		d := delimiter(m)
+		switch {
+		case IsProbe(m):
+			c.drop(Unasked)
+			continue
+		case d < 0:
 			return i, ErrEnvelope
-		}
-		if len(s.askers) == 0 {
+		case len(s.askers) == 0:
 			return i, ErrLockStep
 		}
-		p := s.askers[0]
+		p := s.askers[0].p
+		m = append(s.askers[0].envelope, m[d:]...)
 		s.askers = slices.Delete(s.askers, 0, 1)
 		switch {
 		case !slices.Contains(c.peers, p):
@@ -160,3 +269,7 @@ func (s *rep) send(st *stream, msgs []zmtp.Message) (int, error) {
 func delimiter(m zmtp.Message) int {
 	return slices.IndexFunc(m, func(frame []byte) bool { return len(frame) == 0 })
 }
+
+// IsProbe reports whether m is an empty message, as sockets with libzmq's PROBE_ROUTER send one
+// when they have connected.
+func IsProbe(m zmtp.Message) bool { return len(m) == 1 && len(m[0]) == 0 }

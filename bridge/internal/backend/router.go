@@ -83,6 +83,10 @@ func (s *router) left(p *peer) {
 // or finds it full.
 func (s *router) send(st *stream, msgs []zmtp.Message) (int, error) {
 	for i, m := range msgs {
+		if IsProbe(m) {
+			s.core.drop(Unasked)
+			continue
+		}
 		if len(m) < 2 {
 			return i, ErrEnvelope
 		}
@@ -133,7 +137,7 @@ const (
 )
 
 // addressee returns the stream that m is an answer to, nil if it has left, and m without its
-// envelope.
+// envelope. An empty message that a peer begins with is a probe and answers nothing.
 func (s *router) addressee(p *peer, m zmtp.Message) (*stream, zmtp.Message, origin) {
 	c := s.core
 	if !s.shared {
@@ -142,6 +146,9 @@ func (s *router) addressee(p *peer, m zmtp.Message) (*stream, zmtp.Message, orig
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p.turns != nil {
+		if !p.heard && IsProbe(m) {
+			return nil, m, unasked
+		}
 		st, ok := p.turns.answer()
 		if !ok {
 			return nil, m, unasked

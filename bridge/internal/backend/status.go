@@ -64,11 +64,12 @@ const (
 	Overflow
 	Unasked
 	Forbidden
+	Replaced
 )
 
 // String returns the reason as metrics show it.
 func (d Drop) String() string {
-	return [...]string{"unroutable", "backend-full", "unasked", "not-allowed"}[d]
+	return [...]string{"unroutable", "backend-full", "unasked", "not-allowed", "replaced"}[d]
 }
 
 // Stats are the counts of a socket since it was made.
@@ -82,12 +83,15 @@ type Stats struct {
 	// Overflow counts messages that a socket type that does not wait has dropped at a peer's
 	// high-water mark.
 	Overflow uint64
-	// Unasked counts messages of peers that the socket type does not accept: replies without
-	// a request, requests without a delimiter, any message to a PUSH.
+	// Unasked counts messages that the socket type does not accept: replies without a request,
+	// requests without a delimiter, any message to a PUSH, empty messages (PROBE_ROUTER) of
+	// clients that cannot be passed on.
 	Unasked uint64
 	// Forbidden counts messages and subscriptions that the rights of a peer or client do not
 	// allow.
 	Forbidden uint64
+	// Replaced counts requests of REQ clients before whose reply the client has sent another.
+	Replaced uint64
 	// Waiting is how many messages nothing can take at present: those of peers that no stream
 	// may have, those of clients that wait for their turn at a peer, and those that wait until
 	// a peer is connected.

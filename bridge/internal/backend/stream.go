@@ -22,8 +22,7 @@ type stream struct {
 	closed    bool
 	number    uint64 // a new one with each Recheck
 	envelopes map[*peer][]byte
-	asking    bool  // REQ: a reply is due
-	asked     *peer // REQ: the peer that has the request; nil until one has
+	question  question // REQ
 	// PUB: the peers' subscriptions that it has not received yet, by topic, and whether a
 	// goroutine delivers them.
 	news      map[string]news

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
@@ -57,10 +58,13 @@ func (s *stream) forwardMessage(ctx context.Context, m zmtp.Message, more bool) 
 	return s.sendHeld(ctx)
 }
 
-// check decides on a message of the client. done means that it was a subscription, which is
-// complete.
+// check decides on a message of the client. done means that it goes no further: a subscription,
+// which is complete, or a probe that is dropped.
 func (s *stream) check(ctx context.Context, m zmtp.Message) (done bool, err error) {
 	socket := s.route.SocketType()
+	if backend.IsProbe(m) && s.dropsProbe(ctx, socket) {
+		return true, s.sendHeld(ctx)
+	}
 	if socket.Subscribes() {
 		if sub, ok := zmtp.ParseSubscription(m); ok {
 			if err := s.sendHeld(ctx); err != nil { // messages and subscriptions keep their order
@@ -81,6 +85,24 @@ func (s *stream) check(ctx context.Context, m zmtp.Message) (done bool, err erro
 		}
 	}
 	return false, nil
+}
+
+// dropsProbe drops and counts a probe that is for nobody, or that the client may not send: the
+// client has not asked for it and must not lose its connection by it.
+func (s *stream) dropsProbe(ctx context.Context, socket zmtp.SocketType) bool {
+	why := backend.Unasked
+	switch socket {
+	case zmtp.REQ, zmtp.ROUTER:
+	case zmtp.DEALER:
+		if s.rights.Load().Send(ctx, nil) == nil {
+			return false
+		}
+		why = backend.Forbidden
+	default: // these clients cannot probe
+		return false
+	}
+	s.route.Metrics().Dropped(why)
+	return true
 }
 
 // hiddenSubscription refuses a message whose frame n would change the subscriptions of the
