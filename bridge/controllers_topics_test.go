@@ -125,6 +125,7 @@ func TestOnlyTheAskedAnswers(t *testing.T) {
 	url, b := controllersAt(t, "DEALER", endpoint)
 	stove, evil := controller(t, endpoint, "stove", zmtp.ROUTER), controller(t, endpoint, "evil", zmtp.ROUTER)
 	alice := person(t, url, "alice", zmtp.DEALER)
+	waitForMetric(t, b, `zwsbridge_backends{route="/c",state="ready"} 2`)
 	envelopes := make(map[*zmtp.Conn][]byte)
 	sendTo(t, alice, "1")
 	sendTo(t, alice, "2")
