@@ -16,7 +16,7 @@ import (
 type pings struct {
 	unanswered int
 	due        bool // one of liveness is to be written
-	stale      bool // one was left unanswered until the next was due
+	stale      bool // one was unanswered when the next was due, and so were all since
 
 	// asked is the place of the ping of Confirm among the unanswered, from 1; 0 if there is none.
 	asked  int
@@ -71,9 +71,8 @@ func (p *pings) answer(payload string) (token uint64, confirmed bool) {
 	if n > p.unanswered {
 		return 0, false
 	}
-	if p.unanswered -= n; p.unanswered == 0 {
-		p.stale = false
-	}
+	p.unanswered -= n
+	p.stale = false
 	if p.asked == 0 {
 		return 0, false
 	}

@@ -42,8 +42,6 @@ type historian struct {
 	out   chan *playlist // of each channel that was opened
 	// refuse, if not nil, is what requests are refused with.
 	refuse error
-	// gate, if not nil, is received from before a channel is read.
-	gate chan struct{}
 }
 
 func newHistorian() *historian {
@@ -66,9 +64,6 @@ func (h *historian) run(c *zws.Channel) error {
 	s := &playlist{channel: c}
 	c.Attach(s)
 	h.out <- s
-	if h.gate != nil {
-		<-h.gate
-	}
 	for {
 		m, err := c.ReadMessage()
 		if err != nil {
@@ -98,6 +93,9 @@ func (h *historian) serve(t testing.TB, kept bool) *server {
 				return
 			}
 			channels.Go(func() {
+				if p.Request().Route == "/wait" {
+					<-p.Context().Done()
+				}
 				if c, err := p.Accept(h.accept(kept)); err == nil {
 					c.Close(h.run(c))
 				}
@@ -449,110 +447,5 @@ func TestHistoryNotAsked(t *testing.T) {
 			}
 			h.nothingElse(t)
 		})
-	}
-}
-
-// TestHistoryFaults: what a client that asked for history must not send.
-func TestHistoryFaults(t *testing.T) {
-	long := strings.Repeat("q", 256)
-	for _, test := range []struct {
-		wire   int
-		send   []string
-		reason string
-	}{
-		{0, []string{"\x02\x06RESUME"}, "malformed RESUME: the lengths in it do not add up"},
-		{0, []string{"\x02\x06RESUME\x03p0"}, "malformed RESUME: the lengths in it do not add up"},
-		{0, []string{"\x02\x06RESUME\x00\x00"}, "malformed RESUME: the lengths in it do not add up"},
-		{0, []string{"\x02\x06RESUME\x02p0\x00\x01a\x00\x02b"}, "malformed RESUME: the lengths in it do not add up"},
-		{0, []string{"\x02\x03ACK"}, "malformed ACK: the lengths in it do not add up"},
-		{0, []string{"\x02\x03ACK\x01"}, "malformed ACK: the lengths in it do not add up"},
-		{0, []string{"\x02\x03ACK\x01aa"}, "malformed ACK: the lengths in it do not add up"},
-		{1, []string{`{"op":"resume","topics":["a"]}`}, `op "resume" takes topics and at`},
-		{1, []string{`{"op":"resume","topics":"a","at":""}`}, "not a valid request: an array of topics expected"},
-		{1, []string{`{"op":"resume","topics":[1],"at":""}`}, `topics: a frame must be a string or {"b64":"…"}`},
-		{1, []string{`{"op":"resume","topics":[],"at":7}`}, "at must be a string"},
-		{1, []string{`{"op":"ack"}`}, `op "ack" takes at`},
-		{1, []string{`{"op":"ack","at":"","last":true}`}, `op "ack" takes at`},
-		{1, []string{`{"op":"unsubscribe","topic":"a","last":true}`}, `op "unsubscribe" takes topic`},
-		{1, []string{`{"op":"subscribe","topic":"a","last":1}`}, "last must be true or false"},
-		{1, []string{`{"op":"nack","at":""}`}, `unknown op "nack" (one of login, subscribe, unsubscribe, send, resume, ack)`},
-		{1, []string{`{"op":"login","token":"t","history":true}`}, "second login: only a BEARER login can be renewed, by a token"},
-	} {
-		w := historyWires[test.wire]
-		t.Run(fmt.Sprintf("%s %q", w.offer, test.send), func(t *testing.T) {
-			h := newHistorian()
-			p := w.dial(t, h.serve(t, true), w.login)
-			for _, sent := range test.send {
-				p.write(frame(w.kind, sent))
-			}
-			w.expectFault(p, test.reason)
-			h.nothingElse(t)
-		})
-	}
-	for _, w := range historyWires { // the rules of all dialects
-		for _, test := range []struct {
-			name, reason string
-			send         []string
-		}{
-			{"resume twice", "resume after a subscription: it must come first, and once", []string{w.resume, w.resume}},
-			{"resume after a subscription", "resume after a subscription: it must come first, and once", []string{w.subscribe, w.resume}},
-			{"resume after last", "resume after a subscription: it must come first, and once", []string{w.last, w.resume}},
-		} {
-			t.Run(w.offer+" "+test.name, func(t *testing.T) {
-				p := w.dial(t, newHistorian().serve(t, true), w.login)
-				for _, sent := range test.send {
-					p.write(frame(w.kind, sent))
-				}
-				w.expectFault(p, test.reason)
-			})
-		}
-		t.Run(w.offer+" refused", func(t *testing.T) {
-			h := newHistorian()
-			h.refuse = &zws.CloseError{Code: 1002, Reason: "not this one"}
-			p := w.dial(t, h.serve(t, true), w.login)
-			p.write(frame(w.kind, w.last))
-			w.expectFault(p, "not this one")
-		})
-	}
-	s := newHistorian().serve(t, true)
-	t.Run("long queue name", func(t *testing.T) {
-		p := s.dialRaw(t, "/", offering("ZWS2.0+NULL"))
-		p.send("\x02\x05READY" + property("Socket-Type", "SUB") + "\x05Queue\x00\x00\x01\x00" + long)
-		p.expectClose(1002, "queue name of 256 bytes: at most 255 are allowed")
-		p = s.dialJSON(t)
-		p.say(`{"op":"login","queue":"` + long + `"}`)
-		p.hearError(1002, "queue name of 256 bytes: at most 255 are allowed")
-	})
-	t.Run("not a subscriber", func(t *testing.T) {
-		p := s.dialRaw(t, "/", offering("ZWS2.0+NULL"))
-		p.send("\x02\x05READY" + property("Socket-Type", "DEALER") + property("History", "1"))
-		p.expect("\x02\x05READY" + routerMetadata + property("History", "1"))
-		p.send("\x02\x03ACK\x00")
-		p.send("\x02\x04LAST")
-		p.expectClose(1002, "this route has no subscriptions: its clients are DEALER")
-	})
-}
-
-// TestHistoryPositions: a position that no server has made is unknown, not a fault.
-func TestHistoryPositions(t *testing.T) {
-	long := strings.Repeat("p", 65)
-	for _, test := range []struct {
-		wire int
-		send string
-	}{
-		{0, "\x02\x03ACK\x41" + long},
-		{1, `{"op":"ack","at":""}`},
-		{1, `{"op":"ack","at":"cDE="}`},
-		{1, `{"op":"ack","at":"c!"}`},
-		{1, `{"op":"ack","at":"cD\nE"}`},
-		{1, `{"op":"ack","at":"cDF"}`}, // its last bits are not 0
-		{1, `{"op":"ack","at":"` + strings.Repeat("cDE", 100) + `"}`},
-		{2, "\x13\x00\x00\x00\x07\x41" + long},
-	} {
-		w := historyWires[test.wire]
-		h := newHistorian()
-		p := w.dial(t, h.serve(t, true), w.login)
-		p.write(frame(w.kind, test.send))
-		h.expect(t, `ack [] at ""`)
 	}
 }
