@@ -139,6 +139,7 @@ func (s source) Gauges() metrics.Gauges {
 		Queues:      make(map[string]metrics.Queue),
 		Backends:    make(map[metrics.BackendState]int),
 		Waiting:     make(map[string]int),
+		Subscribed:  make(map[string]int64),
 		UserFiles:   make(map[string]bool),
 	}
 	for name, gate := range map[string]*accept.Gate{serverListener: s.gate, adminListener: s.adminGate} {
@@ -151,6 +152,7 @@ func (s source) Gauges() metrics.Gauges {
 	for path, r := range s.state.Load().routes {
 		g.Queues[path] = metrics.Queue{}
 		g.Waiting[path] = r.Waiting()
+		g.Subscribed[path] = r.SubscriptionBytes()
 	}
 	for _, session := range s.Sessions() {
 		q := g.Queues[session.Route]

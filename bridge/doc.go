@@ -12,6 +12,7 @@
 //	backend   ZeroMQ sockets towards the backends, with reconnects
 //	fanout    one upstream subscription for many clients
 //	queue     the messages that wait to be written to one client
+//	quota     the bytes of subscriptions that each user has
 //	admin     the operators' HTTP interface and page
 //	metrics   counters for Prometheus and for the operators
 //

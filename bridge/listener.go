@@ -46,10 +46,11 @@ func (b *Bridge) newGate(name string) *accept.Gate {
 	return accept.New(accept.Options{Name: name, Log: b.options.Logger, Metrics: b.metrics.Listener(name, accept.Reasons)})
 }
 
-// setLimits puts the limits on connections in force.
+// setLimits puts the limits on connections and subscriptions in force.
 func (b *Bridge) setLimits(c *config.Config) {
 	s := &c.Server
 	b.connections.SetLimits(s.MaxConnections, s.MaxConnectionsPerIP)
+	b.connections.SetSubscriptionBytes(int64(s.MaxSubscriptionBytesPerUser))
 	limits := accept.Limits{
 		Connections: s.MaxConnections, PerAddress: s.MaxConnectionsPerIP, Descriptors: accept.Capacity(descriptors(c)),
 		Proxies: s.TrustedProxies, WriteTimeout: s.WriteTimeout,

@@ -38,7 +38,7 @@ func TestMetricsLint(t *testing.T) {
 		"zwsbridge_dropped_total", "zwsbridge_handshake_seconds", "zwsbridge_login_queue", "zwsbridge_login_wait_seconds",
 		"zwsbridge_logins_total", "zwsbridge_messages_total",
 		"zwsbridge_queued_bytes", "zwsbridge_queued_messages", "zwsbridge_refusals_total", "zwsbridge_session_ends_total",
-		"zwsbridge_sessions", "zwsbridge_sessions_total",
+		"zwsbridge_sessions", "zwsbridge_sessions_total", "zwsbridge_subscription_bytes",
 	}
 	text := metrics(t, admin.URL)
 	for _, name := range names {

@@ -40,7 +40,7 @@ const (
 	CodeNotTaken       Code = 4406 // socket type, mechanism or subprotocol not accepted
 	CodeTimeout        Code = 4408 // the client did not answer in time: handshake or pings
 	CodeTakenOver      Code = 4409 // another connection of the same user took this routing id or queue
-	CodeTooMany        Code = 4429 // too many connections or attempts
+	CodeTooMany        Code = 4429 // too many connections, attempts or subscriptions
 	CodeHandlerBroken  Code = 4500 // the ZAP handler answered 500
 	CodeBackendRefused Code = 4502 // a backend refused the login
 	CodeBackendLost    Code = 4503 // no backend can be reached

@@ -39,6 +39,7 @@ func (c *checker) routes() {
 		c.mechanism(key, r)
 		c.clientMechanisms(key, r)
 		c.queue(key, r)
+		c.subscriptionBytes(key, r)
 		c.share(key, r)
 		c.identity(key, r)
 		c.allow(key, r)
@@ -132,7 +133,6 @@ func (c *checker) clientMechanisms(key string, r *Route) {
 func (c *checker) queue(key string, r *Route) {
 	c.atLeast(key+".high_water_mark", int64(r.HighWaterMark), 1)
 	c.atLeast(key+".high_water_bytes", int64(r.HighWaterBytes), 1)
-	c.atLeast(key+".max_subscription_bytes", int64(r.MaxSubscriptionBytes), 1)
 	if r.HighWaterBytes > 0 && r.HighWaterBytes < c.Server.MaxMessage {
 		c.warn(key+".high_water_bytes", "is less than server.max_message: the largest messages fit only into an empty queue")
 	}
@@ -150,6 +150,21 @@ func (c *checker) queue(key string, r *Route) {
 		c.fault(key+".flush", "is %v: want less than 1s", r.Flush)
 	case r.Flush > 0 && !(r.Shared() && r.Socket.Subscribes()):
 		c.warn(key+".flush", "has no effect: it collects messages only on SUB and XSUB routes whose clients share a connection")
+	}
+}
+
+// subscriptionBytes checks what clients, or backends that connect, can be subscribed to.
+func (c *checker) subscriptionBytes(key string, r *Route) {
+	key += ".max_subscription_bytes"
+	c.atLeast(key, int64(r.MaxSubscriptionBytes), 1)
+	peers := len(r.Bind) > 0 && subscribes(r)
+	switch {
+	case !peers && !r.Socket.Subscribes():
+		if c.isGiven(key, r.MaxSubscriptionBytes != defaultRoute().MaxSubscriptionBytes) {
+			c.warn(key, "has no effect: only clients of SUB and XSUB routes subscribe, and backends that connect to PUB and XPUB routes")
+		}
+	case r.MaxSubscriptionBytes > 0 && r.MaxSubscriptionBytes/10 < c.Server.MaxTopic:
+		c.warn(key, "a tenth of it, which one user can have, is less than server.max_topic: nobody can subscribe to the longest topics")
 	}
 }
 

@@ -100,6 +100,10 @@ func (c *checker) limits() {
 	c.atLeast("server.max_message", int64(s.MaxMessage), 1)
 	c.atLeast("server.max_frames", int64(s.MaxFrames), 1)
 	c.atLeast("server.max_subscriptions", int64(s.MaxSubscriptions), 1)
+	c.atLeast("server.max_subscription_bytes_per_user", int64(s.MaxSubscriptionBytesPerUser), 1)
+	if s.MaxSubscriptionBytesPerUser > 0 && s.MaxSubscriptionBytesPerUser < s.MaxTopic {
+		c.warn("server.max_subscription_bytes_per_user", "is less than server.max_topic: nobody can subscribe to the longest topics")
+	}
 	c.atLeast("server.max_channels", int64(s.MaxChannels), 1)
 	c.atLeast("server.max_topic", int64(s.MaxTopic), 1)
 	c.atLeast("server.max_connections", int64(s.MaxConnections), 1)

@@ -59,10 +59,14 @@ type Server struct {
 	WriteTimeout     time.Duration `toml:"write_timeout"`
 	Drain            time.Duration `toml:"drain"`
 
-	MaxHandshake        Size `toml:"max_handshake"`
-	MaxMessage          Size `toml:"max_message"`
-	MaxFrames           int  `toml:"max_frames"`
-	MaxSubscriptions    int  `toml:"max_subscriptions"`
+	MaxHandshake     Size `toml:"max_handshake"`
+	MaxMessage       Size `toml:"max_message"`
+	MaxFrames        int  `toml:"max_frames"`
+	MaxSubscriptions int  `toml:"max_subscriptions"`
+	// MaxSubscriptionBytesPerUser limits the topics that one user is subscribed to on all
+	// connections, or the anonymous clients of one address.
+	MaxSubscriptionBytesPerUser Size `toml:"max_subscription_bytes_per_user"`
+
 	MaxChannels         int  `toml:"max_channels"` // on one ZWSMUX1.0 connection
 	MaxTopic            Size `toml:"max_topic"`
 	MaxConnections      int  `toml:"max_connections"`

@@ -36,6 +36,8 @@ func Default() *Config {
 			MaxTopic:         1 << 10,
 			MaxConnections:   10000,
 			MaxFailures:      10,
+
+			MaxSubscriptionBytesPerUser: 1 << 20,
 		},
 		Zap: Zap{
 			Domain:  "global",

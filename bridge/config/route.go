@@ -45,7 +45,8 @@ type Route struct {
 	HighWaterBytes Size          `toml:"high_water_bytes"`
 	OnFull         string        `toml:"on_full"` // OnFullDropOldest …
 	Flush          time.Duration `toml:"flush"`
-	// MaxSubscriptionBytes limits what all peers of a PUB or XPUB are subscribed to.
+	// MaxSubscriptionBytes limits what is subscribed to on the route: by all clients of a SUB or
+	// XSUB, by all backends that connect to a PUB or XPUB.
 	MaxSubscriptionBytes Size   `toml:"max_subscription_bytes"`
 	Share                string `toml:"share"` // "" or ShareRequests
 

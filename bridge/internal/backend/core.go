@@ -319,6 +319,9 @@ func (c *core) counts() Stats {
 	s.Received = c.received.Load()
 	s.Queued = c.queued()
 	s.Waiting = c.pattern.waiting()
+	if p, ok := c.pattern.(*publisher); ok {
+		s.SubscriptionBytes = p.union.bytes
+	}
 	for _, p := range c.peers {
 		s.Waiting += len(p.held.msgs)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -48,7 +49,8 @@ func userOf(reply *zap.Reply) string {
 }
 
 // owner is on whose account an inbound peer's subscriptions and jobs are: its user, or the
-// address of peers without one.
+// address of peers without one. An IPv6 host can use every address of its /64, which counts as
+// one.
 type owner struct{ user, address string }
 
 // ownerOf returns the owner of the peer behind conn.
@@ -56,11 +58,23 @@ func ownerOf(conn *zmtp.Conn) owner {
 	if user := userOf(conn.Peer().Reply); user != "" {
 		return owner{user: user}
 	}
-	address := conn.RemoteAddr().String()
-	if host, _, err := net.SplitHostPort(address); err == nil {
-		address = host
+	return owner{address: network(conn.RemoteAddr().String())}
+}
+
+// network returns the part of a remote address that counts as one owner.
+func network(address string) string {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
 	}
-	return owner{address: address}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return host
+	}
+	if ip = ip.Unmap().WithZone(""); ip.Is6() {
+		return netip.PrefixFrom(ip, 64).Masked().String()
+	}
+	return ip.String()
 }
 
 // mayPublish reports whether p may send m, without its envelope, to clients. If not, m is

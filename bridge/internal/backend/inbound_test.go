@@ -138,3 +138,23 @@ func (p prefixes) Subscribe(topic []byte) bool { return bytes.HasPrefix(topic, [
 type violations chan string
 
 func (v violations) report(s Status, topic []byte) { v <- s.User + ": " + string(topic) }
+
+// TestNetwork checks which addresses of userless peers are one owner: each of IPv4, and each /64
+// of IPv6.
+func TestNetwork(t *testing.T) {
+	for address, want := range map[string]string{
+		"192.0.2.1:5555":              "192.0.2.1",
+		"[::ffff:192.0.2.1]:5555":     "192.0.2.1",
+		"[2001:db8:1:2:3:4:5:6]:5555": "2001:db8:1:2::/64",
+		"[2001:db8:1:2:ffff::1]:5556": "2001:db8:1:2::/64",
+		"[2001:db8:1:3::1]:5555":      "2001:db8:1:3::/64",
+		"[fe80::1%eth0]:5555":         "fe80::/64",
+		"@":                           "@", // ipc
+		"":                            "",
+		"peer.example:5555":           "peer.example",
+	} {
+		if got := network(address); got != want {
+			t.Errorf("%s: %s, want %s", address, got, want)
+		}
+	}
+}

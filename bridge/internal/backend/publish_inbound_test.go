@@ -87,6 +87,9 @@ func TestSubscriptionBytes(t *testing.T) {
 		if !isGone(overLate) {
 			t.Error("more than all together may have")
 		}
+		if n := s.Stats().SubscriptionBytes; n != 100*(10+90) {
+			t.Errorf("%d bytes are counted, want 10000", n)
+		}
 		if n := len(in.arrived); n != 8+1+3+90 {
 			t.Errorf("%d subscriptions and ends received, want 102", n)
 		}

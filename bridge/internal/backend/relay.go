@@ -326,6 +326,21 @@ func flagByte(f zmtp.Frame) byte {
 	return 0
 }
 
+// RelayedSubscription returns the subscription in a message that the client of a relay sends,
+// as far as it can be read: with CURVE it is encrypted. A frame that begins with 01 or 00 is
+// one anywhere in a message, as libzmq reads it. Topic aliases m.
+func RelayedSubscription(m zmtp.Message) (zmtp.Subscription, bool) {
+	f := parseRelayed(m)
+	if !f.Command {
+		return zmtp.ParseSubscription(zmtp.Message{f.Body})
+	}
+	command, err := zmtp.ParseCommand(f.Body)
+	if err != nil {
+		return zmtp.Subscription{}, false
+	}
+	return command.Subscription()
+}
+
 // parseRelayed returns the frame in a message of the client, which is not empty.
 func parseRelayed(m zmtp.Message) zmtp.Frame {
 	return zmtp.Frame{More: m[0][0] == flagMore, Command: m[0][0] == flagCommand, Body: m[0][1:]}

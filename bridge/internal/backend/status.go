@@ -98,4 +98,7 @@ type Stats struct {
 	Waiting int
 	// Queued is how many messages wait to be written now.
 	Queued int
+	// SubscriptionBytes is what the subscriptions of peers to a PUB or XPUB count, as
+	// [ListenOptions] has it.
+	SubscriptionBytes int64
 }

@@ -42,10 +42,12 @@ func (s *stream) forwardMessage(ctx context.Context, m zmtp.Message, more bool) 
 	if s.conn.expired() {
 		return errExpired
 	}
-	if !s.route.Relay() { // frames of a relay are between client and backend
-		if done, err := s.check(ctx, m); done || err != nil {
+	if s.route.Relay() { // its frames are between client and backend
+		if err := s.countRelayed(m); err != nil {
 			return err
 		}
+	} else if done, err := s.check(ctx, m); done || err != nil {
+		return err
 	}
 	s.route.Metrics().FromClient(m)
 	if s.stamp != nil {

@@ -26,6 +26,8 @@ type Info struct {
 	Messages int    `json:"queued_messages"`
 	Bytes    int64  `json:"queued_bytes"`
 	Dropped  uint64 `json:"dropped"`
+	// SubscriptionBytes is what the subscriptions count.
+	SubscriptionBytes int64 `json:"subscription_bytes"`
 	// Lag is how many seconds the oldest of the waiting messages has waited.
 	Lag float64 `json:"lag_seconds"`
 }
@@ -80,6 +82,7 @@ func (s *stream) info() Info {
 	i.Relayed = string(s.channel.Login().Relayed)
 	i.Dropped = s.queue.Dropped()
 	i.Messages, i.Bytes = s.queue.Len()
+	i.SubscriptionBytes = s.subscriptions.account.Held()
 	i.Lag = s.queue.Lag().Seconds()
 	return i
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/bridge/internal/clientaddr"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/printable"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/quota"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
@@ -42,6 +43,8 @@ type Logins interface {
 // Set are the connections of a bridge. All methods may be called concurrently.
 type Set struct {
 	Limiter
+	subscriptions quota.Counter // of each user on all routes
+
 	o      Options
 	ctx    context.Context // ends with Close
 	cancel context.CancelCauseFunc
@@ -58,6 +61,11 @@ func NewSet(o Options) *Set {
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	return s
 }
+
+// SetSubscriptionBytes sets what the subscriptions of one user, or of the anonymous clients of
+// one network, can count on all connections together, in bytes. Subscriptions beyond a new
+// limit stay.
+func (s *Set) SetSubscriptionBytes(n int64) { s.subscriptions.SetLimits(n, quota.NoLimit) }
 
 // Serve logs a client in on a route and serves its connection, which it has been admitted for
 // (Limiter.Enter). o are the route's options with what the request adds to them. Serve

@@ -60,6 +60,7 @@ func (c *connection) open(ctx context.Context, id session, l *zws.Login) (_ *str
 	if s.release, err = id.route.ClaimRoutingID(ctx, l, s.takeOver); err != nil {
 		return nil, err
 	}
+	s.subscriptions.account = s.openAccount(l)
 	o := rules.Queue
 	if codec, shared := l.Codec(false); shared {
 		s.codec, o.Codec = codec, codec
@@ -71,7 +72,7 @@ func (c *connection) open(ctx context.Context, id session, l *zws.Login) (_ *str
 	}
 	attached, err := id.route.Attach(ctx, &route.Client{
 		Login: l, Number: id.number, Queue: s.queue, Codec: s.codec,
-		Filter: filter{s}, Receiver: s, End: s.end, Finish: s.finish,
+		Filter: filter{s}, Receiver: s, Excess: s.excess, End: s.end, Finish: s.finish,
 		MayReceive: s.mayReceive, MayAddress: s.mayAddress,
 	})
 	if err != nil {
@@ -152,6 +153,7 @@ func (s *stream) close() {
 	if s.socket != nil {
 		_ = s.socket.Close()
 	}
+	s.subscriptions.account.Close()
 	s.delivering.close()
 	s.release()
 }

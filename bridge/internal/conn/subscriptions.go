@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/zwsbridge/zwsbridge/bridge/internal/quota"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/rights"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
 	"github.com/zwsbridge/zwsbridge/zap"
@@ -21,6 +22,8 @@ import (
 // or the narrower ones that its rights allow. A client's subscriptions are a set: jszmq and
 // libzmq repeat one on reconnect and cancel it once.
 type subscriptions struct {
+	account *quota.Account // of what they are upstream; nil on routes without subscriptions
+
 	mu     sync.Mutex
 	topics map[string][][]byte
 	// narrowed: one of them is something else than itself upstream.
@@ -36,6 +39,7 @@ type subscriptions struct {
 type change struct {
 	subscribe, unsubscribe [][]byte
 	filtered               bool
+	bytes                  int64 // that the topics have more, or less, than before
 }
 
 // replace makes the subscription to topic what was granted; without prefixes it is gone. The
@@ -58,13 +62,18 @@ func (s *subscriptions) replace(topic string, granted rights.Allowed) change {
 	}
 	c := change{filtered: s.filtered}
 	for _, p := range granted.Prefixes {
-		if again || !contains(before, p) && !s.elsewhere(topic, p) {
+		added := !contains(before, p) && !s.elsewhere(topic, p)
+		if added {
+			c.bytes += int64(len(p))
+		}
+		if added || again {
 			c.subscribe = append(c.subscribe, p)
 		}
 	}
 	for _, p := range before {
 		if !contains(granted.Prefixes, p) && !s.elsewhere(topic, p) {
 			c.unsubscribe = append(c.unsubscribe, p)
+			c.bytes -= int64(len(p))
 		}
 	}
 	return c
@@ -130,25 +139,46 @@ func (s *stream) subscribe(ctx context.Context, sub zmtp.Subscription) error {
 		return &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused,
 			Reason: fmt.Sprintf("topic of %d bytes: at most %d are allowed", len(sub.Topic), rules.MaxTopic)}
 	}
-	known, number := s.subscriptions.has(sub.Topic)
-	if known {
-		return nil
+	known, err := s.known(sub.Topic)
+	if known || err != nil {
+		return err
 	}
-	if number >= rules.MaxSubscriptions {
-		return &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused,
-			Reason: fmt.Sprintf("more than %d subscriptions", rules.MaxSubscriptions)}
+	// The rights are not asked about what would be too much anyway. They never shorten a topic.
+	if err := s.take(int64(len(sub.Topic))); err != nil {
+		return err
 	}
 	granted, err := s.rights.Load().Subscribe(ctx, sub.Topic)
 	if err != nil {
+		s.subscriptions.account.Add(-int64(len(sub.Topic)))
 		return route.Denied(err)
 	}
-	return s.grant(ctx, string(sub.Topic), granted)
+	c := s.subscriptions.replace(string(sub.Topic), granted)
+	if err := s.take(c.bytes - int64(len(sub.Topic))); err != nil {
+		return err // which ends the stream, and its account with it
+	}
+	return s.change(ctx, c)
 }
 
-// grant makes the client's subscription to topic what was granted and changes upstream what
-// follows from that.
+// known reports whether the client is subscribed to topic. If it is not, and must not have one
+// more subscription, known returns an error.
+func (s *stream) known(topic []byte) (bool, error) {
+	known, number := s.subscriptions.has(topic)
+	if most := s.route.Rules().MaxSubscriptions; !known && number >= most {
+		return false, &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused, Reason: fmt.Sprintf("more than %d subscriptions", most)}
+	}
+	return known, nil
+}
+
+// grant makes the client's subscription to topic what was granted, and changes upstream what
+// follows from that, whatever it counts.
 func (s *stream) grant(ctx context.Context, topic string, granted rights.Allowed) error {
 	c := s.subscriptions.replace(topic, granted)
+	s.subscriptions.account.Add(c.bytes)
+	return s.change(ctx, c)
+}
+
+// change changes the subscriptions upstream.
+func (s *stream) change(ctx context.Context, c change) error {
 	if len(c.subscribe) > 0 {
 		if err := s.socket.Subscribe(ctx, c.filtered, c.subscribe...); err != nil {
 			return err
@@ -161,8 +191,10 @@ func (s *stream) grant(ctx context.Context, topic string, granted rights.Allowed
 }
 
 // adopt replaces the rights and re-evaluates all subscriptions by them. It returns how many
-// were dropped. s.deciding held on entry.
+// were dropped. If what the others are upstream has grown beyond a bound, it returns an error.
+// s.deciding held on entry.
 func (s *stream) adopt(ctx context.Context, r *route.Rights) (dropped int, err error) {
+	before := s.subscriptions.account.Held()
 	s.rights.Store(r)
 	s.socket.Recheck()
 	for _, topic := range s.subscriptions.all() {
@@ -182,5 +214,8 @@ func (s *stream) adopt(ctx context.Context, r *route.Rights) (dropped int, err e
 			}
 		}
 	}
-	return dropped, nil
+	if s.subscriptions.account.Held() > before {
+		err = s.tooMuch(s.subscriptions.account.Exceeded())
+	}
+	return dropped, err
 }

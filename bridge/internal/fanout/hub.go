@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"container/list"
+	"math"
 	"sync"
 	"time"
 
@@ -15,6 +16,10 @@ type Options struct {
 	// unsubscribed, so that reloading a page costs nothing there. 0 means 5 s; a negative
 	// value ends the subscription at once.
 	Linger time.Duration
+	// LingerBytes, if not nil, returns how many bytes the topics of all subscriptions that
+	// are kept like this may have; beyond it the longest idle one ends early. It is called
+	// when one begins to linger, must be quick and must not call the hub.
+	LingerBytes func() int64
 	// Flush is how long messages may wait in order to be delivered together with later ones.
 	// 0 delivers what one read of the upstream brings at once.
 	Flush time.Duration
@@ -35,6 +40,7 @@ const (
 // Hub is a shared upstream and its members. All methods may be called concurrently.
 type Hub struct {
 	linger, flush time.Duration
+	lingerBytes   func() int64
 	observe       func(messages, bytes int)
 
 	mu      sync.Mutex
@@ -45,6 +51,7 @@ type Hub struct {
 
 	dirty     []*subscription // may have to change upstream
 	lingering list.List       // of *subscription: without groups, the longest idle first
+	idleBytes int64           // of the topics in lingering
 	changed   chan struct{}   // wakes Run: dirty or lingering has changed
 
 	number  uint64          // of the message that is being matched
@@ -68,13 +75,17 @@ func New(o Options) *Hub {
 	if o.Linger == 0 {
 		o.Linger = defaultLinger
 	}
+	if o.LingerBytes == nil {
+		o.LingerBytes = func() int64 { return math.MaxInt64 }
+	}
 	return &Hub{
-		linger:  max(o.Linger, 0),
-		flush:   o.Flush,
-		observe: o.Observe,
-		lanes:   make(map[queue.Codec]*lane),
-		groups:  make(map[groupKey]*group),
-		changed: make(chan struct{}, 1),
+		linger:      max(o.Linger, 0),
+		lingerBytes: o.LingerBytes,
+		flush:       o.Flush,
+		observe:     o.Observe,
+		lanes:       make(map[queue.Codec]*lane),
+		groups:      make(map[groupKey]*group),
+		changed:     make(chan struct{}, 1),
 	}
 }
 

@@ -3,6 +3,7 @@ package fanout
 import (
 	"errors"
 	"maps"
+	"slices"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
 )
@@ -44,7 +45,7 @@ type Member struct {
 	filter Filter // that filtered subscriptions need
 
 	// Guarded by hub.mu.
-	group *group // nil after Leave
+	group *group // nil after Leave or Forget
 	at    int    // index in group.members
 }
 
@@ -119,20 +120,42 @@ func (m *Member) Unsubscribe(topic []byte) {
 // Leave removes the member from the hub. After its return nothing is put into its queue. It
 // may be called more than once.
 func (m *Member) Leave() {
+	m.hub.mu.Lock()
+	defer m.hub.mu.Unlock()
+	m.leave()
+}
+
+// Forget is Leave, but no subscription is kept upstream that only this member had.
+func (m *Member) Forget() {
 	h := m.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	var left []*subscription
+	if m.group != nil && len(m.group.members) == 1 {
+		left = slices.Collect(maps.Keys(m.group.subscriptions))
+	}
+	m.leave()
+	for _, s := range left {
+		if s.lingering != nil {
+			h.endLinger(s)
+			h.mark(s)
+		}
+	}
+}
+
+// leave removes m from the hub. Lock held on entry, as in the functions below.
+func (m *Member) leave() {
 	if m.group == nil {
 		return
 	}
-	h.deliver()
-	h.members--
-	h.quit(m)
+	m.hub.deliver()
+	m.hub.members--
+	m.hub.quit(m)
 }
 
 // move moves m to the group of key, whose set is that of m's group with added and without
 // removed (nil: none). If m is alone in its group and no other has that key, the
-// group itself changes. Lock held on entry, as in the functions below.
+// group itself changes.
 func (h *Hub) move(m *Member, key groupKey, added, removed *subscription) {
 	old := m.group
 	if h.groups[key] == nil && len(old.members) == 1 {

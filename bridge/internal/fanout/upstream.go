@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// maxLingering limits the subscriptions that are kept without a group. Beyond it the longest
-// idle one ends before Options.Linger is over.
+// maxLingering limits the subscriptions that are kept without a group, as Options.LingerBytes
+// limits their topics. Beyond it the longest idle one ends before Options.Linger is over.
 const maxLingering = 10000
 
 // Upstream is a SUB or XSUB socket (a backend.Socket). It keeps its subscriptions across
@@ -24,13 +24,13 @@ func (h *Hub) Run(ctx context.Context, up Upstream) error {
 	for {
 		wait := h.expire(time.Now())
 		subscribe, unsubscribe := h.changes()
-		if len(subscribe) > 0 {
-			if err := up.Subscribe(ctx, subscribe...); err != nil {
+		if len(unsubscribe) > 0 { // first: their room may have been given away
+			if err := up.Unsubscribe(ctx, unsubscribe...); err != nil {
 				return err
 			}
 		}
-		if len(unsubscribe) > 0 {
-			if err := up.Unsubscribe(ctx, unsubscribe...); err != nil {
+		if len(subscribe) > 0 {
+			if err := up.Subscribe(ctx, subscribe...); err != nil {
 				return err
 			}
 		}
@@ -79,8 +79,7 @@ func (h *Hub) newSubscription(topic []byte) *subscription {
 // subscribed is called when a group has subscribed to s.
 func (h *Hub) subscribed(s *subscription) {
 	if s.lingering != nil {
-		h.lingering.Remove(s.lingering)
-		s.lingering = nil
+		h.endLinger(s)
 	}
 	if !s.sent {
 		h.mark(s)
@@ -94,7 +93,9 @@ func (h *Hub) unsubscribed(s *subscription) {
 	}
 	s.idle = time.Now()
 	s.lingering = h.lingering.PushBack(s)
-	if h.lingering.Len() > maxLingering {
+	h.idleBytes += int64(len(s.topic))
+	most := h.lingerBytes()
+	for h.lingering.Len() > maxLingering || h.idleBytes > most {
 		h.endOldest()
 	}
 	h.wake()
@@ -117,9 +118,16 @@ func (h *Hub) expire(now time.Time) time.Duration {
 
 // endOldest ends the longest idle subscription.
 func (h *Hub) endOldest() {
-	s := h.lingering.Remove(h.lingering.Front()).(*subscription)
-	s.lingering = nil
+	s := h.lingering.Front().Value.(*subscription)
+	h.endLinger(s)
 	h.mark(s)
+}
+
+// endLinger removes s from those that linger.
+func (h *Hub) endLinger(s *subscription) {
+	h.lingering.Remove(s.lingering)
+	s.lingering = nil
+	h.idleBytes -= int64(len(s.topic))
 }
 
 // mark makes Run compare s with what upstream is subscribed to.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -172,4 +173,98 @@ func TestRunFails(t *testing.T) {
 	if err := h.Run(t.Context(), up); err != up.err {
 		t.Errorf("Run: %v, want %v", err, up.err)
 	}
+}
+
+// TestLingeringBytes lets members that come and go, and one that stays, subscribe to and
+// unsubscribe from topics of different lengths. The topics that linger never have more bytes
+// than they may, and the longest idle ones end first.
+func TestLingeringBytes(t *testing.T) {
+	most := int64(1000)
+	h := New(Options{Linger: time.Hour, LingerBytes: func() int64 { return most }})
+	stays, idle := h.Join(&client{}, MemberOptions{}), h.Join(&client{}, MemberOptions{})
+	defer idle.Leave()
+	lingering := func() (topics []string) {
+		bytes := int64(0)
+		for e := h.lingering.Front(); e != nil; e = e.Next() {
+			topic := e.Value.(*subscription).topic
+			topics = append(topics, string(topic[:1]))
+			bytes += int64(len(topic))
+		}
+		if bytes > most || bytes != h.idleBytes {
+			t.Fatalf("%d bytes linger and %d are counted, %d are allowed", bytes, h.idleBytes, most)
+		}
+		return topics
+	}
+	visit := func(m *Member, topic string, size int) {
+		t.Helper()
+		m.Subscribe(fmt.Appendf(nil, "%-*s", size, topic), false)
+		m.Unsubscribe(fmt.Appendf(nil, "%-*s", size, topic))
+		lingering()
+		h.changes()
+	}
+	for _, step := range []struct {
+		topic string
+		size  int
+		want  string
+	}{
+		{"a", 400, "[a]"}, {"b", 400, "[a b]"}, {"a", 400, "[b a]"}, {"c", 201, "[a c]"},
+		{"d", 1001, "[]"}, {"e", 1000, "[e]"}, {"", 0, ""}, {"f", 1, "[f]"},
+	} {
+		if step.topic == "" { // a lowered bound applies to the next one
+			most = 500
+			continue
+		}
+		visit(stays, step.topic, step.size)
+		if got := fmt.Sprint(lingering()); got != step.want {
+			t.Errorf("after %s of %d bytes linger %v, want %v", step.topic, step.size, got, step.want)
+		}
+		other := h.Join(&client{}, MemberOptions{})
+		visit(other, step.topic, step.size)
+		other.Leave()
+		if got := fmt.Sprint(lingering()); got != step.want {
+			t.Errorf("after the same by one that leaves linger %v, want %v", got, step.want)
+		}
+	}
+	stays.Leave()
+	if n := h.Stats().Topics; n != 1 {
+		t.Errorf("%d topics are kept, want f", n)
+	}
+}
+
+// TestForget checks that a member that is forgotten leaves nothing behind upstream, whatever
+// its group, except what others are subscribed to or what lingered before.
+func TestForget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, up := New(Options{Linger: time.Hour}), &publisher{}
+		defer run(t, h, up)()
+		members := make([]*Member, 4)
+		for i := range members {
+			members[i] = h.Join(&client{}, MemberOptions{})
+		}
+		subscribe := func(m *Member, topics ...string) {
+			for _, topic := range topics {
+				m.Subscribe([]byte(topic), false)
+			}
+		}
+		subscribe(members[0], "a", "b")
+		subscribe(members[1], "b", "c")
+		subscribe(members[2], "d")
+		subscribe(members[3], "d")
+		members[0].Subscribe([]byte("e"), false)
+		members[0].Unsubscribe([]byte("e"))
+		up.take()
+		for i, want := range [][]string{{"-a"}, {"-b", "-c"}, nil, {"-d"}} {
+			members[i].Forget()
+			members[i].Forget()
+			members[i].Leave()
+			got := up.take()
+			slices.Sort(got)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("member %d: %s", i, diff)
+			}
+		}
+		if s := h.Stats(); s.Topics != 1 || s.Members != 0 {
+			t.Errorf("%+v, want the topic that lingers", s)
+		}
+	})
 }

@@ -25,6 +25,8 @@ type RouteCounts struct {
 	BytesOut    uint64 `json:"bytes_out"`
 	Dropped     uint64 `json:"dropped"`
 	Waiting     uint64 `json:"waiting"` // messages that nobody can take at present
+	// SubscriptionBytes is what clients, or backends that connect, are subscribed to.
+	SubscriptionBytes uint64 `json:"subscription_bytes"`
 }
 
 // CodeCount counts one close code on one route, which is [NoRoute] where the client asked
@@ -104,6 +106,8 @@ func (r *RouteCounts) add(name, direction string, n uint64) {
 		r.BytesIn = n
 	case name == "zwsbridge_waiting_messages":
 		r.Waiting = n
+	case name == "zwsbridge_subscription_bytes":
+		r.SubscriptionBytes = n
 	case name == "zwsbridge_dropped_total":
 		r.Dropped += n // for each reason
 	}

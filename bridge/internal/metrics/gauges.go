@@ -15,6 +15,7 @@ type Gauges struct {
 	Queues      map[string]Queue     // by the path of the route
 	Backends    map[BackendState]int // connections to backends and inbound backends
 	Waiting     map[string]int       // messages that nobody can take at present, by the path of the route
+	Subscribed  map[string]int64     // bytes of subscriptions, by the path of the route
 	UserFiles   map[string]bool      // whether the users of an authenticator can be read from their file, by its name
 }
 
@@ -45,6 +46,8 @@ var (
 		"Bytes that wait to be written to clients.", []string{"route"}, nil)
 	waitingMessages = prometheus.NewDesc("zwsbridge_waiting_messages",
 		"Messages that nobody can take at present: no client may have them, or no backend is free.", []string{"route"}, nil)
+	subscriptionBytes = prometheus.NewDesc("zwsbridge_subscription_bytes",
+		"Bytes of the topics that clients are subscribed to; of PUB and XPUB routes with bind, what the subscriptions of backends count.", []string{"route"}, nil)
 	userFiles = prometheus.NewDesc("zwsbridge_auth_file_readable",
 		"1 if the file or directory of an authenticator can be read, 0 if not, so that nobody can log in by it.", []string{"authenticator"}, nil)
 	backends = prometheus.NewDesc("zwsbridge_backends",
@@ -53,7 +56,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (g gauges) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{connections, tcpConnections, maxTCPConnections, queuedMessages, queuedBytes, waitingMessages, userFiles, backends} {
+	for _, d := range []*prometheus.Desc{connections, tcpConnections, maxTCPConnections, queuedMessages, queuedBytes, waitingMessages, subscriptionBytes, userFiles, backends} {
 		out <- d
 	}
 }
@@ -77,6 +80,9 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 	}
 	for path, n := range now.Waiting {
 		gauge(waitingMessages, float64(n), path)
+	}
+	for path, n := range now.Subscribed {
+		gauge(subscriptionBytes, float64(n), path)
 	}
 	for name, readable := range now.UserFiles {
 		value := 0.0

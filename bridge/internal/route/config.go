@@ -79,7 +79,7 @@ func New(c *config.Config, rc *config.Route, o Options) (*Route, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.rules.Store(rules)
+	r.SetRules(rules)
 	r.socketOptions.Event = r.backendChanged
 	r.socketOptions.Dropped = r.metrics.Dropped
 	r.upstream, err = r.newUpstream()
@@ -98,6 +98,9 @@ func fingerprint(c *config.Config, rc *config.Route) any {
 	r := *rc
 	r.Allow, r.AllowAll, r.BindAllow, r.OnWide, r.Separator = nil, false, nil, "", nil
 	r.Domain, r.ClientMechanisms, r.LaterFrames = "", nil, ""
+	if r.Socket.Subscribes() { // else the socket has the bound
+		r.MaxSubscriptionBytes = 0
+	}
 	s := c.Server
 	return []any{r, s.MaxMessage, s.MaxFrames, s.MaxTopic, s.CurveCert, s.InsecureFileModes}
 }
@@ -186,10 +189,13 @@ func NewRules(c *config.Config, rc *config.Route, handler zap.Handler) (*Rules, 
 		MaxTopic:         int(c.Server.MaxTopic),
 		MaxSubscriptions: c.Server.MaxSubscriptions,
 		LaterFrames:      rc.LaterFrames == config.LaterFramesAny,
-		relay:            rc.Relay,
-		socket:           rc.Socket,
-		name:             strings.TrimPrefix(rc.Path, "/"),
-		patterns:         rights.Options{Separator: *rc.Separator, Narrow: rc.OnWide == config.OnWideNarrow},
+
+		MaxSubscriptionBytes: int64(rc.MaxSubscriptionBytes),
+
+		relay:    rc.Relay,
+		socket:   rc.Socket,
+		name:     strings.TrimPrefix(rc.Path, "/"),
+		patterns: rights.Options{Separator: *rc.Separator, Narrow: rc.OnWide == config.OnWideNarrow},
 	}
 	var err error
 	if rc.Socket == zmtp.PULL && len(rc.Bind) > 0 {

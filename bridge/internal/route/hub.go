@@ -21,7 +21,11 @@ type hub struct {
 
 // newHub puts a hub on socket. It calls lost when it cannot go on.
 func newHub(r *Route, socket *backend.Shared, lost func(error)) (*hub, error) {
-	h := &hub{Hub: fanout.New(fanout.Options{Flush: r.flush, Observe: r.metrics.ToClient})}
+	h := &hub{Hub: fanout.New(fanout.Options{
+		LingerBytes: func() int64 { return r.Rules().tenth() },
+		Flush:       r.flush,
+		Observe:     r.metrics.ToClient,
+	})}
 	var err error
 	if h.up, err = socket.Attach(h.Hub, backend.AttachOptions{}); err != nil {
 		return nil, err
@@ -42,13 +46,14 @@ func (h *hub) close() {
 }
 
 func (h *hub) join(c *Client) (Socket, error) {
-	return &hubSocket{h.Join(c.Queue, fanout.MemberOptions{Codec: c.Codec, Filter: c.Filter}), h.up}, nil
+	return &hubSocket{h.Join(c.Queue, fanout.MemberOptions{Codec: c.Codec, Filter: c.Filter}), h.up, c.Excess}, nil
 }
 
 // hubSocket is a member of the hub as the socket of a stream.
 type hubSocket struct {
 	member *fanout.Member
 	up     backend.Socket
+	excess func() bool
 }
 
 func (s *hubSocket) Subscribe(_ context.Context, filtered bool, topics ...[]byte) error {
@@ -78,6 +83,10 @@ func (s *hubSocket) Recheck() {}
 func (s *hubSocket) Status() []backend.Status { return nil }
 
 func (s *hubSocket) Close() error {
-	s.member.Leave()
+	if s.excess() {
+		s.member.Forget()
+	} else {
+		s.member.Leave()
+	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/bridge/internal/fanout"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/quota"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/rights"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
@@ -24,6 +25,8 @@ type Route struct {
 	ids      routingIDs
 	upstream upstream
 
+	subscriptions quota.Counter // of clients
+
 	users      users // of inbound backends
 	violations violations
 }
@@ -37,6 +40,9 @@ type Rules struct {
 	Queue queue.Options
 	// MaxTopic (bytes) and MaxSubscriptions bound what one stream may subscribe to.
 	MaxTopic, MaxSubscriptions int
+	// MaxSubscriptionBytes limits the topics that all clients are subscribed to. One user can
+	// have at most a tenth.
+	MaxSubscriptionBytes int64
 	// LaterFrames permits messages of an XSUB in which a frame looks like a subscription.
 	LaterFrames bool
 
@@ -61,6 +67,9 @@ type Client struct {
 	// [backend.AttachOptions] has them.
 	MayReceive func(m zmtp.Message) bool
 	MayAddress func(id []byte) bool
+	// Excess reports, when the socket is closed, whether the client was subscribed to too
+	// much, so that nothing of that is kept subscribed to for a moment.
+	Excess func() bool
 	// End ends the stream because of its backend. It must not block.
 	End func(error)
 	// Finish ends the stream once the client has everything that is queued for it. It must
@@ -121,7 +130,28 @@ func (r *Route) TakesNULL() bool { return slices.Contains(r.Rules().Options.Mech
 
 // SetRules replaces the rules. Streams that were attached by others re-evaluate their rights
 // afterwards; that is up to the caller.
-func (r *Route) SetRules(rules *Rules) { r.rules.Store(rules) }
+func (r *Route) SetRules(rules *Rules) {
+	r.rules.Store(rules)
+	r.subscriptions.SetLimits(rules.tenth(), rules.MaxSubscriptionBytes)
+}
+
+// tenth is what one user can be subscribed to, and what is kept subscribed to although no
+// client wants it any more, in bytes.
+func (r *Rules) tenth() int64 { return r.MaxSubscriptionBytes / 10 }
+
+// Subscriptions returns the counter for the subscriptions of clients, whose limits follow the
+// rules.
+func (r *Route) Subscriptions() *quota.Counter { return &r.subscriptions }
+
+// SubscriptionBytes returns what the subscriptions of all clients count, or on a route to
+// which backends connect and subscribe, what theirs do.
+func (r *Route) SubscriptionBytes() int64 {
+	n := r.subscriptions.Total()
+	if u, ok := r.upstream.(*shared); ok {
+		n += u.stats().SubscriptionBytes
+	}
+	return n
+}
 
 // Status returns the state of the backends that clients share, and of inbound backends.
 func (r *Route) Status() []backend.Status { return r.upstream.statuses() }
@@ -131,7 +161,7 @@ func (r *Route) Status() []backend.Status { return r.upstream.statuses() }
 // what the clients of the route share.
 func (r *Route) Waiting() int {
 	if u, ok := r.upstream.(*shared); ok {
-		return u.waiting()
+		return u.stats().Waiting
 	}
 	return 0
 }

@@ -132,14 +132,14 @@ func (u *shared) statuses() []backend.Status {
 	return u.live.socket.Status()
 }
 
-// waiting returns how many messages wait on the socket for somebody who may take them.
-func (u *shared) waiting() int {
+// stats returns the counts of the open socket.
+func (u *shared) stats() backend.Stats {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.live == nil {
-		return 0
+		return backend.Stats{}
 	}
-	return u.live.socket.Stats().Waiting
+	return u.live.socket.Stats()
 }
 
 // connected reports whether a backend is connected.

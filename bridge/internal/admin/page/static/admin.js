@@ -68,6 +68,7 @@ const sessions = new Table($('sessions'), [
   { head: 'Queue', text: (s) => number.format(s.queued_messages), note: (s) => s.queued_messages ? bytes(s.queued_bytes) : '', number: true },
   { head: 'Lag', text: (s) => lag(s.lag_seconds), number: true, bad: (s) => s.lag_seconds >= 1 },
   { head: 'Dropped', text: (s) => number.format(s.dropped), number: true, bad: (s) => s.dropped > 0 },
+  { head: 'Subscribed', text: (s) => bytes(s.subscription_bytes), number: true },
   { head: 'Expires', text: (s) => until(s.expires), number: true },
   { head: '', button: 'End …', label: (s) => `End the session of ${s.user || 'an anonymous user'} on ${s.route}`, press: confirmKick, shown: () => canChange },
 ], { key: (s) => s.session });
@@ -102,6 +103,7 @@ const routes = new Table($('routes'), [
   { head: 'Out, total', text: (r) => number.format(r.messages_out), note: (r) => bytes(r.bytes_out), number: true },
   { head: 'Dropped', text: (r) => number.format(r.dropped), number: true, bad: (r) => r.dropped > 0 },
   { head: 'Waiting', text: (r) => number.format(r.waiting), number: true, bad: (r) => r.waiting > 0 },
+  { head: 'Subscribed', text: (r) => bytes(r.subscription_bytes), number: true },
 ], { key: (r) => r.path, empty: 'There are no routes.' });
 
 const codeColumns = [

@@ -18,7 +18,7 @@ const meanings = {
   4406: 'socket type, mechanism or subprotocol not accepted',
   4408: 'the client did not answer during the login',
   4409: 'taken over by another connection of the user',
-  4429: 'too many connections or attempts',
+  4429: 'too many connections, attempts or subscriptions',
   4500: 'the ZAP handler failed',
   4502: 'a backend refused the login',
   4503: 'no backend could be reached',
