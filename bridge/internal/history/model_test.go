@@ -175,6 +175,9 @@ func (t *modelTest) check() {
 	match := NewMatch(bytesOf(topics), filter)
 	at := Position{s.End.Generation, 1 + t.r.Uint64N(s.End.Sequence)}
 	reader, answer := t.l.Resume(at, match)
+	if t.r.IntN(2) == 0 {
+		reader.narrow(s.End.Sequence, t.r.IntN(400))
+	}
 	var got []Entry
 	for more := true; more; {
 		got, more = reader.Next(got, 1+t.r.IntN(500))

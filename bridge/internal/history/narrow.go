@@ -10,8 +10,8 @@ const (
 	costOfPick = 16   // how many records are scanned in the time in which one is collected
 )
 
-// narrow collects what matches between r.next and end, unless a scan would be quicker.
-func (r *Reader) narrow(end uint64) {
+// narrow collects what matches between r.next and end, unless that is more than bound.
+func (r *Reader) narrow(end uint64, bound int) {
 	from := r.next
 	last, ok := r.lastOf(from)
 	if !ok {
@@ -20,7 +20,6 @@ func (r *Reader) narrow(end uint64) {
 	r.log.mu.Lock()
 	v := r.log.view()
 	r.log.mu.Unlock()
-	bound := int((end - from) / costOfPick)
 	var some []uint64
 	for _, s := range last {
 		if s < max(from, v.first) || !r.allows(&v, s) {

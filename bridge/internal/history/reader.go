@@ -67,7 +67,7 @@ func (l *Log) Resume(at Position, match *Match) (*Reader, Resumed) {
 	l.mu.Unlock()
 	r := &Reader{log: l, match: match, next: from}
 	if end-from > wide {
-		r.narrow(end)
+		r.narrow(end, int((end-from)/costOfPick))
 		answer.Recovered = answer.Recovered && !r.Lost()
 	}
 	return r, answer
