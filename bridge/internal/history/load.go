@@ -222,7 +222,7 @@ func (l *Log) restoreState(p []byte) error {
 	if !ok {
 		return errRecord
 	}
-	l.coverage, l.floor = all, head[1]
+	l.coverage, l.floor = all, max(head[1], 1)
 	l.first, l.end, l.written = head[0], head[0], head[0]
 	for v := l.values.oldest(); v != nil && v.sequence < l.floor; v = l.values.oldest() {
 		l.removeKept(v.topic)
