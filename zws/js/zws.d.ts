@@ -114,6 +114,9 @@ export interface SocketEvents {
    * milliseconds. `code` and `reason` come from the server; without a close frame the code is
    * 1006. A reason can end in advice, such as "; retry in 5s": then the delay is that long and
    * up to half as long in addition, whatever `reconnectMaxInterval` is. `cause` is the error that the token function threw, if any.
+   *
+   * A Sub with a history ends a connection itself, with code 1000 and a `delay` of 0, if
+   * `receiveHighWaterMark` messages are unread. It resumes when half of them are read.
    */
   disconnect: { url: string; code: number; reason: string; delay: number; cause?: unknown };
   /**
@@ -134,6 +137,13 @@ export interface SocketEvents {
    * `subscribe` with the topic. If it is still not permitted then, the URL refuses with 4403.
    */
   unsubscribed: { url: string; topic: Frame };
+  /**
+   * Of a Sub with a history: how it continues after a reconnect, at a stored position, or with
+   * a queue. `recovered` is false if messages are missing, for example because the server does
+   * not keep them any more or keeps none; what it still keeps follows. `gap` is true if the
+   * server itself was cut off from a publisher in between and may have missed messages.
+   */
+  resumed: { url: string; recovered: boolean; gap: boolean };
 }
 
 /** Event handlers. Both methods throw a TypeError for an unknown event. */
@@ -204,15 +214,63 @@ export interface Writable {
   send(message: MessageLike): Promise<void>;
 }
 
+export interface SubOptions extends SocketOptions {
+  /**
+   * Asks the server for its history: the socket resumes after a reconnect, so that it misses
+   * nothing and receives nothing twice, and can ask for last values. The socket then has at
+   * most one connection. `receiveHighWaterMark` drops nothing: the socket ends the connection
+   * and resumes later. On a server without a history everything is as without this option,
+   * and the event `resumed` says so. Default: false, or true with `queue` or `position`.
+   */
+  history?: boolean;
+  /**
+   * The name of a queue, at most 255 bytes; '' is the user's default one. The server keeps its
+   * subscriptions, and its messages until they are acknowledged, also while the page is away.
+   * A message is acknowledged when the application asks for the next one, or closes the
+   * socket; until then it can be delivered again, to another page or after a reload. The
+   * newest connection takes the queue over, and the others are refused with 4409.
+   */
+  queue?: string;
+  /**
+   * The position to resume at, from an earlier `position` of a socket. '' resumes at the
+   * oldest message that the server keeps; null and undefined, the default, receive what is
+   * published from now on. The server resumes a queue by itself and ignores this.
+   */
+  position?: string | null;
+}
+
+export interface SubscribeOptions {
+  /**
+   * Asks for the newest message of each topic as well, if the server keeps it. A topic that is
+   * resumed gets what it has missed instead. Default: false.
+   */
+  last?: boolean;
+}
+
+/** A message of a Sub. */
+export interface Message extends Array<Frame> {
+  /** When the server received the message, if it comes from the history. */
+  time?: Date;
+}
+
 /** Receives the messages of its subscriptions. */
 export class Sub extends Socket implements Readable {
-  constructor(options?: SocketOptions);
+  constructor(options?: SubOptions);
+  /**
+   * The position of the last message that `receive` or `for await` has returned: opaque text,
+   * to be stored and passed to another socket as the option `position`. It is empty while
+   * there is none. It is valid on the same route, on connections of its own and over a `Mux`.
+   */
+  readonly position: string;
   /** Subscribes to messages whose first frame begins with one of the topics; to everything without a topic. */
   subscribe(...topics: FrameLike[]): void;
-  /** Undoes one call of `subscribe` for each of the topics. */
+  /** @throws SocketError with `EHISTORY` for `last` without the option `history`. */
+  subscribe(...topicsAndOptions: [...FrameLike[], SubscribeOptions]): void;
+  /** Undoes one call of `subscribe` for each of the topics. With a queue it also ends subscriptions of earlier pages. */
   unsubscribe(...topics: FrameLike[]): void;
-  receive(): Promise<Frame[]>;
-  [Symbol.asyncIterator](): AsyncIterator<Frame[]>;
+  /** As that of {@link Readable}. */
+  receive(): Promise<Message>;
+  [Symbol.asyncIterator](): AsyncIterator<Message>;
 }
 
 /**
@@ -274,10 +332,11 @@ export class SocketError extends Error {
    * - `EBUSY`: another `send` or `receive` is waiting
    * - `ECLOSED`: it is a {@link ClosedError}
    * - `EFSM`: a Req cannot send or receive in this state
-   * - `EINUSE`: the socket is already connected to this URL, or is a Pair and connected
+   * - `EHISTORY`: last values need a Sub with the option `history`
+   * - `EINUSE`: the socket is already connected to this URL; or it is connected, and is a Pair or has a history
    * - `ELOST`: the connection was lost before the reply
    */
-  readonly code: 'EAGAIN' | 'EBUSY' | 'ECLOSED' | 'EFSM' | 'EINUSE' | 'ELOST';
+  readonly code: 'EAGAIN' | 'EBUSY' | 'ECLOSED' | 'EFSM' | 'EHISTORY' | 'EINUSE' | 'ELOST';
 }
 
 /**

@@ -47,9 +47,9 @@ export function read(data) {
   return { op, channel, messages: all };
 }
 
-/** Returns what fake.js does, with the actions of a ZWSMUX1.0 server. */
-export function network() {
-  const made = fakeNetwork(read);
+/** Returns what fake.js does, with the actions of a ZWSMUX1.0 server. parse parses what the client sends. */
+export function network(parse = read) {
+  const made = fakeNetwork(parse);
   class WebSocket extends made.WebSocket {
     sendFrame(op, ...fields) {
       this.onmessage({ data: frame(op, ...fields) });

@@ -19,6 +19,18 @@ for await (const [topic, value] of sub) {
   `${frame} ${bytes.length}`;
 }
 
+const stored: string | null = null;
+const history = new Sub({ history: true, queue: 'panel', position: stored });
+history.subscribe('a', new Uint8Array([1]), { last: true });
+history.subscribe({ last: false });
+history.subscribe('a', {});
+history.events.on('resumed', ({ url, recovered, gap }) => [url.length, recovered === gap]);
+for await (const message of history) {
+  const [topic, value] = message, time: Date | undefined = message.time, at: string = history.position;
+  `${topic}: ${value} ${time?.getTime()} ${at}`;
+}
+(await history.receive()).time?.toISOString();
+
 const dealer = new Dealer({ login: bearer(async () => null), routingId: new ArrayBuffer(2) });
 void dealer.connect('wss://host/a', { login: curve({ serverKey: '', ...await curveKeyPair() }) });
 await dealer.send('one frame');
@@ -55,6 +67,14 @@ new Push().receive();
 new Sub().send('');
 // @ts-expect-error unknown option
 new Req({ hwm: 1 });
+// @ts-expect-error only a Sub has a history
+new Dealer({ history: true });
+// @ts-expect-error options come last
+history.subscribe({ last: true }, 'a');
+// @ts-expect-error unknown option
+history.subscribe('a', { first: true });
+// @ts-expect-error the socket moves the position
+history.position = '';
 // @ts-expect-error unknown event
 sub.events.on('connected', () => {});
 // @ts-expect-error a number is not a frame

@@ -3,7 +3,7 @@
 
 import { EXPIRED, ProtocolError, RefusedError, TOO_LARGE, TOO_MANY, isFinal, reasonOf } from './errors.js';
 import { Frame, toText } from './frame.js';
-import { MAX_CREDIT, close, costOf, credit, message, open, parseMessages } from './muxframe.js';
+import { MAX_CREDIT, close, command, costOf, credit, message, open, parseMessages } from './muxframe.js';
 import { Timers } from './timers.js';
 
 const EXPIRY_GRACE = 1_000; // ms in which the whole connection ends after one of its channels has expired
@@ -19,7 +19,7 @@ export class Channel {
   #options;
   #number; // on the current WebSocket, while the channel is open or being opened
   #credit = 0; // bytes that may still be sent
-  #waiting = []; // messages that wait for credit
+  #waiting = []; // frames that wait for credit: data, and its cost
   #granted = 0; // bytes that the server may still send
   #costs = []; // of the received messages that are unread
   #unread = 0; // bytes: the sum of #costs
@@ -38,6 +38,7 @@ export class Channel {
     this.#route = route;
     this.#owner = owner;
     this.#options = options;
+    if (options.history) this._answer = 'opened-history';
   }
 
   /** Whether a message would be sent without much delay. */
@@ -47,13 +48,17 @@ export class Channel {
 
   /** Bytes that wait for credit. */
   get bufferedAmount() {
-    return this.#waiting.reduce((size, frames) => size + costOf(frames), 0);
+    return this.#waiting.reduce((size, { cost }) => size + cost, 0);
   }
 
   /** Sends a message. The owner calls it only while the channel is ready. Subscriptions can wait for credit. */
   send(frames) {
-    if (this.#credit > 0) this.#write(frames);
-    else this.#waiting.push(frames);
+    this.#send({ data: message(this.#number, frames), cost: costOf(frames) });
+  }
+
+  /** Sends a command of history.js, in order with the messages. The owner calls it only while the channel is ready. */
+  command(name, ...data) {
+    this.#send({ data: command(this.#number, name, data), cost: 0 });
   }
 
   /** Notes that the application has read a message. */
@@ -73,6 +78,11 @@ export class Channel {
   /** Asks the server for the channel, if the Mux is ready. */
   open() {
     if (this.#closed || this.#number || !this.#mux.ready) return;
+    const loading = this.#owner._load?.();
+    if (loading) {
+      loading.then(() => this.open(), (cause) => this.#ended(1006, 'a module is not available', cause));
+      return;
+    }
     this.#timers.cancel();
     this.#number = this.#mux._assignNumber(this);
     if (!this.#number) return this.#ended(TOO_MANY, 'the server allows no more channels on this connection');
@@ -83,12 +93,14 @@ export class Channel {
   }
 
   /** Handles a frame of the server. */
-  receive({ op, numbers: [, number], rest }) {
+  receive({ op, numbers: [, number, flag], rest }) {
     if (op === 'close') return this.#ended(number, toText(rest));
     if (this.ready === (op === this._answer)) throw new ProtocolError(`unexpected ${op}: the channel is ${this.ready ? 'already' : 'not'} open`);
-    if (op === this._answer) this.#opened(number);
+    if (op === this._answer) this.#opened(number, flag);
     else if (op === 'credit') this.#receivedCredit(number);
     else if (op === 'messages') this.#receivedMessages(rest);
+    else if (op === 'marked') this.#receivedMessages(rest, []);
+    else if (op === 'resumed' || op === 'live') this.#owner._command(this, op.toUpperCase(), rest);
     else if (op === 'lost') this.notify(op, { count: number });
     else if (op === 'unsubscribed') this.notify(op, { topic: new Frame(rest) });
     else throw new ProtocolError(`unexpected ${op} on this channel`);
@@ -115,8 +127,9 @@ export class Channel {
     this.#owner._refused(this, error);
   }
 
-  #opened(credit) {
+  #opened(credit, flag) {
     this.#timers.ready();
+    this.history = flag === 1;
     const again = this.wasReady;
     this.ready = this.wasReady = true;
     this.#addCredit(credit);
@@ -131,26 +144,30 @@ export class Channel {
 
   #receivedCredit(bytes) {
     this.#addCredit(bytes);
-    while (this.#credit > 0 && this.#waiting.length) this.#write(this.#waiting.shift());
+    while (this.#credit > 0 && this.#waiting.length) this.#send(this.#waiting.shift());
     this.#owner._writable();
   }
 
-  #receivedMessages(rest) {
+  #receivedMessages(rest, marks) {
     let messages;
     try {
-      messages = parseMessages(rest, this.#options);
+      messages = parseMessages(rest, this.#options, marks);
     } catch (error) {
       if (error.code !== TOO_LARGE) throw error;
       return this.#ended(error.code, error.message); // the limit is this socket's alone
     }
-    for (const frames of messages) {
+    messages.forEach((frames, i) => {
       if (this.#granted <= 0) throw new ProtocolError('message without credit');
-      const cost = costOf(frames);
+      let cost = costOf(frames);
+      if (marks) {
+        cost += marks[i].length;
+        this.#owner._command(this, 'AT', marks[i]);
+      }
       this.#granted -= cost;
       this.#unread += cost;
       this.#costs.push(cost);
       if (!this.#owner._received(this, frames)) this.#unread -= this.#costs.pop();
-    }
+    });
     this.#grant();
   }
 
@@ -162,13 +179,17 @@ export class Channel {
     this.#mux._link._write(credit(this.#number, room));
   }
 
-  #write(frames) {
-    this.#credit -= costOf(frames);
-    this.#mux._link._write(message(this.#number, frames));
+  #send(frame) {
+    if (this.#credit <= 0 && (frame.cost || this.#waiting.length)) {
+      this.#waiting.push(frame);
+      return;
+    }
+    this.#credit -= frame.cost;
+    this.#mux._link._write(frame.data);
   }
 
   /** Handles the end of the channel, by the server or by a fault or timeout here. */
-  #ended(code, reason) {
+  #ended(code, reason, cause) {
     reason ||= reasonOf(code);
     this.#drop(code === TOO_LARGE ? code : 1000);
     const error = new RefusedError(code, reason);
@@ -176,7 +197,7 @@ export class Channel {
     if (code === EXPIRED) return this.#timers.after(EXPIRY_GRACE, () => this.refused(error));
     if (isFinal(code)) return this.refused(error);
     const delay = this.#timers.retry(code, reason, this.#options, () => this.open());
-    this.#owner._disconnected(this, { code, reason, delay, cause: undefined });
+    this.#owner._disconnected(this, { code, reason, delay, cause });
   }
 
   /** Gives up the current number, and sends close if the server still has the channel. */

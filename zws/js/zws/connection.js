@@ -29,8 +29,10 @@ export class Connection extends Link {
   #size = 0;
 
   constructor(url, credentials, owner, options) {
-    const { type, routingId } = options, properties = [['Socket-Type', type], ['Notices', '1']];
+    const { type, routingId, history, queue } = options, properties = [['Socket-Type', type], ['Notices', '1']];
     if (routingId.length) properties.push(['Identity', routingId]);
+    if (history) properties.push(['History', '1']);
+    if (queue !== undefined) properties.push(['Queue', queue]);
     super(url, `ZWS2.0+${credentials.mechanism}`, credentials, properties, owner, options);
     this.#options = options;
     this._open();
@@ -117,6 +119,7 @@ export class Connection extends Link {
     if (name === 'LOST') this._owner._notify(this, 'lost', { count: parseNumber(data, 8) });
     if (name === 'WELCOME') this._owner._notify(this, 'renewed', {});
     if (name === 'EXPIRING') this._expiring(parseNumber(data, 4));
+    this._owner._command?.(this, name, data);
     if (name === 'UNSUBSCRIBED') {
       this._owner._notify(this, 'unsubscribed', { topic: new Frame(data.buffer, data.byteOffset, data.length) });
     }

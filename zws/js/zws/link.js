@@ -54,6 +54,7 @@ export class Link {
     const { handshakeTimeout, WebSocket } = this.#options;
     let handshake, ws;
     try {
+      await this._owner._load?.();
       handshake = await this.#credentials.begin(this.#properties, expired);
       if (this.#closed) return;
       ws = new WebSocket(this.url, [this.#protocol]);

@@ -6,7 +6,8 @@ import { ProtocolError, TOO_LARGE } from './errors.js';
 import { Frame, concat, toBytes } from './frame.js';
 
 // The ops that a client sends, and those of a server with the sizes of their numbers.
-const LOGIN = 1, OPEN = 3, MESSAGES = 5, CREDIT = 6, CLOSE = 7, RELAY = 11;
+const LOGIN = 1, OPEN = 3, MESSAGES = 5, CREDIT = 6, CLOSE = 7, RELAY = 11, OPEN_HISTORY = 13;
+const COMMANDS = { RESUME: 16, ACK: 19, LAST: 20 };
 const SERVER = {
   2: ['ready', 4],
   4: ['opened', 4, 4],
@@ -17,8 +18,12 @@ const SERVER = {
   9: ['expiring', 4],
   10: ['unsubscribed', 4],
   12: ['relayed', 4, 4, 1],
+  14: ['opened-history', 4, 4, 1],
+  15: ['marked', 4],
+  17: ['resumed', 4],
+  18: ['live', 4],
 };
-const VARIABLE = ['messages', 'unsubscribed']; // ops whose rest has any length
+const VARIABLE = ['messages', 'unsubscribed', 'marked', 'resumed', 'live']; // ops whose rest has any length
 const MAX_REASON = 123; // bytes of the rest of close
 
 /** The most credit in bytes that a channel can have in one direction. */
@@ -40,8 +45,10 @@ function long(route) {
 }
 
 /** Encodes open. window is the server's initial credit in bytes. */
-export function open(channel, window, route, { type, routingId }) {
-  return concat([OPEN], number(channel), number(window), short(type), short(routingId), long(route));
+export function open(channel, window, route, { type, routingId, history, queue }) {
+  const body = concat(number(channel), number(window), short(type), short(routingId), long(route));
+  if (!history) return concat([OPEN], body);
+  return concat([OPEN_HISTORY], body, queue === undefined ? [0, 0] : concat([1], short(queue)));
 }
 
 /** Encodes relay. mechanism is the one that the client speaks with the peer behind the relay. */
@@ -52,6 +59,9 @@ export function relay(channel, window, route, { mechanism }) {
 export const credit = (channel, size) => concat([CREDIT], number(channel), number(size));
 
 export const close = (channel, code) => concat([CLOSE], number(channel), number(code, 2));
+
+/** Encodes resume, ack or last, whose data is that of the command with this name. */
+export const command = (channel, name, data) => concat([COMMANDS[name]], number(channel), ...data);
 
 /** Returns the credit that a message costs: its encoded size in bytes. */
 export const costOf = (frames) => frames.reduce((cost, frame) => cost + 4 + frame.length, 4);
@@ -72,8 +82,11 @@ export function parse(data) {
   return { op, numbers, rest };
 }
 
-/** Parses the messages of a frame. Each is a copy, so that keeping one does not keep the others in memory. */
-export function parseMessages(rest, { maxMessageSize, maxFrames }) {
+/**
+ * Parses the messages of a frame. Each is a copy, so that keeping one does not keep the others
+ * in memory. The marks of a frame of marked messages are added to marks: position and time.
+ */
+export function parseMessages(rest, { maxMessageSize, maxFrames }, marks) {
   const view = new DataView(rest.buffer, rest.byteOffset, rest.length), messages = [];
   /** Returns the end of the field whose length is at start, which must not exceed limit. */
   const endOf = (start, limit) => {
@@ -83,6 +96,11 @@ export function parseMessages(rest, { maxMessageSize, maxFrames }) {
   };
   let offset = 0;
   do {
+    if (marks) {
+      const mark = rest.slice(offset, offset + 1 + rest[offset] + 8);
+      offset += mark.length;
+      marks.push(mark);
+    }
     const start = offset, end = endOf(offset, rest.length), { buffer } = rest.slice(start, end), frames = [];
     let size = 0;
     offset += 4;

@@ -1,6 +1,7 @@
 // The socket types that a client can have (28/REQREP, 29/PUBSUB, 30/PIPELINE, 31/EXPAIR).
 // SPDX-License-Identifier: MPL-2.0
 
+import { short } from './command.js';
 import { SocketError } from './errors.js';
 import { concat, toBytes } from './frame.js';
 import { Socket } from './socket.js';
@@ -52,13 +53,10 @@ export class Pull extends Readable(Socket) {
 
 /** Has at most one connection at a time. */
 export class Pair extends Readable(Writable(Socket)) {
+  _single = true;
+
   constructor(options) {
     super('PAIR', options);
-  }
-
-  connect(url, options) {
-    if (this._connections.length) throw new SocketError('EINUSE', 'the Pair is already connected: it has at most one connection');
-    return super.connect(url, options);
   }
 }
 
@@ -120,23 +118,36 @@ export class Req extends Readable(Socket) {
 }
 
 /** Sends a subscription as a message (45/ZWS), or as a command to a ZMTP 3.1 peer behind a relay. */
-function sendSubscription(connection, on, topic) {
+export function sendSubscription(connection, on, topic) {
   if (connection.zmtp >= '3.1') connection.command(on ? 'SUBSCRIBE' : 'CANCEL', topic);
   else connection.send([concat([on], topic)]);
 }
 
 /** Subscriptions apply to all connections, including later ones. */
 export class Sub extends Readable(Socket) {
-  #topics = new Map(); // by key: the topic and how often it is subscribed to
+  #topics = new Map(); // by key: the topic, how often it is subscribed to, and what history.js needs
   #denied = new WeakMap(); // by connection: keys of subscriptions that the server has removed
+  #history; // undefined without the option, and until its module is loaded
 
   constructor(options, type = 'SUB') {
-    super(type, options);
+    super(type, options, { history: false, queue: undefined, position: undefined });
+    const all = this._options, { queue, position } = all;
+    all.history ||= (queue ?? position) != null;
+    this._single = all.history; // a position belongs to one route
+    if (queue === undefined) return;
+    short(queue, 'queue name');
+    all.position = undefined; // the server keeps it
+  }
+
+  get position() {
+    return (this.#history ?? this._options).position ?? '';
   }
 
   /** Subscribes to the topics, or to everything without any. */
   subscribe(...topics) {
-    for (const topic of topics.length ? topics : ['']) this._subscribe(1, toBytes(topic));
+    const { last } = topics.at(-1)?.constructor === Object ? topics.pop() : {};
+    if (last && !this._options.history) throw new SocketError('EHISTORY', 'last values need the option history: true');
+    for (const topic of topics.length ? topics : ['']) this._subscribe(1, toBytes(topic), last);
   }
 
   unsubscribe(...topics) {
@@ -145,18 +156,53 @@ export class Sub extends Readable(Socket) {
 
   /**
    * Counts a subscription (on is 1) or its end (0). Only the first and the last of a topic are
-   * sent, and a further one to a server that has removed the subscription.
+   * sent, and a further one to a server that has removed the subscription or is asked for last
+   * values. A queue outlives the socket, so every end is sent to it.
    */
-  _subscribe(on, topic) {
-    const key = topic.join(), count = (this.#topics.get(key)?.count ?? 0) + (on ? 1 : -1);
-    if (count < 0) return;
-    if (count) this.#topics.set(key, { topic, count });
+  _subscribe(on, topic, last) {
+    const key = topic.join(), known = this.#topics.get(key), queued = this._options.queue !== undefined;
+    const count = (known?.count ?? 0) + (on ? 1 : -1), entry = { ...known, topic, count: Math.max(count, 0) };
+    if (count < 0 && !queued) return;
+    if (count > 0 || queued) this.#topics.set(key, entry);
     else this.#topics.delete(key);
-    if (!on && count) return;
+    if (!on && count > 0) return;
+    if (last) entry.last = entry.pending = true;
     for (const connection of this._connections) {
       const wasDenied = this.#denied.get(connection)?.delete(key);
-      if (connection.ready && (count === on || wasDenied)) sendSubscription(connection, on, topic);
+      if (!connection.ready || (entry.count !== on && !wasDenied && !last)) continue;
+      if (this.#history) this.#history.subscribe(connection, entry);
+      else sendSubscription(connection, on, topic);
     }
+  }
+
+  /** Returns the subscriptions to send to a new connection, without those that the server has removed: it would refuse the client for good. */
+  _subscriptions(connection) {
+    const denied = this.#denied.get(connection);
+    return [...this.#topics].filter(([key]) => !denied?.has(key)).map(([, entry]) => entry);
+  }
+
+  /** Returns a promise while the module for history is needed and not loaded. */
+  _load() {
+    if (!this._options.history || this.#history) return undefined;
+    return import('./history.js').then(({ History }) => { this.#history ??= new History(this, this._options); });
+  }
+
+  _leave() {
+    this.#history?.leave();
+  }
+
+  _command(connection, name, data) {
+    this.#history?.command(connection, name, data);
+  }
+
+  async receive() {
+    this.#history?.asked();
+    return super.receive();
+  }
+
+  _received(connection, frames) {
+    const source = this.#history ? this.#history.accept(connection, frames) : connection;
+    return !!source && super._received(source, frames);
   }
 
   _broadcast(frames) {
@@ -165,12 +211,9 @@ export class Sub extends Readable(Socket) {
     }
   }
 
-  /** Sends the subscriptions, except those that the server has removed: it would refuse the client for good. */
   _ready(connection, again) {
-    const denied = this.#denied.get(connection);
-    for (const [key, { topic }] of this.#topics) {
-      if (!denied?.has(key)) sendSubscription(connection, 1, topic);
-    }
+    if (this.#history) this.#history.ready(connection);
+    else this._subscriptions(connection).forEach(({ topic }) => sendSubscription(connection, 1, topic));
     super._ready(connection, again);
   }
 

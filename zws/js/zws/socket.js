@@ -82,23 +82,23 @@ export function absolute(url) {
  * subclasses override some of them.
  */
 export class Socket {
-  events = new Events([...CONNECTION_EVENTS, 'lost', 'unsubscribed']);
+  events = new Events([...CONNECTION_EVENTS, 'lost', 'unsubscribed', 'resumed']);
   closed = false;
-  #options;
   #connections = new Map(); // by URL
   #pending = new Map(); // by connection: resolve and reject of the promise of connect
   #dropped = new Map(); // by connection: unread messages dropped and not yet reported
 
-  constructor(type, options) {
-    this.#options = { ...complete(options, DEFAULTS), type };
-    this.#options.routingId = toBytes(this.#options.routingId);
-    if (this.#options.routingId.length > 255) throw new RangeError(`routing id of ${this.#options.routingId.length} bytes, want at most 255`);
-    this._inbox = new Inbox(this.#options.receiveHighWaterMark, (connection) => this.#countDropped(connection));
-    this._outbox = new Outbox(this.#options, () => [...this.#connections.values()]);
+  /** defaults are those of the options that only this type has. */
+  constructor(type, options, defaults) {
+    this._options = { ...complete(options, { ...DEFAULTS, ...defaults }), type };
+    this._options.routingId = toBytes(this._options.routingId);
+    if (this._options.routingId.length > 255) throw new RangeError(`routing id of ${this._options.routingId.length} bytes, want at most 255`);
+    this._inbox = new Inbox(this._options.receiveHighWaterMark, (connection) => this.#countDropped(connection));
+    this._outbox = new Outbox(this._options, () => [...this.#connections.values()]);
   }
 
   get type() {
-    return this.#options.type;
+    return this._options.type;
   }
 
   /** Whether at least one connection is ready. */
@@ -107,14 +107,15 @@ export class Socket {
   }
 
   /** Connects to another URL or route of a Mux, or again to one that refused. The promise can be ignored. */
-  connect(target, { login = this.#options.login } = {}) {
+  connect(target, { login = this._options.login } = {}) {
     const url = absolute(target.url ?? target);
     if (!login?.begin) throw new TypeError('unsupported login: want the result of plain, bearer or curve');
     if (this.closed) throw new ClosedError('the socket is closed');
+    if (this._single && this.#connections.size) throw new SocketError('EINUSE', 'the socket is already connected: it has at most one connection');
     if (this.#connections.has(url)) throw new SocketError('EINUSE', `the socket is already connected to ${url}`);
     this._inbox.end();
     this._outbox.end();
-    const connection = target._open?.(this, this.#options, login) ?? new Connection(url, login, this, this.#options);
+    const connection = target._open?.(this, this._options, login) ?? new Connection(url, login, this, this._options);
     this.#connections.set(url, connection);
     const ready = new Promise((resolve, reject) => this.#pending.set(connection, { resolve, reject }));
     ready.catch(() => {}); // a caller that ignores the promise gets the event
@@ -144,7 +145,7 @@ export class Socket {
   /** Returns the frames of a message to send, after checking the limits. */
   _frames(message) {
     const frames = (Array.isArray(message) ? message : [message]).map(toBytes);
-    const { maxMessageSize, maxFrames } = this.#options;
+    const { maxMessageSize, maxFrames } = this._options;
     const size = frames.reduce((n, frame) => n + frame.length, 0);
     if (!frames.length || frames.length > maxFrames) throw new RangeError(`message of ${frames.length} frames, want 1 to ${maxFrames}`);
     if (size > maxMessageSize) throw new RangeError(`message of ${size} bytes, want at most ${maxMessageSize}`);
@@ -188,6 +189,7 @@ export class Socket {
   }
 
   #remove(connection, error) {
+    this._leave?.();
     connection.close();
     this.#connections.delete(connection.url);
     this.#pending.get(connection)?.reject(error);
