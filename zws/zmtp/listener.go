@@ -59,7 +59,7 @@ func Listen(endpoint string, m zap.Mechanism, sec ServerSecurity, o ListenOption
 			return nil, err
 		}
 	}
-	setDefault(&o.Handshakes, DefaultHandshakes)
+	setDefault(&o.Handshakes, defaultHandshakes())
 	checked := sec
 	checked.Local = o.Options.local()
 	if _, err := NewServer(m, checked); err != nil {

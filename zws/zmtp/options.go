@@ -122,12 +122,14 @@ type ListenOptions struct {
 	// Options are those of every accepted connection.
 	Options
 	// Handshakes is how many handshakes run at the same time; zero means
-	// [DefaultHandshakes]. If there are more, the listener drops the peer for which it has
+	// [DefaultHandshakes], or a sixteenth of the file descriptors that the process can have
+	// if that is less. If there are more, the listener drops the peer for which it has
 	// waited longest, and for at least a second, so that stalled peers never keep others
 	// out.
 	Handshakes int
 	// Refused, if not nil, is called with every peer whose handshake failed, and the
-	// reason. It is called by several goroutines at the same time and must not block.
+	// reason; also with nil and the error if no peer could be accepted, for want of file
+	// descriptors. It is called by several goroutines at the same time and must not block.
 	Refused func(peer net.Addr, err error)
 	// Each, if not nil, is called for every peer that connects. It is given Options and
 	// returns those of this one connection, and a function that receives the result of its

@@ -3,9 +3,11 @@ package backend
 import (
 	"bytes"
 	"context"
+	"io"
 	"net"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -157,4 +159,23 @@ func TestNetwork(t *testing.T) {
 			t.Errorf("%s: %s, want %s", address, got, want)
 		}
 	}
+}
+
+// TestAcceptFailed checks that a peer that could not be accepted, and so has no address, is
+// reported as such.
+func TestAcceptFailed(t *testing.T) {
+	failed, refused := []error{}, []string{}
+	s := newInbound(t, ListenOptions{
+		Options: Options{SocketType: zmtp.SUB}, Mechanism: zap.NULL,
+		Failed:  func(err error) { failed = append(failed, err) },
+		Refused: func(address string, _ error) { refused = append(refused, address) },
+	})
+	report := s.listenOptions().Refused
+	report(nil, syscall.EMFILE)
+	report(&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1}, io.EOF)
+	if len(failed) != 1 || failed[0] != syscall.EMFILE || len(refused) != 1 || refused[0] != "192.0.2.1:1" {
+		t.Errorf("failed %v, refused %v", failed, refused)
+	}
+	s.o.Failed, s.o.Refused = nil, nil
+	report(nil, syscall.EMFILE)
 }

@@ -235,6 +235,9 @@ type ListenOptions struct {
 	// Refused, if not nil, is called for every peer that is not let in, with the reason, from
 	// several goroutines. It must not block.
 	Refused func(address string, err error)
+	// Failed, if not nil, is called when no peer could be accepted, for want of file
+	// descriptors, from several goroutines. Accepting goes on. It must not block.
+	Failed func(err error)
 }
 
 func setDefault[T int | int64 | time.Duration](v *T, to T) {

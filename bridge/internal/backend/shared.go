@@ -74,8 +74,13 @@ func newListening(o ListenOptions) *Shared {
 // listenOptions returns the options of each listener.
 func (s *Shared) listenOptions() zmtp.ListenOptions {
 	o := zmtp.ListenOptions{Options: s.o.connection(s.o.HandshakeTimeout)}
-	if refused := s.o.Refused; refused != nil {
-		o.Refused = func(peer net.Addr, err error) { refused(peer.String(), err) }
+	o.Refused = func(peer net.Addr, err error) {
+		switch {
+		case peer == nil && s.o.Failed != nil:
+			s.o.Failed(err)
+		case peer != nil && s.o.Refused != nil:
+			s.o.Refused(peer.String(), err)
+		}
 	}
 	return o
 }

@@ -28,5 +28,11 @@ func (l *Listener) Refused(reason string) { l.refused[reason].Inc() }
 // AcceptFailed counts a connection for which there was no file descriptor.
 func (l *Listener) AcceptFailed() { l.failed.Inc() }
 
+// bindListener is the label of all endpoints for inbound backends.
+const bindListener = "bind"
+
+// AcceptFailed counts an inbound backend for which there was no file descriptor.
+func (r *Route) AcceptFailed() { r.all.acceptErrors.WithLabelValues(bindListener).Inc() }
+
 // Stalled counts a connection that was closed because its client read nothing.
 func (l *Listener) Stalled() { l.stalled.Inc() }

@@ -29,7 +29,16 @@ func (r *Route) listen() (*backend.Shared, error) {
 	o.Refused = func(address string, err error) {
 		r.log.Warn("an inbound backend was refused", "address", address, "error", err.Error())
 	}
+	o.Failed = r.acceptFailed
 	return backend.Listen(o)
+}
+
+// acceptFailed counts a backend that could not be accepted, and logs it once in a while.
+func (r *Route) acceptFailed(err error) {
+	r.metrics.AcceptFailed()
+	if r.violations.due("accept", time.Now()) {
+		r.log.Error("inbound backends cannot be accepted", "route", r.path, "error", err.Error())
+	}
 }
 
 // ownsID reports whether a peer may claim a routing id: a user its own name, or that and the
