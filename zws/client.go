@@ -45,6 +45,8 @@ type Client struct {
 	clientSocket
 	ws *websocket.Conn
 
+	*clientHistory
+
 	received []byte // buffer of readFrame
 	sent     []byte // buffer of writeFrame
 	patience patience
@@ -100,6 +102,7 @@ func (c *Client) NetConn() net.Conn { return c.ws.NetConn() }
 
 // Close tells the server and closes the connection.
 func (c *Client) Close() error {
+	c.history.stop()
 	_ = c.CloseSend() // the server may have closed first
 	return c.ws.Close()
 }

@@ -34,6 +34,15 @@ type DialOptions struct {
 	// goroutine that is in Recv. Nothing is read while it runs.
 	Notify func(Notification)
 
+	// History asks for the positions of messages and for what the server has kept: see
+	// Client.Resume and SubscribeLast. It needs a mechanism. A server without a history ignores
+	// it.
+	History bool
+	// Queue, if not nil, is the name of a queue of the user, at most MaxQueueName bytes, and
+	// implies History: the server keeps messages that the client has not acknowledged, and sends
+	// them first. The client acknowledges by itself, see Client.Ack.
+	Queue *string
+
 	// Header is sent with the HTTP request: Authorization, Cookie, Origin.
 	Header http.Header
 	// TLS is for wss; nil means the system's roots and no client certificate.
@@ -53,7 +62,7 @@ type DialOptions struct {
 }
 
 // Notification is what a server tells a client outside of messages, if the client asked for
-// it. One of Lost, Expiring, Renewed and Unsubscribed is set.
+// it. One of Lost, Expiring, Renewed, Unsubscribed, Resumed and Live is set.
 type Notification struct {
 	// Lost is how many messages were dropped for this client since the last notification.
 	Lost uint64
@@ -66,7 +75,13 @@ type Notification struct {
 	// there because of that subscription; a MuxChannel can hold earlier ones. Subscribing
 	// again without the right to do so ends the connection.
 	Unsubscribed []byte
-	// Channel is the one that Lost or Unsubscribed is about; nil on a Client.
+	// Resumed is set when what was missed begins to arrive: the answer to Resume, or to the name
+	// of a queue.
+	Resumed *Resumed
+	// Live is set when all that was missed has arrived. The server may repeat it, to tell that
+	// the client has everything. A MuxChannel can still hold messages from before.
+	Live bool
+	// Channel is the one that Lost, Unsubscribed, Resumed or Live is about; nil on a Client.
 	Channel *MuxChannel
 }
 
@@ -82,6 +97,9 @@ func Dial(ctx context.Context, rawURL string, o DialOptions) (*Client, error) {
 	if err := o.complete(rawURL); err != nil {
 		return nil, err
 	}
+	if o.history() && o.Security == nil {
+		return nil, errors.New("zws: history needs a mechanism: set Security")
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, o.HandshakeTimeout, zmtp.ErrHandshakeTimeout)
 	defer cancel()
 	ws, err := o.upgrade(ctx, rawURL, o.subprotocol())
@@ -90,6 +108,9 @@ func Dial(ctx context.Context, rawURL string, o DialOptions) (*Client, error) {
 	}
 	c := &Client{clientSocket: newClientSocket(&o), ws: ws}
 	c.read, c.write, c.hangUp = c.readFrame, c.writeFrame, ws.Close
+	c.clientHistory = c.history
+	c.history.queue, c.history.plain = o.Queue != nil, c.Subscribe
+	c.history.send = func(ctx context.Context, r *HistoryRequest) error { return c.sendCommand(ctx, r.command()) }
 	ws.SetReadLimit(o.MaxMessage + frameOverhead)
 	stop := context.AfterFunc(ctx, func() { ws.NetConn().Close() })
 	defer stop()
@@ -118,9 +139,14 @@ func (o *DialOptions) complete(rawURL string) error {
 		return fmt.Errorf("zws: unknown socket type %q", o.SocketType)
 	case len(o.RoutingID) > MaxRoutingID:
 		return fmt.Errorf("zws: routing id of %d bytes: at most %d are allowed", len(o.RoutingID), MaxRoutingID)
+	case o.Queue != nil && len(*o.Queue) > MaxQueueName:
+		return fmt.Errorf("zws: queue name of %d bytes: at most %d are allowed", len(*o.Queue), MaxQueueName)
 	}
 	return nil
 }
+
+// history reports whether the client asks for history.
+func (o *DialOptions) history() bool { return o.History || o.Queue != nil }
 
 // subprotocol returns the name that is offered.
 func (o *DialOptions) subprotocol() string {
@@ -176,6 +202,12 @@ func (o *DialOptions) local() zap.Metadata {
 	}
 	if o.Notify != nil {
 		m = append(m, zap.Property{Name: "Notices", Value: "1"})
+	}
+	if o.history() {
+		m = append(m, zap.Property{Name: historyProperty, Value: "1"})
+	}
+	if o.Queue != nil {
+		m = append(m, zap.Property{Name: queueProperty, Value: *o.Queue})
 	}
 	return append(m, o.Metadata...)
 }

@@ -34,15 +34,16 @@ type MuxClient struct {
 
 // DialMux connects to a ws:// or wss:// URL, which names a route of the ZAP domain to log
 // in to, and logs in once for all channels. o.Security is zmtp.Null, Plain or Bearer; nil
-// means Null. o.SocketType and o.RoutingID are not used. The goroutine that reads calls
-// o.Notify, which must not wait for the client. If the server refuses, the error is a
-// *CloseError. The caller closes the client.
+// means Null. o.SocketType, o.RoutingID, o.History and o.Queue are not used. The goroutine
+// that reads calls o.Notify, which must not wait for the client. If the server refuses, the
+// error is a *CloseError. The caller closes the client.
 func DialMux(ctx context.Context, rawURL string, o DialOptions) (*MuxClient, error) {
 	login, err := muxCredentials(o.Security)
 	if err != nil {
 		return nil, err
 	}
 	o.SocketType = zmtp.DEALER // required by complete; not sent
+	o.History, o.Queue = false, nil
 	if err := o.complete(rawURL); err != nil {
 		return nil, err
 	}
@@ -52,7 +53,7 @@ func DialMux(ctx context.Context, rawURL string, o DialOptions) (*MuxClient, err
 	if err != nil {
 		return nil, err
 	}
-	ws.SetReadLimit(muxWrite + muxLimit(o.MaxMessage, o.MaxFrames)) // small messages before a large one
+	ws.SetReadLimit(muxWrite + muxMark + muxLimit(o.MaxMessage, o.MaxFrames)) // small messages before a large one
 	m := &MuxClient{ws: ws, options: &o, channels: make(map[uint32]*MuxChannel), done: make(chan struct{})}
 	stop := context.AfterFunc(ctx, func() { ws.NetConn().Close() })
 	defer stop()
@@ -103,9 +104,13 @@ func (m *MuxClient) Open(ctx context.Context, o ChannelOptions) (*MuxChannel, er
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	return m.openWith(ctx, o.Window, muxframe.Frame{Op: muxframe.Open, Open: muxframe.Request{
+	f := muxframe.Frame{Op: muxframe.Open, Open: muxframe.Request{
 		Route: o.Route, SocketType: o.SocketType, RoutingID: o.RoutingID, Subscribe: o.Subscribe,
-	}})
+	}}
+	if o.History || o.Queue != nil {
+		f.Op, f.Open.History, f.Open.Queue = muxframe.OpenHistory, true, o.Queue
+	}
+	return m.openWith(ctx, o.Window, f)
 }
 
 // openWith opens a channel by f, to which number and credit are added.
@@ -267,16 +272,22 @@ func (m *MuxClient) handle(f *muxframe.Frame) error {
 		return nil // sent before the server knew that the channel is closed
 	}
 	switch f.Op {
-	case muxframe.Opened, muxframe.Relayed, muxframe.Credit:
+	case muxframe.Opened, muxframe.Relayed, muxframe.OpenedHistory, muxframe.Credit:
 		c.addCredit(f)
-	case muxframe.Messages:
-		return c.receive(f.Messages)
+	case muxframe.Messages, muxframe.Marked:
+		return c.receive(f)
 	case muxframe.Close:
 		c.end(receivedClose(Code(f.Code), f.Reason))
 	case muxframe.Lost:
 		m.notify(Notification{Lost: f.Number, Channel: c})
 	case muxframe.Unsubscribed:
 		m.notify(Notification{Unsubscribed: f.Topic, Channel: c})
+	case muxframe.Resumed:
+		c.reach(f.At)
+		m.notify(Notification{Resumed: resumed(f.Flags), Channel: c})
+	case muxframe.Live:
+		c.reach(f.At)
+		m.notify(Notification{Live: true, Channel: c})
 	}
 	return nil
 }

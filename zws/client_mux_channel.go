@@ -1,6 +1,7 @@
 package zws
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -24,16 +25,18 @@ type MuxChannel struct {
 	// relayed is set if each message is a frame, flag byte and body, of the backend of a
 	// relay.
 	relayed bool
+	*clientHistory
 
 	mu      sync.Mutex
 	changed chan struct{} // holds one token when something below has changed
 	room    chan struct{} // holds one token when credit has arrived
 	opened  bool
-	minor   byte   // version of ZMTP 3 that the backend of a relay uses
-	inbox   []byte // messages, encoded; the server's credit bounds them
-	taken   int64  // what Recv has taken since the server last got credit
-	credit  int64  // what the client may still send
-	err     error  // why the channel has ended
+	minor   byte            // version of ZMTP 3 that the backend of a relay uses
+	inbox   []byte          // messages, encoded; the server's credit bounds them
+	reached between[[]byte] // positions that the server has named
+	taken   int64           // what Recv has taken since the server last got credit
+	credit  int64           // what the client may still send
+	err     error           // why the channel has ended
 	done    chan struct{}
 }
 
@@ -50,6 +53,10 @@ type ChannelOptions struct {
 	RoutingID []byte
 	// Subscribe are the first subscriptions, for SUB and XSUB, each of at most 65535 bytes.
 	Subscribe [][]byte
+	// History and Queue are those of DialOptions, for this channel. The first subscriptions come
+	// before anything else, so leave Subscribe empty to use Resume.
+	History bool
+	Queue   *string
 	// Window is how many bytes the server may send before Recv takes them. One message may
 	// always be sent, whatever its size. 0 means DefaultWindow; the maximum is 2^31-1.
 	Window int
@@ -62,6 +69,8 @@ func (o *ChannelOptions) check() error {
 		return fmt.Errorf("zws: unknown socket type %.16q…", o.SocketType)
 	case len(o.RoutingID) > MaxRoutingID:
 		return fmt.Errorf("zws: routing id of %d bytes: at most %d are allowed", len(o.RoutingID), MaxRoutingID)
+	case o.Queue != nil && len(*o.Queue) > MaxQueueName:
+		return fmt.Errorf("zws: queue name of %d bytes: at most %d are allowed", len(*o.Queue), MaxQueueName)
 	}
 	for _, topic := range o.Subscribe {
 		if len(topic) > muxframe.MaxLong {
@@ -80,10 +89,21 @@ func newMuxClientChannel(m *MuxClient, window int, f *muxframe.Frame) (*MuxChann
 	case window < 0 || window > muxframe.MaxCredit:
 		return nil, fmt.Errorf("zws: window of %d bytes: 1 to %d are allowed", window, muxframe.MaxCredit)
 	}
-	return &MuxChannel{
+	c := &MuxChannel{
 		client: m, window: int64(window), relayed: f.Op == muxframe.Relay,
 		changed: make(chan struct{}, 1), room: make(chan struct{}, 1), done: make(chan struct{}),
-	}, nil
+	}
+	c.clientHistory = &clientHistory{queue: f.Open.Queue != nil, plain: c.Subscribe}
+	c.clientHistory.send = c.sendRequest
+	return c, nil
+}
+
+// sendRequest sends what the client asks of a history, which needs no credit.
+func (c *MuxChannel) sendRequest(ctx context.Context, r *HistoryRequest) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return c.client.send(r.frame(c.number))
 }
 
 // addCredit adds to what the client may send. Any other op than Credit opens the channel.
@@ -92,6 +112,7 @@ func (c *MuxChannel) addCredit(f *muxframe.Frame) {
 	c.credit += int64(f.Number)
 	if f.Op != muxframe.Credit {
 		c.opened, c.minor = true, f.Minor
+		c.kept = f.Op == muxframe.OpenedHistory && f.Flags&muxframe.FlagHistory != 0
 	}
 	c.mu.Unlock()
 	signal(c.changed)
@@ -99,23 +120,31 @@ func (c *MuxChannel) addCredit(f *muxframe.Frame) {
 }
 
 // check checks messages that the server has sent.
-func (c *MuxChannel) check(p []byte) error {
+func (c *MuxChannel) check(f *muxframe.Frame) error {
 	o := c.client.options
-	if c.relayed {
-		return checkRelayed(p, max(o.MaxMessage, DefaultMaxHandshake))
+	if marked := f.Op == muxframe.Marked; marked != c.kept {
+		return fmt.Errorf("%w: op %02x on channel %d", zmtp.ErrProtocol, f.Op, c.number)
 	}
-	return muxError(muxframe.CheckMessages(p, func(size int64, frames int) error {
+	limit := func(size int64, frames int) error {
 		if size > o.MaxMessage || frames > o.MaxFrames {
 			return tooLargeForClient(o)
 		}
 		return nil
-	}))
+	}
+	switch {
+	case c.relayed:
+		return checkRelayed(f.Messages, max(o.MaxMessage, DefaultMaxHandshake))
+	case c.kept:
+		return muxError(muxframe.CheckMarked(f.Messages, limit))
+	}
+	return muxError(muxframe.CheckMessages(f.Messages, limit))
 }
 
-func (c *MuxChannel) receive(p []byte) error {
-	if err := c.check(p); err != nil {
+func (c *MuxChannel) receive(f *muxframe.Frame) error {
+	if err := c.check(f); err != nil {
 		return err
 	}
+	p := f.Messages
 	c.mu.Lock()
 	if len(c.inbox) == 0 && len(p) > keptScratch {
 		c.inbox = p
@@ -127,7 +156,16 @@ func (c *MuxChannel) receive(p []byte) error {
 	return nil
 }
 
+// reach notes a position that the server has named behind what waits.
+func (c *MuxChannel) reach(at []byte) {
+	c.mu.Lock()
+	c.reached.put(at, len(c.inbox), func([]byte) bool { return true }) // the last one counts
+	c.mu.Unlock()
+	signal(c.changed)
+}
+
 func (c *MuxChannel) end(err error) {
+	c.stop()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err == nil {
@@ -140,6 +178,7 @@ func (c *MuxChannel) end(err error) {
 // returns what arrived before, and then an error: a *CloseError if the server ended the
 // channel or the connection, io.EOF after Close. The end of ctx ends the wait.
 func (c *MuxChannel) Recv(ctx context.Context) (zmtp.Message, error) {
+	c.next()
 	for {
 		m, back, err := c.take()
 		if back > 0 {
@@ -162,12 +201,26 @@ func (c *MuxChannel) Recv(ctx context.Context) (zmtp.Message, error) {
 func (c *MuxChannel) take() (m zmtp.Message, back int64, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for at, ok := c.reached.take(); ok; at, ok = c.reached.take() {
+		c.clientHistory.reach(at)
+	}
 	if len(c.inbox) == 0 {
 		c.inbox = nil
 		return nil, 0, c.err
 	}
-	n := muxframe.Size(c.inbox)
-	m, c.inbox = takeMessage(c.inbox, n)
+	var k mark
+	n := 0 // bytes of the mark
+	if c.kept {
+		at, micros, rest := muxframe.CutMark(c.inbox)
+		k = mark{bytes.Clone(at), micros}
+		n = len(c.inbox) - len(rest)
+		c.inbox = rest
+	}
+	size := muxframe.Size(c.inbox)
+	m, c.inbox = takeMessage(c.inbox, size)
+	n += size
+	c.reached.passed(n)
+	c.clientHistory.take(k)
 	if c.taken += int64(n); c.taken >= c.window/2 {
 		back, c.taken = c.taken, 0
 	}

@@ -33,10 +33,13 @@ type clientSocket struct {
 	// The message that Recv is reading. It stays when the ctx of a call ends.
 	message zmtp.Message
 	size    int64
+	mark    mark // of that
+
+	history *clientHistory
 }
 
 func newClientSocket(o *DialOptions) clientSocket {
-	return clientSocket{options: o, writing: make(chan struct{}, 1)}
+	return clientSocket{options: o, writing: make(chan struct{}, 1), history: &clientHistory{}}
 }
 
 // Peer returns what the server said about itself; behind a relay, the backend.
@@ -109,6 +112,7 @@ func (s *clientSocket) sendSubscriptions(ctx context.Context, cancel bool, topic
 // subscription, see zmtp.ParseSubscription. When the server closes, the error is a
 // *CloseError.
 func (s *clientSocket) Recv(ctx context.Context) (zmtp.Message, error) {
+	s.history.next()
 	for {
 		f, err := s.read(ctx)
 		if err != nil {
@@ -135,7 +139,8 @@ func (s *clientSocket) Recv(ctx context.Context) (zmtp.Message, error) {
 		s.message = append(s.message, append([]byte{}, f.Body...))
 		if !f.More {
 			m := s.message
-			s.message, s.size = nil, 0
+			s.history.take(s.mark)
+			s.message, s.size, s.mark = nil, 0, mark{}
 			return m, nil
 		}
 	}
@@ -154,7 +159,12 @@ func (s *clientSocket) receiveCommand(ctx context.Context, body []byte) (subscri
 		return nil, err
 	case s.relayed:
 		return s.receiveRelayed(ctx, command)
-	case s.options.Notify != nil:
+	case s.options.history():
+		if done, err := s.receiveHistory(command); done || err != nil {
+			return nil, err
+		}
+	}
+	if s.options.Notify != nil {
 		if n, ok := parseNotification(command); ok {
 			s.options.Notify(n)
 		}
@@ -234,6 +244,7 @@ func (s *clientSocket) login(ctx context.Context) error {
 		return s.addReason(ctx, err)
 	}
 	s.mechanism, s.peer = mechanism, mechanism.Peer()
+	s.history.kept = s.options.history() && !s.relayed && s.peer.Metadata.Get(historyProperty) == "1"
 	if theirs := s.peer.SocketType(); theirs != "" && !s.options.SocketType.Accepts(theirs) {
 		return &zmtp.SocketTypeError{Ours: s.options.SocketType, Peer: theirs}
 	}

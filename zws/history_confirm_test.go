@@ -90,6 +90,7 @@ func TestConfirmParked(t *testing.T) {
 	h := newHistorian()
 	o := options()
 	o.Poller = newPoller(t)
+	o.Announce = zmtp.PUB
 	o.ClientTypes = append(o.ClientTypes, zmtp.SUB)
 	s := serveWith(t, o, plain, acceptWith(h.accept(true)), func(conn *zws.Conn) {
 		out := &playlist{channel: conn.Channel()}

@@ -82,7 +82,7 @@ func TestHistoryFaults(t *testing.T) {
 	t.Run("not a subscriber", func(t *testing.T) {
 		p := s.dialRaw(t, "/", offering("ZWS2.0+NULL"))
 		p.send("\x02\x05READY" + property("Socket-Type", "DEALER") + property("History", "1"))
-		p.expect("\x02\x05READY" + routerMetadata + property("History", "1"))
+		p.expect("\x02\x05READY" + pubMetadata + property("History", "1"))
 		p.send("\x02\x03ACK\x00")
 		p.send("\x02\x04LAST")
 		p.expectClose(1002, "this route has no subscriptions: its clients are DEALER")

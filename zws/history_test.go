@@ -73,10 +73,13 @@ func (h *historian) run(c *zws.Channel) error {
 	}
 }
 
+var historianKey, historianSecret = keyPair()
+
 // serve starts a server of clients with one channel, and of any number.
 func (h *historian) serve(t testing.TB, kept bool) *server {
 	o := options()
-	o.Untyped = zmtp.SUB
+	o.Announce, o.Untyped = zmtp.PUB, zmtp.SUB
+	o.CurvePublic, o.CurveSecret = historianKey, historianSecret
 	o.Multiplex = true
 	o.ClientTypes = append(o.ClientTypes, zmtp.SUB)
 	return serveWith(t, o, plain, acceptWith(h.accept(kept)), func(conn *zws.Conn) {
@@ -152,6 +155,9 @@ func replay(b *zws.Batch) {
 	b.Live(nil)
 }
 
+// pubMetadata is what the server says about itself.
+const pubMetadata = "\x0bSocket-Type\x00\x00\x00\x03PUB\x08Identity\x00\x00\x00\x02us"
+
 // historyWire are the bytes of one dialect.
 type historyWire struct {
 	offer string
@@ -169,9 +175,9 @@ type historyWire struct {
 var historyWires = []historyWire{
 	{
 		offer: "ZWS2.0+NULL", kind: 0x82,
-		login:     []string{"\x02\x05READY" + property("Socket-Type", "SUB") + property("History", "1"), "\x02\x05READY" + routerMetadata + property("History", "1")},
-		without:   []string{"\x02\x05READY" + property("Socket-Type", "SUB") + property("History", "1"), "\x02\x05READY" + routerMetadata},
-		queue:     []string{"\x02\x05READY" + property("Socket-Type", "SUB") + property("Queue", "q"), "\x02\x05READY" + routerMetadata + property("History", "1")},
+		login:     []string{"\x02\x05READY" + property("Socket-Type", "SUB") + property("History", "1"), "\x02\x05READY" + pubMetadata + property("History", "1")},
+		without:   []string{"\x02\x05READY" + property("Socket-Type", "SUB") + property("History", "1"), "\x02\x05READY" + pubMetadata},
+		queue:     []string{"\x02\x05READY" + property("Socket-Type", "SUB") + property("Queue", "q"), "\x02\x05READY" + pubMetadata + property("History", "1")},
 		resume:    "\x02\x06RESUME\x02p0\x00\x02a/\x00\x00",
 		ack:       "\x02\x03ACK\x02p1",
 		last:      "\x02\x04LASTc/",
@@ -405,7 +411,7 @@ func TestHistoryNotAsked(t *testing.T) {
 		unknown        string // close reason of RESUME; empty if it is ignored
 		lastsubscribes string // the same of LAST
 	}{
-		{[]string{"\x02\x05READY" + property("Socket-Type", "SUB"), "\x02\x05READY" + routerMetadata},
+		{[]string{"\x02\x05READY" + property("Socket-Type", "SUB"), "\x02\x05READY" + pubMetadata},
 			[]string{"\x01a", "\x001", "\x01a", "\x002", "\x00b"}, "", ""},
 		{[]string{`{"op":"login","history":false}`, `{"op":"ready"}`},
 			[]string{`{"op":"message","frames":["a","1"]}`, `{"op":"message","frames":["a","2"]}`, `{"op":"message","frames":["b"]}`},

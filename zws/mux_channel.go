@@ -174,7 +174,7 @@ func (ch *muxChannel) take() (zmtp.Message, *HistoryRequest) {
 	var message zmtp.Message
 	message, ch.inbox = takeMessage(ch.inbox, n)
 	ch.consumed += int64(n)
-	ch.requests.passed(n)
+	ch.requests.list.passed(n)
 	return message, nil
 }
 

@@ -19,6 +19,8 @@ const (
 	// muxWrite is the size from which messages of a channel no longer share a WebSocket
 	// message, in bytes.
 	muxWrite = 16 << 10
+	// muxMark is how long the mark of a message can be, in bytes.
+	muxMark = 1 + muxframe.MaxShort + 8
 	// maxControl limits the answers that wait for a client that does not read them, in
 	// bytes.
 	maxControl = 256 << 10

@@ -11,53 +11,37 @@ import (
 // messages before them. The lock of the mux guards them.
 type muxRequests struct {
 	open  bool // the client may send requests
-	list  []muxRequest
+	list  between[muxRequest]
 	bytes int // that they take
-	ahead int // bytes of messages that are to be taken before the first
 }
 
-// muxRequest is one of them.
 type muxRequest struct {
 	*HistoryRequest
-	ahead int // bytes of messages between the one before and this one
-	size  int
+	size int
 }
 
 // requestCost is what a request that waits takes beyond its bytes on the wire, about.
 const requestCost = 64
 
-// put adds a request behind inbox bytes of messages. Of several acknowledgements in a row only
-// the last one counts.
+// put adds a request, by a frame of size bytes, behind inbox bytes of messages. Of several
+// acknowledgements in a row only the last one counts.
 func (q *muxRequests) put(r *HistoryRequest, size, inbox int) {
 	size += requestCost
-	if n := len(q.list); n > 0 && inbox == q.ahead && r.Op == HistoryAck && q.list[n-1].Op == HistoryAck {
-		q.bytes += size - q.list[n-1].size
-		q.list[n-1].HistoryRequest, q.list[n-1].size = r, size
-		return
-	}
-	q.list = append(q.list, muxRequest{r, inbox - q.ahead, size})
-	q.ahead = inbox
 	q.bytes += size
+	q.list.put(muxRequest{r, size}, inbox, func(last muxRequest) bool {
+		if r.Op != HistoryAck || last.Op != HistoryAck {
+			return false
+		}
+		q.bytes -= last.size
+		return true
+	})
 }
 
 // take returns the first request if it is due before the next message; nil if it is not.
 func (q *muxRequests) take() *HistoryRequest {
-	if len(q.list) == 0 || q.list[0].ahead > 0 {
-		return nil
-	}
-	first := q.list[0]
-	q.list[0] = muxRequest{}
-	q.list = q.list[1:]
+	first, _ := q.list.take()
 	q.bytes -= first.size
 	return first.HistoryRequest
-}
-
-// passed is called when n bytes of messages were taken.
-func (q *muxRequests) passed(n int) {
-	if len(q.list) > 0 {
-		q.list[0].ahead -= n
-		q.ahead -= n
-	}
 }
 
 // receiveRequest queues what the client asks beside messages, by a frame of size bytes. It needs

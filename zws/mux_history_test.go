@@ -65,13 +65,13 @@ func TestMuxRequestOrder(t *testing.T) {
 			read()
 		}
 	}
-	for len(ch.inbox) > 0 || len(ch.requests.list) > 0 {
+	for len(ch.inbox) > 0 || len(ch.requests.list.list) > 0 {
 		read()
 	}
 	if fmt.Sprint(got) != fmt.Sprint(sent) {
 		t.Errorf("got %v\nwant %v", got, sent)
 	}
-	if ch.requests.bytes != 0 || ch.requests.ahead != 0 {
+	if ch.requests.bytes != 0 || ch.requests.list.ahead != 0 {
 		t.Errorf("%+v when all is read", ch.requests)
 	}
 }
