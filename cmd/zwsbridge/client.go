@@ -70,8 +70,8 @@ func (f *clientFlags) registerCount(cmd *cobra.Command, what string) {
 }
 
 // dial connects and authenticates. If the server is busy and says when to try again, dial
-// does so. The caller closes the client.
-func (f *clientFlags) dial(cmd *cobra.Command, address string, socket zmtp.SocketType) (*zws.Client, error) {
+// does so. Options can be added by more. The caller closes the client.
+func (f *clientFlags) dial(cmd *cobra.Command, address string, socket zmtp.SocketType, more ...func(*zws.DialOptions)) (*zws.Client, error) {
 	if u, err := url.Parse(address); err != nil || (u.Scheme != "ws" && u.Scheme != "wss") || u.Hostname() == "" {
 		return nil, usagef("URL %q: want ws:// or wss:// and a host", address)
 	}
@@ -83,15 +83,19 @@ func (f *clientFlags) dial(cmd *cobra.Command, address string, socket zmtp.Socke
 	if err != nil {
 		return nil, err
 	}
+	o := zws.DialOptions{
+		Security:         security,
+		SocketType:       socket,
+		RoutingID:        []byte(f.id),
+		TLS:              config,
+		HandshakeTimeout: f.timeout,
+		Notify:           func(n zws.Notification) { printNotification(cmd.ErrOrStderr(), n) },
+	}
+	for _, add := range more {
+		add(&o)
+	}
 	for {
-		c, err := zws.Dial(cmd.Context(), address, zws.DialOptions{
-			Security:         security,
-			SocketType:       socket,
-			RoutingID:        []byte(f.id),
-			TLS:              config,
-			HandshakeTimeout: f.timeout,
-			Notify:           func(n zws.Notification) { printNotification(cmd.ErrOrStderr(), n) },
-		})
+		c, err := zws.Dial(cmd.Context(), address, o)
 		if !waitAsAdvised(cmd, err) {
 			return c, err
 		}
@@ -129,6 +133,12 @@ func printNotification(w io.Writer, n zws.Notification) {
 	if n.Unsubscribed != nil {
 		fmt.Fprintf(w, "zwsbridge: unsubscribed from %s: the login no longer permits it\n",
 			cmp.Or(formatFrame(n.Unsubscribed), "all topics"))
+	}
+	if n.Resumed != nil && !n.Resumed.Recovered {
+		fmt.Fprintln(w, "zwsbridge: messages are missing: the server does not keep all that was missed")
+	}
+	if n.Resumed != nil && n.Resumed.Gap {
+		fmt.Fprintln(w, "zwsbridge: messages may be missing: the server had lost a backend meanwhile")
 	}
 }
 
