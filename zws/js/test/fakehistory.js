@@ -41,6 +41,8 @@ const subscription = (body) => [body[0] ? 'SUBSCRIBE' : 'CANCEL', toText(body.su
 
 /** A WebSocket of ZWS 2.0 with NULL or PLAIN. */
 class Plain {
+  writable = true;
+
   constructor(ws) {
     this.ws = ws;
   }
@@ -179,14 +181,19 @@ class Multiplexed {
     return this.ws.sent.slice(this.start, this.start = this.ws.sent.length).map((sent) => Buffer.from(sent)).flatMap((sent) => {
       const name = OPS[sent[0]], data = sent.subarray(5);
       if (name === 'messages') return [subscription(data.subarray(8))];
-      if (name === 'credit') return [];
+      if (name === 'credit') {
+        this.window += data.readUInt32BE(0);
+        return [];
+      }
       return name === 'close' ? [[name]] : [asked(name, data)];
     });
   }
 
   message(at, frames, time = 0) {
     if (at === undefined) return this.#send(5, messages(frames));
-    return this.#send(15, short(at), [time, 8], messages(frames));
+    const mark = short(at), body = messages(frames);
+    this.window -= mark.length + 8 + body.length;
+    return this.#send(15, mark, [time, 8], body);
   }
 
   resumed(at, flags = 1) {
@@ -199,6 +206,11 @@ class Multiplexed {
 
   unsubscribed(topic) {
     return this.#send(10, topic);
+  }
+
+  /** Whether the client takes another message. */
+  get writable() {
+    return this.window > 0;
   }
 
   credit(bytes) {
@@ -220,34 +232,34 @@ const logins = {
 export const dialects = [...Object.keys(logins), 'MUX'];
 
 /** Waits for a state. Modules are loaded on demand, which takes more than promise callbacks. */
-async function until(reached) {
+export async function until(reached) {
   while (!reached()) await new Promise(setImmediate);
 }
 
 /**
- * Returns a Sub that has begun to connect. accept() lets its next connection log in to a
- * server with a history, or without one, and returns that server's side.
+ * Returns a Sub that has begun to connect. isWaiting() reports whether it is connecting, and
+ * accept() lets it log in to a server with a history, or without one, and returns that server's
+ * side.
  */
-export async function begin(dialect, { Type = Sub, reconnectInterval = 1, window, ...options } = {}) {
+export async function begin(dialect, { Type = Sub, window, ...options } = {}) {
   const { WebSocket, opened } = dialect === 'MUX' ? muxNetwork((data) => new Uint8Array(data)) : network(parse);
-  const login = logins[dialect], all = { WebSocket, reconnectInterval, ...options };
+  const login = logins[dialect], delays = { reconnectInterval: 1, reconnectMaxInterval: 10 }, all = { WebSocket, ...delays, ...options };
   const socket = new Type(dialect === 'MUX' ? all : { login, ...all });
   const events = record(socket, ['ready', 'disconnect', 'recovered', 'refused', 'lost', 'unsubscribed', 'resumed']);
-  const mux = dialect === 'MUX' && new Mux(URL, { WebSocket, login: logins.PLAIN, reconnectInterval, window });
+  const mux = dialect === 'MUX' && new Mux(URL, { WebSocket, login: logins.PLAIN, ...delays, window });
   const target = mux ? mux.route('/devices') : URL;
   const ready = socket.connect(target);
   let accepted; // the message with which the last connection or channel was opened
+  const ws = () => opened.at(-1), request = () => (mux ? ws()?.sent.findLast(([op]) => isOpen(op)) : ws());
+  const isWaiting = () => (mux && ws()?.readyState === 0) || (!!request() && request() !== accepted);
   const accept = async (properties = [['History', '1']], credit) => {
-    const ws = () => opened.at(-1), request = () => (mux ? ws()?.sent.findLast(([op]) => isOpen(op)) : ws());
-    if (mux) {
-      await until(() => opened.length);
-      if (!ws().readyState) ws().open().sendFrame('ready', [100, 4]);
-    }
+    await until(isWaiting);
+    if (!ws().readyState && mux) ws().open().sendFrame('ready', [100, 4]);
     await until(() => request() && request() !== accepted);
     accepted = request();
     return new { NULL: Plain, PLAIN: Plain, CURVE: Curve, MUX: Multiplexed }[dialect](ws()).login(properties, credit);
   };
-  return { socket, events, opened, ready, accept, mux, target };
+  return { socket, events, opened, ready, accept, isWaiting, target };
 }
 
 export { encode, settle };
