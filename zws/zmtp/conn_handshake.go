@@ -45,12 +45,14 @@ func (c *Conn) client(ctx context.Context, sec ClientSecurity) error {
 	if m.Name() == zap.CURVE {
 		hangup = ErrClosedBeforeWelcome
 	}
+	machine := m
 	if c.o.Properties != nil {
-		m = &deferredClient{m, c}
+		machine = &deferredClient{m, c}
 	}
-	if err := c.login(ctx, m, hangup); err != nil {
+	if err := c.login(ctx, machine, hangup); err != nil {
 		return explained(err, c.o.SocketType)
 	}
+	c.mechanism = m
 	return c.checkPeer(m.Peer())
 }
 

@@ -78,9 +78,16 @@ func (t *curveTraffic) Decode(f Frame) (Frame, error) {
 	}
 	payload, ok := unseal(t.received.take(len(sealed)), sealed, t.received.prefix, &t.shared)
 	if !ok {
-		return Frame{}, fmt.Errorf("%w: CURVE: MESSAGE box that does not open", ErrProtocol)
+		return Frame{}, errBox
 	}
 	t.received.nonce = nonce
+	return payloadFrame(payload)
+}
+
+var errBox = fmt.Errorf("%w: CURVE: MESSAGE box that does not open", ErrProtocol)
+
+// payloadFrame returns the frame in a payload.
+func payloadFrame(payload []byte) (Frame, error) {
 	switch payload[0] {
 	case 0, payloadMore, payloadCommand:
 		return Frame{More: payload[0] == payloadMore, Command: payload[0] == payloadCommand, Body: payload[1:]}, nil

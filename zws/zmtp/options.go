@@ -36,6 +36,10 @@ type Limits struct {
 	Message int64
 	// Frames is the number of frames of one message; zero means [DefaultFrames].
 	Frames int
+	// Discard is the size in bytes up to which a message beyond Frame, Message or Frames is
+	// read and discarded, which ReadFrame reports by a [*DiscardedError], instead of closing
+	// the connection; zero means that none is. Not for commands.
+	Discard int64
 	// Handshake is the size in bytes of one command during the handshake; zero means
 	// [DefaultHandshake].
 	Handshake int

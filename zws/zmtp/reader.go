@@ -100,6 +100,25 @@ func (r *reader) body(h header) ([]byte, error) {
 	return r.take(whole)[h.length:], nil
 }
 
+// skip reads the frame that header has returned without keeping it, and calls each with every
+// piece of its body.
+func (r *reader) skip(h header, each func(piece []byte)) error {
+	r.large = nil
+	r.take(h.length)
+	for left := h.size; left > 0; {
+		n := int(min(left, int64(len(r.peek()))))
+		if n == 0 {
+			if err := r.fill(); err != nil {
+				return r.unexpected(err, true)
+			}
+			continue
+		}
+		each(r.take(n))
+		left -= int64(n)
+	}
+	return nil
+}
+
 // largeBody reads a body that does not fit into the buffer into memory of its own, which
 // grows as bytes arrive.
 func (r *reader) largeBody(h header) ([]byte, error) {

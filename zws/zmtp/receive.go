@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-
-	"github.com/zwsbridge/zwsbridge/zap"
 )
 
 // incoming is the state of the reading goroutine between two frames.
@@ -15,9 +13,11 @@ type incoming struct {
 	frames int   // how many frames of the current message have been read
 	size   int64 // of these, in bytes
 	err    error // final
-	// read: Buffered has already read the next frame.
-	read bool
-	next Frame
+	// read: Buffered has already read the next frame, or discarded the next message.
+	read    bool
+	next    Frame
+	nextErr *DiscardedError
+	discard discarding
 }
 
 // ReadFrame returns the next frame of a message. Its body is valid until the next call of
@@ -28,11 +28,17 @@ type incoming struct {
 // Errors are final and close the connection. io.EOF means that the peer closed it between
 // two messages, net.ErrClosed that this side did. Errors about what the peer sent wrap
 // [ErrTooLarge] or [ErrProtocol], or are a [*RefusedError] for an ERROR command. [ErrSilent]
-// is wrapped if the heartbeat failed.
+// is wrapped if the heartbeat failed. Only a [*DiscardedError], which [Limits].Discard permits,
+// is not final: the message whose frames ReadFrame has returned last, if it has not returned
+// all of them, ends with it.
 func (c *Conn) ReadFrame() (Frame, error) {
 	in := &c.incoming
 	if in.read {
 		in.read = false
+		if err := in.nextErr; err != nil {
+			in.nextErr = nil
+			return Frame{}, err
+		}
 		return in.next, nil
 	}
 	for {
@@ -68,6 +74,10 @@ func (c *Conn) Buffered() bool {
 	in := &c.incoming
 	for !in.read && in.err == nil && c.in.buffered() {
 		f, ok, err := c.readNext()
+		if discarded, skipped := errors.AsType[*DiscardedError](err); skipped {
+			in.read, in.nextErr = true, discarded
+			return true
+		}
 		if err != nil {
 			return true
 		}
@@ -83,10 +93,17 @@ func (c *Conn) readNext() (f Frame, ok bool, err error) {
 		return Frame{}, false, in.err
 	}
 	f, err = c.readTraffic()
-	if err == nil && f.Command {
+	switch {
+	case err != nil:
+	case f.Command:
 		f, ok, err = c.receiveCommand(f)
-	} else if err == nil {
-		ok, err = true, c.count(f)
+	case in.discard.err != nil:
+		err = c.discarded(f)
+	default:
+		ok, err = c.count(f)
+	}
+	if _, skipped := errors.AsType[*DiscardedError](err); skipped {
+		return Frame{}, false, err
 	}
 	if err != nil {
 		in.err = c.lost(err)
@@ -101,7 +118,9 @@ func (c *Conn) readTraffic() (Frame, error) {
 	if err != nil {
 		return Frame{}, err
 	}
-	if err := c.checkSize(h); err != nil {
+	if err := c.checkSize(h); c.discards(h, err) {
+		return c.discardFrame(h, err)
+	} else if err != nil {
 		return Frame{}, err
 	}
 	body, err := c.in.body(h)
@@ -115,30 +134,35 @@ func (c *Conn) readTraffic() (Frame, error) {
 // the body.
 func (c *Conn) checkSize(h header) error {
 	limits, size := &c.o.Limits, h.size
-	if c.mechanism.Name() == zap.CURVE {
+	if c.sealed() {
 		size = max(0, size-int64(messageOverhead))
 	}
 	if size > limits.Frame {
 		return fmt.Errorf("frame of %d bytes, at most %d are allowed: %w", size, limits.Frame, ErrTooLarge)
 	}
-	if !h.command && size > limits.Message-c.incoming.size {
+	if !c.isCommand(h) && size > limits.Message-c.incoming.size {
 		return fmt.Errorf("message of at least %d bytes, at most %d are allowed: %w", c.incoming.size+size, limits.Message, ErrTooLarge)
 	}
 	return nil
 }
 
-// count adds f to the current message and checks the number of frames.
-func (c *Conn) count(f Frame) error {
+// count adds f to the current message and checks the number of frames; ok is false if the
+// message is discarded for it.
+func (c *Conn) count(f Frame) (ok bool, err error) {
 	in := &c.incoming
-	in.frames++
 	in.size += int64(len(f.Body))
-	if in.frames > c.o.Limits.Frames {
-		return fmt.Errorf("message of more than %d frames: %w", c.o.Limits.Frames, ErrTooLarge)
+	if in.frames >= c.o.Limits.Frames {
+		err := fmt.Errorf("message of more than %d frames: %w", c.o.Limits.Frames, ErrTooLarge)
+		if c.o.Limits.Discard <= 0 {
+			return false, err
+		}
+		in.discard = discarding{err: err, size: in.size}
+		return false, c.discarded(f)
 	}
-	if !f.More {
+	if in.frames++; !f.More {
 		in.frames, in.size = 0, 0
 	}
-	return nil
+	return true, nil
 }
 
 // receiveCommand handles a command; ok is true if it is a subscription, which the application
