@@ -130,6 +130,11 @@ func (b *inbox) Message(m zmtp.Message) error {
 	}
 }
 
+// Discarded records what is known of the message, after "discarded".
+func (b *inbox) Discarded(m zmtp.Message) {
+	_ = b.Message(append(message("discarded"), m...))
+}
+
 func (b *inbox) Flush() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -16,6 +16,7 @@ type counter struct {
 }
 
 func (c *counter) Message(zmtp.Message) error { c.n++; return nil }
+func (c *counter) Discarded(zmtp.Message)     {}
 func (c *counter) Flush()                     { c.flushed <- c.n; c.n = 0 }
 
 // answerAll answers every message of the next connection with m.

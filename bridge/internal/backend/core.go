@@ -341,6 +341,8 @@ func (c *core) drop(why Drop) {
 		c.stats.Forbidden++
 	case Replaced:
 		c.stats.Replaced++
+	case TooLarge:
+		c.stats.TooLarge++
 	}
 	if c.o.Dropped != nil {
 		c.o.Dropped(why)

@@ -186,4 +186,6 @@ func (l leaver) Message(zmtp.Message) error {
 	return ErrClosed
 }
 
+func (leaver) Discarded(zmtp.Message) {}
+
 func (leaver) Flush() {}

@@ -66,7 +66,11 @@ type Receiver interface {
 	//
 	// An error is final: the stream receives nothing any more.
 	Message(m zmtp.Message) error
-	// Flush is called after one or more calls of Message when nothing more is available, so
+	// Discarded is called instead of Message for a message that was larger than Options.Limits
+	// allow and is lost. m is its frames before that, valid during the call only, and not
+	// empty; of a message whose first frame is too large m is the beginning of that frame.
+	Discarded(m zmtp.Message)
+	// Flush is called after one or more calls of Message or Discarded when nothing more is available, so
 	// that what was collected can be written.
 	Flush()
 }
@@ -137,7 +141,8 @@ type Options struct {
 	RoutingID []byte
 	// Metadata are further properties for the peers.
 	Metadata zap.Metadata
-	// Limits limit what a peer may send; zero means zmtp's defaults.
+	// Limits limit what a peer may send; zero means zmtp's defaults. Larger messages, up to
+	// Limits.Discard, are discarded and counted (TooLarge); beyond, the peer is disconnected.
 	Limits zmtp.Limits
 	// Heartbeat is the interval of PING commands to peers that understand them; zero means
 	// none. A peer that is silent for two intervals is taken for lost, even if it is a worker

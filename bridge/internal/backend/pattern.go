@@ -3,13 +3,16 @@ package backend
 import "github.com/zwsbridge/zwsbridge/zws/zmtp"
 
 // pattern is what a socket type does with messages. Its methods are called with core.mu held,
-// except receive and write.
+// except receive, discarded and write.
 type pattern interface {
 	// send takes as many of msgs as there is room for and returns their number. An error is
 	// about the message at that index.
 	send(st *stream, msgs []zmtp.Message) (int, error)
 	// receive handles a whole message from p. p's reader calls it. An error disconnects p.
 	receive(p *peer, m zmtp.Message) error
+	// discarded handles a message from p that was too large; known is the frames before that,
+	// at least one, of which the first may be cut. p's reader calls it.
+	discarded(p *peer, known zmtp.Message)
 	// write writes p.out, which is the messages of p.batch, and returns how many were
 	// written whole.
 	write(p *peer) (int, error)

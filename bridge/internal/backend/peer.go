@@ -170,17 +170,20 @@ func (p *peer) read() error {
 	defer func() { p.core.received.Add(uint64(messages)) }()
 	for {
 		f, err := p.conn.ReadFrame()
-		if err != nil {
+		if d, ok := asDiscarded(err); ok {
+			if err := p.tooLarge(d); err != nil {
+				return err
+			}
+		} else if err != nil {
 			return err
-		}
-		if m := p.message(f); m != nil {
+		} else if m := p.message(f); m != nil {
 			if err := p.core.pattern.receive(p, m); err != nil {
 				return err
 			}
-			p.heard = true
 			messages++
 			bytes += m.Size()
 		}
+		p.heard = p.heard || !f.More
 		if messages >= maxTurnMessages || bytes >= maxTurnBytes || !p.conn.Buffered() {
 			p.flush()
 			p.core.received.Add(uint64(messages))
@@ -207,6 +210,11 @@ func (p *peer) message(f zmtp.Frame) zmtp.Message {
 	if f.More {
 		return nil
 	}
+	return p.complete()
+}
+
+// complete returns the frames that were collected.
+func (p *peer) complete() zmtp.Message {
 	p.frames = p.frames[:0]
 	start := 0
 	for _, end := range p.ends {

@@ -139,6 +139,7 @@ func heap() int64 {
 type drain struct{}
 
 func (drain) Message(zmtp.Message) error { return nil }
+func (drain) Discarded(zmtp.Message)     {}
 func (drain) Flush()                     {}
 
 // TestXPubMessages checks that a peer's messages go to all clients, and wait for the first one.

@@ -17,6 +17,8 @@ func newStuck() *stuck { return &stuck{make(chan struct{}), make(chan struct{}, 
 
 func (r *stuck) Message(zmtp.Message) error { return nil }
 
+func (*stuck) Discarded(zmtp.Message) {}
+
 func (r *stuck) Flush() {
 	r.waiting <- struct{}{}
 	<-r.free
@@ -106,6 +108,8 @@ func (r quitter) Message(zmtp.Message) error {
 	r.refused <- struct{}{}
 	return ErrClosed
 }
+
+func (quitter) Discarded(zmtp.Message) {}
 
 func (quitter) Flush() {}
 

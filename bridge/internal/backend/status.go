@@ -65,11 +65,12 @@ const (
 	Unasked
 	Forbidden
 	Replaced
+	TooLarge
 )
 
 // String returns the reason as metrics show it.
 func (d Drop) String() string {
-	return [...]string{"unroutable", "backend-full", "unasked", "not-allowed", "replaced"}[d]
+	return [...]string{"unroutable", "backend-full", "unasked", "not-allowed", "replaced", "too-large"}[d]
 }
 
 // Stats are the counts of a socket since it was made.
@@ -92,6 +93,8 @@ type Stats struct {
 	Forbidden uint64
 	// Replaced counts requests of REQ clients before whose reply the client has sent another.
 	Replaced uint64
+	// TooLarge counts messages of peers that were discarded because they exceed Options.Limits.
+	TooLarge uint64
 	// Waiting is how many messages nothing can take at present: those of peers that no stream
 	// may have, those of clients that wait for their turn at a peer, and those that wait until
 	// a peer is connected.

@@ -59,6 +59,13 @@ func (s *stream) Message(m zmtp.Message) error {
 	return nil
 }
 
+// Discarded implements backend.Receiver: the client would have had m.
+func (s *stream) Discarded(m zmtp.Message) {
+	if s.subscriptions.current(m[0]) && s.mayReceive(m) {
+		s.queue.Missed(1)
+	}
+}
+
 // isSubscription reports whether m tells a publishing client what peers are subscribed to. A
 // client that missed one would publish to nobody, so on_full does not apply to it.
 func isSubscription(socket zmtp.SocketType, m zmtp.Message) bool {

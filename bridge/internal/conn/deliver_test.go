@@ -19,8 +19,10 @@ import (
 // owner is a queue.Owner that counts overflows.
 type owner struct{ overflows int }
 
-func (*owner) Ended() bool { return false }
-func (*owner) Wake()       {}
+func (*owner) Ended() bool   { return false }
+func (*owner) Wake()         {}
+func (*owner) Missed(uint64) {}
+
 func (*owner) Lost(uint64) {}
 func (o *owner) Overflow() { o.overflows++ }
 

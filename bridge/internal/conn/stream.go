@@ -221,6 +221,13 @@ func (s *stream) Lost(n uint64) {
 	}
 }
 
+// Missed implements queue.Owner. The backend socket has counted them.
+func (s *stream) Missed(n uint64) {
+	if channel := s.opened(); channel != nil {
+		channel.Lost(n)
+	}
+}
+
 // Overflow implements queue.Owner.
 func (s *stream) Overflow() { s.end(errTooSlow) }
 

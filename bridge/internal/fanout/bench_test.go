@@ -12,13 +12,17 @@ import (
 // null is a queue that discards everything.
 type null struct{}
 
+func (null) Missed(uint64) {}
+
 func (null) PutRange(*queue.Chunk, int, int) error { return nil }
 
 // idle is the owner of a queue without a reader.
 type idle struct{}
 
-func (idle) Ended() bool { return false }
-func (idle) Wake()       {}
+func (idle) Ended() bool   { return false }
+func (idle) Wake()         {}
+func (idle) Missed(uint64) {}
+
 func (idle) Lost(uint64) {}
 func (idle) Overflow()   {}
 

@@ -51,6 +51,7 @@ type group struct {
 	// subscriptions maps each to the index of the group in its list of groups.
 	subscriptions map[*subscription]int
 	spans         []span // of the lane's chunk: what waits to be delivered
+	missed        uint64 // number of the last message that the members have missed
 }
 
 // span is the messages from, from+1, … to-1 of a chunk.

@@ -116,6 +116,27 @@ func (h *Hub) Message(m zmtp.Message) error {
 	return nil
 }
 
+// Discarded implements backend.Receiver: it tells the members that are subscribed to m that they
+// have missed it.
+func (h *Hub) Discarded(m zmtp.Message) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.number++
+	topic := m[0]
+	h.matched = h.trie.match(h.matched[:0], topic)
+	for _, s := range h.matched {
+		for _, g := range s.groups {
+			if g.missed == h.number || g.filter != nil && !g.filter.Allows(topic) {
+				continue
+			}
+			g.missed = h.number
+			for _, member := range g.members {
+				member.queue.Missed(1)
+			}
+		}
+	}
+}
+
 // Flush implements backend.Receiver: it delivers what was encoded, or with Options.Flush
 // starts the timer that does.
 func (h *Hub) Flush() {

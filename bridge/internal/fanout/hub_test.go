@@ -38,7 +38,10 @@ type client struct {
 	codec  queue.Codec
 	text   []byte
 	chunks int
+	missed int
 }
+
+func (c *client) Missed(n uint64) { c.missed += int(n) }
 
 func (c *client) PutRange(chunk *queue.Chunk, from, to int) error {
 	c.mu.Lock()
@@ -261,6 +264,8 @@ func TestGroups(t *testing.T) {
 
 // keeper records the length of the chunks that a slow client would keep alive.
 type keeper struct{ chunks []int }
+
+func (*keeper) Missed(uint64) {}
 
 func (k *keeper) PutRange(c *queue.Chunk, from, to int) error {
 	k.chunks = append(k.chunks, c.Messages())

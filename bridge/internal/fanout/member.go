@@ -26,6 +26,8 @@ type Filter interface {
 type Queue interface {
 	// PutRange queues the messages from, from+1, … to-1 of c. It must not block.
 	PutRange(c *queue.Chunk, from, to int) error
+	// Missed reports n messages that were lost before they could be put. It must not block.
+	Missed(n uint64)
 }
 
 // MemberOptions configure a member.

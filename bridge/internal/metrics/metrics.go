@@ -111,7 +111,8 @@ func newCollectors() *Metrics {
 			"out = queued for clients, including those dropped later.", "route", "direction"),
 		dropped: counter("zwsbridge_dropped_total", "Messages dropped, by reason: slow-client, backend-full, "+
 			"unroutable = to a peer or session that does not exist, unasked = a reply to no request or a probe, "+
-			"replaced = a request that its client has replaced before the reply, not-allowed = the rights of the client or backend do not allow it.", "route", "reason"),
+			"replaced = a request that its client has replaced before the reply, "+
+			"too-large = larger than max_message or max_frames, not-allowed = the rights of the client or backend do not allow it.", "route", "reason"),
 		handshake:        histogram("zwsbridge_handshake_seconds", "Time from the upgrade to READY, including the login at the backend."),
 		backendHandshake: histogram("zwsbridge_backend_handshake_seconds", "Time of connect and ZMTP handshake with a backend, where they succeeded."),
 	}

@@ -25,7 +25,7 @@ type Route struct {
 // Route returns the counters of the route at path.
 func (m *Metrics) Route(path string) *Route {
 	dropped := make(map[backend.Drop]prometheus.Counter)
-	for _, why := range []backend.Drop{backend.Unroutable, backend.Overflow, backend.Unasked, backend.Forbidden, backend.Replaced} {
+	for _, why := range []backend.Drop{backend.Unroutable, backend.Overflow, backend.Unasked, backend.Forbidden, backend.Replaced, backend.TooLarge} {
 		dropped[why] = m.dropped.WithLabelValues(path, why.String())
 	}
 	return &Route{

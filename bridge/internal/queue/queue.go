@@ -58,6 +58,8 @@ type Owner interface {
 	Wake()
 	// Lost reports n messages that the queue has dropped since the last call.
 	Lost(n uint64)
+	// Missed reports n messages that were lost before they could be put.
+	Missed(n uint64)
 	// Overflow reports, once, that the queue has closed itself: it was full (Disconnect), or
 	// too many notifications waited.
 	Overflow()
@@ -362,6 +364,20 @@ func (q *Queue) close() {
 	q.space.Broadcast()
 }
 
+// Missed counts n messages that were lost before they could be put, and reports them to the
+// owner, unless the queue is closed.
+func (q *Queue) Missed(n uint64) {
+	q.mu.Lock()
+	closed := q.closed
+	if !closed {
+		q.dropped += n
+	}
+	q.mu.Unlock()
+	if !closed {
+		q.owner.Missed(n)
+	}
+}
+
 // Len returns what waits.
 func (q *Queue) Len() (messages int, bytes int64) {
 	q.mu.Lock()
@@ -387,7 +403,7 @@ func (q *Queue) Passed() uint64 {
 	return q.passed
 }
 
-// Dropped returns how many messages the policy has dropped so far.
+// Dropped returns how many messages the policy has dropped so far, and how many were missed.
 func (q *Queue) Dropped() uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -19,6 +19,7 @@ type owner struct {
 	ended     func() bool
 	wake      func()
 	lost      atomic.Uint64
+	missed    atomic.Uint64
 	overflows int
 }
 
@@ -29,6 +30,8 @@ func (o *owner) Wake() {
 		o.wake()
 	}
 }
+
+func (o *owner) Missed(n uint64) { o.missed.Add(n) }
 
 func (o *owner) Lost(n uint64) { o.lost.Add(n) }
 func (o *owner) Overflow()     { o.overflows++ }

@@ -105,6 +105,10 @@ func fingerprint(c *config.Config, rc *config.Route) any {
 	return []any{r, s.MaxMessage, s.MaxFrames, s.MaxTopic, s.CurveCert, s.InsecureFileModes}
 }
 
+// discarded is up to how many times max_message a message of a backend is read and discarded
+// instead of ending the connection, which others share.
+const discarded = 64
+
 // backendHeartbeat is the interval of PING commands to backends.
 const backendHeartbeat = 30 * time.Second
 
@@ -135,7 +139,7 @@ func newSettings(c *config.Config, rc *config.Route, o Options) (*settings, erro
 		},
 		socketOptions: backend.Options{
 			SocketType:     rc.Socket,
-			Limits:         zmtp.Limits{Frame: int64(c.Server.MaxMessage), Message: int64(c.Server.MaxMessage), Frames: c.Server.MaxFrames},
+			Limits:         zmtp.Limits{Frame: int64(c.Server.MaxMessage), Message: int64(c.Server.MaxMessage), Frames: c.Server.MaxFrames, Discard: discarded * int64(c.Server.MaxMessage)},
 			HighWaterMark:  rc.HighWaterMark,
 			HighWaterBytes: int64(rc.HighWaterBytes),
 			MaxTopic:       int(c.Server.MaxTopic),
