@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -139,7 +140,7 @@ func newSettings(c *config.Config, rc *config.Route, o Options) (*settings, erro
 		},
 		socketOptions: backend.Options{
 			SocketType:     rc.Socket,
-			Limits:         zmtp.Limits{Frame: int64(c.Server.MaxMessage), Message: int64(c.Server.MaxMessage), Frames: c.Server.MaxFrames, Discard: discarded * int64(c.Server.MaxMessage)},
+			Limits:         zmtp.Limits{Frame: int64(c.Server.MaxMessage), Message: int64(c.Server.MaxMessage), Frames: c.Server.MaxFrames, Discard: discarded * min(int64(c.Server.MaxMessage), math.MaxInt64/discarded)},
 			HighWaterMark:  rc.HighWaterMark,
 			HighWaterBytes: int64(rc.HighWaterBytes),
 			MaxTopic:       int(c.Server.MaxTopic),
