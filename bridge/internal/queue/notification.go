@@ -52,3 +52,17 @@ func (q *Queue) due() *notification {
 	}
 	return &n
 }
+
+// Missed counts n messages that were lost before they could be put, and reports them to the
+// owner, unless the queue is closed.
+func (q *Queue) Missed(n uint64) {
+	q.mu.Lock()
+	closed := q.closed
+	if !closed {
+		q.dropped += n
+	}
+	q.mu.Unlock()
+	if !closed {
+		q.owner.Missed(n)
+	}
+}

@@ -364,20 +364,6 @@ func (q *Queue) close() {
 	q.space.Broadcast()
 }
 
-// Missed counts n messages that were lost before they could be put, and reports them to the
-// owner, unless the queue is closed.
-func (q *Queue) Missed(n uint64) {
-	q.mu.Lock()
-	closed := q.closed
-	if !closed {
-		q.dropped += n
-	}
-	q.mu.Unlock()
-	if !closed {
-		q.owner.Missed(n)
-	}
-}
-
 // Len returns what waits.
 func (q *Queue) Len() (messages int, bytes int64) {
 	q.mu.Lock()
