@@ -44,6 +44,7 @@ func (c *checker) routes() {
 		c.identity(key, r)
 		c.allow(key, r)
 		c.relay(key, r)
+		c.routeHistory(key, r)
 	}
 }
 
@@ -136,7 +137,7 @@ func (c *checker) queue(key string, r *Route) {
 	if r.HighWaterBytes > 0 && r.HighWaterBytes < c.Server.MaxMessage {
 		c.warn(key+".high_water_bytes", "is less than server.max_message: the largest messages fit only into an empty queue")
 	}
-	c.oneOf(key+".on_full", r.OnFull, []string{OnFullDropOldest, OnFullDropNewest, OnFullConflate, OnFullDisconnect, OnFullBlock})
+	c.oneOf(key+".on_full", r.OnFull, []string{OnFullDropOldest, OnFullDropNewest, OnFullConflate, OnFullDisconnect, OnFullBlock, OnFullReplay})
 	switch {
 	case r.OnFull == OnFullBlock && r.Stalls():
 		c.fault(key+".on_full", `is "block" on a route whose clients share a connection: one slow client would hold up all; want "drop-oldest", "drop-newest", "conflate" or "disconnect"`)

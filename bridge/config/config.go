@@ -20,11 +20,12 @@ type Config struct {
 	// directory of the process.
 	Dir string `toml:"-"`
 
-	Server Server          `toml:"server"`
-	Admin  Admin           `toml:"admin"`
-	Zap    Zap             `toml:"zap"`
-	Auth   map[string]Auth `toml:"auth"` // by the name that zap.chain uses
-	Routes []Route         `toml:"route"`
+	Server  Server          `toml:"server"`
+	Admin   Admin           `toml:"admin"`
+	Zap     Zap             `toml:"zap"`
+	History History         `toml:"history"`
+	Auth    map[string]Auth `toml:"auth"` // by the name that zap.chain uses
+	Routes  []Route         `toml:"route"`
 }
 
 // Path is the name of a file or directory; empty means none. [Load] and [Parse] make it

@@ -95,13 +95,17 @@ socket = "REQ"
 connect = ["tcp://127.0.0.1:3"]
 share = "requests"
 `)
+	kept := RouteHistory{
+		MaxBytes: 64 << 20, MaxAge: new(10 * time.Minute), LastValue: "ask", LastValueAge: 24 * time.Hour,
+		MaxLastValues: 100000, QueueAge: 72 * time.Hour, MaxQueuesPerUser: 5,
+	}
 	sub := Route{
 		Path: "/sub", Socket: zmtp.SUB, Connect: []Endpoint{{Endpoint: "tcp://127.0.0.1:1"}},
 		Mechanism: zap.NULL, Credentials: "static", Domain: "global",
 		ClientMechanisms: []zap.Mechanism{zap.PLAIN, zap.BEARER, zap.CURVE},
 		Ready:            "any", ConnectTimeout: 5 * time.Second,
 		HighWaterMark: 1000, HighWaterBytes: 4 << 20, OnFull: "drop-oldest",
-		Envelope: EnvelopeNone, MaxSubscriptionBytes: 16 << 20,
+		Envelope: EnvelopeNone, MaxSubscriptionBytes: 16 << 20, History: kept,
 		Separator: new("/"), OnWide: "refuse",
 	}
 	login, shared := sub, sub
@@ -118,9 +122,10 @@ share = "requests"
 			MaxHandshake: 16 << 10, MaxMessage: 1 << 20, MaxFrames: 1000, MaxSubscriptions: 1000, MaxChannels: 100, MaxTopic: 1 << 10,
 			MaxSubscriptionBytesPerUser: 1 << 20, MaxConnections: 10000, MaxFailures: 10,
 		},
-		Admin:  Admin{Listen: "127.0.0.1:9090"},
-		Zap:    Zap{Domain: "global", Timeout: 5 * time.Second},
-		Routes: []Route{sub, login, shared},
+		Admin:   Admin{Listen: "127.0.0.1:9090"},
+		History: History{Store: "memory", Dir: Path(filepath.Join(dir, "history")), Sync: time.Second},
+		Zap:     Zap{Domain: "global", Timeout: 5 * time.Second},
+		Routes:  []Route{sub, login, shared},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Error(diff)

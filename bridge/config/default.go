@@ -39,6 +39,7 @@ func Default() *Config {
 
 			MaxSubscriptionBytesPerUser: 1 << 20,
 		},
+		History: History{Store: StoreMemory, Dir: "history", Sync: time.Second},
 		Zap: Zap{
 			Domain:  "global",
 			Timeout: zap.DefaultTimeout,
@@ -63,7 +64,30 @@ func defaultRoute() Route {
 		OnWide:         OnWideRefuse,
 
 		MaxSubscriptionBytes: 16 << 20,
+
+		History: defaultHistory(),
 	}
+}
+
+// defaultHistory returns what a [route.history] table without keys means. MaxAge depends on Queue.
+func defaultHistory() RouteHistory {
+	return RouteHistory{
+		MaxBytes:         64 << 20,
+		LastValue:        LastValueAsk,
+		LastValueAge:     24 * time.Hour,
+		MaxLastValues:    100000,
+		QueueAge:         72 * time.Hour,
+		MaxQueuesPerUser: 5,
+	}
+}
+
+// defaultMaxAge is how long messages are kept: as long as queues, if users have queues without
+// asking for one.
+func defaultMaxAge(h *RouteHistory) time.Duration {
+	if h.Queue == QueueUser {
+		return h.QueueAge
+	}
+	return 10 * time.Minute
 }
 
 // complete fills in the defaults that depend on other keys, and makes the endpoints of ipc
@@ -89,6 +113,9 @@ func (c *Config) completeRoute(r *Route) {
 	r.Domain = cmp.Or(r.Domain, c.Zap.Domain)
 	r.Mechanism = cmp.Or(r.Mechanism, defaultMechanism(r))
 	r.OnFull = cmp.Or(r.OnFull, defaultOnFull(r))
+	if r.History.MaxAge == nil {
+		r.History.MaxAge = new(defaultMaxAge(&r.History))
+	}
 	if r.ClientMechanisms == nil {
 		r.ClientMechanisms = defaultClientMechanisms(c, r)
 	}

@@ -67,6 +67,7 @@ func parse(file, dir, text string, getenv func(string) (string, bool)) (*Config,
 	c := Default()
 	c.File, c.Dir = file, dir
 	c.Server.CurveCert = absolute(dir, string(c.Server.CurveCert))
+	c.History.Dir = absolute(dir, string(c.History.Dir))
 	if _, ok := parsed["admin"]; ok {
 		c.Admin = defaultAdmin()
 	}

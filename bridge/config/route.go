@@ -58,6 +58,8 @@ type Route struct {
 	// levels; nil means "/".
 	Separator *string `toml:"separator"`
 	OnWide    string  `toml:"on_wide"` // OnWideRefuse or OnWideNarrow
+
+	History RouteHistory `toml:"history"` // nothing is kept without Topics
 }
 
 // AllowRules are the rules of a route. In the file the word "all" instead of a list means no
@@ -80,6 +82,7 @@ const (
 	OnFullConflate   = "conflate"
 	OnFullDisconnect = "disconnect"
 	OnFullBlock      = "block"
+	OnFullReplay     = "replay"
 
 	EnvelopeNone  = "none"
 	EnvelopeFrame = "frame"

@@ -11,6 +11,10 @@ import (
 // unknownKey reports a key that its table does not have, with the name that was probably
 // meant: one of the table that is spelled alike, or the table that has such a key.
 func (d *decoder) unknownKey(key, name string, known map[string]reflect.Value) {
+	if _, ok := fields(reflect.ValueOf(new(Route)).Elem())[name]; ok && strings.HasSuffix(key, "].history."+name) {
+		d.fault(key, "is a key of [[route]]: in TOML it has to stand above [route.history], which takes what follows it")
+		return
+	}
 	names := slices.Sorted(maps.Keys(known))
 	if meant := similar(name, names); meant != "" {
 		d.fault(key, "unknown key: did you mean %s?", meant)

@@ -27,6 +27,7 @@ func Validate(c *Config, o ValidateOptions) (_ *Config, faults Faults) {
 	r := &reporter{file: c.File}
 	for i := range c.Routes {
 		setZero(&c.Routes[i], new(defaultRoute()))
+		setZero(&c.Routes[i].History, new(defaultHistory()))
 	}
 	for name, a := range c.Auth {
 		if err := completeAuth(&a); err != nil {
@@ -64,6 +65,7 @@ func (c *checker) run() (*Config, Faults) {
 	c.zap()
 	c.chain()
 	c.authenticators()
+	c.history()
 	c.routes()
 	c.listeners()
 	c.secrets()

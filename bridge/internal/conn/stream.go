@@ -22,9 +22,10 @@ type stream struct {
 	release func() // the routing id
 	minor   byte   // of the ZMTP version that the backend of a relay speaks
 
-	rights atomic.Pointer[route.Rights]
-	queue  *queue.Queue
-	socket route.Socket
+	rights  atomic.Pointer[route.Rights]
+	queue   *queue.Queue
+	socket  route.Socket
+	history route.History // nil if the route keeps nothing
 
 	forwarding
 	delivering
@@ -62,7 +63,7 @@ func (c *connection) open(ctx context.Context, id session, l *zws.Login) (_ *str
 	}
 	s.subscriptions.account = s.openAccount(l)
 	o := rules.Queue
-	if codec, shared := l.Codec(false); shared {
+	if codec, shared := l.Codec(id.route.Keeps()); shared {
 		s.codec, o.Codec = codec, codec
 	}
 	s.queue = queue.New(o, s)
@@ -80,7 +81,7 @@ func (c *connection) open(ctx context.Context, id session, l *zws.Login) (_ *str
 		return nil, err
 	}
 	s.mu.Lock()
-	s.socket, s.minor = attached.Socket, attached.Minor
+	s.socket, s.history, s.minor = attached.Socket, attached.History, attached.Minor
 	s.mu.Unlock()
 	return s, nil
 }

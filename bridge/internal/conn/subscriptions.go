@@ -134,36 +134,45 @@ func (s *stream) subscribe(ctx context.Context, sub zmtp.Subscription) error {
 	if sub.Cancel {
 		return s.grant(ctx, string(sub.Topic), rights.Allowed{})
 	}
-	rules := s.route.Rules()
-	if len(sub.Topic) > rules.MaxTopic {
-		return &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused,
-			Reason: fmt.Sprintf("topic of %d bytes: at most %d are allowed", len(sub.Topic), rules.MaxTopic)}
-	}
 	known, err := s.known(sub.Topic)
 	if known || err != nil {
 		return err
 	}
-	// The rights are not asked about what would be too much anyway. They never shorten a topic.
-	if err := s.take(int64(len(sub.Topic))); err != nil {
-		return err
-	}
-	granted, err := s.rights.Load().Subscribe(ctx, sub.Topic)
+	_, c, _, err := s.add(ctx, sub.Topic)
 	if err != nil {
-		s.subscriptions.account.Add(-int64(len(sub.Topic)))
-		return route.Denied(err)
-	}
-	c := s.subscriptions.replace(string(sub.Topic), granted)
-	if err := s.take(c.bytes - int64(len(sub.Topic))); err != nil {
-		return err // which ends the stream, and its account with it
+		return err
 	}
 	return s.change(ctx, c)
 }
 
-// known reports whether the client is subscribed to topic. If it is not, and must not have one
-// more subscription, known returns an error.
+// add makes topic one of the client's subscriptions, as far as its rights allow, and returns what
+// was granted and what is to be done upstream. With an error, denied means that the rights do not
+// allow it. s.deciding held on entry.
+func (s *stream) add(ctx context.Context, topic []byte) (granted rights.Allowed, c change, denied bool, err error) {
+	// The rights are not asked about what would be too much anyway. They never shorten a topic.
+	size := int64(len(topic))
+	if err := s.take(size); err != nil {
+		return granted, c, false, err
+	}
+	granted, err = s.rights.Load().Subscribe(ctx, topic)
+	if err != nil {
+		s.subscriptions.account.Add(-size)
+		return granted, c, errors.Is(err, rights.ErrDenied), route.Denied(err)
+	}
+	c = s.subscriptions.replace(string(topic), granted)
+	return granted, c, false, s.take(c.bytes - size) // an error ends the stream, and its account
+}
+
+// known reports whether the client is subscribed to topic. If it is not, and must not have this
+// subscription or one more, known returns an error.
 func (s *stream) known(topic []byte) (bool, error) {
+	rules := s.route.Rules()
+	if len(topic) > rules.MaxTopic {
+		return false, &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused,
+			Reason: fmt.Sprintf("topic of %d bytes: at most %d are allowed", len(topic), rules.MaxTopic)}
+	}
 	known, number := s.subscriptions.has(topic)
-	if most := s.route.Rules().MaxSubscriptions; !known && number >= most {
+	if most := rules.MaxSubscriptions; !known && number >= most {
 		return false, &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused, Reason: fmt.Sprintf("more than %d subscriptions", most)}
 	}
 	return known, nil

@@ -10,7 +10,7 @@ import (
 )
 
 // null is a queue that discards everything.
-type null struct{}
+type null struct{ noBacklog }
 
 func (null) Missed(uint64) {}
 

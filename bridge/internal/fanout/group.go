@@ -17,6 +17,7 @@ type subscription struct {
 	node   *node
 	groups []*group
 
+	pinned    bool          // the log keeps it
 	sent      bool          // subscribed upstream
 	dirty     bool          // is in Hub.dirty
 	lingering *list.Element // its element of Hub.lingering; nil if it is not in there
@@ -101,15 +102,15 @@ type lane struct {
 	wanted []*group // that have spans of chunk
 }
 
-// add adds m, the message of that number, to what g receives. It is encoded now, unless it was
+// add adds m, the message of that number and with that position, to what g receives. It is encoded now, unless it was
 // for another group of the lane.
-func (l *lane) add(g *group, m zmtp.Message, number uint64) {
+func (l *lane) add(g *group, m zmtp.Message, at []byte, number uint64) {
 	if l.chunk == nil {
 		l.chunk = queue.NewChunk(l.codec, l.size)
 	}
 	if l.number != number {
 		l.number = number
-		l.chunk.Append(m)
+		l.chunk.AppendAt(m, at)
 	}
 	end := l.chunk.Messages()
 	switch n := len(g.spans); {

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/zwsbridge/zwsbridge/bridge/internal/history"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -23,6 +24,11 @@ type Options struct {
 	// Flush is how long messages may wait in order to be delivered together with later ones.
 	// 0 delivers what one read of the upstream brings at once.
 	Flush time.Duration
+	// Log, if not nil, is the history of the route: it gets each message before the members do.
+	// The hub is to be pinned to its topics (Pin).
+	Log *history.Log
+	// LastValues gives each new subscription the last values of its topics.
+	LastValues bool
 	// Observe, if not nil, is called with the number of messages that were queued, and of
 	// their encoded bytes, each counted once for each member. It must be quick and must not
 	// call the hub.
@@ -42,6 +48,9 @@ type Hub struct {
 	linger, flush time.Duration
 	lingerBytes   func() int64
 	observe       func(messages, bytes int)
+	log           *history.Log // nil without a history
+	lastValues    bool
+	seam          func(*catchUp) // (*catchUp).rejoin, except in tests of the tests
 
 	mu      sync.Mutex
 	trie    trie
@@ -50,15 +59,18 @@ type Hub struct {
 	members int
 
 	dirty     []*subscription // may have to change upstream
+	pinned    []*subscription // to the topics of the log
 	lingering list.List       // of *subscription: without groups, the longest idle first
 	idleBytes int64           // of the topics in lingering
 	changed   chan struct{}   // wakes Run: dirty or lingering has changed
 
-	number  uint64          // of the message that is being matched
-	matched []*subscription // scratch
-	waiting bool            // a lane has something to deliver
-	timer   *time.Timer     // delivers after Options.Flush
-	armed   bool            // timer is running
+	end     history.Position           // of the log
+	at      [history.PositionSize]byte // scratch
+	number  uint64                     // of the message that is being matched
+	matched []*subscription            // scratch
+	waiting bool                       // a lane has something to deliver
+	timer   *time.Timer                // delivers after Options.Flush
+	armed   bool                       // timer is running
 	stats   Stats
 }
 
@@ -78,7 +90,7 @@ func New(o Options) *Hub {
 	if o.LingerBytes == nil {
 		o.LingerBytes = func() int64 { return math.MaxInt64 }
 	}
-	return &Hub{
+	h := &Hub{
 		linger:      max(o.Linger, 0),
 		lingerBytes: o.LingerBytes,
 		flush:       o.Flush,
@@ -86,7 +98,14 @@ func New(o Options) *Hub {
 		lanes:       make(map[queue.Codec]*lane),
 		groups:      make(map[groupKey]*group),
 		changed:     make(chan struct{}, 1),
+		log:         o.Log,
+		lastValues:  o.LastValues,
+		seam:        (*catchUp).rejoin,
 	}
+	if h.log != nil {
+		h.end = h.log.End()
+	}
+	return h
 }
 
 // Message implements backend.Receiver: it finds the members that are subscribed to m and
@@ -97,7 +116,7 @@ func (h *Hub) Message(m zmtp.Message) error {
 	defer h.mu.Unlock()
 	h.stats.Messages++
 	h.number++
-	topic := m[0]
+	topic, at := m[0], h.keep(m)
 	h.matched = h.trie.match(h.matched[:0], topic)
 	full := false
 	for _, s := range h.matched {
@@ -105,7 +124,7 @@ func (h *Hub) Message(m zmtp.Message) error {
 			if g.filter != nil && !g.filter.Allows(topic) {
 				continue
 			}
-			g.lane.add(g, m, h.number)
+			g.lane.add(g, m, at, h.number)
 			h.waiting = true
 			full = full || g.lane.full()
 		}
@@ -151,6 +170,9 @@ func (h *Hub) Flush() {
 
 // deliver empties all lanes. Lock held on entry.
 func (h *Hub) deliver() {
+	if h.log != nil {
+		h.log.Flush() // what is delivered is kept: a restart must not have less than a client
+	}
 	if !h.waiting {
 		return
 	}

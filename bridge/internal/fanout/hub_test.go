@@ -34,6 +34,7 @@ func (l lines) AppendMessage(dst []byte, m zmtp.Message, _ []byte) []byte {
 
 // client is an unbounded queue that keeps text.
 type client struct {
+	noBacklog
 	mu     sync.Mutex
 	codec  queue.Codec
 	text   []byte
@@ -263,7 +264,10 @@ func TestGroups(t *testing.T) {
 }
 
 // keeper records the length of the chunks that a slow client would keep alive.
-type keeper struct{ chunks []int }
+type keeper struct {
+	noBacklog
+	chunks []int
+}
 
 func (*keeper) Missed(uint64) {}
 

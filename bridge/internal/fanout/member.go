@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/zwsbridge/zwsbridge/bridge/internal/history"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
 )
 
@@ -28,6 +29,13 @@ type Queue interface {
 	PutRange(c *queue.Chunk, from, to int) error
 	// Missed reports n messages that were lost before they could be put. It must not block.
 	Missed(n uint64)
+	// SetBacklog, FallBehind, Behind, CaughtUp and Insert are used where the hub has a log. They
+	// must not block or call the hub.
+	SetBacklog(b queue.Backlog)
+	FallBehind(at []byte)
+	Behind() bool
+	CaughtUp()
+	Insert(p queue.Puller) error
 }
 
 // MemberOptions configure a member.
@@ -49,6 +57,12 @@ type Member struct {
 	// Guarded by hub.mu.
 	group *group // nil after Leave or Forget
 	at    int    // index in group.members
+
+	// The rest is used where the hub has a log, and guarded by hub.mu as well.
+	joined  history.Position // end of the log when it joined
+	matches *history.Match   // of the subscriptions; nil if they have changed
+	steps   []step           // subscriptions since its queue has fallen behind
+	greet   bool             // the client is to be told what was recovered
 }
 
 // Join adds a member without subscriptions whose messages go to q. The caller ends it with
@@ -58,6 +72,10 @@ func (h *Hub) Join(q Queue, o MemberOptions) *Member {
 	defer h.mu.Unlock()
 	m := &Member{hub: h, queue: q, filter: o.Filter}
 	h.members++
+	if h.log != nil {
+		m.joined = h.log.End()
+		q.SetBacklog(m)
+	}
 	h.enter(m, groupKey{lane: h.lane(o.Codec)}, nil)
 	return m
 }
@@ -70,11 +88,21 @@ func (m *Member) Subscribe(topic []byte, filtered bool) error {
 	h := m.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	added, err := m.subscribe(topic, filtered)
+	if added && h.lastValues {
+		return m.last(topic)
+	}
+	return err
+}
+
+// subscribe implements Subscribe, without last values. Lock held on entry.
+func (m *Member) subscribe(topic []byte, filtered bool) (added bool, err error) {
+	h := m.hub
 	if m.group == nil {
-		return ErrLeft
+		return false, ErrLeft
 	}
 	if filtered && m.filter == nil {
-		return errNoFilter
+		return false, errNoFilter
 	}
 	if filtered && m.group.filter == nil {
 		h.deliver()
@@ -85,18 +113,22 @@ func (m *Member) Subscribe(topic []byte, filtered bool) error {
 	s := h.trie.get(topic)
 	if s != nil {
 		if _, there := m.group.subscriptions[s]; there {
-			return nil
+			return false, nil
 		}
 	}
 	h.deliver()
 	if s == nil {
 		s = h.newSubscription(topic)
 	}
+	if h.log != nil && m.queue.Behind() {
+		m.steps = append(m.steps, step{cut: h.log.End(), before: m.match()})
+	}
 	key := m.group.groupKey
 	key.topics = key.topics.plus(s.hash)
 	h.move(m, key, s, nil)
+	m.matches = nil
 	h.subscribed(s)
-	return nil
+	return true, nil
 }
 
 // Unsubscribe removes topic from the member's set; a topic that is not in it changes
@@ -116,6 +148,7 @@ func (m *Member) Unsubscribe(topic []byte) {
 	key := m.group.groupKey
 	key.topics = key.topics.minus(s.hash)
 	h.move(m, key, nil, s)
+	m.matches = nil
 	h.unsubscribed(s)
 }
 

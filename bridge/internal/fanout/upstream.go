@@ -51,7 +51,7 @@ func (h *Hub) changes() (subscribe, unsubscribe [][]byte) {
 	defer h.mu.Unlock()
 	for _, s := range h.dirty {
 		s.dirty = false
-		wanted := len(s.groups) > 0 || s.lingering != nil
+		wanted := len(s.groups) > 0 || s.lingering != nil || s.pinned
 		if !wanted {
 			h.trie.remove(s)
 		}
@@ -88,7 +88,7 @@ func (h *Hub) subscribed(s *subscription) {
 
 // unsubscribed is called when a group has unsubscribed from s. It may be called twice.
 func (h *Hub) unsubscribed(s *subscription) {
-	if len(s.groups) > 0 || s.lingering != nil {
+	if len(s.groups) > 0 || s.lingering != nil || s.pinned {
 		return
 	}
 	s.idle = time.Now()

@@ -90,11 +90,11 @@ func TestMatch(t *testing.T) {
 		{[]string{"b", "d"}, "e", false, false},
 	} {
 		m := NewMatch(bytesOf(c.topics), nil)
-		if m.matches([]byte(c.topic)) != c.matches || m.prefixes.covers(c.topic) != c.all {
+		if m.Matches([]byte(c.topic)) != c.matches || m.prefixes.covers(c.topic) != c.all {
 			t.Errorf("%q with %q: matches %v, want %v", c.topics, c.topic, !c.matches, c.matches)
 		}
 	}
-	if NewMatch([][]byte{{}}, odd{}).matches([]byte("ab")) {
+	if NewMatch([][]byte{{}}, odd{}).Matches([]byte("ab")) {
 		t.Error("the filter is not asked")
 	}
 }

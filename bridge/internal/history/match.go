@@ -25,8 +25,8 @@ func NewMatch(topics [][]byte, filter Filter) *Match {
 	return &Match{newPrefixes(topics), filter}
 }
 
-// matches reports whether a message with this topic is selected.
-func (m *Match) matches(topic []byte) bool {
+// Matches reports whether a message with this topic is selected.
+func (m *Match) Matches(topic []byte) bool {
 	return m.prefixes.match(topic) && (m.filter == nil || m.filter.Allows(topic))
 }
 

@@ -211,7 +211,7 @@ func (r *Reader) scan(dst []Entry, s *reading) []Entry {
 	b, i := s.v.find(r.next)
 	for ; i < len(b.records) && b.base+uint64(i) < s.end && s.left > 0 && s.max > 0; i++ {
 		s.left--
-		if b.records[i].topic != control && r.match.matches(topicOf(b.raw(i))) && !s.v.hidden(b, i) {
+		if b.records[i].topic != control && r.match.Matches(topicOf(b.raw(i))) && !s.v.hidden(b, i) {
 			dst = append(dst, s.entry(b, i))
 		}
 	}

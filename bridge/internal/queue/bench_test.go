@@ -7,7 +7,10 @@ import (
 )
 
 // sink is a batch that discards what it is given.
-type sink struct{ size int }
+type sink struct {
+	noHistory
+	size int
+}
 
 func (s *sink) Message(m zmtp.Message, _ []byte) error { s.size += m.Size(); return nil }
 func (s *sink) Encoded(o []byte)                       { s.size += len(o) }

@@ -26,6 +26,10 @@ type Chunk struct {
 	made  time.Time // when its first message came
 	bytes []byte
 	marks []mark
+	// at has the positions of all messages in the route's history, atSize bytes each, zeros for
+	// a message without one; empty if none has one.
+	at     []byte
+	atSize int
 }
 
 // mark is one message of a chunk.
@@ -69,7 +73,7 @@ func pooled(size int) *Chunk {
 
 // recycle puts c, which must not be in use, into its pool.
 func (c *Chunk) recycle() {
-	c.bytes, c.marks = c.bytes[:0], c.marks[:0]
+	c.bytes, c.marks, c.at = c.bytes[:0], c.marks[:0], c.at[:0]
 	if cap(c.bytes) > 2*classes[len(classes)-1] {
 		return
 	}
@@ -89,20 +93,27 @@ func (c *Chunk) reserve(n int) {
 	larger := pooled(max(2*cap(c.bytes), len(c.bytes)+n))
 	larger.bytes = append(larger.bytes, c.bytes...)
 	larger.marks = append(larger.marks, c.marks...)
+	larger.at = append(larger.at, c.at...)
 	c.bytes, larger.bytes = larger.bytes, c.bytes
 	c.marks, larger.marks = larger.marks, c.marks
+	c.at, larger.at = larger.at, c.at
 	larger.recycle()
 }
 
 // Append encodes m and appends it. m is not kept.
-func (c *Chunk) Append(m zmtp.Message) {
+func (c *Chunk) Append(m zmtp.Message) { c.AppendAt(m, nil) }
+
+// AppendAt is Append with the position of m in the route's history; nil if m is not in it. All
+// positions have the same size and are not all zeros.
+func (c *Chunk) AppendAt(m zmtp.Message, at []byte) {
 	var topic uint64
 	if len(m) > 0 {
 		topic = topicKey(m[0])
 	}
 	c.reserve(encodedSize(m))
-	c.bytes = c.codec.AppendMessage(c.bytes, m, nil)
+	c.bytes = c.codec.AppendMessage(c.bytes, m, at)
 	c.marks = append(c.marks, mark{len(c.bytes), topic})
+	c.place(at)
 }
 
 // AppendRange appends the messages from, from+1, … to-1 of src, which must have the same
@@ -112,9 +123,39 @@ func (c *Chunk) AppendRange(src *Chunk, from, to int) {
 	c.reserve(len(encoded))
 	shift := len(c.bytes) - src.start(from)
 	c.bytes = append(c.bytes, encoded...)
-	for _, m := range src.marks[from:to] {
+	for i, m := range src.marks[from:to] {
 		c.marks = append(c.marks, mark{m.end + shift, m.topic})
+		c.place(src.At(from + i))
 	}
+}
+
+// place notes the position of the last message; nil is noted as zeros, also for the messages
+// before the first that has one.
+func (c *Chunk) place(at []byte) {
+	switch {
+	case len(at) == 0 && len(c.at) == 0:
+		return
+	case len(c.at) == 0:
+		c.atSize = len(at)
+	}
+	missing := len(c.marks)*c.atSize - len(c.at) - len(at)
+	c.at = append(c.at, make([]byte, missing)...)
+	c.at = append(c.at, at...)
+}
+
+// At returns the position of message i in the route's history; nil if it has none. It aliases
+// the chunk.
+func (c *Chunk) At(i int) []byte {
+	if len(c.at) == 0 {
+		return nil
+	}
+	at := c.at[i*c.atSize : (i+1)*c.atSize]
+	for _, b := range at {
+		if b != 0 {
+			return at
+		}
+	}
+	return nil
 }
 
 // Messages returns the number of messages.

@@ -15,6 +15,16 @@ func (it *item) bytes() int64 {
 	return int64(it.chunk.start(int(it.to)) - it.chunk.start(int(it.from)))
 }
 
+// at returns the position of the last message that has one; nil if none has.
+func (it *item) at() []byte {
+	for i := it.to - 1; i >= it.from && len(it.chunk.at) > 0; i-- {
+		if at := it.chunk.At(int(i)); at != nil {
+			return at
+		}
+	}
+	return nil
+}
+
 // fifo is a list of items in blocks from a pool. An empty fifo holds no memory. A pointer to
 // an item is valid until the item is popped.
 type fifo struct {

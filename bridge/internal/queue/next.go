@@ -18,6 +18,7 @@ type Batch interface {
 	Unsubscribed(topic []byte) error
 	// Full reports that no more should be appended.
 	Full() bool
+	History
 }
 
 // Next appends what waits to b until b is full or nothing is left. Only the client's writer
@@ -26,15 +27,32 @@ type Batch interface {
 func (q *Queue) Next(b Batch) {
 	q.release()
 	for !b.Full() {
-		if q.current.chunk == nil {
-			n, some := q.take()
-			if !some {
+		if q.pulling != nil {
+			if !q.pulling.Next(b) {
 				return
 			}
-			if n != nil {
+			q.pulling = nil
+			continue
+		}
+		if q.current.chunk == nil {
+			n, some := q.take()
+			switch {
+			case !some:
+				return
+			case n == nil:
+			case n == &backlog:
+				q.pulling = q.o.Backlog.After(q.last)
+				continue
+			case n.puller != nil:
+				q.pulling = n.puller
+				continue
+			default:
 				_ = b.Unsubscribed(n.topic) // an error ends the stream, which closes q
 				continue
 			}
+		}
+		if at := q.current.at(); at != nil {
+			q.given = at
 		}
 		if q.current.chunk.shared() {
 			b.Encoded(q.current.chunk.Bytes(int(q.current.from), int(q.current.to)))
@@ -63,9 +81,9 @@ func (q *Queue) release() {
 	q.settle()
 }
 
-// take removes what is first: a notification that is due, or else an item, which becomes
-// q.current. some reports whether there was either.
-func (q *Queue) take() (n *notification, some bool) {
+// take removes what is first: an insert that is due, or else an item, which becomes q.current. An
+// empty insert is the backlog. some reports whether there was any.
+func (q *Queue) take() (n *insert, some bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.owner.Ended() {
@@ -76,6 +94,9 @@ func (q *Queue) take() (n *notification, some bool) {
 	}
 	if q.items.empty() {
 		q.newest = nil
+		if q.behind {
+			return &backlog, true
+		}
 		return nil, false
 	}
 	q.forget()
@@ -95,6 +116,9 @@ func (q *Queue) take() (n *notification, some bool) {
 	return nil, true
 }
 
+// backlog is the insert for what a queue that has fallen behind has missed.
+var backlog insert
+
 var messages = sync.Pool{New: func() any { return new(zmtp.Message) }}
 
 // encode lets b encode the messages of the current item and reports whether b had room for
@@ -105,8 +129,8 @@ func (q *Queue) encode(b Batch) (all bool) {
 	it := &q.current
 	for it.messages() > 0 && !b.Full() {
 		*m = it.chunk.Frames((*m)[:0], int(it.from))
+		_ = b.Message(*m, it.chunk.At(int(it.from))) // an error ends the stream, which closes q
 		it.from++
-		_ = b.Message(*m, nil) // an error ends the stream, which closes q
 	}
 	clear((*m)[:cap(*m)]) // the pool must not keep a chunk alive
 	messages.Put(m)

@@ -1,8 +1,10 @@
 package queue
 
-// notification is a topic that the client has lost its subscription to.
-type notification struct {
-	topic []byte
+// insert is what has its place between messages without being one: the notification that the
+// client has lost its subscription to topic, or what a puller has.
+type insert struct {
+	topic  []byte
+	puller Puller // nil for a notification
 	// due is the value of Queue.passed from which it may be written: all messages that were
 	// put before it, which can be of the topic, have left.
 	due uint64
@@ -13,9 +15,12 @@ type notification struct {
 // that are put later; where messages are conflated it may come later still. It returns
 // ErrFull and closes the queue if Options.Notifications wait already, and ErrClosed if the
 // queue is closed.
-func (q *Queue) Unsubscribed(topic []byte) error {
+func (q *Queue) Unsubscribed(topic []byte) error { return q.note(insert{topic: topic}) }
+
+// note queues an insert.
+func (q *Queue) note(n insert) error {
 	q.mu.Lock()
-	err := q.unsubscribed(topic)
+	err := q.noteLocked(n)
 	q.mu.Unlock()
 	switch err {
 	case ErrFull:
@@ -26,29 +31,30 @@ func (q *Queue) Unsubscribed(topic []byte) error {
 	return err
 }
 
-// unsubscribed implements Unsubscribed. Lock held on entry.
-func (q *Queue) unsubscribed(topic []byte) error {
+// noteLocked implements note. Lock held on entry.
+func (q *Queue) noteLocked(n insert) error {
 	switch {
 	case q.closed:
 		return ErrClosed
-	case len(q.notifications) >= q.o.Notifications:
+	case len(q.inserts) >= q.o.Notifications:
 		q.close()
 		return ErrFull
 	}
-	q.notifications = append(q.notifications, notification{topic, q.passed + uint64(q.messages)})
+	n.due = q.passed + uint64(q.messages)
+	q.inserts = append(q.inserts, n)
 	return nil
 }
 
-// due removes and returns the first notification if it may be written now, else nil.
+// due removes and returns the first insert if it may be written now, else nil.
 // Conflating leaves fewer messages than were counted, so an empty queue makes every
-// notification due. Lock held on entry.
-func (q *Queue) due() *notification {
-	if len(q.notifications) == 0 || q.notifications[0].due > q.passed && !q.items.empty() {
+// insert due. Lock held on entry.
+func (q *Queue) due() *insert {
+	if len(q.inserts) == 0 || q.inserts[0].due > q.passed && !q.items.empty() {
 		return nil
 	}
-	n := q.notifications[0]
-	if q.notifications = q.notifications[1:]; len(q.notifications) == 0 {
-		q.notifications = nil // an idle client keeps no memory
+	n := q.inserts[0]
+	if q.inserts = q.inserts[1:]; len(q.inserts) == 0 {
+		q.inserts = nil // an idle client keeps no memory
 	}
 	return &n
 }

@@ -37,7 +37,7 @@ func TestNotifications(t *testing.T) {
 				if diff := cmp.Diff(test.want, read(q)); diff != "" {
 					t.Error(diff)
 				}
-				if q.notifications != nil {
+				if q.inserts != nil {
 					t.Error("an empty queue keeps memory for notifications")
 				}
 			})

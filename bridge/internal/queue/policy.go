@@ -18,6 +18,9 @@ const (
 	Disconnect
 	// Block makes the producer wait.
 	Block
+	// Replay takes nothing more until the writer has caught up from Options.Backlog, so that
+	// nothing is lost that the backlog keeps.
+	Replay
 )
 
 var policies = [...]string{
@@ -26,6 +29,7 @@ var policies = [...]string{
 	Conflate:   "conflate",
 	Disconnect: "disconnect",
 	Block:      "block",
+	Replay:     "replay",
 }
 
 // String returns the policy's name in the configuration.

@@ -39,6 +39,8 @@ type Options struct {
 	// for room, and at the limit, or that of Budget, the queue closes itself, as with
 	// Disconnect. 0 means that they wait.
 	KeptBytes int64
+	// Backlog is where the client catches up from. Required for Replay, and for FallBehind.
+	Backlog Backlog
 	// Codec is the client's encoding, if other clients share it; nil if the client needs
 	// messages that are encoded for it alone.
 	Codec Codec
@@ -72,24 +74,28 @@ type Queue struct {
 	owner Owner
 	share
 
-	mu            sync.Mutex
-	space         sync.Cond // a blocked producer should try again
-	items         fifo
-	messages      int
-	kept          int // of messages, by PutKept
-	keptBytes     int64
-	bytes         int64
-	taken         int64 // what the writer has taken and not finished costs in a budget
-	dropped       uint64
-	reported      uint64 // of dropped: that the owner was told of
-	passed        uint64 // messages that have left at the front: taken by the writer or dropped
-	notifications []notification
-	closed        bool
-	newest        map[uint64]*item // while conflating: where the message of each topic waits
+	mu        sync.Mutex
+	space     sync.Cond // a blocked producer should try again
+	items     fifo
+	messages  int
+	kept      int // of messages, by PutKept
+	keptBytes int64
+	bytes     int64
+	taken     int64 // what the writer has taken and not finished costs in a budget
+	dropped   uint64
+	reported  uint64 // of dropped: that the owner was told of
+	passed    uint64 // messages that have left at the front: taken by the writer or dropped
+	inserts   []insert
+	behind    bool   // nothing is put until the writer has caught up
+	last      []byte // position of the last message that was put, or was to be resumed from
+	closed    bool
+	newest    map[uint64]*item // while conflating: where the message of each topic waits
 
 	// Owned by the writer, not guarded by mu.
-	current item // taken, and not yet given to a batch completely
-	written fifo // given to the batch that is being written
+	current item   // taken, and not yet given to a batch completely
+	written fifo   // given to the batch that is being written
+	pulling Puller // that is not done yet
+	given   []byte // position of the last message given to a batch
 }
 
 // New returns an empty queue that reports to owner, which must not be nil.
@@ -197,6 +203,10 @@ func (q *Queue) put(it item) (wake bool, err error) {
 	if q.closed {
 		return false, ErrClosed
 	}
+	if q.behind {
+		q.skip(it)
+		return false, nil
+	}
 	wake = q.items.empty()
 	policy := q.policy()
 	if q.newest == nil && q.fits(it) && (q.o.Budget == nil || policy.sheds()) {
@@ -213,6 +223,8 @@ func (q *Queue) put(it item) (wake bool, err error) {
 		return false, ErrFull
 	case Block:
 		return q.wait(it)
+	case Replay:
+		q.fallBehind(it)
 	default:
 		q.push(it)
 		q.dropOldest()
@@ -279,6 +291,11 @@ func (q *Queue) push(it item) *item {
 		return nil
 	}
 	it.chunk.retain()
+	if q.o.OnFull == Replay {
+		if at := it.at(); at != nil {
+			q.last = append(q.last[:0], at...)
+		}
+	}
 	q.messages += it.messages()
 	q.bytes += it.bytes()
 	if it.kept {
@@ -359,7 +376,7 @@ func (q *Queue) close() {
 	q.closed = true
 	q.items.release()
 	q.messages, q.kept, q.bytes, q.keptBytes, q.taken = 0, 0, 0, 0, 0
-	q.newest, q.notifications = nil, nil
+	q.newest, q.inserts = nil, nil
 	q.settle()
 	q.space.Broadcast()
 }

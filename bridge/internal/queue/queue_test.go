@@ -54,6 +54,7 @@ func (lines) AppendMessage(dst []byte, m zmtp.Message, _ []byte) []byte {
 
 // textBatch is a batch that is full after limit bytes; 0 means never.
 type textBatch struct {
+	noHistory
 	limit int
 	text  []byte
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/history"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/rights"
@@ -51,6 +52,8 @@ type settings struct {
 	ready          backend.Ready
 	connectTimeout time.Duration
 	flush          time.Duration
+	kept           history.Options // nothing without topics
+	alwaysLast     bool            // each subscription gets last values
 	shared         bool
 
 	clientRoutingID bool
@@ -83,7 +86,14 @@ func New(c *config.Config, rc *config.Route, o Options) (*Route, error) {
 	r.SetRules(rules)
 	r.socketOptions.Event = r.backendChanged
 	r.socketOptions.Dropped = r.metrics.Dropped
-	r.upstream, err = r.newUpstream()
+	if len(s.kept.Topics) > 0 {
+		if r.history, err = history.New(s.kept); err != nil {
+			return nil, err
+		}
+	}
+	if r.upstream, err = r.newUpstream(); err != nil && r.history != nil {
+		_ = r.history.Close()
+	}
 	return r, err
 }
 
@@ -148,6 +158,7 @@ func newSettings(c *config.Config, rc *config.Route, o Options) (*settings, erro
 		},
 		fingerprint: fingerprint(c, rc),
 	}
+	s.kept, s.alwaysLast = keptHistory(&rc.History), rc.History.LastValue == config.LastValueAlways
 	for _, e := range rc.Connect {
 		s.connect = append(s.connect, endpoint{e.Endpoint, e.ServerKey})
 	}
@@ -157,6 +168,23 @@ func newSettings(c *config.Config, rc *config.Route, o Options) (*settings, erro
 		s.inbound, err = newInbound(c, rc, o.Handler)
 	}
 	return s, err
+}
+
+// keptHistory returns what a route keeps.
+func keptHistory(h *config.RouteHistory) history.Options {
+	o := history.Options{
+		MaxBytes:      int64(h.MaxBytes),
+		LastValues:    h.LastValue != config.LastValueOff,
+		LastValueAge:  h.LastValueAge,
+		MaxLastValues: h.MaxLastValues,
+	}
+	if h.MaxAge != nil {
+		o.MaxAge = *h.MaxAge
+	}
+	for _, topic := range h.Topics {
+		o.Topics = append(o.Topics, []byte(topic))
+	}
+	return o
 }
 
 // newInbound returns how backends that connect to the route log in. handler judges them.

@@ -15,17 +15,26 @@ import (
 type hub struct {
 	*fanout.Hub
 	up      backend.Socket
+	kept    bool // the route has a history
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 }
 
 // newHub puts a hub on socket. It calls lost when it cannot go on.
 func newHub(r *Route, socket *backend.Shared, lost func(error)) (*hub, error) {
-	h := &hub{Hub: fanout.New(fanout.Options{
-		LingerBytes: func() int64 { return r.Rules().tenth() },
-		Flush:       r.flush,
-		Observe:     r.metrics.ToClient,
-	})}
+	h := &hub{
+		Hub: fanout.New(fanout.Options{
+			LingerBytes: func() int64 { return r.Rules().tenth() },
+			Flush:       r.flush,
+			Observe:     r.metrics.ToClient,
+			Log:         r.history,
+			LastValues:  r.alwaysLast,
+		}),
+		kept: r.history != nil,
+	}
+	if h.kept {
+		h.Pin(r.kept.Topics)
+	}
 	var err error
 	if h.up, err = socket.Attach(h.Hub, backend.AttachOptions{}); err != nil {
 		return nil, err
@@ -45,8 +54,13 @@ func (h *hub) close() {
 	h.running.Wait()
 }
 
-func (h *hub) join(c *Client) (Socket, error) {
-	return &hubSocket{h.Join(c.Queue, fanout.MemberOptions{Codec: c.Codec, Filter: c.Filter}), h.up, c.Excess}, nil
+func (h *hub) join(c *Client) (*Attachment, error) {
+	socket := &hubSocket{h.Join(c.Queue, fanout.MemberOptions{Codec: c.Codec, Filter: c.Filter}), h.up, c.Excess}
+	a := &Attachment{Socket: socket}
+	if h.kept {
+		a.History = socket
+	}
+	return a, nil
 }
 
 // hubSocket is a member of the hub as the socket of a stream.
@@ -68,6 +82,21 @@ func (s *hubSocket) Subscribe(_ context.Context, filtered bool, topics ...[]byte
 func (s *hubSocket) Unsubscribe(_ context.Context, topics ...[]byte) error {
 	for _, topic := range topics {
 		s.member.Unsubscribe(topic)
+	}
+	return nil
+}
+
+// Resume implements History.
+func (s *hubSocket) Resume(at []byte, greet, filtered bool, topics ...[]byte) error {
+	return s.member.Resume(at, greet, filtered, topics...)
+}
+
+// SubscribeLast implements History.
+func (s *hubSocket) SubscribeLast(filtered bool, topics ...[]byte) error {
+	for _, topic := range topics {
+		if err := s.member.SubscribeLast(topic, filtered); err != nil {
+			return err
+		}
 	}
 	return nil
 }

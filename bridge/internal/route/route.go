@@ -7,6 +7,7 @@ import (
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/fanout"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/history"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/quota"
@@ -26,6 +27,8 @@ type Route struct {
 	upstream upstream
 
 	subscriptions quota.Counter // of clients
+
+	history *history.Log // nil if nothing is kept
 
 	users      users // of inbound backends
 	violations violations
@@ -93,9 +96,21 @@ type Socket interface {
 	Close() error
 }
 
+// History is a stream's side of what its route keeps.
+type History interface {
+	// Resume is the first Subscribe of a client that was away: it gets what the route has kept of
+	// topics after the position at, then what comes live. With greet the client is told whether
+	// anything is missing.
+	Resume(at []byte, greet, filtered bool, topics ...[]byte) error
+	// SubscribeLast is Subscribe for a client that also wants the last values of topics.
+	SubscribeLast(filtered bool, topics ...[]byte) error
+}
+
 // Attachment is a stream's connection to the backends.
 type Attachment struct {
 	Socket
+	// History is nil if the route keeps nothing.
+	History History
 	// Minor is the minor version of ZMTP 3 that the backend of a relay speaks.
 	Minor byte
 }
@@ -153,6 +168,9 @@ func (r *Route) SubscriptionBytes() int64 {
 	return n
 }
 
+// Keeps reports whether the route has a history, so that its messages have positions.
+func (r *Route) Keeps() bool { return r.history != nil }
+
 // Status returns the state of the backends that clients share, and of inbound backends.
 func (r *Route) Status() []backend.Status { return r.upstream.statuses() }
 
@@ -195,7 +213,12 @@ func (r *Route) has(address string) bool {
 }
 
 // Close ends what the streams of the route share. Their sockets are closed by then.
-func (r *Route) Close() { r.upstream.close() }
+func (r *Route) Close() {
+	r.upstream.close()
+	if r.history != nil {
+		_ = r.history.Close() // State has reported what could not be stored
+	}
+}
 
 // forbidden is the refusal of something that the login does not permit.
 func forbidden(reason string) error {

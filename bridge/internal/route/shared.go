@@ -22,7 +22,7 @@ type shared struct {
 // layer stands between a shared socket and the streams: a hub that fans out, or nothing but
 // the socket's own envelopes.
 type layer interface {
-	join(c *Client) (Socket, error)
+	join(c *Client) (*Attachment, error)
 	// close ends the layer, before the socket is closed.
 	close()
 }
@@ -68,20 +68,20 @@ func (u *shared) attach(ctx context.Context, c *Client) (*Attachment, error) {
 	if err := live.enter(c); err != nil {
 		return nil, err
 	}
-	socket, err := live.layer.join(c)
+	a, err := live.layer.join(c)
 	if err != nil {
 		live.leave(c)
 		return nil, err
 	}
-	s := &sharedSocket{Socket: socket, live: live, client: c}
+	a.Socket = &sharedSocket{Socket: a.Socket, live: live, client: c}
 	// The stream is attached already, so that it gets the first messages of the peer that it
 	// waits for.
 	if err := u.waitReady(ctx, live); err != nil {
 		c.Queue.Close() // first: a backend that waits for room returns
-		_ = s.Close()
+		_ = a.Close()
 		return nil, err
 	}
-	return &Attachment{Socket: s}, nil
+	return a, nil
 }
 
 // waitReady waits for the route's `ready` rule: for the end of the attempts that are under
@@ -222,12 +222,12 @@ func (s *sharedSocket) Close() error {
 // envelopes is the layer of a socket that keeps its streams apart by itself.
 type envelopes struct{ socket *backend.Shared }
 
-func (e envelopes) join(c *Client) (Socket, error) {
+func (e envelopes) join(c *Client) (*Attachment, error) {
 	socket, err := e.socket.Attach(c.Receiver, backend.AttachOptions{MayReceive: c.MayReceive, MayAddress: c.MayAddress})
 	if err != nil {
 		return nil, err
 	}
-	return unfiltered{socket}, nil
+	return &Attachment{Socket: unfiltered{socket}}, nil
 }
 
 func (e envelopes) close() {}

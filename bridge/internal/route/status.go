@@ -12,6 +12,9 @@ import (
 func (r *Route) backendChanged(s backend.Status) {
 	r.metrics.Backend(s)
 	r.users.changed(s)
+	if r.history != nil && s.State == backend.Connected && s.Reconnects > 0 {
+		r.history.Gap(s.Address + " was away")
+	}
 	level := slog.LevelDebug
 	switch {
 	case s.Err != nil && s.State != backend.Connecting:

@@ -1,0 +1,99 @@
+package conn
+
+import (
+	"context"
+
+	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
+	"github.com/zwsbridge/zwsbridge/zws"
+)
+
+// request handles what a client that knows of histories asks for beside messages
+// (zws.AcceptOptions.Request). An error has ended the stream.
+func (s *stream) request(ctx context.Context, r *zws.HistoryRequest) error {
+	err := s.sendHeld(ctx) // requests and messages keep their order
+	if err == nil {
+		switch r.Op {
+		case zws.HistoryResume:
+			err = s.resume(ctx, r)
+		case zws.HistoryLast:
+			err = s.subscribeLast(ctx, r.Topics[0])
+		}
+	}
+	if err != nil {
+		err = closeCause(err)
+		s.end(err)
+	}
+	return err
+}
+
+// resume subscribes to topics and gives the client what the route has kept of them since its
+// position. Topics that its rights refuse are reported as dropped, since the client may have had
+// them before.
+func (s *stream) resume(ctx context.Context, r *zws.HistoryRequest) error {
+	s.deciding.Lock()
+	defer s.deciding.Unlock()
+	var prefixes, refused [][]byte
+	filtered := false
+	for _, topic := range r.Topics {
+		if known, err := s.known(topic); err != nil {
+			return err
+		} else if known { // named twice
+			continue
+		}
+		_, c, denied, err := s.add(ctx, topic)
+		switch {
+		case denied:
+			refused = append(refused, topic)
+			continue
+		case err != nil:
+			return err
+		}
+		prefixes, filtered = append(prefixes, c.subscribe...), c.filtered
+	}
+	if s.history != nil {
+		if err := s.history.Resume(r.At, true, filtered, prefixes...); err != nil {
+			return err
+		}
+	} else {
+		if err := s.socket.Subscribe(ctx, filtered, prefixes...); err != nil {
+			return err
+		}
+		if err := s.queue.Insert(nothingKept{}); err != nil {
+			return errTooSlow
+		}
+	}
+	for _, topic := range refused {
+		if err := s.unsubscribed(s.queue, topic, s.route.Rules().MaxSubscriptions); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nothingKept tells a client that resumes that its route has no history.
+type nothingKept struct{}
+
+// Next implements queue.Puller.
+func (nothingKept) Next(b queue.Batch) (done bool) {
+	if b.Resumed(nil, false, false) == nil {
+		_ = b.Live(nil) // an error ends the stream
+	}
+	return true
+}
+
+// subscribeLast subscribes to topic, unless the client has done so, and gives it the last values.
+func (s *stream) subscribeLast(ctx context.Context, topic []byte) error {
+	s.deciding.Lock()
+	defer s.deciding.Unlock()
+	if _, err := s.known(topic); err != nil {
+		return err
+	}
+	granted, c, _, err := s.add(ctx, topic)
+	switch {
+	case err != nil:
+		return err
+	case s.history == nil:
+		return s.change(ctx, c)
+	}
+	return s.history.SubscribeLast(c.filtered, granted.Prefixes...)
+}

@@ -1,0 +1,12 @@
+package fanout
+
+import "github.com/zwsbridge/zwsbridge/bridge/internal/queue"
+
+// noBacklog is the part of a queue that hubs without a log do not use.
+type noBacklog struct{}
+
+func (noBacklog) SetBacklog(queue.Backlog)  {}
+func (noBacklog) FallBehind([]byte)         {}
+func (noBacklog) Behind() bool              { return false }
+func (noBacklog) CaughtUp()                 {}
+func (noBacklog) Insert(queue.Puller) error { return nil }

@@ -1,0 +1,317 @@
+package history
+
+import (
+	"cmp"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+var (
+	// ErrTooManyQueues reports that the user has QueueOptions.MaxPerUser queues already.
+	ErrTooManyQueues = errors.New("this user has too many queues")
+	// ErrQueueInUse reports that another client has the queue, and that this one did not name it.
+	ErrQueueInUse = errors.New("another client has the queue")
+)
+
+// QueueKey identifies a permanent queue of a route.
+type QueueKey struct {
+	User, Name string
+}
+
+// QueueState is what a permanent queue consists of: a cursor in the log of its route, not copies
+// of messages.
+type QueueState struct {
+	Topics []string  // what its clients have subscribed to
+	Acked  Position  // everything before it is acknowledged
+	Seen   time.Time // when its last client left
+}
+
+// QueueStore keeps the queues of a route beyond the life of the process. Its methods are not
+// called concurrently.
+type QueueStore interface {
+	// Load calls f for each queue.
+	Load(f func(QueueKey, QueueState)) error
+	// Save replaces the states of queues; nil deletes one.
+	Save(changes map[QueueKey]*QueueState) error
+	Close() error
+}
+
+// QueueOptions configure the queues of a route.
+type QueueOptions struct {
+	// Age is how long a queue without a client is kept; 0 means for ever.
+	Age time.Duration
+	// MaxPerUser bounds the queues of one user; 0 means that it is not bounded.
+	MaxPerUser int
+	// Store, if not nil, is written to every SaveInterval and by Close. Queues closes it.
+	Store QueueStore
+	// Failed, if not nil, is called with the error of each attempt to write to the store, nil for
+	// one that has succeeded after one that did not.
+	Failed func(error)
+}
+
+// SaveInterval is how often changes of queues are stored. What a client has acknowledged since the
+// last time is delivered again after a crash.
+const SaveInterval = time.Second
+
+// Queues are the permanent queues of one route. All methods may be called concurrently.
+type Queues struct {
+	mu     sync.Mutex
+	o      QueueOptions
+	queues map[QueueKey]*queue
+	number map[string]int // of queues of each user
+	dirty  map[QueueKey]bool
+	failed bool
+
+	stop    chan struct{}
+	stopped sync.WaitGroup
+}
+
+type queue struct {
+	topics map[string]bool
+	acked  Position
+	seen   time.Time
+	client *Queue // nil if there is none
+}
+
+// OpenQueues returns the queues of a store, or none. The caller ends them with Close.
+func OpenQueues(o QueueOptions) (*Queues, error) {
+	q := &Queues{
+		o: o, queues: make(map[QueueKey]*queue), number: make(map[string]int),
+		dirty: make(map[QueueKey]bool), stop: make(chan struct{}),
+	}
+	if o.Store != nil {
+		if err := o.Store.Load(q.load); err != nil {
+			_ = o.Store.Close()
+			return nil, err
+		}
+	}
+	q.stopped.Go(q.run)
+	return q, nil
+}
+
+func (q *Queues) load(key QueueKey, s QueueState) {
+	// Its client may have been there when the last process ended.
+	one := &queue{topics: make(map[string]bool), acked: s.Acked, seen: time.Now()}
+	for _, t := range s.Topics {
+		one.topics[t] = true
+	}
+	q.queues[key] = one
+	q.number[key.User]++
+}
+
+// SetBounds changes the age and the number of queues; those beyond it stay.
+func (q *Queues) SetBounds(age time.Duration, maxPerUser int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.o.Age, q.o.MaxPerUser = age, maxPerUser
+}
+
+// Attach gives a client its user's queue of that name, which begins at end if it does not exist
+// yet. A client that named the queue takes it over from an older one, whose taken is called; it
+// must not block. The caller ends the use with Detach. Errors: ErrTooManyQueues, ErrQueueInUse.
+func (q *Queues) Attach(key QueueKey, named bool, end Position, taken func()) (*Queue, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	one := q.queues[key]
+	switch {
+	case one == nil:
+		if q.o.MaxPerUser > 0 && q.number[key.User] >= q.o.MaxPerUser {
+			return nil, ErrTooManyQueues
+		}
+		one = &queue{topics: make(map[string]bool), acked: end}
+		q.queues[key] = one
+		q.number[key.User]++
+	case one.client != nil && !named:
+		return nil, ErrQueueInUse
+	case one.client != nil:
+		one.client.taken()
+	}
+	one.client = &Queue{queues: q, key: key, taken: taken}
+	q.dirty[key] = true
+	return one.client, nil
+}
+
+// Delete removes a queue and ends its client by taken. It reports whether there was one.
+func (q *Queues) Delete(key QueueKey) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.delete(key)
+}
+
+// delete implements Delete. Lock held on entry.
+func (q *Queues) delete(key QueueKey) bool {
+	one := q.queues[key]
+	if one == nil {
+		return false
+	}
+	if one.client != nil {
+		one.client.taken()
+	}
+	delete(q.queues, key)
+	if q.number[key.User]--; q.number[key.User] == 0 {
+		delete(q.number, key.User)
+	}
+	q.dirty[key] = true
+	return true
+}
+
+// QueueInfo is a queue as operators see it.
+type QueueInfo struct {
+	QueueKey
+	QueueState
+	Used bool // it has a client
+}
+
+// List returns all queues, by user and name.
+func (q *Queues) List() []QueueInfo {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	list := make([]QueueInfo, 0, len(q.queues))
+	for key, one := range q.queues {
+		list = append(list, QueueInfo{key, one.state(), one.client != nil})
+	}
+	slices.SortFunc(list, func(a, b QueueInfo) int { return cmp.Or(cmp.Compare(a.User, b.User), cmp.Compare(a.Name, b.Name)) })
+	return list
+}
+
+// Len returns the number of queues.
+func (q *Queues) Len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.queues)
+}
+
+func (one *queue) state() QueueState {
+	return QueueState{slices.Sorted(maps.Keys(one.topics)), one.acked, one.seen}
+}
+
+// run stores changes and deletes what is too old, until Close.
+func (q *Queues) run() {
+	ticker := time.NewTicker(SaveInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-q.stop:
+			return
+		case now := <-ticker.C:
+			q.expire(now)
+			q.save()
+		}
+	}
+}
+
+// expire deletes the queues whose last client left too long ago.
+func (q *Queues) expire(now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for key, one := range q.queues {
+		if q.o.Age > 0 && one.client == nil && now.Sub(one.seen) > q.o.Age {
+			q.delete(key)
+		}
+	}
+}
+
+// save stores what has changed since the last time.
+func (q *Queues) save() {
+	q.mu.Lock()
+	changes := make(map[QueueKey]*QueueState, len(q.dirty))
+	for key := range q.dirty {
+		changes[key] = nil
+		if one := q.queues[key]; one != nil {
+			changes[key] = new(one.state())
+		}
+	}
+	clear(q.dirty)
+	q.mu.Unlock()
+	if q.o.Store == nil || len(changes) == 0 {
+		return
+	}
+	err := q.o.Store.Save(changes)
+	q.mu.Lock()
+	for key := range changes {
+		q.dirty[key] = q.dirty[key] || err != nil
+		if !q.dirty[key] {
+			delete(q.dirty, key)
+		}
+	}
+	report := err != nil || q.failed
+	q.failed = err != nil
+	q.mu.Unlock()
+	if report && q.o.Failed != nil {
+		q.o.Failed(err)
+	}
+}
+
+// Close stores the queues. Their clients are gone by then.
+func (q *Queues) Close() error {
+	close(q.stop)
+	q.stopped.Wait()
+	q.save()
+	if q.o.Store == nil {
+		return nil
+	}
+	return q.o.Store.Close()
+}
+
+// Queue is a client's hold on a permanent queue. It does nothing once another client has taken the
+// queue. All methods may be called concurrently.
+type Queue struct {
+	queues *Queues
+	key    QueueKey
+	taken  func()
+}
+
+// held returns the queue; nil if the client does not have it any more. Queues.mu is held.
+func (c *Queue) held() *queue {
+	if one := c.queues.queues[c.key]; one != nil && one.client == c {
+		return one
+	}
+	return nil
+}
+
+// State returns the queue's subscriptions and what is acknowledged.
+func (c *Queue) State() QueueState {
+	c.queues.mu.Lock()
+	defer c.queues.mu.Unlock()
+	if one := c.held(); one != nil {
+		return one.state()
+	}
+	return QueueState{}
+}
+
+// Subscribe adds topic to the queue.
+func (c *Queue) Subscribe(topic []byte) {
+	c.change(func(one *queue) { one.topics[string(topic)] = true })
+}
+
+// Unsubscribe removes topic from the queue.
+func (c *Queue) Unsubscribe(topic []byte) {
+	c.change(func(one *queue) { delete(one.topics, string(topic)) })
+}
+
+// Ack acknowledges everything before at. Positions that are acknowledged already, or that the log,
+// which ends at end, has not given yet, change nothing.
+func (c *Queue) Ack(at, end Position) {
+	c.change(func(one *queue) {
+		if at.Sequence > one.acked.Sequence && at.Sequence <= end.Sequence {
+			one.acked = at
+		}
+	})
+}
+
+func (c *Queue) change(f func(*queue)) {
+	c.queues.mu.Lock()
+	defer c.queues.mu.Unlock()
+	if one := c.held(); one != nil {
+		f(one)
+		c.queues.dirty[c.key] = true
+	}
+}
+
+// Detach ends the client's hold on the queue.
+func (c *Queue) Detach() {
+	c.change(func(one *queue) { one.client, one.seen = nil, time.Now() })
+}

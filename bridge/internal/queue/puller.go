@@ -1,0 +1,93 @@
+package queue
+
+import (
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// Puller is what the writer takes from elsewhere instead of from the queue, so that it needs no
+// memory while it waits: last values, or the part of a history that the client has missed.
+type Puller interface {
+	// Next appends to b until b is full or nothing is left, and reports whether nothing is. It
+	// must not block. Only the client's writer calls it, without any lock.
+	Next(b Batch) (done bool)
+}
+
+// Backlog is the history that a queue falls back on (Replay).
+type Backlog interface {
+	// After returns what the client has missed: all that follows the position at, which is nil if
+	// nothing was put yet. Before the Puller is done, it calls Queue.CaughtUp. The client's writer
+	// calls After, without any lock.
+	After(at []byte) Puller
+}
+
+// History is the part of a Batch that only pullers use.
+type History interface {
+	// Replayed encodes and appends m, which is not kept, with its position and its time. An
+	// error ends the stream.
+	Replayed(m zmtp.Message, at []byte, t time.Time) error
+	// Resumed and Live tell a client that asked for it that messages from the history follow, and
+	// that what follows is live. An error ends the stream.
+	Resumed(at []byte, recovered, gap bool) error
+	Live(at []byte) error
+}
+
+// SetBacklog sets Options.Backlog, before anything is put.
+func (q *Queue) SetBacklog(b Backlog) { q.o.Backlog = b }
+
+// Insert queues p at the end: the writer takes it after the messages that wait now, and before
+// those that are put later. It counts towards Options.Notifications and returns what
+// Unsubscribed returns.
+func (q *Queue) Insert(p Puller) error { return q.note(insert{puller: p}) }
+
+// FallBehind makes the queue take nothing until it has caught up from Options.Backlog after
+// position at, as if it had been full there (Replay). It is for a client that resumes, before
+// anything is put.
+func (q *Queue) FallBehind(at []byte) {
+	q.mu.Lock()
+	q.behind = true
+	q.last = append(q.last[:0], at...)
+	q.mu.Unlock()
+	q.owner.Wake()
+}
+
+// Behind reports whether the queue takes nothing until it has caught up.
+func (q *Queue) Behind() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.behind
+}
+
+// CaughtUp makes the queue take messages again. Those that follow the ones of the Puller are put
+// afterwards.
+func (q *Queue) CaughtUp() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.behind = false
+}
+
+// fallBehind queues what fits of it and leaves the rest to the backlog. Messages without a
+// position are not in there: they are dropped. Lock held on entry.
+func (q *Queue) fallBehind(it item) {
+	part := it
+	part.to = part.from + int32(q.claim(it))
+	q.push(part)
+	if it.from = part.to; it.messages() > 0 {
+		q.behind = true
+		q.skip(it)
+	}
+}
+
+// skip counts the messages of it that the backlog will not have. Lock held on entry.
+func (q *Queue) skip(it item) {
+	for i := it.from; i < it.to; i++ {
+		if it.chunk.At(int(i)) == nil {
+			q.dropped++
+		}
+	}
+}
+
+// At returns the position of the last message that the writer was given; nil if it has none. Only
+// the writer calls it, and may use the result until it calls Next.
+func (q *Queue) At() []byte { return q.given }
