@@ -57,7 +57,8 @@ type generation struct{ id, first uint64 }
 // recovered.
 const maxGenerations = 256
 
-// New returns the log of that store, or an empty one in memory. The caller ends it with Close.
+// New returns the log of that store, or an empty one in memory. The caller ends it with Close. The
+// error is that of Store.Load; a store that can be read but not written to is a matter of State.
 func New(o Options) (*Log, error) {
 	began := time.Now()
 	return open(o, func() (wall, mono int64) {
@@ -86,7 +87,8 @@ func open(o Options, clock func() (wall, mono int64)) (*Log, error) {
 	l.begin()
 	l.arm()
 	l.mu.Unlock()
-	return l, l.openStore()
+	l.Flush() // an error is that of State
+	return l, nil
 }
 
 // begin begins a new generation. In a log that is not empty, what was published in between is

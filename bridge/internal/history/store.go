@@ -2,7 +2,6 @@ package history
 
 import (
 	"encoding/binary"
-	"fmt"
 	"time"
 )
 
@@ -175,20 +174,26 @@ func (l *Log) fail(end uint64, err error) {
 	}
 }
 
-// tryAgain tries to write that messages are missing. If that works, messages are kept again. While
-// l.flushing is held, nothing else appends to a log whose store has failed.
+// tryAgain tries to write that messages are missing, and what the store may have missed about the
+// log itself. If that works, messages are kept again. While l.flushing is held, nothing else
+// appends to a log whose store has failed.
 func (l *Log) tryAgain() error {
-	const reason = "messages could not be stored"
 	l.mu.Lock()
-	end, wall := l.end, l.wall
+	end := l.end
+	records := [][]byte{gapRecord("messages could not be stored"), l.startRecord()}
+	data := binary.AppendVarint(nil, l.wall)
 	l.mu.Unlock()
-	data := appendRecord(binary.AppendVarint(nil, wall), gapRecord(reason), true, 0)
-	if err := l.o.Store.Write(Batch{First: end, Count: 1, Data: data}); err != nil {
+	for _, raw := range records {
+		data = appendRecord(data, raw, true, 0)
+	}
+	if err := l.o.Store.Write(Batch{First: end, Count: len(records), Data: data}); err != nil {
 		l.fail(end, err)
 		return err
 	}
 	l.mu.Lock()
-	l.control(gapRecord(reason))
+	for _, raw := range records {
+		l.control(raw)
+	}
 	l.batch = false
 	l.written = l.end
 	l.state.Err, l.state.Since = nil, time.Time{}
@@ -213,16 +218,4 @@ func (l *Log) trim() {
 	if !closed {
 		l.o.Store.Trim(first, carrier{l})
 	}
-}
-
-// openStore writes that a generation begins.
-func (l *Log) openStore() error {
-	if l.o.Store == nil {
-		return nil
-	}
-	if err := l.flush(); err != nil {
-		l.Close()
-		return fmt.Errorf("begin the history: %w", err)
-	}
-	return nil
 }

@@ -10,6 +10,8 @@ import (
 func (l *Log) Update(o Options) {
 	l.flushing.Lock()
 	l.retopic(newPrefixes(o.Topics))
+	for !o.LastValues && l.dropKept() {
+	}
 	l.mu.Lock()
 	o.Store, o.OnState = l.o.Store, l.o.OnState
 	o = o.withDefaults()
@@ -79,6 +81,21 @@ func (l *Log) switchValues(on bool) {
 		l.removeKept(v.topic)
 	}
 	l.valued, l.carried.void = 0, true
+}
+
+// dropKept removes some of the last values that have left the log, and reports whether there are
+// more.
+func (l *Log) dropKept() (more bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for range step {
+		v := l.values.oldest()
+		if v == nil {
+			return false
+		}
+		l.removeKept(v.topic)
+	}
+	return true
 }
 
 // lower takes a step towards the bounds of o and reports whether they are reached.

@@ -3,6 +3,7 @@ package filestore
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -107,8 +108,12 @@ func (s *Store) clean(first uint64, c history.Carrier) {
 	defer s.mu.Unlock()
 	s.segments = append([]segment(nil), s.segments[deleted:]...)
 	s.cleaning = false
-	if err != nil {
-		s.cleanAfter = time.Now().Add(retryClean)
+	if err == nil {
+		return
+	}
+	s.cleanAfter = time.Now().Add(retryClean)
+	if s.o.OnError != nil {
+		s.o.OnError(fmt.Errorf("delete what is too old: %w", err))
 	}
 }
 
@@ -144,15 +149,19 @@ func (s *Store) rewriteCarry(before uint64, c history.Carrier) error {
 	if _, err = f.Write(h.append(nil)); err == nil {
 		size, err = writeCarry(f, 0, before, c)
 	}
-	if err == nil {
-		err = os.Rename(name+".tmp", name)
-	}
-	if err != nil {
-		f.Close()
+	if err = errors.Join(err, f.Close()); err != nil {
 		os.Remove(name + ".tmp")
 		return err
 	}
+	// Not every system renames open files. Without a file, the next time writes a new one.
 	s.carry.close()
+	s.carry.f = nil
+	if err := os.Rename(name+".tmp", name); err != nil {
+		return err
+	}
+	if f, err = s.o.create(name, os.O_WRONLY|os.O_APPEND); err != nil {
+		return err
+	}
 	s.carry = carryFile{f: f, size: headerSize + size, through: before}
 	return syncDir(s.dir)
 }

@@ -118,6 +118,60 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
+// TestDiskFullAtStart opens a log when the disk is full already.
+func TestDiskFullAtStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		l := openLog(t, dir, history.Options{}, Options{})
+		publish(t, l, "a", "1")
+		l.Close()
+		d := &disk{}
+		l = openLog(t, dir, history.Options{}, Options{create: d.create})
+		at := l.End()
+		if s := l.State(); !errors.Is(s.Err, syscall.ENOSPC) {
+			t.Fatalf("%+v", s)
+		}
+		l.Append(zmtp.Message{[]byte("b"), []byte("2")})
+		d.set(1 << 20)
+		time.Sleep(2 * time.Second)
+		publish(t, l, "c", "3") // the store is tried again after it
+		if s := l.State(); s.Err != nil || s.Missed != 2 {
+			t.Fatalf("%+v", s)
+		}
+		publish(t, l, "d", "4")
+		l.Close()
+		l = openLog(t, dir, history.Options{}, Options{})
+		got, answer := resume(l, at)
+		if wantLines(t, "resumed", got, []string{"d 4"}); !answer.Recovered || !answer.Gap {
+			t.Fatalf("%+v", answer)
+		}
+	})
+}
+
+// TestFiles checks that segments that are full do not stay open.
+func TestFiles(t *testing.T) {
+	for _, sync := range []time.Duration{0, time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			s, err := Open(t.TempDir(), Options{Sync: sync, SegmentBytes: 100})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			for i := range 50 {
+				if err := s.Write(history.Batch{First: uint64(1 + i), Count: 1, Data: make([]byte, 60)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(2 * time.Second)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if len(s.segments) != 50 || len(s.rotated) > 0 || s.synced != 51 {
+				t.Errorf("%d segments, %d open, synced to %d", len(s.segments), len(s.rotated), s.synced)
+			}
+		})
+	}
+}
+
 // TestSyncFails lets a sync in the background fail: the next write says so.
 func TestSyncFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -158,7 +158,7 @@ func (s *Store) loadSegment(i int, h header, synced uint64, batch func(history.B
 	}
 	s.size = int64(at)
 	if at == len(data) {
-		return false, nil
+		return false, s.settle(g, h)
 	}
 	last := i == len(s.segments)-1
 	if (!last || hasBatch(data[at+1:])) && (!s.rebooted(h) || s.end < synced) {
@@ -167,7 +167,22 @@ func (s *Store) loadSegment(i int, h header, synced uint64, batch func(history.B
 	if err := s.dropSegments(i + 1); err != nil {
 		return false, err
 	}
-	return true, os.Truncate(g.name, int64(at))
+	if err := os.Truncate(g.name, int64(at)); err != nil {
+		return false, err
+	}
+	return true, s.settle(g, h)
+}
+
+// settle makes a segment durable that a process of the same uptime may have left to the system.
+func (s *Store) settle(g segment, h header) error {
+	if h.boot != s.boot {
+		return nil
+	}
+	f, err := s.o.create(g.name, os.O_WRONLY|os.O_APPEND)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // reopen continues the last segment. After a restart of the system a new one begins, since the

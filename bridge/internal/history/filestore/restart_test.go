@@ -163,3 +163,60 @@ func TestRestarts(t *testing.T) {
 		})
 	}
 }
+
+// TestOptionsChange changes what is kept between restarts: a value that is not the newest any more
+// does not come back.
+func TestOptionsChange(t *testing.T) {
+	both, one := [][]byte{[]byte("often"), []byte("rarely")}, [][]byte{[]byte("often")}
+	for name, between := range map[string]history.Options{
+		"topics":      {Topics: one, LastValues: true},
+		"last values": {Topics: both},
+	} {
+		for _, deleted := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/deleted=%v", name, deleted), func(t *testing.T) {
+				dir := t.TempDir()
+				so := Options{Sync: time.Hour, SegmentBytes: 2000}
+				first := history.Options{Topics: both, LastValues: true, MaxBytes: 20_000}
+				between.MaxBytes = first.MaxBytes
+				rarely := func(l *history.Log) bool {
+					return slices.ContainsFunc(last(l), func(line string) bool { return strings.HasPrefix(line, "rarely") })
+				}
+				busy := func(l *history.Log) {
+					for i := range 1000 {
+						publish(t, l, "often", fmt.Sprint(i))
+					}
+				}
+				l := openLog(t, dir, first, so)
+				publish(t, l, "rarely", "old")
+				at := l.End()
+				busy(l) // the value leaves the log, and is carried
+				l.Close()
+				l = openLog(t, dir, first, so)
+				if !rarely(l) {
+					t.Fatal("the value is gone")
+				}
+				l.Close()
+				l = openLog(t, dir, between, so)
+				before := l.End()
+				publish(t, l, "rarely", "new")
+				publish(t, l, "often", "1") // moves the position
+				if deleted {
+					busy(l)
+				}
+				l.Close()
+				l = openLog(t, dir, first, so)
+				if got := last(l); rarely(l) && !slices.Contains(got, "rarely new") {
+					t.Fatalf("an old value came back: %q", got)
+				}
+				match := history.NewMatch(both[1:], nil)
+				_, kept := l.Resume(before, match)
+				if want := name != "topics" && !deleted; kept.Recovered != want {
+					t.Errorf("recovered: %v, want %v", kept.Recovered, want)
+				}
+				if _, answer := l.Resume(at, match); answer.Recovered {
+					t.Error("recovered what is not kept any more")
+				}
+			})
+		}
+	}
+}

@@ -20,6 +20,9 @@ type Options struct {
 	// SegmentBytes is the size at which a segment ends. 0 means 4 MiB. Deletion is by segment, so
 	// it should be a small part of what the log keeps.
 	SegmentBytes int64
+	// OnError, if not nil, is called with errors of the deletion of old segments, which is tried
+	// again later. It must not call the store.
+	OnError func(error)
 
 	create func(name string, flag int) (file, error) // replaced by tests; nil: os.OpenFile
 }
@@ -200,7 +203,11 @@ func (s *Store) endSegment() {
 		return
 	}
 	_ = s.cut() // if that fails, Load finds damage here
-	s.rotated = append(s.rotated, s.f)
+	if s.o.Sync > 0 {
+		s.rotated = append(s.rotated, s.f)
+	} else {
+		s.f.Close() // synced already
+	}
 	s.f = nil
 }
 
@@ -244,7 +251,7 @@ func (s *Store) sync() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
-		s.failed = err
+		s.failed, s.newNames = err, s.newNames || newNames
 		return err
 	}
 	s.synced = max(s.synced, end)
