@@ -240,6 +240,46 @@ func TestFallBehind(t *testing.T) {
 	}
 }
 
+// TestFallBehindNarrow drops messages of a topic before a reader has collected them.
+func TestFallBehindNarrow(t *testing.T) {
+	l := newLog(t, Options{MaxBytes: 10_000}, "")
+	l.Append(message("rare", "1"))
+	r, _ := l.Resume(Position{l.End().Generation, 1}, matching("rare"))
+	for i := range 1000 {
+		l.Append(message("often", fmt.Sprint(i)))
+	}
+	l.Append(message("rare", "2"))
+	r.narrow(l.End().Sequence, 100)
+	want(t, payloads(r), "2")
+	if !r.Lost() {
+		t.Error("what was lost is not reported")
+	}
+}
+
+// TestHole loads a store in which batches are missing in the middle, as after a full disk.
+func TestHole(t *testing.T) {
+	batch := func(first uint64, payload string) Batch {
+		raw := appendMessage(nil, message("a", payload))
+		return Batch{first, 1, appendRecord([]byte{0}, raw, false, 0)}
+	}
+	s := &pieces{}
+	newLog(t, Options{Store: s}, "").Close() // the first batch says what is kept
+	s.batches = append(s.batches, batch(2, "1"), batch(10, "2"), batch(20, "3"), batch(30, "4"))
+	l := newLog(t, Options{Store: s}, "")
+	for from, payload := range map[uint64][]string{
+		2: {"1", "2", "3", "4"}, 3: {"2", "3", "4"}, 9: {"2", "3", "4"}, 10: {"2", "3", "4"},
+		11: {"3", "4"}, 21: {"4"}, 29: {"4"}, 30: {"4"}, 31: nil,
+	} {
+		r, answer := l.Resume(Position{l.End().Generation, from}, matching(""))
+		if want(t, payloads(r), payload...); !answer.Recovered || !answer.Gap {
+			t.Errorf("from %d: %+v", from, answer)
+		}
+		r, _ = l.Resume(Position{l.End().Generation, from}, matching("a"))
+		r.narrow(l.End().Sequence, 100)
+		want(t, payloads(r), payload...)
+	}
+}
+
 // TestConcurrent reads while messages are appended and dropped. Each reader gets its topics in
 // order and, unless told so, completely.
 func TestConcurrent(t *testing.T) {

@@ -76,45 +76,63 @@ func (s *Store) loadCarry(f func(piece []byte) error) error {
 func (s *Store) Trim(first uint64, c history.Carrier) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.segments) < 2 || s.segments[1].first > first || s.cleaning || s.closed || time.Now().Before(s.cleanAfter) {
+	s.first = first
+	if s.cleaning || s.closed || s.deletable() == 0 || time.Now().Before(s.cleanAfter) {
 		return
 	}
 	s.cleaning = true
 	s.jobs.Add(1)
-	go s.clean(first, c)
+	go s.clean(c)
+}
+
+// deletable returns how many segments have only records that the log has dropped. Lock held on
+// entry.
+func (s *Store) deletable() int {
+	n := 0
+	for n+1 < len(s.segments) && s.segments[n+1].first <= s.first {
+		n++
+	}
+	return n
 }
 
 // retryClean is how long nothing is deleted after an error.
 const retryClean = 5 * time.Second
 
-// clean deletes the segments that have only records before first.
-func (s *Store) clean(first uint64, c history.Carrier) {
+// clean deletes segments until there is nothing more to delete.
+func (s *Store) clean(c history.Carrier) {
 	defer s.jobs.Done()
 	s.mu.Lock()
-	n := 0
-	for n+1 < len(s.segments) && s.segments[n+1].first <= first {
-		n++
-	}
-	gone, before := s.segments[:n:n], s.segments[n].first
-	s.mu.Unlock()
-	err := s.carryOver(before, c)
-	deleted := 0
-	for deleted < n && err == nil {
-		if err = os.Remove(gone[deleted].name); err == nil || errors.Is(err, os.ErrNotExist) {
-			deleted, err = deleted+1, nil
+	defer s.mu.Unlock()
+	defer func() { s.cleaning = false }()
+	for n := s.deletable(); n > 0; n = s.deletable() {
+		gone, before := s.segments[:n:n], s.segments[n].first
+		s.mu.Unlock()
+		deleted, err := s.delete(gone, before, c)
+		if err != nil && s.o.OnError != nil {
+			s.o.OnError(fmt.Errorf("delete what is too old: %w", err))
+		}
+		s.mu.Lock()
+		s.segments = append([]segment(nil), s.segments[deleted:]...)
+		if err != nil {
+			s.cleanAfter = time.Now().Add(retryClean)
+			return
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.segments = append([]segment(nil), s.segments[deleted:]...)
-	s.cleaning = false
-	if err == nil {
-		return
+}
+
+// delete deletes the segments gone, which have the records before that sequence, and returns how
+// many it has deleted.
+func (s *Store) delete(gone []segment, before uint64, c history.Carrier) (deleted int, err error) {
+	if err := s.carryOver(before, c); err != nil {
+		return 0, err
 	}
-	s.cleanAfter = time.Now().Add(retryClean)
-	if s.o.OnError != nil {
-		s.o.OnError(fmt.Errorf("delete what is too old: %w", err))
+	for deleted < len(gone) {
+		if err := os.Remove(gone[deleted].name); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return deleted, err
+		}
+		deleted++
 	}
+	return deleted, nil
 }
 
 // spareCarry is how much of the carry file may be out of date.

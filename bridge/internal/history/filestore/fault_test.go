@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -115,6 +116,43 @@ func TestDiskFull(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestTruncateFails cannot remove half a batch at once: nothing is written behind it.
+func TestTruncateFails(t *testing.T) {
+	d := &disk{room: 1 << 20}
+	dir := t.TempDir()
+	s, err := Open(dir, Options{create: d.create})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	write := func(first uint64) error { return s.Write(history.Batch{First: first, Count: 1, Data: []byte("data")}) }
+	if err := write(1); err != nil {
+		t.Fatal(err)
+	}
+	d.noTruncate = true
+	d.set(10)
+	if err := write(2); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+	d.set(1 << 20)
+	if err := write(2); !errors.Is(err, syscall.EIO) {
+		t.Fatal(err)
+	}
+	d.noTruncate = false
+	if err := write(3); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Open(copyDir(t, dir), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	var got []uint64
+	if err := again.Load(nil, func(b history.Batch) error { got = append(got, b.First); return nil }); err != nil || !slices.Equal(got, []uint64{1, 3}) {
+		t.Fatalf("%v, %d", err, got)
 	}
 }
 

@@ -62,8 +62,9 @@ type Store struct {
 	synced   uint64    // everything before this sequence is durable
 	failed   error     // of a sync; the next Write returns it
 	timer    *time.Timer
-	armed    bool // timer is running
-	cleaning bool // clean runs
+	armed    bool   // timer is running
+	first    uint64 // everything before this sequence may be deleted
+	cleaning bool   // clean runs
 	closed   bool
 
 	cleanAfter time.Time

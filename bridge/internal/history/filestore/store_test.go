@@ -210,6 +210,15 @@ func TestDamage(t *testing.T) {
 		{"the end of the first segment", func(names []string, data []byte) error {
 			return write(names[0], data[:len(data)-1])
 		}, "does not have its checksum"},
+		{"a byte in the last segment", func(names []string, data []byte) error {
+			last := names[len(names)-1]
+			data, err := os.ReadFile(last)
+			if err != nil {
+				return err
+			}
+			data[headerSize+batchHeader+3] ^= 1
+			return write(last, append(data, appendBatch(nil, history.Batch{First: 1000, Count: 1})...))
+		}, "does not have its checksum"},
 		{"a header", func(names []string, data []byte) error {
 			data[20] ^= 1
 			return write(names[0], data)
@@ -298,6 +307,30 @@ func TestPowerLoss(t *testing.T) {
 				t.Fatal("a client that has seen what is lost has recovered")
 			}
 		})
+	}
+}
+
+// TestSyncedDamage damages what was synced: that is not a loss of power.
+func TestSyncedDamage(t *testing.T) {
+	dir := t.TempDir()
+	l := openLog(t, dir, history.Options{}, Options{SegmentBytes: 500})
+	fill(t, l, dir, 3)
+	l.Close()
+	names := segments(t, dir)
+	data, err := os.ReadFile(names[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)-1] ^= 1
+	if err := os.WriteFile(names[1], data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		reboot(t, name)
+	}
+	var damaged *DamagedError
+	if _, err := tryLog(dir, history.Options{}, Options{}); !errors.As(err, &damaged) {
+		t.Fatalf("got %v, want a *DamagedError", err)
 	}
 }
 
