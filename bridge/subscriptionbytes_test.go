@@ -299,3 +299,23 @@ func TestOwnConnectionSubscriptionBytes(t *testing.T) {
 		t.Errorf("the device held %d bytes", most)
 	}
 }
+
+// TestLoopOfSubscriptions checks that a client which subscribes to one topic after another and
+// unsubscribes leaves no more than a tenth of the bound of the route at the device, and that
+// nothing of it is counted.
+func TestLoopOfSubscriptions(t *testing.T) {
+	d := newDevice(t, zap.NULL)
+	url, b := start(t, usersOnly+routeTo("/r", "SUB", d.endpoint, `max_subscription_bytes = "20kB"`))
+	c := connect(t, url+"/r", plainLogin("alice", zmtp.SUB))
+	for i := range 300 {
+		topic := fmt.Appendf(nil, "%1000d", i)
+		must(t, c.Subscribe(t.Context(), topic))
+		must(t, c.Unsubscribe(t.Context(), topic))
+	}
+	must(t, c.Subscribe(t.Context(), []byte("the end")))
+	receiveTopics(t, c, "the end")
+	waitForMetric(t, b, `zwsbridge_subscription_bytes{route="/r"} 7`)
+	if most := d.most(); most < 1000 || most > 2000+1000+7 {
+		t.Errorf("the device held %d bytes", most)
+	}
+}

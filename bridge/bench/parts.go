@@ -175,6 +175,7 @@ func topicsPart(o options) error {
 		row := []string{fmt.Sprintf("%d topics", topics)}
 		for _, clients := range []int{1000, 10000} {
 			p := load.Bridge("", o.zwsbridge, "")
+			p.Start = load.StartBridgeForTopics(o.zwsbridge)
 			p.Connect = func(srv *load.Server, i int) (net.Conn, error) {
 				var subscribed []string
 				for k := range 20 {

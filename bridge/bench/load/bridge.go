@@ -37,7 +37,16 @@ const password = "correct horse"
 // StartBridge returns a function that starts `program serve`. Its routes are /sub and /flush
 // (SUB, the latter with flush = "5ms"), /private and /shared (DEALER, the latter with
 // share = "requests").
-func StartBridge(program string) func(*Server) error {
+func StartBridge(program string) func(*Server) error { return startBridge(program, "", "") }
+
+// StartBridgeForTopics is StartBridge with limits for clients of one user that subscribe to many
+// topics.
+func StartBridgeForTopics(program string) func(*Server) error {
+	return startBridge(program, "max_subscription_bytes_per_user = \"100MiB\"\n", "max_subscription_bytes = \"1GiB\"\n")
+}
+
+// startBridge adds lines to [server] and to the SUB routes.
+func startBridge(program, server, sub string) func(*Server) error {
 	return func(srv *Server) error {
 		passwd := exec.Command(program, "passwd", filepath.Join(srv.Dir, "users"), "alice")
 		passwd.Stdin = strings.NewReader(password + "\n")
@@ -45,14 +54,14 @@ func StartBridge(program string) func(*Server) error {
 			return fmt.Errorf("%s passwd: %w: %s", program, err, out)
 		}
 		file := filepath.Join(srv.Dir, "bridge.toml")
-		if err := os.WriteFile(file, []byte(bridgeConfig(srv)), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(bridgeConfig(srv, server, sub)), 0o600); err != nil {
 			return err
 		}
 		return srv.Launch(program, "serve", "--config", file)
 	}
 }
 
-func bridgeConfig(srv *Server) string {
+func bridgeConfig(srv *Server, server, sub string) string {
 	tls := "off"
 	if srv.TLS {
 		tls = "self-signed"
@@ -61,8 +70,8 @@ func bridgeConfig(srv *Server) string {
 		return fmt.Sprintf("[[route]]\npath = %q\nsocket = %q\nconnect = [\"tcp://%s\"]\nclient_mechanisms = [\"PLAIN\"]\nhigh_water_mark = 20000\nhigh_water_bytes = \"16MiB\"\nready = \"none\"\n%s\n",
 			path, socket, srv.Feed, more)
 	}
-	const topics = "allow = [{ user = \"*\", subscribe = [\"bench\", \"house/\"] }]\n"
-	return fmt.Sprintf("[server]\nlisten = %q\ntls = %q\nmax_connections = 20000\n", srv.Address, tls) +
+	topics := sub + "allow = [{ user = \"*\", subscribe = [\"bench\", \"house/\"] }]\n"
+	return fmt.Sprintf("[server]\nlisten = %q\ntls = %q\nmax_connections = 20000\n%s", srv.Address, tls, server) +
 		fmt.Sprintf("[admin]\nlisten = %q\n", freePort()) +
 		"[zap]\ncache = \"10m\"\nchain = [{ authn = \"users\" }]\n[auth.users]\ntype = \"htpasswd\"\nfile = \"users\"\n" +
 		route("/sub", "SUB", topics) +
