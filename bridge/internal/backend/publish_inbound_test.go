@@ -300,3 +300,38 @@ func TestPushWaits(t *testing.T) {
 		}
 	}
 }
+
+// TestPendingSubscriptions checks that a peer which does not read is taken for lost when too many
+// subscriptions and cancellations wait for it, or too many bytes of them.
+func TestPendingSubscriptions(t *testing.T) {
+	for name, c := range map[string]struct{ size, atLeast, atMost int }{
+		"long topics":  {1000, maxPendingBytes / 1000, maxPendingBytes/1000 + 5000},
+		"short topics": {10, maxPending, maxPending + 5000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newInbound(t, ListenOptions{Options: Options{SocketType: zmtp.SUB, HighWaterBytes: 1}})
+				defer s.close()
+				st, _ := s.attach(AttachOptions{})
+				s.connect("", zmtp.Options{SocketType: zmtp.PUB})
+				topic := fmt.Appendf(nil, "%*s", c.size, "a")
+				for range c.atLeast / 2 {
+					st.Subscribe(t.Context(), topic)
+					st.Unsubscribe(t.Context(), topic)
+				}
+				synctest.Wait()
+				if n := len(s.Status()); n != 1 {
+					t.Fatalf("%d peers are connected while not too much waits, want 1", n)
+				}
+				for range (c.atMost - c.atLeast) / 2 {
+					st.Subscribe(t.Context(), topic)
+					st.Unsubscribe(t.Context(), topic)
+				}
+				synctest.Wait()
+				if n := len(s.Status()); n != 0 {
+					t.Errorf("%d peers are connected, want none", n)
+				}
+			})
+		})
+	}
+}

@@ -12,6 +12,7 @@ import (
 type subscriber struct {
 	none
 	topics map[string]struct{} // subscribed to, also across reconnects
+	bytes  int64               // of topics
 }
 
 func newSubscriber(c *core) *subscriber {
@@ -29,8 +30,10 @@ func (s *subscriber) subscribe(topics [][]byte, cancel bool) {
 		}
 		if cancel {
 			delete(s.topics, key)
+			s.bytes -= int64(len(key))
 		} else {
 			s.topics[key] = struct{}{}
+			s.bytes += int64(len(key))
 		}
 		for _, p := range s.core.peers {
 			s.announce(p, key, cancel)
@@ -38,13 +41,17 @@ func (s *subscriber) subscribe(topics [][]byte, cancel bool) {
 	}
 }
 
-// maxPending is how many subscriptions and cancellations may wait for a peer beyond those
-// that it gets when it connects. A peer that leaves more unread is taken for lost; after a
-// reconnect it gets those that hold then.
-const maxPending = 100_000
+// maxPending and maxPendingBytes are how many subscriptions and cancellations may wait for a
+// peer, and how many bytes beside the messages of an XSUB, beyond those that it gets when it
+// connects. A peer that leaves more unread is taken for lost; after a reconnect it gets those
+// that hold then.
+const (
+	maxPending      = 100_000
+	maxPendingBytes = 16 << 20
+)
 
 func (s *subscriber) announce(p *peer, topic string, cancel bool) {
-	if len(p.queue) >= len(s.topics)+maxPending {
+	if len(p.queue) >= len(s.topics)+maxPending || p.bytes >= s.bytes+s.core.o.HighWaterBytes+maxPendingBytes {
 		p.broken = true
 		_ = p.conn.Close()
 		return
