@@ -6,6 +6,7 @@ import { Frame, toText } from './frame.js';
 import { MAX_CREDIT, close, command, costOf, credit, message, open, parseMessages } from './muxframe.js';
 import { Timers } from './timers.js';
 
+const HISTORY = ['marked', 'resumed', 'live']; // ops of channels with a history
 const EXPIRY_GRACE = 1_000; // ms in which the whole connection ends after one of its channels has expired
 
 /**
@@ -56,7 +57,7 @@ export class Channel {
     this.#send({ data: message(this.#number, frames), cost: costOf(frames) });
   }
 
-  /** Sends a command of history.js, in order with the messages. The owner calls it only while the channel is ready. */
+  /** Sends a command of history.js, in order with the messages. */
   command(name, ...data) {
     this.#send({ data: command(this.#number, name, data), cost: 0 });
   }
@@ -99,11 +100,11 @@ export class Channel {
     if (op === this._answer) this.#opened(number, flag);
     else if (op === 'credit') this.#receivedCredit(number);
     else if (op === 'messages') this.#receivedMessages(rest);
-    else if (op === 'marked') this.#receivedMessages(rest, []);
-    else if (op === 'resumed' || op === 'live') this.#owner._command(this, op.toUpperCase(), rest);
     else if (op === 'lost') this.notify(op, { count: number });
     else if (op === 'unsubscribed') this.notify(op, { topic: new Frame(rest) });
-    else throw new ProtocolError(`unexpected ${op} on this channel`);
+    else if (!this.#options.history || !HISTORY.includes(op)) throw new ProtocolError(`unexpected ${op} on this channel`);
+    else if (op === 'marked') this.#receivedMessages(rest, []);
+    else this.#owner._command(this, op.toUpperCase(), rest);
   }
 
   notify(name, event) {

@@ -27,8 +27,15 @@ function fromPosition(position) {
 /** Splits data into the position that it begins with, and the rest. */
 function splitPosition(data) {
   const end = 1 + data[0];
-  if (!(end <= data.length)) throw new ProtocolError('malformed position');
+  if (!(end <= data.length)) throw new ProtocolError('malformed command: missing position');
   return [toPosition(data.subarray(1, end)), data.subarray(end)];
+}
+
+/** Returns the position that data is. */
+function onlyPosition(data) {
+  const [position, rest] = splitPosition(data);
+  if (rest.length) throw new ProtocolError('malformed command: more after the position');
+  return position;
 }
 
 const long = (topic) => concat([topic.length >> 8, topic.length & 255], topic);
@@ -114,7 +121,7 @@ export class History {
     if (!this.#kept) return;
     if (name === 'AT') this.#at(data);
     if (name === 'RESUMED') {
-      splitPosition(data.subarray(1));
+      onlyPosition(data.subarray(1));
       this.#replaying = true;
       this.#resumed(data[0]);
     }
@@ -186,7 +193,7 @@ export class History {
 
   /** Moves the position to one up to which there is nothing more to receive. */
   #live(data) {
-    [this.#received] = splitPosition(data);
+    this.#received = onlyPosition(data);
     this.#replaying = false;
     (this.#unread.at(-1) ?? this).position = this.#received;
   }

@@ -31,7 +31,7 @@ class RelaySocket {
     const maxMessageSize = options.maxMessageSize + OVERHEAD, mechanism = protocol.replace('ZWS2.0+', '');
     this.protocol = protocol;
     this.disconnect = disconnect;
-    this.#channel = mux._add(new RelayChannel(mux, url, path, this, { ...options, maxMessageSize, maxFrames: 1, mechanism }));
+    this.#channel = mux._add(new RelayChannel(mux, url, path, this, { ...options, history: false, maxMessageSize, maxFrames: 1, mechanism }));
   }
 
   get bufferedAmount() {
