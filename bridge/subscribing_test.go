@@ -162,6 +162,21 @@ func inJSON(ctx context.Context, url, path string, topics []string) (zws.Code, s
 	})
 }
 
+// inJSONLast asks for last values, and inJSONResuming resumes, on whatever route.
+func inJSONLast(ctx context.Context, url, path string, topics []string) (zws.Code, string) {
+	return subscribeRaw(ctx, url+path, "ZWSJSON1.0", websocket.TextMessage, `{"op":"login","history":true}`, topics, func(topic string) []byte {
+		text, _ := json.Marshal(map[string]any{"op": "subscribe", "topic": topic, "last": true})
+		return text
+	})
+}
+
+func inJSONResuming(ctx context.Context, url, path string, topics []string) (zws.Code, string) {
+	return subscribeRaw(ctx, url+path, "ZWSJSON1.0", websocket.TextMessage, `{"op":"login","history":true}`, topics[:1], func(string) []byte {
+		text, _ := json.Marshal(map[string]any{"op": "resume", "topics": topics, "at": ""})
+		return text
+	})
+}
+
 // inClient subscribes with commands, or where the type is XSUB with messages.
 func inClient(as zmtp.SocketType) subscribing {
 	return func(ctx context.Context, url, path string, topics []string) (zws.Code, string) {
@@ -240,6 +255,8 @@ var subscribings = map[string]subscribing{
 	"webtalk":                  inURL,
 	"WSNetMQ":                  inFrames("WSNetMQ", ""),
 	"ZWSJSON1.0":               inJSON,
+	"ZWSJSON1.0, last":         inJSONLast,
+	"ZWSJSON1.0, resume":       inJSONResuming,
 	"ZWSMUX1.0, open":          inOpening,
 	"ZWSMUX1.0":                inChannel(zmtp.SUB),
 	"ZWSMUX1.0, XSUB messages": inChannel(zmtp.XSUB),

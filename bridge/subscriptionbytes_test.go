@@ -64,17 +64,18 @@ func TestSubscriptionBomb(t *testing.T) {
 // everything is given back afterwards.
 func TestSubscriptionBytesByDialect(t *testing.T) {
 	d := newDevice(t, zap.NULL)
-	url, b := start(t, "[server]\nmax_subscription_bytes_per_user = 1000\n"+guestsAnd+routeTo("/x", "XSUB", d.endpoint, everyone))
+	url, b := start(t, "[server]\nmax_subscription_bytes_per_user = 1000\n"+guestsAnd+routeTo("/x", "XSUB", d.endpoint, everyone)+
+		routeTo("/kept", "SUB", d.endpoint, everyone, `[route.history]`, `topics = [""]`))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for name, subscribe := range subscribings {
 		t.Run(name, func(t *testing.T) {
-			for range 2 {
-				code, reason := subscribe(ctx, url, "/x", longTopics(name, 11, 99))
+			for _, path := range []string{"/x", "/kept", "/x"} {
+				code, reason := subscribe(ctx, url, path, longTopics(name, 11, 99))
 				if code != 4429 || !strings.Contains(reason, "max_subscription_bytes_per_user") {
-					t.Errorf("%d %s, want 4429 with the name of the bound", code, reason)
+					t.Errorf("%s: %d %s, want 4429 with the name of the bound", path, code, reason)
 				}
-				waitForMetric(t, b, `zwsbridge_subscription_bytes{route="/x"} 0`)
+				waitForMetric(t, b, fmt.Sprintf(`zwsbridge_subscription_bytes{route=%q} 0`, path))
 			}
 		})
 	}
@@ -318,4 +319,26 @@ func TestLoopOfSubscriptions(t *testing.T) {
 	if most := d.most(); most < 1000 || most > 2000+1000+7 {
 		t.Errorf("the device held %d bytes", most)
 	}
+}
+
+// TestLastValuesAtTheBound checks that a client which has all that it may have can still ask for
+// the last values of what it is subscribed to.
+func TestLastValuesAtTheBound(t *testing.T) {
+	d := newDevice(t, zap.NULL)
+	url, b := start(t, "[server]\nmax_subscription_bytes_per_user = 6\n"+usersOnly+
+		routeTo("/kept", "SUB", d.endpoint, `[route.history]`, `topics = [""]`))
+	c := dialJSON(t, url+"/kept")
+	c.send(`{"op":"login","user":"alice","password":"alice's secret","history":true}`)
+	if got := c.next(); got["op"] != "ready" {
+		t.Fatalf("got %v", got)
+	}
+	c.send(`{"op":"subscribe","topic":"house/"}`)
+	if got := c.next(); got["op"] != "message" { // of the device
+		t.Fatalf("got %v", got)
+	}
+	c.send(`{"op":"subscribe","topic":"house/","last":true}`)
+	if got := c.next(); got["op"] != "message" {
+		t.Fatalf("got %v", got)
+	}
+	waitForMetric(t, b, `zwsbridge_subscription_bytes{route="/kept"} 6`)
 }
