@@ -2,6 +2,8 @@ package zws
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/zwsbridge/zwsbridge/zap"
@@ -15,19 +17,22 @@ func FuzzMuxServer(f *testing.F) {
 	for i := range v.Mux {
 		f.Add([]byte(v.Mux[i].Bytes), []byte(v.Mux[(i+1)%len(v.Mux)].Bytes), []byte(v.Invalid[i%len(v.Invalid)].Bytes))
 	}
-	open := muxframe.Frame{Op: muxframe.Open, Channel: 1, Number: 100}
+	open := muxframe.Frame{Op: muxframe.OpenHistory, Channel: 1, Number: 100, Open: muxframe.Request{History: true}}
 	f.Fuzz(func(t *testing.T, one, two, three []byte) {
 		m := newFuzzedMux(t)
 		defer m.conn.cancel(nil)
-		for _, p := range [][]byte{open.Append(nil), one, two, three} {
+		for i, p := range [][]byte{open.Append(nil), one, two, three} {
 			frame, err := muxframe.Parse(p)
 			switch {
 			case err != nil:
 				err = muxError(err)
-			case frame.Op == muxframe.Open, frame.Op == muxframe.Relay:
-				_, err = m.open(&frame)
+			case frame.Op == muxframe.Open, frame.Op == muxframe.Relay, frame.Op == muxframe.OpenHistory:
+				var ch *muxChannel
+				if ch, err = m.open(&frame); i == 0 {
+					ch.opened(muxframe.Frame{Op: muxframe.OpenedHistory})
+				}
 			case frame.Op != muxframe.Login:
-				err = m.handle(&frame, pooled{})
+				err = m.handle(&frame, pooled{data: p})
 			}
 			if err != nil {
 				switch code := Cause(err).Code; code {
@@ -39,8 +44,21 @@ func FuzzMuxServer(f *testing.F) {
 			}
 		}
 		m.mu.Lock()
+		channels := slices.Collect(maps.Values(m.channels))
+		m.mu.Unlock()
+		defer func() { // what waits can be read
+			for _, c := range channels {
+				for message, r := c.take(); message != nil || r != nil; {
+					message, r = c.take()
+				}
+			}
+		}()
+		m.mu.Lock()
 		defer m.mu.Unlock()
 		for number, c := range m.channels {
+			if c.requests.bytes > maxControl+len(one)+len(two)+len(three)+3*requestCost {
+				t.Errorf("channel %d: %d bytes of requests", number, c.requests.bytes)
+			}
 			if number == 0 || number > m.last || int64(len(c.inbox)) > muxWindow+m.conn.maxMessage+4 || c.credit > muxframe.MaxCredit {
 				t.Errorf("channel %d of %d: %d bytes, credit %d", number, m.last, len(c.inbox), c.credit)
 			}

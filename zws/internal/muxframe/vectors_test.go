@@ -39,6 +39,11 @@ type vector struct {
 	Topics      []hexBytes
 	Topic       hexBytes
 	Messages    [][]hexBytes
+	Positions   []hexBytes // of Messages
+	Times       []uint64
+	Position    hexBytes
+	Flags       byte
+	Queue       *string
 	Code        int
 	Reason      string
 }
@@ -47,16 +52,18 @@ type vectors struct {
 	About   string
 	Mux     []vector
 	Invalid []vector `json:"mux_invalid"`
-	JSON    []struct {
-		Name, Text string
-		Frames     []hexBytes
-	}
+	JSON    []any
+	// The commands of ZWS2.0 are checked by package zws.
+	Commands        []any
+	InvalidCommands []any `json:"commands_invalid"`
 }
 
 var ops = map[string]byte{
 	"login": Login, "ready": Ready, "open": Open, "opened": Opened, "messages": Messages,
 	"credit": Credit, "close": Close, "lost": Lost, "expiring": Expiring,
-	"unsubscribed": Unsubscribed, "relay": Relay, "relayed": Relayed,
+	"unsubscribed": Unsubscribed, "relay": Relay, "relayed": Relayed, "open-history": OpenHistory,
+	"opened-history": OpenedHistory, "marked": Marked, "resume": Resume, "resumed": Resumed, "live": Live,
+	"ack": Ack, "last": Last,
 }
 
 func readVectors(t testing.TB) (v vectors) {
@@ -79,6 +86,7 @@ func readVectors(t testing.TB) (v vectors) {
 // frame returns the frame that the vector describes.
 func (v *vector) frame() Frame {
 	f := Frame{
+		Flags: v.Flags, At: v.Position,
 		Op: ops[v.Op], Channel: v.Channel, Number: v.Number, Minor: v.Minor, Code: uint16(v.Code), Reason: v.Reason, Topic: v.Topic,
 		Login: Credentials{Mechanism: zap.Mechanism(v.Mechanism)},
 		Open:  Request{Route: v.Route, SocketType: zmtp.SocketType(v.SocketType), RoutingID: v.RoutingID},
@@ -89,13 +97,24 @@ func (v *vector) frame() Frame {
 	for _, c := range v.Credentials {
 		f.Login.Frames = append(f.Login.Frames, c)
 	}
+	if f.Op == OpenHistory {
+		f.Open.History, f.Open.Queue = true, v.Queue
+	}
 	for _, topic := range v.Topics {
+		if f.Op == Resume {
+			f.Topics = append(f.Topics, topic)
+			continue
+		}
 		f.Open.Subscribe = append(f.Open.Subscribe, topic)
 	}
-	for _, m := range v.Messages {
+	for i, m := range v.Messages {
 		var message zmtp.Message
 		for _, frame := range m {
 			message = append(message, frame)
+		}
+		if f.Op == Marked {
+			f.Messages = AppendMarked(f.Messages, message, v.Positions[i], v.Times[i])
+			continue
 		}
 		f.Messages = AppendMessage(f.Messages, message)
 	}
@@ -104,6 +123,17 @@ func (v *vector) frame() Frame {
 
 // anySize accepts messages of any size.
 func anySize(int64, int) error { return nil }
+
+// checkMessages checks the messages of a frame that has some.
+func checkMessages(f *Frame) error {
+	switch f.Op {
+	case Messages:
+		return CheckMessages(f.Messages, anySize)
+	case Marked:
+		return CheckMarked(f.Messages, anySize)
+	}
+	return nil
+}
 
 // TestVectors checks the vectors that other implementations check too.
 func TestVectors(t *testing.T) {
@@ -114,8 +144,8 @@ func TestVectors(t *testing.T) {
 			t.Errorf("%s is written as %x", vector.Name, got)
 		}
 		got, err := Parse(vector.Bytes)
-		if err == nil && got.Op == Messages {
-			err = CheckMessages(got.Messages, anySize)
+		if err == nil {
+			err = checkMessages(&got)
 		}
 		if err != nil || !bytes.Equal(got.Append(nil), vector.Bytes) || !sameFields(got, want) {
 			t.Errorf("%s is read as %+v, %v", vector.Name, got, err)
@@ -123,8 +153,8 @@ func TestVectors(t *testing.T) {
 	}
 	for _, vector := range v.Invalid {
 		f, err := Parse(vector.Bytes)
-		if err == nil && f.Op == Messages {
-			err = CheckMessages(f.Messages, anySize)
+		if err == nil {
+			err = checkMessages(&f)
 		}
 		if _, ok := errors.AsType[*Error](err); !ok {
 			t.Errorf("%s is read as %+v, %v", vector.Name, f, err)
@@ -138,6 +168,11 @@ func sameFields(a, b Frame) bool {
 		f.Open.RoutingID = append([]byte{}, f.Open.RoutingID...)
 		f.Messages = append([]byte{}, f.Messages...)
 		f.Topic = append([]byte{}, f.Topic...)
+		f.At = append([]byte{}, f.At...)
+		f.Topics = append([][]byte{}, f.Topics...)
+		for i := range f.Topics {
+			f.Topics[i] = append([]byte{}, f.Topics[i]...)
+		}
 		f.Login.Frames = append([][]byte{}, f.Login.Frames...)
 		for i := range f.Login.Frames {
 			f.Login.Frames[i] = append([]byte{}, f.Login.Frames[i]...)
@@ -167,11 +202,18 @@ func FuzzFrame(f *testing.F) {
 		if got := frame.Append(nil); !bytes.Equal(got, p) {
 			t.Errorf("%x is written as %x", p, got)
 		}
-		if frame.Op != Messages || CheckMessages(frame.Messages, anySize) != nil {
+		if len(frame.Messages) == 0 || checkMessages(&frame) != nil {
 			return
 		}
 		var again []byte
 		for rest := frame.Messages; len(rest) > 0; {
+			if frame.Op == Marked {
+				n := MarkedSize(rest)
+				at, micros, message := CutMark(rest[:n])
+				again = AppendMarked(again, Decode(message), at, micros)
+				rest = rest[n:]
+				continue
+			}
 			n := Size(rest)
 			again = AppendMessage(again, Decode(rest[:n]))
 			rest = rest[n:]
