@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -106,6 +107,14 @@ func (s source) Connections() int       { return s.connections.Open() }
 
 func (s source) Authenticate(ctx context.Context, req *zap.Request) *zap.Reply {
 	return zap.Decide(ctx, s.failures, req)
+}
+
+func (s source) AuthenticateToken(ctx context.Context, req *zap.Request, is func() bool) (*zap.Reply, bool) {
+	return s.failures.AuthenticateToken(ctx, req, is)
+}
+
+func (s source) Attempt(ctx context.Context, from netip.Addr) (context.Context, func(zap.Status)) {
+	return s.failures.Attempt(ctx, from)
 }
 
 func (s source) StillValid(reply *zap.Reply) bool {

@@ -147,9 +147,6 @@ func (b *Bridge) admit(ctx context.Context, rt *route.Route, from clientaddr.Cli
 	if rt == nil {
 		return &zws.CloseError{Code: zws.CodeNoRoute, Status: zap.Refused, Reason: "unknown route"}
 	}
-	if b.failures.Blocked(from.Address) {
-		return errTooManyFailures
-	}
 	return b.connections.Enter(from.Address)
 }
 

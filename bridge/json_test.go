@@ -176,7 +176,9 @@ func TestJSONFailureLimit(t *testing.T) {
 	if code := p.refusal(); code != 4400 {
 		t.Errorf("%d, want 4400", code)
 	}
-	if code := dialJSON(t, url+"/d").refusal(); code != 4429 {
+	p = dialJSON(t, url+"/d")
+	p.send(loginObject("alice"))
+	if code := p.refusal(); code != 4429 {
 		t.Errorf("%d, want 4429", code)
 	}
 }

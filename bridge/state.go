@@ -116,7 +116,7 @@ func (s *state) stop() {
 func (b *Bridge) adopt(s *state) {
 	s.unfollow = s.auth.OnChange(b.connections.Reevaluate)
 	b.setLimits(s.config)
-	b.failures.SetLimit(s.config.Server.MaxFailures)
+	b.failures.SetLimit(s.config.Server.MaxFailures, s.config.Zap.Timeout)
 	s.zapListen.SetRules(s.config)
 	b.state.Store(s)
 }

@@ -168,7 +168,7 @@ func (c *Chain) decide(ctx context.Context, req *Request) *Reply {
 		if !e.answersFor(req.Domain) {
 			continue
 		}
-		reply, err := ask(ctx, e.Handler, req)
+		reply, err := guarded(ctx, e.Handler, req)
 		if errors.Is(err, ErrPass) {
 			pass = heavier(pass, err)
 			continue

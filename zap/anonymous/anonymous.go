@@ -13,6 +13,9 @@ type Authenticator struct{}
 // New returns an authenticator.
 func New() Authenticator { return Authenticator{} }
 
+// Guarded implements [zap.Guarded]: there is nothing to guess.
+func (Authenticator) Guarded() {}
+
 // Authenticate implements [zap.Handler].
 func (Authenticator) Authenticate(_ context.Context, req *zap.Request) (*zap.Reply, error) {
 	if req.Mechanism != zap.NULL {

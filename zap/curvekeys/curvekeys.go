@@ -238,6 +238,9 @@ func (a *Authenticator) Authenticate(_ context.Context, req *zap.Request) (*zap.
 	return &zap.Reply{Status: zap.OK, Text: "OK", UserID: c.user, Metadata: c.metadata, Basis: basis{key, c}}, nil
 }
 
+// Guarded implements [zap.Guarded]: a key cannot be guessed.
+func (a *Authenticator) Guarded() {}
+
 // OnChange registers f to be called after a key, its user or its properties have changed.
 func (a *Authenticator) OnChange(f func()) (stop func()) { return a.changes.OnChange(f) }
 

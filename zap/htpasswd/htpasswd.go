@@ -200,11 +200,12 @@ func (a *Authenticator) verify(ctx context.Context, l login) (bool, error) {
 		return false, fmt.Errorf("htpasswd: %w", err)
 	}
 	done := a.waiting()
-	err = a.queue.enter(ctx, l.from, cost)
+	err = a.enter(ctx, l.from, cost)
 	done()
 	if err != nil {
 		return false, err
 	}
+	defer zap.GuardOf(ctx).Leave()
 	if l.known && a.verified.has(l.user, sum) { // another login of the user was faster
 		a.queue.leave(cost, 0)
 		return true, nil
@@ -215,6 +216,35 @@ func (a *Authenticator) verify(ctx context.Context, l login) (bool, error) {
 	}
 	return right, err
 }
+
+// enter waits for a slot and for the guard of ctx. The guard comes second, so that logins wait in
+// the queue, which knows when their turn is; a login that has to wait for the guard too gives its
+// slot to another one meanwhile.
+func (a *Authenticator) enter(ctx context.Context, from party, cost int) error {
+	guard := zap.GuardOf(ctx)
+	if err := a.queue.enter(ctx, from, cost); err != nil {
+		return err
+	}
+	ok, err := guard.TryEnter()
+	if ok {
+		return nil
+	}
+	a.queue.leave(cost, 0)
+	if err == nil {
+		err = guard.Enter(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if err := a.queue.enter(ctx, from, cost); err != nil {
+		guard.Leave()
+		return err
+	}
+	return nil
+}
+
+// Guarded implements [zap.Guarded].
+func (a *Authenticator) Guarded() {}
 
 // compareInSlot computes a hash and gives the slot back.
 func (a *Authenticator) compareInSlot(l login, cost int) (bool, error) {

@@ -115,6 +115,11 @@ func (c *Client) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply
 	case user == "" || c.o.User == "":
 		return nil, zap.Pass("no user name for an HTTP service")
 	}
+	guard := zap.GuardOf(ctx)
+	if err := guard.Enter(ctx); err != nil {
+		return nil, err
+	}
+	defer guard.Leave()
 	a, err := c.ask(ctx, c.logins, c.o.User, userForm(user, password, req.Domain), parse)
 	switch {
 	case err != nil:
@@ -134,6 +139,9 @@ func (c *Client) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply
 	}
 	return reply, nil
 }
+
+// Guarded implements [zap.Guarded].
+func (c *Client) Guarded() {}
 
 // Authorize asks about the vhost and adds a grant to the reply. The user's tags are those in the
 // reply's metadata.

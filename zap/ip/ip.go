@@ -81,6 +81,9 @@ func (r *Rules) Authenticate(_ context.Context, req *zap.Request) (*zap.Reply, e
 	return reply, nil
 }
 
+// Guarded implements [zap.Guarded]: an address cannot be guessed.
+func (r *Rules) Guarded() {}
+
 // Authorize returns [zap.ErrDenied] if the rules do not allow the peer's address.
 func (r *Rules) Authorize(_ context.Context, req *zap.Request, reply *zap.Reply) error {
 	return r.Review(req, reply)

@@ -180,6 +180,9 @@ func (a *Authenticator) Authenticate(ctx context.Context, req *zap.Request) (*za
 	return a.judge(ctx, text, nil)
 }
 
+// Guarded implements [zap.Guarded]: a signature cannot be guessed.
+func (a *Authenticator) Guarded() {}
+
 // OnChange registers f to be called after the keys have changed.
 func (a *Authenticator) OnChange(f func()) (stop func()) { return a.ring.changes.OnChange(f) }
 

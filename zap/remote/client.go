@@ -89,6 +89,11 @@ func (c *Client) Close() error {
 
 // Authenticate implements [zap.Handler].
 func (c *Client) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
+	guard := zap.GuardOf(ctx)
+	if err := guard.Enter(ctx); err != nil {
+		return nil, err
+	}
+	defer guard.Leave()
 	timeout := fmt.Errorf("no reply within %v: %w", c.o.Timeout, context.DeadlineExceeded)
 	ctx, cancel := context.WithTimeoutCause(ctx, c.o.Timeout, timeout)
 	defer cancel()
@@ -106,6 +111,9 @@ func (c *Client) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply
 	}
 	return reply, nil
 }
+
+// Guarded implements [zap.Guarded]: the time to wait for other logins is not that of the handler.
+func (c *Client) Guarded() {}
 
 // enter counts a request and returns its id and the connection, which may not be established
 // yet.

@@ -107,6 +107,11 @@ func (c *Client) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply
 	case len(token) > maxToken || !visible(token) || !c.form.Match(token):
 		return nil, zap.Pass("token has another form")
 	}
+	guard := zap.GuardOf(ctx)
+	if err := guard.Enter(ctx); err != nil {
+		return nil, err
+	}
+	defer guard.Leave()
 	user, err := c.ask(ctx, string(token))
 	if err != nil {
 		return nil, err
@@ -130,6 +135,9 @@ func (c *Client) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply
 	}
 	return reply, nil
 }
+
+// Guarded implements [zap.Guarded].
+func (c *Client) Guarded() {}
 
 // credentials returns the token in a request and the user name that came with it.
 func credentials(req *zap.Request) (user string, token []byte, ok bool) {

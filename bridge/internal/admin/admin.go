@@ -144,7 +144,7 @@ func sameOrigin(h http.Handler) http.Handler {
 func (a *admin) authorized(w http.ResponseWriter, r *http.Request, tag string) (*operator, bool) {
 	o, err := a.operator(r)
 	if err == nil && !o.may(tag) {
-		err = &refusal{http.StatusForbidden, "not permitted: this login is not tagged " + tag}
+		err = &refusal{status: http.StatusForbidden, text: "not permitted: this login is not tagged " + tag}
 	}
 	if err != nil {
 		err.write(w)

@@ -39,7 +39,7 @@ func (a *admin) readLogin(r *http.Request) (*operator, *refusal) {
 			return a.byPassword(r, user, r.PostForm.Get("password"))
 		}
 	}
-	return nil, &refusal{http.StatusBadRequest, "want a form with access_token, or with user and password"}
+	return nil, &refusal{status: http.StatusBadRequest, text: "want a form with access_token, or with user and password"}
 }
 
 // mayRead returns why a login does not open the interface; nil if it does.
@@ -47,7 +47,7 @@ func mayRead(o *operator) *refusal {
 	if o.may(tagMonitoring) {
 		return nil
 	}
-	return &refusal{http.StatusForbidden, "this login is tagged neither monitoring nor administrator"}
+	return &refusal{status: http.StatusForbidden, text: "this login is tagged neither monitoring nor administrator"}
 }
 
 // enter keeps a login, sets its cookie and sends the browser to the page.

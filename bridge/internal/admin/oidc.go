@@ -141,12 +141,12 @@ func (a *admin) serveOIDCCallback(w http.ResponseWriter, r *http.Request) {
 		ticket = cookie.Value
 	}
 	a.setOIDCCookie(w, r, "", -time.Second)
-	login, err := provider.Finish(r.Context(), ticket, r.URL.Query())
+	login, err := a.finishOIDC(r, provider, ticket)
 	if err != nil {
 		a.oidcFailed(w, r, err)
 		return
 	}
-	o, refused := a.byChain(r, zap.BEARER, []byte(login.AccessToken))
+	o, refused := a.byChainToken(r, login.AccessToken)
 	if refused == nil {
 		refused = mayRead(o)
 	}
@@ -160,6 +160,26 @@ func (a *admin) serveOIDCCallback(w http.ResponseWriter, r *http.Request) {
 	}
 	o.logout = login.Logout
 	a.enter(w, r, o)
+}
+
+// finishOIDC has the provider decide on a login, within the limits on refused logins: it is asked
+// about the code that the browser has brought.
+func (a *admin) finishOIDC(r *http.Request, provider *oidclogin.Client, ticket string) (*oidclogin.Login, error) {
+	from, err := a.locate(r)
+	if err != nil {
+		return nil, err
+	}
+	ctx, done := a.bridge.Attempt(r.Context(), from.Address)
+	login, err := provider.Finish(ctx, ticket, r.URL.Query())
+	status := zap.OK
+	if failed, ok := errors.AsType[*oidclogin.Error](err); ok {
+		status = zap.Refused
+		if failed.Reason == oidclogin.Unavailable {
+			status = zap.Temporary
+		}
+	}
+	done(status)
+	return login, err
 }
 
 // oidcFailed logs why the provider has not logged the user in, and sends the browser back to

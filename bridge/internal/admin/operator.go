@@ -3,14 +3,17 @@ package admin
 import (
 	"crypto/rand"
 	"crypto/subtle"
+	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/clientaddr"
 	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
 )
 
 const (
@@ -46,11 +49,15 @@ func (o *operator) may(tag string) bool {
 type refusal struct {
 	status int
 	text   string
+	retry  time.Duration // when to try again; 0 = unknown
 }
 
 func (f *refusal) write(w http.ResponseWriter) {
 	if f.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="zwsbridge"`)
+	}
+	if f.retry > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(f.retry/time.Second)))
 	}
 	http.Error(w, f.text, f.status)
 }
@@ -69,50 +76,88 @@ func (a *admin) operator(r *http.Request) (*operator, *refusal) {
 			return o, nil
 		}
 	}
-	return nil, &refusal{http.StatusUnauthorized, "authentication required: the admin token, or a login tagged monitoring or administrator"}
+	return nil, &refusal{status: http.StatusUnauthorized, text: "authentication required: the admin token, or a login tagged monitoring or administrator"}
 }
 
 func (a *admin) byPassword(r *http.Request, user, password string) (*operator, *refusal) {
-	return a.byChain(r, zap.PLAIN, []byte(user), []byte(password))
+	req, refused := a.request(r, zap.PLAIN, []byte(user), []byte(password))
+	if refused != nil {
+		return nil, refused
+	}
+	return operatorOf(a.bridge.Authenticate(r.Context(), req))
 }
 
+// byToken takes the admin token, or a token that the chain accepts.
 func (a *admin) byToken(r *http.Request, token string) (*operator, *refusal) {
-	if a.isAdminToken(token) {
+	if a.bridge.Config().Admin.TokenFile == "" {
+		return a.byChainToken(r, token)
+	}
+	req, refused := a.request(r, zap.BEARER, []byte(token))
+	if refused != nil {
+		return nil, refused
+	}
+	reply, matched := a.bridge.AuthenticateToken(r.Context(), req, func() bool { return a.isAdminToken(token) })
+	if matched {
 		return &operator{name: "the admin token", tags: []string{tagAdministrator}, token: token, until: time.Now().Add(operatorLife)}, nil
 	}
-	return a.byChain(r, zap.BEARER, []byte(token))
+	return operatorOf(reply)
 }
 
-// byChain has the ZAP chain judge the credentials, as for any login.
-func (a *admin) byChain(r *http.Request, m zap.Mechanism, credentials ...[]byte) (*operator, *refusal) {
+// byChainToken takes a token that the chain accepts.
+func (a *admin) byChainToken(r *http.Request, token string) (*operator, *refusal) {
+	req, refused := a.request(r, zap.BEARER, []byte(token))
+	if refused != nil {
+		return nil, refused
+	}
+	return operatorOf(a.bridge.Authenticate(r.Context(), req))
+}
+
+// request makes a ZAP request of credentials, as for any login.
+func (a *admin) request(r *http.Request, m zap.Mechanism, credentials ...[]byte) (*zap.Request, *refusal) {
 	from, err := a.locate(r)
 	if err != nil {
-		return nil, &refusal{http.StatusBadRequest, err.Error()}
+		return nil, &refusal{status: http.StatusBadRequest, text: err.Error()}
 	}
-	reply := a.bridge.Authenticate(r.Context(), &zap.Request{
+	return &zap.Request{
 		Domain:      a.bridge.Config().Zap.Domain,
 		Address:     from.String(),
 		Mechanism:   m,
 		Credentials: credentials,
-	})
+	}, nil
+}
+
+// operatorOf turns the decision about a login into an operator.
+func operatorOf(reply *zap.Reply) (*operator, *refusal) {
 	switch reply.Status {
 	case zap.OK:
 	case zap.Refused:
-		return nil, &refusal{http.StatusUnauthorized, "login refused"}
+		return nil, &refusal{status: http.StatusUnauthorized, text: "login refused"}
 	default:
-		return nil, &refusal{http.StatusServiceUnavailable, "the login cannot be checked at present: try again later"}
+		return nil, undecided(reply.Cause)
 	}
 	o := &operator{name: reply.UserID, tags: strings.Fields(reply.Metadata.Get("Tags")), reply: reply, until: time.Now().Add(operatorLife)}
 	end, limited, err := reply.Metadata.Expires()
 	switch {
 	case err != nil:
-		return nil, &refusal{http.StatusServiceUnavailable, "the login cannot be checked at present: try again later"}
+		return nil, undecided(nil)
 	case limited && time.Until(end) <= 0:
-		return nil, &refusal{http.StatusUnauthorized, "this login has expired"}
+		return nil, &refusal{status: http.StatusUnauthorized, text: "this login has expired"}
 	case limited && end.Before(o.until):
 		o.until = end
 	}
 	return o, nil
+}
+
+// undecided is the refusal of a login that was not judged, with the time to try again.
+func undecided(cause error) *refusal {
+	if tooMany, ok := errors.AsType[*zws.CloseError](cause); ok && tooMany.Code == zws.CodeTooMany {
+		return &refusal{http.StatusTooManyRequests, tooMany.Reason, time.Minute}
+	}
+	f := &refusal{http.StatusServiceUnavailable, "the login cannot be checked at present: try again later", 0}
+	if busy, ok := errors.AsType[*zap.BusyError](cause); ok {
+		f.retry = busy.RetryAfter
+	}
+	return f
 }
 
 // locate returns where a request came from, behind the proxies of server.trusted_proxies.

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
@@ -19,6 +20,13 @@ type Source interface {
 	OIDC() *OIDC
 	// Authenticate has the chain judge a login, behind the limits for refused logins.
 	Authenticate(ctx context.Context, req *zap.Request) *zap.Reply
+	// AuthenticateToken is Authenticate for a token that can also be the operators' own: is
+	// compares them, unless the limits forbid a guess. matched reports whether it was
+	// right, in which case reply is nil.
+	AuthenticateToken(ctx context.Context, req *zap.Request, is func() bool) (reply *zap.Reply, matched bool)
+	// Attempt limits a login that the provider of admin.oidc decides on: whoever asks the
+	// provider enters the guard of the returned context. done is called with the decision.
+	Attempt(ctx context.Context, from netip.Addr) (guarded context.Context, done func(zap.Status))
 	// StillValid reports whether a reply of Authenticate still holds: no reload and no
 	// change of the users has revoked it.
 	StillValid(reply *zap.Reply) bool

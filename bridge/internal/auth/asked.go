@@ -35,9 +35,9 @@ type askedRules struct {
 }
 
 func newAsked(handler zap.Handler) *asked {
-	a := &asked{failures: NewFailures(inTurn{inDomain{handler}, zap.NewTurns(maxAsked)}, errAskedTooOften)}
-	a.failures.keys = askedKeys
-	return a
+	f := NewFailures(inTurn{inDomain{handler}, zap.NewTurns(maxAsked)}, errAskedTooOften)
+	f.subjects, f.early = askedSubjects, true // early: a login that waits does not use up a turn
+	return &asked{failures: f}
 }
 
 var errAskedTooOften = errors.New("too many refused logins on zap.listen")
@@ -53,15 +53,24 @@ func (a *asked) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply,
 	return a.failures.Authenticate(ctx, req)
 }
 
-// askedKeys returns what a refused login counts against: the server that asks, and the user
-// name at the address that it asks about.
-func askedKeys(ctx context.Context, req *zap.Request) []string {
-	user, _, _ := req.Plain()
+// askedSubjects returns what a login counts against: the server that asks instead of an address,
+// and the user name at the address that it asks about instead of a user.
+func askedSubjects(f *Failures, ctx context.Context, req *zap.Request) counted {
+	user, _, guess := req.Plain()
 	address := req.Address // native servers put there what they like
 	if ip, ok := req.IP(); ok {
-		address = addressKey(ip)
+		address = addressName(ip)
 	}
-	return []string{"asker " + remote.Asker(ctx), "user " + user + "\x00" + address}
+	asker := remote.Asker(ctx)
+	c := counted{
+		limited: []subject{f.hash.subject(byAddress, asker), f.hash.subject(byUser, user, address)},
+		pair:    f.hash.subject(byPair, asker, user, address),
+		guess:   guess,
+	}
+	if !guess {
+		c.pair = f.credentials(req, asker)
+	}
+	return c
 }
 
 // inTurn asks the next handler about a few requests at a time, one asker after the other.

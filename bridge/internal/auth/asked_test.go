@@ -28,7 +28,7 @@ func question(t *testing.T, a *asked, domain, address, user string) (*zap.Reply,
 func listening(limit int, domains ...string) *asked {
 	a := newAsked(onlyAlice)
 	a.rules.Store(&askedRules{domain: "global", domains: domains})
-	a.failures.SetLimit(limit)
+	a.failures.SetLimit(limit, zap.DefaultTimeout)
 	return a
 }
 
@@ -47,11 +47,15 @@ func TestAskedLimits(t *testing.T) {
 	})
 }
 
-// TestAskedKeys: one user name at one address is blocked for every asker, and nobody else is.
-func TestAskedKeys(t *testing.T) {
+// TestAskedSubjects: one user name at one address is blocked for every asker, and nobody else is.
+func TestAskedSubjects(t *testing.T) {
 	f := NewFailures(onlyAlice, errAskedTooOften)
-	f.keys = func(ctx context.Context, req *zap.Request) []string { return askedKeys(ctx, req)[1:] } // any asker
-	f.SetLimit(2)
+	f.subjects = func(f *Failures, ctx context.Context, req *zap.Request) counted {
+		c := askedSubjects(f, ctx, req)
+		c.limited = c.limited[1:] // any asker
+		return c
+	}
+	f.SetLimit(2, zap.DefaultTimeout)
 	for range 2 {
 		login(t, f, "192.0.2.1", "bob")
 	}

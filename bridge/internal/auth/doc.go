@@ -5,8 +5,10 @@
 //     reload builds the next Chain from the previous one, so that clients of HTTP services whose
 //     settings did not change, and what they have cached, stay in use. The Chain also decides
 //     which logins a reload revokes (Revoked, Unasked).
-//   - [Failures] stands before the chain in force and limits refused logins per address and per
-//     user name.
+//   - [Failures] stands before the chain in force and limits refused logins per address, per user
+//     name, and per pair of both. It is the zap.Guard of the handlers: they enter it before they
+//     judge credentials that can be guessed, or ask a service. tally.go has what is counted,
+//     attempt.go the policy, waiting.go those that wait.
 //   - [Listen] opens the endpoints of zap.listen, where native ZeroMQ servers ask the chain.
 //
 // Package bridge passes its Failures as handler to every route and to every listener for

@@ -2,10 +2,9 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"net/netip"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/clientaddr"
@@ -13,137 +12,244 @@ import (
 )
 
 const (
-	// failureWindow is the time over which refused logins are counted.
-	failureWindow = time.Minute
 	// failureDelay is how long the answer to a refused login is held back after
 	// freeFailures.
 	failureDelay = time.Second
 	// freeFailures is how many refusals an address or a user name gets without delay.
 	freeFailures = 2
-	// maxTracked is how many addresses and user names are counted at once: names that
-	// clients choose must not fill the memory.
-	maxTracked = 100_000
+	// askInterval is the time between two questions to a service about tokens or keys from an
+	// address that has reached the limit: one may be valid, and only the service knows.
+	askInterval = 5 * time.Second
+	// maxAskAdvice is the longest wait that such a login is advised.
+	maxAskAdvice = 10 * time.Second
+	// beyondShare is the share of such logins in connections to services.
+	beyondShare = "beyond max_failures"
 )
 
-// Failures is a ZAP handler that limits refused logins per address and per user name. IPv6
-// addresses of the same /64 count as one; logins with NULL are not counted. It is safe for
-// concurrent use.
+// Failures is a ZAP handler that limits refused logins per address, per user name, and per pair
+// of both. IPv6 addresses of the same /64 count as one; logins with NULL are not counted. It is
+// safe for concurrent use.
+//
+// Logins that are being judged count as refused until they are decided: one that would exceed the
+// limit if all of them were refused waits, see [zap.Guard]. Beyond the limit of the address or of
+// the user,
+//
+//   - tokens, certificates and CURVE keys are judged, since nobody can guess them. If a service has
+//     to be asked, it is asked about those that it has accepted from the address in the last 24
+//     hours, and about others once every askInterval;
+//   - a password is judged if its user has logged in from its address in the last 24 hours and the
+//     pair has fewer refused logins than the limit itself;
+//   - all else is refused unasked, the right password too.
 type Failures struct {
 	next  zap.Handler
 	cause error
-	keys  func(context.Context, *zap.Request) []string // what a refusal counts against
-	max   atomic.Int64                                 // in a failureWindow; 0 = no limit
+	// subjects returns what a login counts against.
+	subjects func(*Failures, context.Context, *zap.Request) counted
+	// early makes passwords wait before next is asked, instead of in its guard.
+	early bool
+	hash  hasher
 
-	mu     sync.Mutex
-	counts map[string]*failureCount // by key, see failureKeys
+	mu       sync.Mutex
+	limit    int           // in a failureWindow; 0 = no limit
+	patience time.Duration // how long a login without a deadline waits
+	tables   [kinds]*table
+	pairs    *pairs        // that have logged in
+	waiting  int           // logins
+	judged   time.Duration // how long a judgement takes, on average
 }
 
-type failureCount struct {
-	start time.Time // of its window
-	n     int
+// counted is what a login counts against.
+type counted struct {
+	limited []subject // its address, its user
+	pair    subject   // its user and address; what cannot be guessed, and its address
+	guess   bool      // the credentials can be guessed
 }
 
-// NewFailures returns a handler that asks next unless the address or the user name of a
-// request has reached the limit: such a request gets 300 with cause as [zap.Reply.Cause].
-// Logins are not limited until SetLimit is called.
+// NewFailures returns a handler that asks next unless the limit forbids it: such a request gets
+// 300 with cause as [zap.Reply.Cause]. Logins are not limited until SetLimit is called.
 func NewFailures(next zap.Handler, cause error) *Failures {
-	return &Failures{next: next, cause: cause, keys: failureKeys, counts: make(map[string]*failureCount)}
+	f := &Failures{
+		next: next, cause: cause, subjects: clientSubjects, hash: newHasher(),
+		patience: zap.DefaultTimeout, pairs: newPairs(),
+	}
+	for k := range f.tables {
+		f.tables[k] = newTable()
+	}
+	return f
 }
 
-// SetLimit sets how many refused logins a minute an address or a user name may have; 0 means
-// no limit.
-func (f *Failures) SetLimit(max int) { f.max.Store(int64(max)) }
-
-// Blocked reports whether an address has reached the limit, so that a login from there would
-// not be judged.
-func (f *Failures) Blocked(address netip.Addr) bool { return f.blocked(addressKey(address)) }
-
-// Authenticate asks the next handler, and holds back the answer for a second if it is the
-// third refusal or a later one. It always returns a reply, never an error.
-func (f *Failures) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
-	keys := f.keys(ctx, req)
-	if f.blocked(keys...) {
-		return &zap.Reply{Status: zap.Temporary, Text: "too many refused logins", Cause: f.cause}, nil
-	}
-	reply := zap.Decide(ctx, f.next, req)
-	if reply.Status != zap.Refused || req.Mechanism == zap.NULL || f.max.Load() <= 0 {
-		return reply, nil
-	}
-	if f.add(keys...) > freeFailures {
-		delay := time.NewTimer(failureDelay)
-		defer delay.Stop()
-		select {
-		case <-delay.C:
-		case <-ctx.Done():
+// SetLimit sets how many refused logins a minute an address, a user name or a pair of them may
+// have, 0 means no limit; and how long a login may take that has no deadline of its own.
+func (f *Failures) SetLimit(max int, timeout time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.limit, f.patience = max, timeout
+	for _, tb := range f.tables {
+		for _, t := range tb.tallies {
+			f.advance(t)
 		}
 	}
+}
+
+// Authenticate judges a login. It holds back the answer for a second if it is the third refusal
+// or a later one. It always returns a reply, never an error.
+func (f *Failures) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
+	a := &attempt{failures: f, counted: f.subjects(f, ctx, req)}
+	if err := a.forbidden(); err != nil {
+		if a.guess || req.Mechanism == zap.NULL {
+			return unasked(err), nil
+		}
+		ctx = zap.WithShare(ctx, beyondShare)
+	}
+	if req.Mechanism == zap.NULL {
+		return zap.Decide(ctx, f.next, req), nil
+	}
+	if f.early && a.guess {
+		if err := a.Enter(ctx); err != nil {
+			return unasked(err), nil
+		}
+	}
+	reply := zap.Decide(zap.WithGuard(ctx, a), f.next, req)
+	late := a.finish(ctx, reply.Status)
+	if f.early && a.guess {
+		a.Leave()
+	}
+	holdBack(ctx, late)
 	return reply, nil
 }
 
-// blocked reports whether any of the keys has reached the limit.
-func (f *Failures) blocked(keys ...string) bool {
-	limit := f.max.Load()
-	if limit <= 0 {
-		return false
+// AuthenticateToken is Authenticate for a BEARER request at the operators' interface, whose token
+// can also be the operators' own: is compares them. That token can be guessed, so it is limited
+// like a password that all operators at an address share. matched reports whether it was right,
+// in which case reply is nil.
+func (f *Failures) AuthenticateToken(ctx context.Context, req *zap.Request, is func() bool) (reply *zap.Reply, matched bool) {
+	a := &attempt{failures: f, counted: f.subjects(f, ctx, req)}
+	own := &attempt{failures: f, counted: counted{limited: a.limited, pair: f.operators(req), guess: true}}
+	blocked := own.Enter(ctx)
+	switch {
+	case blocked == nil && is():
+		own.finish(ctx, zap.OK)
+		own.Leave()
+		return nil, true
+	case blocked == nil:
+		f.miss(own.pair)
+		own.finish(ctx, zap.Temporary)
+		own.Leave()
+	case !errors.Is(blocked, f.cause):
+		return unasked(blocked), false
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, k := range keys {
-		if c := f.counts[k]; c != nil && time.Since(c.start) < failureWindow && int64(c.n) >= limit {
-			return true
-		}
+	reply = zap.Decide(zap.WithGuard(ctx, a), f.next, req)
+	late := a.finish(ctx, reply.Status)
+	switch {
+	case blocked == nil && reply.Status == zap.OK:
+		f.pardon(own.pair)
+	case blocked != nil && reply.Status == zap.Refused: // not compared
+		reply = unasked(blocked)
 	}
-	return false
+	holdBack(ctx, late)
+	return reply, false
 }
 
-// add counts a failure under every key and returns the highest count.
-func (f *Failures) add(keys ...string) int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	most := 0
-	for _, k := range keys {
-		c := f.counts[k]
-		if c == nil || time.Since(c.start) >= failureWindow {
-			f.makeRoom()
-			c = &failureCount{start: time.Now()}
-			f.counts[k] = c
-		}
-		c.n++
-		most = max(most, c.n)
+// operators returns the subject of guesses at the operators' token from an address.
+func (f *Failures) operators(req *zap.Request) subject {
+	address := req.Address
+	if ip, ok := req.IP(); ok {
+		address = addressName(ip)
 	}
-	return most
+	return f.hash.subject(byPair, "", "", address)
 }
 
-// makeRoom bounds the table: expired counts go first, then arbitrary ones. Lock held on
-// entry.
-func (f *Failures) makeRoom() {
-	if len(f.counts) < maxTracked {
+// Attempt limits a login from an address that a service outside of the chain decides on, by a code
+// that nobody can guess: whoever asks the service enters the guard of the returned context. The
+// caller calls done with the decision, which counts only if somebody has entered it.
+func (f *Failures) Attempt(ctx context.Context, from netip.Addr) (guarded context.Context, done func(zap.Status)) {
+	a := &attempt{failures: f}
+	if from.IsValid() {
+		a.limited = []subject{f.hash.subject(byAddress, addressName(from))}
+	}
+	return zap.WithGuard(ctx, a), func(s zap.Status) {
+		if !a.entered() {
+			s = zap.Temporary
+		}
+		a.finish(ctx, s)
+	}
+}
+
+// holdBack waits for failureDelay, if late.
+func holdBack(ctx context.Context, late bool) {
+	if !late {
 		return
 	}
-	for k, c := range f.counts {
-		if time.Since(c.start) >= failureWindow {
-			delete(f.counts, k)
-		}
-	}
-	for k := range f.counts {
-		if len(f.counts) < maxTracked {
-			return
-		}
-		delete(f.counts, k)
+	delay := time.NewTimer(failureDelay)
+	defer delay.Stop()
+	select {
+	case <-delay.C:
+	case <-ctx.Done():
 	}
 }
 
-// failureKeys returns what a refused login counts against: the address of the peer and the
-// user name that it tried.
-func failureKeys(_ context.Context, req *zap.Request) []string {
-	var keys []string
+// unasked returns the reply to a login that was not judged.
+func unasked(err error) *zap.Reply {
+	return &zap.Reply{Status: zap.Temporary, Text: err.Error(), Cause: err}
+}
+
+// clientSubjects returns what a login of a client counts against: its address and, with a
+// password, the user name and the pair of both.
+func clientSubjects(f *Failures, _ context.Context, req *zap.Request) (c counted) {
+	address := ""
 	if a, ok := req.IP(); ok {
-		keys = append(keys, addressKey(a))
+		address = addressName(a)
+		c.limited = append(c.limited, f.hash.subject(byAddress, address))
 	}
-	if user, _, ok := req.Plain(); ok && user != "" {
-		keys = append(keys, "user "+strings.Clone(user))
+	user, _, ok := req.Plain()
+	if !ok {
+		c.pair = f.credentials(req, address)
+		return c
 	}
-	return keys
+	if user != "" {
+		c.limited = append(c.limited, f.hash.subject(byUser, user))
+	}
+	c.pair, c.guess = f.hash.subject(byPair, user, address), true
+	return c
 }
 
-func addressKey(a netip.Addr) string { return "address " + clientaddr.Network(a).String() }
+// credentials returns the subject of credentials that cannot be guessed.
+func (f *Failures) credentials(req *zap.Request, address string) subject {
+	names := []string{string(req.Mechanism), address}
+	for _, frame := range req.Credentials {
+		names = append(names, string(frame))
+	}
+	return f.hash.subject(byPair, names...)
+}
+
+func addressName(a netip.Addr) string { return clientaddr.Network(a).String() }
+
+// LimitStats are what a [Failures] counts at present.
+type LimitStats struct {
+	Tracked map[string]int // addresses, users and pairs with refused logins
+	Blocked map[string]int // those of them that have reached the limit
+	Known   int            // pairs that have logged in
+	Waiting int            // logins that wait until others are decided
+}
+
+// Stats returns what is counted at present.
+func (f *Failures) Stats() LimitStats {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := LimitStats{Tracked: make(map[string]int), Blocked: make(map[string]int), Known: len(f.pairs.known), Waiting: f.waiting}
+	for k, name := range [kinds]string{"address", "user", "pair"} {
+		s.Tracked[name] = f.tables[k].byAge.Len()
+		s.Blocked[name] = 0
+		if f.limit > 0 {
+			s.Blocked[name] = f.tables[k].atLimit(f.limit)
+		}
+	}
+	return s
+}
+
+// QueueFull reports whether more than half of the places for waiting logins are taken.
+func (f *Failures) QueueFull() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.waiting > maxWaiting/2
+}

@@ -104,7 +104,7 @@ func (s *Servers) Close(kept *Servers) {
 // SetRules puts the domains and limits of c in force.
 func (s *Servers) SetRules(c *config.Config) {
 	s.asked.rules.Store(&askedRules{domain: c.Zap.Domain, domains: c.Zap.ListenDomains})
-	s.asked.failures.SetLimit(c.Server.MaxFailures)
+	s.asked.failures.SetLimit(c.Server.MaxFailures, c.Zap.Timeout)
 }
 
 // inDomain refuses logins that may do nothing in the domain of the request.

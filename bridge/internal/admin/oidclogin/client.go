@@ -18,6 +18,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/zwsbridge/zwsbridge/certs"
+	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zap/jwt"
 )
 
@@ -115,7 +116,8 @@ type Login struct {
 }
 
 // Finish completes a login with the ticket in the cookie and the query with which the browser
-// came back. Errors are of type [*Error].
+// came back. It enters the guard of ctx ([zap.GuardOf]) to ask the provider. Errors are of type
+// [*Error].
 func (c *Client) Finish(ctx context.Context, cookie string, answer url.Values) (*Login, error) {
 	t, err := c.open(cookie)
 	if err == nil && subtle.ConstantTimeCompare([]byte(t.State), []byte(answer.Get("state"))) != 1 {
@@ -133,6 +135,11 @@ func (c *Client) Finish(ctx context.Context, cookie string, answer url.Values) (
 	if iss := answer.Get("iss"); iss != "" && iss != c.o.Issuer { // RFC 9207
 		return nil, &Error{Failed, fmt.Errorf("response from issuer %q, want %q", iss, c.o.Issuer)}
 	}
+	guard := zap.GuardOf(ctx)
+	if err := guard.Enter(ctx); err != nil {
+		return nil, &Error{Unavailable, err}
+	}
+	defer guard.Leave()
 	select {
 	case c.exchanges <- struct{}{}:
 		defer func() { <-c.exchanges }()
