@@ -23,6 +23,8 @@ type Conn struct {
 	undecided bool
 	// greetsInSteps: the peer sent its greeting in steps, as libzmq does.
 	greetsInSteps bool
+	// older is what the greeting of a ZMTP 2.0 peer says; nil for other peers.
+	older zap.Metadata
 	// minor: the peer speaks ZMTP 3.minor, or a newer version that includes it.
 	minor byte
 

@@ -45,6 +45,12 @@ func (c *Conn) client(ctx context.Context, sec ClientSecurity) error {
 	if m.Name() == zap.CURVE {
 		hangup = ErrClosedBeforeWelcome
 	}
+	if c.older != nil {
+		if err := c.loginOlder(ctx, m, false); err != nil {
+			return err
+		}
+		return c.checkPeer(m.Peer())
+	}
 	machine := m
 	if c.o.Properties != nil {
 		machine = &deferredClient{m, c}
@@ -74,7 +80,11 @@ func (c *Conn) server(ctx context.Context, m zap.Mechanism, sec ServerSecurity) 
 	if err != nil {
 		return err
 	}
-	err = c.login(ctx, machine, ErrClosedDuringLogin)
+	if c.older != nil {
+		err = c.loginOlder(ctx, machine, true)
+	} else {
+		err = c.login(ctx, machine, ErrClosedDuringLogin)
+	}
 	refused, ok := errors.AsType[*RefusedError](err)
 	c.undecided = ok && refused.Status == zap.Temporary
 	return err

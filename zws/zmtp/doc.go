@@ -1,5 +1,5 @@
 // Package zmtp implements ZMTP 3.0 and 3.1, the ZeroMQ Message Transport Protocol, with the
-// mechanisms NULL, PLAIN, CURVE and BEARER.
+// mechanisms NULL, PLAIN, CURVE and BEARER. With Options.ZMTP2 it also takes ZMTP 2.0 peers.
 //
 // [Dial], [Client], [Listen] and [Server] run a handshake and return a [Conn] that is
 // authenticated, or an error that says what failed. Conn.ReadFrame and Conn.Write then move
@@ -18,6 +18,7 @@
 // Each file follows one part of one specification:
 //
 //	greeting.go                 23/ZMTP, 37/ZMTP: greeting, version and mechanism
+//	zmtp2.go                    15/ZMTP: the greeting of ZMTP 2.0
 //	frame.go, reader.go         37/ZMTP: framing
 //	command.go                  23/ZMTP: commands and ERROR
 //	null.go                     23/ZMTP: NULL

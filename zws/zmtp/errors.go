@@ -12,7 +12,8 @@ var (
 	ErrProtocol = errors.New("protocol error")
 	// ErrNotZMTP means that the peer does not speak ZMTP.
 	ErrNotZMTP = errors.New("the peer does not speak ZMTP")
-	// ErrVersion means that the peer speaks a ZMTP older than 3.0.
+	// ErrVersion means that the peer speaks a ZMTP older than 3.0, or with Options.ZMTP2 older
+	// than 2.0.
 	ErrVersion = errors.New("the peer speaks a ZMTP older than 3.0")
 	// ErrClosedBeforeWelcome means that a CURVE server closed the connection instead of
 	// sending WELCOME. A wrong server key has no other effect.

@@ -119,7 +119,14 @@ func (g greeting) minor() byte {
 func (c *Conn) greet(minor byte, m zap.Mechanism, server bool) error {
 	// NULL has no roles: as-server is zero on both sides (37/ZMTP, "Topology").
 	ours := greeting{Major: ourMajor, Minor: minor, Mechanism: m, AsServer: server && m != zap.NULL}
-	b, err := c.exchangeGreetings(ours.marshal(), server)
+	sent := 0
+	if c.o.ZMTP2 && m == zap.NULL {
+		var err error
+		if sent, err = c.negotiate(ours.marshal(), server); err != nil || c.older != nil {
+			return err
+		}
+	}
+	b, err := c.exchangeGreetings(ours.marshal(), sent, server)
 	if err != nil {
 		return err
 	}
@@ -141,16 +148,17 @@ func (c *Conn) greet(minor byte, m zap.Mechanism, server bool) error {
 // A side that dialled sends signature and version at once and holds the rest back. A side
 // that accepted waits for the first bytes of the peer. If these include the version, the peer
 // does not wait for anything and gets the whole greeting; otherwise it greets in steps, as
-// libzmq does, and gets signature and version first.
-func (c *Conn) exchangeGreetings(ours []byte, accepted bool) ([]byte, error) {
-	rest := ours
+// libzmq does, and gets signature and version first. If the first bytes were sent already, the
+// rest waits for the peer's greeting.
+func (c *Conn) exchangeGreetings(ours []byte, sent int, accepted bool) ([]byte, error) {
+	rest := ours[sent:]
 	send := func(n int) {
 		// A failed write is left for the reads to report: a peer that has closed the
 		// connection may have sent something before, which says more.
 		_ = c.writeRaw(rest[:n])
 		rest = rest[n:]
 	}
-	if !accepted {
+	if !accepted && sent == 0 {
 		send(versionedSize)
 	}
 	// Setting a deadline fails on a closed connection only, which the reads report.

@@ -76,6 +76,9 @@ type Options struct {
 	// sends nothing for two intervals is disconnected with [ErrSilent]. ZMTP 3.0 peers are
 	// not sent any, because they do not know PING.
 	Heartbeat time.Duration
+	// ZMTP2 accepts peers of ZMTP 2.0 (15/ZMTP, spoken by libzmq 3.2 and what is of its age) too,
+	// if the mechanism is NULL: they have none. It cannot be used with Properties.
+	ZMTP2 bool
 	// ReadBuffer is how large the read buffer may become, in bytes; zero means
 	// [DefaultReadBuffer]. Larger frames are read into memory of their own.
 	ReadBuffer int

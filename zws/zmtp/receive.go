@@ -95,6 +95,8 @@ func (c *Conn) readNext() (f Frame, ok bool, err error) {
 	f, err = c.readTraffic()
 	switch {
 	case err != nil:
+	case f.Command && c.older != nil:
+		err = errOlderCommand
 	case f.Command:
 		f, ok, err = c.receiveCommand(f)
 	case in.discard.err != nil:
