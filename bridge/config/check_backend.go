@@ -173,6 +173,7 @@ func (c *checker) unused(key string, r *Route) {
 		{"password_file", r.PasswordFile != "", plain, `mechanism = "PLAIN" with credentials = "static"`},
 		{"server_key", !r.ServerKey.IsZero(), r.Mechanism == zap.CURVE, `mechanism = "CURVE"`},
 		{"cert", r.Cert != "", r.Mechanism == zap.CURVE, `mechanism = "CURVE"`},
+		{"zmtp2", r.ZMTP2, r.Mechanism == zap.NULL, `mechanism = "NULL", the only one that ZMTP 2.0 can have`},
 		{"insecure_null", r.InsecureNull, r.Mechanism == zap.NULL, `mechanism = "NULL" with bind`},
 	} {
 		if k.given && !k.used {

@@ -18,6 +18,7 @@ var withoutRelay = []struct{ key, why string }{
 	{"peer_ids", "a relay has no bind"},
 	{"later_frames", "a relay does not read frames"},
 	{"envelope", "a relay has no bind"},
+	{"zmtp2", "the client logs in at the backend itself, and ZMTP 2.0 has no login"},
 	{"mechanism", "the client logs in at the backend itself and chooses the mechanism"},
 	{"credentials", "the client logs in at the backend itself"},
 	{"username", "the client logs in at the backend itself"},

@@ -50,6 +50,9 @@ func TestCheckRoute(t *testing.T) {
 		{aRoute + "mechanism = \"CURVE\"\ncert = \"none\"\nserver_key = \"" + testKey + "\"", `create the certificate with zwsbridge keygen`},
 		{aRoute + "mechanism = \"CURVE\"\ncert = \"certs/{user}\"\nserver_key = \"" + testKey + "\"", ``},
 		{route("path = \"/r\"\nsocket = \"SUB\"\nallow = []\nconnect = [{ endpoint = \"tcp://127.0.0.1:1\", server_key = \"" + testKey + "\" }]"), `route[0].connect[0]: has a server_key, and mechanism is "NULL"`},
+		{aRoute + "zmtp2 = true", ``},
+		{aRoute + "zmtp2 = true\nmechanism = \"PLAIN\"", `route[0].zmtp2: is only for mechanism = "NULL"`},
+		{aRoute + curve + "zmtp2 = true", `route[0].zmtp2: is only for mechanism = "NULL"`},
 		{aRoute + "insecure_null = true\nmechanism = \"PLAIN\"", `route[0].insecure_null: is only for`},
 	})
 }

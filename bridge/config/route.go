@@ -26,6 +26,7 @@ type Route struct {
 	Envelope         string     `toml:"envelope"`     // ROUTER with Bind: EnvelopeNone or EnvelopeFrame
 	BindAllow        []PeerRule `toml:"bind_allow"`   // nil = no rules: backends that connect may send and subscribe to everything
 	InsecureNull     bool       `toml:"insecure_null"`
+	ZMTP2            bool       `toml:"zmtp2"` // with mechanism NULL: backends of ZMTP 2.0 too
 
 	Mechanism         zap.Mechanism `toml:"mechanism"`   // towards the backends: NULL, PLAIN or CURVE
 	Credentials       string        `toml:"credentials"` // CredentialsStatic or CredentialsClient

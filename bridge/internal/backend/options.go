@@ -161,6 +161,8 @@ type Options struct {
 	// XPUB. A peer that exceeds them is disconnected. Zero means the defaults.
 	MaxSubscriptions int
 	MaxTopic         int
+	// ZMTP2 is as in [zmtp.Options]: peers of ZMTP 2.0 are accepted where the mechanism is NULL.
+	ZMTP2 bool
 	// Linger is how long Close waits for unwritten messages. Zero means [DefaultLinger], a
 	// negative value not to wait.
 	Linger time.Duration
@@ -317,5 +319,6 @@ func (o *Options) connection(handshake time.Duration) zmtp.Options {
 		HandshakeTimeout: handshake,
 		WriteTimeout:     o.WriteTimeout,
 		Heartbeat:        o.Heartbeat,
+		ZMTP2:            o.ZMTP2,
 	}
 }

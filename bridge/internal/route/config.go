@@ -155,6 +155,7 @@ func newSettings(c *config.Config, rc *config.Route, o Options) (*settings, erro
 			HighWaterBytes: int64(rc.HighWaterBytes),
 			MaxTopic:       int(c.Server.MaxTopic),
 			Heartbeat:      backendHeartbeat,
+			ZMTP2:          rc.ZMTP2,
 		},
 		fingerprint: fingerprint(c, rc),
 	}
