@@ -34,11 +34,11 @@ const (
 // and MuxChannel.
 type clientHistory struct {
 	kept  bool // the server keeps one; does not change when the socket is open
-	queue bool // acknowledges what is received
 	send  func(ctx context.Context, r *HistoryRequest) error
 	plain func(ctx context.Context, topics ...[]byte) error // subscribes
 
 	mu        sync.Mutex
+	queue     bool      // acknowledges what is received
 	at        []byte    // after what Recv has returned
 	published time.Time // of the message that Recv has returned last
 	returned  int       // messages that Recv has returned and that are not acknowledged
@@ -145,12 +145,12 @@ func (h *clientHistory) move(at []byte) {
 
 // next is called when Recv is called: the application is done with what it got before.
 func (h *clientHistory) next() {
-	if !h.queue || !h.kept {
+	if !h.kept {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if bytes.Equal(h.at, h.acked) {
+	if !h.queue || bytes.Equal(h.at, h.acked) {
 		return
 	}
 	h.due = h.at
