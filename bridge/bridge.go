@@ -77,7 +77,7 @@ func New(c *config.Config, o Options) (_ *Bridge, err error) {
 	if err != nil {
 		return nil, errors.Join(err, b.closePoller())
 	}
-	b.adopt(s)
+	b.adopt(s, new(state))
 	if o.Registerer != nil {
 		if err := b.metrics.Register(o.Registerer); err != nil {
 			return nil, errors.Join(err, b.Close(context.Background()))

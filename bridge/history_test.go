@@ -2,6 +2,9 @@ package bridge_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/zwsbridge/zwsbridge/zap"
@@ -193,4 +196,66 @@ func TestLastValuesAlways(t *testing.T) {
 	if m, err := plain.Recv(t.Context()); err != nil || string(m[1]) != "3" {
 		t.Errorf("a plain client got %q, %v", m, err)
 	}
+}
+
+// TestHistoryReload: what is kept outlives a reload that changes the route, and a restart where it
+// is kept in files.
+func TestHistoryReload(t *testing.T) {
+	p := startPress(t)
+	dir := t.TempDir()
+	text := func(more string) string {
+		return usersOnly + fmt.Sprintf(`
+[history]
+store = "file"
+dir = %q
+[[route]]
+path = "/kept"
+socket = "SUB"
+connect = [%q]
+allow = [ { user = "*", subscribe = ["#"] } ]
+%s
+[route.history]
+topics = [""]
+`, dir, p.endpoint, more)
+	}
+	last := func(t *testing.T, url string) string {
+		t.Helper()
+		c := loginKept(t, url+"/kept", `,"history":true`)
+		defer c.ws.Close()
+		c.send(`{"op":"subscribe","topic":"a","last":true}`)
+		return c.expect("message", "")["frames"].([]any)[1].(string)
+	}
+	t.Run("reload", func(t *testing.T) {
+		url, b := start(t, text(""))
+		<-p.ready
+		p.publish("a", 1, 2)
+		eventually(t, "2", func() bool { return last(t, url) == "2" })
+		if err := b.Reload(loadConfig(t, t.TempDir(), strings.ReplaceAll(text("high_water_mark = 10"), "users.htpasswd", usersFile(t)))); err != nil {
+			t.Fatal(err)
+		}
+		<-p.ready
+		if got := last(t, url); got != "2" {
+			t.Errorf("after the reload the last value is %s, want 2", got)
+		}
+		eventually(t, "3", func() bool {
+			p.publish("a", 3, 3) // perhaps to the connection of before
+			return last(t, url) == "3"
+		})
+	})
+	t.Run("restart", func(t *testing.T) {
+		url, _ := start(t, text(""))
+		<-p.ready
+		if got := last(t, url); got != "3" {
+			t.Errorf("after the restart the last value is %s, want 3", got)
+		}
+	})
+}
+
+// usersFile writes users.htpasswd and returns its name.
+func usersFile(t *testing.T) string {
+	name := filepath.Join(t.TempDir(), "users.htpasswd")
+	if err := os.WriteFile(name, users(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }

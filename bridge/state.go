@@ -19,16 +19,20 @@ type state struct {
 	auth      *auth.Chain
 	routes    map[string]*route.Route // by path
 	static    http.Handler
-	oidc      *admin.OIDC   // nil without admin.oidc
-	zapListen *auth.Servers // that native servers ask
-	unfollow  func()        // ends the calls after changes of the users
+	oidc      *admin.OIDC    // nil without admin.oidc
+	zapListen *auth.Servers  // that native servers ask
+	history   config.History // where routes keep their messages, for the life of the bridge
+	unfollow  func()         // ends the calls after changes of the users
 }
 
 // newState makes everything that the configuration names and takes over from old what stays
 // as it is: routes keep their backends, and get their new rules only once nothing can fail
 // any more. If it fails it has closed what it made.
 func (b *Bridge) newState(c *config.Config, old *state) (_ *state, err error) {
-	s := &state{config: c, routes: make(map[string]*route.Route)}
+	s := &state{config: c, routes: make(map[string]*route.Route), history: c.History}
+	if old.config != nil {
+		s.history = old.history
+	}
 	defer func() {
 		if err != nil {
 			s.close(old)
@@ -71,7 +75,10 @@ func (b *Bridge) newRoutes(s, old *state) (err error) {
 				return fmt.Errorf("route %s: %s is open with other settings: restart to change them", rc.Path, endpoint)
 			}
 		}
-		o := route.Options{Handler: b.failures, Metrics: b.metrics, Log: b.options.Logger}
+		o := route.Options{Handler: b.failures, Metrics: b.metrics, Log: b.options.Logger, History: s.history}
+		if r := old.routes[rc.Path]; r != nil {
+			o.Archive = r.Archive()
+		}
 		if s.routes[rc.Path], err = route.New(s.config, rc, o); err != nil {
 			delete(s.routes, rc.Path)
 			return fmt.Errorf("route %s: %w", rc.Path, err)
@@ -90,11 +97,20 @@ func (s *state) binds(endpoint string, kept map[string]*route.Route) bool {
 	return false
 }
 
+// has reports whether the route at path keeps its messages in a.
+func (s *state) has(a *route.Archive, path string) bool {
+	r := s.routes[path]
+	return r != nil && r.Archive() == a
+}
+
 // close closes what s has and kept does not.
 func (s *state) close(kept *state) {
 	for path, r := range s.routes {
 		if kept.routes[path] != r {
 			r.Close()
+			if a := r.Archive(); a != nil && !kept.has(a, path) {
+				_ = a.Close() // it has logged what could not be stored
+			}
 		}
 	}
 	if s.zapListen != nil {
@@ -112,12 +128,18 @@ func (s *state) stop() {
 	}
 }
 
-// adopt makes s the state in force and follows changes of its users.
-func (b *Bridge) adopt(s *state) {
+// adopt makes s the state in force instead of old, and follows changes of its users.
+func (b *Bridge) adopt(s, old *state) {
 	s.unfollow = s.auth.OnChange(b.connections.Reevaluate)
 	b.setLimits(s.config)
 	b.failures.SetLimit(s.config.Server.MaxFailures, s.config.Zap.Timeout)
 	s.zapListen.SetRules(s.config)
+	for path, r := range s.routes { // one route at a time writes to an archive
+		if before := old.routes[path]; before != nil && before != r {
+			before.Keep(false)
+		}
+		r.Keep(true)
+	}
 	b.state.Store(s)
 }
 
@@ -155,7 +177,7 @@ func (b *Bridge) Reload(c *config.Config) error {
 	for r, rules := range rules {
 		r.SetRules(rules)
 	}
-	b.adopt(s)
+	b.adopt(s, old)
 	old.stop()
 	b.connections.EndReplaced()
 	_ = old.auth.Close(s.auth) // logins by authenticators that are gone have no rights now

@@ -17,11 +17,12 @@ type Change struct {
 	Restart bool
 }
 
-// restartKeys are the keys that the listeners of the program depend on.
+// restartKeys are the keys that the listeners of the program, and what routes keep, depend on.
 var restartKeys = []string{
 	"server.listen", "server.tls", "server.cert", "server.key", "server.hosts",
 	"server.acme_cache", "server.acme_url", "server.client_ca",
 	"server.proxy_protocol", "admin.listen",
+	"history.store", "history.dir", "history.sync",
 }
 
 // Changes compares the configuration in force with the next one. It returns the keys that

@@ -6,11 +6,16 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// Pin keeps the hub subscribed upstream to the topics of its log, and no longer to those of the
-// last call.
-func (h *Hub) Pin(topics [][]byte) {
+// Keep makes the hub write what it receives to its log, and subscribes it upstream to topics,
+// which are those of the log, and no longer to those of the last call. With none the hub writes
+// nothing any more.
+func (h *Hub) Keep(topics [][]byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.deliver()
+	if h.keeping = len(topics) > 0; h.keeping {
+		h.end = h.log.End()
+	}
 	for _, s := range h.pinned {
 		s.pinned = false
 	}
@@ -32,19 +37,10 @@ func (h *Hub) Pin(topics [][]byte) {
 	}
 }
 
-// Gap records that messages may have been missed upstream.
-func (h *Hub) Gap(reason string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.log != nil {
-		h.log.Gap(reason)
-	}
-}
-
 // keep gives m to the log and returns its position; nil if the log does not keep it. Lock held on
 // entry, as in the functions below that say nothing else.
 func (h *Hub) keep(m zmtp.Message) []byte {
-	if h.log == nil {
+	if !h.keeping {
 		return nil
 	}
 	at := h.log.Append(m)

@@ -25,7 +25,7 @@ type Options struct {
 	// 0 delivers what one read of the upstream brings at once.
 	Flush time.Duration
 	// Log, if not nil, is the history of the route: it gets each message before the members do.
-	// The hub is to be pinned to its topics (Pin).
+	// The hub writes to it after Keep.
 	Log *history.Log
 	// LastValues gives each new subscription the last values of its topics.
 	LastValues bool
@@ -56,6 +56,7 @@ type Hub struct {
 	trie    trie
 	lanes   map[queue.Codec]*lane
 	groups  map[groupKey]*group
+	keeping bool // messages go to the log
 	members int
 
 	dirty     []*subscription // may have to change upstream
@@ -102,9 +103,6 @@ func New(o Options) *Hub {
 		lastValues:  o.LastValues,
 		seam:        (*catchUp).rejoin,
 	}
-	if h.log != nil {
-		h.end = h.log.End()
-	}
 	return h
 }
 
@@ -142,6 +140,9 @@ func (h *Hub) Discarded(m zmtp.Message) {
 	defer h.mu.Unlock()
 	h.number++
 	topic := m[0]
+	if h.keeping {
+		h.log.Gap("a message was larger than the bridge accepts")
+	}
 	h.matched = h.trie.match(h.matched[:0], topic)
 	for _, s := range h.matched {
 		for _, g := range s.groups {
@@ -170,8 +171,8 @@ func (h *Hub) Flush() {
 
 // deliver empties all lanes. Lock held on entry.
 func (h *Hub) deliver() {
-	if h.log != nil {
-		h.log.Flush() // what is delivered is kept: a restart must not have less than a client
+	if h.keeping {
+		_ = h.log.Flush() // its State tells of errors; what is delivered is kept: a restart must not have less than a client
 	}
 	if !h.waiting {
 		return

@@ -90,6 +90,7 @@ func seamRun(t *testing.T, seam func(*catchUp)) (fault string) {
 	defer log.Close()
 	h := New(Options{Log: log})
 	h.seam = seam
+	h.Keep([][]byte{nil})
 	const messages = 3000
 	topics := []string{"a/1", "a/2", "b/1", "c"}
 	published := make([][]byte, messages) // topic of each

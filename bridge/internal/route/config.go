@@ -29,6 +29,10 @@ type Options struct {
 	Handler zap.Handler // judges clients and inbound backends
 	Metrics *metrics.Metrics
 	Log     *slog.Logger
+	History config.History // where a new Archive is kept
+	// Archive is that of an earlier route with the same path; nil makes one if the route keeps
+	// anything.
+	Archive *Archive
 }
 
 // settings are the part of the configuration that the backends of a route depend on.
@@ -52,8 +56,7 @@ type settings struct {
 	ready          backend.Ready
 	connectTimeout time.Duration
 	flush          time.Duration
-	kept           history.Options // nothing without topics
-	alwaysLast     bool            // each subscription gets last values
+	alwaysLast     bool // each subscription gets last values
 	shared         bool
 
 	clientRoutingID bool
@@ -86,13 +89,15 @@ func New(c *config.Config, rc *config.Route, o Options) (*Route, error) {
 	r.SetRules(rules)
 	r.socketOptions.Event = r.backendChanged
 	r.socketOptions.Dropped = r.metrics.Dropped
-	if len(s.kept.Topics) > 0 {
-		if r.history, err = history.New(s.kept); err != nil {
-			return nil, err
+	if rc.History.Kept() {
+		if r.archive = o.Archive; r.archive == nil {
+			if r.archive, err = storeOf(&o.History).open(rc.Path, rules.archive, s.log); err != nil {
+				return nil, err
+			}
 		}
 	}
-	if r.upstream, err = r.newUpstream(); err != nil && r.history != nil {
-		_ = r.history.Close()
+	if r.upstream, err = r.newUpstream(); err != nil && r.archive != nil && o.Archive == nil {
+		_ = r.archive.Close()
 	}
 	return r, err
 }
@@ -109,6 +114,9 @@ func fingerprint(c *config.Config, rc *config.Route) any {
 	r := *rc
 	r.Allow, r.AllowAll, r.BindAllow, r.OnWide, r.Separator = nil, false, nil, "", nil
 	r.Domain, r.ClientMechanisms, r.LaterFrames = "", nil, ""
+	if r.History.Kept() {
+		r.History = config.RouteHistory{Topics: []string{""}, LastValue: r.History.LastValue} // a live archive is changed
+	}
 	if r.Socket.Subscribes() { // else the socket has the bound
 		r.MaxSubscriptionBytes = 0
 	}
@@ -159,7 +167,7 @@ func newSettings(c *config.Config, rc *config.Route, o Options) (*settings, erro
 		},
 		fingerprint: fingerprint(c, rc),
 	}
-	s.kept, s.alwaysLast = keptHistory(&rc.History), rc.History.LastValue == config.LastValueAlways
+	s.alwaysLast = rc.History.LastValue == config.LastValueAlways
 	for _, e := range rc.Connect {
 		s.connect = append(s.connect, endpoint{e.Endpoint, e.ServerKey})
 	}
@@ -171,8 +179,16 @@ func newSettings(c *config.Config, rc *config.Route, o Options) (*settings, erro
 	return s, err
 }
 
-// keptHistory returns what a route keeps.
-func keptHistory(h *config.RouteHistory) history.Options {
+// storeOf returns where archives are kept.
+func storeOf(h *config.History) archiveStore {
+	if h.Store != config.StoreFile {
+		return archiveStore{}
+	}
+	return archiveStore{string(h.Dir), h.Sync}
+}
+
+// newArchiveOptions returns what a route keeps.
+func newArchiveOptions(h *config.RouteHistory) archiveOptions {
 	o := history.Options{
 		MaxBytes:      int64(h.MaxBytes),
 		LastValues:    h.LastValue != config.LastValueOff,
@@ -185,7 +201,7 @@ func keptHistory(h *config.RouteHistory) history.Options {
 	for _, topic := range h.Topics {
 		o.Topics = append(o.Topics, []byte(topic))
 	}
-	return o
+	return archiveOptions{o, h.QueueAge, h.MaxQueuesPerUser}
 }
 
 // newInbound returns how backends that connect to the route log in. handler judges them.
@@ -219,6 +235,8 @@ const maxJobs = 16
 // backends. handler judges the clients.
 func NewRules(c *config.Config, rc *config.Route, handler zap.Handler) (*Rules, error) {
 	r := &Rules{
+		archive:          newArchiveOptions(&rc.History),
+		UserQueue:        rc.History.Queue == config.QueueUser,
 		Queue:            queue.Options{Messages: rc.HighWaterMark, Bytes: int64(rc.HighWaterBytes), Notifications: c.Server.MaxSubscriptions},
 		MaxTopic:         int(c.Server.MaxTopic),
 		MaxSubscriptions: c.Server.MaxSubscriptions,

@@ -27,13 +27,13 @@ func newHub(r *Route, socket *backend.Shared, lost func(error)) (*hub, error) {
 			LingerBytes: func() int64 { return r.Rules().tenth() },
 			Flush:       r.flush,
 			Observe:     r.metrics.ToClient,
-			Log:         r.history,
+			Log:         r.keptIn(),
 			LastValues:  r.alwaysLast,
 		}),
-		kept: r.history != nil,
+		kept: r.archive != nil,
 	}
 	if h.kept {
-		h.Pin(r.kept.Topics)
+		r.applyKeeping(h.Hub)
 	}
 	var err error
 	if h.up, err = socket.Attach(h.Hub, backend.AttachOptions{}); err != nil {

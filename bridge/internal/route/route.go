@@ -7,7 +7,6 @@ import (
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/fanout"
-	"github.com/zwsbridge/zwsbridge/bridge/internal/history"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/quota"
@@ -28,7 +27,8 @@ type Route struct {
 
 	subscriptions quota.Counter // of clients
 
-	history *history.Log // nil if nothing is kept
+	archive *Archive    // nil if nothing is kept
+	keeping atomic.Bool // the route writes to the archive
 
 	users      users // of inbound backends
 	violations violations
@@ -48,9 +48,12 @@ type Rules struct {
 	MaxSubscriptionBytes int64
 	// LaterFrames permits messages of an XSUB in which a frame looks like a subscription.
 	LaterFrames bool
+	// UserQueue gives clients that ask for nothing their user's queue.
+	UserQueue bool
 
 	socket   zmtp.SocketType
 	relay    bool
+	archive  archiveOptions
 	name     string         // as authenticators know the route: its path without the first slash
 	policy   *rights.Policy // nil without `allow`: everything is allowed
 	patterns rights.Options
@@ -148,6 +151,9 @@ func (r *Route) TakesNULL() bool { return slices.Contains(r.Rules().Options.Mech
 func (r *Route) SetRules(rules *Rules) {
 	r.rules.Store(rules)
 	r.subscriptions.SetLimits(rules.tenth(), rules.MaxSubscriptionBytes)
+	if r.archive != nil {
+		r.archive.update(rules.archive)
+	}
 }
 
 // tenth is what one user can be subscribed to, and what is kept subscribed to although no
@@ -169,7 +175,7 @@ func (r *Route) SubscriptionBytes() int64 {
 }
 
 // Keeps reports whether the route has a history, so that its messages have positions.
-func (r *Route) Keeps() bool { return r.history != nil }
+func (r *Route) Keeps() bool { return r.archive != nil }
 
 // Status returns the state of the backends that clients share, and of inbound backends.
 func (r *Route) Status() []backend.Status { return r.upstream.statuses() }
@@ -212,13 +218,9 @@ func (r *Route) has(address string) bool {
 		slices.ContainsFunc(r.connect, func(e endpoint) bool { return e.address == address })
 }
 
-// Close ends what the streams of the route share. Their sockets are closed by then.
-func (r *Route) Close() {
-	r.upstream.close()
-	if r.history != nil {
-		_ = r.history.Close() // State has reported what could not be stored
-	}
-}
+// Close ends what the streams of the route share. Their sockets are closed by then. The archive
+// stays open.
+func (r *Route) Close() { r.upstream.close() }
 
 // forbidden is the refusal of something that the login does not permit.
 func forbidden(reason string) error {

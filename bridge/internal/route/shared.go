@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/fanout"
 	"github.com/zwsbridge/zwsbridge/zws"
 )
 
@@ -145,6 +146,18 @@ func (u *shared) stats() backend.Stats {
 // connected reports whether a backend is connected.
 func (u *shared) connected() bool {
 	return slices.ContainsFunc(u.statuses(), func(s backend.Status) bool { return s.State == backend.Connected })
+}
+
+// eachHub calls f for the hub of the open socket, if it has one.
+func (u *shared) eachHub(f func(*fanout.Hub)) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.live == nil {
+		return
+	}
+	if h, ok := u.live.layer.(*hub); ok {
+		f(h.Hub)
+	}
 }
 
 func (u *shared) close() {

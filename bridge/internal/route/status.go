@@ -12,8 +12,8 @@ import (
 func (r *Route) backendChanged(s backend.Status) {
 	r.metrics.Backend(s)
 	r.users.changed(s)
-	if r.history != nil && s.State == backend.Connected && s.Reconnects > 0 {
-		r.history.Gap(s.Address + " was away")
+	if r.keeping.Load() && s.State == backend.Connected && s.Reconnects > 0 {
+		r.archive.Log.Gap(s.Address + " was away")
 	}
 	level := slog.LevelDebug
 	switch {

@@ -1,0 +1,131 @@
+package route
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/bridge/internal/fanout"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/history"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/history/filestore"
+)
+
+// Archive is what a route has kept: the log of its messages and the permanent queues of its
+// clients. It outlives the route where a reload replaces that by one with the same path. All
+// methods may be called concurrently.
+type Archive struct {
+	Log    *history.Log
+	Queues *history.Queues
+
+	file *history.QueueFile // nil in memory
+}
+
+// archiveOptions are the part of the configuration that a reload can change in a live archive.
+type archiveOptions struct {
+	log       history.Options
+	queueAge  time.Duration
+	maxQueues int // of one user
+}
+
+// archiveStore is where an archive is kept; empty means in memory.
+type archiveStore struct {
+	dir  string
+	sync time.Duration
+}
+
+// open opens the archive of the route with that path, or makes it. logger says which route.
+func (s archiveStore) open(path string, o archiveOptions, logger *slog.Logger) (_ *Archive, err error) {
+	a := &Archive{}
+	defer func() {
+		if err != nil {
+			_ = a.Close()
+		}
+	}()
+	queues := history.QueueOptions{Age: o.queueAge, MaxPerUser: o.maxQueues, Failed: func(err error) { stored(logger, "queues", err) }}
+	if s.dir != "" {
+		if err := os.MkdirAll(s.dir, 0o700); err != nil {
+			return nil, err
+		}
+		dir := filepath.Join(s.dir, filestore.DirName(path))
+		failed := func(err error) { stored(logger, "old messages", err) }
+		if o.log.Store, err = filestore.Open(dir, filestore.Options{Sync: s.sync, OnError: failed}); err != nil {
+			return nil, err
+		}
+	}
+	o.log.OnState = func(s history.State) { stored(logger, "messages", s.Err) }
+	if a.Log, err = history.New(o.log); err != nil {
+		return nil, err
+	}
+	if s.dir != "" {
+		if a.file, err = history.OpenQueueFile(filepath.Join(s.dir, filestore.DirName(path)+".queues")); err != nil {
+			return nil, err
+		}
+		queues.Store = a.file.Route(path)
+	}
+	a.Queues, err = history.OpenQueues(queues)
+	return a, err
+}
+
+// stored logs that what of a history is not stored at present, or that it is again.
+func stored(logger *slog.Logger, what string, err error) {
+	if err != nil {
+		logger.Error("history not stored", slog.String("what", what), slog.String("error", err.Error()))
+		return
+	}
+	logger.Info("history stored again", slog.String("what", what))
+}
+
+// Close closes the archive. A memory archive is gone then.
+func (a *Archive) Close() error {
+	var err error
+	if a.Queues != nil {
+		err = a.Queues.Close()
+	}
+	if a.Log != nil {
+		err = errors.Join(err, a.Log.Close())
+	}
+	if a.file != nil {
+		err = errors.Join(err, a.file.Close())
+	}
+	return err
+}
+
+// update applies changed bounds.
+func (a *Archive) update(o archiveOptions) {
+	a.Log.Update(o.log)
+	a.Queues.SetBounds(o.queueAge, o.maxQueues)
+}
+
+// Archive returns what the route keeps; nil if it keeps nothing.
+func (r *Route) Archive() *Archive { return r.archive }
+
+// Keep makes the route write to its archive, or not any more. Only one of the routes that have
+// an archive writes to it.
+func (r *Route) Keep(on bool) {
+	if r.archive == nil {
+		return
+	}
+	r.keeping.Store(on)
+	if u, ok := r.upstream.(*shared); ok {
+		u.eachHub(func(h *fanout.Hub) { r.applyKeeping(h) })
+	}
+}
+
+// applyKeeping tells a hub of the route what it is to keep.
+func (r *Route) applyKeeping(h *fanout.Hub) {
+	if r.keeping.Load() {
+		h.Keep(r.Rules().archive.log.Topics)
+	} else {
+		h.Keep(nil)
+	}
+}
+
+// keptIn returns the log of the archive; nil if there is none.
+func (r *Route) keptIn() *history.Log {
+	if r.archive == nil {
+		return nil
+	}
+	return r.archive.Log
+}
