@@ -63,6 +63,11 @@ type event struct {
 	Code     int    `json:"code"`
 	Reason   string `json:"reason"`
 	ZMTP     string `json:"zmtp"`
+	// Of a route with a history.
+	Position  string `json:"position"`
+	Replayed  bool   `json:"replayed"`
+	Recovered bool   `json:"recovered"`
+	Gap       bool   `json:"gap"`
 }
 
 // process is a running peer.

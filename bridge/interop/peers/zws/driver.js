@@ -12,7 +12,7 @@ const credentials = {
   BEARER: (zws, { tokens }) => zws.bearer(async () => (tokens.length > 1 ? tokens.shift() : tokens[0])),
 }
 
-const events = ["ready", "recovered", "disconnect", "refused", "lost", "expiring", "renewed", "unsubscribed"]
+const events = ["ready", "recovered", "disconnect", "refused", "lost", "expiring", "renewed", "unsubscribed", "resumed"]
 const classes = { SUB: "Sub", XSUB: "XSub", DEALER: "Dealer", REQ: "Req", PUSH: "Push", PULL: "Pull", PAIR: "Pair" }
 
 export function driver(zws, emit, more = {}) {
@@ -40,7 +40,10 @@ export function driver(zws, emit, more = {}) {
 
   async function read(socket, sock) {
     try {
-      for await (const message of sock) emit({ socket, event: "message", frames: toText(message) })
+      for await (const message of sock) {
+        const { position } = sock, { time } = message
+        emit({ socket, event: "message", frames: toText(message), position, replayed: !!time })
+      }
     } catch ({ code, reason }) {
       emit({ socket, event: "ended", code, reason })
     }
@@ -55,14 +58,15 @@ export function driver(zws, emit, more = {}) {
         return emit({ socket, event: "open" })
       }
       if (options.cookie) document.cookie = options.cookie
-      const sock = new zws[classes[type]](settingsFor(options))
+      const { history, position, last } = options
+      const sock = new zws[classes[type]]({ ...settingsFor(options), ...(history && { history, position }) })
       sockets.set(socket, sock)
       for (const name of events) {
-        sock.events.on(name, ({ code, reason, status, topic, zmtp }) => {
-          emit({ socket, event: name, code, reason, status, zmtp, frames: topic && toText([topic]) })
+        sock.events.on(name, ({ code, reason, status, topic, zmtp, recovered, gap }) => {
+          emit({ socket, event: name, code, reason, status, zmtp, recovered, gap, frames: topic && toText([topic]) })
         })
       }
-      if (subscribe.length) sock.subscribe(...subscribe)
+      if (subscribe.length) sock.subscribe(...subscribe, { last: !!last })
       for (const url of connect.split(" ")) sock.connect(target(url, options))
       // A Req can only receive after it has sent.
       if (sock.receive && type !== "REQ" && !options.paused) read(socket, sock)
