@@ -210,7 +210,7 @@ func TestDamage(t *testing.T) {
 		{"the end of the first segment", func(names []string, data []byte) error {
 			return write(names[0], data[:len(data)-1])
 		}, "does not have its checksum"},
-		{"a byte in the last segment", func(names []string, data []byte) error {
+		{"a byte in the last segment", func(names []string, _ []byte) error {
 			last := names[len(names)-1]
 			data, err := os.ReadFile(last)
 			if err != nil {
