@@ -284,7 +284,7 @@ func TestHole(t *testing.T) {
 // order and, unless told so, completely.
 func TestConcurrent(t *testing.T) {
 	l := newLog(t, Options{LastValues: true, MaxBytes: 300_000, MaxLastValues: 50}, "")
-	const messages, topics = 60_000, 100
+	const messages, topics = 30_000, 100
 	var readers sync.WaitGroup
 	for i := range 4 {
 		readers.Go(func() {

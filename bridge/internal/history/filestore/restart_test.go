@@ -139,7 +139,7 @@ func (t *restarts) check() {
 
 // TestRestarts compares a log with what was published, over restarts and kills.
 func TestRestarts(t *testing.T) {
-	for seed := range uint64(12) {
+	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := restarts{T: t, r: rand.New(rand.NewPCG(seed, 7)), dir: t.TempDir()}
 			r.o = history.Options{LastValues: true, MaxBytes: 110_000}
