@@ -9,8 +9,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// Log keeps the messages of one route. Append, Gap and Flush are called by one goroutine at a
-// time (with the hub locked), all other methods by any.
+// Log keeps the messages of one route. Append and Flush are called by one goroutine at a time (with
+// the hub locked), all other methods by any.
 type Log struct {
 	clock func() (wall, mono int64) // milliseconds
 

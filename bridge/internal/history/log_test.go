@@ -240,6 +240,37 @@ func TestFallBehind(t *testing.T) {
 	}
 }
 
+// TestNarrow reads few topics of many: the reader collects their records first.
+func TestNarrow(t *testing.T) {
+	l := newLog(t, Options{}, "")
+	at := l.End()
+	var few []string
+	for i := range 10_000 {
+		l.Append(message(fmt.Sprint(i%1000, "/"), fmt.Sprint(i)))
+		if i%1000 == 17 || i%1000 == 3 {
+			few = append(few, fmt.Sprint(i))
+		}
+	}
+	for _, c := range []struct {
+		topics []string
+		narrow bool
+	}{{[]string{"17/", "3/"}, true}, {[]string{""}, false}} {
+		r, answer := l.Resume(at, matching(c.topics...))
+		if !answer.Recovered {
+			t.Fatal("not recovered")
+		}
+		entries, _ := r.Next(nil, 1)
+		if len(entries) != 1 || len(r.some) > 0 != c.narrow {
+			t.Fatalf("%q: %d entries, %d records collected", c.topics, len(entries), len(r.some))
+		}
+		if got := payloads(r); c.narrow {
+			want(t, got, few[1:]...)
+		} else if len(got) != 9999 {
+			t.Fatalf("%d messages", len(got))
+		}
+	}
+}
+
 // TestFallBehindNarrow drops messages of a topic before a reader has collected them.
 func TestFallBehindNarrow(t *testing.T) {
 	l := newLog(t, Options{MaxBytes: 10_000}, "")

@@ -8,6 +8,7 @@ const (
 	wide       = 512  // records that are always scanned
 	maxTopics  = 1024 // topics of which the records are collected
 	costOfPick = 16   // how many records are scanned in the time in which one is collected
+	maxPicks   = 8192 // records that are collected: 64 KiB
 )
 
 // narrow collects what matches between r.next and end, unless that is more than bound.

@@ -47,6 +47,7 @@ type Reader struct {
 	match *Match
 	next  uint64 // sequence of the record to look at
 	cut   uint64 // 0: none
+	fresh bool   // Next has not been called
 
 	// While some is not empty, next is its first, and all that matches before someEnd is in it.
 	some    []uint64
@@ -55,7 +56,7 @@ type Reader struct {
 }
 
 // Resume returns a reader of what matches and follows at. If that is not kept completely, the
-// reader begins with the oldest of what is.
+// reader begins with the oldest of what is. It is quick: the work is left to the reader.
 func (l *Log) Resume(at Position, match *Match) (*Reader, Resumed) {
 	l.mu.Lock()
 	from, known := l.locate(at)
@@ -63,14 +64,8 @@ func (l *Log) Resume(at Position, match *Match) (*Reader, Resumed) {
 		Recovered: known && l.covered(match.prefixes, from),
 		Gap:       l.gapAfter(from),
 	}
-	end := l.end
 	l.mu.Unlock()
-	r := &Reader{log: l, match: match, next: from}
-	if end-from > wide {
-		r.narrow(end, int((end-from)/costOfPick))
-		answer.Recovered = answer.Recovered && !r.Lost()
-	}
-	return r, answer
+	return &Reader{log: l, match: match, next: from, fresh: true}, answer
 }
 
 // locate returns the sequence that a client at that position needs first, and reports whether
@@ -133,6 +128,12 @@ const scanStep = 4096
 // for one step; a step can find nothing. It does not block. more reports that the reader has not
 // reached its cut yet or, without one, the end of the log.
 func (r *Reader) Next(dst []Entry, max int) (entries []Entry, more bool) {
+	if r.fresh {
+		r.fresh = false
+		if n := r.Behind(); n > wide {
+			r.narrow(r.next+n, int(min(n/costOfPick, maxPicks)))
+		}
+	}
 	r.log.mu.Lock()
 	v := r.log.view()
 	generation := r.log.current().id

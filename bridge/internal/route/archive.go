@@ -50,7 +50,9 @@ func (s archiveStore) open(path string, o archiveOptions, logger *slog.Logger) (
 		}
 		dir := filepath.Join(s.dir, filestore.DirName(path))
 		failed := func(err error) { stored(logger, "old messages", err) }
-		if o.log.Store, err = filestore.Open(dir, filestore.Options{Sync: s.sync, OnError: failed}); err != nil {
+		// A segment is deleted as a whole, so it has to be a small part of the log.
+		segment := min(max(o.log.MaxBytes/16, 64<<10), 64<<20)
+		if o.log.Store, err = filestore.Open(dir, filestore.Options{Sync: s.sync, SegmentBytes: segment, OnError: failed}); err != nil {
 			return nil, err
 		}
 	}
