@@ -50,6 +50,7 @@ func (b *Bridge) newGate(name string) *accept.Gate {
 func (b *Bridge) setLimits(c *config.Config) {
 	s := &c.Server
 	b.connections.SetLimits(s.MaxConnections, s.MaxConnectionsPerIP)
+	b.connections.SetMaxBytes(int64(s.MaxConnectionBytes))
 	b.connections.SetSubscriptionBytes(int64(s.MaxSubscriptionBytesPerUser))
 	limits := accept.Limits{
 		Connections: s.MaxConnections, PerAddress: s.MaxConnectionsPerIP, Descriptors: accept.Capacity(descriptors(c)),

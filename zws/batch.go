@@ -13,7 +13,8 @@ import (
 type Source interface {
 	// Next appends to b until b is full or nothing is queued. What it appends counts as
 	// written and must stay unchanged until Next is called again: the writer calls it after
-	// every write until it appends nothing. When more is queued later, call Channel.Wake.
+	// every write until it appends nothing, also with a batch that is full already, where a
+	// channel has no credit left. When more is queued later, call Channel.Wake.
 	Next(b *Batch)
 }
 

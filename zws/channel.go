@@ -103,6 +103,17 @@ func (ch *Channel) Lost(n uint64) {
 	ch.conn.lost(n)
 }
 
+// Granted returns how many bytes of credit a client of ZWSMUX1.0 has given for the channel since
+// it was opened, so that a server can see whether the client goes on. 0 on other connections.
+func (ch *Channel) Granted() int64 {
+	if ch.mux == nil {
+		return 0
+	}
+	ch.mux.parent.mu.Lock()
+	defer ch.mux.parent.mu.Unlock()
+	return ch.mux.granted
+}
+
 // Close ends the channel and tells the client the code and reason that Cause makes of
 // cause; a plain ZWS connection ends with its channel. The first cause counts. What the
 // source still holds is not written. It does not block. The caller closes every channel

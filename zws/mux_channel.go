@@ -34,6 +34,7 @@ type muxChannel struct {
 	consumed  int64 // what was read since the client last got credit
 	source    Source
 	credit    int64 // what the server may still send; one message may take it below zero
+	granted   int64 // credit that the client has given since it opened the channel
 	lost      uint64
 
 	// Only the writer uses these.
@@ -201,6 +202,7 @@ func (ch *muxChannel) addCredit(size uint64) error {
 		return tooMuchCredit(ch.number)
 	}
 	ch.credit += int64(size)
+	ch.granted += int64(size)
 	ch.parent.activate(ch)
 	ch.conn.out.wake()
 	return nil
@@ -279,10 +281,10 @@ func (ch *muxChannel) fill(b *Batch) bool {
 	if lost > 0 {
 		b.muxFrame(muxframe.Frame{Op: muxframe.Lost, Channel: ch.number, Number: lost})
 	}
-	if credit <= 0 || source == nil {
+	if source == nil || credit <= 0 && len(ch.rest) > 0 {
 		return b.size > before
 	}
-	ch.budget, b.channel = credit, ch
+	ch.budget, b.channel = credit, ch // without credit b is full, and the source only lets go of what was written
 	if rest := ch.rest; len(rest) > 0 {
 		// The source is not asked in this turn: what it gave must stay unchanged.
 		ch.rest = nil

@@ -25,6 +25,7 @@ connect = ["tcp://127.0.0.1:1"]
 	next := mustLoad(t, dir, users+`
 server.listen = "127.0.0.1:2"
 server.max_frames = 2
+server.max_connection_bytes = "2MiB"
 [auth.new]
 type = "anonymous"
 [admin]
@@ -39,7 +40,7 @@ connect = ["tcp://127.0.0.1:3"]
 allow = [{ user = "*" }]
 `)
 	want := []Change{
-		{"admin.listen", true}, {"server.listen", true}, {"server.max_frames", false},
+		{"admin.listen", true}, {"server.listen", true}, {"server.max_connection_bytes", false}, {"server.max_frames", false},
 		{"auth.new", false}, {"route[0]", false}, {"route[1].allow", false}, {"route[1].connect", false}, {`route "/gone"`, false},
 	}
 	if diff := cmp.Diff(want, Changes(old, next)); diff != "" {

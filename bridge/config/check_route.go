@@ -137,6 +137,9 @@ func (c *checker) queue(key string, r *Route) {
 	if r.HighWaterBytes > 0 && r.HighWaterBytes < c.Server.MaxMessage {
 		c.warn(key+".high_water_bytes", "is less than server.max_message: the largest messages fit only into an empty queue")
 	}
+	if c.Server.MaxConnectionBytes > 0 && r.HighWaterBytes > c.Server.MaxConnectionBytes {
+		c.warn(key+".high_water_bytes", "is more than server.max_connection_bytes, which limits it")
+	}
 	c.oneOf(key+".on_full", r.OnFull, []string{OnFullDropOldest, OnFullDropNewest, OnFullConflate, OnFullDisconnect, OnFullBlock, OnFullReplay})
 	switch {
 	case r.OnFull == OnFullBlock && r.Stalls():

@@ -73,6 +73,8 @@ func TestCheckClients(t *testing.T) {
 		{"server.curve_cert = \"\"\n" + aRoute, ``},
 		{aRoute + `high_water_mark = 0`, `route[0].high_water_mark: is 0: want at least 1`},
 		{aRoute + `high_water_bytes = "1KiB"`, `warning: route[0].high_water_bytes: is less than server.max_message`},
+		{"server.max_connection_bytes = \"8MiB\"\n" + aRoute + `high_water_bytes = "8MiB"`, ``},
+		{"server.max_connection_bytes = \"8MiB\"\n" + aRoute + `high_water_bytes = "9MiB"`, `warning: route[0].high_water_bytes: is more than server.max_connection_bytes`},
 		{aRoute + `on_full = "drop"`, `route[0].on_full: is "drop": want "drop-oldest", "drop-newest", "conflate", "disconnect", "block" or "replay"`},
 		{aRoute + `on_full = "block"`, ``},
 		{sub + `on_full = "block"`, `route[0].on_full: is "block" on a route whose clients share a connection`},

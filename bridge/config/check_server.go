@@ -106,6 +106,10 @@ func (c *checker) limits() {
 	}
 	c.atLeast("server.max_channels", int64(s.MaxChannels), 1)
 	c.atLeast("server.max_topic", int64(s.MaxTopic), 1)
+	c.atLeast("server.max_connection_bytes", int64(s.MaxConnectionBytes), 1)
+	if s.MaxConnectionBytes > 0 && s.MaxConnectionBytes < s.MaxMessage {
+		c.warn("server.max_connection_bytes", "is less than server.max_message: the largest messages fit only into an empty queue")
+	}
 	c.atLeast("server.max_connections", int64(s.MaxConnections), 1)
 	c.atLeast("server.max_connections_per_ip", int64(s.MaxConnectionsPerIP), 0)
 	c.atLeast("server.max_failures", int64(s.MaxFailures), 0)

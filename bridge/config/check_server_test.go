@@ -58,6 +58,8 @@ func TestCheckServer(t *testing.T) {
 		{"[server]\nhandshake_timeout = \"0s\"\n", `server.handshake_timeout: is 0s: want a duration above 0`},
 		{"[server]\nmax_handshake = 1023\n", `server.max_handshake: is 1023: want at least 1024`},
 		{"[server]\nmax_handshake = 1024\n", ``},
+		{"[server]\nmax_connection_bytes = 0\n", `server.max_connection_bytes: is 0: want at least 1`},
+		{"[server]\nmax_connection_bytes = \"1023KiB\"\n", `warning: server.max_connection_bytes: is less than server.max_message`},
 		{"[server]\nmax_frames = 0\n", `server.max_frames: is 0: want at least 1`},
 		{"[server]\nstatic = \"www\"\n", ``},
 		{"[server]\nstatic = \"none\"\n", `server.static: `},

@@ -70,6 +70,7 @@ type Server struct {
 
 	MaxChannels         int  `toml:"max_channels"` // on one ZWSMUX1.0 connection
 	MaxTopic            Size `toml:"max_topic"`
+	MaxConnectionBytes  Size `toml:"max_connection_bytes"` // held for the client of one connection
 	MaxConnections      int  `toml:"max_connections"`
 	MaxConnectionsPerIP int  `toml:"max_connections_per_ip"` // 0 = no limit
 	MaxFailures         int  `toml:"max_failures"`           // a minute, per address and per user; 0 = no limit

@@ -38,6 +38,7 @@ func Default() *Config {
 			MaxFailures:      10,
 
 			MaxSubscriptionBytesPerUser: 1 << 20,
+			MaxConnectionBytes:          16 << 20,
 		},
 		History: History{Store: StoreMemory, Dir: "history", Sync: time.Second},
 		Zap: Zap{

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -17,6 +18,7 @@ type connection struct {
 	domain string // ZAP domain that the login was judged for
 	login  atomic.Pointer[zws.Login]
 	expiry expiry
+	bound  bound
 
 	mu       sync.Mutex
 	ws       *zws.Conn // nil before READY
@@ -28,6 +30,9 @@ type connection struct {
 func (s *Set) newConnection(id session, domain string, l *zws.Login) *connection {
 	c := &connection{session: id, set: s, domain: domain, streams: make(map[*stream]bool)}
 	c.login.Store(l)
+	if l.Multiplexed {
+		c.bound.budget = queue.NewBudget(s.maxBytes.Load(), c.watch)
+	}
 	return c
 }
 
@@ -82,6 +87,7 @@ func (c *connection) start(ws *zws.Conn) {
 	c.set.mu.Lock()
 	c.set.connections[c] = true
 	c.set.mu.Unlock()
+	c.bound.limit(c.set.maxBytes.Load()) // SetMaxBytes may have missed this connection
 	if !expiring.IsZero() {
 		ws.Expiring(time.Until(expiring))
 	}
@@ -96,6 +102,7 @@ func (c *connection) start(ws *zws.Conn) {
 // stop gives back what the connection holds. Its streams are closed by then.
 func (c *connection) stop() {
 	c.expiry.stop()
+	c.bound.stop()
 	c.set.mu.Lock()
 	delete(c.set.connections, c)
 	c.set.mu.Unlock()

@@ -16,6 +16,10 @@
 // a close code by zws.Cause. Rules that refuse something say so by a *zws.CloseError where
 // they are checked; closecause.go chooses the codes for what happens to backends.
 //
+// The streams of a multiplexed connection share a queue.Budget (connection.bound). While a backend
+// waits for room in it, a timer watches the fullest stream, and ends it if its client takes
+// nothing.
+//
 // Locks. stream.deciding is held while rights or subscriptions change, which may ask an
 // authenticator; stream.mu, connection.mu and the queue's are held for memory only, and none
 // is taken while holding another, except that stream.deciding comes before stream.mu.

@@ -15,13 +15,15 @@ import (
 // forwarding is the way of a stream's messages from the client to the backend. Only the
 // reader uses it.
 type forwarding struct {
-	stamp []byte         // frame that goes with every message; nil for none
-	held  []zmtp.Message // not given to the socket yet
+	stamp     []byte         // frame that goes with every message; nil for none
+	held      []zmtp.Message // not given to the socket yet
+	heldBytes int64          // of held
 }
 
 const (
-	// maxHeld is how many messages are given to the socket at a time.
-	maxHeld = 256
+	// maxHeld and maxHeldBytes limit what is given to the socket at a time.
+	maxHeld      = 256
+	maxHeldBytes = 64 << 10
 	// keptHeld is for how many of them the memory is kept.
 	keptHeld = 8
 )
@@ -54,7 +56,8 @@ func (s *stream) forwardMessage(ctx context.Context, m zmtp.Message, more bool) 
 		m = route.Stamped(s.route.SocketType(), m, s.stamp)
 	}
 	s.held = append(s.held, m)
-	if more && len(s.held) < maxHeld {
+	s.heldBytes += int64(m.Size())
+	if more && len(s.held) < maxHeld && s.heldBytes < maxHeldBytes {
 		return nil
 	}
 	return s.sendHeld(ctx)
@@ -120,6 +123,7 @@ func (s *stream) sendHeld(ctx context.Context) error {
 	}
 	err := s.socket.Send(ctx, s.held...)
 	clear(s.held)
+	s.heldBytes = 0
 	if s.held = s.held[:0]; cap(s.held) > keptHeld {
 		s.held = nil
 	}

@@ -28,6 +28,9 @@ type Info struct {
 	Dropped  uint64 `json:"dropped"`
 	// SubscriptionBytes is what the subscriptions count.
 	SubscriptionBytes int64 `json:"subscription_bytes"`
+	// Held is what a multiplexed connection holds for its client over all channels, of
+	// server.max_connection_bytes: the queues of its channels and what is being written.
+	Held int64 `json:"held_bytes,omitempty"`
 	// Lag is how many seconds the oldest of the waiting messages has waited.
 	Lag float64 `json:"lag_seconds"`
 }
@@ -73,12 +76,16 @@ func (c *connection) info() Info {
 	if end, limited, err := l.Reply.Metadata.Expires(); err == nil && limited {
 		i.Expires = end
 	}
+	if l.Multiplexed {
+		i.Held = c.bound.budget.Held()
+	}
 	return i
 }
 
 func (s *stream) info() Info {
 	i := s.conn.info()
 	i.Number, i.Route, i.Since = s.number, s.route.Path(), s.since
+	i.Held = 0 // the connection's
 	i.Relayed = string(s.channel.Login().Relayed)
 	i.Dropped = s.queue.Dropped()
 	i.Messages, i.Bytes = s.queue.Len()

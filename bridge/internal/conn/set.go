@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/clientaddr"
@@ -48,6 +49,8 @@ type Set struct {
 	o      Options
 	ctx    context.Context // ends with Close
 	cancel context.CancelCauseFunc
+
+	maxBytes atomic.Int64 // see SetMaxBytes
 
 	mu          sync.Mutex
 	connections map[*connection]bool

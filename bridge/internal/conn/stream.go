@@ -66,7 +66,7 @@ func (c *connection) open(ctx context.Context, id session, l *zws.Login) (_ *str
 	if codec, shared := l.Codec(id.route.Keeps()); shared {
 		s.codec, o.Codec = codec, codec
 	}
-	s.queue = queue.New(o, s)
+	s.queue = queue.New(c.share(o), s)
 	if cause := s.ending(); cause != nil { // another stream took the routing id already
 		s.close()
 		return nil, cause

@@ -135,35 +135,6 @@ func (q *Queue) PutRange(c *Chunk, from, to int) error {
 	return q.putItem(item{chunk: c, from: int32(from), to: int32(to)}, q.put)
 }
 
-// PutKept queues all messages of c. They are never dropped: whatever the policy is, PutKept
-// waits for room, or obeys Options.KeptBytes. While some of them are in the queue, DropOldest
-// and Conflate drop the messages that do not fit.
-func (q *Queue) PutKept(c *Chunk) error {
-	it := item{chunk: c, to: int32(c.Messages()), kept: true}
-	if q.o.KeptBytes == 0 {
-		return q.putItem(it, q.wait)
-	}
-	err := q.putItem(it, q.putKept)
-	if b := q.o.Budget; err == nil && b != nil && !b.fits(0) {
-		return q.overflow(it.messages())
-	}
-	return err
-}
-
-// putKept queues it beyond the limits for other messages. Lock held on entry and on return.
-func (q *Queue) putKept(it item) (wake bool, err error) {
-	switch {
-	case q.closed:
-		return false, ErrClosed
-	case q.keptBytes+it.bytes() > q.o.KeptBytes:
-		q.close()
-		return false, ErrFull
-	}
-	wake = q.items.empty()
-	q.push(it)
-	return wake, nil
-}
-
 // putItem queues it with put, which is called with the lock held.
 func (q *Queue) putItem(it item, put func(item) (wake bool, err error)) error {
 	if it.messages() == 0 {
@@ -387,6 +358,9 @@ func (q *Queue) Len() (messages int, bytes int64) {
 	defer q.mu.Unlock()
 	return q.messages, q.bytes
 }
+
+// Held returns what Options.Budget counts for the queue, in bytes; 0 without one.
+func (q *Queue) Held() int64 { return q.size.Load() }
 
 // Lag returns how long the message at the front has waited; 0 if the queue is empty.
 func (q *Queue) Lag() time.Duration {

@@ -110,24 +110,6 @@ func (q *Queue) await(it item) {
 	q.mu.Lock()
 }
 
-// overflow closes the queue, which has just taken n messages that can neither wait nor be
-// dropped, unless they are all that it holds.
-func (q *Queue) overflow(n int) error {
-	q.mu.Lock()
-	switch {
-	case q.closed:
-		q.mu.Unlock()
-		return ErrClosed
-	case q.messages <= n:
-		q.mu.Unlock()
-		return nil
-	}
-	q.close()
-	q.mu.Unlock()
-	q.owner.Overflow()
-	return ErrFull
-}
-
 // shed frees over bytes as the policy says, as far as the queue has messages to spare. It returns how many
 // messages the owner has to be told of, and whether the queue has closed itself. Budget.mu is
 // held on entry.
