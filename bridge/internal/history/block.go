@@ -9,7 +9,7 @@ import (
 )
 
 // block is a run of records with consecutive sequences. Bytes and records are only ever appended
-// to, so whoever has a copy of the struct can read what it holds without the lock of the log,
+// to, so a copy of the struct can be read without the lock of the log,
 // also after the log has dropped the block.
 type block struct {
 	base    uint64 // sequence of the first record

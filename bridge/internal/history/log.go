@@ -28,7 +28,7 @@ type Log struct {
 	size       int // of a block in bytes
 	first, end uint64
 	messages   int
-	gaps       []uint64 // sequences of records behind which something may be missing
+	gaps       []uint64 // sequences of records before which something may be missing
 	topics     topics
 	values     values
 	valued     int    // topics with a last value

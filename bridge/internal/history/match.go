@@ -8,13 +8,13 @@ import (
 
 // Filter decides which of the messages that the prefixes match are read (fanout.Filter).
 type Filter interface {
-	// Allows reports whether a message with this topic may be delivered. It must be quick and
+	// Allows reports whether a message with this topic can be delivered. It must be quick and
 	// must not block.
 	Allows(topic []byte) bool
 }
 
 // Match selects messages by topic: those that begin with one of its prefixes and that its filter
-// allows. It does not change and may be used concurrently.
+// allows. It does not change and can be used concurrently.
 type Match struct {
 	prefixes prefixes
 	filter   Filter

@@ -84,7 +84,7 @@ func (r *Reader) lastOf(from uint64) (last []uint64, ok bool) {
 }
 
 // walk visits the topics that begin with a prefix of match, in their order. Between two steps,
-// topics may come and go.
+// topics can come and go.
 type walk struct {
 	log    *Log
 	match  *Match

@@ -6,8 +6,8 @@ import (
 	"errors"
 )
 
-// Position is a place between two records of a log: whoever is there has seen everything before
-// Sequence. The position after a message is therefore that of the next one. Positions of one log
+// Position is a place between two records of a log: a client at a position has seen everything
+// before Sequence. The position after a message is therefore that of the next one. Positions of one log
 // increase; a restart begins a new generation, but continues the sequence.
 type Position struct {
 	// Generation identifies the run of the log that gave the position. It is random.

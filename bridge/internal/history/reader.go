@@ -7,7 +7,7 @@ import (
 )
 
 // Entry is one message of a reader or a snapshot. Its bytes are not changed by the log and stay
-// valid; whoever holds an entry holds the block of the log that it is in.
+// valid; an entry keeps the block of the log that it is in alive.
 type Entry struct {
 	After Position // the position after the message
 	Time  time.Time
@@ -176,8 +176,8 @@ type reading struct {
 	v          *view
 	generation uint64
 	end        uint64
-	max        int // bytes that may be appended
-	left       int // records that may be looked at
+	max        int // bytes that can be appended
+	left       int // records that can be looked at
 }
 
 // entry returns record i of b.

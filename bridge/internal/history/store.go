@@ -12,9 +12,9 @@ type Store interface {
 	// batch for each batch, in the order of Write.
 	Load(carried func(piece []byte) error, batch func(Batch) error) error
 	// Write appends a batch. When it returns nil, the batch survives the end of the process. After
-	// an error nothing of it is kept, and Write may be called again with a later batch.
+	// an error nothing of it is kept, and Write can be called again with a later batch.
 	Write(b Batch) error
-	// Trim reports that the log has dropped everything before first. The store may delete it,
+	// Trim reports that the log has dropped everything before first. The store can delete it,
 	// once it has asked c what outlives it. It must not wait for that.
 	Trim(first uint64, c Carrier)
 	// Close waits until everything is stored for good. The Carrier is not called after it.

@@ -40,7 +40,7 @@ func (s *topics) add(name string) *topic {
 	return t
 }
 
-// remove removes t. Its id may be given to another topic while records of t are in the log.
+// remove removes t. Its id can be given to another topic while records of t are in the log.
 func (s *topics) remove(t *topic) {
 	delete(s.byName, t.name)
 	s.ordered.Delete(t.name)

@@ -17,7 +17,7 @@ import (
 type carryFile struct {
 	f       file
 	size    int64
-	through uint64 // all segments before this sequence may be deleted
+	through uint64 // all segments before this sequence can be deleted
 	void    bool   // has something that must not come back
 }
 
@@ -135,7 +135,7 @@ func (s *Store) delete(gone []segment, before uint64, c history.Carrier) (delete
 	return deleted, nil
 }
 
-// spareCarry is how much of the carry file may be out of date.
+// spareCarry is how much of the carry file can be out of date.
 const spareCarry = 1 << 20
 
 // carryOver makes what outlives the segments before that sequence durable: as an addition to the

@@ -63,7 +63,7 @@ type Store struct {
 	failed   error     // of a sync; the next Write returns it
 	timer    *time.Timer
 	armed    bool   // timer is running
-	first    uint64 // everything before this sequence may be deleted
+	first    uint64 // everything before this sequence can be deleted
 	cleaning bool   // clean runs
 	closed   bool
 
