@@ -81,7 +81,7 @@ export class Channel {
     if (this.#closed || this.#number || !this.#mux.ready) return;
     const loading = this.#owner._load?.();
     if (loading) {
-      loading.then(() => this.open(), (cause) => this.#ended(1006, 'a module is not available', cause));
+      loading.then(() => this.open(), (cause) => this.#closed || this.#ended(1006, 'a module is not available', cause));
       return;
     }
     this.#timers.cancel();
