@@ -25,12 +25,15 @@ async function receive(number, socket) {
 
 await serve({
   async open({ socket: number, type, connect, bind, subscribe = [], options = {} }) {
-    const { username, password, public: publicKey, secret, server_key, routing_id } = options
+    const { username, password, public: publicKey, secret, server_key, routing_id, correlate, relaxed, probe } = options
     const socket = new kinds[type]({
       linger: 0,
       ...(username !== undefined && { plainUsername: username, plainPassword: password }),
       ...(publicKey && { curvePublicKey: publicKey, curveSecretKey: secret, curveServerKey: server_key }),
       ...(routing_id && { routingId: routing_id }),
+      ...(correlate && { correlate }),
+      ...(relaxed && { relaxed }),
+      ...(probe && { probeRouter: probe }),
     })
     sockets.set(number, socket)
     sending.set(number, Promise.resolve())

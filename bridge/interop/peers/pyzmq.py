@@ -96,6 +96,9 @@ class Socket:
     def secure(self, options):
         if options.get("routing_id"):
             self.zmq.routing_id = options["routing_id"].encode()
+        for option in "req_correlate", "req_relaxed", "probe_router":
+            if options.get(option):
+                setattr(self.zmq, option, 1)
         if "domain" in options:
             self.zmq.zap_domain = options["domain"].encode()
         if options.get("server") == "PLAIN":
