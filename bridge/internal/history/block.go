@@ -9,8 +9,8 @@ import (
 )
 
 // block is a run of records with consecutive sequences. Bytes and records are only ever appended
-// to, so a copy of the struct can be read without the lock of the log,
-// also after the log has dropped the block.
+// to, so a copy of the struct can be read without the lock of the log, also after the log has
+// dropped the block.
 type block struct {
 	base    uint64 // sequence of the first record
 	mono    int64  // what record.time is added to: milliseconds of the log's clock,

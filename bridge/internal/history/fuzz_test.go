@@ -2,6 +2,7 @@ package history
 
 import (
 	"bytes"
+	"math"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -68,7 +69,7 @@ func FuzzLoad(f *testing.F) {
 		f.Add(state, values, b.First, b.Count, b.Data)
 	}
 	f.Fuzz(func(t *testing.T, state, values []byte, first uint64, count int, data []byte) {
-		if count < 0 || count > 1<<32-1 {
+		if count < 0 || count > math.MaxInt32 {
 			return // a store has 32 bits for it
 		}
 		var s pieces
