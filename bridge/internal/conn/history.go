@@ -5,6 +5,7 @@ import (
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
 	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 // request handles what a client that knows of histories asks for beside messages
@@ -17,6 +18,8 @@ func (s *stream) request(ctx context.Context, r *zws.HistoryRequest) error {
 			err = s.resume(ctx, r)
 		case zws.HistoryLast:
 			err = s.subscribeLast(ctx, r.Topics[0])
+		case zws.HistoryAck:
+			s.acknowledge(r.At)
 		}
 	}
 	if err != nil {
@@ -43,6 +46,7 @@ func (s *stream) resume(ctx context.Context, r *zws.HistoryRequest) error {
 		_, c, denied, err := s.add(ctx, topic)
 		switch {
 		case denied:
+			s.remember(zmtp.Subscription{Topic: topic, Cancel: true})
 			refused = append(refused, topic)
 			continue
 		case err != nil:
@@ -89,6 +93,9 @@ func (s *stream) subscribeLast(ctx context.Context, topic []byte) error {
 		return err
 	}
 	granted, c, _, err := s.add(ctx, topic)
+	if err == nil {
+		s.remember(zmtp.Subscription{Topic: topic})
+	}
 	switch {
 	case err != nil:
 		return err

@@ -53,7 +53,7 @@ func (c *connection) serveChannel(p *zws.PendingChannel) {
 		c.set.refusedChannel(c, rt, p.Request().Route, p.Reject(closeCause(err)))
 		return
 	}
-	channel, err := p.Accept(zws.AcceptOptions{Minor: s.minor, History: s.history != nil, Request: s.request})
+	channel, err := p.Accept(zws.AcceptOptions{Minor: s.minor, History: s.history != nil, Request: s.request, Confirmed: s.confirmed})
 	if err != nil {
 		s.close()
 		c.set.refusedChannel(c, rt, p.Request().Route, err)

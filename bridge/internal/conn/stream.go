@@ -22,10 +22,11 @@ type stream struct {
 	release func() // the routing id
 	minor   byte   // of the ZMTP version that the backend of a relay speaks
 
-	rights  atomic.Pointer[route.Rights]
-	queue   *queue.Queue
-	socket  route.Socket
-	history route.History // nil if the route keeps nothing
+	rights    atomic.Pointer[route.Rights]
+	queue     *queue.Queue
+	socket    route.Socket
+	history   route.History // nil if the route keeps nothing
+	permanent permanent
 
 	forwarding
 	delivering
@@ -61,6 +62,10 @@ func (c *connection) open(ctx context.Context, id session, l *zws.Login) (_ *str
 	if s.release, err = id.route.ClaimRoutingID(ctx, l, s.takeOver); err != nil {
 		return nil, err
 	}
+	if err = s.claimQueue(l); err != nil {
+		s.release()
+		return nil, err
+	}
 	s.subscriptions.account = s.openAccount(l)
 	o := rules.Queue
 	if codec, shared := l.Codec(id.route.Keeps()); shared {
@@ -83,6 +88,10 @@ func (c *connection) open(ctx context.Context, id session, l *zws.Login) (_ *str
 	s.mu.Lock()
 	s.socket, s.history, s.minor = attached.Socket, attached.History, attached.Minor
 	s.mu.Unlock()
+	if err := s.resumeQueue(ctx); err != nil {
+		s.close()
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -156,6 +165,7 @@ func (s *stream) close() {
 	}
 	s.subscriptions.account.Close()
 	s.delivering.close()
+	s.detachQueue()
 	s.release()
 }
 
@@ -195,7 +205,11 @@ func (s *stream) Next(b *zws.Batch) {
 		s.end(errExpired)
 		return
 	}
-	s.queue.Next(b)
+	if s.permanent.pings {
+		s.nextPermanent(b)
+	} else {
+		s.queue.Next(b)
+	}
 	if cause := s.finished.Load(); cause != nil && !b.Full() {
 		if messages, _ := s.queue.Len(); messages == 0 {
 			s.end(*cause) // takes effect after this batch

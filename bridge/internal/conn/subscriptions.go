@@ -132,6 +132,7 @@ func (s *stream) subscribe(ctx context.Context, sub zmtp.Subscription) error {
 	s.deciding.Lock()
 	defer s.deciding.Unlock()
 	if sub.Cancel {
+		s.remember(sub)
 		return s.grant(ctx, string(sub.Topic), rights.Allowed{})
 	}
 	known, err := s.known(sub.Topic)
@@ -142,6 +143,7 @@ func (s *stream) subscribe(ctx context.Context, sub zmtp.Subscription) error {
 	if err != nil {
 		return err
 	}
+	s.remember(sub)
 	return s.change(ctx, c)
 }
 
@@ -221,6 +223,7 @@ func (s *stream) adopt(ctx context.Context, r *route.Rights) (dropped int, err e
 		if denied {
 			dropped++
 			s.subscriptions.lapsed.Store(true)
+			s.remember(zmtp.Subscription{Topic: []byte(topic), Cancel: true})
 			if err := s.unsubscribed(s.queue, []byte(topic), r.Rules.MaxSubscriptions); err != nil {
 				return dropped, err
 			}

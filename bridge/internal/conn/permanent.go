@@ -1,0 +1,162 @@
+package conn
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/bridge/internal/history"
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// permanent is a stream's hold on a queue of its user that outlives the connection.
+type permanent struct {
+	held *history.Queue // nil if there is none
+	log  *history.Log
+	// pings: the client knows nothing of queues, so that it acknowledges by answering pings.
+	pings bool
+	// answered is set once it has answered one.
+	answered atomic.Bool
+
+	// Only the writer uses these.
+	given history.Position // after the last message that the client was given
+	since time.Time        // when the first ping was sent
+}
+
+// unansweredTime is how long a client may leave the first ping unanswered before it counts as one
+// that never answers, as libzmq without a mechanism.
+const unansweredTime = 10 * time.Second
+
+// errQueueTaken ends a stream whose queue another connection of the same user took.
+var errQueueTaken = &zws.CloseError{Code: zws.CodeTakenOver, Status: zap.Refused, Reason: "another connection of this user took over this queue"}
+
+// claimQueue gives the stream the queue that its client named, or its user's if the route gives
+// that to clients that ask for nothing.
+func (s *stream) claimQueue(l *zws.Login) error {
+	a, user := s.route.Archive(), l.User()
+	named := l.Queue != nil
+	switch {
+	case a == nil, !named && (l.History || !s.route.Rules().UserQueue || user == ""):
+		return nil
+	case user == "":
+		return &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused, Reason: "a queue belongs to a user: log in with a name"}
+	}
+	key := history.QueueKey{User: user}
+	if named {
+		key.Name = *l.Queue
+	}
+	held, err := a.Queues.Attach(key, named, a.Log.End(), s.queueTaken)
+	switch {
+	case errors.Is(err, history.ErrTooManyQueues):
+		return &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused, Reason: err.Error(), Err: err}
+	case errors.Is(err, history.ErrQueueInUse):
+		s.conn.set.log("queue in use: served without it", s.attributes(l)...)
+		return nil
+	}
+	s.permanent.held, s.permanent.log, s.permanent.pings = held, a.Log, !named
+	return err
+}
+
+// queueTaken ends the stream in favor of a newer one with its queue. It does not block.
+func (s *stream) queueTaken() {
+	if s.conn.set.o.Logins.Revoked(s.conn.login.Load().Reply) {
+		s.end(errRevoked)
+		return
+	}
+	s.end(errQueueTaken)
+}
+
+// resumeQueue subscribes to what the queue is subscribed to, as far as the rights of now allow, and
+// has the client given what it has not acknowledged.
+func (s *stream) resumeQueue(ctx context.Context) error {
+	if s.permanent.held == nil {
+		return nil
+	}
+	state := s.permanent.held.State()
+	r := &zws.HistoryRequest{Op: zws.HistoryResume}
+	r.At, _ = state.Acked.AppendBinary(nil)
+	for _, topic := range state.Topics {
+		r.Topics = append(r.Topics, []byte(topic))
+	}
+	s.permanent.given = state.Acked
+	return s.resume(ctx, r)
+}
+
+// remember makes the queue subscribed to what the client is, after a change.
+func (s *stream) remember(sub zmtp.Subscription) {
+	switch held := s.permanent.held; {
+	case held == nil:
+	case sub.Cancel:
+		held.Unsubscribe(sub.Topic)
+	default:
+		held.Subscribe(sub.Topic)
+	}
+}
+
+// acknowledge is what a client that knows of queues says to have.
+func (s *stream) acknowledge(at []byte) {
+	var p history.Position
+	if s.permanent.held != nil && p.UnmarshalBinary(at) == nil {
+		s.permanent.held.Ack(p, s.permanent.log.End())
+	}
+}
+
+// confirmed is called by the reader when the client has answered the ping behind a batch. The token
+// is the sequence of the position after it.
+func (s *stream) confirmed(token uint64) {
+	s.permanent.answered.Store(true)
+	end := s.permanent.log.End()
+	s.permanent.held.Ack(history.Position{Generation: end.Generation, Sequence: token}, end)
+}
+
+// nextPermanent is Next for a client that acknowledges by answering pings.
+func (s *stream) nextPermanent(b *zws.Batch) {
+	p := &s.permanent
+	if !p.since.IsZero() && !p.answered.Load() && time.Since(p.since) > unansweredTime {
+		// It never answers a ping: what TCP has acknowledged is all that can be known.
+		if n, known := s.opened().Unsent(); known && n == 0 {
+			p.held.Ack(p.given, p.log.End())
+		}
+	}
+	before := p.given
+	given := givenBatch{Batch: b, at: &p.given}
+	s.queue.Next(given)
+	if at := s.queue.At(); at != nil {
+		given.note(at)
+	}
+	if p.given != before {
+		b.Confirm(p.given.Sequence)
+		if p.since.IsZero() {
+			p.since = time.Now()
+		}
+	}
+}
+
+// givenBatch notes the positions of replayed messages.
+type givenBatch struct {
+	*zws.Batch
+	at *history.Position
+}
+
+// Replayed implements queue.Batch.
+func (g givenBatch) Replayed(m zmtp.Message, at []byte, t time.Time) error {
+	g.note(at)
+	return g.Batch.Replayed(m, at, t)
+}
+
+func (g givenBatch) note(at []byte) {
+	var p history.Position
+	if p.UnmarshalBinary(at) == nil && p.Sequence > g.at.Sequence {
+		*g.at = p
+	}
+}
+
+// detachQueue leaves the queue to the next connection.
+func (s *stream) detachQueue() {
+	if s.permanent.held != nil {
+		s.permanent.held.Detach()
+	}
+}

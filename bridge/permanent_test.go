@@ -1,0 +1,116 @@
+package bridge_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// TestQueue: a queue that the client names keeps what it has not acknowledged.
+func TestQueue(t *testing.T) {
+	p := startPress(t)
+	url := startKept(t, p, "")
+	c := loginKept(t, url, `,"queue":"phone"`)
+	c.expect("resumed", "")
+	c.expect("live", "")
+	c.send(`{"op":"subscribe","topic":"house/alice/","last":true}`)
+	c.send(`{"op":"subscribe","topic":"house/alice/"}`) // once more changes nothing
+	go p.publish("house/alice/t", 1, 1)
+	at := c.expect("message", "1")["at"]
+	go p.publish("house/alice/t", 2, 3)
+	c.expect("message", "2")
+	c.expect("message", "3")
+	c.send(fmt.Sprintf(`{"op":"ack","at":%q}`, at))
+	c.send(`{"op":"ack","at":"AAAAAAAAAAD__________w"}`) // nobody has been given that
+	c.send(`{"op":"subscribe","topic":"weather"}`)
+	c.send(`{"op":"unsubscribe","topic":"weather"}`)
+	c.ws.Close()
+	p.publish("house/alice/t", 4, 5)
+	p.publish("weather", 6, 6)
+
+	var second *jsonClient
+	eventually(t, "the acknowledgement", func() bool {
+		second = loginKept(t, url, `,"queue":"phone"`)
+		if m := second.expect("resumed", ""); m["recovered"] != true {
+			t.Errorf("resumed: %v", m)
+		}
+		if m := second.next(); m["frames"].([]any)[1] == "2" {
+			return true
+		}
+		second.ws.Close()
+		return false
+	})
+	for _, want := range []string{"3", "4", "5"} {
+		second.expect("message", want)
+	}
+	second.expect("live", "")
+
+	third := loginKept(t, url, `,"queue":"phone"`) // the second connection has acknowledged nothing
+	if code := second.refusal(); code != int(zws.CodeTakenOver) {
+		t.Errorf("the older connection ends with %d, want 4409", code)
+	}
+	third.expect("resumed", "")
+	third.expect("message", "2")
+	other := loginKept(t, url, `,"queue":""`) // another queue
+	other.expect("resumed", "")
+	other.expect("live", "")
+}
+
+// TestQueueLimits: queues belong to users, who can have a few.
+func TestQueueLimits(t *testing.T) {
+	p := startPress(t)
+	url := startKept(t, p, "max_queues_per_user = 1\n")
+	first := loginKept(t, url, `,"queue":"a"`)
+	first.expect("resumed", "")
+	c := dialJSON(t, url)
+	c.send(`{"op":"login","user":"alice","password":"alice's secret","queue":"b"}`)
+	if code := c.refusal(); code != int(zws.CodeForbidden) {
+		t.Errorf("a second queue ends with %d, want 4403", code)
+	}
+}
+
+// TestUserQueue: clients that know nothing of queues get their user's, and acknowledge by answering
+// pings.
+func TestUserQueue(t *testing.T) {
+	p := startPress(t)
+	url := startKept(t, p, "queue = \"user\"\n")
+	c := dialJSON(t, url)
+	c.send(`{"op":"login","user":"alice","password":"alice's secret"}`)
+	c.expect("ready", "")
+	c.send(`{"op":"subscribe","topic":"house/alice/"}`)
+	last := dialJSON(t, url) // is served without the queue
+	last.send(`{"op":"login","user":"alice","password":"alice's secret"}`)
+	last.expect("ready", "")
+	eventually(t, "the subscription", func() bool {
+		go p.publish("house/alice/t", 1, 1)
+		_, _, err := c.ws.ReadMessage()
+		return err == nil
+	})
+	go p.publish("house/alice/t", 2, 2)
+	for m := c.next(); m["frames"].([]any)[1] != "2"; m = c.next() {
+	}
+	c.ws.Close()
+	p.publish("house/alice/t", 3, 4)
+
+	// A native client of the same user: 2 may come again, since its ping was perhaps not answered.
+	eventually(t, "what came meanwhile", func() bool {
+		n := connect(t, url, plainLogin("alice", zmtp.SUB))
+		defer n.Close()
+		for {
+			m, err := n.Recv(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch string(m[1]) {
+			case "3":
+				m, err = n.Recv(t.Context())
+				return err == nil && string(m[1]) == "4"
+			case "1", "2":
+			default:
+				t.Fatalf("got %q", m)
+			}
+		}
+	})
+}
