@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/accept"
@@ -122,24 +121,6 @@ func (s source) StillValid(reply *zap.Reply) bool {
 	return chain != nil && !chain.Revoked(reply) && !chain.Unasked(reply)
 }
 
-// Unready returns why clients cannot be served: the bridge is shutting down, or a route whose
-// clients share a connection has no backend.
-func (s source) Unready() string {
-	if s.connections.Closing() != nil {
-		return "shutting down"
-	}
-	var waiting []string
-	for _, r := range s.state.Load().sorted() {
-		if r.Unready() {
-			waiting = append(waiting, r.Path())
-		}
-	}
-	if len(waiting) == 0 {
-		return ""
-	}
-	return "no backend: " + strings.Join(waiting, " ")
-}
-
 // Gauges implements metrics.Source.
 func (s source) Gauges() metrics.Gauges {
 	g := metrics.Gauges{
@@ -155,6 +136,8 @@ func (s source) Gauges() metrics.Gauges {
 		now, most := gate.Open()
 		g.Listeners[name] = metrics.Open{Now: now, Most: most}
 	}
+	limits := s.failures.Stats()
+	g.Logins = metrics.Logins{Tracked: limits.Tracked, Blocked: limits.Blocked, Known: limits.Known, Waiting: limits.Waiting}
 	for name, err := range s.state.Load().auth.Files() {
 		g.UserFiles[name] = err == nil
 	}

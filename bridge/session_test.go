@@ -212,7 +212,7 @@ func TestAdminAPI(t *testing.T) {
 		contains     string
 	}{
 		{"live", "GET", "/livez", "", nil, 200, "ok"},
-		{"ready", "GET", "/readyz", "", nil, 200, "ok"},
+		{"ready", "GET", "/readyz", "", nil, 200, `{"degraded":[]}`},
 		{"metrics", "GET", "/metrics", "", nil, 200, `zwsbridge_sessions{dialect="ZWS2.0/PLAIN",route="/d"} 1`},
 		{"metrics through a proxy", "GET", "/metrics", "", []string{"X-Forwarded-For", "192.0.2.1"}, 401, ""},
 		{"another Host", "GET", "/livez", "", []string{"Host", "evil.example"}, 421, ""},

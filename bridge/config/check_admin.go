@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"net"
 	"net/url"
 	"slices"
@@ -24,6 +25,10 @@ func (c *checker) admin() {
 	}
 	if a.TokenFile != "" {
 		c.secretFile("admin.token_file", a.TokenFile)
+		c.adminToken(a.TokenFile)
+	}
+	for i, path := range a.ReadyNeeds {
+		c.readyNeeds(entry("admin.ready_needs", i), path)
 	}
 	if a.URL != "" {
 		c.pageURL(a)
@@ -31,6 +36,31 @@ func (c *checker) admin() {
 	c.oidc(a)
 	if !isLoopback(a.Listen) {
 		c.warn("admin.listen", "%s can be reached from other machines, without TLS", a.Listen)
+	}
+}
+
+// minAdminToken is the length of an admin token that nobody guesses, in bytes.
+const minAdminToken = 20
+
+// adminToken warns of a token that can be guessed.
+func (c *checker) adminToken(file Path) {
+	text, err := c.Server.Private().Read(string(file), 4<<10)
+	if err != nil {
+		return // reported as a file with a secret
+	}
+	if n := len(bytes.TrimSpace(text)); n < minAdminToken {
+		c.warn("admin.token_file", "%s: the token has %d bytes and can be guessed: want at least %d, random ones", file, n, minAdminToken)
+	}
+}
+
+// readyNeeds checks an entry of admin.ready_needs: a route that has backends of its own.
+func (c *checker) readyNeeds(key, path string) {
+	i := slices.IndexFunc(c.Routes, func(r Route) bool { return r.Path == path })
+	switch {
+	case i < 0:
+		c.fault(key, "is %q: want the path of a route", path)
+	case !c.Routes[i].Shared() && len(c.Routes[i].Bind) == 0:
+		c.fault(key, "route %s has no backends without clients, each of which has its own connection: want a route whose clients share one", path)
 	}
 }
 

@@ -1,6 +1,9 @@
 package config
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 )
 
@@ -75,5 +78,34 @@ func TestCheckServer(t *testing.T) {
 		{"[admin]\nhosts = [\"http://x\"]\n", `admin.hosts[0]`},
 		{"[admin]\ntoken_file = \"certs/open\"\n", `admin.token_file: `},
 		{"[admin]\nlisten = \"\"\n", ``},
+		{"[admin]\nready_needs = [\"/none\"]\n", `admin.ready_needs[0]: is "/none": want the path of a route`},
+		{"[admin]\nready_needs = [\"/sub\"]\n" + needed("/sub", "SUB", "connect"), ``},
+		{"[admin]\nready_needs = [\"/sub\", \"/dealer\"]\n" + needed("/sub", "SUB", "connect") + needed("/dealer", "DEALER", "connect"),
+			`admin.ready_needs[1]: route /dealer has no backends without clients`},
+		{"[admin]\nready_needs = [\"/pull\"]\n" + needed("/pull", "PULL", "bind") + "bind_domain = \"devices\"\ninsecure_null = true\n", `warning: route[0].insecure_null`},
 	})
+}
+
+// needed returns a route for admin.ready_needs.
+func needed(path, socket, way string) string {
+	return fmt.Sprintf("[[route]]\npath = %q\nsocket = %q\n%s = [\"tcp://127.0.0.1:1\"]\nallow = []\n", path, socket, way)
+}
+
+// TestAdminTokenLength: a token that can be guessed is warned of.
+func TestAdminTokenLength(t *testing.T) {
+	for token, warned := range map[string]bool{
+		"":                      true,
+		"1234567890123456789":   true,
+		"1234567890123456789\n": true,
+		"12345678901234567890":  false,
+	} {
+		dir := configDir(t)
+		if err := os.WriteFile(filepath.Join(dir, "certs", "password"), []byte(token), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		faults := check(dir, "[admin]\ntoken_file = \"certs/password\"\n")
+		if faults.Err() != nil || len(faults) > 0 != warned {
+			t.Errorf("%q: %v, want a warning: %v", token, faults, warned)
+		}
+	}
 }

@@ -101,6 +101,8 @@ type Admin struct {
 	Listen    string   `toml:"listen"` // host:port; empty = no such listener
 	Hosts     []string `toml:"hosts"`
 	TokenFile Path     `toml:"token_file"`
+	// ReadyNeeds are the paths of routes without whose backends /readyz answers 503.
+	ReadyNeeds []string `toml:"ready_needs"`
 	// URL is where browsers reach the page, as scheme://host[:port]; empty means
 	// http:// and Listen. See PageURL.
 	URL string `toml:"url"`

@@ -146,6 +146,10 @@ func (a *Authenticator) Err() error {
 	return nil
 }
 
+// Backlog returns how long the logins that wait for their hash will take, in all files that share
+// the queue.
+func (a *Authenticator) Backlog() time.Duration { return a.queue.backlog() }
+
 // Close stops watching the file. It must not be called from a function that was registered
 // with OnChange.
 func (a *Authenticator) Close() error { return a.watcher.Close() }

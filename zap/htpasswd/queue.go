@@ -305,3 +305,10 @@ func (q *queue) refuse(n *network, cost int) error {
 	// that no slot is idle.
 	return zap.Busy(until * 2 / 3)
 }
+
+// backlog returns how long the logins that wait will take.
+func (q *queue) backlog() time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return time.Duration(q.waiting) * q.took.all.mean / time.Duration(q.slots)
+}

@@ -180,6 +180,15 @@ func (a *Authenticator) Authenticate(ctx context.Context, req *zap.Request) (*za
 	return a.judge(ctx, text, nil)
 }
 
+// Keyless returns an error while no token can be judged, since no key is known: the issuer could not
+// be asked yet.
+func (a *Authenticator) Keyless() error {
+	if a.ring.size() > 0 {
+		return nil
+	}
+	return errors.New("jwt: no keys are known")
+}
+
 // Guarded implements [zap.Guarded]: a signature cannot be guessed.
 func (a *Authenticator) Guarded() {}
 

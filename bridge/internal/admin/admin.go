@@ -37,7 +37,8 @@ type admin struct {
 
 // New returns the operators' interface, for a listener of its own:
 //
-//	GET  /livez, /readyz   without credentials, from this machine only
+//	GET  /livez            without credentials, from this machine only
+//	GET  /readyz           the same; JSON, 503 if no clients can be served, see Readiness
 //	GET  /metrics          the same; Prometheus
 //	GET  /                 a page that shows the rest to people; it holds no data itself
 //	POST /login            a form with access_token, or with user and password: a cookie
@@ -158,11 +159,15 @@ func serveLive(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (a *admin) serveReady(w http.ResponseWriter, _ *http.Request) {
-	if why := a.bridge.Unready(); why != "" {
-		http.Error(w, why, http.StatusServiceUnavailable)
-		return
+	r := a.bridge.Readiness()
+	if r.Degraded == nil {
+		r.Degraded = []string{}
 	}
-	_, _ = io.WriteString(w, "ok\n")
+	w.Header().Set("Content-Type", "application/json")
+	if len(r.Unready) > 0 {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	writeJSON(w, r)
 }
 
 func (a *admin) serveSessions(w http.ResponseWriter, _ *http.Request, _ *operator) {

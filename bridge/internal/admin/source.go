@@ -31,8 +31,8 @@ type Source interface {
 	// change of the users has revoked it.
 	StillValid(reply *zap.Reply) bool
 
-	// Unready returns why clients cannot be served at present; empty if they can.
-	Unready() string
+	// Readiness returns what is wrong at present.
+	Readiness() Readiness
 	// Connections returns how many WebSocket connections there are.
 	Connections() int
 	// Sessions lists the sessions that are logged in, oldest first.
@@ -46,6 +46,14 @@ type Source interface {
 	// Kick ends the session of that number, or every session of that user, with close code
 	// 4401. It returns how many there were, and ErrQuery unless exactly one is given.
 	Kick(number uint64, user string) (int, error)
+}
+
+// Readiness is what is wrong with the bridge, one text for each fault.
+type Readiness struct {
+	// Unready are the reasons to send no clients here.
+	Unready []string `json:"unready,omitempty"`
+	// Degraded are those not to send all of them.
+	Degraded []string `json:"degraded"`
 }
 
 // ErrQuery: neither or both of two alternatives were given.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/zap"
@@ -36,12 +37,14 @@ const handlerEntry = "handler"
 type Chain struct {
 	*zap.Chain
 	authenticators map[string]authenticator // by the name in [auth.NAME]
+	authns         []string                 // those that judge logins of clients, each once
 	stores         map[config.Path]*tokenendpoint.Identities
 	closing        sync.Once
 }
 
 // authenticator is one that was built from an [auth.NAME] table.
 type authenticator struct {
+	kind        string      // the type in the configuration
 	built       any         // a zap.Handler, a zap.Authorizer or both
 	fingerprint string      // of the settings, see config.AuthKind
 	store       config.Path // of identities; empty without
@@ -90,6 +93,9 @@ func (a *Chain) entries(c *config.Config, previous *Chain, o Options) ([]zap.Ent
 	}
 	var entries []zap.Entry
 	for _, e := range c.Zap.Chain {
+		if !slices.Contains(a.authns, e.Authn) && judgesClients(c, e) {
+			a.authns = append(a.authns, e.Authn)
+		}
 		entry, err := a.entry(c, e)
 		if err != nil {
 			return nil, err
@@ -97,6 +103,11 @@ func (a *Chain) entries(c *config.Config, previous *Chain, o Options) ([]zap.Ent
 		entries = append(entries, entry)
 	}
 	return entries, nil
+}
+
+// judgesClients reports whether an entry answers for a domain of clients.
+func judgesClients(c *config.Config, e config.ChainEntry) bool {
+	return len(e.Domains) == 0 || slices.ContainsFunc(c.ClientDomains(), func(d string) bool { return slices.Contains(e.Domains, d) })
 }
 
 // named lists the authenticators that the chain names, each once.
@@ -148,9 +159,48 @@ func (a *Chain) Files() map[string]error {
 	return files
 }
 
+// Unable returns why an authenticator of the chain cannot judge logins at present, by its name and
+// with what is wrong about it: "htpasswd unreadable: users". all reports whether that is so for every
+// one, so that no login can be judged.
+func (a *Chain) Unable() (why []string, all bool) {
+	if a == nil || len(a.authns) == 0 {
+		return nil, false
+	}
+	all = true
+	for _, name := range a.authns {
+		switch built := a.authenticators[name].built.(type) {
+		case interface{ Err() error }:
+			if built.Err() != nil {
+				why = append(why, fmt.Sprintf("%s unreadable: %s", a.authenticators[name].kind, name))
+				continue
+			}
+		case interface{ Keyless() error }:
+			if built.Keyless() != nil {
+				why = append(why, fmt.Sprintf("%s without keys: %s", a.authenticators[name].kind, name))
+				continue
+			}
+		}
+		all = false
+	}
+	return why, all
+}
+
+// Backlog returns how long the logins that wait for a free processor will take.
+func (a *Chain) Backlog() (longest time.Duration) {
+	if a == nil {
+		return 0
+	}
+	for _, au := range a.authenticators {
+		if b, ok := au.built.(interface{ Backlog() time.Duration }); ok {
+			longest = max(longest, b.Backlog())
+		}
+	}
+	return longest
+}
+
 // add builds the authenticator called name, or takes it over from previous.
 func (a *Chain) add(c *config.Config, name string, previous *Chain, o Options) error {
-	next := authenticator{}
+	next := authenticator{kind: c.Auth[name].Type}
 	if settings := c.Auth[name].Settings; settings != nil {
 		next.fingerprint = settings.Fingerprint()
 	}

@@ -16,11 +16,20 @@ type Gauges struct {
 	Backends    map[BackendState]int // connections to backends and inbound backends
 	Waiting     map[string]int       // messages that nobody can take at present, by the path of the route
 	Subscribed  map[string]int64     // bytes of subscriptions, by the path of the route
+	Logins      Logins               // limits on refused logins
 	UserFiles   map[string]bool      // whether the users of an authenticator can be read from their file, by its name
 }
 
 // Open are the TCP connections of a listener.
 type Open struct{ Now, Most int } // Most is 0 without a limit
+
+// Logins are what the limits on refused logins count. Tracked and Blocked have a value for each of
+// address, user and pair.
+type Logins struct {
+	Tracked, Blocked map[string]int
+	Known            int // pairs that have logged in
+	Waiting          int // logins that wait until others are decided
+}
 
 // Queue is what waits to be written to the clients of a route.
 type Queue struct {
@@ -48,6 +57,14 @@ var (
 		"Messages that nobody can take at present: no client may have them, or no backend is free.", []string{"route"}, nil)
 	subscriptionBytes = prometheus.NewDesc("zwsbridge_subscription_bytes",
 		"Bytes of the topics that clients are subscribed to; of PUB and XPUB routes with bind, what the subscriptions of backends count.", []string{"route"}, nil)
+	trackedFailures = prometheus.NewDesc("zwsbridge_refused_logins_tracked",
+		"Addresses, users and pairs of them with refused logins in the last minute.", []string{"kind"}, nil)
+	blockedLogins = prometheus.NewDesc("zwsbridge_refused_logins_blocked",
+		"Addresses, users and pairs of them that have reached max_failures.", []string{"kind"}, nil)
+	knownPairs = prometheus.NewDesc("zwsbridge_known_logins",
+		"Pairs of a user and an address that have logged in within 24 hours.", nil, nil)
+	waitingLogins = prometheus.NewDesc("zwsbridge_logins_waiting",
+		"Logins that wait until others of their address or user are decided.", nil, nil)
 	userFiles = prometheus.NewDesc("zwsbridge_auth_file_readable",
 		"1 if the file or directory of an authenticator can be read, 0 if not, so that nobody can log in by it.", []string{"authenticator"}, nil)
 	backends = prometheus.NewDesc("zwsbridge_backends",
@@ -56,7 +73,8 @@ var (
 
 // Describe implements prometheus.Collector.
 func (g gauges) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{connections, tcpConnections, maxTCPConnections, queuedMessages, queuedBytes, waitingMessages, subscriptionBytes, userFiles, backends} {
+	for _, d := range []*prometheus.Desc{connections, tcpConnections, maxTCPConnections, queuedMessages, queuedBytes, waitingMessages, subscriptionBytes,
+		trackedFailures, blockedLogins, knownPairs, waitingLogins, userFiles, backends} {
 		out <- d
 	}
 }
@@ -84,6 +102,14 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 	for path, n := range now.Subscribed {
 		gauge(subscriptionBytes, float64(n), path)
 	}
+	for kind, n := range now.Logins.Tracked {
+		gauge(trackedFailures, float64(n), kind)
+	}
+	for kind, n := range now.Logins.Blocked {
+		gauge(blockedLogins, float64(n), kind)
+	}
+	gauge(knownPairs, float64(now.Logins.Known))
+	gauge(waitingLogins, float64(now.Logins.Waiting))
 	for name, readable := range now.UserFiles {
 		value := 0.0
 		if readable {

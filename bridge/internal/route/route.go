@@ -197,6 +197,13 @@ func (r *Route) Unready() bool {
 	return ok && r.ready != backend.None && len(r.bind) == 0 && !u.connected()
 }
 
+// Backendless reports whether the clients of the route share a connection that has no backend at
+// present, inbound ones included.
+func (r *Route) Backendless() bool {
+	u, ok := r.upstream.(*shared)
+	return ok && !u.connected()
+}
+
 // Binds reports whether the route listens for inbound backends on endpoint.
 func (r *Route) Binds(endpoint string) bool { return slices.Contains(r.bind, endpoint) }
 
