@@ -147,7 +147,7 @@ func (b *Bridge) admit(ctx context.Context, rt *route.Route, from clientaddr.Cli
 	if rt == nil {
 		return &zws.CloseError{Code: zws.CodeNoRoute, Status: zap.Refused, Reason: "unknown route"}
 	}
-	return b.connections.Enter(from.Address)
+	return b.connections.Enter(from.Address, accept.Counted(ctx))
 }
 
 // misdirected answers a request whose Host can be a stranger's name for this machine, on a

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gorilla/websocket"
+
 	"github.com/zwsbridge/zwsbridge/bridge"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -91,6 +93,42 @@ func TestListenerLimits(t *testing.T) {
 			connect(t, url, plainLogin("alice", zmtp.SUB))
 			tcpConnections(t, b, 3)
 		})
+	}
+}
+
+// TestListenerCrowd checks that a crowd from one address, silent or with WebSockets that do not
+// log in, does not keep a client of another address out, nor one that is logged in from its
+// own.
+func TestListenerCrowd(t *testing.T) {
+	address, b, log := listening(t, usersOnly+"[server]\nhandshake_timeout = \"1h\"\nmax_connections = 8\ninsecure_plaintext = true\n"+
+		routeTo("/d", "DEALER", echoRouter(t)))
+	url := "ws://" + address + "/d"
+	good := connect(t, url, plainLogin("alice", zmtp.DEALER))
+	idlers(t, address, "", 1)
+	for range 6 {
+		ws, _, err := (&websocket.Dialer{Subprotocols: []string{"ZWS2.0+PLAIN"}}).DialContext(t.Context(), url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { ws.Close() })
+	}
+	tcpConnections(t, b, 8)
+	other := plainLogin("bob", zmtp.DEALER)
+	other.NetDial = (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}).DialContext
+	if c, err := other.NetDial(t.Context(), "tcp", address); err != nil {
+		t.Skip("127.0.0.2 is not available:", err)
+	} else {
+		c.Close()
+	}
+	for range 3 {
+		connect(t, url, other)
+	}
+	log.waitFor(t, `msg="connections refused: too many are open"`, "listener=server", "reason=connections", "last=127.0.0.1")
+	if err := good.Send(t.Context(), message("hello")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := good.Recv(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -30,8 +30,10 @@ type Conn struct {
 
 	// The gate's lock guards these.
 	place   place
-	network netip.Addr // the zero Addr for a connection of a proxy
-	idle    *list.Element
+	network netip.Addr    // the zero Addr for a connection of a proxy
+	crowded Reason        // set if it had to give way to a client with fewer connections
+	guest   *list.Element // in Gate.guests
+	idle    *list.Element // in Gate.idle
 }
 
 // afterTimeout is called when a write has timed out and goes on. Tests replace it.

@@ -3,7 +3,8 @@
 //
 // A [Gate] counts the TCP connections of one listener from accept to close, in all and for
 // each address, and refuses those beyond its [Limits]. A few more are accepted in order to
-// tell the client why ([Admit]). Idle HTTP connections give way to new ones.
+// tell the client why ([Admit]). Idle HTTP connections give way to new ones, and so do those
+// without a login of an address that has many.
 //
 // [Gate.Listener] wraps a listener, below TLS. Its connections are [*Conn], or wrap one where
 // the PROXY protocol is read. A client that takes nothing of what is written to it for

@@ -1,10 +1,7 @@
 package accept
 
 import (
-	"container/list"
-	"context"
 	"log/slog"
-	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -89,13 +86,14 @@ type Gate struct {
 	within   int // connections within the limits
 	spare    int // connections that are beyond
 	networks map[netip.Addr]*network
-	idle     list.List // of *Conn within the limits that wait for a request, oldest first
+	guests   conns // within the limits, without a login
+	idle     conns // those of them that wait for a request
 	refusals map[Reason]*report
 	failures report
 }
 
 // network are the connections of one address.
-type network struct{ within, spare, idle int }
+type network struct{ within, spare, guests, idle int }
 
 // New returns a gate without limits.
 func New(o Options) *Gate {
@@ -143,172 +141,11 @@ func (g *Gate) accept(c *Conn) bool {
 	reason, evicted := g.place(c)
 	ok := reason == "" || g.placeBeyond(c)
 	g.mu.Unlock()
-	closeAll(evicted)
+	g.closeAll(evicted)
 	if !ok {
 		g.refused(c, reason)
 	}
 	return ok
-}
-
-// Admit returns why the connection that a request came by is not to be served; empty if it is,
-// or if no gate counts it. A connection that was accepted beyond the limits is served if there
-// is room by now. ctx is the request's.
-func Admit(ctx context.Context) Reason {
-	c, ok := ctx.Value(connKey{}).(*Conn)
-	if !ok {
-		return ""
-	}
-	g := c.gate
-	g.mu.Lock()
-	if c.place != beyond {
-		g.mu.Unlock()
-		return ""
-	}
-	g.remove(c)
-	reason, evicted := g.place(c)
-	if reason != "" { // it takes back the place that it had
-		g.put(c, beyond)
-	}
-	g.mu.Unlock()
-	closeAll(evicted)
-	if reason != "" {
-		g.refused(c, reason)
-	}
-	return reason
-}
-
-// Busy answers a request with 503 if its connection is not to be served, as [Admit] has it,
-// and reports whether it has.
-func Busy(w http.ResponseWriter, r *http.Request) bool {
-	reason := Admit(r.Context())
-	if reason == "" {
-		return false
-	}
-	w.Header().Set("Connection", "close")
-	w.Header().Set("Retry-After", "10")
-	http.Error(w, reason.Text(), http.StatusServiceUnavailable)
-	return true
-}
-
-// closeAll closes connections that have given their places to others.
-func closeAll(conns []*Conn) {
-	for _, c := range conns {
-		c.TCPConn.Close()
-	}
-}
-
-// place puts c within the limits. Without room it takes that of idle connections, which the
-// caller closes, and returns the limit that c is beyond if that does not do. Lock held on
-// entry.
-func (g *Gate) place(c *Conn) (reason Reason, evicted []*Conn) {
-	for {
-		reason = g.lacks(c.network)
-		if reason == "" {
-			g.put(c, within)
-			return "", evicted
-		}
-		victim := g.oldestIdle(c.network, reason == Address)
-		if victim == nil {
-			return reason, evicted
-		}
-		g.remove(victim)
-		evicted = append(evicted, victim)
-	}
-}
-
-// lacks returns the limit that one more connection of an address would be beyond. Lock held on
-// entry.
-func (g *Gate) lacks(a netip.Addr) Reason {
-	l := &g.limits
-	switch n := g.networks[a]; {
-	case n != nil && l.PerAddress > 0 && n.within >= l.PerAddress:
-		return Address
-	case l.Descriptors > 0 && g.within >= l.Descriptors:
-		return Descriptors
-	case l.Connections > 0 && g.within >= l.Connections:
-		return Connections
-	}
-	return ""
-}
-
-// oldestIdle returns the connection that waits longest for a request, of any address or of
-// one. Lock held on entry.
-func (g *Gate) oldestIdle(a netip.Addr, same bool) *Conn {
-	if n := g.networks[a]; same && (n == nil || n.idle == 0) {
-		return nil
-	}
-	for e := g.idle.Front(); e != nil; e = e.Next() {
-		if c := e.Value.(*Conn); !same || c.network == a {
-			return c
-		}
-	}
-	return nil
-}
-
-// placeBeyond puts c beyond the limits, to be told so. It reports false if there are too many
-// already. Lock held on entry.
-func (g *Gate) placeBeyond(c *Conn) bool {
-	n := g.networks[c.network]
-	if g.spare >= maxSpare || n != nil && n.spare >= maxSparePerAddress {
-		return false
-	}
-	g.put(c, beyond)
-	return true
-}
-
-// put counts c at a place. Lock held on entry.
-func (g *Gate) put(c *Conn, p place) {
-	c.place = p
-	n := g.networks[c.network]
-	if n == nil && c.network.IsValid() {
-		n = new(network)
-		g.networks[c.network] = n
-	}
-	g.count(n, p, 1)
-}
-
-// remove forgets c. Lock held on entry.
-func (g *Gate) remove(c *Conn) {
-	g.setIdle(c, false)
-	n := g.networks[c.network]
-	g.count(n, c.place, -1)
-	c.place = gone
-	if n != nil && *n == (network{}) {
-		delete(g.networks, c.network)
-	}
-}
-
-// count adds d to the connections at a place. n is nil for those of proxies.
-func (g *Gate) count(n *network, p place, d int) {
-	var unknown network
-	if n == nil {
-		n = &unknown
-	}
-	switch p {
-	case within:
-		g.within += d
-		n.within += d
-	case beyond:
-		g.spare += d
-		n.spare += d
-	}
-}
-
-// setIdle keeps the list of connections that wait for a request. Lock held on entry.
-func (g *Gate) setIdle(c *Conn, idle bool) {
-	if idle = idle && c.place == within; idle == (c.idle != nil) {
-		return
-	}
-	d := 1
-	if idle {
-		c.idle = g.idle.PushBack(c)
-	} else {
-		g.idle.Remove(c.idle)
-		c.idle, d = nil, -1
-	}
-	if n := g.networks[c.network]; n != nil {
-		n.idle += d
-	}
 }
 
 // leave forgets a connection that was closed.
@@ -317,5 +154,16 @@ func (g *Gate) leave(c *Conn) {
 	defer g.mu.Unlock()
 	if c.place != gone {
 		g.remove(c)
+	}
+}
+
+// closeAll closes connections that have given their places to others. Those that did not only
+// wait for a request were refused something.
+func (g *Gate) closeAll(conns []*Conn) {
+	for _, c := range conns {
+		c.TCPConn.Close()
+		if c.crowded != "" {
+			g.refused(c, c.crowded)
+		}
 	}
 }

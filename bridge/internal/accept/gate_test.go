@@ -45,7 +45,7 @@ func TestLimits(t *testing.T) {
 	}{
 		{"of an address", Limits{PerAddress: 2}, []string{"192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.1"}, Address},
 		{"of an IPv6 network", Limits{PerAddress: 2}, []string{"2001:db8::1", "2001:db8::2", "2001:db8:0:1::1", "2001:db8::3"}, Address},
-		{"in all", Limits{Connections: 3, PerAddress: 2}, []string{"192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3"}, Connections},
+		{"in all", Limits{Connections: 3, PerAddress: 2}, []string{"192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.2"}, Connections},
 		{"of proxies only in all", Limits{Connections: 4, PerAddress: 2, Proxies: proxies},
 			[]string{"10.0.0.1", "10.0.0.1", "10.0.0.1", "10.0.0.1", "10.0.0.1"}, Connections},
 		{"descriptors", Limits{Connections: 9, Descriptors: 2}, []string{"192.0.2.1", "192.0.2.2", "192.0.2.3"}, Descriptors},
@@ -129,10 +129,44 @@ func TestIdle(t *testing.T) {
 	arrive(g, "192.0.2.3") // the fifth in all
 	gone(false, true, true)
 	g.idling(a1, false)
-	if c := arrive(g, "192.0.2.3"); admit(c) != Connections {
+	if c := arrive(g, "192.0.2.1"); admit(c) != Address {
 		t.Error("a connection with a request gave way")
 	}
 	gone(false, true, true)
+}
+
+// TestFair checks that an address with many connections keeps no other out: it gives way
+// until others have as many, the oldest first, but not with connections that are logged in.
+func TestFair(t *testing.T) {
+	g, r := newGate(Limits{Connections: 6})
+	keep := func(c *Conn) { Keep(context.WithValue(context.Background(), connKey{}, c)) }
+	var crowd []*Conn
+	for range 6 {
+		crowd = append(crowd, arrive(g, "192.0.2.1"))
+	}
+	keep(crowd[1])
+	if c := arrive(g, "192.0.2.1"); admit(c) != Connections {
+		t.Error("an address gave way to itself")
+	} else {
+		c.Close()
+	}
+	for i, want := range []Reason{"", "", Connections} {
+		if c := arrive(g, "192.0.2.2"); admit(c) != want {
+			t.Errorf("connection %d of another address is not as wanted, %q", i, want)
+		}
+	}
+	var left []int
+	for i, c := range crowd {
+		if c.place == within {
+			left = append(left, i)
+		}
+	}
+	if !slices.Equal(left, []int{1, 3, 4, 5}) {
+		t.Errorf("connections %v are left, want all but the oldest without a login", left)
+	}
+	if want := "[connections connections connections connections]"; fmt.Sprint(r.refused) != want {
+		t.Errorf("counted %v, want %s", r.refused, want)
+	}
 }
 
 // TestRename checks that a connection counts for the address in its PROXY header.

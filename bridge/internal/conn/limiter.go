@@ -28,13 +28,14 @@ func (l *Limiter) SetLimits(max, perAddress int) {
 	l.max, l.maxPerNet = max, perAddress
 }
 
-// Enter counts a connection from a. The error is a *[zws.CloseError]; without one the
+// Enter counts a connection from a. counted says that a gate of package accept has counted it
+// in all, so that only the limit of its address applies. The error is a *[zws.CloseError]; without one the
 // connection must be served.
-func (l *Limiter) Enter(a netip.Addr) error {
+func (l *Limiter) Enter(a netip.Addr, counted bool) error {
 	a = clientaddr.Network(a)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.max > 0 && l.total >= l.max {
+	if !counted && l.max > 0 && l.total >= l.max {
 		return &zws.CloseError{Code: zws.CodeTooMany, Reason: accept.Connections.Text()}
 	}
 	if l.maxPerNet > 0 && l.byNet[a] >= l.maxPerNet {

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/zwsbridge/zwsbridge/bridge/internal/accept"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/clientaddr"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/printable"
@@ -82,6 +83,7 @@ func (s *Set) Serve(w http.ResponseWriter, r *http.Request, rt *route.Route, fro
 	if err == nil {
 		c := s.newConnection(session, o.Domain, pending.Login())
 		if err = c.serve(pending); err == nil {
+			accept.Keep(r.Context())
 			return // the end of the connection leaves
 		}
 		c.stop()
