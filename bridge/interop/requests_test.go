@@ -115,7 +115,7 @@ func TestOldPeers(t *testing.T) {
 			return string(b)
 		}
 		equal(t, []string{exchange("\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f", 11)[9:]}, "\x7f\x03")
-		exchange("\x01", 1) // the octet of its type: libzmq's own number of XPUB
+		exchange("\x01", 1) // the byte of its type: libzmq's own number of XPUB
 		equal(t, []string{exchange("\x02\x00\x00", 2)}, "\x00\x00")
 		exchange("\x00\x02\x01a", 0)
 		pub.expect("\x01a")

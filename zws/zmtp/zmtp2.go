@@ -22,7 +22,7 @@ const (
 	revision2_1 = 2 // of a draft with the same greeting
 )
 
-// socketTypes2 are the socket types by their octet. XPUB and XSUB are not in 15/ZMTP, where they
+// socketTypes2 are the socket types by their byte. XPUB and XSUB are not in 15/ZMTP, where they
 // are PUB and SUB; libzmq sends them.
 var socketTypes2 = []SocketType{PAIR, PUB, SUB, REQ, REP, DEALER, ROUTER, PULL, PUSH, XPUB, XSUB}
 

@@ -14,7 +14,7 @@ import (
 // oldSignature is what a ZMTP 2.0 peer with a routing id of two bytes sends at once.
 const oldSignature = "\xff\x00\x00\x00\x00\x00\x00\x00\x03\x7f"
 
-// ourStart is the first part of a greeting of this side: the octet after the version is a socket
+// ourStart is the first part of a greeting of this side: the byte after the version is a socket
 // type for ZMTP 2.0.
 const ourStart = "\xff\x00\x00\x00\x00\x00\x00\x00\x00\x7f\x03"
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // QueueFile is a file that holds the permanent queues of any number of routes.
@@ -20,7 +21,7 @@ const openWait = time.Second
 // closes it after the stores that Route has returned.
 func OpenQueueFile(name string) (*QueueFile, error) {
 	db, err := bbolt.Open(name, 0o600, &bbolt.Options{Timeout: openWait})
-	if errors.Is(err, bbolt.ErrTimeout) {
+	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("%s: another process has it open: stop that, or give this bridge a history.dir of its own", name)
 	}
 	if err != nil {
