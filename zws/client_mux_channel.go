@@ -110,7 +110,7 @@ func (c *MuxChannel) sendRequest(ctx context.Context, r *HistoryRequest) error {
 func (c *MuxChannel) addCredit(f *muxframe.Frame) {
 	c.mu.Lock()
 	c.credit += int64(f.Number)
-	if f.Op != muxframe.Credit {
+	if f.Op != muxframe.Credit && !c.opened {
 		c.opened, c.minor = true, f.Minor
 		c.kept = f.Op == muxframe.OpenedHistory && f.Flags&muxframe.FlagHistory != 0
 	}

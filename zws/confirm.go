@@ -111,6 +111,13 @@ func (b *Batch) Confirm(token uint64) {
 	w := &b.conn.out
 	w.mu.Lock()
 	w.pings.waiting, w.pings.next = true, token
-	b.encode(w.pings.append)
+	b.pings(&w.pings)
 	w.mu.Unlock()
+}
+
+// pings appends the pings that can be written now. writer.mu held on entry.
+func (b *Batch) pings(p *pings) {
+	start := len(b.own)
+	b.own = p.append(b.own)
+	b.size += len(b.own) - start
 }

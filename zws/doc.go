@@ -21,6 +21,13 @@
 // everything into one write, and ends when nothing is left. Callers without a Source use
 // [Channel.Send].
 //
+// # History
+//
+// A client can ask for the positions of messages, resume at one, get last values and name a
+// queue (PROTOCOL.md, "History"). Login says what it asks for, AcceptOptions.Request gets its
+// requests, and a Source answers by [Batch.Replayed], [Batch.Resumed] and [Batch.Live]; keeping
+// messages is the caller's part. [Batch.Confirm] finds out what other clients have got.
+//
 // # Client
 //
 // [Dial] returns a [Client], one socket on one connection; [DialMux] a [MuxClient], one login

@@ -129,7 +129,7 @@ func (w *writer) collect(b *Batch) (source Source, last bool) {
 	b.bytes(w.control)
 	b.bytes(w.pong)
 	w.control, w.pong = nil, nil
-	b.encode(w.pings.append)
+	b.pings(&w.pings)
 	if cause := w.conn.Cause(); cause != nil {
 		b.err = nil
 		notifier.closing(b, cause)

@@ -26,7 +26,7 @@ type positionFile struct {
 	err   error       // of the last write
 }
 
-// readPosition returns the position in a file; empty if there is no such file.
+// readPosition returns the position in a file; empty without the file.
 func readPosition(path string) (string, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
