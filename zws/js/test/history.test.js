@@ -94,7 +94,9 @@ for (const dialect of dialects) {
     c.socket.subscribe('a', 'b', { last: true });
     const server = await c.accept();
     assert.deepEqual(server.take(), [['RESUME', '7', ['a', 'b']]], 'the messages take the place of last values');
-    server.resumed('9', 0).message('10', ['a', 'x'], 1e15).live('10');
+    server.resumed('9', 0);
+    assert.equal(c.socket.position, position('9'), 'what follows comes after it');
+    server.message('10', ['a', 'x'], 1e15).live('10');
     assert.deepEqual(named(c.events, 'resumed'), [{ recovered: false, gap: false }]);
     assert.deepEqual(await read(c.socket, 1), ['x']);
     c.socket.subscribe('c');
@@ -174,6 +176,17 @@ for (const dialect of dialects) {
       c.socket.subscribe('a');
       assert.deepEqual((await c.accept()).take(), [['RESUME', '', ['a']]], `${stored}`);
     }
+  });
+
+  check('ignores positions of the server that are none', async () => {
+    const c = await begin(dialect, { history: true });
+    c.socket.subscribe('a');
+    let server = await c.accept();
+    server.message('', ['a', '1']).message('1', ['a', '2']).message('', ['a', '3']).message('x'.repeat(65), ['a', '4']);
+    server.live('x'.repeat(65)).live('');
+    assert.deepEqual(await read(c.socket, 4), ['1', '2', '3', '4']);
+    server = await again(c, server);
+    assert.deepEqual(server.take(), [['RESUME', '1', ['a']]]);
   });
 
   check('a server without a history', async () => {

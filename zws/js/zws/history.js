@@ -24,14 +24,14 @@ function fromPosition(position) {
   return new Uint8Array();
 }
 
-/** Splits data into the position that it begins with, and the rest. */
+/** Splits data into the position that it begins with, and the rest. An empty position is undefined, and so is one that is too long. */
 function splitPosition(data) {
   const end = 1 + data[0];
   if (!(end <= data.length)) throw new ProtocolError('malformed command: missing position');
-  return [toPosition(data.subarray(1, end)), data.subarray(end)];
+  return [end > 1 && end <= 1 + MAX_POSITION ? toPosition(data.subarray(1, end)) : undefined, data.subarray(end)];
 }
 
-/** Returns the position that data is. */
+/** Returns the position that data is, undefined as for splitPosition. */
 function onlyPosition(data) {
   const [position, rest] = splitPosition(data);
   if (rest.length) throw new ProtocolError('malformed command: more after the position');
@@ -121,11 +121,15 @@ export class History {
     if (!this.#kept) return;
     if (name === 'AT') this.#at(data);
     if (name === 'RESUMED') {
-      onlyPosition(data.subarray(1));
+      const position = onlyPosition(data.subarray(1));
+      if (this.#queue === undefined) this.#move(position); // that of a queue is the acknowledged one
       this.#replaying = true;
       this.#resumed(data[0]);
     }
-    if (name === 'LIVE') this.#live(data);
+    if (name === 'LIVE') {
+      this.#move(onlyPosition(data));
+      this.#replaying = false;
+    }
   }
 
   /** Notes that the application asks for a message: it has finished with those that it has read. */
@@ -191,11 +195,11 @@ export class History {
     this.#sub._notify(this.#connection, 'resumed', { recovered: !!(flags & 1), gap: !!(flags & 2) });
   }
 
-  /** Moves the position to one up to which there is nothing more to receive. */
-  #live(data) {
-    this.#received = onlyPosition(data);
-    this.#replaying = false;
-    (this.#unread.at(-1) ?? this).position = this.#received;
+  /** Moves to a position up to which there is nothing more to receive. */
+  #move(position) {
+    if (position === undefined) return;
+    this.#received = position;
+    (this.#unread.at(-1) ?? this).position = position;
   }
 
   #remember(position) {
