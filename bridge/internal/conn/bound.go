@@ -26,8 +26,8 @@ type progress struct {
 	granted int64
 }
 
-// errHoldsUp ends the fullest stream of a connection whose other streams wait because of it.
-var errHoldsUp = &zws.CloseError{Code: zws.CodeTooSlow, Reason: "this client reads too slowly: others of its channels wait for this one"}
+// errHoldsUp ends the fullest stream of a connection at its bound.
+var errHoldsUp = &zws.CloseError{Code: zws.CodeTooSlow, Reason: "this client reads too slowly: its channels together hold max_connection_bytes"}
 
 // SetMaxBytes sets how many bytes one connection can hold for its client
 // (server.max_connection_bytes). Multiplexed connections that are open adapt to it; plain ones

@@ -22,5 +22,6 @@
 //
 // Locks. stream.deciding is held while rights or subscriptions change, which may ask an
 // authenticator; stream.mu, connection.mu and the queue's are held for memory only, and none
-// is taken while holding another, except that stream.deciding comes before stream.mu.
+// is taken while holding another, except that stream.deciding comes before stream.mu. bound.mu is
+// held for memory only, and not while the streams are looked at.
 package conn
