@@ -144,8 +144,10 @@ func TestGuessesAtOnce(t *testing.T) {
 			must(t, err)
 			defer asked.Close()
 			table := strings.NewReplacer("SERVICE", service.URL, "HANDLER", handler).Replace(tc.table)
-			url, _ := start(t, "[server]\n"+behindProxy+"[zap]\ntimeout = \"1m\"\nchain = [{ authn = \"x\" }]\n[auth.x]\n"+table+
+			url, b := start(t, "[server]\n"+behindProxy+"[zap]\ntimeout = \"1m\"\nchain = [{ authn = \"x\" }]\n[auth.x]\n"+table+
 				"timeout = \"1m\"\n"+routeTo("/d", "SUB", silent(t, zmtp.PUB)))
+			admin := httptest.NewServer(b.Admin())
+			defer admin.Close()
 			codes := make(chan zws.Code, tc.guesses)
 			var clients sync.WaitGroup
 			guess := func(text string) {
@@ -159,6 +161,8 @@ func TestGuessesAtOnce(t *testing.T) {
 			for i := range tc.guesses - 11 {
 				guess(fmt.Sprintf("wrong.guess.n%d", 10+i))
 			}
+			waiting := fmt.Sprintf("\nzwsbridge_logins_waiting %d\n", tc.guesses-10)
+			eventually(t, waiting, func() bool { return strings.Contains(metrics(t, admin.URL), waiting) })
 			close(g.hold)
 			clients.Wait()
 			close(codes)
