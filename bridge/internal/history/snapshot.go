@@ -6,13 +6,14 @@ import "time"
 // needs no Close.
 type Snapshot struct {
 	walk walk
-	cut  uint64
+	cut  Position
 }
 
 // Last returns the last values that match, except of topics with a message at or after cut: the
-// client gets that one live. What is too old at the time of reading is left out.
+// client gets that one live. Their position is cut, before which the client has everything else. What
+// is too old at the time of reading is left out.
 func (l *Log) Last(match *Match, cut Position) *Snapshot {
-	return &Snapshot{walk{log: l, match: match}, cut.Sequence}
+	return &Snapshot{walk{log: l, match: match}, cut}
 }
 
 // Next appends the next last values to dst, until they have at least max bytes or enough work is
@@ -27,18 +28,17 @@ func (s *Snapshot) Next(dst []Entry, max int) (entries []Entry, more bool) {
 		l.batch = false
 	}
 	v := l.view()
-	generation := l.current().id
 	more = s.walk.step(func(t *topic) bool {
 		if max <= 0 {
 			return false
 		}
-		if !l.hasValue(t) || t.last >= s.cut {
+		if !l.hasValue(t) || t.last >= s.cut.Sequence {
 			return true
 		}
 		raw, mono, wall := l.valueOf(&v, t)
 		if !l.tooOld(mono, l.o.LastValueAge) {
 			max -= len(raw)
-			dst = append(dst, Entry{Position{generation, t.last + 1}, time.UnixMilli(wall), raw})
+			dst = append(dst, Entry{s.cut, time.UnixMilli(wall), raw})
 		}
 		return true
 	})
