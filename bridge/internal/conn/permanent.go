@@ -81,7 +81,9 @@ func (s *stream) resumeQueue(ctx context.Context) error {
 	for _, topic := range state.Topics {
 		r.Topics = append(r.Topics, []byte(topic))
 	}
-	s.permanent.given = state.Acked
+	if state.Acked.Sequence <= s.permanent.log.End().Sequence { // else it is of a log that is gone
+		s.permanent.given = state.Acked
+	}
 	return s.resume(ctx, r)
 }
 

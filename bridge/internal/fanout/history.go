@@ -1,6 +1,9 @@
 package fanout
 
 import (
+	"bytes"
+	"slices"
+
 	"github.com/zwsbridge/zwsbridge/bridge/internal/history"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -65,11 +68,9 @@ func (m *Member) Resume(at []byte, greet, filtered bool, topics ...[]byte) error
 			return err
 		}
 	}
-	if len(at) == 0 {
-		at = make([]byte, history.PositionSize) // it has seen nothing
-	}
-	m.greet = greet
-	m.queue.FallBehind(at)
+	m.since, m.greet = new(history.Position), greet
+	_ = m.since.UnmarshalBinary(at) // an unknown position, or none, is the zero one: it has seen nothing
+	m.queue.FallBehind()
 	return nil
 }
 
@@ -88,44 +89,64 @@ func (m *Member) SubscribeLast(topic []byte, filtered bool) error {
 
 // last queues the last values that begin with topic.
 func (m *Member) last(topic []byte) error {
-	match := history.NewMatch([][]byte{topic}, nil)
+	end := m.hub.log.End()
 	if m.queue.Behind() {
-		m.steps = append(m.steps, step{cut: m.hub.log.End(), before: m.match(), last: match})
+		// What it has asked for and not got yet would be older. A client that asks again and
+		// again must not take memory.
+		m.steps = slices.DeleteFunc(m.steps, func(s step) bool { return !s.added && bytes.Equal(s.topic, topic) })
+		m.steps = append(m.steps, step{cut: end, topic: bytes.Clone(topic)})
 		return nil
 	}
-	return m.queue.Insert(&values{reading{member: m}, m.hub.log.Last(match, m.hub.log.End())})
+	return m.queue.Insert(&values{reading{member: m}, m.hub.log.Last(history.NewMatch([][]byte{topic}, nil), end)})
 }
 
-// match returns what selects the messages of the member's subscriptions.
+// match returns what selects the messages of the member's subscriptions, as far as they were made
+// before what its writer reads now.
 func (m *Member) match() *history.Match {
 	if m.matches == nil {
+		later := make(map[string]bool, len(m.steps))
+		for _, s := range m.steps {
+			later[string(s.topic)] = later[string(s.topic)] || s.added
+		}
 		topics := make([][]byte, 0, len(m.group.subscriptions))
 		for s := range m.group.subscriptions {
-			topics = append(topics, s.topic)
+			if !later[string(s.topic)] {
+				topics = append(topics, s.topic)
+			}
 		}
 		m.matches = history.NewMatch(topics, nil)
 	}
 	return m.matches
 }
 
-// step is a place in the log at which a member that reads it has subscribed: up to there, only
-// what matched before counts.
+// step is a place in the log at which a member whose writer reads it has subscribed to topic, or
+// has asked for the last values of it. A topic has at most one of each, so that the subscriptions
+// bound them.
 type step struct {
-	cut    history.Position
-	before *history.Match
-	last   *history.Match // topics whose last values it wants there; nil for none
+	cut   history.Position
+	topic []byte
+	added bool // up to the cut, the subscription to topic does not count; else: last values
 }
 
-// After implements queue.Backlog.
-func (m *Member) After(at []byte) queue.Puller {
+// forgetSteps removes the steps of a topic that the member has unsubscribed from.
+func (m *Member) forgetSteps(topic []byte) {
+	m.steps = slices.DeleteFunc(m.steps, func(s step) bool { return bytes.Equal(s.topic, topic) })
+}
+
+// CatchUp implements queue.Backlog.
+func (m *Member) CatchUp() queue.Puller {
 	c := &catchUp{reading: reading{member: m}}
 	h := m.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if at == nil {
-		c.at = m.joined // the queue was full before it had a message of the log
-	} else {
-		_ = c.at.UnmarshalBinary(at) // an unknown position is the zero one, which has missed something
+	h.deliver()
+	switch first := m.queue.Missing(); {
+	case m.since != nil:
+		c.at, m.since = *m.since, nil
+	case c.at.UnmarshalBinary(first) == nil:
+		c.at.Sequence-- // a position is behind its message
+	default:
+		c.at = h.log.End()
 	}
 	c.greet, m.greet = m.greet, false
 	c.live = c.greet
@@ -159,15 +180,30 @@ func (r *reading) give(b queue.Batch) (all bool) {
 	return r.next == len(r.entries)
 }
 
-// took makes entries what is given next.
+// took makes entries what is given next. Hub.mu is held on entry.
 func (r *reading) took(entries []history.Entry) {
-	h := r.member.hub
 	r.entries, r.next = entries, 0
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if r.member.group != nil {
-		r.match, r.filter = r.member.match(), r.member.group.filter
+	r.recheck()
+}
+
+// recheck makes what was read and not given subject to the subscriptions of now. Hub.mu is held on
+// entry.
+func (r *reading) recheck() {
+	if r.member.group == nil { // it has left
+		r.entries, r.next = nil, 0
+		return
 	}
+	r.match, r.filter = r.member.match(), r.member.group.filter
+}
+
+// resume begins a batch: the subscriptions can have changed since the last one.
+func (r *reading) resume() {
+	if r.next == len(r.entries) {
+		return
+	}
+	r.member.hub.mu.Lock()
+	defer r.member.hub.mu.Unlock()
+	r.recheck()
 }
 
 // values gives last values to a queue that takes live messages.
@@ -178,6 +214,7 @@ type values struct {
 
 // Next implements queue.Puller.
 func (v *values) Next(b queue.Batch) (done bool) {
+	v.resume()
 	for more := true; ; {
 		if !v.give(b) {
 			return false
@@ -187,6 +224,8 @@ func (v *values) Next(b queue.Batch) (done bool) {
 		}
 		var entries []history.Entry
 		entries, more = v.snapshot.Next(v.entries[:0], stepBytes)
+		v.member.hub.mu.Lock()
 		v.took(entries)
+		v.member.hub.mu.Unlock()
 	}
 }

@@ -6,7 +6,8 @@ import "github.com/zwsbridge/zwsbridge/bridge/internal/queue"
 type noBacklog struct{}
 
 func (noBacklog) SetBacklog(queue.Backlog)  {}
-func (noBacklog) FallBehind([]byte)         {}
+func (noBacklog) FallBehind()               {}
 func (noBacklog) Behind() bool              { return false }
 func (noBacklog) CaughtUp()                 {}
+func (noBacklog) Missing() []byte           { return nil }
 func (noBacklog) Insert(queue.Puller) error { return nil }

@@ -29,12 +29,12 @@ type Queue interface {
 	PutRange(c *queue.Chunk, from, to int) error
 	// Missed reports n messages that were lost before they could be put. It must not block.
 	Missed(n uint64)
-	// SetBacklog, FallBehind, Behind, CaughtUp and Insert are used where the hub has a log. They
-	// must not block or call the hub.
+	// These are used where the hub has a log. They must not block or call the hub.
 	SetBacklog(b queue.Backlog)
-	FallBehind(at []byte)
+	FallBehind()
 	Behind() bool
 	CaughtUp()
+	Missing() []byte
 	Insert(p queue.Puller) error
 }
 
@@ -59,10 +59,10 @@ type Member struct {
 	at    int    // index in group.members
 
 	// The rest is used where the hub has a log, and guarded by hub.mu as well.
-	joined  history.Position // end of the log when it joined
-	matches *history.Match   // of the subscriptions; nil if they have changed
-	steps   []step           // subscriptions since its queue has fallen behind
-	greet   bool             // the client is to be told what was recovered
+	since   *history.Position // from where it resumes, until its writer begins to read
+	matches *history.Match    // of the subscriptions without those in steps; nil if they have changed
+	steps   []step            // since its queue has fallen behind
+	greet   bool              // the client is to be told what was recovered
 }
 
 // Join adds a member without subscriptions whose messages go to q. The caller ends it with
@@ -73,7 +73,6 @@ func (h *Hub) Join(q Queue, o MemberOptions) *Member {
 	m := &Member{hub: h, queue: q, filter: o.Filter}
 	h.members++
 	if h.log != nil {
-		m.joined = h.log.End()
 		q.SetBacklog(m)
 	}
 	h.enter(m, groupKey{lane: h.lane(o.Codec)}, nil)
@@ -121,7 +120,7 @@ func (m *Member) subscribe(topic []byte, filtered bool) (added bool, err error) 
 		s = h.newSubscription(topic)
 	}
 	if h.log != nil && m.queue.Behind() {
-		m.steps = append(m.steps, step{cut: h.log.End(), before: m.match()})
+		m.steps = append(m.steps, step{cut: h.log.End(), topic: s.topic, added: true})
 	}
 	key := m.group.groupKey
 	key.topics = key.topics.plus(s.hash)
@@ -148,6 +147,7 @@ func (m *Member) Unsubscribe(topic []byte) {
 	key := m.group.groupKey
 	key.topics = key.topics.minus(s.hash)
 	h.move(m, key, nil, s)
+	m.forgetSteps(topic)
 	m.matches = nil
 	h.unsubscribed(s)
 }

@@ -296,7 +296,8 @@ func (c *Queue) Unsubscribe(topic []byte) {
 // which ends at end, has not given yet, change nothing.
 func (c *Queue) Ack(at, end Position) {
 	c.change(func(one *queue) {
-		if at.Sequence > one.acked.Sequence && at.Sequence <= end.Sequence {
+		// What is beyond the end was acknowledged in a log that is gone.
+		if at.Sequence <= end.Sequence && (at.Sequence > one.acked.Sequence || one.acked.Sequence > end.Sequence) {
 			one.acked = at
 		}
 	})

@@ -41,7 +41,7 @@ func (q *Queue) Next(b Batch) {
 				return
 			case n == nil:
 			case n == &backlog:
-				q.pulling = q.o.Backlog.After(q.last)
+				q.pulling = q.o.Backlog.CatchUp()
 				continue
 			case n.puller != nil:
 				q.pulling = n.puller
@@ -94,7 +94,7 @@ func (q *Queue) take() (n *insert, some bool) {
 	}
 	if q.items.empty() {
 		q.newest = nil
-		if q.behind {
+		if q.behind && !q.closed {
 			return &backlog, true
 		}
 		return nil, false

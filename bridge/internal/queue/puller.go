@@ -16,10 +16,9 @@ type Puller interface {
 
 // Backlog is the history that a queue falls back on (Replay).
 type Backlog interface {
-	// After returns what the client has missed: all that follows the position at, which is nil if
-	// nothing was put yet. Before the Puller is done, it calls Queue.CaughtUp. The client's writer
-	// calls After, without any lock.
-	After(at []byte) Puller
+	// CatchUp returns what the client has missed: all from Queue.Missing on. Before the Puller is
+	// done, it calls Queue.CaughtUp. The client's writer calls CatchUp, without any lock.
+	CatchUp() Puller
 }
 
 // History is the part of a Batch that only pullers use.
@@ -41,13 +40,11 @@ func (q *Queue) SetBacklog(b Backlog) { q.o.Backlog = b }
 // Unsubscribed returns.
 func (q *Queue) Insert(p Puller) error { return q.note(insert{puller: p}) }
 
-// FallBehind makes the queue take nothing until it has caught up from Options.Backlog after
-// position at, as if it had been full there (Replay). It is for a client that resumes, before
-// anything is put.
-func (q *Queue) FallBehind(at []byte) {
+// FallBehind makes the queue take nothing until it has caught up from Options.Backlog, as if it
+// were full (Replay). It is for a client that resumes, before anything is put.
+func (q *Queue) FallBehind() {
 	q.mu.Lock()
 	q.behind = true
-	q.last = append(q.last[:0], at...)
 	q.mu.Unlock()
 	q.owner.Wake()
 }
@@ -64,7 +61,18 @@ func (q *Queue) Behind() bool {
 func (q *Queue) CaughtUp() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.behind = false
+	q.behind, q.missing = false, q.missing[:0]
+}
+
+// Missing returns the position of the first message that was not put since the queue has fallen
+// behind; nil if there is none. The result is valid until the next put or CaughtUp.
+func (q *Queue) Missing() []byte {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.missing) == 0 {
+		return nil
+	}
+	return q.missing
 }
 
 // fallBehind queues what fits of it and leaves the rest to the backlog. Messages without a
@@ -79,11 +87,15 @@ func (q *Queue) fallBehind(it item) {
 	}
 }
 
-// skip counts the messages of it that the backlog will not have. Lock held on entry.
+// skip counts the messages of it that the backlog will not have, and notes the first that it will.
+// Lock held on entry.
 func (q *Queue) skip(it item) {
 	for i := it.from; i < it.to; i++ {
-		if it.chunk.At(int(i)) == nil {
+		switch at := it.chunk.At(int(i)); {
+		case at == nil:
 			q.dropped++
+		case len(q.missing) == 0:
+			q.missing = append(q.missing, at...)
 		}
 	}
 }

@@ -86,7 +86,7 @@ type Queue struct {
 	passed    uint64 // messages that have left at the front: taken by the writer or dropped
 	inserts   []insert
 	behind    bool   // nothing is put until the writer has caught up
-	last      []byte // position of the last message that was put, or was to be resumed from
+	missing   []byte // position of the first message that was not put since then; empty if none
 	closed    bool
 	newest    map[uint64]*item // while conflating: where the message of each topic waits
 
@@ -261,11 +261,6 @@ func (q *Queue) push(it item) *item {
 		return nil
 	}
 	it.chunk.retain()
-	if q.o.OnFull == Replay {
-		if at := it.at(); at != nil {
-			q.last = append(q.last[:0], at...)
-		}
-	}
 	q.messages += it.messages()
 	q.bytes += it.bytes()
 	if it.kept {
