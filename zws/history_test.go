@@ -337,8 +337,7 @@ func (w *historyWire) read(p *raw, size int) (all string) {
 		all += got
 		n += 2 + len(got)
 		if w.offer == "ZWSMUX1.0" {
-			got = got[5:]
-			n -= 7
+			n -= 7 // the header of the mux frame
 		}
 	}
 	return strings.ReplaceAll(all, "\x0f\x00\x00\x00\x07", "")

@@ -38,7 +38,7 @@ func TestMuxRequestOrder(t *testing.T) {
 		m, r := ch.take()
 		switch {
 		case m != nil:
-			got = append(got, fmt.Sprintf("%s", m[0]))
+			got = append(got, string(m[0]))
 		case r != nil:
 			got = append(got, fmt.Sprintf("%d%s%s", r.Op, r.At, r.Topics))
 		}

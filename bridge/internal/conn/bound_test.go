@@ -65,7 +65,7 @@ func TestBound(t *testing.T) {
 		if h.causes() != [2]error{} {
 			t.Fatalf("before write_timeout: %v", h.causes())
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if !errors.Is(h.first.ending(), errHoldsUp) || h.second.ending() != nil {
 			t.Fatalf("after write_timeout: %v, want that the first ends", h.causes())

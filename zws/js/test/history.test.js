@@ -178,7 +178,7 @@ for (const dialect of dialects) {
     }
   });
 
-  check('ignores positions of the server that are none', async () => {
+  check('ignores invalid positions of the server', async () => {
     const c = await begin(dialect, { history: true });
     c.socket.subscribe('a');
     let server = await c.accept();
