@@ -11,7 +11,7 @@ type History struct {
 
 // RouteHistory is the table [route.history]: what a route keeps of what its backends publish.
 type RouteHistory struct {
-	Topics        []string       `toml:"topics"`    // prefixes that are kept; without any there is no history
+	Topics        []string       `toml:"topics"`    // prefixes that are kept; without any, nothing is
 	MaxBytes      Size           `toml:"max_bytes"` // of messages and last values together
 	MaxAge        *time.Duration `toml:"max_age"`   // 0 = no bound; nil means 10 minutes, or QueueAge with QueueUser
 	LastValue     string         `toml:"last_value"`
