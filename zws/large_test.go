@@ -120,6 +120,10 @@ func TestLargeMessage(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			_, small := readCost(t, i, total, size)
 			_, large := readCost(t, i, 1, total*size)
+			for range 2 { // how much arrives at a time is the kernel's choice
+				_, again := readCost(t, i, 1, total*size)
+				large = min(large, again)
+			}
 			t.Logf("%d messages: %.2f bytes per byte; one message: %.2f", total, small/total/size, large/total/size)
 			if large > 1.2*small {
 				t.Errorf("one message of %d MiB costs %.1f MB, as many bytes in %d messages %.1f MB", total, large/1e6, total, small/1e6)

@@ -52,7 +52,7 @@ func (q *Queue) Next(b Batch) {
 			}
 		}
 		if at := q.current.at(); at != nil {
-			q.given = at
+			q.given = append(q.given[:0], at...) // the chunk is used again after it was written
 		}
 		if q.current.chunk.shared() {
 			b.Encoded(q.current.chunk.Bytes(int(q.current.from), int(q.current.to)))

@@ -100,6 +100,6 @@ func (q *Queue) skip(it item) {
 	}
 }
 
-// At returns the position of the last message that the writer was given; nil if it has none. Only
-// the writer calls it, and may use the result until it calls Next.
+// At returns the position of the last message with one that the writer was given; nil before. Only
+// the writer calls it, and can use the result until it calls Next.
 func (q *Queue) At() []byte { return q.given }

@@ -44,7 +44,7 @@ func Open(dir string) (*Home, error) {
 			return nil, err
 		}
 	}
-	h.Token, err = readOrGenerate(filepath.Join(dir, "admin.token"))
+	h.Token, err = readOrGenerate(filepath.Join(dir, "admin.token"), 24)
 	return h, err
 }
 
@@ -74,10 +74,10 @@ func (h *Home) password(user string) (string, error) {
 
 // readOrGenerate reads a secret word from a file, and generates both if the file does not
 // exist.
-func readOrGenerate(file string) (string, error) {
+func readOrGenerate(file string, length int) (string, error) {
 	text, err := certs.ReadPrivate(file, 255)
 	if errors.Is(err, fs.ErrNotExist) {
-		text = []byte(strings.ToLower(rand.Text()[:12]) + "\n") // 60 bits
+		text = []byte(strings.ToLower(rand.Text()[:length]) + "\n") // 5 bits each
 		err = os.WriteFile(file, text, 0o600)
 	}
 	return strings.TrimSpace(string(text)), err
