@@ -83,11 +83,20 @@ func TestUserQueue(t *testing.T) {
 	last := dialJSON(t, url) // is served without the queue
 	last.send(`{"op":"login","user":"alice","password":"alice's secret"}`)
 	last.expect("ready", "")
-	eventually(t, "the subscription", func() bool {
-		go p.publish("house/alice/t", 1, 1)
-		_, _, err := c.ws.ReadMessage()
-		return err == nil
-	})
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() { // until the bridge has subscribed
+		defer close(stopped)
+		for {
+			select {
+			case p.out <- zmtp.Message{[]byte("house/alice/t"), []byte("1")}:
+			case <-stop:
+				return
+			}
+		}
+	}()
+	c.expect("message", "1")
+	close(stop)
+	<-stopped
 	go p.publish("house/alice/t", 2, 2)
 	for m := c.next(); m["frames"].([]any)[1] != "2"; m = c.next() {
 	}

@@ -65,14 +65,14 @@ func (h *Home) certificate(name string) (*certs.Certificate, error) {
 // password reads the password of user, generates it if it does not exist, and sets it in
 // the htpasswd file.
 func (h *Home) password(user string) (string, error) {
-	password, err := readOrGenerate(filepath.Join(h.Dir, user+".password"))
+	password, err := readOrGenerate(filepath.Join(h.Dir, user+".password"), 12)
 	if err != nil {
 		return "", err
 	}
 	return password, htpasswd.Set(filepath.Join(h.Dir, "users.htpasswd"), user, password)
 }
 
-// readOrGenerate reads a secret word from a file, and generates both if the file does not
+// readOrGenerate reads a secret word from a file, and generates both, with that length, if the file does not
 // exist.
 func readOrGenerate(file string, length int) (string, error) {
 	text, err := certs.ReadPrivate(file, 255)
