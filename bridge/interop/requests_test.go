@@ -41,7 +41,11 @@ func TestRequestOptions(t *testing.T) {
 					if tc.options["relaxed"] == true {
 						client.send(question + " again")
 						again := backend.wait("message").Frames
-						answer(first)
+						// A DEALER route passes a late reply on. libzmq drops it, but where nothing else is
+						// there to be read, the Node binding takes that for a failure.
+						if tc.route != "DEALER" {
+							answer(first)
+						}
 						first = again
 						question += " again"
 					}
