@@ -87,6 +87,16 @@ func (b *Bridge) Identities(user, id string) ([]Identity, error) {
 	return found, err
 }
 
+// Archives lists what routes with a history keep, by path.
+func (s source) Archives() (list []admin.Archive) {
+	for _, r := range s.state.Load().sorted() {
+		if a := r.Archive(); a != nil {
+			list = append(list, admin.Archive{Path: r.Path(), Archive: a})
+		}
+	}
+	return list
+}
+
 // sorted lists the routes by path.
 func (s *state) sorted() []*route.Route {
 	list := make([]*route.Route, 0, len(s.routes))
@@ -131,6 +141,7 @@ func (s source) Gauges() metrics.Gauges {
 		Waiting:     make(map[string]int),
 		Subscribed:  make(map[string]int64),
 		UserFiles:   make(map[string]bool),
+		History:     make(map[string]metrics.History),
 	}
 	for name, gate := range map[string]*accept.Gate{serverListener: s.gate, adminListener: s.adminGate} {
 		now, most := gate.Open()
@@ -149,6 +160,10 @@ func (s source) Gauges() metrics.Gauges {
 	for _, session := range s.Sessions() {
 		q := g.Queues[session.Route]
 		g.Queues[session.Route] = metrics.Queue{Messages: q.Messages + session.Messages, Bytes: q.Bytes + session.Bytes}
+	}
+	for _, a := range s.Archives() {
+		stats := a.Log.Stats()
+		g.History[a.Path] = metrics.History{Messages: stats.Messages, Bytes: stats.Bytes, Queues: a.Queues.Len()}
 	}
 	for _, b := range s.Backends() {
 		g.Backends[metrics.BackendState{Route: b.Route, State: b.State}]++

@@ -17,7 +17,8 @@ import (
 // TestMetricsLint applies the checks of `promtool check metrics` to /metrics, after a login, a
 // message, a refusal and a dropped message, so that every metric of the bridge has a value.
 func TestMetricsLint(t *testing.T) {
-	url, b := start(t, usersOnly+routeTo("/router", "ROUTER", silent(t, zmtp.DEALER)))
+	url, b := start(t, usersOnly+routeTo("/router", "ROUTER", silent(t, zmtp.DEALER))+
+		routeTo("/kept", "SUB", silent(t, zmtp.PUB), "[route.history]", `topics = [""]`))
 	admin := httptest.NewServer(b.Admin())
 	defer admin.Close()
 	connect(t, url+"/router", plainLogin("alice", zmtp.DEALER)) // stays connected, so that its backend is counted
@@ -36,6 +37,7 @@ func TestMetricsLint(t *testing.T) {
 		"zwsbridge_accept_errors_total", "zwsbridge_backend_handshake_seconds", "zwsbridge_backends", "zwsbridge_bytes_total", "zwsbridge_connections",
 		"zwsbridge_connections_refused_total", "zwsbridge_connections_stalled_total", "zwsbridge_max_tcp_connections", "zwsbridge_tcp_connections",
 		"zwsbridge_dropped_total", "zwsbridge_handshake_seconds", "zwsbridge_login_queue", "zwsbridge_login_wait_seconds",
+		"zwsbridge_history_bytes", "zwsbridge_history_messages", "zwsbridge_permanent_queues",
 		"zwsbridge_logins_total", "zwsbridge_messages_total",
 		"zwsbridge_refused_logins_tracked", "zwsbridge_refused_logins_blocked", "zwsbridge_known_logins", "zwsbridge_logins_waiting",
 		"zwsbridge_queued_bytes", "zwsbridge_queued_messages", "zwsbridge_refusals_total", "zwsbridge_session_ends_total",

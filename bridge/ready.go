@@ -27,6 +27,11 @@ func (s source) Readiness() (r admin.Readiness) {
 			r.Degraded = append(r.Degraded, fault)
 		}
 	}
+	for _, a := range s.Archives() {
+		if err := a.Log.State().Err; err != nil {
+			r.Degraded = append(r.Degraded, "history not stored: "+a.Path)
+		}
+	}
 	if st.auth.Backlog() > st.config.Zap.Timeout/2 || s.failures.QueueFull() {
 		r.Degraded = append(r.Degraded, "login queue over half full")
 	}

@@ -49,7 +49,11 @@ type admin struct {
 //	GET  /sessions         JSON, one object a session
 //	GET  /backends         JSON, one object an endpoint or an inbound backend
 //	GET  /identities       JSON, ?user= or ?id= of a token endpoint's identity_map
+//	GET  /history          JSON, one object a route with a history
+//	GET  /queues           JSON, one object a permanent queue
 //	POST /sessions/kick    JSON {"session": 7} or {"user": "alice"}: ends them with 4401
+//	POST /queues/delete    JSON {"route": "/d", "user": "alice", "name": ""}: ends its client too
+//	POST /history/forget   JSON {"route": "/d", "topic": "house/1/t"}: what is kept of the topic
 //
 // Everything from /summary on needs, as a Bearer token, by Basic or by the cookie of a login,
 // the token of admin.token_file or a login that the ZAP chain tags "monitoring" (to read) or
@@ -74,7 +78,11 @@ func New(bridge Source, m *metrics.Metrics, log *slog.Logger) http.Handler {
 	mux.Handle("GET /sessions", a.permit(tagMonitoring, a.serveSessions))
 	mux.Handle("GET /backends", a.permit(tagMonitoring, a.serveBackends))
 	mux.Handle("GET /identities", a.permit(tagMonitoring, a.serveIdentities))
+	mux.Handle("GET /history", a.permit(tagMonitoring, a.serveHistory))
+	mux.Handle("GET /queues", a.permit(tagMonitoring, a.serveQueues))
 	mux.Handle("POST /sessions/kick", a.permit(tagAdministrator, a.serveKick))
+	mux.Handle("POST /queues/delete", a.permit(tagAdministrator, a.serveDeleteQueue))
+	mux.Handle("POST /history/forget", a.permit(tagAdministrator, a.serveForget))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !a.knownHost(r) {
 			http.Error(w, "this Host is not served here: see admin.hosts", http.StatusMisdirectedRequest)
@@ -198,10 +206,7 @@ type kick struct {
 
 func (a *admin) serveKick(w http.ResponseWriter, r *http.Request, o *operator) {
 	var k kick
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&k); err != nil {
-		http.Error(w, `want {"session": number} or {"user": "name"}: `+err.Error(), http.StatusBadRequest)
+	if !readBody(w, r, &k, `want {"session": number} or {"user": "name"}`) {
 		return
 	}
 	n, err := a.bridge.Kick(k.Session, k.User)

@@ -46,6 +46,8 @@ type Source interface {
 	// Kick ends the session of that number, or every session of that user, with close code
 	// 4401. It returns how many there were, and ErrQuery unless exactly one is given.
 	Kick(number uint64, user string) (int, error)
+	// Archives lists what routes with a history keep, by path.
+	Archives() []Archive
 }
 
 // Readiness is what is wrong with the bridge, one text for each fault.

@@ -17,6 +17,7 @@ type Gauges struct {
 	Waiting     map[string]int       // messages that nobody can take at present, by the path of the route
 	Subscribed  map[string]int64     // bytes of subscriptions, by the path of the route
 	Logins      Logins               // limits on refused logins
+	History     map[string]History   // of routes with a history, by path
 	UserFiles   map[string]bool      // whether the users of an authenticator can be read from their file, by its name
 }
 
@@ -35,6 +36,13 @@ type Logins struct {
 type Queue struct {
 	Messages int
 	Bytes    int64
+}
+
+// History is what a route keeps.
+type History struct {
+	Messages int
+	Bytes    int64
+	Queues   int
 }
 
 // BackendState is a state of backends on a route.
@@ -57,6 +65,12 @@ var (
 		"Messages that nobody can take at present: no client may have them, or no backend is free.", []string{"route"}, nil)
 	subscriptionBytes = prometheus.NewDesc("zwsbridge_subscription_bytes",
 		"Bytes of the topics that clients are subscribed to; of PUB and XPUB routes with bind, what the subscriptions of backends count.", []string{"route"}, nil)
+	historyMessages = prometheus.NewDesc("zwsbridge_history_messages",
+		"Messages in the history of a route.", []string{"route"}, nil)
+	historyBytes = prometheus.NewDesc("zwsbridge_history_bytes",
+		"Memory of the history of a route: messages, last values and topics.", []string{"route"}, nil)
+	permanentQueues = prometheus.NewDesc("zwsbridge_permanent_queues",
+		"Permanent queues of users, with a client or without.", []string{"route"}, nil)
 	trackedFailures = prometheus.NewDesc("zwsbridge_refused_logins_tracked",
 		"Addresses, users and pairs of them with refused logins in the last minute.", []string{"kind"}, nil)
 	blockedLogins = prometheus.NewDesc("zwsbridge_refused_logins_blocked",
@@ -74,7 +88,7 @@ var (
 // Describe implements prometheus.Collector.
 func (g gauges) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{connections, tcpConnections, maxTCPConnections, queuedMessages, queuedBytes, waitingMessages, subscriptionBytes,
-		trackedFailures, blockedLogins, knownPairs, waitingLogins, userFiles, backends} {
+		historyMessages, historyBytes, permanentQueues, trackedFailures, blockedLogins, knownPairs, waitingLogins, userFiles, backends} {
 		out <- d
 	}
 }
@@ -101,6 +115,11 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 	}
 	for path, n := range now.Subscribed {
 		gauge(subscriptionBytes, float64(n), path)
+	}
+	for path, h := range now.History {
+		gauge(historyMessages, float64(h.Messages), path)
+		gauge(historyBytes, float64(h.Bytes), path)
+		gauge(permanentQueues, float64(h.Queues), path)
 	}
 	for kind, n := range now.Logins.Tracked {
 		gauge(trackedFailures, float64(n), kind)

@@ -106,6 +106,29 @@ const routes = new Table($('routes'), [
   { head: 'Subscribed', text: (r) => bytes(r.subscription_bytes), number: true },
 ], { key: (r) => r.path, empty: 'There are no routes.' });
 
+const histories = new Table($('histories'), [
+  { head: 'Route', text: (h) => h.route, name: true, long: true },
+  { head: 'State', text: (h) => h.state, pill: (h) => h.error ? 'bad' : 'good' },
+  { head: 'Messages', text: (h) => number.format(h.messages), note: (h) => bytes(h.bytes), number: true },
+  { head: 'Topics', text: (h) => number.format(h.topics), number: true },
+  { head: 'Last values', text: (h) => number.format(h.last_values), number: true },
+  { head: 'Oldest', text: (h) => h.oldest ? since(h.oldest) : '', number: true },
+  { head: 'Newest', text: (h) => h.newest ? since(h.newest) : '', number: true },
+  { head: 'Not stored', text: (h) => number.format(h.missed), number: true, bad: (h) => h.missed > 0 },
+  { head: 'Leader', text: (h) => h.leader },
+  { head: 'Error', text: (h) => h.error ?? '', long: true, faint: true },
+], { key: (h) => h.route });
+
+const maxWaiting = 10_000; // the bridge counts no further
+const queues = new Table($('queues'), [
+  { head: 'User', text: (q) => q.user, name: true, long: true },
+  { head: 'Queue', text: (q) => q.name || '(default)', long: true },
+  { head: 'Route', text: (q) => q.route, long: true },
+  { head: 'Waiting', text: (q) => number.format(q.waiting) + (q.waiting >= maxWaiting ? ' or more' : ''), number: true },
+  { head: 'Last seen', text: (q) => q.used ? 'in use' : q.last_seen ? `${since(q.last_seen)} ago` : '', number: true },
+  { head: '', button: 'Delete …', label: (q) => `Delete the queue ${q.name || '(default)'} of ${q.user} on ${q.route}`, press: confirmDelete, shown: () => canChange },
+], { key: (q) => JSON.stringify([q.route, q.user, q.name]) });
+
 const codeColumns = [
   { head: 'Code', text: (c) => c.code, name: true },
   { head: 'Meaning', text: (c) => meaning(c.code), long: true, faint: true },
@@ -220,12 +243,34 @@ function showSessions(list) {
   sessions.show(matching.slice(0, maxRows));
 }
 
+function showHistory(historyList, queueList) {
+  $('kept').hidden = historyList.length === 0;
+  $('permanent').hidden = queueList.length === 0;
+  $('n-queues').textContent = number.format(queueList.length) + (queueList.length > maxRows ? `, showing the first ${maxRows}` : '');
+  histories.show(historyList);
+  queues.show(queueList.slice(0, maxRows));
+}
+
+const queueInterval = 10_000; // ms: the bridge reads its logs to count what waits
+let queueList = [], nextQueues = 0;
+
+async function getQueues() {
+  if (performance.now() >= nextQueues) {
+    queueList = await get('/queues');
+    nextQueues = performance.now() + queueInterval;
+  }
+  return queueList;
+}
+
 let timer = 0;
 
 async function update() {
   clearTimeout(timer);
   try {
-    show(...await Promise.all(['/summary', '/sessions', '/backends'].map(get)));
+    const [summary, sessionList, backendList, historyList] = await Promise.all(['/summary', '/sessions', '/backends', '/history'].map(get));
+    const queueList = historyList.length ? await getQueues() : [];
+    show(summary, sessionList, backendList);
+    showHistory(historyList, queueList);
     $('live').classList.remove('stale');
     setLoggedIn(true);
   } catch (error) {
@@ -339,6 +384,31 @@ $('confirm').addEventListener('close', async () => {
   } catch (error) {
     setState(error.message, 'bad');
   }
+  update();
+});
+
+// ---- Deleting queues ------------------------------------------------------------------
+
+let selectedQueue = null; // the queue that the dialog is about
+
+function confirmDelete(queue) {
+  selectedQueue = queue;
+  $('confirm-queue-text').textContent = `The queue ${queue.name || '(default)'} of ${queue.user} on ${queue.route}. `
+    + 'What waits in it is not delivered any more'
+    + (queue.used ? ', and the client that uses it gets close code 4409.' : '.');
+  $('confirm-queue').returnValue = 'cancel';
+  $('confirm-queue').showModal();
+}
+
+$('confirm-queue').addEventListener('close', async () => {
+  if ($('confirm-queue').returnValue !== 'delete') return;
+  const { route, user, name } = selectedQueue;
+  try {
+    await post('/queues/delete', { route, user, name });
+  } catch (error) {
+    setState(error.message, 'bad');
+  }
+  nextQueues = 0;
   update();
 });
 
