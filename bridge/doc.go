@@ -12,6 +12,7 @@
 //	backend   ZeroMQ sockets towards the backends, with reconnects
 //	fanout    one upstream subscription for many clients
 //	queue     the messages that wait to be written to one client
+//	history   what a route keeps: its log, last values and permanent queues
 //	quota     the bytes of subscriptions that each user has
 //	admin     the operators' HTTP interface and page
 //	metrics   counters for Prometheus and for the operators
@@ -34,6 +35,11 @@
 // the queue of each stream as a reference to the same bytes. The connection's writer takes all
 // that waits and writes it with one system call.
 //
+// On a route with a history, the hub appends the message to the route's log before it delivers
+// it. A client that resumes, asks for last values or has fallen behind with on_full = "replay" is not
+// sent to by the hub at first: the connection's writer pulls from the log, a bounded step at a
+// time, up to the place where the hub has made it a member.
+//
 // From a client: the connection's reader passes it to the stream, which checks the rights and
 // forwards it to its backend socket.
 //
@@ -49,7 +55,8 @@
 // configuration in force, with everything built from it, is an atomic pointer (type state).
 //
 // The packages document their own locks: conn (stream.deciding is taken before stream.mu),
-// fanout (one lock for each hub, held while it fills queues; no queue calls back into the hub)
+// fanout (one lock for each hub, held while it fills queues; no queue calls back into the hub;
+// the lock of the hub is taken before that of a queue, and before that of the route's log)
 // and queue (calls its callbacks without holding its lock, except Ended; never takes the lock of
 // one queue with that of another held). Methods that require a lock are marked "Lock held on
 // entry".

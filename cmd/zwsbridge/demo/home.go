@@ -44,7 +44,7 @@ func Open(dir string) (*Home, error) {
 			return nil, err
 		}
 	}
-	h.Token, err = readOrGenerate(filepath.Join(dir, "admin.token"), 24)
+	h.Token, err = readOrGenerate(filepath.Join(dir, "admin.token"), tokenSize)
 	return h, err
 }
 
@@ -65,19 +65,25 @@ func (h *Home) certificate(name string) (*certs.Certificate, error) {
 // password reads the password of user, generates it if it does not exist, and sets it in
 // the htpasswd file.
 func (h *Home) password(user string) (string, error) {
-	password, err := readOrGenerate(filepath.Join(h.Dir, user+".password"), 12)
+	password, err := readOrGenerate(filepath.Join(h.Dir, user+".password"), passwordSize)
 	if err != nil {
 		return "", err
 	}
 	return password, htpasswd.Set(filepath.Join(h.Dir, "users.htpasswd"), user, password)
 }
 
-// readOrGenerate reads a secret word from a file, and generates both, with that length, if the file does not
-// exist.
-func readOrGenerate(file string, length int) (string, error) {
+// The sizes of generated secrets, in characters of 5 bits. Nobody types the token.
+const (
+	passwordSize = 12
+	tokenSize    = 26
+)
+
+// readOrGenerate reads a secret word from a file, and generates both, with that many characters,
+// if the file does not exist.
+func readOrGenerate(file string, size int) (string, error) {
 	text, err := certs.ReadPrivate(file, 255)
 	if errors.Is(err, fs.ErrNotExist) {
-		text = []byte(strings.ToLower(rand.Text()[:length]) + "\n") // 5 bits each
+		text = []byte(strings.ToLower(rand.Text()[:size]) + "\n")
 		err = os.WriteFile(file, text, 0o600)
 	}
 	return strings.TrimSpace(string(text)), err
@@ -125,7 +131,13 @@ connect = [
 	for _, house := range houses {
 		fmt.Fprintf(&b, "  { endpoint = %q, server_key = %q },\n", house.Readings(), certs.EncodeKey(h.Houses[house.name].Public))
 	}
-	b.WriteString("]\n")
+	b.WriteString(`]
+# Ten minutes of readings, so that a page that is reloaded begins with them.
+[route.history]
+topics = ["house/"]
+max_age = "10m"
+last_value = "ask"
+`)
 	for _, house := range houses {
 		fmt.Fprintf(&b, `
 # Commands to the house of %[1]s; no other user can send them.

@@ -14,7 +14,8 @@ export class House {
     this.name = name;
     this.rooms = new Map();
     this.createElement(own);
-    this.readings = new Sub({ login });
+    // '' is the oldest reading that the bridge keeps: the sparklines begin with the last minutes.
+    this.readings = new Sub({ login, history: true, position: '' });
     this.commands = new Commands(name, login);
     this.readings.events
       .on('ready', () => this.setStatus('good', 'live', this.rooms.size ? '' : 'Waiting for the first reading …'))
@@ -26,8 +27,11 @@ export class House {
       })
       .on('refused', (error) => {
         if (error.code === EXPIRED) return onEnd(explain(error));
-        this.removeRooms();
-        this.setStatus('bad', error.code === NOT_PERMITTED ? 'not permitted' : 'refused', explain(error));
+        this.showRefused(error);
+      })
+      .on('unsubscribed', () => { // the answer to a resume with a topic that is not permitted
+        this.readings.close();
+        this.showRefused({ code: NOT_PERMITTED, reason: 'not permitted' });
       });
     this.readings.connect('/devices');
     this.readings.subscribe(`house/${name}/`);
@@ -49,6 +53,11 @@ export class House {
     this.note.hidden = true;
     this.cards = element('div', 'rooms');
     this.element.append(heading, this.note, this.cards);
+  }
+
+  showRefused(error) {
+    this.removeRooms();
+    this.setStatus('bad', error.code === NOT_PERMITTED ? 'not permitted' : 'refused', explain(error));
   }
 
   async showReadings() {

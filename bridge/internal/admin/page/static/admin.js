@@ -268,9 +268,9 @@ async function update() {
   clearTimeout(timer);
   try {
     const [summary, sessionList, backendList, historyList] = await Promise.all(['/summary', '/sessions', '/backends', '/history'].map(get));
-    const queueList = historyList.length ? await getQueues() : [];
+    const permanent = historyList.length ? await getQueues() : [];
     show(summary, sessionList, backendList);
-    showHistory(historyList, queueList);
+    showHistory(historyList, permanent);
     $('live').classList.remove('stale');
     setLoggedIn(true);
   } catch (error) {
