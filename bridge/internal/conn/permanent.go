@@ -30,12 +30,16 @@ type permanent struct {
 // that never answers, as libzmq without a mechanism.
 const unansweredTime = 10 * time.Second
 
+// queueWait is how long a client that did not name its user's queue waits for an older connection
+// to leave it, before it is served without.
+const queueWait = 500 * time.Millisecond
+
 // errQueueTaken ends a stream whose queue another connection of the same user took.
 var errQueueTaken = &zws.CloseError{Code: zws.CodeTakenOver, Status: zap.Refused, Reason: "another connection of this user took over this queue"}
 
 // claimQueue gives the stream the queue that its client named, or its user's if the route gives
 // that to clients that ask for nothing.
-func (s *stream) claimQueue(l *zws.Login) error {
+func (s *stream) claimQueue(ctx context.Context, l *zws.Login) error {
 	a, user := s.route.Archive(), l.User()
 	named := l.Queue != nil
 	switch {
@@ -49,6 +53,12 @@ func (s *stream) claimQueue(l *zws.Login) error {
 		key.Name = *l.Queue
 	}
 	held, err := a.Queues.Attach(key, named, a.Log.End(), s.queueTaken)
+	if errors.Is(err, history.ErrQueueInUse) { // perhaps by the page before a reload, which is leaving
+		wait, cancel := context.WithTimeout(ctx, queueWait)
+		a.Queues.Await(wait, key)
+		cancel()
+		held, err = a.Queues.Attach(key, named, a.Log.End(), s.queueTaken)
+	}
 	switch {
 	case errors.Is(err, history.ErrTooManyQueues):
 		return &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused, Reason: err.Error(), Err: err}

@@ -62,7 +62,7 @@ func (c *connection) open(ctx context.Context, id session, l *zws.Login) (_ *str
 	if s.release, err = id.route.ClaimRoutingID(ctx, l, s.takeOver); err != nil {
 		return nil, err
 	}
-	if err = s.claimQueue(l); err != nil {
+	if err = s.claimQueue(ctx, l); err != nil {
 		s.release()
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package history
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"maps"
 	"slices"
@@ -129,9 +130,25 @@ func (q *Queues) Attach(key QueueKey, named bool, end Position, taken func()) (*
 	case one.client != nil:
 		one.client.taken()
 	}
-	one.client = &Queue{queues: q, key: key, taken: taken}
+	one.client = &Queue{queues: q, key: key, taken: taken, left: make(chan struct{})}
 	q.dirty[key] = true
 	return one.client, nil
+}
+
+// Await returns when the client that has the queue leaves, when there is none, or when ctx ends.
+func (q *Queues) Await(ctx context.Context, key QueueKey) {
+	q.mu.Lock()
+	one := q.queues[key]
+	if one == nil || one.client == nil {
+		q.mu.Unlock()
+		return
+	}
+	left := one.client.left
+	q.mu.Unlock()
+	select {
+	case <-left:
+	case <-ctx.Done():
+	}
 }
 
 // Delete removes a queue and ends its client by taken. It reports whether there was one.
@@ -262,6 +279,8 @@ type Queue struct {
 	queues *Queues
 	key    QueueKey
 	taken  func()
+	left   chan struct{} // closed by Detach
+	leave  sync.Once
 }
 
 // held returns the queue; nil if the client does not have it any more. Queues.mu is held.
@@ -315,4 +334,5 @@ func (c *Queue) change(f func(*queue)) {
 // Detach ends the client's hold on the queue.
 func (c *Queue) Detach() {
 	c.change(func(one *queue) { one.client, one.seen = nil, time.Now() })
+	c.leave.Do(func() { close(c.left) })
 }
