@@ -70,10 +70,12 @@ func (c *Conn) negotiate(ours []byte, accepted bool) (sent int, err error) {
 		}
 		_ = c.writeRaw(c.o.greeting2())
 		return sent, c.readGreeting2()
-	case sent == 0: // a peer that does not wait for anything
+	case sent == 0 || !accepted:
+		// A peer that was dialled may wait for the rest: if this side did too, the login would
+		// stand still. A peer that dialled and sent all of its version waits for nothing.
 		send(greetingSize)
 	default:
-		c.greetsInSteps = accepted
+		c.greetsInSteps = true
 		send(versionedSize)
 	}
 	return sent, nil
