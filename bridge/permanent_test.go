@@ -1,8 +1,10 @@
 package bridge_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -109,15 +111,20 @@ func TestUserQueue(t *testing.T) {
 	go p.publish("house/alice/t", 2, 2)
 	for m := c.next(); m["frames"].([]any)[1] != "2"; m = c.next() {
 	}
-	c.ws.Close()
+	c.leave()
 	p.publish("house/alice/t", 3, 4)
 
 	// A native client of the same user: 2 may come again, since its ping was perhaps not answered.
 	eventually(t, "what came meanwhile", func() bool {
 		n := connect(t, url, plainLogin("alice", zmtp.SUB))
 		defer n.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
 		for {
-			m, err := n.Recv(t.Context())
+			m, err := n.Recv(ctx)
+			if ctx.Err() != nil {
+				return false // it came before the bridge had noticed that the first one is gone
+			}
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -49,6 +49,8 @@ func (h *held) open(number uint64) *stream {
 	s := &stream{session: h.c.session, conn: h.c}
 	s.number = number
 	s.queue = queue.New(h.c.share(queue.Options{OnFull: queue.Block}), s)
+	h.c.mu.Lock()
+	defer h.c.mu.Unlock()
 	h.c.streams[s] = true
 	return s
 }
