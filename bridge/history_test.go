@@ -69,6 +69,23 @@ func loginKept(t *testing.T, url, more string) *jsonClient {
 	return c
 }
 
+// waitKept waits until the newest message that the route keeps of topic is value.
+func waitKept(t *testing.T, url, topic, value string) {
+	t.Helper()
+	eventually(t, "that "+value+" is kept", func() bool {
+		c := loginKept(t, url, `,"history":true`)
+		defer c.ws.Close()
+		c.send(`{"op":"resume","topics":["` + topic + `"],"at":""}`)
+		newest := ""
+		for m := c.next(); m["op"] != "live"; m = c.next() {
+			if m["op"] == "message" {
+				newest = m["frames"].([]any)[1].(string)
+			}
+		}
+		return newest == value
+	})
+}
+
 // expect reads one object and returns it. Its op must be that one, and the second frame of a
 // message that text.
 func (p *jsonClient) expect(op, text string) map[string]any {
@@ -104,6 +121,7 @@ func TestResume(t *testing.T) {
 	p.publish("house/alice/t", 4, 5)
 	p.publish("house/bob/t", 6, 6)
 	p.publish("weather", 7, 7)
+	waitKept(t, url, "weather", "7")
 
 	c = loginKept(t, url, `,"history":true`)
 	c.send(`{"op":"resume","topics":["house/alice/","weather","house/bob/"],"at":"` + at + `"}`)
@@ -160,6 +178,7 @@ func TestLastValues(t *testing.T) {
 	p.publish("house/alice/t", 1, 3)
 	p.publish("house/alice/u", 4, 6)
 	p.publish("house/bob/t", 7, 7)
+	waitKept(t, url, "house/alice/u", "6")
 	c := loginKept(t, url, `,"history":true`)
 	c.send(`{"op":"subscribe","topic":"house/","last":true}`)
 	for _, want := range []string{"3", "6"} {
@@ -180,6 +199,7 @@ func TestLastValuesAlways(t *testing.T) {
 	p := startPress(t)
 	url := startKept(t, p, `last_value = "always"`)
 	p.publish("house/alice/t", 1, 3)
+	waitKept(t, url, "house/alice/t", "3")
 	c := dialJSON(t, url)
 	c.send(`{"op":"login","user":"alice","password":"alice's secret"}`)
 	if got := c.next(); len(got) != 1 {

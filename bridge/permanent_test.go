@@ -33,6 +33,7 @@ func TestQueue(t *testing.T) {
 	c.leave()
 	p.publish("house/alice/t", 4, 5)
 	p.publish("weather", 6, 6)
+	waitKept(t, url, "weather", "6")
 
 	second := loginKept(t, url, `,"queue":"phone"`)
 	if m := second.expect("resumed", ""); m["recovered"] != true {
