@@ -54,6 +54,11 @@ func (s *stream) resume(ctx context.Context, r *zws.HistoryRequest) error {
 		}
 		prefixes, filtered = append(prefixes, c.subscribe...), c.filtered
 	}
+	for _, topic := range refused {
+		if err := s.unsubscribed(s.queue, topic, s.route.Rules().MaxSubscriptions); err != nil {
+			return err
+		}
+	}
 	if s.history != nil {
 		if err := s.history.Resume(r.At, true, filtered, prefixes...); err != nil {
 			return err
@@ -64,11 +69,6 @@ func (s *stream) resume(ctx context.Context, r *zws.HistoryRequest) error {
 		}
 		if err := s.queue.Insert(nothingKept{}); err != nil {
 			return errTooSlow
-		}
-	}
-	for _, topic := range refused {
-		if err := s.unsubscribed(s.queue, topic, s.route.Rules().MaxSubscriptions); err != nil {
-			return err
 		}
 	}
 	return nil
