@@ -50,12 +50,13 @@ export async function openPage(name, executablePath) {
     "(selector, text) => document.querySelector(selector)?.checkVisibility() && document.querySelector(selector).innerText.includes(text)", selector, text)
   const gone = (selector, text) => until(`${selector} no longer reads ${text}`,
     "(selector, text) => !document.querySelector(selector).innerText.includes(text)", selector, text)
-  const focused = (selector) => until(`${selector} has the focus`, "(selector) => document.activeElement?.matches(selector)", selector)
+  // Before a new page has the focus, keys go to the controls of the browser, even if one of the page's elements is active.
+  const hasFocus = "document.readyState === 'complete' && document.hasFocus()"
+  const focused = (selector) => until(`${selector} has the focus`, `(selector) => ${hasFocus} && document.activeElement?.matches(selector)`, selector)
 
   /** Presses key until the element that selector matches has the focus. */
   async function tabTo(selector, key = "Tab") {
-    // Before a new page has the focus, keys go to the controls of the browser.
-    await until("the page has the focus", "() => document.readyState === 'complete' && document.hasFocus()")
+    await until("the page has the focus", `() => ${hasFocus}`)
     for (let n = 0; n < 50; n++) {
       if (await page.call("(selector) => document.activeElement.matches(selector)", selector)) return
       await page.press(key)
