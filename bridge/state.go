@@ -9,6 +9,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/bridge/internal/auth"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/conn"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/static"
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
@@ -46,8 +47,8 @@ func (b *Bridge) newState(c *config.Config, old *state) (_ *state, err error) {
 	if s.oidc, err = admin.NewOIDC(c, old.oidc); err != nil {
 		return nil, err
 	}
-	if s.static, err = staticFiles(string(c.Server.Static)); err != nil {
-		return nil, err
+	if s.static, err = static.New(string(c.Server.Static)); err != nil {
+		return nil, fmt.Errorf("server.static: %w", err)
 	}
 	if err := b.newRoutes(s, old); err != nil {
 		return nil, err

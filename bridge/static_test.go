@@ -3,97 +3,27 @@ package bridge
 import (
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
 
-// TestStaticFiles checks that the files of a directory are served, and that hidden files, directory
-// listings and links that lead out of the directory are not.
-func TestStaticFiles(t *testing.T) {
-	directory, outside := t.TempDir(), filepath.Join(t.TempDir(), "outside")
-	for _, name := range []string{
-		filepath.Join(directory, "index.html"), filepath.Join(directory, ".env"), filepath.Join(directory, ".git", "config"),
-		filepath.Join(directory, "scripts", "a.js"), filepath.Join(directory, "help", "index.html"), outside,
-	} {
-		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(name, []byte("content"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Symlink(outside, filepath.Join(directory, "link")); err != nil {
-		t.Fatal(err)
-	}
-	handler, err := staticFiles(directory)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &state{static: handler}
-	for _, tt := range []struct {
-		method, path string
-		status       int
-	}{
-		{http.MethodGet, "/", http.StatusOK},
-		{http.MethodHead, "/", http.StatusOK},
-		{http.MethodGet, "/help/", http.StatusOK},
-		{http.MethodGet, "/scripts/a.js", http.StatusOK},
-		{http.MethodPost, "/", http.StatusMethodNotAllowed},
-		{http.MethodGet, "/scripts/", http.StatusNotFound}, // without an index.html
-		{http.MethodGet, "/.env", http.StatusNotFound},
-		{http.MethodGet, "/%2eenv", http.StatusNotFound},
-		{http.MethodGet, "/.git/config", http.StatusNotFound},
-		{http.MethodGet, "/link", http.StatusNotFound}, // to a file outside
-		{http.MethodGet, "/..%2foutside", http.StatusNotFound},
-		{http.MethodGet, "/none", http.StatusNotFound},
+// TestStaticMethods checks that files are served for GET and HEAD only, if there are any.
+func TestStaticMethods(t *testing.T) {
+	files := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	for method, status := range map[string]int{
+		http.MethodGet: http.StatusNoContent, http.MethodHead: http.StatusNoContent,
+		http.MethodPost: http.StatusMethodNotAllowed, http.MethodPut: http.StatusMethodNotAllowed,
 	} {
 		w := httptest.NewRecorder()
-		serveFile(w, httptest.NewRequest(tt.method, tt.path, nil), s.static, false)
-		if w.Code != tt.status {
-			t.Errorf("%s %s: %d %s, want %d", tt.method, tt.path, w.Code, strings.TrimSpace(w.Body.String()), tt.status)
+		serveFile(w, httptest.NewRequest(method, "/", nil), files, false)
+		if w.Code != status {
+			t.Errorf("%s: %d, want %d", method, w.Code, status)
 		}
 	}
-}
-
-// TestStaticClient checks that the JavaScript client is served with and without a directory of
-// static files, and that a file in the directory replaces one of the same name.
-func TestStaticClient(t *testing.T) {
-	const own = "export const own = true;"
-	directory := t.TempDir()
-	if err := os.Mkdir(filepath.Join(directory, "zws"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(directory, "zws", "socket.js"), []byte(own), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, tt := range []struct {
-		directory, path string
-		status          int
-		own             bool
-	}{
-		{"", "/zws.js", http.StatusOK, false},
-		{"", "/zws/socket.js", http.StatusOK, false},
-		{"", "/zws/curve.js", http.StatusOK, false},
-		{"", "/", http.StatusNotFound, false},
-		{"", "/zws/", http.StatusNotFound, false},
-		{directory, "/zws.js", http.StatusOK, false},
-		{directory, "/zws/socket.js", http.StatusOK, true},
-		{directory, "/zws/none.js", http.StatusNotFound, false},
-	} {
-		handler, err := staticFiles(tt.directory)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, tt.path, nil))
-		if w.Code != tt.status || strings.Contains(w.Body.String(), own) != tt.own {
-			t.Errorf("%s with directory %q: %d, own file %v; want %d, %v", tt.path, tt.directory, w.Code, !tt.own, tt.status, tt.own)
-		}
-		if got := w.Header().Get("Content-Type"); tt.status == http.StatusOK && !strings.HasPrefix(got, "text/javascript") {
-			t.Errorf("%s with directory %q: Content-Type %q", tt.path, tt.directory, got)
-		}
+	w := httptest.NewRecorder()
+	serveFile(w, httptest.NewRequest(http.MethodGet, "/", nil), nil, false)
+	if w.Code != http.StatusNotFound {
+		t.Errorf("without files: %d, want 404", w.Code)
 	}
 }
 

@@ -96,7 +96,7 @@ func (m module) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Vary", "Accept-Encoding")
 	content, tag := m.source, m.tag
-	if acceptsGzip(r) {
+	if AcceptsEncoding(r, "gzip") {
 		h.Set("Content-Encoding", "gzip")
 		content, tag = m.gzipped, m.tag+"-gzip"
 	}
@@ -104,13 +104,13 @@ func (m module) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 }
 
-// acceptsGzip reports whether the request's Accept-Encoding names gzip, other than with q=0
-// (RFC 9110, section 12.5.3). A wildcard does not count.
-func acceptsGzip(r *http.Request) bool {
+// AcceptsEncoding reports whether the request's Accept-Encoding names a coding such as "gzip",
+// other than with q=0 (RFC 9110, section 12.5.3). A wildcard does not count.
+func AcceptsEncoding(r *http.Request, coding string) bool {
 	for _, line := range r.Header.Values("Accept-Encoding") {
-		for coding := range strings.SplitSeq(line, ",") {
-			name, parameter, weighted := strings.Cut(coding, ";")
-			if !strings.EqualFold(strings.TrimSpace(name), "gzip") {
+		for accepted := range strings.SplitSeq(line, ",") {
+			name, parameter, weighted := strings.Cut(accepted, ";")
+			if !strings.EqualFold(strings.TrimSpace(name), coding) {
 				continue
 			}
 			_, weight, _ := strings.Cut(parameter, "=")
