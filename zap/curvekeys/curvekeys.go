@@ -14,8 +14,8 @@ import (
 	"sync/atomic"
 
 	"github.com/zwsbridge/zwsbridge/certs"
+	"github.com/zwsbridge/zwsbridge/internal/watch"
 	"github.com/zwsbridge/zwsbridge/zap"
-	"github.com/zwsbridge/zwsbridge/zap/internal/watch"
 )
 
 // AllowAny instead of a directory permits every key; the user id is the key in Z85.

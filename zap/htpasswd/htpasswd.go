@@ -15,8 +15,8 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/zwsbridge/zwsbridge/internal/watch"
 	"github.com/zwsbridge/zwsbridge/zap"
-	"github.com/zwsbridge/zwsbridge/zap/internal/watch"
 )
 
 // hashing is the queue of the process, for any number of files. It has a slot for each processor

@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"github.com/zwsbridge/zwsbridge/certs"
-	"github.com/zwsbridge/zwsbridge/zap/internal/watch"
+	"github.com/zwsbridge/zwsbridge/internal/watch"
 )
 
 // maxFile is the size of a key file in bytes.
