@@ -66,6 +66,7 @@ func (q *Queue) Missed(n uint64) {
 	closed := q.closed
 	if !closed {
 		q.dropped += n
+		q.reported += n // by Missed, not again by Lost
 	}
 	q.mu.Unlock()
 	if !closed {
