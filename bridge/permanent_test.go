@@ -17,7 +17,9 @@ func TestQueue(t *testing.T) {
 	p := startPress(t)
 	url := startKept(t, p, "")
 	c := loginKept(t, url, `,"queue":"phone"`)
-	c.expect("resumed", "")
+	if m := c.expect("resumed", ""); m["recovered"] != false || m["gap"] != false {
+		t.Errorf("a new queue: %v", m)
+	}
 	c.expect("live", "")
 	c.send(`{"op":"subscribe","topic":"house/alice/","last":true}`)
 	c.send(`{"op":"subscribe","topic":"house/alice/"}`) // once more changes nothing
@@ -36,7 +38,7 @@ func TestQueue(t *testing.T) {
 	waitKept(t, url, "weather", "6")
 
 	second := loginKept(t, url, `,"queue":"phone"`)
-	if m := second.expect("resumed", ""); m["recovered"] != true {
+	if m := second.expect("resumed", ""); m["recovered"] != true || m["gap"] != false {
 		t.Errorf("resumed: %v", m)
 	}
 	second.expect("message", "2")

@@ -98,7 +98,11 @@ func (s *subscriber) connect(count uint) (uint, error) {
 		o.History, o.Queue = true, s.queue
 		print := o.Notify
 		o.Notify = func(n zws.Notification) {
-			print(n)
+			if s.queue != nil && n.Resumed != nil && !n.Resumed.Recovered {
+				fmt.Fprintln(s.cmd.ErrOrStderr(), "zwsbridge: this queue is new, or the server does not keep all that has waited")
+			} else {
+				print(n)
+			}
 			if n.Live {
 				s.reached()
 			}

@@ -80,14 +80,17 @@ func (s *stream) queueTaken() {
 }
 
 // resumeQueue subscribes to what the queue is subscribed to, as far as the rights of now allow, and
-// has the client given what it has not acknowledged.
+// has the client given what it has not acknowledged. A queue that is new recovers nothing: perhaps
+// there was one before, which was deleted or not stored.
 func (s *stream) resumeQueue(ctx context.Context) error {
 	if s.permanent.held == nil {
 		return nil
 	}
 	state := s.permanent.held.State()
 	r := &zws.HistoryRequest{Op: zws.HistoryResume}
-	r.At, _ = state.Acked.AppendBinary(nil)
+	if !s.permanent.held.New() {
+		r.At, _ = state.Acked.AppendBinary(nil)
+	}
 	for _, topic := range state.Topics {
 		r.Topics = append(r.Topics, []byte(topic))
 	}

@@ -46,7 +46,8 @@ type QueueOptions struct {
 	Age time.Duration
 	// MaxPerUser bounds the queues of one user; 0 means that it is not bounded.
 	MaxPerUser int
-	// Store, if not nil, is written to every SaveInterval and by Close. Queues closes it.
+	// Store, if not nil, is written to every SaveInterval and by Close, and for new queues and
+	// subscriptions at once. Queues closes it.
 	Store QueueStore
 	// Failed, if not nil, is called with the error of each attempt to write to the store, nil for
 	// one that has succeeded after one that did not.
@@ -62,10 +63,11 @@ type Queues struct {
 	mu     sync.Mutex
 	o      QueueOptions
 	queues map[QueueKey]*queue
-	number map[string]int // of queues of each user
-	dirty  map[QueueKey]bool
+	number map[string]int    // of queues of each user
+	dirty  map[QueueKey]bool // to be stored; true: at once
 	failed bool
 
+	urgent  chan struct{} // holds one token when something is to be stored at once
 	stop    chan struct{}
 	stopped sync.WaitGroup
 }
@@ -81,7 +83,7 @@ type queue struct {
 func OpenQueues(o QueueOptions) (*Queues, error) {
 	q := &Queues{
 		o: o, queues: make(map[QueueKey]*queue), number: make(map[string]int),
-		dirty: make(map[QueueKey]bool), stop: make(chan struct{}),
+		dirty: make(map[QueueKey]bool), urgent: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	if o.Store != nil {
 		if err := o.Store.Load(q.load); err != nil {
@@ -117,8 +119,9 @@ func (q *Queues) Attach(key QueueKey, named bool, end Position, taken func()) (*
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	one := q.queues[key]
+	made := one == nil
 	switch {
-	case one == nil:
+	case made:
 		if q.o.MaxPerUser > 0 && q.number[key.User] >= q.o.MaxPerUser {
 			return nil, ErrTooManyQueues
 		}
@@ -130,9 +133,21 @@ func (q *Queues) Attach(key QueueKey, named bool, end Position, taken func()) (*
 	case one.client != nil:
 		one.client.taken()
 	}
-	one.client = &Queue{queues: q, key: key, taken: taken, left: make(chan struct{})}
-	q.dirty[key] = true
+	one.client = &Queue{queues: q, key: key, made: made, taken: taken, left: make(chan struct{})}
+	q.change(key, made)
 	return one.client, nil
+}
+
+// change has a queue stored: at once, or with the next that are. Lock held on entry.
+func (q *Queues) change(key QueueKey, atOnce bool) {
+	q.dirty[key] = q.dirty[key] || atOnce
+	if !atOnce {
+		return
+	}
+	select {
+	case q.urgent <- struct{}{}:
+	default:
+	}
 }
 
 // Await returns when the client that has the queue leaves, when there is none, or when ctx ends.
@@ -171,7 +186,7 @@ func (q *Queues) delete(key QueueKey) bool {
 	if q.number[key.User]--; q.number[key.User] == 0 {
 		delete(q.number, key.User)
 	}
-	q.dirty[key] = true
+	q.change(key, true)
 	return true
 }
 
@@ -215,7 +230,9 @@ func (q *Queues) run() {
 			return
 		case now := <-ticker.C:
 			q.expire(now)
-			q.save()
+			q.save(false)
+		case <-q.urgent:
+			q.save(true)
 		}
 	}
 }
@@ -231,27 +248,29 @@ func (q *Queues) expire(now time.Time) {
 	}
 }
 
-// save stores what has changed since the last time.
-func (q *Queues) save() {
+// save stores what has changed since the last time; only what cannot wait if urgent is set.
+func (q *Queues) save(urgent bool) {
 	q.mu.Lock()
-	changes := make(map[QueueKey]*QueueState, len(q.dirty))
-	for key := range q.dirty {
+	changes := make(map[QueueKey]*QueueState)
+	for key, atOnce := range q.dirty {
+		if urgent && !atOnce {
+			continue
+		}
+		delete(q.dirty, key)
 		changes[key] = nil
 		if one := q.queues[key]; one != nil {
 			changes[key] = new(one.state())
 		}
 	}
-	clear(q.dirty)
 	q.mu.Unlock()
 	if q.o.Store == nil || len(changes) == 0 {
 		return
 	}
 	err := q.o.Store.Save(changes)
 	q.mu.Lock()
-	for key := range changes {
-		q.dirty[key] = q.dirty[key] || err != nil
-		if !q.dirty[key] {
-			delete(q.dirty, key)
+	if err != nil {
+		for key := range changes {
+			q.change(key, false) // again after SaveInterval
 		}
 	}
 	report := err != nil || q.failed
@@ -266,7 +285,7 @@ func (q *Queues) save() {
 func (q *Queues) Close() error {
 	close(q.stop)
 	q.stopped.Wait()
-	q.save()
+	q.save(false)
 	if q.o.Store == nil {
 		return nil
 	}
@@ -278,6 +297,7 @@ func (q *Queues) Close() error {
 type Queue struct {
 	queues *Queues
 	key    QueueKey
+	made   bool // for this client
 	taken  func()
 	left   chan struct{} // closed by Detach
 	leave  sync.Once
@@ -291,6 +311,9 @@ func (c *Queue) held() *queue {
 	return nil
 }
 
+// New reports whether there was no such queue before this client came.
+func (c *Queue) New() bool { return c.made }
+
 // State returns the queue's subscriptions and what is acknowledged.
 func (c *Queue) State() QueueState {
 	c.queues.mu.Lock()
@@ -303,36 +326,46 @@ func (c *Queue) State() QueueState {
 
 // Subscribe adds topic to the queue.
 func (c *Queue) Subscribe(topic []byte) {
-	c.change(func(one *queue) { one.topics[string(topic)] = true })
+	c.change(func(one *queue) (atOnce bool) {
+		known := one.topics[string(topic)]
+		one.topics[string(topic)] = true
+		return !known
+	})
 }
 
 // Unsubscribe removes topic from the queue.
 func (c *Queue) Unsubscribe(topic []byte) {
-	c.change(func(one *queue) { delete(one.topics, string(topic)) })
+	c.change(func(one *queue) (atOnce bool) {
+		delete(one.topics, string(topic))
+		return false
+	})
 }
 
 // Ack acknowledges everything before at. Positions that are acknowledged already, or that the log,
 // which ends at end, has not given yet, change nothing.
 func (c *Queue) Ack(at, end Position) {
-	c.change(func(one *queue) {
+	c.change(func(one *queue) (atOnce bool) {
 		// What is beyond the end was acknowledged in a log that is gone.
 		if at.Sequence <= end.Sequence && (at.Sequence > one.acked.Sequence || one.acked.Sequence > end.Sequence) {
 			one.acked = at
 		}
+		return false
 	})
 }
 
-func (c *Queue) change(f func(*queue)) {
+func (c *Queue) change(f func(*queue) (atOnce bool)) {
 	c.queues.mu.Lock()
 	defer c.queues.mu.Unlock()
 	if one := c.held(); one != nil {
-		f(one)
-		c.queues.dirty[c.key] = true
+		c.queues.change(c.key, f(one))
 	}
 }
 
 // Detach ends the client's hold on the queue.
 func (c *Queue) Detach() {
-	c.change(func(one *queue) { one.client, one.seen = nil, time.Now() })
+	c.change(func(one *queue) (atOnce bool) {
+		one.client, one.seen = nil, time.Now()
+		return false
+	})
 	c.leave.Do(func() { close(c.left) })
 }
