@@ -34,9 +34,10 @@ storm:
 	$(GO) test -count=1 -run '^TestStorm$$' ./bridge
 
 # What takes too long for every commit, with the limits that an idle machine keeps: 3,000 users, and
-# stores of a history that are killed.
+# stores and bridges with a history that are killed. The last needs python3-zmq.
 soak:
 	ZWSBRIDGE_SOAK=1 $(GO) test -count=1 -timeout 30m -run 'Soak$$' -v ./bridge ./bridge/internal/history/...
+	ZWSBRIDGE_SOAK=1 $(GO) test -tags interop -count=1 -timeout 30m -run 'Soak$$' -v ./bridge/interop
 
 modules:
 	@for m in $(MODULES); do \

@@ -27,8 +27,20 @@ type program struct {
 func (h *home) serve(text string) *program {
 	h.t.Helper()
 	h.write("bridge.toml", text)
+	return h.run(h.build())
+}
+
+// build builds zwsbridge and returns the executable.
+func (h *home) build() string {
+	h.t.Helper()
 	binary := filepath.Join(h.dir, "zwsbridge")
 	run(h.t, "go", "build", "-o", binary, "../../cmd/zwsbridge")
+	return binary
+}
+
+// run runs zwsbridge serve with bridge.toml until the test ends.
+func (h *home) run(binary string) *program {
+	h.t.Helper()
 	p := &program{t: h.t, cmd: exec.Command(binary, "serve", "--config", h.path("bridge.toml")), logged: make(chan struct{})}
 	log, err := p.cmd.StderrPipe()
 	if err == nil {
@@ -69,5 +81,16 @@ func (p *program) stop() {
 		if err := p.cmd.Wait(); err != nil {
 			p.t.Errorf("zwsbridge serve: %v", err)
 		}
+	})
+}
+
+// kill ends the program like a crash.
+func (p *program) kill() {
+	p.once.Do(func() {
+		if err := p.cmd.Process.Kill(); err != nil {
+			p.t.Error(err)
+		}
+		<-p.logged
+		_ = p.cmd.Wait()
 	})
 }
