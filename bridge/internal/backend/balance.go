@@ -62,7 +62,7 @@ func (b *balancer) give(it item) bool {
 		}
 		p := peers[b.next]
 		b.next++
-		if !p.full() {
+		if !p.full() && !p.draining.Load() {
 			if it.number > 0 {
 				it.address(p)
 			}

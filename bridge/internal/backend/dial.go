@@ -2,7 +2,11 @@ package backend
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"sync"
+
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 // Dedicated is a socket that connects and serves one stream.
@@ -62,13 +66,14 @@ func (s *Dedicated) Stats() Stats { return s.d.core.counts() }
 
 // dialer keeps the connections of a socket that connects.
 type dialer struct {
-	core      *core
-	o         DialOptions
-	endpoints []*endpoint
+	core   *core
+	o      DialOptions
+	shared bool
 
 	// Guarded by core.mu.
-	opened   bool // Dial has returned a socket, or will: Lost may be called
-	refusals int  // number of endpoints that are not tried again
+	endpoints []*endpoint
+	leaving   []*endpoint // removed, and not closed yet
+	opened    bool        // Dial has returned a socket, or will: Lost may be called
 }
 
 func newDialer(o DialOptions, shared bool) (*dialer, error) {
@@ -76,19 +81,28 @@ func newDialer(o DialOptions, shared bool) (*dialer, error) {
 		return nil, err
 	}
 	d := &dialer{core: newCore(o.Options, shared), o: o}
-	d.core.direct = !shared && len(o.Endpoints) == 1 && waits(o.SocketType)
+	d.shared = shared
 	d.opened = shared || o.Ready == None
-	for i, e := range o.Endpoints {
-		d.endpoints = append(d.endpoints, &endpoint{Endpoint: e, d: d, status: Status{Position: i + 1, Address: e.Address}})
-	}
 	return d, nil
 }
 
 // start connects in the background.
 func (d *dialer) start() {
-	for _, e := range d.endpoints {
-		d.core.running.Go(e.run)
-	}
+	d.core.mu.Lock()
+	defer d.core.mu.Unlock()
+	d.replace(d.o.Endpoints)
+}
+
+// setDirect has Send write itself where it would wait for the only peer anyway. Lock held on
+// entry.
+func (d *dialer) setDirect() {
+	d.core.direct = !d.shared && len(d.endpoints) == 1 && waits(d.o.SocketType)
+}
+
+func (d *dialer) newEndpoint(e Endpoint) *endpoint {
+	n := &endpoint{Endpoint: e, d: d, done: make(chan struct{}), status: Status{Address: e.Address}}
+	n.ctx, n.cancel = context.WithCancel(d.core.ctx)
+	return n
 }
 
 // wait waits until the Ready rule is met, or cannot be met with the results of the endpoints'
@@ -130,13 +144,18 @@ func (d *dialer) ready() (met bool, err error) {
 	}
 	all := len(d.endpoints)
 	switch {
-	case d.o.Ready == None, d.o.Ready == Any && connected > 0, connected == all:
+	case d.o.Ready == None, d.o.Ready == Any && connected > 0, connected == all && all > 0:
 		return true, nil
+	case all == 0:
+		return false, errNoEndpoint
 	case d.o.Ready == All && failed > 0, failed == all:
 		return false, worst.failed
 	}
 	return false, nil
 }
+
+// errNoEndpoint is why a socket without endpoints is not ready.
+var errNoEndpoint = newError(0, fmt.Errorf("%w: no endpoint is known at present", zmtp.ErrUnreachable))
 
 // worse returns which of two failed endpoints is reported: one that refused before one that
 // timed out before one that was not reached, and of equals the first to fail. a may be nil.
@@ -157,8 +176,7 @@ func worse(a, b *endpoint) *endpoint {
 // any more.
 func (d *dialer) refused(err *Error) {
 	d.core.mu.Lock()
-	d.refusals++
-	lost := d.opened && d.refusals == len(d.endpoints)
+	lost := d.opened && !slices.ContainsFunc(d.endpoints, func(e *endpoint) bool { return e.status.State != Refused })
 	d.core.mu.Unlock()
 	if !lost {
 		return

@@ -103,6 +103,8 @@ type Endpoint struct {
 	Security zmtp.ClientSecurity
 	// Permit, if not nil, decides on the IP address of each connect, as in [zmtp.Options].
 	Permit func(netip.AddrPort) error
+	// Source is where the endpoint comes from, for its Status.
+	Source Source
 }
 
 // Ready is when [Dial] returns a socket.
@@ -123,6 +125,7 @@ const (
 	DefaultBackoff          = 100 * time.Millisecond
 	DefaultMaxBackoff       = 10 * time.Second
 	DefaultLinger           = time.Second
+	DefaultDrain            = 5 * time.Second
 	DefaultMaxSubscriptions = 100_000
 	DefaultMaxTopic         = 1 << 10 // bytes
 	DefaultMaxPeers         = 10_000
@@ -166,6 +169,9 @@ type Options struct {
 	// Linger is how long Close waits for unwritten messages. Zero means [DefaultLinger], a
 	// negative value not to wait.
 	Linger time.Duration
+	// Drain is how long what was sent to an endpoint may take to be answered once the endpoint
+	// was removed. Zero means [DefaultDrain].
+	Drain time.Duration
 	// Event, if not nil, is called with every change of an endpoint or peer, from several
 	// goroutines. It must not block or call the socket.
 	Event func(Status)
@@ -177,7 +183,7 @@ type Options struct {
 // DialOptions are the options of a socket that connects.
 type DialOptions struct {
 	Options
-	// Endpoints are the backends, at least one; exactly one for PAIR.
+	// Endpoints are the backends at first, see [Dedicated.SetEndpoints]; at most one for PAIR.
 	Endpoints []Endpoint
 	// Ready is when Dial returns; the zero value is Any.
 	Ready Ready
@@ -262,6 +268,7 @@ func (o *Options) setDefaults() error {
 	setDefault(&o.MaxSubscriptions, DefaultMaxSubscriptions)
 	setDefault(&o.MaxTopic, DefaultMaxTopic)
 	setDefault(&o.Linger, DefaultLinger)
+	setDefault(&o.Drain, DefaultDrain)
 	setDefault(&o.WriteTimeout, noWriteTimeout)
 	return nil
 }
@@ -270,16 +277,8 @@ func (o *DialOptions) setDefaults() error {
 	if err := o.Options.setDefaults(); err != nil {
 		return err
 	}
-	if len(o.Endpoints) == 0 {
-		return fmt.Errorf("backend: no endpoints: a %s socket that connects needs at least one", o.SocketType)
-	}
-	if o.SocketType == zmtp.PAIR && len(o.Endpoints) > 1 {
-		return fmt.Errorf("backend: %d endpoints: a PAIR socket has exactly one", len(o.Endpoints))
-	}
-	for i, e := range o.Endpoints {
-		if e.Security == nil {
-			return fmt.Errorf("backend: endpoint %d has no mechanism", i+1)
-		}
+	if err := checkEndpoints(o.SocketType, o.Endpoints); err != nil {
+		return err
 	}
 	setDefault(&o.ConnectTimeout, DefaultConnectTimeout)
 	setDefault(&o.Backoff, DefaultBackoff)

@@ -3,6 +3,7 @@ package backend
 import (
 	"errors"
 	"runtime"
+	"sync/atomic"
 
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -46,6 +47,9 @@ const (
 type peer struct {
 	core *core
 	conn *zmtp.Conn
+
+	draining   atomic.Bool  // is to be closed soon: nothing new may be sent to it
+	unanswered atomic.Int64 // messages that were given to it and not answered
 
 	// Of inbound peers.
 	rights PeerRights // nil permits everything
@@ -133,6 +137,7 @@ func (p *peer) take() {
 		bytes += m.Size()
 		n++
 	}
+	p.unanswered.Add(int64(n))
 	if n == len(p.queue) {
 		p.queue, p.batch = p.batch[:0], p.queue
 		return
@@ -187,6 +192,7 @@ func (p *peer) read() error {
 		if messages >= maxTurnMessages || bytes >= maxTurnBytes || !p.conn.Buffered() {
 			p.flush()
 			p.core.received.Add(uint64(messages))
+			p.answered(messages)
 			messages, bytes = 0, 0
 		}
 	}

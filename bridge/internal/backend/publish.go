@@ -40,9 +40,11 @@ func (s *publisher) send(st *stream, msgs []zmtp.Message) (int, error) {
 		}
 		targets = s.union.match(targets[:0], m[0])
 		for _, p := range targets {
-			if p.full() {
+			switch {
+			case p.draining.Load():
+			case p.full():
 				s.core.drop(Overflow)
-			} else {
+			default:
 				p.push(item{m: m, st: st})
 			}
 		}

@@ -89,9 +89,11 @@ func (s *subscriber) send(st *stream, msgs []zmtp.Message) (int, error) {
 			return i, ErrEnvelope
 		}
 		for _, p := range c.peers {
-			if p.full() {
+			switch {
+			case p.draining.Load():
+			case p.full():
 				c.drop(Overflow)
-			} else {
+			default:
 				p.push(item{m: m, st: st})
 			}
 		}

@@ -92,7 +92,7 @@ func (s *router) send(st *stream, msgs []zmtp.Message) (int, error) {
 		}
 		p := s.byID[string(m[0])]
 		switch {
-		case p == nil:
+		case p == nil || p.draining.Load():
 			s.core.drop(Unroutable)
 		case p.turns != nil:
 			if !p.turns.offer(st, m[1:]) {

@@ -13,7 +13,7 @@ const (
 	Connected               // logged in: messages can flow
 	Waiting                 // lost or not reached; tried again after the back-off
 	Refused                 // has refused, and is not tried again
-	Gone                    // the socket was closed, or the connection was lost for good
+	Gone                    // it was removed or the socket closed, or the connection was lost for good
 )
 
 // String returns the state as logs and the admin interface show it.
@@ -37,6 +37,8 @@ type Status struct {
 	Position int
 	// Address is the endpoint's, or the remote address of an inbound peer.
 	Address string
+	// Source is where the endpoint comes from.
+	Source Source
 	// User is the user id that the ZAP handler gave an inbound peer.
 	User  string
 	State State
@@ -45,7 +47,9 @@ type Status struct {
 	// Err is why it is Waiting, Refused or Gone: an *[Error] after a failed attempt, the
 	// cause after a lost connection, nil if either side just closed it.
 	Err error
-	// Reconnects counts the successful connects after a loss.
+	// Next is when the endpoint is tried again; zero unless it is Waiting.
+	Next time.Time
+	// Reconnects counts the successful connects after a loss, or after a change of the login.
 	Reconnects int
 	// Handshake is how long the last successful connect and handshake took together; 0 for an
 	// inbound peer.

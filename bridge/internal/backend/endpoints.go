@@ -1,0 +1,232 @@
+package backend
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// Source is where an endpoint comes from. The values are those that operators see.
+type Source string
+
+// The sources of endpoints.
+const (
+	SourceFile        Source = "file"         // connect in the configuration
+	SourceConnectFile Source = "connect_file" // the watched file
+	SourceSRV         Source = "srv"          // DNS
+	SourceDNSSD       Source = "dnssd"        // DNS service discovery
+	SourceAdmin       Source = "admin"        // an operator
+)
+
+// reuseDelay is how long a routing id rests after a connection that had it was closed, before
+// an endpoint that was added is dialled: a libzmq ROUTER frees an id only when its application
+// comes to read the end of the old connection, and ignores a new one with the id that arrives
+// before.
+const reuseDelay = 250 * time.Millisecond
+
+// SetEndpoints replaces the endpoints of the socket, by address, login and server key. Those
+// that are in both lists keep their connections. New ones are connected in the background and
+// get the socket's subscriptions. Removed ones get no new message; what was sent to them may
+// be answered, for Options.Drain at most, and then they are closed. Messages that were not
+// written by then go to other endpoints, as after a loss. An empty list leaves the socket
+// without a backend until the next call.
+//
+// A new login at an address counts as a reconnect of that endpoint. A socket with a routing id,
+// and a PAIR, connects new endpoints only once the removed ones are closed.
+//
+// SetEndpoints returns at once. Errors are [ErrClosed], or about the list, and change nothing.
+func (s *Dedicated) SetEndpoints(list []Endpoint) error { return s.d.setEndpoints(list) }
+
+// SetEndpoints is [Dedicated.SetEndpoints] for a socket of [DialShared].
+func (s *Shared) SetEndpoints(list []Endpoint) error {
+	if s.dialer == nil {
+		return fmt.Errorf("backend: a %s socket that listens has no endpoints to connect to", s.o.SocketType)
+	}
+	return s.dialer.setEndpoints(list)
+}
+
+// checkEndpoints returns what is wrong with a list of endpoints.
+func checkEndpoints(t zmtp.SocketType, list []Endpoint) error {
+	if t == zmtp.PAIR && len(list) > 1 {
+		return fmt.Errorf("backend: %d endpoints: a PAIR socket has exactly one", len(list))
+	}
+	for i, e := range list {
+		if e.Security == nil {
+			return fmt.Errorf("backend: endpoint %d has no mechanism", i+1)
+		}
+	}
+	return nil
+}
+
+// same reports whether a connection to e serves as one to other.
+func (e *Endpoint) same(other *Endpoint) bool {
+	return e.Address == other.Address && reflect.DeepEqual(e.Security, other.Security)
+}
+
+func (d *dialer) setEndpoints(list []Endpoint) error {
+	if err := checkEndpoints(d.o.SocketType, list); err != nil {
+		return err
+	}
+	c := d.core
+	c.mu.Lock()
+	if c.closing {
+		c.mu.Unlock()
+		return ErrClosed
+	}
+	removed := d.replace(list)
+	c.changed.Broadcast()
+	c.mu.Unlock()
+	for _, e := range removed {
+		e.remove()
+	}
+	return nil
+}
+
+// replace makes list the endpoints, starts the new ones and returns those that are to be
+// removed. Lock held on entry.
+func (d *dialer) replace(list []Endpoint) (removed []*endpoint) {
+	removed = slices.Clone(d.endpoints)
+	d.endpoints = nil
+	var added []*endpoint
+	for i := range list {
+		at := slices.IndexFunc(removed, func(e *endpoint) bool { return e.same(&list[i]) })
+		if at < 0 {
+			e := d.newEndpoint(list[i])
+			added = append(added, e)
+			d.endpoints = append(d.endpoints, e)
+			continue
+		}
+		e := removed[at]
+		removed = slices.Delete(removed, at, at+1)
+		e.Endpoint = list[i] // with another Permit or Source
+		d.endpoints = append(d.endpoints, e)
+	}
+	for i, e := range d.endpoints {
+		e.status.Position, e.status.Source = i+1, e.Source
+	}
+	d.setDirect()
+	for _, e := range removed {
+		e.removed = true
+		d.leaving = append(d.leaving, e)
+	}
+	for _, e := range added {
+		for _, old := range removed {
+			if old.Address == e.Address && old.known {
+				e.known, e.status.Reconnects = true, old.status.Reconnects
+			}
+		}
+		if len(d.o.RoutingID) > 0 || d.o.SocketType == zmtp.PAIR {
+			e.after = slices.Clone(d.leaving)
+		}
+		d.core.running.Go(e.run)
+	}
+	return removed
+}
+
+// remove ends an endpoint that is not in the list any more: at once if it is not connected,
+// else when nothing is to finish there.
+func (e *endpoint) remove() {
+	c := e.d.core
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := e.peer
+	if p == nil || c.closing {
+		e.cancel()
+		return
+	}
+	p.draining.Store(true)
+	if !c.unfinished(p) {
+		e.cancel()
+		_ = p.conn.Close()
+		return
+	}
+	c.wakeSenders()
+	c.running.Go(func() { e.drain(p) })
+}
+
+// drain waits until nothing is to finish at p, or Options.Drain is over, and closes the
+// connection.
+func (e *endpoint) drain(p *peer) {
+	c := e.d.core
+	over := false
+	timer := time.AfterFunc(c.o.Drain, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		over = true
+		c.changed.Broadcast()
+	})
+	defer timer.Stop()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !over && !c.closing && !p.broken && c.unfinished(p) {
+		c.changed.Wait()
+	}
+	e.cancel()
+	_ = p.conn.Close()
+}
+
+// unfinished reports whether something is to finish at a peer that is to be closed: messages
+// that are not written, requests that are not answered. Lock held on entry.
+func (c *core) unfinished(p *peer) bool {
+	if c.o.SocketType == zmtp.SUB { // subscriptions are not worth waiting for
+		return false
+	}
+	if len(p.queue)+len(p.batch) > 0 {
+		return true
+	}
+	switch s := c.pattern.(type) {
+	case *dealer, *req:
+		return p.unanswered.Load() > 0
+	case *router:
+		return p.unanswered.Load() > 0 || p.turns != nil && p.turns.waiting > 0
+	case *rep:
+		return slices.ContainsFunc(s.askers, func(a asker) bool { return a.p == p })
+	}
+	return false
+}
+
+// answered counts n messages that were read from p as answers to as many requests.
+func (p *peer) answered(n int) {
+	for {
+		left := p.unanswered.Load()
+		if left == 0 || p.unanswered.CompareAndSwap(left, max(0, left-int64(n))) {
+			break
+		}
+	}
+	if p.draining.Load() {
+		p.core.mu.Lock()
+		p.core.changed.Broadcast()
+		p.core.mu.Unlock()
+	}
+}
+
+// wait waits until the endpoints that e replaces are closed, and reports whether e is still to be
+// connected.
+func (e *endpoint) wait() bool {
+	c := e.d.core
+	if len(e.after) == 0 {
+		return true
+	}
+	for _, old := range e.after {
+		select {
+		case <-old.done:
+		case <-e.ctx.Done():
+			return false
+		}
+	}
+	e.after = nil
+	if len(e.d.o.RoutingID) == 0 {
+		return true
+	}
+	rest := time.NewTimer(reuseDelay)
+	defer rest.Stop()
+	select {
+	case <-rest.C:
+		return c.ctx.Err() == nil
+	case <-e.ctx.Done():
+		return false
+	}
+}
