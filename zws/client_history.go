@@ -53,6 +53,7 @@ func (h *clientHistory) History() bool { return h.kept }
 
 // Position returns the position after the last message that Recv has returned, as a string that
 // can be stored and passed to Resume on another connection; empty if the server has named none.
+// While Recv waits it moves when the server says that nothing was missed (Notification.Live).
 // It includes that message, so a caller that stores it does so when it is done with it.
 func (h *clientHistory) Position() string {
 	h.mu.Lock()
@@ -130,11 +131,13 @@ func (h *clientHistory) take(k mark) {
 	h.returned++
 }
 
-// reach is called when the server says that the client has everything up to at.
+// reach is called by Recv when the server says that the client has everything up to at. The
+// application waits, so it is done with what it got before.
 func (h *clientHistory) reach(at []byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.move(at)
+	h.finished()
 }
 
 func (h *clientHistory) move(at []byte) {
@@ -150,6 +153,11 @@ func (h *clientHistory) next() {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.finished()
+}
+
+// finished has everything acknowledged soon. Lock held on entry.
+func (h *clientHistory) finished() {
 	if !h.queue || bytes.Equal(h.at, h.acked) {
 		return
 	}

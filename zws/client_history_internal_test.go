@@ -63,12 +63,19 @@ func TestClientAcknowledges(t *testing.T) {
 		expect("4")
 		receive("5")
 		h.next()
+		h.reach([]byte("6")) // live, while the application waits
+		expect("6")
+		h.reach([]byte("6"))
+		expect()
+		receive("7")
+		h.next()
 		h.stop()
 		expect()
 
 		h.queue = false // history without a queue
-		receive("6")
+		receive("8")
 		h.next()
+		h.reach([]byte("9"))
 		h.Ack(t.Context())
 		expect()
 	})

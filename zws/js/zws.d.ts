@@ -257,9 +257,9 @@ export interface Message extends Array<Frame> {
 export class Sub extends Socket implements Readable {
   constructor(options?: SubOptions);
   /**
-   * The position of the last message that `receive` or `for await` has returned: opaque text,
-   * to be stored and passed to another socket as the option `position`. It is empty while
-   * there is none. It is valid on the same route, on connections of its own and over a `Mux`.
+   * The position of the last message that `receive` or `for await` has returned, or behind it
+   * while topics are quiet: opaque text, to be stored and passed to another socket as the option
+   * `position`. It is empty while there is none. It is valid on the same route, on connections of its own and over a `Mux`.
    */
   readonly position: string;
   /** Subscribes to messages whose first frame begins with one of the topics; to everything without a topic. */

@@ -139,9 +139,8 @@ func (s *stream) nextPermanent(b *zws.Batch) {
 	before := p.given
 	given := givenBatch{Batch: b, at: &p.given}
 	s.queue.Next(given)
-	if at := s.queue.At(); at != nil {
-		given.note(at)
-	}
+	var at [history.PositionSize]byte
+	given.note(s.queue.Given(at[:0]))
 	if p.given != before {
 		b.Confirm(p.given.Sequence)
 		if p.since.IsZero() {
@@ -150,7 +149,7 @@ func (s *stream) nextPermanent(b *zws.Batch) {
 	}
 }
 
-// givenBatch notes the positions of replayed messages.
+// givenBatch notes the positions of replayed messages, and those up to which there is nothing more.
 type givenBatch struct {
 	*zws.Batch
 	at *history.Position
@@ -160,6 +159,12 @@ type givenBatch struct {
 func (g givenBatch) Replayed(m zmtp.Message, at []byte, t time.Time) error {
 	g.note(at)
 	return g.Batch.Replayed(m, at, t)
+}
+
+// Live implements queue.Batch.
+func (g givenBatch) Live(at []byte) error {
+	g.note(at)
+	return g.Batch.Live(at)
 }
 
 func (g givenBatch) note(at []byte) {

@@ -80,6 +80,7 @@ func (c *connection) open(ctx context.Context, id session, l *zws.Login) (_ *str
 		Login: l, Number: id.number, Queue: s.queue, Codec: s.codec,
 		Filter: filter{s}, Receiver: s, Excess: s.excess, End: s.end, Finish: s.finish,
 		MayReceive: s.mayReceive, MayAddress: s.mayAddress,
+		Positioned: l.History || s.permanent.held != nil,
 	})
 	if err != nil {
 		s.close()

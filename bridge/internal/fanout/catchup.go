@@ -145,6 +145,10 @@ func (c *catchUp) advance() bool {
 func (c *catchUp) rejoin() {
 	h := c.member.hub
 	h.deliver()
-	c.reader.Cut(h.log.End())
+	end := h.log.End()
+	c.reader.Cut(end)
 	c.member.queue.CaughtUp()
+	if c.live {
+		c.member.told = end
+	}
 }

@@ -84,7 +84,9 @@ func (m *Member) SubscribeLast(topic []byte, filtered bool) error {
 	if _, err := m.subscribe(topic, filtered); err != nil {
 		return err
 	}
-	return m.last(topic)
+	err := m.last(topic)
+	m.began()
+	return err
 }
 
 // last queues the last values that begin with topic.

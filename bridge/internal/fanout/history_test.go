@@ -10,4 +10,7 @@ func (noBacklog) FallBehind()               {}
 func (noBacklog) Behind() bool              { return false }
 func (noBacklog) CaughtUp()                 {}
 func (noBacklog) Missing() []byte           { return nil }
+func (noBacklog) Refresh()                  {}
+func (noBacklog) Idle() bool                { return false }
+func (noBacklog) Given(dst []byte) []byte   { return dst }
 func (noBacklog) Insert(queue.Puller) error { return nil }

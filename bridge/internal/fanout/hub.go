@@ -61,14 +61,16 @@ type Hub struct {
 
 	dirty     []*subscription // may have to change upstream
 	pinned    []*subscription // to the topics of the log
-	lingering list.List       // of *subscription: without groups, the longest idle first
-	idleBytes int64           // of the topics in lingering
-	changed   chan struct{}   // wakes Run: dirty or lingering has changed
+	followers []*Member
+	lingering list.List     // of *subscription: without groups, the longest idle first
+	idleBytes int64         // of the topics in lingering
+	changed   chan struct{} // wakes Run: dirty or lingering has changed
 
 	end     history.Position           // of the log
 	at      [history.PositionSize]byte // scratch
 	number  uint64                     // of the message that is being matched
 	matched []*subscription            // scratch
+	part    int                        // of the round in which followers are visited
 	waiting bool                       // a lane has something to deliver
 	timer   *time.Timer                // delivers after Options.Flush
 	armed   bool                       // timer is running

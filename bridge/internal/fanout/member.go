@@ -35,6 +35,9 @@ type Queue interface {
 	Behind() bool
 	CaughtUp()
 	Missing() []byte
+	Refresh()
+	Idle() bool
+	Given(dst []byte) []byte
 	Insert(p queue.Puller) error
 }
 
@@ -46,6 +49,10 @@ type MemberOptions struct {
 	// member shares its messages with all others that have the same subscriptions. It may be
 	// nil if no subscription is filtered.
 	Filter Filter
+	// Follow is set if the hub has a log and the client keeps positions of it. It is told from time
+	// to time how far it has everything, so that its position does not age while its topics are
+	// quiet.
+	Follow bool
 }
 
 // Member is a client of a hub. All methods may be called concurrently.
@@ -63,6 +70,7 @@ type Member struct {
 	matches *history.Match    // of the subscriptions without those in steps; nil if they have changed
 	steps   []step            // since its queue has fallen behind
 	greet   bool              // the client is to be told what was recovered
+	follower
 }
 
 // Join adds a member without subscriptions whose messages go to q. The caller ends it with
@@ -76,6 +84,9 @@ func (h *Hub) Join(q Queue, o MemberOptions) *Member {
 		q.SetBacklog(m)
 	}
 	h.enter(m, groupKey{lane: h.lane(o.Codec)}, nil)
+	if o.Follow {
+		h.follow(m)
+	}
 	return m
 }
 
@@ -89,8 +100,9 @@ func (m *Member) Subscribe(topic []byte, filtered bool) error {
 	defer h.mu.Unlock()
 	added, err := m.subscribe(topic, filtered)
 	if added && h.lastValues {
-		return m.last(topic)
+		err = m.last(topic)
 	}
+	m.began()
 	return err
 }
 
@@ -185,6 +197,7 @@ func (m *Member) leave() {
 	}
 	m.hub.deliver()
 	m.hub.members--
+	m.hub.unfollow(m)
 	m.hub.quit(m)
 }
 

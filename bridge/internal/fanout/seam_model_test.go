@@ -34,6 +34,7 @@ type fickle struct {
 	delivered []bool
 	asked     map[string][]int // the messages before which the last values of a topic were asked for
 	had       map[string]int   // the newest of each topic that was delivered; messages begin with 1
+	told      int              // how many messages it was told to have everything of
 	fault     string
 }
 
@@ -44,7 +45,7 @@ var modelPrefixes = []string{"a/", "a/1", "b", "c", ""}
 func (f *fickle) step() {
 	prefix := modelPrefixes[f.rand.IntN(len(modelPrefixes))]
 	_, subscribed := f.since[prefix]
-	switch n := f.rand.IntN(20); {
+	switch n := f.rand.IntN(21); {
 	case n < 10:
 		f.publish()
 	case n < 12:
@@ -64,11 +65,36 @@ func (f *fickle) step() {
 			f.since[prefix] = len(f.topics)
 		}
 		f.asked[prefix] = append(f.asked[prefix], len(f.topics))
+	case n == 20:
+		f.round()
 	default:
 		f.member.Unsubscribe([]byte(prefix))
 		delete(f.since, prefix)
 		f.asked[prefix] = append(f.asked[prefix], 0) // it need not get them any more
 	}
+}
+
+// round has all followers visited twice, so that an idle one is told how far it has everything.
+func (f *fickle) round() {
+	for range 2 * rounds {
+		f.hub.visit()
+	}
+}
+
+// Live checks that the client has everything up to at.
+func (f *fickle) Live(at []byte) error {
+	var p history.Position
+	if err := p.UnmarshalBinary(at); err != nil {
+		f.fail("live at %x", at)
+	}
+	f.told = int(p.Sequence) - 1 // each message is a record, and the first has number 1
+	for n, topic := range f.topics[:f.told] {
+		if f.matched[n] && !f.delivered[n] && f.covered(topic, n) {
+			f.fail("told to have everything up to message %d, without message %d of %s", f.told-1, n, topic)
+		}
+	}
+	f.room--
+	return nil
 }
 
 func (f *fickle) publish() {
@@ -151,6 +177,13 @@ func (f *fickle) finish() {
 			f.fail("message %d of %s is missing", n, topic)
 		}
 	}
+	f.round()
+	f.q.Next(f)
+	var last history.Position
+	_ = last.UnmarshalBinary(f.q.Given(nil)) // zero if there is none
+	if end := f.hub.log.End(); len(f.since) > 0 && last != end && f.told < len(f.topics) {
+		f.fail("an idle client was told that it has everything of %d messages, not of %d", f.told, len(f.topics))
+	}
 	for prefix, cuts := range f.asked {
 		cut := cuts[len(cuts)-1]
 		for _, topic := range modelTopics {
@@ -189,7 +222,7 @@ func fickleRun(t *testing.T, seed uint64) string {
 	for range f.rand.IntN(10) {
 		f.publish()
 	}
-	f.member = h.Join(f.q, MemberOptions{Filter: f.filter})
+	f.member = h.Join(f.q, MemberOptions{Filter: f.filter, Follow: true})
 	if f.rand.IntN(2) == 0 {
 		f.since["a/"] = 0
 		for n, topic := range f.topics {

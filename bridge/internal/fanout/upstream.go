@@ -21,6 +21,11 @@ type Upstream interface {
 func (h *Hub) Run(ctx context.Context, up Upstream) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	round := time.NewTicker(roundTime / rounds)
+	defer round.Stop()
+	if h.log == nil {
+		round.Stop()
+	}
 	for {
 		wait := h.expire(time.Now())
 		subscribe, unsubscribe := h.changes()
@@ -40,6 +45,8 @@ func (h *Hub) Run(ctx context.Context, up Upstream) error {
 			return ctx.Err()
 		case <-h.changed:
 		case <-timer.C:
+		case <-round.C:
+			h.visit()
 		}
 	}
 }

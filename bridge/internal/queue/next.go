@@ -43,6 +43,11 @@ func (q *Queue) Next(b Batch) {
 			case n == &backlog:
 				q.pulling = q.o.Backlog.CatchUp()
 				continue
+			case n == &reached:
+				if !q.o.Backlog.Reached(b) {
+					q.again()
+				}
+				continue
 			case n.puller != nil:
 				q.pulling = n.puller
 				continue
@@ -51,11 +56,9 @@ func (q *Queue) Next(b Batch) {
 				continue
 			}
 		}
-		if at := q.current.at(); at != nil {
-			q.given = append(q.given[:0], at...) // the chunk is used again after it was written
-		}
 		if q.current.chunk.shared() {
 			b.Encoded(q.current.chunk.Bytes(int(q.current.from), int(q.current.to)))
+			q.give(q.current.at())
 		} else if !q.encode(b) {
 			return
 		}
@@ -82,7 +85,7 @@ func (q *Queue) release() {
 }
 
 // take removes what is first: an insert that is due, or else an item, which becomes q.current. An
-// empty insert is the backlog. some reports whether there was any.
+// empty insert is backlog or reached. some reports whether there was any.
 func (q *Queue) take() (n *insert, some bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -94,8 +97,13 @@ func (q *Queue) take() (n *insert, some bool) {
 	}
 	if q.items.empty() {
 		q.newest = nil
-		if q.behind && !q.closed {
+		switch {
+		case q.closed:
+		case q.behind:
 			return &backlog, true
+		case q.refresh:
+			q.refresh = false
+			return &reached, true
 		}
 		return nil, false
 	}
@@ -116,8 +124,16 @@ func (q *Queue) take() (n *insert, some bool) {
 	return nil, true
 }
 
-// backlog is the insert for what a queue that has fallen behind has missed.
-var backlog insert
+// backlog is the insert for what a queue that has fallen behind has missed, reached the one that
+// Refresh asks for.
+var backlog, reached insert
+
+// again has Backlog.Reached called again.
+func (q *Queue) again() {
+	q.mu.Lock()
+	q.refresh = true
+	q.mu.Unlock()
+}
 
 var messages = sync.Pool{New: func() any { return new(zmtp.Message) }}
 
@@ -127,11 +143,13 @@ var messages = sync.Pool{New: func() any { return new(zmtp.Message) }}
 func (q *Queue) encode(b Batch) (all bool) {
 	m := messages.Get().(*zmtp.Message)
 	it := &q.current
+	first := it.from
 	for it.messages() > 0 && !b.Full() {
 		*m = it.chunk.Frames((*m)[:0], int(it.from))
 		_ = b.Message(*m, it.chunk.At(int(it.from))) // an error ends the stream, which closes q
 		it.from++
 	}
+	q.give((&item{chunk: it.chunk, from: first, to: it.from}).at())
 	clear((*m)[:cap(*m)]) // the pool must not keep a chunk alive
 	messages.Put(m)
 	return it.messages() == 0

@@ -19,6 +19,10 @@ type Backlog interface {
 	// CatchUp returns what the client has missed: all from Queue.Missing on. Before the Puller is
 	// done, it calls Queue.CaughtUp. The client's writer calls CatchUp, without any lock.
 	CatchUp() Puller
+	// Reached tells the client how far it has everything: the writer, which calls it without any
+	// lock after Queue.Refresh, has taken everything. It returns false, to be called again, if
+	// something waits by then.
+	Reached(b Batch) bool
 }
 
 // History is the part of a Batch that only pullers use.
@@ -47,6 +51,21 @@ func (q *Queue) FallBehind() {
 	q.behind = true
 	q.mu.Unlock()
 	q.owner.Wake()
+}
+
+// Refresh has the writer call Backlog.Reached as soon as nothing waits.
+func (q *Queue) Refresh() {
+	q.mu.Lock()
+	q.refresh = true
+	q.mu.Unlock()
+	q.owner.Wake()
+}
+
+// Idle reports whether nothing waits, and nothing that was put is lost with the queue's end.
+func (q *Queue) Idle() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.items.empty() && len(q.inserts) == 0 && !q.behind && !q.closed
 }
 
 // Behind reports whether the queue takes nothing until it has caught up.
@@ -100,6 +119,20 @@ func (q *Queue) skip(it item) {
 	}
 }
 
-// At returns the position of the last message with one that the writer was given; nil before. Only
-// the writer calls it, and can use the result until it calls Next.
-func (q *Queue) At() []byte { return q.given }
+// Given appends the position of the last message with one that was given to a batch to dst; nothing
+// before there is one.
+func (q *Queue) Given(dst []byte) []byte {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return append(dst, q.given...)
+}
+
+// give notes that the writer was given what ends at that position.
+func (q *Queue) give(at []byte) {
+	if at == nil {
+		return
+	}
+	q.mu.Lock()
+	q.given = append(q.given[:0], at...) // the chunk is used again after it was written
+	q.mu.Unlock()
+}

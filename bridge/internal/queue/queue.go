@@ -86,6 +86,8 @@ type Queue struct {
 	passed    uint64 // messages that have left at the front: taken by the writer or dropped
 	inserts   []insert
 	behind    bool   // nothing is put until the writer has caught up
+	refresh   bool   // Backlog.Reached is to be called once nothing waits
+	given     []byte // position of the last message given to a batch
 	missing   []byte // position of the first message that was not put since then; empty if none
 	closed    bool
 	newest    map[uint64]*item // while conflating: where the message of each topic waits
@@ -94,7 +96,6 @@ type Queue struct {
 	current item   // taken, and not yet given to a batch completely
 	written fifo   // given to the batch that is being written
 	pulling Puller // that is not done yet
-	given   []byte // position of the last message given to a batch
 }
 
 // New returns an empty queue that reports to owner, which must not be nil.

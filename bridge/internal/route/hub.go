@@ -55,7 +55,7 @@ func (h *hub) close() {
 }
 
 func (h *hub) join(c *Client) (*Attachment, error) {
-	socket := &hubSocket{h.Join(c.Queue, fanout.MemberOptions{Codec: c.Codec, Filter: c.Filter}), h.up, c.Excess}
+	socket := &hubSocket{h.Join(c.Queue, fanout.MemberOptions{Codec: c.Codec, Filter: c.Filter, Follow: h.kept && c.Positioned}), h.up, c.Excess}
 	a := &Attachment{Socket: socket}
 	if h.kept {
 		a.History = socket

@@ -67,6 +67,8 @@ type Client struct {
 	Queue  *queue.Queue // that a hub fills
 	Codec  queue.Codec  // of Queue
 	Filter fanout.Filter
+	// Positioned is set if the client, or its permanent queue, keeps positions of the history.
+	Positioned bool
 	// Receiver takes what a socket without a hub receives.
 	Receiver backend.Receiver
 	// MayReceive and MayAddress report what the client may do on a shared socket, as

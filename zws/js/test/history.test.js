@@ -244,6 +244,18 @@ for (const dialect of dialects) {
     assert.deepEqual(server.take(), [['ACK', '3']], 'no next message is needed');
     await advance(1000);
     assert.deepEqual(server.take(), []);
+    server.live('4');
+    await advance(100);
+    assert.deepEqual(server.take(), [['ACK', '4']], 'the application waits, so it has finished with all before');
+    assert.equal(c.socket.position, position('4'));
+    server.message('5', ['a', '5']);
+    await advance(100);
+    server.live('6');
+    await advance(1000);
+    assert.deepEqual(server.take(), [], 'the application has not finished with the message');
+    c.socket.receive();
+    await advance(100);
+    assert.deepEqual(server.take(), [['ACK', '6']]);
     assert.deepEqual(named(c.events, 'resumed'), [{ recovered: true, gap: false }]);
   });
 

@@ -122,22 +122,24 @@ export class History {
     if (name === 'AT') this.#at(data);
     if (name === 'RESUMED') {
       const position = onlyPosition(data.subarray(1));
-      if (this.#queue === undefined) this.#move(position); // that of a queue is the acknowledged one
+      if (this.#queue === undefined) this.#move(position);
+      else this.#acked = position;
       this.#replaying = true;
       this.#resumed(data[0]);
     }
     if (name === 'LIVE') {
       this.#move(onlyPosition(data));
       this.#replaying = false;
+      if (!this.#unread.length && this.#finished) this.#finishSoon();
     }
   }
 
   /** Notes that the application asks for a message: it has finished with those that it has read. */
   asked() {
     if (this.#queue === undefined || this.#finished) return;
+    if (++this.#unacked < ACK_COUNT) return this.#finishSoon();
     this.#finish();
-    if (++this.#unacked >= ACK_COUNT) this.#acknowledge();
-    else this.#timer ??= setTimeout(() => this.#acknowledge(), ACK_INTERVAL);
+    this.#acknowledge();
   }
 
   /** Acknowledges what the application has read, before it closes the connection. */
@@ -222,6 +224,12 @@ export class History {
   #finish() {
     this.#finished = true;
     if (this.#queue !== undefined) this.#done = this.position;
+  }
+
+  /** Acknowledges soon, with what follows. */
+  #finishSoon() {
+    this.#finish();
+    if (this.#queue !== undefined) this.#timer ??= setTimeout(() => this.#acknowledge(), ACK_INTERVAL);
   }
 
   #acknowledge() {
