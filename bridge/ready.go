@@ -31,6 +31,9 @@ func (s source) Readiness() (r admin.Readiness) {
 		if err := a.Log.State().Err; err != nil {
 			r.Degraded = append(r.Degraded, "history not stored: "+a.Path)
 		}
+		if a.Queues.Failed() {
+			r.Degraded = append(r.Degraded, "queues not stored: "+a.Path)
+		}
 	}
 	if st.auth.Backlog() > st.config.Zap.Timeout/2 || s.failures.QueueFull() {
 		r.Degraded = append(r.Degraded, "login queue over half full")

@@ -27,7 +27,8 @@ func TestMain(m *testing.M) {
 
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir:       "testdata/script",
+		Condition: mounting,
 		Setup: func(env *testscript.Env) error {
 			env.Values[daemonKey] = new(daemon)
 			return nil
@@ -39,6 +40,12 @@ func TestScripts(t *testing.T) {
 			"ended":   daemonEnded,
 			"backend": startBackend,
 			"arrived": arrivedAtSink,
+
+			"disk":     mountDisk,
+			"readonly": readOnly,
+			"fill":     fillDisk,
+			"damage":   damageFile,
+			"ready":    awaitReady,
 		},
 	})
 }

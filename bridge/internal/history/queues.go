@@ -65,7 +65,7 @@ type Queues struct {
 	queues map[QueueKey]*queue
 	number map[string]int    // of queues of each user
 	dirty  map[QueueKey]bool // to be stored; true: at once
-	failed bool
+	failed bool              // the last attempt to store them
 
 	urgent  chan struct{} // holds one token when something is to be stored at once
 	stop    chan struct{}
@@ -214,6 +214,13 @@ func (q *Queues) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.queues)
+}
+
+// Failed reports whether what has changed could not be stored at the last attempt.
+func (q *Queues) Failed() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.failed
 }
 
 func (one *queue) state() QueueState {

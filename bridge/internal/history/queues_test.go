@@ -93,14 +93,17 @@ func TestQueuesStoredAtOnce(t *testing.T) {
 		expect(1, 5, 4)
 		time.Sleep(3 * SaveInterval)
 		synctest.Wait()
-		if failures != 4 { // at once, and every SaveInterval
-			t.Fatalf("%d attempts have failed, want 4", failures)
+		if failures != 4 || !q.Failed() { // at once, and every SaveInterval
+			t.Fatalf("%d attempts have failed, want 4; failed: %v", failures, q.Failed())
 		}
 		f.mu.Lock()
 		f.fails = false
 		f.mu.Unlock()
 		time.Sleep(SaveInterval)
 		expect(2, 5, 5)
+		if q.Failed() {
+			t.Fatal("failed, although everything is stored")
+		}
 		q.Delete(key)
 		synctest.Wait()
 		f.mu.Lock()
