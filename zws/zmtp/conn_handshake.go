@@ -41,9 +41,9 @@ func (c *Conn) client(ctx context.Context, sec ClientSecurity) error {
 	if err := c.greet(ourMinor, m.Name(), false); err != nil {
 		return err
 	}
-	hangup := ErrClosedDuringLogin
+	hangups := [2]error{ErrClosedDuringLogin, ErrClosedDuringLogin}
 	if m.Name() == zap.CURVE {
-		hangup = ErrClosedBeforeWelcome
+		hangups = [2]error{ErrClosedBeforeWelcome, ErrClosedAfterWelcome}
 	}
 	if c.older != nil {
 		if err := c.loginOlder(ctx, m, false); err != nil {
@@ -55,7 +55,7 @@ func (c *Conn) client(ctx context.Context, sec ClientSecurity) error {
 	if c.o.Properties != nil {
 		machine = &deferredClient{m, c}
 	}
-	if err := c.login(ctx, machine, hangup); err != nil {
+	if err := c.login(ctx, machine, hangups); err != nil {
 		return explained(err, c.o.SocketType)
 	}
 	c.mechanism = m
@@ -83,16 +83,16 @@ func (c *Conn) server(ctx context.Context, m zap.Mechanism, sec ServerSecurity) 
 	if c.older != nil {
 		err = c.loginOlder(ctx, machine, true)
 	} else {
-		err = c.login(ctx, machine, ErrClosedDuringLogin)
+		err = c.login(ctx, machine, [2]error{ErrClosedDuringLogin, ErrClosedDuringLogin})
 	}
 	refused, ok := errors.AsType[*RefusedError](err)
 	c.undecided = ok && refused.Status == zap.Temporary
 	return err
 }
 
-// login passes commands between m and the peer until m is done. hangup is the error if the
-// peer closes the connection instead of sending its first command.
-func (c *Conn) login(ctx context.Context, m Mechanism, hangup error) error {
+// login passes commands between m and the peer until m is done. hangups are the errors if the
+// peer closes the connection instead of sending its first command, or a later one.
+func (c *Conn) login(ctx context.Context, m Mechanism, hangups [2]error) error {
 	var in *Command
 	for {
 		out, err := m.Next(ctx, in)
@@ -112,12 +112,12 @@ func (c *Conn) login(ctx context.Context, m Mechanism, hangup error) error {
 		// connection.
 		if in, err = c.readCommand(); err != nil {
 			if t, ok := errors.AsType[*transportError](err); ok {
-				t.meaning = hangup
+				t.meaning = hangups[0]
 			}
 			return err
 		}
 		c.setWaiting(false)
-		hangup = ErrClosedDuringLogin
+		hangups[0] = hangups[1]
 	}
 }
 

@@ -20,7 +20,8 @@ import (
 //   - [ErrUnreachable]: no connection (unknown name, connection refused, connect timeout)
 //   - [ErrHandshakeTimeout]: connected, but the handshake was not complete in time
 //   - [*RefusedError]: the server sent ERROR
-//   - [ErrClosedBeforeWelcome], [ErrClosedDuringLogin]: the server closed the connection
+//   - [ErrClosedBeforeGreeting], [ErrClosedBeforeWelcome], [ErrClosedAfterWelcome],
+//     [ErrClosedDuringLogin]: the server closed the connection
 //   - [*MechanismError], [*SocketTypeError], [ErrNotZMTP], [ErrVersion]: the two sides do not
 //     go together
 //   - [ErrProtocol], [ErrTooLarge]: the server sent bytes that are not allowed

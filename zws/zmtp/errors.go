@@ -15,11 +15,19 @@ var (
 	// ErrVersion means that the peer speaks a ZMTP older than 3.0, or with Options.ZMTP2 older
 	// than 2.0.
 	ErrVersion = errors.New("the peer speaks a ZMTP older than 3.0")
+	// ErrClosedBeforeGreeting means that the peer that was dialled closed the connection before
+	// its greeting was complete. Forwarders do so (docker-proxy, ssh -L, stunnel, Kubernetes
+	// services) while what is behind them is away.
+	ErrClosedBeforeGreeting = errors.New("closed before its greeting: away behind a forwarder?")
 	// ErrClosedBeforeWelcome means that a CURVE server closed the connection instead of
 	// sending WELCOME. A wrong server key has no other effect.
 	ErrClosedBeforeWelcome = errors.New("closed before WELCOME: probably the wrong server key")
+	// ErrClosedAfterWelcome means that a CURVE server closed the connection after WELCOME,
+	// without ERROR.
+	ErrClosedAfterWelcome = errors.New("closed after WELCOME, without ERROR")
 	// ErrClosedDuringLogin means that the peer closed the connection before the handshake
-	// was complete.
+	// was complete, where no other error says more: in NULL, PLAIN and BEARER after the
+	// greeting, without ERROR, which means no more than try again (ZAP status 300).
 	ErrClosedDuringLogin = errors.New("the peer closed the connection during the login")
 	// ErrHandshakeTimeout means that the connection was made, but the handshake was not
 	// complete in time.

@@ -117,6 +117,14 @@ func (g greeting) minor() byte {
 // greet exchanges greetings as a side that speaks ZMTP 3.minor and checks that the two sides
 // go together.
 func (c *Conn) greet(minor byte, m zap.Mechanism, server bool) error {
+	err := c.greetAs(minor, m, server)
+	if t, ok := errors.AsType[*transportError](err); ok && !server {
+		t.meaning = ErrClosedBeforeGreeting
+	}
+	return err
+}
+
+func (c *Conn) greetAs(minor byte, m zap.Mechanism, server bool) error {
 	// NULL has no roles: as-server is zero on both sides (37/ZMTP, "Topology").
 	ours := greeting{Major: ourMajor, Minor: minor, Mechanism: m, AsServer: server && m != zap.NULL}
 	sent := 0

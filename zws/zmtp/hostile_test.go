@@ -275,7 +275,11 @@ var hostileServers = []struct {
 	want      error
 }{
 	{"mute", zap.NULL, "", true, ErrHandshakeTimeout},
-	{"closes at once", zap.NULL, "", false, ErrClosedDuringLogin},
+	{"closes at once", zap.NULL, "", false, ErrClosedBeforeGreeting},
+	{"closes at once, PLAIN", zap.PLAIN, "", false, ErrClosedBeforeGreeting},
+	{"closes at once, CURVE", zap.CURVE, "", false, ErrClosedBeforeGreeting},
+	{"closes in the greeting, NULL", zap.NULL, nullGreeting[:63], false, ErrClosedBeforeGreeting},
+	{"closes in the greeting, CURVE", zap.CURVE, greetingOf(zap.CURVE)[:20], false, ErrClosedBeforeGreeting},
 	{"HTTP", zap.NULL, "HTTP/1.1 400 Bad Request\r\n\r\n", false, ErrNotZMTP},
 	{"SSH", zap.NULL, "SSH-2.0-OpenSSH\r\n", true, ErrNotZMTP},
 	{"ZMTP 1.0", zap.NULL, "\x01\x00", true, ErrVersion},

@@ -165,7 +165,7 @@ func TestOlderPeersRefused(t *testing.T) {
 		"unknown type":            {Options{SocketType: SUB, ZMTP2: true}, Null{}, oldSignature + "\x01\x0b\x00\x00", ErrProtocol},
 		"routing id of two parts": {Options{SocketType: SUB, ZMTP2: true}, Null{}, oldSignature + "\x01\x01\x01\x00", ErrProtocol},
 		"long routing id":         {Options{SocketType: SUB, ZMTP2: true}, Null{}, oldSignature + "\x01\x01\x02\x00\x00\x00\x00\x00\x00\x01\x00", ErrProtocol},
-		"cut off":                 {Options{SocketType: SUB, ZMTP2: true}, Null{}, oldSignature + "\x01\x01", ErrClosedDuringLogin},
+		"cut off":                 {Options{SocketType: SUB, ZMTP2: true}, Null{}, oldSignature + "\x01\x01", ErrClosedBeforeGreeting},
 		"refused by ZAP":          {Options{SocketType: PUB, ZMTP2: true}, nil, oldSignature + "\x01\x02\x00\x00", &RefusedError{}},
 	} {
 		t.Run(name, func(t *testing.T) {
