@@ -59,7 +59,7 @@ func TestBackendRefusals(t *testing.T) {
 			})
 		}, null, 4502, 400, "backend 1"},
 		{"closed at once", func(t *testing.T) string { return plainTCP(t, func(c net.Conn) { c.Close() }) },
-			null, 4502, 400, "closed the connection during the login"},
+			null, 4503, 0, "backend 1 cannot be reached: closed before its greeting"},
 		{"unused endpoint", unusedEndpoint, null, 4503, 0, "backend 1 cannot be reached"},
 		{"unresponsive", unresponsive, null, 4504, 0, "backend 1"},
 	} {

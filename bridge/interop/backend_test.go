@@ -39,7 +39,7 @@ func (o outcome) is(e *zws.CloseError) bool {
 var (
 	refused400        = outcome{4502, 400, "backend 1 refused the login (400)"}
 	refused500        = outcome{4502, 500, "backend 1 refused the login (500)"}
-	closedDuringLogin = outcome{4502, 400, "backend 1: the peer closed the connection during the login"}
+	closedDuringLogin = outcome{4503, 0, "backend 1 cannot be reached: the peer closed the connection during the login"}
 	timedOut          = outcome{4504, 0, "backend 1 did not answer the login in time"}
 	wrongKey          = outcome{4502, 400, "backend 1: closed before WELCOME: probably the wrong server key"}
 )

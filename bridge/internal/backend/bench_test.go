@@ -131,7 +131,7 @@ func BenchmarkSharedDealer(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer s.Close()
-	if err := s.Wait(b.Context()); err != nil {
+	if err := wait(s, b.Context()); err != nil {
 		b.Fatal(err)
 	}
 	m := zmtp.Message{make([]byte, 100)}

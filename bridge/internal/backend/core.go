@@ -22,6 +22,9 @@ type core struct {
 	// subscriber is the pattern of a SUB or XSUB; nil for other socket types.
 	subscriber *subscriber
 	direct     bool // Send writes itself if no writer runs
+	// hopeless, if not nil, reports that nothing will be written soon: all endpoints have
+	// refused. It is called with the lock held.
+	hopeless func() bool
 	// violated is ListenOptions.Forbidden.
 	violated func(s Status, topic []byte)
 
@@ -45,8 +48,8 @@ type core struct {
 	writer  *peer
 	room    chan struct{} // closed when a waiting Send should try again
 	changed *sync.Cond    // peers, streams, writers or closing have changed
-	closing bool
-	err     error // why nothing can be sent any more; nil while it can
+	ending  bool          // nothing can be sent any more
+	closing bool          // nor written
 	stats   Stats
 }
 
@@ -108,13 +111,9 @@ func (c *core) subscribe(st *stream, topics [][]byte, cancel bool) error {
 	return nil
 }
 
-// ended returns why nothing can be sent for st any more; nil while it can. Lock held on
-// entry.
+// ended returns ErrClosed once nothing can be sent for st any more. Lock held on entry.
 func (c *core) ended(st *stream) error {
-	switch {
-	case c.err != nil:
-		return c.err
-	case st.closed:
+	if c.ending || st.closed {
 		return ErrClosed
 	}
 	return nil
@@ -250,21 +249,14 @@ func (c *core) setOnly() {
 	}
 }
 
-// fail makes each Send return err. The first error counts.
-func (c *core) fail(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err == nil {
-		c.err = err
-	}
-	c.wakeSenders()
-	c.changed.Broadcast()
-}
-
 // close ends the socket. It waits for unwritten messages as long as linger does, then closes
 // all connections and waits for all goroutines.
 func (c *core) close() {
-	c.fail(ErrClosed)
+	c.mu.Lock()
+	c.ending = true
+	c.wakeSenders()
+	c.changed.Broadcast()
+	c.mu.Unlock()
 	c.linger()
 	c.mu.Lock()
 	c.closing = true
@@ -281,8 +273,8 @@ func (c *core) close() {
 	c.running.Wait()
 }
 
-// linger waits until everything is written or Options.Linger is over. It does not wait if all
-// endpoints have refused.
+// linger waits until everything is written or Options.Linger is over. It does not wait while
+// all endpoints have refused.
 func (c *core) linger() {
 	if c.o.Linger < 0 || c.o.SocketType == zmtp.SUB { // subscriptions are not worth waiting for
 		return
@@ -297,7 +289,7 @@ func (c *core) linger() {
 	defer timer.Stop()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !over && !c.closing && c.err == ErrClosed && c.queued() > 0 {
+	for !over && !c.closing && c.queued() > 0 && (c.hopeless == nil || !c.hopeless()) {
 		c.changed.Wait()
 	}
 }
@@ -372,8 +364,8 @@ func (c *core) waitForPeer(ctx context.Context) error {
 		switch {
 		case len(c.peers) > 0:
 			return nil
-		case c.err != nil:
-			return c.err
+		case c.ending:
+			return ErrClosed
 		case ctx.Err() != nil:
 			return ctx.Err()
 		}

@@ -25,8 +25,8 @@ type Dedicated struct {
 // have failed; with All, when one has. The error is then an [*Error] with the endpoint's
 // position: the first that refused, else the first that did not complete its handshake in
 // time, else the first that was not reached. Once Dial has returned a socket, endpoints that
-// failed are tried again in the background, except those that have refused. A handshake that
-// was not completed in time is not a refusal. Other errors are ctx's, or about the options.
+// failed are tried again in the background, also those that have refused; the socket does not
+// end because of them. Other errors are ctx's, or about the options.
 //
 // r may be called before Dial returns. The caller closes the socket.
 func Dial(ctx context.Context, o DialOptions, r Receiver) (*Dedicated, error) {
@@ -39,7 +39,7 @@ func Dial(ctx context.Context, o DialOptions, r Receiver) (*Dedicated, error) {
 		return nil, err
 	}
 	d.start()
-	if err := d.wait(ctx); err != nil {
+	if err := d.wait(ctx, nil); err != nil {
 		d.core.close()
 		return nil, err
 	}
@@ -73,7 +73,7 @@ type dialer struct {
 	// Guarded by core.mu.
 	endpoints []*endpoint
 	leaving   []*endpoint // removed, and not closed yet
-	opened    bool        // Dial has returned a socket, or will: Lost may be called
+	clients   int         // how many want the endpoints to be tried again that have refused
 }
 
 func newDialer(o DialOptions, shared bool) (*dialer, error) {
@@ -82,7 +82,10 @@ func newDialer(o DialOptions, shared bool) (*dialer, error) {
 	}
 	d := &dialer{core: newCore(o.Options, shared), o: o}
 	d.shared = shared
-	d.opened = shared || o.Ready == None
+	d.core.hopeless = d.refused
+	if !shared {
+		d.clients = 1
+	}
 	return d, nil
 }
 
@@ -100,28 +103,40 @@ func (d *dialer) setDirect() {
 }
 
 func (d *dialer) newEndpoint(e Endpoint) *endpoint {
-	n := &endpoint{Endpoint: e, d: d, done: make(chan struct{}), status: Status{Address: e.Address}}
+	n := &endpoint{Endpoint: e, d: d, done: make(chan struct{}), hurried: make(chan struct{}, 1), status: Status{Address: e.Address}}
 	n.ctx, n.cancel = context.WithCancel(d.core.ctx)
 	return n
 }
 
-// wait waits until the Ready rule is met, or cannot be met with the results of the endpoints'
-// last attempts.
-func (d *dialer) wait(ctx context.Context) error {
+// attempts are the numbers of the endpoints' attempts that somebody waits for; of one that is
+// missing it is the first.
+type attempts map[*endpoint]int
+
+// hurry lets endpoints that wait be tried at once, at most one time a second each, and returns
+// the attempts that show how they are now. Lock held on entry.
+func (d *dialer) hurry() attempts {
+	a := make(attempts, len(d.endpoints))
+	for _, e := range d.endpoints {
+		a[e] = e.hurry()
+	}
+	return a
+}
+
+// wait waits until the Ready rule is met, or cannot be met with the results of these attempts.
+func (d *dialer) wait(ctx context.Context, a attempts) error {
 	c := d.core
 	defer c.wakeWhenDone(ctx)()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
-		met, err := d.ready()
+		met, err := d.ready(a)
 		switch {
 		case met:
-			d.opened = true
 			return nil
 		case err != nil:
 			return err
-		case c.err != nil:
-			return c.err
+		case c.ending:
+			return ErrClosed
 		case ctx.Err() != nil:
 			return ctx.Err()
 		}
@@ -131,13 +146,13 @@ func (d *dialer) wait(ctx context.Context) error {
 
 // ready reports whether the Ready rule is met now. If it cannot be met, the error is that of
 // the endpoint that matters most. Lock held on entry.
-func (d *dialer) ready() (met bool, err error) {
+func (d *dialer) ready(a attempts) (met bool, err error) {
 	connected, failed := 0, 0
 	var worst *endpoint
 	for _, e := range d.endpoints {
 		if e.status.State == Connected {
 			connected++
-		} else if e.failed != nil {
+		} else if e.failed != nil && e.ended >= a[e] {
 			failed++
 			worst = worse(worst, e)
 		}
@@ -172,19 +187,9 @@ func worse(a, b *endpoint) *endpoint {
 	return b
 }
 
-// refused counts an endpoint that is not tried again. After the last one nothing can be sent
-// any more.
-func (d *dialer) refused(err *Error) {
-	d.core.mu.Lock()
-	lost := d.opened && !slices.ContainsFunc(d.endpoints, func(e *endpoint) bool { return e.status.State != Refused })
-	d.core.mu.Unlock()
-	if !lost {
-		return
-	}
-	d.core.fail(err)
-	if d.o.Lost != nil {
-		d.o.Lost(err)
-	}
+// refused reports whether all endpoints have refused. Lock held on entry.
+func (d *dialer) refused() bool {
+	return len(d.leaving) == 0 && !slices.ContainsFunc(d.endpoints, func(e *endpoint) bool { return e.status.State != Refused })
 }
 
 func (d *dialer) status() []Status {

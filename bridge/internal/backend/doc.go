@@ -31,6 +31,29 @@
 // first. What had been written and not been answered is lost with the peer, as with any ZeroMQ
 // socket: giving it to another one could do twice what was requested once.
 //
+// # Never given up
+//
+// An endpoint is tried again for as long as its socket is open, whatever has happened to it.
+// What happened decides what a client that has just come is told, and how long the wait is:
+//
+//	the peer                                            [Kind]           tried again after
+//	--------------------------------------------------  ---------------  ------------------
+//	cannot be connected to; closes before its greeting  KindUnreachable  Backoff, growing
+//	is complete; in NULL and PLAIN closes without       (4503)           to MaxBackoff
+//	ERROR, which is also ZAP status 300
+//	is silent                                           KindTimeout      the same
+//	sends ERROR; has another mechanism or socket type;  KindRefused      1 s, growing to
+//	does not speak ZMTP 3; in CURVE closes after HELLO  (4502)           a minute
+//
+// Forwarders (docker-proxy, ssh -L, stunnel, Kubernetes services) accept and close while the
+// backend is away, so a close proves nothing unless CURVE leaves no other way to refuse a key.
+// Dial and [Visit.Wait] tell what the attempt has brought that they wait for. Streams that are
+// at work do not end: their backend is away until it is back. A newcomer on a shared socket has
+// its endpoints tried at once, and while it has no client those that refused are left alone.
+//
+// A [Relay] ends with its connection, and a close after the greeting is a refusal there: it
+// cannot repeat a login that it cannot read.
+//
 // # Shared sockets
 //
 // A shared socket decides which client hears which peer, by three rules: an answer reaches its

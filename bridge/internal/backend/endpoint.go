@@ -10,11 +10,6 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// maxHangUps is how many times in a row an endpoint may close the connection during the login
-// before that counts as a refusal. In the very first attempt once is enough. Later a backend
-// that is shutting down, or a forwarder before one that restarts, does the same.
-const maxHangUps = 3
-
 // endpoint keeps one connection of a socket up.
 type endpoint struct {
 	Endpoint
@@ -25,46 +20,56 @@ type endpoint struct {
 	done   chan struct{} // closed when it is not connected any more, for good
 	after  []*endpoint   // are to be closed before the first attempt
 
+	hurried chan struct{} // status.Next is earlier than it was
+
 	// Guarded by core.mu, as Endpoint.
-	removed  bool  // from the list
-	known    bool  // has been connected
-	peer     *peer // while it is connected
-	status   Status
-	failed   *Error    // why the last attempt failed; nil if it did not, or is the first
-	failedAt time.Time // when it did
+	removed bool  // from the list
+	known   bool  // has been connected
+	peer    *peer // while it is connected
+	status  Status
+
+	begun, ended int       // number of attempts
+	begunAt      time.Time // when the last one began
+	failed       *Error    // why the last one to end failed; nil if it did not
+	failedAt     time.Time // when it did
+	final        bool      // it is not tried again
 }
 
-// run connects, serves the connection and connects again, until the socket is closed or the
-// endpoint has refused.
+// run connects, serves the connection and connects again, until the endpoint is removed or the
+// socket is closed.
 func (e *endpoint) run() {
 	defer e.end()
 	if !e.wait() {
 		return
 	}
-	wait := backoff{first: e.d.o.Backoff, most: e.d.o.MaxBackoff, rand: e.d.o.Rand, due: e.due}
-	hangUps := 0
-	for attempt := 1; ; attempt++ {
+	wait := backoff{first: e.d.o.Backoff, most: e.d.o.MaxBackoff, rand: e.d.o.Rand}
+	for {
+		e.begin()
 		conn, took, err := e.connect()
 		switch {
 		case err == nil:
-			hangUps = 0
-			wait.lasted(e.serve(conn, took, attempt > 1))
+			wait.lasted(e.serve(conn, took))
 		case e.ctx.Err() != nil:
-		case attempt > 1 && hungUp(err) && hangUps+1 < maxHangUps:
-			hangUps++
-			e.change(Waiting, err)
 		case err.Kind == KindRefused:
 			e.change(Refused, err)
-			e.d.refused(err)
-			<-e.ctx.Done()
-			return
 		default:
-			hangUps = 0
 			e.change(Waiting, err)
 		}
-		if !wait.sleep(e.ctx) {
+		if !e.pause(wait.next(err != nil && err.Kind == KindRefused)) {
 			return
 		}
+	}
+}
+
+// begin begins an attempt. The first one is not an event.
+func (e *endpoint) begin() {
+	c := e.d.core
+	c.mu.Lock()
+	e.begun++
+	e.begunAt = time.Now()
+	first := e.begun == 1
+	c.mu.Unlock()
+	if !first {
 		e.change(Connecting, nil)
 	}
 }
@@ -75,19 +80,9 @@ func (e *endpoint) end() {
 	c := e.d.core
 	c.mu.Lock()
 	e.d.leaving = slices.DeleteFunc(e.d.leaving, func(other *endpoint) bool { return other == e })
-	over := e.status.State == Refused && !e.removed
 	c.mu.Unlock()
-	if !over {
-		e.change(Gone, nil)
-	}
+	e.change(Gone, nil)
 	close(e.done)
-}
-
-// due notes when the next attempt is due.
-func (e *endpoint) due(next time.Time) {
-	e.d.core.mu.Lock()
-	defer e.d.core.mu.Unlock()
-	e.status.Next = next
 }
 
 // connect makes one attempt and returns how long it took.
@@ -95,27 +90,35 @@ func (e *endpoint) connect() (*zmtp.Conn, time.Duration, *Error) {
 	d := e.d
 	started := time.Now()
 	d.core.mu.Lock()
-	o, address, security := d.o.connection(d.o.ConnectTimeout), e.Address, e.Security
-	o.Permit = e.Permit
+	o, to, again := d.o.connection(d.o.ConnectTimeout), e.Endpoint, e.begun > 1
 	d.core.mu.Unlock()
-	conn, err := d.o.dial(e.ctx, address, security, o)
+	o.Permit = to.Permit
+	var conn *zmtp.Conn
+	var err error
+	if again && to.Renew != nil {
+		to.Security, err = to.Renew()
+	}
+	if err == nil {
+		conn, err = d.o.dial(e.ctx, to.Address, to.Security, o)
+	}
+	d.core.mu.Lock()
+	defer d.core.mu.Unlock()
 	if err != nil {
-		d.core.mu.Lock()
-		defer d.core.mu.Unlock()
 		return nil, 0, newError(e.status.Position, err)
 	}
+	e.Security = to.Security
 	return conn, time.Since(started), nil
 }
 
 // serve runs a connection until it is lost, and returns how long it lasted.
-func (e *endpoint) serve(conn *zmtp.Conn, took time.Duration, again bool) time.Duration {
+func (e *endpoint) serve(conn *zmtp.Conn, took time.Duration) time.Duration {
 	c := e.d.core
 	started := time.Now()
 	p := &peer{core: c, conn: conn, owner: owner{address: e.Address}}
 	err := c.serve(p, func() {
 		c.mu.Lock()
 		e.status.Handshake = took
-		if again || e.known {
+		if e.begun > 1 || e.known {
 			e.status.Reconnects++
 		}
 		e.known, e.peer = true, p
@@ -148,9 +151,11 @@ func (e *endpoint) change(s State, err error) {
 	c.mu.Lock()
 	e.status.State, e.status.Since, e.status.Next = s, time.Now(), time.Time{}
 	if s != Connecting {
+		e.ended = e.begun
 		e.status.Err = err
 		if e.failed, _ = err.(*Error); e.failed != nil {
 			e.failedAt = e.status.Since
+			e.final = e.d.o.HonorError && isRefusal(err)
 		}
 	}
 	status := e.status
@@ -161,44 +166,109 @@ func (e *endpoint) change(s State, err error) {
 	}
 }
 
-// hungUp reports whether the peer closed the connection when its answer was due, which can
-// have many reasons.
-func hungUp(err error) bool {
-	return errors.Is(err, zmtp.ErrClosedBeforeWelcome) || errors.Is(err, zmtp.ErrClosedDuringLogin)
+// minRetry is the least time between the begin of an attempt and of one that a newcomer asks
+// for.
+const minRetry = time.Second
+
+// hurry lets the next attempt begin at once, or minRetry after the last one began, and returns
+// its number; that of the last one if it is under way or was successful, or if there will not
+// be another. Lock held on entry.
+func (e *endpoint) hurry() (attempt int) {
+	if s := e.status.State; s != Waiting && s != Refused || e.final {
+		return e.begun
+	}
+	next := e.begunAt.Add(minRetry)
+	if now := time.Now(); next.Before(now) {
+		next = now
+	}
+	if e.status.Next.IsZero() || next.Before(e.status.Next) {
+		e.status.Next = next
+		select {
+		case e.hurried <- struct{}{}:
+		default:
+		}
+	}
+	return e.begun + 1
 }
+
+// pause waits until the next attempt is due, which is after wait unless somebody hurries it,
+// and returns true; false once the endpoint is removed or the socket closed. It does not end
+// before that if the endpoint has refused and no attempt is due: no client wants one, or it was
+// the last.
+func (e *endpoint) pause(wait time.Duration) bool {
+	c := e.d.core
+	c.mu.Lock()
+	if next := time.Now().Add(wait); e.status.Next.IsZero() || next.Before(e.status.Next) {
+		e.status.Next = next
+	}
+	c.mu.Unlock()
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	for {
+		left, scheduled := e.left()
+		switch {
+		case !scheduled:
+			timer.Stop()
+		case left <= 0 && e.ctx.Err() == nil:
+			return true
+		default:
+			timer.Reset(left)
+		}
+		select {
+		case <-timer.C:
+		case <-e.hurried:
+		case <-e.ctx.Done():
+			return false
+		}
+	}
+}
+
+// left returns how long it is until the next attempt.
+func (e *endpoint) left() (left time.Duration, scheduled bool) {
+	c := e.d.core
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e.final || e.status.State == Refused && e.d.clients == 0 {
+		e.status.Next = time.Time{}
+		return 0, false
+	}
+	return time.Until(e.status.Next), true
+}
+
+// How long an endpoint that has refused is left alone: what was wrong must be put right by
+// somebody, and some count failed logins.
+const (
+	minRefusedWait = time.Second
+	maxRefusedWait = time.Minute
+)
+
+// settled is how long a connection must have lasted for the back-off to start again: one that
+// is lost at once, again and again, must not be tried at the shortest interval for ever.
+const settled = time.Second
 
 // backoff is the wait between attempts.
 type backoff struct {
 	first, most time.Duration
 	rand        func() float64
-	due         func(time.Time) // if not nil, is told when the wait will be over
-	next        time.Duration
+	wait        time.Duration // the next one, within the bounds
 }
 
-// lasted resets the wait after a connection that has lasted long enough: one that is lost at
-// once, again and again, must not be tried at the shortest interval for ever.
+// lasted resets the wait after a connection that has lasted long enough.
 func (b *backoff) lasted(d time.Duration) {
-	if d >= b.most {
-		b.next = 0
+	if d >= settled {
+		b.wait = 0
 	}
 }
 
-// sleep waits, and reports whether ctx is still alive.
-func (b *backoff) sleep(ctx context.Context) bool {
-	if b.next == 0 {
-		b.next = b.first
+// next returns how long to wait for the next attempt after one that was refused or failed
+// otherwise, or after a connection.
+func (b *backoff) next(refused bool) time.Duration {
+	least, most := b.first, b.most
+	if refused {
+		least, most = max(least, minRefusedWait), maxRefusedWait
 	}
-	wait := b.next - time.Duration(b.rand()*float64(b.next)/2)
-	b.next = min(2*b.next, b.most)
-	if b.due != nil {
-		b.due(time.Now().Add(wait))
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	b.wait = min(max(b.wait, least), most)
+	wait := b.wait - time.Duration(b.rand()*float64(b.wait)/2)
+	b.wait *= 2
+	return wait
 }

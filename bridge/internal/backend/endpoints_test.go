@@ -247,12 +247,12 @@ func TestRemoveUnconnected(t *testing.T) {
 		}
 		setEndpoints(t, s)
 		want(t, <-gone, "one")
-		err = s.Wait(context.Background())
+		err = wait(s, context.Background())
 		if e, ok := err.(*Error); !ok || e.Kind != KindUnreachable {
 			t.Errorf("no endpoints: %v, want unreachable", err)
 		}
 		setEndpoints(t, s, at("two", zmtp.Null{}))
-		if err := s.Wait(context.Background()); err != nil {
+		if err := wait(s, context.Background()); err != nil {
 			t.Error(err)
 		}
 		s.Close()

@@ -30,11 +30,11 @@ type Kind int
 
 // The kinds of [Error].
 const (
-	// KindRefused means that it refused the login, or does not speak what the bridge speaks.
-	// Trying again does not help. Errors that are not understood are of this kind.
+	// KindRefused means that it refused the login, or does not speak what the bridge speaks:
+	// somebody has to put that right. Errors that are not understood are of this kind.
 	KindRefused Kind = iota
-	// KindUnreachable means that nothing answered at its address, or that no inbound backend
-	// is connected.
+	// KindUnreachable means that nothing answered at its address, that no inbound backend is
+	// connected, or that what answered closed the connection too early to mean a refusal.
 	KindUnreachable
 	// KindTimeout means that it did not complete the handshake in time.
 	KindTimeout
@@ -64,7 +64,7 @@ func kindOf(err error) Kind {
 	switch {
 	case refused, mechanism, socketType:
 		return KindRefused
-	case errors.Is(err, zmtp.ErrUnreachable):
+	case errors.Is(err, zmtp.ErrUnreachable), errors.Is(err, zmtp.ErrClosedBeforeGreeting), errors.Is(err, zmtp.ErrClosedDuringLogin):
 		return KindUnreachable
 	case errors.Is(err, zmtp.ErrHandshakeTimeout), errors.Is(err, context.DeadlineExceeded):
 		return KindTimeout

@@ -73,7 +73,7 @@ func TestMisbehavingBackends(t *testing.T) {
 // connected again.
 func TestSilentBackend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newAttempts(t)
+		a := newOutcomes(t)
 		o := a.options(0)
 		o.Heartbeat = time.Second
 		events := make(chan Status, 100)

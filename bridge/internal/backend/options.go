@@ -35,7 +35,7 @@ type Socket interface {
 	//
 	// Other errors: those that wrap [zmtp.ErrProtocol] are the client's fault (a type that
 	// cannot send, a request without delimiter, a reply before the request);
-	// [ErrClosed] after Close; an [*Error] once all endpoints have refused.
+	// [ErrClosed] after Close.
 	Send(ctx context.Context, msgs ...zmtp.Message) error
 
 	// Status returns the state of each connection that is this stream's alone, in the order
@@ -101,6 +101,9 @@ type Endpoint struct {
 	Address string
 	// Security is the bridge's login there. Required; [zmtp.Null] for no authentication.
 	Security zmtp.ClientSecurity
+	// Renew, if not nil, returns the login for each attempt after the first, for credentials
+	// that are kept in files. An error is that of the attempt. It must not call the socket.
+	Renew func() (zmtp.ClientSecurity, error)
 	// Permit, if not nil, decides on the IP address of each connect, as in [zmtp.Options].
 	Permit func(netip.AddrPort) error
 	// Source is where the endpoint comes from, for its Status.
@@ -191,8 +194,10 @@ type DialOptions struct {
 	// [DefaultConnectTimeout].
 	ConnectTimeout time.Duration
 	// Backoff is the wait before the first reconnect. It doubles with every attempt up to
-	// MaxBackoff, and starts again at Backoff after a connection that has lasted MaxBackoff.
-	// Each wait is shortened by up to a half, at random. Zero means the defaults.
+	// MaxBackoff, and starts again at Backoff after a connection that has lasted a second.
+	// Each wait is shortened by up to a half, at random. Zero means the defaults. An endpoint
+	// that has refused is tried again after a second or Backoff if that is longer, then after
+	// waits that double up to a minute.
 	Backoff, MaxBackoff time.Duration
 	// Rand returns the random numbers for the waits, in [0,1). nil means math/rand. It is
 	// called from several goroutines.
@@ -201,10 +206,9 @@ type DialOptions struct {
 	// Others are dropped, so that the client's answers stay in order. m is valid during the call
 	// only.
 	MayReceive func(m zmtp.Message) bool
-	// Lost, if not nil, is called once when all endpoints have refused after Dial has returned
-	// a socket, with the *[Error] of the last one. With Ready None it can be called before
-	// Dial returns. It must not block or call the socket.
-	Lost func(err error)
+	// HonorError gives up an endpoint that has refused the login with ERROR: credentials of a
+	// client are not used again, since some backends lock an account after failed logins.
+	HonorError bool
 
 	// dial replaces zmtp.Dial in tests of time.
 	dial func(ctx context.Context, endpoint string, sec zmtp.ClientSecurity, o zmtp.Options) (*zmtp.Conn, error)

@@ -122,7 +122,8 @@ func backends(t testing.TB) map[string]struct {
 		"ERROR":                 refused(at(raw(t, answer("PLAIN", "\x04\x0a\x05ERROR\x03400")), plain)),
 		"^RROR":                 refused(at(raw(t, answer("PLAIN", "\x04\x09^RROR\x03400")), plain)),
 		"ERROR with a text":     refused(at(raw(t, answer("PLAIN", "\x04\x0d\x05ERROR\x06gone  ")), plain)),
-		"closes during login":   refused(at(raw(t, answer("PLAIN", "")), plain)),
+		"closes at once":        {at(raw(t, func(c net.Conn) { c.Close() }), plain), KindUnreachable, 0},
+		"closes during login":   {at(raw(t, answer("PLAIN", "")), plain), KindUnreachable, 0},
 		"closes before WELCOME": refused(at(raw(t, answer("CURVE", "")), zmtp.Curve{ServerKey: [32]byte{9}})),
 		"other mechanism":       refused(at(newNative(t, zmtp.PUB).listener.Endpoint(), plain)),
 		"other socket type":     refused(newNative(t, zmtp.PULL).endpoint()),
@@ -183,7 +184,6 @@ func TestWhichFailureWins(t *testing.T) {
 			for _, e := range c.endpoints {
 				o.Endpoints = append(o.Endpoints, e(t))
 			}
-			o.Lost = func(err error) { t.Errorf("Lost(%v) although Dial has failed", err) }
 			_, err := Dial(t.Context(), o, newInbox())
 			failure, ok := errors.AsType[*Error](err)
 			if !ok || failure.Position != c.position || failure.Kind != c.kind {
@@ -193,24 +193,25 @@ func TestWhichFailureWins(t *testing.T) {
 	}
 }
 
+// TestReadyNone checks that a socket that waits for no backend does not end when all refuse.
 func TestReadyNone(t *testing.T) {
 	o := options(zmtp.SUB)
 	o.Ready = None
 	o.Endpoints = []Endpoint{at(refusing(t, zap.Refused), plain), at(refusing(t, zap.Internal), plain)}
-	lost := make(chan error, 2)
-	o.Lost = func(err error) { lost <- err }
 	s := dial(t, o, newInbox())
-	err := receiveWithin(t, lost)
-	if !isKind(err, KindRefused) {
-		t.Errorf("Lost(%v), want a refusal", err)
-	}
-	if sent := s.Subscribe(t.Context(), []byte("topic")); sent != err {
-		t.Errorf("Subscribe: %v, want %v", sent, err)
-	}
+	eventually(t, "both have refused", func() bool { return s.d.allRefused() })
+	subscribe(t, s, "topic")
 	s.Close()
-	if len(lost) > 0 {
-		t.Error("Lost was called twice")
+	if err := s.Subscribe(t.Context(), []byte("topic")); err != ErrClosed {
+		t.Errorf("Subscribe after Close: %v, want ErrClosed", err)
 	}
+}
+
+// allRefused is refused without the lock held.
+func (d *dialer) allRefused() bool {
+	d.core.mu.Lock()
+	defer d.core.mu.Unlock()
+	return d.refused()
 }
 
 func TestDialEndsWithContext(t *testing.T) {

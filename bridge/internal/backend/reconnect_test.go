@@ -56,73 +56,70 @@ func TestReconnect(t *testing.T) {
 	}
 }
 
-// TestRefusedOnReconnect checks that an endpoint that refuses is not tried again, and that Lost is
-// called once, after the last one.
+// TestRefusedOnReconnect checks that an endpoint that refuses is tried again after waits that
+// grow to a minute, that it is served when it does not refuse any more, and that the socket does
+// not end meanwhile.
 func TestRefusedOnReconnect(t *testing.T) {
-	var mu sync.Mutex
-	status, asked := zap.OK, 0
-	sec := open
-	sec.Handler = zap.HandlerFunc(func(context.Context, *zap.Request) (*zap.Reply, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		asked++
-		return &zap.Reply{Status: status}, nil
-	})
-	listen := func() *native {
-		l, err := zmtp.Listen("tcp://127.0.0.1:0", zap.NULL, sec, zmtp.ListenOptions{Options: zmtp.Options{SocketType: zmtp.ROUTER}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { l.Close() })
-		return &native{t: t, listener: l}
-	}
-	one, two := listen(), listen()
-	lost := make(chan error, 10)
-	o := options(zmtp.DEALER, one, two)
-	o.Lost = func(err error) { lost <- err }
-	s := dial(t, o, newInbox())
-	a, b := one.accept(), two.accept()
-	mu.Lock()
-	status = zap.Refused
-	mu.Unlock()
-	a.Close()
-	eventually(t, "the first refuses", func() bool { return s.Status()[0].State == Refused })
-	if len(lost) > 0 {
-		t.Fatal("Lost was called while one is ready")
-	}
-	send(t, s, message("x"))
-	want(t, read(t, b), "x")
-	b.Close()
-	err := receiveWithin(t, lost)
-	failure, ok := errors.AsType[*Error](err)
-	if !ok || failure.Position != 2 || failure.Kind != KindRefused {
-		t.Errorf("Lost(%v), want a refusal of backend 2", err)
-	}
-	if sent := s.Send(t.Context(), message("y")); sent != err {
-		t.Errorf("Send: %v, want %v", sent, err)
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	if asked != 4 {
-		t.Errorf("%d logins, want 4: two good ones, two refused", asked)
+	refused := &zmtp.RefusedError{Status: zap.Refused}
+	for _, c := range []struct {
+		name  string
+		with  error
+		honor bool // HonorError
+		want  []time.Duration
+	}{
+		{"ERROR", refused, false, []time.Duration{0, 1, 2, 4, 8, 16, 32, 60, 60}},
+		{"mechanism", &zmtp.MechanismError{Want: zap.NULL, Got: zap.CURVE}, false, []time.Duration{0, 1, 2, 4, 8, 16, 32, 60, 60}},
+		{"not ZMTP", zmtp.ErrNotZMTP, true, []time.Duration{0, 1, 2, 4, 8, 16, 32, 60, 60}},
+		{"closed after HELLO", zmtp.ErrClosedBeforeWelcome, true, []time.Duration{0, 1, 2, 4, 8, 16, 32, 60, 60}},
+		{"ERROR to a client's credentials", refused, true, []time.Duration{0}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newOutcomes(t, append([]error{nil}, slices.Repeat([]error{c.with}, 8)...)...)
+				o := a.options(0)
+				o.HonorError = c.honor
+				s := dial(t, o, newInbox())
+				subscribe(t, s, "a")
+				lost := time.Now()
+				(<-a.served["one"]).Close()
+				time.Sleep(10 * time.Minute)
+				synctest.Wait()
+				var waits []time.Duration // between attempts after the loss, in seconds
+				for _, at := range a.times()[1:] {
+					waits = append(waits, a.start.Add(at).Sub(lost).Truncate(time.Second)/time.Second)
+					lost = a.start.Add(at)
+				}
+				if !slices.Equal(waits, c.want) {
+					t.Errorf("waits of %v s, want %v", waits, c.want)
+				}
+				if len(c.want) == 1 {
+					if status := s.Status()[0]; status.State != Refused || !status.Next.IsZero() {
+						t.Errorf("status %+v, want that nothing is due", status)
+					}
+					subscribe(t, s, "b")
+					return
+				}
+				want(t, read(t, <-a.served["one"]), "\x01a")
+			})
+		})
 	}
 }
 
-// attempts dials with a list of outcomes; nil connects.
-type attempts struct {
+// outcomes dials with a list of them; nil connects.
+type outcomes struct {
 	*pipes
-	mu       sync.Mutex
-	outcomes []error
-	at       []time.Duration // since the start
-	start    time.Time
+	mu    sync.Mutex
+	list  []error
+	at    []time.Duration // since the start
+	start time.Time
 }
 
-func (a *attempts) dial(ctx context.Context, address string, sec zmtp.ClientSecurity, o zmtp.Options) (*zmtp.Conn, error) {
+func (a *outcomes) dial(ctx context.Context, address string, sec zmtp.ClientSecurity, o zmtp.Options) (*zmtp.Conn, error) {
 	a.mu.Lock()
 	a.at = append(a.at, time.Since(a.start))
 	var err error
-	if len(a.outcomes) > 0 {
-		err, a.outcomes = a.outcomes[0], a.outcomes[1:]
+	if len(a.list) > 0 {
+		err, a.list = a.list[0], a.list[1:]
 	}
 	a.mu.Unlock()
 	if err != nil {
@@ -131,18 +128,18 @@ func (a *attempts) dial(ctx context.Context, address string, sec zmtp.ClientSecu
 	return a.pipes.dial(ctx, address, sec, o)
 }
 
-func (a *attempts) times() []time.Duration {
+func (a *outcomes) times() []time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return slices.Clone(a.at)
 }
 
-// newAttempts must be called in a synctest bubble.
-func newAttempts(t *testing.T, outcomes ...error) *attempts {
-	return &attempts{pipes: newPipes(t, zmtp.PUB, "one"), outcomes: outcomes, start: time.Now()}
+// newOutcomes must be called in a synctest bubble.
+func newOutcomes(t *testing.T, list ...error) *outcomes {
+	return &outcomes{pipes: newPipes(t, zmtp.PUB, "one"), list: list, start: time.Now()}
 }
 
-func (a *attempts) options(rand float64) DialOptions {
+func (a *outcomes) options(rand float64) DialOptions {
 	o := a.pipes.options(zmtp.SUB)
 	o.dial = a.dial
 	o.Backoff, o.MaxBackoff = 0, 0 // defaults: 100 ms, 10 s
@@ -154,7 +151,7 @@ func (a *attempts) options(rand float64) DialOptions {
 func TestBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gone := zmtp.ErrUnreachable
-		a := newAttempts(t, gone, gone, gone, gone, zmtp.ErrHandshakeTimeout, gone, gone, gone, gone, gone)
+		a := newOutcomes(t, gone, gone, gone, gone, zmtp.ErrHandshakeTimeout, gone, gone, gone, gone, gone)
 		o := a.options(0)
 		o.Ready = None
 		s, err := Dial(t.Context(), o, newInbox())
@@ -171,13 +168,9 @@ func TestBackoff(t *testing.T) {
 	})
 	for _, rand := range []float64{0, 0.5, 0.999} {
 		b := backoff{first: time.Second, most: time.Second, rand: func() float64 { return rand }}
-		synctest.Test(t, func(t *testing.T) {
-			start := time.Now()
-			b.sleep(t.Context())
-			if got, want := time.Since(start), time.Second-time.Duration(rand*float64(time.Second)/2); got != want {
-				t.Errorf("rand %v: waits %v, want %v", rand, got, want)
-			}
-		})
+		if got, want := b.next(false), time.Second-time.Duration(rand*float64(time.Second)/2); got != want {
+			t.Errorf("rand %v: waits %v, want %v", rand, got, want)
+		}
 	}
 }
 
@@ -185,7 +178,7 @@ func TestBackoff(t *testing.T) {
 // and only then.
 func TestBackoffResets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newAttempts(t)
+		a := newOutcomes(t)
 		s, err := Dial(t.Context(), a.options(0), newInbox())
 		if err != nil {
 			t.Fatal(err)
@@ -194,11 +187,11 @@ func TestBackoffResets(t *testing.T) {
 			(<-a.served["one"]).Close() // at once
 		}
 		c := <-a.served["one"]
-		time.Sleep(10 * time.Second)
+		time.Sleep(time.Second)
 		c.Close()
 		<-a.served["one"]
 		ms := time.Millisecond
-		want := []time.Duration{0, 100 * ms, 300 * ms, 700 * ms, 10800 * ms}
+		want := []time.Duration{0, 100 * ms, 300 * ms, 700 * ms, 1800 * ms}
 		if got := a.times(); !slices.Equal(got, want) {
 			t.Errorf("attempts at %v, want %v", got, want)
 		}
@@ -206,41 +199,40 @@ func TestBackoffResets(t *testing.T) {
 	})
 }
 
-// TestHangUps checks that closing the connection during the login counts as a refusal: at once
-// while Dial waits, later the third time in a row.
+// TestHangUps checks that closing the connection during the login is not a refusal, except after
+// a CURVE HELLO: what Dial returns, and that a backend that was connected is tried again until it
+// is back, at the pace of one that is not reached.
 func TestHangUps(t *testing.T) {
-	hangup, gone := zmtp.ErrClosedBeforeWelcome, zmtp.ErrUnreachable
 	for _, c := range []struct {
-		name     string
-		outcomes []error
-		attempts int
-		refused  bool
+		hangup error
+		kind   Kind
+		paced  bool // as if it was not reached
 	}{
-		{"at once", []error{hangup}, 1, true},
-		{"twice", []error{nil, hangup, hangup}, 4, false},
-		{"three times", []error{nil, hangup, hangup, hangup}, 4, true},
-		{"not in a row", []error{nil, hangup, hangup, gone, hangup, hangup}, 7, false},
-		{"an ERROR is enough", []error{nil, &zmtp.RefusedError{Status: zap.Refused}}, 2, true},
+		{zmtp.ErrClosedBeforeGreeting, KindUnreachable, true},
+		{zmtp.ErrClosedDuringLogin, KindUnreachable, true},
+		{zmtp.ErrClosedBeforeWelcome, KindRefused, false},
+		{zmtp.ErrClosedAfterWelcome, KindRefused, false},
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		t.Run(c.hangup.Error(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := newAttempts(t, c.outcomes...)
-				o := a.options(0)
-				lost := make(chan error, 1)
-				o.Lost = func(err error) { lost <- err }
-				s, err := Dial(t.Context(), o, newInbox())
-				if err == nil {
-					(<-a.served["one"]).Close()
-					time.Sleep(time.Minute)
-					synctest.Wait()
-					if refused := len(lost) > 0; refused != c.refused {
-						t.Errorf("refused: %v, want %v", refused, c.refused)
-					}
-					s.Close()
+				a := newOutcomes(t, c.hangup)
+				if _, err := Dial(t.Context(), a.options(0), newInbox()); !isKind(err, c.kind) {
+					t.Errorf("Dial: %v, want kind %d", err, c.kind)
 				}
-				if n := len(a.times()); n != c.attempts {
-					t.Errorf("%d attempts, want %d", n, c.attempts)
+				a = newOutcomes(t, nil, c.hangup, c.hangup, c.hangup, c.hangup)
+				s := dial(t, a.options(0), newInbox())
+				(<-a.served["one"]).Close()
+				time.Sleep(3200 * time.Millisecond)
+				synctest.Wait()
+				if back := s.Status()[0].State == Connected; back != c.paced {
+					t.Errorf("after four attempts: %+v", s.Status()[0])
 				}
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				if s.Status()[0].State != Connected {
+					t.Errorf("after a minute: %+v", s.Status()[0])
+				}
+				s.Close()
 			})
 		})
 	}
@@ -249,7 +241,7 @@ func TestHangUps(t *testing.T) {
 // TestEvents checks that every change is reported.
 func TestEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newAttempts(t, nil, zmtp.ErrUnreachable, &zmtp.RefusedError{Status: zap.Refused})
+		a := newOutcomes(t, nil, zmtp.ErrUnreachable, &zmtp.RefusedError{Status: zap.Refused})
 		o := a.options(0)
 		var mu sync.Mutex
 		var events []string
@@ -265,9 +257,46 @@ func TestEvents(t *testing.T) {
 		(<-a.served["one"]).Close()
 		time.Sleep(time.Minute)
 		s.Close()
-		want := []string{"1 ready false", "1 unreachable false", "1 connecting false", "1 unreachable true", "1 connecting true", "1 refused true"}
+		want := []string{"1 ready false", "1 unreachable false", "1 connecting false", "1 unreachable true",
+			"1 connecting true", "1 refused true", "1 connecting true", "1 ready false", "1 gone false"}
 		if !slices.Equal(events, want) {
 			t.Errorf("events %q, want %q", events, want)
 		}
+	})
+}
+
+// TestRenew checks that each attempt after the first logs in with what Renew returns, and that its
+// error is one of the attempt.
+func TestRenew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newOutcomes(t, zmtp.ErrUnreachable)
+		o := a.options(0)
+		o.Ready = None
+		renewed := []error{errors.New("no such file"), nil, nil}
+		o.Endpoints[0].Security = zmtp.Plain{User: "old"}
+		o.Endpoints[0].Renew = func() (zmtp.ClientSecurity, error) {
+			err := renewed[0]
+			renewed = renewed[1:]
+			return zmtp.Null{}, err
+		}
+		var used []zmtp.ClientSecurity
+		dialed := o.dial
+		o.dial = func(ctx context.Context, address string, sec zmtp.ClientSecurity, o zmtp.Options) (*zmtp.Conn, error) {
+			used = append(used, sec)
+			return dialed(ctx, address, sec, o)
+		}
+		s := dial(t, o, newInbox())
+		time.Sleep(100 * time.Millisecond)
+		synctest.Wait()
+		if status := s.Status()[0]; status.State != Refused {
+			t.Errorf("credentials that cannot be read: %+v", status)
+		}
+		(<-a.served["one"]).Close()
+		<-a.served["one"]
+		want := []zmtp.ClientSecurity{zmtp.Plain{User: "old"}, zmtp.Null{}, zmtp.Null{}}
+		if !slices.Equal(used, want) {
+			t.Errorf("logins %v, want %v", used, want)
+		}
+		s.Close()
 	})
 }

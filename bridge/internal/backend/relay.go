@@ -79,7 +79,7 @@ func DialRelay(ctx context.Context, o RelayOptions, receiver Receiver) (*Relay, 
 	})
 	if err != nil {
 		failed := newError(1, err)
-		r.change(failedState(failed), failed)
+		r.change(relayEnd(failed), failed)
 		return nil, failed
 	}
 	r.conn = conn
@@ -258,7 +258,7 @@ func (r *Relay) end(cause error) {
 	if !r.quit() {
 		return
 	}
-	r.change(failedState(cause), cause)
+	r.change(relayEnd(cause), cause)
 	r.o.Ended(cause)
 }
 
@@ -291,8 +291,8 @@ func (r *Relay) Close() error {
 	return nil
 }
 
-// failedState returns the state after err, which ends a relay.
-func failedState(err error) State {
+// relayEnd returns the state after err, which ends a relay.
+func relayEnd(err error) State {
 	if e, ok := errors.AsType[*Error](err); ok && e.Kind == KindRefused {
 		return Refused
 	}

@@ -99,5 +99,7 @@ func (l *relayLogin) cause(err error) *Error {
 	default:
 		err = zmtp.ErrClosedDuringLogin
 	}
-	return newError(1, err)
+	// A close is a refusal here: the greeting is complete, and the login is not the bridge's to
+	// repeat.
+	return &Error{1, KindRefused, err}
 }

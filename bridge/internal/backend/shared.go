@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -21,7 +22,7 @@ type Shared struct {
 }
 
 // DialShared opens a socket that connects, for streams that are attached later. It returns at
-// once and connects in the background; [Shared.Wait] waits for the Ready rule. REP and PAIR
+// once and connects in the background; [Visit.Wait] waits for the Ready rule. REP and PAIR
 // cannot be shared. Errors are about the options. The caller closes it.
 func DialShared(o DialOptions) (*Shared, error) {
 	if o.SocketType == zmtp.REP || o.SocketType == zmtp.PAIR {
@@ -140,15 +141,36 @@ func (s *Shared) Attach(r Receiver, o AttachOptions) (Socket, error) {
 	return st, nil
 }
 
+// Enter counts a client of the socket, which need not have a stream of its own. It has
+// endpoints tried at once that wait, at most one time a second each. The caller calls Leave.
+func (s *Shared) Enter() *Visit {
+	v := &Visit{socket: s}
+	if s.dialer != nil {
+		s.core.mu.Lock()
+		defer s.core.mu.Unlock()
+		s.dialer.clients++
+		v.attempts = s.dialer.hurry()
+	}
+	return v
+}
+
+// Visit is a client of a [Shared] socket. While there is one, endpoints that have refused are
+// tried again.
+type Visit struct {
+	socket   *Shared
+	attempts attempts
+	left     sync.Once
+}
+
 // Wait returns when the Ready rule of the options is met; for a socket that listens, when a
-// peer is connected. The rule is that of [Dial], but with the last attempt of each endpoint
-// instead of the first, so that Wait fails at once while all backends are unreachable. Errors
-// are those of Dial; an [*Error] that wraps [zmtp.ErrUnreachable] if ctx ends first; and
-// [ErrClosed].
-func (s *Shared) Wait(ctx context.Context) error {
+// peer is connected. The rule is that of [Dial], with the attempts that Enter has brought
+// about or found under way, so that Wait fails as soon as these have. Errors are those of
+// Dial; an [*Error] that wraps [zmtp.ErrUnreachable] if ctx ends first; and [ErrClosed].
+func (v *Visit) Wait(ctx context.Context) error {
+	s := v.socket
 	var err error
 	if s.dialer != nil {
-		err = s.dialer.wait(ctx)
+		err = s.dialer.wait(ctx, v.attempts)
 	} else {
 		err = s.core.waitForPeer(ctx)
 	}
@@ -156,6 +178,17 @@ func (s *Shared) Wait(ctx context.Context) error {
 		return newError(0, fmt.Errorf("%w: no backend was ready in time (%w)", zmtp.ErrUnreachable, err))
 	}
 	return err
+}
+
+// Leave ends the visit. It may be called more than once.
+func (v *Visit) Leave() {
+	v.left.Do(func() {
+		if d := v.socket.dialer; d != nil {
+			d.core.mu.Lock()
+			defer d.core.mu.Unlock()
+			d.clients--
+		}
+	})
 }
 
 // Endpoints returns the addresses that it listens on, with the actual ports.

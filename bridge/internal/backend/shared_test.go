@@ -320,7 +320,7 @@ func TestSharedRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if err := s.Wait(t.Context()); err != nil {
+	if err := wait(s, t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	var clients sync.WaitGroup

@@ -6,13 +6,13 @@ import "time"
 type State int
 
 // The states. An endpoint goes from Connecting to Connected, Waiting or Refused, from
-// Connected to Waiting, and from Waiting to Connecting. An inbound peer is Connected, then
-// Gone. A relay's backend is Connecting, Connected, then Refused or Gone.
+// Connected to Waiting, and from Waiting and Refused to Connecting. An inbound peer is
+// Connected, then Gone. A relay's backend is Connecting, Connected, then Refused or Gone.
 const (
 	Connecting State = iota // resolving, connecting or in the handshake
 	Connected               // logged in: messages can flow
 	Waiting                 // lost or not reached; tried again after the back-off
-	Refused                 // has refused, and is not tried again
+	Refused                 // has refused; tried again after a longer wait, as long as there is a client
 	Gone                    // it was removed or the socket closed, or the connection was lost for good
 )
 
@@ -47,7 +47,8 @@ type Status struct {
 	// Err is why it is Waiting, Refused or Gone: an *[Error] after a failed attempt, the
 	// cause after a lost connection, nil if either side just closed it.
 	Err error
-	// Next is when the endpoint is tried again; zero unless it is Waiting.
+	// Next is when the endpoint is tried again; zero unless it is Waiting or Refused, and if it
+	// has refused and no attempt is due.
 	Next time.Time
 	// Reconnects counts the successful connects after a loss, or after a change of the login.
 	Reconnects int

@@ -30,7 +30,7 @@ func backendCause(e *backend.Error) *zws.CloseError {
 		if e.Position == 0 { // peers connect to us, and none has
 			return &zws.CloseError{Code: zws.CodeBackendLost, Reason: "no backend is connected", Err: e}
 		}
-		return &zws.CloseError{Code: zws.CodeBackendLost, Reason: name + " cannot be reached", Err: e}
+		return &zws.CloseError{Code: zws.CodeBackendLost, Reason: name + " cannot be reached" + hangUp(e), Err: e}
 	case backend.KindLost:
 		return &zws.CloseError{Code: zws.CodeBackendLost, Reason: name + " was lost: log in there again", Err: e}
 	case backend.KindTimeout:
@@ -39,6 +39,16 @@ func backendCause(e *backend.Error) *zws.CloseError {
 		return &zws.CloseError{Code: zws.CodeGoingAway, Reason: "shutting down", Err: e}
 	}
 	return &zws.CloseError{Code: zws.CodeBackendRefused, Status: e.Status(), Reason: refusalReason(name, e), Err: e}
+}
+
+// hangUp says how a backend that was not reached has answered; empty if it has not.
+func hangUp(e *backend.Error) string {
+	for _, known := range []error{zmtp.ErrClosedBeforeGreeting, zmtp.ErrClosedDuringLogin} {
+		if errors.Is(e, known) {
+			return ": " + known.Error()
+		}
+	}
+	return ""
 }
 
 // refusalReason says why a backend has refused. The backend's own text goes to the log only.
@@ -52,7 +62,7 @@ func refusalReason(name string, e *backend.Error) string {
 	if wrong, ok := errors.AsType[*zmtp.SocketTypeError](e); ok {
 		return name + ": " + wrong.Error()
 	}
-	for _, known := range []error{zmtp.ErrClosedBeforeWelcome, zmtp.ErrClosedDuringLogin, zmtp.ErrNotZMTP, zmtp.ErrVersion} {
+	for _, known := range []error{zmtp.ErrClosedBeforeWelcome, zmtp.ErrClosedAfterWelcome, zmtp.ErrClosedDuringLogin, zmtp.ErrNotZMTP, zmtp.ErrVersion} {
 		if errors.Is(e, known) {
 			return name + ": " + known.Error()
 		}

@@ -26,6 +26,8 @@ func TestCloseCause(t *testing.T) {
 		reason string
 	}{
 		{failed(backend.KindUnreachable, zmtp.ErrUnreachable), 4503, 0, "backend 2 cannot be reached"},
+		{failed(backend.KindUnreachable, zmtp.ErrClosedBeforeGreeting), 4503, 0, "backend 2 cannot be reached: " + zmtp.ErrClosedBeforeGreeting.Error()},
+		{failed(backend.KindUnreachable, zmtp.ErrClosedDuringLogin), 4503, 0, "backend 2 cannot be reached: " + zmtp.ErrClosedDuringLogin.Error()},
 		{&backend.Error{Kind: backend.KindUnreachable, Err: zmtp.ErrUnreachable}, 4503, 0, "no backend is connected"},
 		{failed(backend.KindLost, io.EOF), 4503, 0, "backend 2 was lost: log in there again"},
 		{failed(backend.KindTimeout, zmtp.ErrHandshakeTimeout), 4504, 0, "backend 2 did not answer the login in time"},
@@ -40,6 +42,7 @@ func TestCloseCause(t *testing.T) {
 		{failed(backend.KindRefused, zmtp.ErrVersion), 4502, 400, "backend 2: " + zmtp.ErrVersion.Error()},
 		{failed(backend.KindRefused, zmtp.ErrClosedDuringLogin), 4502, 400, "backend 2: " + zmtp.ErrClosedDuringLogin.Error()},
 		{failed(backend.KindRefused, fmt.Errorf("10.0.0.7: %w", zmtp.ErrClosedBeforeWelcome)), 4502, 400, "backend 2: " + zmtp.ErrClosedBeforeWelcome.Error()},
+		{failed(backend.KindRefused, zmtp.ErrClosedAfterWelcome), 4502, 400, "backend 2: closed after WELCOME, without ERROR"},
 		{failed(backend.KindRefused, errors.New("10.0.0.7")), 4502, 400, "backend 2 did not accept the login"},
 		{own, 4403, 400, "not here"},
 		{failed(backend.KindRefused, tooMany), 4429, 0, "too many attempts"},

@@ -111,7 +111,9 @@ func (r *Route) Keep(on bool) {
 	}
 	r.keeping.Store(on)
 	if u, ok := r.upstream.(*shared); ok {
-		u.eachHub(func(h *fanout.Hub) { r.applyKeeping(h) })
+		if h := u.hub(); h != nil {
+			r.applyKeeping(h)
+		}
 	}
 }
 

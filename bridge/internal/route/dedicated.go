@@ -15,9 +15,11 @@ func (r *Route) newUpstream() (upstream, error) {
 	case r.relay:
 		return relays{r}, nil
 	case len(r.bind) > 0:
-		return newShared(r, func(func(error)) (*backend.Shared, error) { return r.listen() })
+		socket, err := r.listen()
+		return newShared(r, socket, err)
 	case r.shared:
-		return newShared(r, r.dialShared)
+		socket, err := r.dialShared()
+		return newShared(r, socket, err)
 	}
 	return dedicated{r}, nil
 }
@@ -40,13 +42,16 @@ func (d dedicated) attach(ctx context.Context, c *Client) (*Attachment, error) {
 		if err != nil {
 			return nil, err
 		}
-		o.Endpoints = append(o.Endpoints, backend.Endpoint{Address: address, Security: security, Permit: permit})
+		o.Endpoints = append(o.Endpoints, backend.Endpoint{
+			Address: address, Security: security, Permit: permit,
+			Renew: func() (zmtp.ClientSecurity, error) { return d.credentials.security(e, c.Login) },
+		})
 	}
 	var err error
 	if o.RoutingID, err = d.routingID(c); err != nil {
 		return nil, err
 	}
-	o.Lost = c.End
+	o.HonorError = d.credentials.passThrough
 	if d.socket == zmtp.REP {
 		o.MayReceive = c.MayReceive
 	}
@@ -93,15 +98,17 @@ func (r *Route) dialOptions() backend.DialOptions {
 }
 
 // dialShared opens a socket that all clients share; the login there depends on none of them.
-func (r *Route) dialShared(lost func(error)) (*backend.Shared, error) {
+func (r *Route) dialShared() (*backend.Shared, error) {
 	o := r.dialOptions()
 	for _, e := range r.connect {
 		security, err := r.credentials.security(e, nil)
 		if err != nil {
 			return nil, err
 		}
-		o.Endpoints = append(o.Endpoints, backend.Endpoint{Address: e.address, Security: security})
+		o.Endpoints = append(o.Endpoints, backend.Endpoint{
+			Address: e.address, Security: security,
+			Renew: func() (zmtp.ClientSecurity, error) { return r.credentials.security(e, nil) },
+		})
 	}
-	o.Lost = lost
 	return backend.DialShared(o)
 }

@@ -2,7 +2,6 @@ package route
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
@@ -20,8 +19,8 @@ type hub struct {
 	running sync.WaitGroup
 }
 
-// newHub puts a hub on socket. It calls lost when it cannot go on.
-func newHub(r *Route, socket *backend.Shared, lost func(error)) (*hub, error) {
+// newHub puts a hub on socket.
+func newHub(r *Route, socket *backend.Shared) (*hub, error) {
 	h := &hub{
 		Hub: fanout.New(fanout.Options{
 			LingerBytes: func() int64 { return r.Rules().tenth() },
@@ -41,11 +40,7 @@ func newHub(r *Route, socket *backend.Shared, lost func(error)) (*hub, error) {
 	}
 	var ctx context.Context
 	ctx, h.cancel = context.WithCancel(context.Background())
-	h.running.Go(func() {
-		if err := h.Run(ctx, h.up); !errors.Is(err, context.Canceled) {
-			lost(err)
-		}
-	})
+	h.running.Go(func() { _ = h.Run(ctx, h.up) }) // until the hub is closed
 	return h, nil
 }
 

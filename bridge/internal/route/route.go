@@ -78,8 +78,6 @@ type Client struct {
 	// Excess reports, when the socket is closed, whether the client was subscribed to too
 	// much, so that nothing of that is kept subscribed to for a moment.
 	Excess func() bool
-	// End ends the stream because of its backend. It must not block.
-	End func(error)
 	// Finish ends the stream once the client has everything that is queued for it. It must
 	// not block.
 	Finish func(error)
