@@ -3,6 +3,7 @@ package config
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/zap"
@@ -43,6 +44,22 @@ func (c *checker) connect(key string, r *Route) {
 	}
 	c.oneOf(key+".ready", r.Ready, []string{ReadyAny, ReadyAll, ReadyNone})
 	c.positive(key+".connect_timeout", r.ConnectTimeout)
+	c.reconnect(key+".reconnect", r)
+}
+
+// minReconnect is the shortest wait between two attempts, which would otherwise keep a processor
+// and a network busy while a backend is away.
+const minReconnect = 10 * time.Millisecond
+
+// reconnect checks how long the bridge waits before it tries a backend again.
+func (c *checker) reconnect(key string, r *Route) {
+	i := r.Reconnect
+	switch {
+	case i.Min < minReconnect || i.Max < i.Min:
+		c.fault(key, `is "%v..%v": want at least %v, and the longest wait last, like "100ms..10s"`, i.Min, i.Max, minReconnect)
+	case len(r.Connect) == 0 && c.isGiven(key, i != defaultRoute().Reconnect):
+		c.warn(key, "has no effect: backends connect to the bridge")
+	}
 }
 
 // bind checks the endpoints that backends connect to. seen are the endpoints of the routes

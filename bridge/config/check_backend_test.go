@@ -23,6 +23,24 @@ func TestCheckPlaintext(t *testing.T) {
 	})
 }
 
+// TestCheckReconnect checks the waits before a backend is tried again.
+func TestCheckReconnect(t *testing.T) {
+	const bound = "[[route]]\npath = \"/r\"\nsocket = \"DEALER\"\nallow = []\nbind_allow = []\nbind = [\"ipc://x\"]\nbind_domain = \"devices\"\nmechanism = \"PLAIN\"\n"
+	const form = `: want the shortest and the longest duration, like "100ms..10s"`
+	testRows(t, []row{
+		{aRoute + `reconnect = "10ms..1m30s"`, ``},
+		{aRoute + `reconnect = "1s..1s"`, ``},
+		{aRoute + `reconnect = "1s"`, `F:10: route[0].reconnect: is "1s"` + form},
+		{aRoute + `reconnect = "10s..1s"`, `route[0].reconnect: is "10s..1s"` + form},
+		{aRoute + `reconnect = "0s..1s"`, `route[0].reconnect: is "0s..1s"` + form},
+		{aRoute + `reconnect = "-1s..1s"`, `route[0].reconnect: is "-1s..1s"` + form},
+		{aRoute + `reconnect = "1..2"`, `route[0].reconnect: is "1..2"` + form},
+		{aRoute + `reconnect = 100`, `route[0].reconnect: is 100: want two durations like "100ms..10s"`},
+		{aRoute + `reconnect = "9ms..1s"`, `route[0].reconnect: is "9ms..1s": want at least 10ms`},
+		{bound + `reconnect = "1s..2s"`, `warning: route[0].reconnect: has no effect: backends connect to the bridge`},
+	})
+}
+
 // TestCheckBind checks routes with bind; TestCheckPeers checks what their backends may do.
 func TestCheckBind(t *testing.T) {
 	bind := func(endpoint, more string) string {

@@ -33,7 +33,9 @@ func (c *checker) routeHistory(key string, r *Route) {
 		}
 		return
 	}
-	if !r.Shared() || r.Socket != zmtp.SUB && r.Socket != zmtp.XSUB {
+	if r.Share == ShareNone {
+		c.fault(of, `needs one connection for all clients: want no share = "none"`)
+	} else if !r.Shared() || r.Socket != zmtp.SUB && r.Socket != zmtp.XSUB {
 		c.fault(of, `needs socket "SUB" or "XSUB" with one login for all clients: credentials = "static", without placeholders`)
 	}
 	for i, topic := range h.Topics {

@@ -34,8 +34,8 @@ func (c *checker) laterFrames(key string, r *Route) {
 	case !c.oneOf(key, r.LaterFrames, []string{"", LaterFramesAny}) || r.LaterFrames == "":
 	case r.Socket != zmtp.XSUB:
 		c.fault(key, `is "any" on a %s route: only XSUB routes look at later frames`, r.Socket)
-	case r.Credentials != CredentialsClient:
-		c.fault(key, `is "any", but clients share the connection to the backend: want credentials = "client"`)
+	case r.Credentials != CredentialsClient && r.Share != ShareNone:
+		c.fault(key, `is "any", but clients share the connection to the backend: want credentials = "client" or share = "none"`)
 	default:
 		c.warn(key, "lets clients subscribe at a libzmq XPUB by later frames, which no rule of allow checks")
 	}

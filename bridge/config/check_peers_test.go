@@ -19,6 +19,7 @@ func TestCheckPeers(t *testing.T) {
 		{none("ROUTER", `peer_ids = "any"`), `warning: route[0].peer_ids: every backend that can log in here can take any routing id`},
 		{strings.Replace(aRoute, "DEALER", "XSUB", 1) + `later_frames = "any"`, `route[0].later_frames: is "any", but clients share the connection to the backend: want credentials = "client"`},
 		{strings.Replace(aRoute, "DEALER", "XSUB", 1) + "credentials = \"client\"\nlater_frames = \"any\"", `warning: route[0].later_frames: lets clients subscribe`},
+		{strings.Replace(aRoute, "DEALER", "XSUB", 1) + "share = \"none\"\nlater_frames = \"any\"", `warning: route[0].later_frames: lets clients subscribe`},
 		{aRoute + `later_frames = "any"`, `route[0].later_frames: is "any" on a DEALER route`},
 		{aRoute + `later_frames = "all"`, `route[0].later_frames: is "all": want "" or "any"`},
 		{none("ROUTER", `peer_ids = "all"`), `route[0].peer_ids: is "all": want "" or "any"`},

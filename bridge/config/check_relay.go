@@ -26,6 +26,7 @@ var withoutRelay = []struct{ key, why string }{
 	{"server_key", "the client logs in at the backend itself and has the key"},
 	{"cert", "the client logs in at the backend itself"},
 	{"ready", "the client gets READY from the backend"},
+	{"reconnect", "a lost connection ends the session, and the client logs in again itself"},
 	{"flush", "a relay collects no messages"},
 	{"share", "the encryption between a client and its backend cannot be shared"},
 	{"routing_id", "the client sends its routing id to the backend itself"},

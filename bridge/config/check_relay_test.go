@@ -43,7 +43,7 @@ func TestCheckRelay(t *testing.T) {
 		{"[[route]]\npath = \"/r\"\nsocket = \"PULL\"\nrelay = true\n", `has neither connect nor bind`},
 	}
 	values := map[string]string{
-		"bind": `["tcp://127.0.0.1:1"]`, "server_key": key, "insecure_null": "true", "flush": `"1ms"`,
+		"bind": `["tcp://127.0.0.1:1"]`, "server_key": key, "insecure_null": "true", "flush": `"1ms"`, "reconnect": `"1s..2s"`,
 	}
 	for _, k := range withoutRelay {
 		value := values[k.key]

@@ -152,6 +152,8 @@ func (c *checker) queue(key string, r *Route) {
 	switch {
 	case r.Flush >= time.Second:
 		c.fault(key+".flush", "is %v: want less than 1s", r.Flush)
+	case r.Flush > 0 && r.Share == ShareNone:
+		c.fault(key+".flush", `is %v with share = "none": only messages that clients share are collected`, r.Flush)
 	case r.Flush > 0 && !(r.Shared() && r.Socket.Subscribes()):
 		c.warn(key+".flush", "has no effect: it collects messages only on SUB and XSUB routes whose clients share a connection")
 	}
@@ -175,10 +177,15 @@ func (c *checker) subscriptionBytes(key string, r *Route) {
 // share checks which clients share a connection to the backends.
 func (c *checker) share(key string, r *Route) {
 	key += ".share"
-	if !c.oneOf(key, r.Share, []string{"", ShareRequests}) || r.Share != ShareRequests {
+	if !c.oneOf(key, r.Share, []string{"", ShareRequests, ShareNone}) {
 		return
 	}
 	switch {
+	case r.Share == ShareNone && !r.Socket.Subscribes():
+		c.fault(key, `is "none" on a %s route: want SUB or XSUB`, r.Socket)
+	case r.Share == ShareNone && len(r.Bind) > 0:
+		c.fault(key, `is "none" with bind: clients share the backends that connect; want connect`)
+	case r.Share != ShareRequests:
 	case r.Socket != zmtp.DEALER && r.Socket != zmtp.REQ:
 		c.fault(key, `is "requests" on a %s route: want DEALER or REQ`, r.Socket)
 	case r.Credentials == CredentialsClient:

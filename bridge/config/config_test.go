@@ -103,7 +103,7 @@ share = "requests"
 		Path: "/sub", Socket: zmtp.SUB, Connect: []Endpoint{{Endpoint: "tcp://127.0.0.1:1"}},
 		Mechanism: zap.NULL, Credentials: "static", Domain: "global",
 		ClientMechanisms: []zap.Mechanism{zap.PLAIN, zap.BEARER, zap.CURVE},
-		Ready:            "any", ConnectTimeout: 5 * time.Second,
+		Ready:            "any", ConnectTimeout: 5 * time.Second, Reconnect: Interval{100 * time.Millisecond, 10 * time.Second},
 		HighWaterMark: 1000, HighWaterBytes: 4 << 20, OnFull: "drop-oldest",
 		Envelope: EnvelopeNone, MaxSubscriptionBytes: 16 << 20, History: kept,
 		Separator: new("/"), OnWide: "refuse",

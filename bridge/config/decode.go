@@ -237,6 +237,8 @@ func describeType(t reflect.Type) string {
 		return `a duration like "10s"`
 	case Size:
 		return `a size like "16KiB"`
+	case Interval:
+		return `two durations like "100ms..10s"`
 	case netip.Prefix:
 		return `a network like "10.0.0.0/8"`
 	case CurveKey:

@@ -58,6 +58,7 @@ func defaultRoute() Route {
 		Credentials:    CredentialsStatic,
 		Ready:          ReadyAny,
 		ConnectTimeout: 5 * time.Second,
+		Reconnect:      Interval{100 * time.Millisecond, 10 * time.Second},
 		HighWaterMark:  1000,
 		HighWaterBytes: 4 << 20,
 		Envelope:       EnvelopeNone,

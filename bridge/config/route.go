@@ -41,6 +41,7 @@ type Route struct {
 
 	Ready          string        `toml:"ready"` // ReadyAny, ReadyAll or ReadyNone
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
+	Reconnect      Interval      `toml:"reconnect"` // how long to wait before a backend is tried again
 
 	HighWaterMark  int           `toml:"high_water_mark"`
 	HighWaterBytes Size          `toml:"high_water_bytes"`
@@ -49,7 +50,7 @@ type Route struct {
 	// MaxSubscriptionBytes limits what is subscribed to on the route: by all clients of a SUB or
 	// XSUB, by all backends that connect to a PUB or XPUB.
 	MaxSubscriptionBytes Size   `toml:"max_subscription_bytes"`
-	Share                string `toml:"share"` // "" or ShareRequests
+	Share                string `toml:"share"` // "", ShareRequests or ShareNone
 
 	RoutingID string     `toml:"routing_id"` // "" or RoutingIDClient
 	Stamp     string     `toml:"stamp"`      // "", StampFrame or StampRoutingID
@@ -92,6 +93,7 @@ const (
 	LaterFramesAny = "any"
 
 	ShareRequests   = "requests"
+	ShareNone       = "none"
 	RoutingIDClient = "client"
 
 	StampFrame     = "frame"
@@ -124,13 +126,14 @@ type PeerRule struct {
 	Subscribe []string `toml:"subscribe"` // topics that it may subscribe to
 }
 
-// Shared reports whether all clients of the route can share one upstream: a SUB or XSUB whose
-// login does not depend on the client, or requests whose envelopes tell the clients apart.
+// Shared reports whether all clients of the route share one upstream: a SUB or XSUB whose
+// login does not depend on the client, unless the route says otherwise, or requests whose
+// envelopes tell the clients apart.
 func (r *Route) Shared() bool {
 	if r.Relay || r.Credentials != CredentialsStatic || r.PerUser() {
 		return false
 	}
-	return r.Socket == zmtp.SUB || r.Socket == zmtp.XSUB || r.Share == ShareRequests
+	return r.Socket.Subscribes() && r.Share != ShareNone || r.Share == ShareRequests
 }
 
 // Stalls reports whether waiting for a slow client would hold up other clients or a backend

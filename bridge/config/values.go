@@ -40,6 +40,21 @@ func (s *Size) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Interval is the shortest and the longest of some durations: in the file "100ms..10s".
+type Interval struct{ Min, Max time.Duration }
+
+// UnmarshalText reads two durations with two dots between them.
+func (i *Interval) UnmarshalText(text []byte) error {
+	first, second, _ := strings.Cut(string(text), "..")
+	least, err := time.ParseDuration(first)
+	most, err2 := time.ParseDuration(second)
+	if err != nil || err2 != nil || least <= 0 || most < least {
+		return fmt.Errorf(`is %q: want the shortest and the longest duration, like "100ms..10s"`, text)
+	}
+	*i = Interval{least, most}
+	return nil
+}
+
 // Paths are files or directories: in the file a list, or one string.
 type Paths []Path
 

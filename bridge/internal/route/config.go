@@ -55,6 +55,7 @@ type settings struct {
 
 	ready          backend.Ready
 	connectTimeout time.Duration
+	reconnect      config.Interval
 	flush          time.Duration
 	alwaysLast     bool // each subscription gets last values
 	shared         bool
@@ -142,6 +143,7 @@ func newSettings(c *config.Config, rc *config.Route, o Options) (*settings, erro
 		insecurePlaintext: rc.InsecurePlaintext,
 		ready:             readyRules[rc.Ready],
 		connectTimeout:    rc.ConnectTimeout,
+		reconnect:         rc.Reconnect,
 		flush:             rc.Flush,
 		shared:            rc.Shared(),
 		clientRoutingID:   rc.RoutingID == config.RoutingIDClient,

@@ -94,7 +94,10 @@ func (u unfiltered) Subscribe(ctx context.Context, _ bool, topics ...[]byte) err
 
 // dialOptions are the options for connecting, without endpoints.
 func (r *Route) dialOptions() backend.DialOptions {
-	return backend.DialOptions{Options: r.socketOptions, Ready: r.ready, ConnectTimeout: r.connectTimeout}
+	return backend.DialOptions{
+		Options: r.socketOptions, Ready: r.ready, ConnectTimeout: r.connectTimeout,
+		Backoff: r.reconnect.Min, MaxBackoff: r.reconnect.Max,
+	}
 }
 
 // dialShared opens a socket that all clients share; the login there depends on none of them.
