@@ -142,3 +142,34 @@ func TestUserQueue(t *testing.T) {
 		}
 	})
 }
+
+// TestUserQueueTooOld: a client that knows nothing of queues is told that its user's queue is not
+// complete, and gets what is left.
+func TestUserQueueTooOld(t *testing.T) {
+	p := startPress(t)
+	url := startKept(t, p, "queue = \"user\"\nmax_bytes = \"4KiB\"\n")
+	login := func() *jsonClient {
+		c := dialJSON(t, url)
+		c.send(`{"op":"login","user":"alice","password":"alice's secret"}`)
+		c.expect("ready", "")
+		return c
+	}
+	c := login()
+	c.send(`{"op":"subscribe","topic":"weather"}`)
+	c.leave() // the bridge has read the subscription
+	p.publish("weather", 1, 1000)
+	waitKept(t, url, "weather", "1000")
+	c = login()
+	lost, newest := 0.0, ""
+	for lost == 0 || newest != "1000" {
+		switch m := c.next(); m["op"] {
+		case "lost":
+			lost += m["count"].(float64)
+		case "message":
+			newest = m["frames"].([]any)[1].(string)
+		}
+	}
+	if lost != 1 {
+		t.Errorf("told of %v lost messages, want 1 for an unknown number", lost)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/history"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -137,7 +138,7 @@ func (s *stream) nextPermanent(b *zws.Batch) {
 		}
 	}
 	before := p.given
-	given := givenBatch{Batch: b, at: &p.given}
+	given := givenBatch{Batch: b, at: &p.given, queue: s.queue}
 	s.queue.Next(given)
 	var at [history.PositionSize]byte
 	given.note(s.queue.Given(at[:0]))
@@ -152,7 +153,17 @@ func (s *stream) nextPermanent(b *zws.Batch) {
 // givenBatch notes the positions of replayed messages, and those up to which there is nothing more.
 type givenBatch struct {
 	*zws.Batch
-	at *history.Position
+	at    *history.Position
+	queue *queue.Queue
+}
+
+// Resumed implements queue.Batch. A client that knows nothing of queues is notified of lost messages
+// instead, as far as it understands that. How many there are is not known.
+func (g givenBatch) Resumed(at []byte, recovered, gap bool) error {
+	if !recovered {
+		g.queue.Missed(1)
+	}
+	return g.Batch.Resumed(at, recovered, gap)
 }
 
 // Replayed implements queue.Batch.

@@ -20,17 +20,43 @@ type catchUp struct {
 	last     bool // the reader ends where the live messages begin
 	greet    bool // the client is to be told what was recovered
 	live     bool // and when live messages follow
+	losses
+}
+
+// losses are what the log has dropped before a member that has fallen behind could read it. The
+// queue counts what it has not taken, so what is not replayed of that is lost. Of a member that
+// resumes, nobody has counted what it has missed.
+type losses struct {
+	counted  bool   // the member has not resumed
+	dropped  uint64 // records of the log, of any topic
+	replayed uint64 // messages given from the log
+	skipped  uint64 // messages that the queue has not taken, once the last part is read
+	reported uint64
+}
+
+// lose reports what is known to be lost, where left messages can still be replayed.
+func (l *losses) lose(q Queue, skipped, left uint64) {
+	lost := min(l.dropped, skipped-min(skipped, l.replayed+left))
+	if l.counted && lost > l.reported {
+		q.Lose(lost - l.reported)
+		l.reported = lost
+	}
 }
 
 // Next implements queue.Puller.
 func (c *catchUp) Next(b queue.Batch) (done bool) {
 	c.resume()
 	for c.give(b) {
+		if c.snapshot == nil {
+			c.replayed += c.given
+		}
+		c.given = 0
 		entries, more := c.read(b)
 		if c.took(entries); len(entries) > 0 || more {
 			continue
 		}
 		if !c.advance() {
+			c.lose(c.member.queue, c.skipped, 0)
 			if c.live {
 				at, _ := c.at.AppendBinary(nil)
 				_ = b.Live(at) // an error ends the stream
@@ -53,14 +79,24 @@ func (c *catchUp) read(b queue.Batch) (entries []history.Entry, more bool) {
 			c.greet = false
 			c.resumed(b, resumed)
 		case c.at.Sequence < c.reader.Position().Sequence: // dropped before the reader began
-			c.resumed(b, history.Resumed{})
+			c.lost(b, c.reader.Position().Sequence-c.at.Sequence, 0)
 		}
 	}
 	entries, more = c.reader.Next(c.entries[:0], stepBytes)
-	if c.reader.Lost() {
-		c.resumed(b, history.Resumed{})
+	if n := c.reader.Lost(); n > 0 {
+		c.lost(b, n, len(entries))
 	}
 	return entries, more
+}
+
+// lost tells the client that up to n messages are missing. read is how many were read and not given.
+func (c *catchUp) lost(b queue.Batch, n uint64, read int) {
+	c.resumed(b, history.Resumed{})
+	c.dropped += n
+	if !c.last {
+		left := c.member.hub.log.End().Sequence - c.reader.Position().Sequence
+		c.lose(c.member.queue, c.member.queue.Skipped(), left+uint64(read))
+	}
 }
 
 // took makes entries what is given next. A reader whose end was not known can have read beyond a
@@ -147,7 +183,7 @@ func (c *catchUp) rejoin() {
 	h.deliver()
 	end := h.log.End()
 	c.reader.Cut(end)
-	c.member.queue.CaughtUp()
+	c.skipped = c.member.queue.CaughtUp()
 	if c.live {
 		c.member.told = end
 	}

@@ -142,14 +142,16 @@ func (m *Member) CatchUp() queue.Puller {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.deliver()
+	resumes := m.since != nil
 	switch first := m.queue.Missing(); {
-	case m.since != nil:
+	case resumes:
 		c.at, m.since = *m.since, nil
 	case c.at.UnmarshalBinary(first) == nil:
 		c.at.Sequence-- // a position is behind its message
 	default:
 		c.at = h.log.End()
 	}
+	c.counted = !resumes
 	c.greet, m.greet = m.greet, false
 	c.live = c.greet
 	return c
@@ -160,6 +162,7 @@ type reading struct {
 	member  *Member
 	entries []history.Entry
 	next    int
+	given   uint64 // messages
 	frames  zmtp.Message
 	match   *history.Match // the subscriptions as they are now, with filter
 	filter  Filter
@@ -177,6 +180,7 @@ func (r *reading) give(b queue.Batch) (all bool) {
 			var at [history.PositionSize]byte
 			p, _ := e.After.AppendBinary(at[:0])
 			_ = b.Replayed(r.frames, p, e.Time) // an error ends the stream
+			r.given++
 		}
 	}
 	return r.next == len(r.entries)

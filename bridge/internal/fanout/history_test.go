@@ -8,7 +8,9 @@ type noBacklog struct{}
 func (noBacklog) SetBacklog(queue.Backlog)  {}
 func (noBacklog) FallBehind()               {}
 func (noBacklog) Behind() bool              { return false }
-func (noBacklog) CaughtUp()                 {}
+func (noBacklog) CaughtUp() uint64          { return 0 }
+func (noBacklog) Skipped() uint64           { return 0 }
+func (noBacklog) Lose(uint64)               {}
 func (noBacklog) Missing() []byte           { return nil }
 func (noBacklog) Refresh()                  {}
 func (noBacklog) Idle() bool                { return false }

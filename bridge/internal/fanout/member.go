@@ -33,7 +33,9 @@ type Queue interface {
 	SetBacklog(b queue.Backlog)
 	FallBehind()
 	Behind() bool
-	CaughtUp()
+	CaughtUp() (skipped uint64)
+	Skipped() uint64
+	Lose(n uint64)
 	Missing() []byte
 	Refresh()
 	Idle() bool

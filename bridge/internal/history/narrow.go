@@ -42,7 +42,7 @@ func (r *Reader) narrow(end uint64, bound int) {
 		}
 	}
 	if v.first > from {
-		r.lost = true // also the topics that were removed meanwhile
+		r.lost += v.first - from // also the topics that were removed meanwhile
 	}
 	slices.Sort(some)
 	r.some, r.someEnd, r.next = some, end, end

@@ -52,7 +52,7 @@ type Reader struct {
 	// While some is not empty, next is its first, and all that matches before someEnd is in it.
 	some    []uint64
 	someEnd uint64
-	lost    bool
+	lost    uint64
 }
 
 // Resume returns a reader of what matches and follows at. If that is not kept completely, the
@@ -113,11 +113,11 @@ func (r *Reader) Behind() uint64 {
 	return end - min(r.next, end)
 }
 
-// Lost reports whether the log has dropped messages before the reader has read them, since the
-// last call.
-func (r *Reader) Lost() bool {
+// Lost returns how many records, at most, the log has dropped before the reader has read them, since
+// the last call. Those of other topics can be among them.
+func (r *Reader) Lost() uint64 {
 	lost := r.lost
-	r.lost = false
+	r.lost = 0
 	return lost
 }
 
@@ -159,15 +159,17 @@ func (r *Reader) Next(dst []Entry, max int) (entries []Entry, more bool) {
 
 // skipTo continues at first, the oldest record that is kept.
 func (r *Reader) skipTo(first uint64) {
-	r.lost = true
+	if len(r.some) == 0 {
+		r.lost += first - r.next
+		r.next = max(first, r.someEnd)
+		return
+	}
 	for len(r.some) > 0 && r.some[0] < first {
 		r.some = r.some[1:]
+		r.lost++
 	}
-	switch {
-	case len(r.some) > 0:
+	if r.next = max(first, r.someEnd); len(r.some) > 0 {
 		r.next = r.some[0]
-	default:
-		r.next = max(first, r.someEnd)
 	}
 }
 

@@ -76,11 +76,36 @@ func (q *Queue) Behind() bool {
 }
 
 // CaughtUp makes the queue take messages again. Those that follow the ones of the Puller are put
-// afterwards.
-func (q *Queue) CaughtUp() {
+// afterwards. It returns what Skipped does.
+func (q *Queue) CaughtUp() (skipped uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.behind, q.missing = false, q.missing[:0]
+	skipped = q.skipped
+	q.behind, q.skipped, q.missing = false, 0, q.missing[:0]
+	return skipped
+}
+
+// Skipped returns how many messages that the backlog had were not put since the queue has fallen
+// behind.
+func (q *Queue) Skipped() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.skipped
+}
+
+// Lose counts n messages as dropped, which the backlog has dropped before the writer has taken them,
+// and reports them to the owner, unless the queue is closed.
+func (q *Queue) Lose(n uint64) {
+	q.mu.Lock()
+	if q.closed {
+		n = 0
+	}
+	q.dropped += n
+	q.reported += n
+	q.mu.Unlock()
+	if n > 0 {
+		q.owner.Lost(n)
+	}
 }
 
 // Missing returns the position of the first message that was not put since the queue has fallen
@@ -110,10 +135,13 @@ func (q *Queue) fallBehind(it item) {
 // Lock held on entry.
 func (q *Queue) skip(it item) {
 	for i := it.from; i < it.to; i++ {
-		switch at := it.chunk.At(int(i)); {
-		case at == nil:
+		at := it.chunk.At(int(i))
+		if at == nil {
 			q.dropped++
-		case len(q.missing) == 0:
+			continue
+		}
+		q.skipped++
+		if len(q.missing) == 0 {
 			q.missing = append(q.missing, at...)
 		}
 	}

@@ -88,6 +88,7 @@ type Queue struct {
 	behind    bool   // nothing is put until the writer has caught up
 	refresh   bool   // Backlog.Reached is to be called once nothing waits
 	given     []byte // position of the last message given to a batch
+	skipped   uint64 // messages with a position that were not put since it has fallen behind
 	missing   []byte // position of the first message that was not put since then; empty if none
 	closed    bool
 	newest    map[uint64]*item // while conflating: where the message of each topic waits
