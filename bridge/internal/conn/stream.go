@@ -78,7 +78,7 @@ func (c *connection) open(ctx context.Context, id session, l *zws.Login) (_ *str
 	}
 	attached, err := id.route.Attach(ctx, &route.Client{
 		Login: l, Number: id.number, Queue: s.queue, Codec: s.codec,
-		Filter: filter{s}, Receiver: s, Excess: s.excess, Finish: s.finish,
+		Filter: filter{s}, Receiver: s, Excess: s.excess, End: s.end, Finish: s.finish,
 		MayReceive: s.mayReceive, MayAddress: s.mayAddress,
 		Positioned: l.History || s.permanent.held != nil,
 	})

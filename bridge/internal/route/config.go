@@ -42,23 +42,15 @@ type settings struct {
 	relay  bool
 	log    *slog.Logger // says which route
 
-	connect []endpoint
-	allowed allowedEndpoints
-	bind    []string
+	bind []string
 	// inbound is how peers that connect to bind log in.
 	inbound backend.ListenOptions
 	// anyPeerID: these peers can have any routing id.
 	anyPeerID bool
 
-	credentials       credentials
-	insecurePlaintext bool
-
-	ready          backend.Ready
-	connectTimeout time.Duration
-	reconnect      config.Interval
-	flush          time.Duration
-	alwaysLast     bool // each subscription gets last values
-	shared         bool
+	flush      time.Duration
+	alwaysLast bool // each subscription gets last values
+	shared     bool
 
 	clientRoutingID bool
 	stampFrame      bool
@@ -69,12 +61,6 @@ type settings struct {
 	fingerprint any // of all that the settings were made from
 }
 
-// endpoint is one backend as the configuration names it, perhaps with placeholders.
-type endpoint struct {
-	address   string
-	serverKey [32]byte
-}
-
 // New makes a route and opens the sockets that its clients share. The caller closes it.
 func New(c *config.Config, rc *config.Route, o Options) (*Route, error) {
 	s, err := newSettings(c, rc, o)
@@ -82,6 +68,10 @@ func New(c *config.Config, rc *config.Route, o Options) (*Route, error) {
 		return nil, err
 	}
 	r := &Route{settings: *s, metrics: o.Metrics.Route(rc.Path)}
+	r.sources = sources{lists: map[string][]Endpoint{fileList: fileEndpoints(rc)}}
+	l := newLinks(c, rc)
+	l.connect = r.sources.merged()
+	r.links.Store(l)
 	r.violations.log = s.log
 	rules, err := NewRules(c, rc, o.Handler)
 	if err != nil {
@@ -134,30 +124,16 @@ const backendHeartbeat = 30 * time.Second
 
 func newSettings(c *config.Config, rc *config.Route, o Options) (*settings, error) {
 	s := &settings{
-		path:              rc.Path,
-		socket:            rc.Socket,
-		relay:             rc.Relay,
-		log:               o.Log.With(slog.String("route", rc.Path)),
-		allowed:           newAllowedEndpoints(rc.EndpointsAllowed),
-		bind:              rc.Bind,
-		insecurePlaintext: rc.InsecurePlaintext,
-		ready:             readyRules[rc.Ready],
-		connectTimeout:    rc.ConnectTimeout,
-		reconnect:         rc.Reconnect,
-		flush:             rc.Flush,
-		shared:            rc.Shared(),
-		clientRoutingID:   rc.RoutingID == config.RoutingIDClient,
-		stampFrame:        rc.Stamp == config.StampFrame,
-		stampRoutingID:    rc.Stamp == config.StampRoutingID,
-		credentials: credentials{
-			passThrough:  rc.Credentials == config.CredentialsClient,
-			mechanism:    rc.Mechanism,
-			username:     rc.Username,
-			passwordFile: string(rc.PasswordFile),
-			cert:         string(rc.Cert),
-			private:      c.Server.Private(),
-			perUser:      rc.PerUser(),
-		},
+		path:            rc.Path,
+		socket:          rc.Socket,
+		relay:           rc.Relay,
+		log:             o.Log.With(slog.String("route", rc.Path)),
+		bind:            rc.Bind,
+		flush:           rc.Flush,
+		shared:          rc.Shared(),
+		clientRoutingID: rc.RoutingID == config.RoutingIDClient,
+		stampFrame:      rc.Stamp == config.StampFrame,
+		stampRoutingID:  rc.Stamp == config.StampRoutingID,
 		socketOptions: backend.Options{
 			SocketType:     rc.Socket,
 			Limits:         zmtp.Limits{Frame: int64(c.Server.MaxMessage), Message: int64(c.Server.MaxMessage), Frames: c.Server.MaxFrames, Discard: discarded * min(int64(c.Server.MaxMessage), math.MaxInt64/discarded)},
@@ -170,15 +146,43 @@ func newSettings(c *config.Config, rc *config.Route, o Options) (*settings, erro
 		fingerprint: fingerprint(c, rc),
 	}
 	s.alwaysLast = rc.History.LastValue == config.LastValueAlways
-	for _, e := range rc.Connect {
-		s.connect = append(s.connect, endpoint{e.Endpoint, e.ServerKey})
-	}
 	s.anyPeerID = rc.PeerIDs == config.PeerIDsAny
 	var err error
 	if len(rc.Bind) > 0 {
 		s.inbound, err = newInbound(c, rc, o.Handler)
 	}
 	return s, err
+}
+
+// newLinks returns how the backends of a route are reached, without endpoints.
+func newLinks(c *config.Config, rc *config.Route) *links {
+	return &links{
+		allowed:   newAllowedEndpoints(rc.EndpointsAllowed),
+		serverKey: rc.ServerKey,
+		credentials: credentials{
+			passThrough:  rc.Credentials == config.CredentialsClient,
+			mechanism:    rc.Mechanism,
+			username:     rc.Username,
+			passwordFile: string(rc.PasswordFile),
+			cert:         string(rc.Cert),
+			private:      c.Server.Private(),
+			perUser:      rc.PerUser(),
+		},
+		insecurePlaintext: rc.InsecurePlaintext,
+		ready:             readyRules[rc.Ready],
+		connectTimeout:    rc.ConnectTimeout,
+		backoff:           rc.Reconnect.Min,
+		maxBackoff:        rc.Reconnect.Max,
+	}
+}
+
+// fileEndpoints are the endpoints that the configuration names.
+func fileEndpoints(rc *config.Route) []Endpoint {
+	var list []Endpoint
+	for _, e := range rc.Connect {
+		list = append(list, Endpoint{e.Endpoint, e.ServerKey, backend.SourceFile})
+	}
+	return list
 }
 
 // storeOf returns where archives are kept.

@@ -29,7 +29,7 @@ type credentials struct {
 // security returns the credentials for a backend, on behalf of l, which is nil for a shared
 // connection. Files are read each time, so that a changed password counts from the next
 // connection on. Errors are *[zws.CloseError].
-func (c *credentials) security(e endpoint, l *zws.Login) (zmtp.ClientSecurity, error) {
+func (c *credentials) security(e Endpoint, l *zws.Login) (zmtp.ClientSecurity, error) {
 	if c.passThrough {
 		return passThrough(l)
 	}
@@ -79,7 +79,7 @@ func (c *credentials) plain(l *zws.Login) (zmtp.ClientSecurity, error) {
 	return zmtp.Plain{User: user, Password: strings.TrimSuffix(password, "\r")}, nil
 }
 
-func (c *credentials) curve(e endpoint, l *zws.Login) (zmtp.ClientSecurity, error) {
+func (c *credentials) curve(e Endpoint, l *zws.Login) (zmtp.ClientSecurity, error) {
 	name, err := fillUser(c.cert, l, true)
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func (c *credentials) curve(e endpoint, l *zws.Login) (zmtp.ClientSecurity, erro
 	if err != nil {
 		return nil, c.unreadable(err)
 	}
-	return zmtp.Curve{Public: cert.Public, Secret: cert.Secret, ServerKey: e.serverKey}, nil
+	return zmtp.Curve{Public: cert.Public, Secret: cert.Secret, ServerKey: e.ServerKey}, nil
 }
 
 // unreadable returns the refusal for a file that cannot be read: a user without a file of

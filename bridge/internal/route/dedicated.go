@@ -3,7 +3,7 @@ package route
 import (
 	"context"
 	"errors"
-	"slices"
+	"sync"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -13,7 +13,7 @@ import (
 func (r *Route) newUpstream() (upstream, error) {
 	switch {
 	case r.relay:
-		return relays{r}, nil
+		return &relays{Route: r, open: make(map[*relaySocket]bool)}, nil
 	case len(r.bind) > 0:
 		socket, err := r.listen()
 		return newShared(r, socket, err)
@@ -21,45 +21,81 @@ func (r *Route) newUpstream() (upstream, error) {
 		socket, err := r.dialShared()
 		return newShared(r, socket, err)
 	}
-	return dedicated{r}, nil
+	return &dedicated{Route: r, open: make(map[*dedicatedSocket]bool)}, nil
 }
 
 // dedicated opens a socket for each stream, as is needed where the client's own credentials
 // are passed on and where replies must find their way back.
-type dedicated struct{ *Route }
+type dedicated struct {
+	*Route
 
-func (d dedicated) attach(ctx context.Context, c *Client) (*Attachment, error) {
-	o := d.dialOptions()
-	for _, e := range d.connect {
-		if len(c.Login.Connect) > 0 && !slices.Contains(c.Login.Connect, e.address) {
-			continue // webtalk: the client chose among the route's endpoints
-		}
-		security, err := d.credentials.security(e, c.Login)
-		if err != nil {
-			return nil, err
-		}
-		address, permit, err := d.allowed.resolve(e.address, c.Login)
-		if err != nil {
-			return nil, err
-		}
-		o.Endpoints = append(o.Endpoints, backend.Endpoint{
-			Address: address, Security: security, Permit: permit,
-			Renew: func() (zmtp.ClientSecurity, error) { return d.credentials.security(e, c.Login) },
-		})
-	}
+	mu   sync.Mutex
+	open map[*dedicatedSocket]bool
+}
+
+// dedicatedSocket is a stream's own socket.
+type dedicatedSocket struct {
+	unfiltered
+	dialed *backend.Dedicated
+	route  *dedicated
+	client *Client
+}
+
+func (d *dedicated) attach(ctx context.Context, c *Client) (*Attachment, error) {
+	l := d.links.Load()
+	o := d.dialOptions(l)
 	var err error
+	if o.Endpoints, err = l.resolved(c.Login); err != nil {
+		return nil, err
+	}
 	if o.RoutingID, err = d.routingID(c); err != nil {
 		return nil, err
 	}
-	o.HonorError = d.credentials.passThrough
+	o.HonorError = l.credentials.passThrough
 	if d.socket == zmtp.REP {
 		o.MayReceive = c.MayReceive
 	}
-	socket, err := backend.Dial(ctx, o, c.Receiver)
+	dialed, err := backend.Dial(ctx, o, c.Receiver)
 	if err != nil {
 		return nil, disallowed(err)
 	}
-	return &Attachment{Socket: unfiltered{socket}}, nil
+	s := &dedicatedSocket{unfiltered{dialed}, dialed, d, c}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.open[s] = true
+	if d.links.Load() != l { // prepare's function may have missed the socket
+		s.relink(d.links.Load())
+	}
+	return &Attachment{Socket: s}, nil
+}
+
+// prepare implements upstream. What cannot be resolved concerns single streams.
+func (d *dedicated) prepare(l *links) (apply func(), err error) {
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		for s := range d.open {
+			s.relink(l)
+		}
+	}, nil
+}
+
+// relink connects the socket to the endpoints of l.
+func (s *dedicatedSocket) relink(l *links) {
+	list, err := l.resolved(s.client.Login)
+	if err == nil {
+		err = s.dialed.SetEndpoints(list)
+	}
+	if err != nil && !errors.Is(err, backend.ErrClosed) {
+		s.route.unresolved(s.client, err)
+	}
+}
+
+func (s *dedicatedSocket) Close() error {
+	s.route.mu.Lock()
+	delete(s.route.open, s)
+	s.route.mu.Unlock()
+	return s.dialed.Close()
 }
 
 // disallowed turns the refusal of a resolved address into what the client is told.
@@ -72,7 +108,7 @@ func disallowed(err error) error {
 
 // routingID is the routing id that the backend knows the stream by; empty if the backend
 // chooses one.
-func (d dedicated) routingID(c *Client) ([]byte, error) {
+func (d *dedicated) routingID(c *Client) ([]byte, error) {
 	switch {
 	case d.stampRoutingID:
 		return stampedRoutingID(c.Login, c.Number)
@@ -82,8 +118,8 @@ func (d dedicated) routingID(c *Client) ([]byte, error) {
 	return nil, nil
 }
 
-func (d dedicated) statuses() []backend.Status { return nil }
-func (d dedicated) close()                     {}
+func (d *dedicated) statuses() []backend.Status { return nil }
+func (d *dedicated) close()                     {}
 
 // unfiltered is a socket whose receiver checks each message itself.
 type unfiltered struct{ backend.Socket }
@@ -93,25 +129,20 @@ func (u unfiltered) Subscribe(ctx context.Context, _ bool, topics ...[]byte) err
 }
 
 // dialOptions are the options for connecting, without endpoints.
-func (r *Route) dialOptions() backend.DialOptions {
+func (r *Route) dialOptions(l *links) backend.DialOptions {
 	return backend.DialOptions{
-		Options: r.socketOptions, Ready: r.ready, ConnectTimeout: r.connectTimeout,
-		Backoff: r.reconnect.Min, MaxBackoff: r.reconnect.Max,
+		Options: r.socketOptions, Ready: l.ready, ConnectTimeout: l.connectTimeout,
+		Backoff: l.backoff, MaxBackoff: l.maxBackoff,
 	}
 }
 
 // dialShared opens a socket that all clients share; the login there depends on none of them.
 func (r *Route) dialShared() (*backend.Shared, error) {
-	o := r.dialOptions()
-	for _, e := range r.connect {
-		security, err := r.credentials.security(e, nil)
-		if err != nil {
-			return nil, err
-		}
-		o.Endpoints = append(o.Endpoints, backend.Endpoint{
-			Address: e.address, Security: security,
-			Renew: func() (zmtp.ClientSecurity, error) { return r.credentials.security(e, nil) },
-		})
+	l := r.links.Load()
+	o := r.dialOptions(l)
+	var err error
+	if o.Endpoints, err = l.resolved(nil); err != nil {
+		return nil, err
 	}
 	return backend.DialShared(o)
 }

@@ -2,6 +2,9 @@ package route
 
 import (
 	"context"
+	"errors"
+	"net/netip"
+	"sync"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 	"github.com/zwsbridge/zwsbridge/zap"
@@ -11,24 +14,38 @@ import (
 
 // relays connects each stream of a route with `relay` to the backend, where the client logs
 // in itself. Each frame, flag byte and body, is one message.
-type relays struct{ *Route }
+type relays struct {
+	*Route
 
-func (r relays) attach(ctx context.Context, c *Client) (*Attachment, error) {
+	mu   sync.Mutex
+	open map[*relaySocket]bool
+}
+
+// relaySocket is a stream's connection to the backend.
+type relaySocket struct {
+	unfiltered
+	address string
+	route   *relays
+	client  *Client
+}
+
+func (r *relays) attach(ctx context.Context, c *Client) (*Attachment, error) {
 	limits := &r.Rules().Options // which a reload may have changed
+	l := r.links.Load()
 	o := backend.RelayOptions{
 		Mechanism:      c.Login.Relayed,
 		MaxFrame:       limits.MaxMessage,
 		MaxHandshake:   limits.MaxHandshake,
-		ConnectTimeout: r.connectTimeout,
+		ConnectTimeout: l.connectTimeout,
 		ClientTimeout:  limits.HandshakeTimeout,
 		Event:          r.socketOptions.Event,
 		Ended:          c.Finish,
 	}
 	var err error
-	if o.Address, o.Permit, err = r.allowed.resolve(r.connect[0].address, c.Login); err != nil {
+	if o.Address, o.Permit, err = l.relayed(c.Login); err != nil {
 		return nil, err
 	}
-	if plaintext := o.Mechanism == zap.PLAIN || o.Mechanism == zap.BEARER; plaintext && !r.insecurePlaintext && !zmtp.IsLocal(o.Address) {
+	if plaintext := o.Mechanism == zap.PLAIN || o.Mechanism == zap.BEARER; plaintext && !l.insecurePlaintext && !zmtp.IsLocal(o.Address) {
 		return nil, forbidden(string(o.Mechanism) + " would go to the backend in the clear: log in there with CURVE")
 	}
 	if c.Login.Greets { // others speak as ZMTP 3.0: 45/ZWS has no PING, and subscriptions are messages
@@ -38,11 +55,54 @@ func (r relays) attach(ctx context.Context, c *Client) (*Attachment, error) {
 	if err != nil {
 		return nil, disallowed(err)
 	}
-	return &Attachment{Socket: unfiltered{relay}, Minor: relay.Minor()}, nil
+	s := &relaySocket{unfiltered{relay}, o.Address, r, c}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.open[s] = true
+	if r.links.Load() != l { // prepare's function may have missed the stream
+		s.relink(r.links.Load())
+	}
+	return &Attachment{Socket: s, Minor: relay.Minor()}, nil
 }
 
-func (r relays) statuses() []backend.Status { return nil }
-func (r relays) close()                     {}
+// relayed returns where a client of a relay is connected to.
+func (l *links) relayed(login *zws.Login) (address string, permit func(netip.AddrPort) error, err error) {
+	if len(l.connect) == 0 {
+		return "", nil, &backend.Error{Kind: backend.KindUnreachable, Err: errors.New("no endpoint is known at present")}
+	}
+	return l.allowed.resolve(l.connect[0].Address, login)
+}
+
+// prepare implements upstream: streams to another backend end.
+func (r *relays) prepare(l *links) (apply func(), err error) {
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for s := range r.open {
+			s.relink(l)
+		}
+	}, nil
+}
+
+// errBackendChanged ends the streams of a relay, whose handshake was with one backend.
+var errBackendChanged = &zws.CloseError{Code: zws.CodeGoingAway, Reason: "the backend of this route was changed: connect again"}
+
+// relink ends the stream if l leads it to another backend.
+func (s *relaySocket) relink(l *links) {
+	if address, _, err := l.relayed(s.client.Login); err != nil || address != s.address {
+		s.client.End(errBackendChanged)
+	}
+}
+
+func (s *relaySocket) Close() error {
+	s.route.mu.Lock()
+	delete(s.route.open, s)
+	s.route.mu.Unlock()
+	return s.unfiltered.Close()
+}
+
+func (r *relays) statuses() []backend.Status { return nil }
+func (r *relays) close()                     {}
 
 // OpenAs returns why a channel cannot be opened on the route the way that the client of
 // ZWSMUX1.0 asks for: as a relay, or not as one.

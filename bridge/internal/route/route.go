@@ -3,6 +3,7 @@ package route
 import (
 	"context"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
@@ -22,8 +23,12 @@ type Route struct {
 	settings
 	metrics  *metrics.Route
 	rules    atomic.Pointer[Rules]
+	links    atomic.Pointer[links]
 	ids      routingIDs
 	upstream upstream
+
+	changing sync.Mutex // held while links are replaced
+	sources  sources    // guarded by changing
 
 	subscriptions quota.Counter // of clients
 
@@ -78,6 +83,8 @@ type Client struct {
 	// Excess reports, when the socket is closed, whether the client was subscribed to too
 	// much, so that nothing of that is kept subscribed to for a moment.
 	Excess func() bool
+	// End ends the stream because the route has no backend for it any more. It must not block.
+	End func(error)
 	// Finish ends the stream once the client has everything that is queued for it. It must
 	// not block.
 	Finish func(error)
@@ -122,6 +129,9 @@ type Attachment struct {
 type upstream interface {
 	// attach returns when the route's `ready` rule is met.
 	attach(ctx context.Context, c *Client) (*Attachment, error)
+	// prepare returns a function that puts links in force for live streams, which are the
+	// route's by then. Neither blocks.
+	prepare(*links) (apply func(), err error)
 	// statuses returns the state of the backends that belong to no single stream.
 	statuses() []backend.Status
 	// close ends what the streams share. Their sockets are closed by then.
@@ -194,7 +204,7 @@ func (r *Route) Waiting() int {
 // backend. Inbound backends may come at any time and do not count.
 func (r *Route) Unready() bool {
 	u, ok := r.upstream.(*shared)
-	return ok && r.ready != backend.None && len(r.bind) == 0 && !u.connected()
+	return ok && r.links.Load().ready != backend.None && len(r.bind) == 0 && !u.connected()
 }
 
 // Backendless reports whether the clients of the route share a connection that has no backend at
@@ -222,7 +232,7 @@ func (r *Route) Attach(ctx context.Context, c *Client) (*Attachment, error) {
 // has reports whether address is literally one of the route's.
 func (r *Route) has(address string) bool {
 	return slices.Contains(r.bind, address) ||
-		slices.ContainsFunc(r.connect, func(e endpoint) bool { return e.address == address })
+		slices.ContainsFunc(r.links.Load().connect, func(e Endpoint) bool { return e.Address == address })
 }
 
 // Close ends what the streams of the route share. Their sockets are closed by then. The archive

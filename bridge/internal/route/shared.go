@@ -70,15 +70,28 @@ func (u *shared) attach(ctx context.Context, c *Client) (*Attachment, error) {
 // waitReady waits for the route's `ready` rule: for the end of the attempts that the stream
 // has brought about, or for inbound backends as long as a connect may take.
 func (u *shared) waitReady(ctx context.Context, visit *backend.Visit) error {
-	if u.route.ready == backend.None {
+	l := u.route.links.Load()
+	if l.ready == backend.None {
 		return nil
 	}
 	if len(u.route.bind) > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, u.route.connectTimeout)
+		ctx, cancel = context.WithTimeout(ctx, l.connectTimeout)
 		defer cancel()
 	}
 	return visit.Wait(ctx)
+}
+
+// prepare implements upstream.
+func (u *shared) prepare(l *links) (apply func(), err error) {
+	if len(u.route.bind) > 0 {
+		return func() {}, nil
+	}
+	list, err := l.resolved(nil)
+	if err != nil {
+		return nil, err
+	}
+	return func() { _ = u.socket.SetEndpoints(list) }, nil // but once it is closed, the list is one that it can have
 }
 
 var errClosed = &zws.CloseError{Code: zws.CodeGoingAway, Reason: "this route was closed: connect again"}

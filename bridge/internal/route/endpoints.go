@@ -1,0 +1,170 @@
+package route
+
+import (
+	"cmp"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// Endpoint is one backend of a route.
+type Endpoint struct {
+	// Address is tcp://host:port or ipc://path. In the configuration it can hold placeholders.
+	Address string
+	// ServerKey is the public key of a backend with CURVE, else zero.
+	ServerKey [32]byte
+	// Source is where the endpoint comes from.
+	Source backend.Source
+}
+
+// links are how a route reaches its backends. They are never changed but replaced as a whole.
+type links struct {
+	connect []Endpoint // of all sources, each address once
+	allowed allowedEndpoints
+
+	credentials       credentials
+	serverKey         [32]byte // of endpoints without their own
+	insecurePlaintext bool
+
+	ready          backend.Ready
+	connectTimeout time.Duration
+	// backoff and maxBackoff are the waits between attempts.
+	backoff, maxBackoff time.Duration
+}
+
+// sources are the endpoints of a route by where they come from. Guarded by Route.changing.
+type sources struct {
+	lists map[string][]Endpoint
+	// disconnected are the addresses that an operator has disconnected, until the next reload.
+	disconnected map[string]bool
+}
+
+// Names of lists in sources.
+const (
+	fileList  = "file"
+	adminList = "admin"
+)
+
+// merged returns all endpoints: those of the file first, then those of other sources by name, and
+// those that operators have added last. An address that several sources have is that of the
+// first.
+func (s *sources) merged() []Endpoint {
+	names := slices.SortedFunc(maps.Keys(s.lists), func(a, b string) int {
+		return cmp.Or(cmp.Compare(listRank(a), listRank(b)), cmp.Compare(a, b))
+	})
+	var all []Endpoint
+	for _, name := range names {
+		for _, e := range s.lists[name] {
+			known := slices.ContainsFunc(all, func(other Endpoint) bool { return other.Address == e.Address })
+			if !known && (name == adminList || !s.disconnected[e.Address]) {
+				all = append(all, e)
+			}
+		}
+	}
+	return all
+}
+
+func listRank(name string) int {
+	switch name {
+	case fileList:
+		return 0
+	case adminList:
+		return 2
+	}
+	return 1
+}
+
+// SetSource replaces the endpoints that one source contributes to those of the route, and puts
+// them in force: live streams stay, get connections to the new ones and lose those to the ones
+// that are gone, see [backend.Dedicated.SetEndpoints]. name tells the sources of a route apart,
+// such as the srv:// endpoint or the path of the connect_file. An empty list is valid. Addresses
+// that another source has too are connected once.
+//
+// It returns at once. After an error, which is about the credentials of the route, the endpoints
+// are as before. A reload keeps the lists as long as the route stays.
+func (r *Route) SetSource(name string, list []Endpoint) error {
+	return r.changeSources(func(s *sources) { s.lists[name] = slices.Clone(list) })
+}
+
+// RemoveSource removes the endpoints of a source that the route has no longer. Errors are those
+// of SetSource.
+func (r *Route) RemoveSource(name string) error {
+	return r.changeSources(func(s *sources) { delete(s.lists, name) })
+}
+
+// changeSources changes where the route's endpoints come from, and puts the result in force.
+func (r *Route) changeSources(change func(*sources)) error {
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	next := r.sources.clone()
+	change(&next)
+	l := *r.links.Load()
+	l.connect = next.merged()
+	return r.relink(&next, &l)
+}
+
+func (s *sources) clone() sources {
+	c := sources{maps.Clone(s.lists), maps.Clone(s.disconnected)}
+	if c.lists == nil {
+		c.lists = make(map[string][]Endpoint)
+	}
+	if c.disconnected == nil {
+		c.disconnected = make(map[string]bool)
+	}
+	return c
+}
+
+// relink puts next in force. Route.changing is held on entry.
+func (r *Route) relink(s *sources, next *links) error {
+	apply, err := r.upstream.prepare(next)
+	if err != nil {
+		return err
+	}
+	r.sources = *s
+	r.links.Store(next)
+	apply()
+	return nil
+}
+
+// Endpoints returns the endpoints of the route, in their order.
+func (r *Route) Endpoints() []Endpoint { return slices.Clone(r.links.Load().connect) }
+
+// resolved returns the endpoints for a stream, with the login of the bridge there. login is nil
+// for a shared connection. Errors are *[zws.CloseError].
+func (l *links) resolved(login *zws.Login) ([]backend.Endpoint, error) {
+	var list []backend.Endpoint
+	for _, e := range l.connect {
+		if login != nil && len(login.Connect) > 0 && !slices.Contains(login.Connect, e.Address) {
+			continue // webtalk: the client chose among the route's endpoints
+		}
+		security, err := l.credentials.security(e, login)
+		if err != nil {
+			return nil, err
+		}
+		b := backend.Endpoint{Address: e.Address, Security: security, Source: e.Source, Renew: func() (zmtp.ClientSecurity, error) {
+			return l.credentials.security(e, login)
+		}}
+		if login != nil {
+			if b.Address, b.Permit, err = l.allowed.resolve(e.Address, login); err != nil {
+				return nil, err
+			}
+		}
+		list = append(list, b)
+	}
+	return list, nil
+}
+
+// unresolved ends a stream whose login has no backend any more, by links that are in force now.
+// Other errors are the bridge's, and the stream keeps the endpoints that it has.
+func (r *Route) unresolved(c *Client, err error) {
+	if zws.Cause(err).Code == zws.CodeInternal {
+		r.log.Error("the endpoints of a stream stay as they are", slog.Uint64("session", c.Number), slog.String("error", err.Error()))
+		return
+	}
+	c.End(err)
+}
