@@ -51,8 +51,9 @@ type Conn struct {
 	parked  atomic.Bool
 	watched uint64
 
-	out      writer
-	liveness liveness
+	out        writer
+	heartbeats heartbeats
+	liveness   liveness
 }
 
 // newConn upgrades the request. If that fails, the client was answered with an HTTP status.

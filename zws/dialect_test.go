@@ -58,7 +58,7 @@ func TestDialectBytes(t *testing.T) {
 		{"ZWS2.0/NULL", "/", "ZWS2.0/NULL", zap.NULL, "", []step{
 			{"\x02\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB", "\x02\x05READY" + routerMetadata},
 			{"\x02\x09SUBSCRIBEtopic", "\x00\x01topic"}, {"\x02\x06CANCELtopic", "\x00\x00topic"},
-			{"\x02\x04PING\x00\x00ctx", ""}, {"\x02\x07UNKNOWN", ""}, {"\x00\x01", "\x00\x01"},
+			{"\x02\x04PING\x00\x00ctx", "\x02\x04PONGctx"}, {"\x02\x07UNKNOWN", ""}, {"\x00\x01", "\x00\x01"},
 		}},
 	}
 	o := options()

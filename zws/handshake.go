@@ -71,8 +71,15 @@ func (h *handshake) runMechanism(ctx context.Context) error {
 
 // sendReady ends the handshake of a mechanism.
 func (h *handshake) sendReady(AcceptOptions) {
+	local := h.local()
+	if h.login.Notices() {
+		local = append(local, zap.Property{Name: heartbeatProperty, Value: "1"})
+	}
 	if h.conn.channel.history.marked {
-		h.ready = h.mechanism.(zmtp.ServerMechanism).Ready(append(h.local(), zap.Property{Name: historyProperty, Value: "1"}))
+		local = append(local, zap.Property{Name: historyProperty, Value: "1"})
+	}
+	if len(local) > len(h.local()) {
+		h.ready = h.mechanism.(zmtp.ServerMechanism).Ready(local)
 	}
 	h.conn.mechanism = h.mechanism
 	h.conn.send(*h.ready)

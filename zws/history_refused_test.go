@@ -31,7 +31,7 @@ func TestHistoryFaults(t *testing.T) {
 		{1, []string{`{"op":"ack","at":"","last":true}`}, `op "ack" takes at`},
 		{1, []string{`{"op":"unsubscribe","topic":"a","last":true}`}, `op "unsubscribe" takes topic`},
 		{1, []string{`{"op":"subscribe","topic":"a","last":1}`}, "last must be true or false"},
-		{1, []string{`{"op":"nack","at":""}`}, `unknown op "nack" (one of login, subscribe, unsubscribe, send, resume, ack)`},
+		{1, []string{`{"op":"nack","at":""}`}, `unknown op "nack" (one of login, subscribe, unsubscribe, send, ping, resume, ack)`},
 		{1, []string{`{"op":"login","token":"t","history":true}`}, "second login: only a BEARER login can be renewed, by a token"},
 	} {
 		w := historyWires[test.wire]

@@ -130,6 +130,10 @@ func (jsonNotifier) unsubscribed(b *Batch, topic []byte) error {
 	})
 }
 
+func (jsonNotifier) pong(b *Batch, _ []byte) error {
+	return b.text(func(dst []byte) []byte { return append(dst, `{"op":"pong"}`...) })
+}
+
 func (jsonNotifier) renewed(c *Conn) { c.sendReadyObject() }
 
 // closing appends the reason as an object too, because a page that handles messages then
@@ -239,6 +243,8 @@ func (ch *Channel) readObject() (zmtp.Message, error) {
 			return nil, noSubscriptions(t)
 		}
 		return zmtp.Subscription{Topic: r.topic, Cancel: r.op == opUnsubscribe}.Message(), nil
+	case opPing:
+		return nil, c.answerHeartbeat(nil)
 	}
 	if !r.has["token"] || c.Login().Mechanism != zap.BEARER {
 		return nil, errSecondLogin

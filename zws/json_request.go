@@ -20,6 +20,7 @@ const (
 	opSubscribe   = "subscribe"
 	opUnsubscribe = "unsubscribe"
 	opSend        = "send"
+	opPing        = "ping"
 	opResume      = "resume" // of clients that asked for history
 	opAck         = "ack"
 )
@@ -54,6 +55,7 @@ var requestForms = map[string]struct {
 	opSubscribe:   {keys: [][]string{{"topic"}}, optional: []string{"last"}, text: "topic"},
 	opUnsubscribe: {keys: [][]string{{"topic"}}, text: "topic"},
 	opSend:        {keys: [][]string{{"frames"}}, text: "frames"},
+	opPing:        {keys: [][]string{{}}, text: "nothing else"},
 	opResume:      {keys: [][]string{{"topics", "at"}}, history: true, text: "topics and at"},
 	opAck:         {keys: [][]string{{"at"}}, history: true, text: "at"},
 }
@@ -126,7 +128,7 @@ func (r *jsonRequest) complete(history bool) error {
 		if history {
 			more = ", resume, ack"
 		}
-		return fmt.Errorf("unknown op %.32q (one of login, subscribe, unsubscribe, send%s)", r.op, more)
+		return fmt.Errorf("unknown op %.32q (one of login, subscribe, unsubscribe, send, ping%s)", r.op, more)
 	}
 	optional := 0
 	for _, key := range form.optional {

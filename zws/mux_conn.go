@@ -174,6 +174,8 @@ func (m *mux) handle(f *muxframe.Frame, raw pooled) error {
 			return errSecondLogin
 		}
 		return m.conn.renew(f.Login.Frames[0])
+	case muxframe.Ping:
+		return m.conn.answerHeartbeat(f.Context)
 	case muxframe.Messages, muxframe.Credit, muxframe.Close, muxframe.Resume, muxframe.Ack, muxframe.Last:
 		ch, err := m.find(f.Channel)
 		if ch == nil {
@@ -286,6 +288,11 @@ func (muxNotifier) enabled(*Login) bool { return true }
 
 func (muxNotifier) expiring(b *Batch, seconds uint32) error {
 	b.muxFrame(muxframe.Frame{Op: muxframe.Expiring, Number: uint64(seconds)})
+	return nil
+}
+
+func (muxNotifier) pong(b *Batch, context []byte) error {
+	b.muxFrame(muxframe.Frame{Op: muxframe.Pong, Context: context})
 	return nil
 }
 

@@ -77,7 +77,9 @@ func TestMuxFaults(t *testing.T) {
 		reason     string
 	}{
 		{"no op", "", 1002, "unknown op 00"},
-		{"an unknown op", "\x15", 1002, "unknown op 15"},
+		{"an unknown op", "\x17", 1002, "unknown op 17"},
+		{"a pong", "\x16", 1002, "only servers send op 16"},
+		{"a ping that is too long", "\x15" + strings.Repeat("x", 17), 1002, "the context of op 15 must be at most 16 bytes"},
 		{"an op of servers", "\x02\x00\x00\x00\x00", 1002, "only servers send op 02"},
 		{"a second login", login, 1002, "second login: only a BEARER login can be renewed, by a token"},
 		{"a short op", "\x06\x00", 1002, "op 06 is too short or too long"},

@@ -19,6 +19,8 @@ type notifier interface {
 	live(b *Batch, at []byte) error
 	// renewed queues the answer to a token that was accepted.
 	renewed(c *Conn)
+	// pong answers a PING of the client.
+	pong(b *Batch, context []byte) error
 	// closing appends what goes before the close frame.
 	closing(b *Batch, cause *CloseError)
 }
@@ -32,6 +34,7 @@ func (noNotifications) expiring(*Batch, uint32) error            { return nil }
 func (noNotifications) unsubscribed(*Batch, []byte) error        { return nil }
 func (noNotifications) resumed(*Batch, []byte, bool, bool) error { return nil }
 func (noNotifications) live(*Batch, []byte) error                { return nil }
+func (noNotifications) pong(*Batch, []byte) error                { return nil }
 func (noNotifications) renewed(*Conn)                            {}
 func (noNotifications) closing(*Batch, *CloseError)              {}
 
@@ -54,6 +57,11 @@ func (commandNotifier) expiring(b *Batch, seconds uint32) error {
 // unsubscribed appends UNSUBSCRIBED and the topic.
 func (commandNotifier) unsubscribed(b *Batch, topic []byte) error {
 	return b.command("UNSUBSCRIBED", topic)
+}
+
+// pong appends PONG and the context of the PING.
+func (commandNotifier) pong(b *Batch, context []byte) error {
+	return b.command("PONG", context)
 }
 
 // command appends a command of the traffic, encrypted if the connection encrypts.

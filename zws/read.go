@@ -168,16 +168,18 @@ func tooManyFrames(limit int) error {
 }
 
 // handleCommand acts on a command after READY and returns the subscription that it is, if it
-// is one. Commands without a meaning here are ignored: WebSocket has pings of its own, and
-// only SUB and XSUB subscribe (37/ZMTP).
+// is one. Commands without a meaning here are ignored: only SUB and XSUB subscribe (37/ZMTP).
 func (ch *Channel) handleCommand(body []byte) (zmtp.Message, error) {
 	c := ch.conn
 	command, err := zmtp.ParseCommand(body)
 	if err != nil {
 		return nil, err
 	}
-	if command.Name == "HELLO" {
+	switch command.Name {
+	case "HELLO":
 		return nil, c.renew(command.Data)
+	case "PING":
+		return nil, c.heartbeatCommand(command.Data)
 	}
 	if s, ok := command.Subscription(); ok && c.Login().SocketType.Subscribes() {
 		return s.Message(), nil

@@ -25,8 +25,9 @@ type writer struct {
 	pong    []byte // the answer to the latest ping
 	source  Source
 	// Notifications that wait. They are encrypted, if at all, when they are written.
-	lost     uint64
-	expiring *uint32
+	lost      uint64
+	heartbeat []byte // context of the latest PING that is unanswered; nil if there is none
+	expiring  *uint32
 	// closed is made when somebody waits for the end, and then closed at the end.
 	closed chan struct{}
 }
@@ -138,7 +139,11 @@ func (w *writer) collect(b *Batch) (source Source, last bool) {
 		}
 		return nil, true
 	}
-	if w.expiring != nil {
+	if w.heartbeat != nil {
+		b.err = notifier.pong(b, w.heartbeat)
+		w.heartbeat = nil
+	}
+	if w.expiring != nil && b.err == nil {
 		b.err = notifier.expiring(b, *w.expiring)
 		w.expiring = nil
 	}

@@ -31,8 +31,9 @@ export function plain(user: string, password: string): Credentials;
  * The function is called for each login, when the server announces that the login is about to
  * expire, and after it has expired. It may return the same token if it has no newer one:
  * before the expiry it is then called again after half of the time left, and so on. If it
- * returns an empty token, the socket is refused with 4401. If it throws, it is called again
- * later.
+ * returns an empty token, the socket is refused with 4401. If it throws, or takes longer than
+ * `handshakeTimeout`, it is called again later, and the event `disconnect` has the error as
+ * `cause`. It is called once at a time.
  */
 export function bearer(
   token: string | (() => string | null | undefined | Promise<string | null | undefined>),
@@ -55,38 +56,61 @@ export function curveKeyPair(): Promise<{ publicKey: string; secretKey: string }
 /** A class to use instead of the global `WebSocket`. */
 export type WebSocketClass = new (url: string, protocols: string[]) => any;
 
-export interface SocketOptions {
+/**
+ * How to connect. Wrong options throw where they are given: a TypeError for a wrong type or an
+ * unknown name, a RangeError for a number out of range. Times are in milliseconds, at most
+ * 2^31-1; -1 and 0 mean what they mean in zeromq.js.
+ */
+export interface ConnectionOptions {
   /** The credentials. Default: none (mechanism NULL). */
   login?: Credentials;
+  /**
+   * How long connecting and logging in may take, with the time of the token function of
+   * `bearer`. 0 means without limit. Default: 30,000.
+   */
+  handshakeTimeout?: number;
+  /** The delay before the first attempt to reconnect; it doubles with each one. -1 means never to reconnect. Default: 250. */
+  reconnectInterval?: number;
+  /** The longest delay between two attempts; 0 means always `reconnectInterval`. Default: 30,000. */
+  reconnectMaxInterval?: number;
+  /**
+   * Returns the delay before an attempt, the first one being 1, instead of the two options
+   * above. The server's advice ("; retry in 5s") comes first.
+   */
+  backoff?: (attempt: number) => number;
+  /**
+   * How the socket finds out that the server is not there any more: it sends a ping in each
+   * `interval`, and connects again if nothing comes within `timeout`; both are at least 20. It
+   * needs a server that answers: zwsbridge, or a peer of ZMTP 3.1 behind a relay. `false` means
+   * no pings. Default: 30,000 and 10,000.
+   */
+  heartbeat?: false | { interval?: number; timeout?: number };
+  /** A WebSocket class. Default: the global one. Node 20 has none: pass the one of the package `ws`. */
+  WebSocket?: WebSocketClass;
+}
+
+export interface SocketOptions extends ConnectionOptions {
   /** The routing id of this socket: at most 255 bytes. Default: empty. */
   routingId?: FrameLike;
-  /** How many messages the send queue holds. Default: 1000. */
+  /** How many messages the send queue holds; 0 means any number. Default: 1000. */
   sendHighWaterMark?: number;
-  /** How many bytes the send queue holds. Default: 4 MiB. */
+  /** How many bytes the send queue holds; 0 means any number. Default: 4 MiB. */
   sendHighWaterBytes?: number;
   /**
-   * How many milliseconds `send` waits for room in the queue before it rejects with `EAGAIN`.
-   * 0 means not at all, -1 without limit. Default: -1.
+   * How long `send` waits for room in the queue before it rejects with `EAGAIN`. 0 means not at
+   * all, -1 without limit. Default: -1.
    */
   sendTimeout?: number;
   /**
-   * How many unread messages are kept for each connection. A browser cannot slow down a
-   * server, so older messages are dropped, and the event `lost` reports how many.
+   * How many unread messages are kept for each connection; 0 means any number. A browser cannot
+   * slow down a server, so older messages are dropped, and the event `lost` reports how many.
    * Default: 1000. On a route of a `Mux` its `window` applies instead.
    */
   receiveHighWaterMark?: number;
-  /** The most bytes of one message in either direction, all frames together. Default: 1 MiB. */
+  /** The most bytes of one message in either direction, all frames together; -1 means any number. Default: 1 MiB. */
   maxMessageSize?: number;
-  /** The most frames of one message in either direction. Default: 1000. */
+  /** The most frames of one message in either direction; -1 means any number. Default: 1000. */
   maxFrames?: number;
-  /** Milliseconds that connecting and logging in may take. Default: 30,000. */
-  handshakeTimeout?: number;
-  /** Milliseconds before the first attempt to reconnect; the delay doubles with each one. Default: 250. */
-  reconnectInterval?: number;
-  /** The longest delay between two attempts, in milliseconds. Default: 30,000. */
-  reconnectMaxInterval?: number;
-  /** A WebSocket class. Default: the global one. Node 20 has none: pass the one of the package `ws`. */
-  WebSocket?: WebSocketClass;
 }
 
 /** A route of the server over a shared connection: the result of `Mux.route`. */
@@ -113,14 +137,15 @@ export interface SocketEvents {
    * The connection was lost or could not be made; the next attempt is in `delay`
    * milliseconds. `code` and `reason` come from the server; without a close frame the code is
    * 1006. A reason can end in advice, such as "; retry in 5s": then the delay is that long and
-   * up to half as long in addition, whatever `reconnectMaxInterval` is. `cause` is the error that the token function threw, if any.
+   * up to half as long in addition, whatever `reconnectMaxInterval` is. `cause` is the error of the token function, if there was one.
    *
    * A Sub with a history ends a connection itself, with code 1000 and a `delay` of 0, if
    * `receiveHighWaterMark` messages are unread. It resumes when half of them are read.
    */
   disconnect: { url: string; code: number; reason: string; delay: number; cause?: unknown };
   /**
-   * The server has refused this socket for good; the socket does not try this URL again.
+   * The server has refused this socket for good, or `reconnectInterval` is -1; the socket does not
+   * try this URL again.
    * `code` and `reason` come from the server; `status` is that of its ERROR command, 0 without
    * one.
    */
@@ -182,6 +207,14 @@ export abstract class Socket {
 
   /** Connects to the backend of a relay over a `Mux`, and logs in to that backend. */
   connect(relay: Relay, options?: ConnectOptions): Promise<void>;
+
+  /**
+   * Connects again at once: gives up waiting for the next attempt, or closes the connections
+   * that there are. Without it a socket tries at once when the network comes back or the page is
+   * shown again (`online`, `pageshow`), unless the server has said when.
+   * @throws ClosedError after `close`.
+   */
+  reconnect(): void;
 
   /** Closes the connection to a URL or a route. */
   disconnect(target: string | Route): void;
@@ -335,8 +368,9 @@ export class SocketError extends Error {
    * - `EHISTORY`: last values need a Sub with the option `history`
    * - `EINUSE`: the socket is already connected to this URL; or it is connected, and is a Pair or has a history
    * - `ELOST`: the connection was lost before the reply
+   * - `ETIMEDOUT`: a token took too long; it is the `cause` of an event
    */
-  readonly code: 'EAGAIN' | 'EBUSY' | 'ECLOSED' | 'EFSM' | 'EHISTORY' | 'EINUSE' | 'ELOST';
+  readonly code: 'EAGAIN' | 'EBUSY' | 'ECLOSED' | 'EFSM' | 'EHISTORY' | 'EINUSE' | 'ELOST' | 'ETIMEDOUT';
 }
 
 /**

@@ -25,6 +25,9 @@ const (
 	Relay        byte = 0x0b
 	Relayed      byte = 0x0c
 
+	Ping byte = 0x15
+	Pong byte = 0x16
+
 	// History.
 	OpenHistory   byte = 0x0d
 	OpenedHistory byte = 0x0e
@@ -52,6 +55,8 @@ const (
 	MaxCredit = 1<<31 - 1
 	// MaxShort is the longest field with a length of one byte: a socket type or a routing id.
 	MaxShort = 1<<8 - 1
+	// MaxContext is the longest context of a ping (37/ZMTP).
+	MaxContext = 16
 	// MaxLong is the longest field with a length of two bytes: a route or a subscription.
 	MaxLong = 1<<16 - 1
 )
@@ -70,6 +75,7 @@ type Frame struct {
 	Messages []byte      // one or more, encoded (Messages, Marked)
 	Topic    []byte      // Unsubscribed, Last
 	Topics   [][]byte    // Resume
+	Context  []byte      // Ping, Pong
 	At       []byte      // position (Resume, Resumed, Live, Ack)
 	Flags    byte        // OpenedHistory, Resumed
 	Code     uint16      // Close
@@ -136,6 +142,10 @@ func Parse(p []byte) (Frame, error) {
 		f.Channel, f.Number = uint32(c.uint(4)), c.uint(8)
 	case Unsubscribed, Last:
 		f.Channel, f.Topic = uint32(c.uint(4)), c.all()
+	case Ping, Pong:
+		if f.Context = c.all(); len(f.Context) > MaxContext {
+			return f, faultf("the context of op %02x must be at most %d bytes", f.Op, MaxContext)
+		}
 	default:
 		if err := f.parseHistory(&c); err != nil {
 			return f, err
@@ -155,6 +165,8 @@ func (f *Frame) Append(dst []byte) []byte {
 		return f.Login.append(dst)
 	case Ready, Expiring:
 		return binary.BigEndian.AppendUint32(dst, uint32(f.Number))
+	case Ping, Pong:
+		return append(dst, f.Context...)
 	}
 	dst = binary.BigEndian.AppendUint32(dst, f.Channel)
 	switch f.Op {

@@ -42,6 +42,7 @@ type vector struct {
 	Positions   []hexBytes // of Messages
 	Times       []uint64
 	Position    hexBytes
+	Context     hexBytes
 	Flags       byte
 	Queue       *string
 	Code        int
@@ -63,7 +64,7 @@ var ops = map[string]byte{
 	"credit": Credit, "close": Close, "lost": Lost, "expiring": Expiring,
 	"unsubscribed": Unsubscribed, "relay": Relay, "relayed": Relayed, "open-history": OpenHistory,
 	"opened-history": OpenedHistory, "marked": Marked, "resume": Resume, "resumed": Resumed, "live": Live,
-	"ack": Ack, "last": Last,
+	"ack": Ack, "last": Last, "ping": Ping, "pong": Pong,
 }
 
 func readVectors(t testing.TB) (v vectors) {
@@ -86,7 +87,7 @@ func readVectors(t testing.TB) (v vectors) {
 // frame returns the frame that the vector describes.
 func (v *vector) frame() Frame {
 	f := Frame{
-		Flags: v.Flags, At: v.Position,
+		Flags: v.Flags, At: v.Position, Context: v.Context,
 		Op: ops[v.Op], Channel: v.Channel, Number: v.Number, Minor: v.Minor, Code: uint16(v.Code), Reason: v.Reason, Topic: v.Topic,
 		Login: Credentials{Mechanism: zap.Mechanism(v.Mechanism)},
 		Open:  Request{Route: v.Route, SocketType: zmtp.SocketType(v.SocketType), RoutingID: v.RoutingID},
@@ -169,6 +170,7 @@ func sameFields(a, b Frame) bool {
 		f.Messages = append([]byte{}, f.Messages...)
 		f.Topic = append([]byte{}, f.Topic...)
 		f.At = append([]byte{}, f.At...)
+		f.Context = append([]byte{}, f.Context...)
 		f.Topics = append([][]byte{}, f.Topics...)
 		for i := range f.Topics {
 			f.Topics[i] = append([]byte{}, f.Topics[i]...)

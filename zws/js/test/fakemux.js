@@ -51,6 +51,18 @@ export function read(data) {
 export function network(parse = read) {
   const made = fakeNetwork(parse);
   class WebSocket extends made.WebSocket {
+    /** The contexts of the client's pings, which are not in sent. */
+    pings = [];
+    /** Whether the server answers nothing. */
+    deaf = false;
+
+    send(message) {
+      const [op, ...context] = message;
+      if (op !== 21) return super.send(message);
+      this.pings.push(context);
+      if (!this.deaf) this.onmessage({ data: Uint8Array.from([22, ...context]).buffer });
+    }
+
     sendFrame(op, ...fields) {
       this.onmessage({ data: frame(op, ...fields) });
       return this;

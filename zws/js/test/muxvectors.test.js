@@ -6,7 +6,7 @@ import test from 'node:test';
 
 import { short } from '../zws/command.js';
 import { concat, toBytes } from '../zws/frame.js';
-import { close, command, credit, login, message, open, parse, parseMessages, relay } from '../zws/muxframe.js';
+import { close, command, credit, login, message, open, parse, parseMessages, ping, relay } from '../zws/muxframe.js';
 
 const vectors = JSON.parse(readFileSync(new URL('../../testdata/mux-vectors.json', import.meta.url)));
 const unhex = (text) => new Uint8Array(Buffer.from(text.replaceAll(' ', ''), 'hex'));
@@ -28,6 +28,7 @@ const write = {
   relay: (v) => relay(v.channel, v.number, v.route, v),
   messages: ({ channel, messages }) => concat(...messages.map((frames, i) => message(channel, frames.map(unhex)).subarray(i && 5))),
   credit: ({ channel, number }) => credit(channel, number),
+  ping: ({ context = '' }) => ping(unhex(context)),
   close: ({ channel, code }) => close(channel, code),
 };
 
@@ -41,7 +42,8 @@ const marks = ({ positions, times }) => positions?.map((position, i) => {
 });
 
 /** Returns what follows the numbers in a frame without messages. */
-function rest({ op, position, flags, topic, reason = '' }) {
+function rest({ op, position, flags, topic, context, reason = '' }) {
+  if (context !== undefined) return unhex(context);
   if (position !== undefined) return concat(op === 'resumed' ? [flags] : [], short(unhex(position)));
   return topic === undefined ? toBytes(reason) : unhex(topic);
 }

@@ -53,6 +53,8 @@ const mux = new Mux('/devices', { login: bearer('token'), window: 1 << 20 });
 mux.events.on('refused', ({ code }) => code.toFixed());
 await sub.connect(mux.route('/devices'));
 sub.disconnect(mux.route('/devices'));
+new Sub({ heartbeat: false, backoff: (attempt) => attempt * 100 }).reconnect();
+new Mux('/', { heartbeat: { interval: 1000 } }).reconnect();
 await dealer.connect(relay(mux, '/vault'), { login: curve({ serverKey: '', publicKey: '', secretKey: '' }) });
 dealer.disconnect(relay(mux, '/vault'));
 mux.close();
@@ -75,6 +77,8 @@ history.subscribe({ last: true }, 'a');
 history.subscribe('a', { first: true });
 // @ts-expect-error the socket moves the position
 history.position = '';
+// @ts-expect-error there is no default form
+new Sub({ heartbeat: true });
 // @ts-expect-error unknown event
 sub.events.on('connected', () => {});
 // @ts-expect-error a number is not a frame

@@ -68,6 +68,17 @@ export class Channel {
     this.#grant();
   }
 
+  /** Opens the channel again at once, and the connection if it is waiting. */
+  reconnect() {
+    const { ready } = this;
+    this.#drop();
+    this.#timers.forget();
+    if (ready) this.#owner._disconnected(this, { code: 1000, reason: 'reconnecting', delay: 0, cause: undefined });
+    if (this.#closed) return;
+    if (this.#mux.ready) this.open();
+    else this.#mux._link.reconnect();
+  }
+
   close() {
     this.#closed = true;
     this.#drop();
@@ -196,7 +207,7 @@ export class Channel {
     const error = new RefusedError(code, reason);
     // If the login has expired, the whole connection ends, and may come back with a newer token.
     if (code === EXPIRED) return this.#timers.after(EXPIRY_GRACE, () => this.refused(error));
-    if (isFinal(code)) return this.refused(error);
+    if (isFinal(code) || this.#options.reconnectInterval < 0) return this.refused(error);
     const delay = this.#timers.retry(code, reason, this.#options, () => this.open());
     this.#owner._disconnected(this, { code, reason, delay, cause });
   }

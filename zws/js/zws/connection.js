@@ -61,6 +61,10 @@ export class Connection extends Link {
     return encode(COMMAND, this._handshake.renew(token));
   }
 
+  _ping(context) {
+    return this._handshake.encode(COMMAND, command('PING', [0, 0], context));
+  }
+
   _message(data) {
     const frame = parse(data);
     if (!this._handshake.ready) return this.#login(frame);
@@ -96,6 +100,7 @@ export class Connection extends Link {
     if (peer && !PEERS[type].includes(toText(peer))) {
       throw new ProtocolError(`socket type ${toText(peer)} of the server does not match ${type}: want ${PEERS[type].join(' or ')}`, NOT_ACCEPTABLE);
     }
+    this._answers = this.zmtp >= '3.1' || toText(this._handshake.peer.get('heartbeat')) === '1';
     this._loggedIn();
   }
 
@@ -116,6 +121,7 @@ export class Connection extends Link {
     if (this.#frames.length) throw new ProtocolError('command inside a message');
     const { name, data } = parseCommand(body);
     if (name === 'PING' && this.zmtp) this.command('PONG', data.subarray(2)); // after the time-to-live
+    if (name === 'PONG') this._pong(data);
     if (name === 'LOST') this._owner._notify(this, 'lost', { count: parseNumber(data, 8) });
     if (name === 'WELCOME') this._owner._notify(this, 'renewed', {});
     if (name === 'EXPIRING') this._expiring(parseNumber(data, 4));

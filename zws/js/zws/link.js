@@ -2,18 +2,21 @@
 // renews the login before it expires.
 // SPDX-License-Identifier: MPL-2.0
 
-import { EXPIRED, NOT_ACCEPTABLE, ProtocolError, RefusedError, isFinal, reasonOf } from './errors.js';
+import { EXPIRED, NOT_ACCEPTABLE, ProtocolError, RefusedError, SocketError, isFinal, reasonOf } from './errors.js';
+import { Renewal } from './renewal.js';
 import { Timers } from './timers.js';
 
 const MAX_BUFFERED = 1 << 20; // bytes in a WebSocket's buffer at which it counts as busy
 const CLOSE_TIMEOUT = 100; // ms between the error and the close event of a WebSocket
-const RENEWAL_INTERVAL = 1_500; // ms: the bridge accepts a new token at most once a second
+const SUSPENDED = 1_000; // ms by which a timer is late if the page was frozen or the device asleep
+const HURRY = ['online', 'offline', 'pageshow']; // events of the page after which the connection is worth a look
 
 /**
  * Reconnects until the login is refused for good or the link is closed. It calls its owner's
  * _ready, _notify, _disconnected and _refused. A subclass implements _greeting and _renewal,
- * which return the messages that log in and that renew the login, and _message, which handles
- * a received message. Its constructor ends with _open.
+ * which return the messages that log in and that renew the login, _ping, which returns a ping
+ * with the context, and _message, which handles a received message. Its constructor ends with
+ * _open.
  */
 export class Link {
   #protocol;
@@ -21,14 +24,23 @@ export class Link {
   #properties;
   #options;
   #ws; // the current WebSocket; events of earlier ones are ignored
-  #renewed = false; // within the last RENEWAL_INTERVAL
+  #attempt; // identifies the current attempt
+  #expired; // the handshake of a login that has expired
+  #renewal;
   #closed = false;
   #timers = new Timers();
+  #silence; // the timer that an answer to a ping stops
+  #pings = 0;
+  #pinged = 0; // when the last ping was sent
   /** The handshake on the current WebSocket. */
   _handshake;
+  /** Whether the server answers pings. */
+  _answers = false;
   ready = false;
   /** Whether the link has been ready before. */
   wasReady = false;
+  /** The time in ms between the last ping and its answer. */
+  rtt;
 
   /** properties are the metadata of the login. */
   constructor(url, protocol, credentials, properties, owner, options) {
@@ -38,6 +50,8 @@ export class Link {
     this.#properties = properties;
     this._owner = owner;
     this.#options = options;
+    this.#renewal = new Renewal(credentials, this.#timers, options.handshakeTimeout, (token) => this._write(this._renewal(token)));
+    for (const name of HURRY) globalThis.addEventListener?.(name, this);
   }
 
   /** Whether a message would be sent without much delay. */
@@ -47,19 +61,36 @@ export class Link {
 
   close() {
     this.#closed = true;
+    for (const name of HURRY) globalThis.removeEventListener?.(name, this);
     this._drop();
   }
 
-  async _open(expired) {
-    const { handshakeTimeout, WebSocket } = this.#options;
+  /** Handles an event of the page: the network has come or gone, or the page is shown again. */
+  handleEvent({ type }) {
+    if (type !== 'offline') this.#timers.hurry();
+    this.#check();
+  }
+
+  /** Connects again at once. */
+  reconnect() {
+    const { ready } = this;
+    this._drop();
+    this.#timers.forget();
+    if (ready) this._owner._disconnected(this, { code: 1000, reason: 'reconnecting', delay: 0, cause: undefined });
+    if (!this.#closed) this._open();
+  }
+
+  async _open() {
+    const { handshakeTimeout, WebSocket } = this.#options, attempt = this.#attempt = {};
+    this.#timers.after(handshakeTimeout, () => this.#tooLong(handshakeTimeout));
     let handshake, ws;
     try {
       await this._owner._load?.();
-      handshake = await this.#credentials.begin(this.#properties, expired);
-      if (this.#closed) return;
+      handshake = await this.#credentials.begin(this.#properties, this.#expired);
+      if (attempt !== this.#attempt) return;
       ws = new WebSocket(this.url, [this.#protocol]);
     } catch (error) {
-      if (!this.#closed) this.#failed(error);
+      if (attempt === this.#attempt) this.#failed(error);
       return;
     }
     ws.binaryType = 'arraybuffer';
@@ -69,11 +100,18 @@ export class Link {
       if (this.#ws === ws) this.#guarded(event);
     };
     ws.onopen = () => guard(() => this.#opened());
-    ws.onmessage = ({ data }) => guard(() => this._message(data));
+    ws.onmessage = ({ data }) => guard(() => {
+      if (this.#silence) this.#heard();
+      this._message(data);
+    });
     ws.onclose = ({ code, reason }) => guard(() => this._ended(code, reason));
     // Node 22 has no close event after a failed attempt.
     ws.onerror = () => guard(() => this._awaitClose(CLOSE_TIMEOUT, 1006));
-    this.#timers.after(handshakeTimeout, () => this._ended(1006, `the login took longer than ${handshakeTimeout} ms`));
+  }
+
+  #tooLong(timeout) {
+    if (this.#ws) this._ended(1006, `the login took longer than ${timeout} ms`);
+    else this.#failed(new SocketError('ETIMEDOUT', `the credentials took longer than ${timeout} ms`));
   }
 
   /** Handles credentials that are not available, or a URL that cannot be used. */
@@ -101,38 +139,55 @@ export class Link {
 
   _loggedIn() {
     this.#timers.ready();
+    this.#renewal.begin(this._handshake);
     const again = this.wasReady;
     this.ready = this.wasReady = true;
+    this.#expired = undefined;
     this._owner._ready(this, again);
+    if (this.ready) this.#beat();
   }
 
-  /** Handles the announcement that the login expires. Just after a renewal half of the time left can pass first. */
+  /** Sends a ping in each interval. */
+  #beat() {
+    const { heartbeat } = this.#options;
+    if (!heartbeat) return;
+    const timer = this.#timers.after(heartbeat.interval, () => {
+      this.#check();
+      this.#beat();
+    });
+    timer.unref?.(); // in Node the WebSocket keeps the process alive, or nothing does
+  }
+
+  /** Sends a ping, unless one is unanswered. Whatever the server sends is an answer. */
+  #check() {
+    const { heartbeat } = this.#options;
+    if (!this.ready || !this._answers || !heartbeat || this.#silence) return;
+    this.#pinged = performance.now();
+    this.#silence = this.#timers.after(heartbeat.timeout, () => this.#silent(heartbeat.timeout));
+    this._write(this._ping([++this.#pings & 255]));
+  }
+
+  #heard() {
+    this.#timers.stop(this.#silence);
+    this.#silence = undefined;
+  }
+
+  #silent(timeout) {
+    this.#silence = undefined;
+    // After the page was frozen the answer may be there and not delivered yet.
+    if (performance.now() - this.#pinged > timeout + SUSPENDED) this.#check();
+    else this._ended(1006, `the server did not answer a ping within ${timeout} ms`);
+  }
+
+  /** Handles the answer to a ping. */
+  _pong([context]) {
+    if (context === (this.#pings & 255) && this.#pings) this.rtt = performance.now() - this.#pinged;
+  }
+
+  /** Handles the announcement that the login expires. */
   _expiring(seconds) {
     this._owner._notify(this, 'expiring', { seconds });
-    if (this.#renewed) this.#renewLater(this._handshake, seconds);
-    else this.#renew(this._handshake, seconds);
-  }
-
-  #renewLater(handshake, seconds) {
-    const delay = Math.max(seconds * 500, RENEWAL_INTERVAL);
-    this.#timers.after(delay, () => this.#renew(handshake, seconds - delay / 1000));
-  }
-
-  /**
-   * Renews the login if there is a newer token. The issuer may have none until shortly before
-   * the old one expires, so it is asked again after half of the time left, and once more when
-   * the login has expired.
-   */
-  async #renew(handshake, seconds) {
-    const { token } = this.#credentials, newer = await token?.().catch(() => {});
-    if (!token || handshake !== this._handshake || !this.ready) return;
-    if (!newer || handshake.hasToken(newer)) {
-      if (seconds > 0) this.#renewLater(handshake, seconds);
-      return;
-    }
-    this._write(this._renewal(newer));
-    this.#renewed = true;
-    this.#timers.after(RENEWAL_INTERVAL, () => { this.#renewed = false; });
+    this.#renewal.expiring(seconds);
   }
 
   /** Waits up to delay ms for the close event, whose reason may say more. */
@@ -151,10 +206,11 @@ export class Link {
     this.#retry(code, reason);
   }
 
-  #retry(code, reason, cause) {
-    const expired = code === EXPIRED ? this._handshake : undefined;
+  #retry(code, reason, cause = code === EXPIRED ? this.#renewal.failure : undefined) {
+    if (this.#options.reconnectInterval < 0) return this.#refuse(new RefusedError(code, reason));
+    if (code === EXPIRED) this.#expired = this._handshake;
     this._drop();
-    const delay = this.#timers.retry(code, reason, this.#options, () => this._open(expired));
+    const delay = this.#timers.retry(code, reason, this.#options, () => this._open());
     this._owner._disconnected(this, { code, reason, delay, cause });
   }
 
@@ -166,8 +222,9 @@ export class Link {
   /** Closes the current WebSocket. A page can only use 1000 or a code of its own (3000 to 4999). */
   _drop() {
     const ws = this.#ws;
-    this.#ws = this._handshake = undefined;
-    this.ready = this.#renewed = false;
+    this.#ws = this.#attempt = this._handshake = this.#silence = undefined;
+    this.ready = false;
+    this.#renewal.begin();
     this.#timers.cancel();
     ws?.close(1000);
   }

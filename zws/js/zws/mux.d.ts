@@ -1,24 +1,15 @@
 // Many ZeroMQ sockets on one WebSocket and one login: ZWSMUX1.0 of zwsbridge.
 // SPDX-License-Identifier: MPL-2.0
 
-import type { Credentials, Events, Route, WebSocketClass } from '../zws.js';
+import type { ConnectionOptions, Events, Route } from '../zws.js';
 
-export interface MuxOptions {
-  /** `plain` or `bearer`; by default no credentials (mechanism NULL). CURVE is not supported. */
-  login?: Credentials;
+/** `login` is the result of `plain` or `bearer`; by default no credentials (mechanism NULL). CURVE is not supported. */
+export interface MuxOptions extends ConnectionOptions {
   /**
    * How many bytes the server may send to one socket before the application reads them: 1 to
    * 2^31-1. A single message can be larger. Default: 256 KiB.
    */
   window?: number;
-  /** Milliseconds that connecting and logging in may take. Default: 30,000. */
-  handshakeTimeout?: number;
-  /** Milliseconds before the first attempt to reconnect; the delay doubles with each one. Default: 250. */
-  reconnectInterval?: number;
-  /** The longest delay between two attempts, in milliseconds. Default: 30,000. */
-  reconnectMaxInterval?: number;
-  /** A WebSocket class. Default: the global one. Node 20 has none: pass the one of the package `ws`. */
-  WebSocket?: WebSocketClass;
 }
 
 /**
@@ -38,7 +29,7 @@ export class Mux {
    * Connects immediately, and reconnects until it is closed or refused.
    * @param url A URL as for a socket. It names a route of the ZAP domain to log in to.
    * @throws TypeError for an invalid URL or option, or for CURVE credentials; RangeError for a
-   * `window` out of range.
+   * number out of range.
    */
   constructor(url: string, options?: MuxOptions);
 
@@ -58,6 +49,9 @@ export class Mux {
    * 65,535 bytes.
    */
   route(path: string): Route;
+
+  /** Connects again at once, as {@link Socket.reconnect}. */
+  reconnect(): void;
 
   /** Closes the connection; it may be called more than once. The sockets are disconnected from it and stay open. */
   close(): void;

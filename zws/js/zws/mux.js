@@ -7,8 +7,10 @@ import { parseCommand } from './command.js';
 import { ClosedError, ProtocolError } from './errors.js';
 import { toBytes } from './frame.js';
 import { Link } from './link.js';
-import { MAX_CREDIT, MAX_ROUTE, login, parse } from './muxframe.js';
-import { CONNECTION_EVENTS, Events, absolute, complete } from './socket.js';
+import { MAX_CREDIT, MAX_ROUTE, login, parse, ping } from './muxframe.js';
+import { Notifications } from './notifications.js';
+import { complete } from './options.js';
+import { CONNECTION_EVENTS, Events, absolute } from './socket.js';
 
 const MECHANISMS = ['NULL', 'PLAIN', 'BEARER'];
 const DEFAULTS = { window: 256 << 10 };
@@ -16,6 +18,7 @@ const DEFAULTS = { window: 256 << 10 };
 /** The WebSocket of a Mux and its login. It passes all other frames to the Mux. */
 class MuxLink extends Link {
   #mechanism;
+  _answers = true;
 
   constructor(url, credentials, owner, options) {
     super(url, 'ZWSMUX1.0', credentials, [], owner, options);
@@ -31,6 +34,10 @@ class MuxLink extends Link {
     return this.#login(this._handshake.renew(token));
   }
 
+  _ping(context) {
+    return ping(context);
+  }
+
   /** Encodes login from the first command of the handshake: with the data of HELLO, or without data for NULL. */
   #login(command) {
     return login(this.#mechanism, this.#mechanism === 'NULL' ? [] : parseCommand(command).data);
@@ -44,6 +51,7 @@ class MuxLink extends Link {
       else this._loggedIn();
     } else if (!this.ready) throw new ProtocolError(`unexpected ${op} before ready`);
     else if (op === 'expiring') this._expiring(number);
+    else if (op === 'pong') this._pong(frame.rest);
     else this._owner._received(frame);
   }
 }
@@ -54,6 +62,7 @@ export class Mux {
   #channels = new Set();
   #numbers = new Map(); // channels by their numbers on the current WebSocket
   #last = 0; // the last number used on the current WebSocket
+  #notifications = new Notifications((name, event) => this.#told(name, event));
   #end; // why channels cannot be opened any more
 
   constructor(url, options) {
@@ -80,6 +89,12 @@ export class Mux {
   route(path) {
     const url = this._url(path);
     return { url, _open: (owner, options) => this._add(new Channel(this, url, path, owner, options)) };
+  }
+
+  /** Connects again at once. */
+  reconnect() {
+    this._assertOpen();
+    this._link.reconnect();
   }
 
   /** Closes the connection. Its sockets are disconnected from it and stay open. */
@@ -144,6 +159,11 @@ export class Mux {
   }
 
   _notify(_, name, event) {
+    this.#notifications.put(name, event);
+  }
+
+  #told(name, event) {
+    if (this.#end) return;
     this.#emit(name, event);
     this.#each((channel) => channel.notify(name, event));
   }

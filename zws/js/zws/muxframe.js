@@ -6,7 +6,7 @@ import { ProtocolError, TOO_LARGE } from './errors.js';
 import { Frame, concat, toBytes } from './frame.js';
 
 // The ops that a client sends, and those of a server with the sizes of their numbers.
-const LOGIN = 1, OPEN = 3, MESSAGES = 5, CREDIT = 6, CLOSE = 7, RELAY = 11, OPEN_HISTORY = 13;
+const LOGIN = 1, OPEN = 3, MESSAGES = 5, CREDIT = 6, CLOSE = 7, RELAY = 11, OPEN_HISTORY = 13, PING = 21;
 const COMMANDS = { RESUME: 16, ACK: 19, LAST: 20 };
 const SERVER = {
   2: ['ready', 4],
@@ -22,9 +22,10 @@ const SERVER = {
   15: ['marked', 4],
   17: ['resumed', 4],
   18: ['live', 4],
+  22: ['pong'],
 };
 const VARIABLE = ['messages', 'unsubscribed', 'marked', 'resumed', 'live']; // ops whose rest has any length
-const MAX_REASON = 123; // bytes of the rest of close
+const MAX_REST = { close: 123, pong: 16 }; // bytes: a reason, a context
 
 /** The most credit in bytes that a channel can have in one direction. */
 export const MAX_CREDIT = 2 ** 31 - 1;
@@ -37,6 +38,9 @@ const number = (value, size = 4) => Uint8Array.from({ length: size }, (_, i) => 
 
 /** Encodes login. data is what follows the name of the mechanism: nothing for NULL, else the data of HELLO. */
 export const login = (mechanism, data) => concat([LOGIN], short(mechanism), data);
+
+/** Encodes ping; the server repeats the context. */
+export const ping = (context) => concat([PING], context);
 
 /** Encodes a path with its length in two bytes. */
 function long(route) {
@@ -78,7 +82,7 @@ export function parse(data) {
   if (!op) throw new ProtocolError(`unknown op ${frame[0]}, want one of ${Object.keys(SERVER).join(', ')}`);
   let offset = 1;
   const numbers = sizes.map((size) => parseNumber(frame.subarray(offset, offset += size), size)), rest = frame.subarray(offset);
-  if (rest.length > (op === 'close' ? MAX_REASON : 0) && !VARIABLE.includes(op)) throw new ProtocolError(`${op} is too long`);
+  if (rest.length > (MAX_REST[op] ?? 0) && !VARIABLE.includes(op)) throw new ProtocolError(`${op} is too long`);
   return { op, numbers, rest };
 }
 

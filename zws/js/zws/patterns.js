@@ -218,11 +218,10 @@ export class Sub extends Readable(Socket) {
   }
 
   _notify(connection, name, event) {
-    const key = event.topic?.join();
-    if (this.#topics.has(key)) {
-      this.#denied.set(connection, (this.#denied.get(connection) ?? new Set()).add(key));
-    }
-    super._notify(connection, name, event);
+    const key = event.topic?.join(), denied = this.#denied.get(connection) ?? new Set();
+    if (!this.#topics.has(key) || denied.has(key)) return super._notify(connection, name, event);
+    this.#denied.set(connection, denied.add(key));
+    this._emit(connection, name, event); // at most one for each subscription
   }
 }
 

@@ -1,9 +1,10 @@
 // The base of all sockets: URLs, events, options. SPDX-License-Identifier: MPL-2.0
 
 import { Connection } from './connection.js';
-import { none } from './credentials.js';
 import { ClosedError, SocketError } from './errors.js';
 import { toBytes } from './frame.js';
+import { Notifications } from './notifications.js';
+import { SOCKET_DEFAULTS, checkLogin, complete } from './options.js';
 import { Inbox, Outbox } from './queues.js';
 
 /** The events of sockets and of a Mux. */
@@ -44,30 +45,6 @@ export class Events {
   }
 }
 
-// Options of sockets and of a Mux.
-const CONNECTION_DEFAULTS = { login: none, handshakeTimeout: 30_000, reconnectInterval: 250, reconnectMaxInterval: 30_000 };
-
-const DEFAULTS = {
-  routingId: '',
-  sendHighWaterMark: 1000,
-  sendHighWaterBytes: 4 << 20,
-  sendTimeout: -1,
-  receiveHighWaterMark: 1000,
-  maxMessageSize: 1 << 20,
-  maxFrames: 1000,
-};
-
-/** Returns the options with defaults filled in; undefined means the default. Throws for an unknown name. */
-export function complete(options, defaults) {
-  const all = { ...CONNECTION_DEFAULTS, WebSocket: globalThis.WebSocket, ...defaults };
-  for (const name in options) {
-    if (!(name in all)) throw new TypeError(`unknown option "${name}", want one of ${Object.keys(all).join(', ')}`);
-    if (options[name] !== undefined) all[name] = options[name];
-  }
-  if (!all.WebSocket) throw new TypeError('missing WebSocket: set the option WebSocket to a class, because none is global');
-  return all;
-}
-
 /** Returns the absolute WebSocket URL of a URL that can be relative to the page's or begin with http. */
 export function absolute(url) {
   const target = new URL(url, globalThis.location?.href);
@@ -86,11 +63,12 @@ export class Socket {
   closed = false;
   #connections = new Map(); // by URL
   #pending = new Map(); // by connection: resolve and reject of the promise of connect
+  #notifications = new WeakMap(); // by connection
   #dropped = new Map(); // by connection: unread messages dropped and not yet reported
 
   /** defaults are those of the options that only this type has. */
   constructor(type, options, defaults) {
-    this._options = { ...complete(options, { ...DEFAULTS, ...defaults }), type };
+    this._options = { ...complete(options, { ...SOCKET_DEFAULTS, ...defaults }), type };
     this._options.routingId = toBytes(this._options.routingId);
     if (this._options.routingId.length > 255) throw new RangeError(`routing id of ${this._options.routingId.length} bytes, want at most 255`);
     this._inbox = new Inbox(this._options.receiveHighWaterMark, (connection) => this.#countDropped(connection));
@@ -109,7 +87,7 @@ export class Socket {
   /** Connects to another URL or route of a Mux, or again to one that refused. The promise can be ignored. */
   connect(target, { login = this._options.login } = {}) {
     const url = absolute(target.url ?? target);
-    if (!login?.begin) throw new TypeError('unsupported login: want the result of plain, bearer or curve');
+    checkLogin(login);
     if (this.closed) throw new ClosedError('the socket is closed');
     if (this._single && this.#connections.size) throw new SocketError('EINUSE', 'the socket is already connected: it has at most one connection');
     if (this.#connections.has(url)) throw new SocketError('EINUSE', `the socket is already connected to ${url}`);
@@ -126,6 +104,12 @@ export class Socket {
   disconnect(target) {
     const connection = this.#connections.get(absolute(target.url ?? target));
     if (connection) this.#remove(connection, new ClosedError('disconnected'));
+  }
+
+  /** Closes the connections, or gives up waiting for the next attempt, and connects again at once. */
+  reconnect() {
+    if (this.closed) throw new ClosedError('the socket is closed');
+    for (const connection of this._connections) connection.reconnect();
   }
 
   /** Closes all connections. Messages in the send queue are discarded. */
@@ -157,7 +141,7 @@ export class Socket {
     this.#pending.get(connection)?.resolve();
     this.#pending.delete(connection);
     const { zmtp } = connection;
-    this.#emit(again ? 'recovered' : 'ready', connection, zmtp ? { zmtp } : {});
+    this._emit(connection, again ? 'recovered' : 'ready', zmtp ? { zmtp } : {});
     this._writable();
   }
 
@@ -171,18 +155,24 @@ export class Socket {
     return false;
   }
 
+  /** Handles a notification of the server, which can send any number. */
   _notify(connection, name, event) {
-    this.#emit(name, connection, event);
+    let notifications = this.#notifications.get(connection);
+    if (!notifications) {
+      notifications = new Notifications((...told) => this.#connections.get(connection.url) === connection && this._emit(connection, ...told));
+      this.#notifications.set(connection, notifications);
+    }
+    notifications.put(name, event);
   }
 
   /** Handles a connection that was lost or could not be made; the next attempt is in event.delay ms. */
   _disconnected(connection, event) {
-    this.#emit('disconnect', connection, event);
+    this._emit(connection, 'disconnect', event);
   }
 
   _refused(connection, error) {
     this.#remove(connection, error);
-    this.#emit('refused', connection, { code: error.code, reason: error.reason, status: error.status });
+    this._emit(connection, 'refused', { code: error.code, reason: error.reason, status: error.status });
     if (this.#connections.size) return;
     this._inbox.end(error);
     this._outbox.end(error);
@@ -202,12 +192,12 @@ export class Socket {
     this.#dropped.set(connection, count + 1);
     if (count) return;
     setTimeout(() => {
-      this.#emit('lost', connection, { count: this.#dropped.get(connection) });
+      this._notify(connection, 'lost', { count: this.#dropped.get(connection) });
       this.#dropped.delete(connection);
     }, 0);
   }
 
-  #emit(name, { url }, event) {
+  _emit({ url }, name, event) {
     this.events.emit(name, { url, ...event });
   }
 }

@@ -1,0 +1,87 @@
+// The options of sockets and of a Mux: their defaults, and what they can be.
+// SPDX-License-Identifier: MPL-2.0
+
+import { none } from './credentials.js';
+
+const MAX_TIMEOUT = 2 ** 31 - 1; // ms: a timer with a longer one fires at once
+const MIN_HEARTBEAT = 20; // ms: the bridge accepts 100 pings a second
+
+/** Options that sockets and a Mux have. */
+const CONNECTION_DEFAULTS = {
+  login: none,
+  handshakeTimeout: 30_000,
+  reconnectInterval: 250,
+  reconnectMaxInterval: 30_000,
+  backoff: undefined,
+  heartbeat: undefined,
+};
+
+/** Options that sockets have in addition. */
+export const SOCKET_DEFAULTS = {
+  routingId: '',
+  sendHighWaterMark: 1000,
+  sendHighWaterBytes: 4 << 20,
+  sendTimeout: -1,
+  receiveHighWaterMark: 1000,
+  maxMessageSize: 1 << 20,
+  maxFrames: 1000,
+};
+
+// Of each number: the least, the largest, a special value and its meaning.
+const timeout = [0, MAX_TIMEOUT, -1, 'no limit'], mark = [1, Infinity, 0, 'no limit'], limit = [1, Infinity, -1, 'no limit'];
+const NUMBERS = {
+  handshakeTimeout: [1, MAX_TIMEOUT, 0, 'no limit'],
+  reconnectInterval: [1, MAX_TIMEOUT, -1, 'never'],
+  reconnectMaxInterval: [1, MAX_TIMEOUT, 0, 'always reconnectInterval'],
+  sendHighWaterMark: mark,
+  sendHighWaterBytes: mark,
+  receiveHighWaterMark: mark,
+  sendTimeout: timeout,
+  maxMessageSize: limit,
+  maxFrames: limit,
+};
+
+/** Returns the value, with the special value for "no limit" as Infinity. */
+function checkNumber(name, value, [min, max, special, meaning] = NUMBERS[name]) {
+  if (value === special) return meaning === 'no limit' ? Infinity : value;
+  if (value >= min && value <= max && typeof value === 'number') return value;
+  const range = max < Infinity ? `${min} to ${max}` : `at least ${min}`;
+  throw new (typeof value === 'number' ? RangeError : TypeError)(
+    `option ${name} is ${String(value)}, want ${range}${meaning ? `, or ${special} for ${meaning}` : ''}`);
+}
+
+function checkHeartbeat(heartbeat) {
+  if (heartbeat === false) return undefined;
+  const all = { interval: 30_000, timeout: 10_000 };
+  for (const name in heartbeat) {
+    if (!(name in all)) throw new TypeError(`unknown option "heartbeat.${name}", want interval or timeout`);
+    if (heartbeat[name] !== undefined) all[name] = checkNumber(`heartbeat.${name}`, heartbeat[name], [MIN_HEARTBEAT, MAX_TIMEOUT]);
+  }
+  if (heartbeat === null || !['object', 'undefined'].includes(typeof heartbeat)) throw new TypeError('option heartbeat: want { interval, timeout } or false');
+  return all;
+}
+
+/** Returns the login if it is one. */
+export function checkLogin(login) {
+  if (!login?.begin) throw new TypeError('unsupported login: want the result of plain, bearer or curve');
+  return login;
+}
+
+/** Returns the options with defaults filled in; undefined means the default. Throws a TypeError or RangeError for a wrong one. */
+export function complete(options, defaults) {
+  const all = { ...CONNECTION_DEFAULTS, WebSocket: globalThis.WebSocket, ...defaults };
+  for (const name in options) {
+    if (!(name in all)) throw new TypeError(`unknown option "${name}", want one of ${Object.keys(all).join(', ')}`);
+    if (options[name] !== undefined) all[name] = options[name];
+  }
+  for (const name in NUMBERS) {
+    if (name in all) all[name] = checkNumber(name, all[name]);
+  }
+  checkLogin(all.login);
+  all.heartbeat = checkHeartbeat(all.heartbeat);
+  for (const name of ['WebSocket', 'backoff']) {
+    if (all[name] !== undefined && typeof all[name] !== 'function') throw new TypeError(`option ${name}: want a function`);
+  }
+  if (!all.WebSocket) throw new TypeError('missing WebSocket: set the option WebSocket to a class, because none is global');
+  return all;
+}
