@@ -162,7 +162,7 @@ func TestUserQueueTooOld(t *testing.T) {
 	c = login()
 	lost, newest := 0.0, ""
 	for lost == 0 || newest != "1000" {
-		switch m := c.next(); m["op"] {
+		switch m := c.read(); m["op"] {
 		case "lost":
 			lost += m["count"].(float64)
 		case "message":

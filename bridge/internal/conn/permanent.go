@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/history"
-	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -138,7 +137,7 @@ func (s *stream) nextPermanent(b *zws.Batch) {
 		}
 	}
 	before := p.given
-	given := givenBatch{Batch: b, at: &p.given, queue: s.queue}
+	given := givenBatch{Batch: b, stream: s}
 	s.queue.Next(given)
 	var at [history.PositionSize]byte
 	given.note(s.queue.Given(at[:0]))
@@ -153,15 +152,14 @@ func (s *stream) nextPermanent(b *zws.Batch) {
 // givenBatch notes the positions of replayed messages, and those up to which there is nothing more.
 type givenBatch struct {
 	*zws.Batch
-	at    *history.Position
-	queue *queue.Queue
+	stream *stream
 }
 
 // Resumed implements queue.Batch. A client that knows nothing of queues is notified of lost messages
 // instead, as far as it understands that. How many there are is not known.
 func (g givenBatch) Resumed(at []byte, recovered, gap bool) error {
-	if !recovered {
-		g.queue.Missed(1)
+	if !recovered && !g.stream.permanent.held.New() {
+		g.stream.queue.Missed(1)
 	}
 	return g.Batch.Resumed(at, recovered, gap)
 }
@@ -180,8 +178,8 @@ func (g givenBatch) Live(at []byte) error {
 
 func (g givenBatch) note(at []byte) {
 	var p history.Position
-	if p.UnmarshalBinary(at) == nil && p.Sequence > g.at.Sequence {
-		*g.at = p
+	if p.UnmarshalBinary(at) == nil && p.Sequence > g.stream.permanent.given.Sequence {
+		g.stream.permanent.given = p
 	}
 }
 
