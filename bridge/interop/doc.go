@@ -8,6 +8,8 @@
 //	{"do":"open","socket":1,"type":"SUB","connect":"ws://…","subscribe":["a"],"options":{…}}
 //	{"do":"send","socket":1,"frames":["hello"]}
 //	{"do":"close","socket":1}
+//	{"do":"zap","socket":1,"options":{…}}     starts the ZAP handler (pyzmq)
+//	{"do":"grant","socket":1,"frames":["a"]}  subscribes a peer (pyzmq, xpub_manual)
 //	{"do":"read","socket":1}
 //
 //	{"socket":1,"event":"open","endpoint":"tcp://127.0.0.1:41234"}

@@ -5,20 +5,24 @@ package interop
 import (
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // proxy forwards TCP connections to another address. It can reset them, like the crash of a
-// machine.
+// machine. While there is no address, it closes what it has accepted, as docker-proxy, ssh -L and
+// Kubernetes services do while their target is away.
 type proxy struct {
 	address     string
 	connections atomic.Int64 // so far
-	to          string
+	closed      atomic.Int64 // of these, while there was no address
 	tap         io.Writer
 
 	mu   sync.Mutex
+	to   string
 	open map[net.Conn]bool
 }
 
@@ -49,11 +53,22 @@ func newProxy(t *testing.T, to string, tap io.Writer) *proxy {
 // forward copies in both directions until one side closes.
 func (p *proxy) forward(front net.Conn) {
 	defer front.Close()
-	back, err := net.Dial("tcp", p.to)
+	p.mu.Lock()
+	to := p.to
+	p.mu.Unlock()
+	if to == "" {
+		p.closed.Add(1)
+		return
+	}
+	back, err := net.Dial("tcp", to)
 	if err != nil {
 		return
 	}
 	p.mu.Lock()
+	if p.to != to {
+		front.Close()
+		back.Close()
+	}
 	p.open[front] = true
 	p.mu.Unlock()
 	defer func() {
@@ -70,6 +85,27 @@ func (p *proxy) forward(front net.Conn) {
 		})
 	}
 	both.Wait()
+}
+
+// leads makes the proxy forward to an endpoint, or with "" to none, and resets all connections.
+func (p *proxy) leads(endpoint string) {
+	p.mu.Lock()
+	p.to = strings.TrimPrefix(endpoint, "tcp://")
+	p.mu.Unlock()
+	p.cut()
+}
+
+func (p *proxy) endpoint() string { return "tcp://" + p.address }
+
+// turnsAway waits until n connections were closed because there is no address.
+func (p *proxy) turnsAway(t *testing.T, n int64) {
+	t.Helper()
+	until := p.closed.Load() + n
+	for deadline := time.Now().Add(patience); p.closed.Load() < until; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("nobody tries: %d connections were closed, want %d", p.closed.Load(), until)
+		}
+	}
 }
 
 // cut resets all connections.

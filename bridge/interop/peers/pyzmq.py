@@ -83,7 +83,7 @@ class Socket:
             self.zmq.subscribe(topic.encode())
 
     def start_zap(self, options):
-        if "zap" in options:
+        if options.get("zap"):
             ZAP(self.context, self.number, **options["zap"]).start()
         elif "passwords" in options or "keys" in options:
             self.authenticator = ThreadAuthenticator(self.context)
@@ -96,9 +96,11 @@ class Socket:
     def secure(self, options):
         if options.get("routing_id"):
             self.zmq.routing_id = options["routing_id"].encode()
-        for option in "req_correlate", "req_relaxed", "probe_router":
+        for option in "req_correlate", "req_relaxed", "probe_router", "xpub_verbose", "xpub_manual", "handshake_ivl":
             if options.get(option):
-                setattr(self.zmq, option, 1)
+                setattr(self.zmq, option, int(options[option]))
+        if "xpub_welcome_msg" in options:
+            self.zmq.setsockopt(zmq.XPUB_WELCOME_MSG, options["xpub_welcome_msg"].encode())
         if "domain" in options:
             self.zmq.zap_domain = options["domain"].encode()
         if options.get("server") == "PLAIN":
@@ -145,6 +147,10 @@ def handle(command):
         emit(socket=number, event="open", endpoint=s.zmq.last_endpoint.decode().strip("\0"))
     elif command["do"] == "send":
         sockets[number].zmq.send_multipart(to_bytes(command["frames"]))
+    elif command["do"] == "zap":
+        sockets[number].start_zap(command["options"])
+    elif command["do"] == "grant":  # xpub_manual: to the peer whose subscription was read last
+        sockets[number].zmq.setsockopt(zmq.SUBSCRIBE, *to_bytes(command["frames"]))
     elif command["do"] == "close":
         s = sockets.pop(number)
         for source in s.zmq, s.monitor:
