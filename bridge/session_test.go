@@ -94,12 +94,13 @@ func TestRevoked(t *testing.T) {
 	}
 }
 
-// TestReload checks that changed rules apply to a live session, and that the session ends if its
-// route gets other backends or no rule names its user.
+// TestReload checks that changed rules and other backends apply to a live session, and that the
+// session ends if its route gets another socket or no rule names its user.
 func TestReload(t *testing.T) {
 	one, two := silent(t, zmtp.PUB), silent(t, zmtp.PUB)
+	socket := zmtp.SUB
 	text := func(endpoint, rule string) string {
-		return usersOnly + routeTo("/d", "SUB", endpoint, "allow = [ { "+rule+" } ]")
+		return usersOnly + routeTo("/d", socket, endpoint, "allow = [ { "+rule+" } ]")
 	}
 	var dir string
 	url, b := startIn(t, func(d string) string { dir = d; return text(one, `user = "*", subscribe = ["a/", "b/"]`) })
@@ -116,8 +117,13 @@ func TestReload(t *testing.T) {
 	}
 	alice = connect(t, url+"/d", plainLogin("alice", zmtp.SUB))
 	reload(t, b, dir, text(two, `user = "*", subscribe = ["b/"]`))
+	if n := len(b.Sessions()); n != 1 {
+		t.Errorf("%d sessions with other backends, want that it stays", n)
+	}
+	socket = zmtp.XSUB
+	reload(t, b, dir, text(two, `user = "*", subscribe = ["b/"]`))
 	if got := sessionEnd(t, alice); got.Code != 1001 {
-		t.Errorf("other backends: %v, want 1001", got)
+		t.Errorf("another socket: %v, want 1001", got)
 	}
 	alice = connect(t, url+"/d", plainLogin("alice", zmtp.SUB))
 	reload(t, b, dir, text(two, `user = "bob", subscribe = ["b/"]`))

@@ -20,10 +20,11 @@ type state struct {
 	auth      *auth.Chain
 	routes    map[string]*route.Route // by path
 	static    http.Handler
-	oidc      *admin.OIDC    // nil without admin.oidc
-	zapListen *auth.Servers  // that native servers ask
-	history   config.History // where routes keep their messages, for the life of the bridge
-	unfollow  func()         // ends the calls after changes of the users
+	oidc      *admin.OIDC     // nil without admin.oidc
+	zapListen *auth.Servers   // that native servers ask
+	history   config.History  // where routes keep their messages, for the life of the bridge
+	unfollow  func()          // ends the calls after changes of the users
+	updates   []*route.Update // of routes that stay; nil once s is in force
 }
 
 // newState makes everything that the configuration names and takes over from old what stays
@@ -57,13 +58,18 @@ func (b *Bridge) newState(c *config.Config, old *state) (_ *state, err error) {
 	return s, err
 }
 
-// newRoutes fills s.routes: first with the routes of old whose backends stay, since only
-// then it is known which bind endpoints are in use.
+// newRoutes fills s.routes: first with the routes of old that stay, since only then it is known
+// which bind endpoints are in use.
 func (b *Bridge) newRoutes(s, old *state) (err error) {
 	for i := range s.config.Routes {
 		rc := &s.config.Routes[i]
 		if r := old.routes[rc.Path]; r != nil && r.Matches(s.config, rc) {
 			s.routes[rc.Path] = r
+			u, err := r.Prepare(s.config, rc)
+			if err != nil {
+				return fmt.Errorf("route %s: %w", rc.Path, err)
+			}
+			s.updates = append(s.updates, u)
 		}
 	}
 	for i := range s.config.Routes {
@@ -106,6 +112,9 @@ func (s *state) has(a *route.Archive, path string) bool {
 
 // close closes what s has and kept does not.
 func (s *state) close(kept *state) {
+	for _, u := range s.updates {
+		u.Discard()
+	}
 	for path, r := range s.routes {
 		if kept.routes[path] != r {
 			r.Close()
@@ -149,9 +158,10 @@ func (b *Bridge) adopt(s, old *state) {
 // bridge, and stay.
 //
 // Live sessions are re-evaluated. A login that would be refused now ends with 4401, all
-// others have their rights by the new rules. Sessions end with 1001, and may connect again,
-// if their route is gone, has other backends or another domain, or does not take their
-// mechanism any more, or if an authenticator has a say now that was not asked.
+// others have their rights by the new rules. The endpoints of a route, their keys, the logins
+// there and limits change in place. Sessions end with 1001, and may connect again, if their
+// route is gone, has another socket or domain, shares its backends in another way, or does not
+// take their mechanism any more, or if an authenticator has a say now that was not asked.
 func (b *Bridge) Reload(c *config.Config) error {
 	b.reloading.Lock()
 	defer b.reloading.Unlock()
@@ -178,6 +188,10 @@ func (b *Bridge) Reload(c *config.Config) error {
 	for r, rules := range rules {
 		r.SetRules(rules)
 	}
+	for _, u := range s.updates {
+		u.Apply()
+	}
+	s.updates = nil
 	b.adopt(s, old)
 	old.stop()
 	b.connections.EndReplaced()

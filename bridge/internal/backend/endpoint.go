@@ -42,7 +42,7 @@ func (e *endpoint) run() {
 	if !e.wait() {
 		return
 	}
-	wait := backoff{first: e.d.o.Backoff, most: e.d.o.MaxBackoff, rand: e.d.o.Rand}
+	wait := backoff{rand: e.d.o.Rand}
 	for {
 		e.begin()
 		conn, took, err := e.connect()
@@ -55,6 +55,10 @@ func (e *endpoint) run() {
 		default:
 			e.change(Waiting, err)
 		}
+		c := e.d.core
+		c.mu.Lock()
+		wait.first, wait.most = e.d.o.Backoff, e.d.o.MaxBackoff
+		c.mu.Unlock()
 		if !e.pause(wait.next(err != nil && err.Kind == KindRefused)) {
 			return
 		}

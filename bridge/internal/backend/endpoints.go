@@ -38,14 +38,31 @@ const reuseDelay = 250 * time.Millisecond
 // and a PAIR, connects new endpoints only once the removed ones are closed.
 //
 // SetEndpoints returns at once. Errors are [ErrClosed], or about the list, and change nothing.
-func (s *Dedicated) SetEndpoints(list []Endpoint) error { return s.d.setEndpoints(list) }
+func (s *Dedicated) SetEndpoints(list []Endpoint) error { return s.d.setEndpoints(list, nil) }
+
+// Update is SetEndpoints with o.Endpoints. It also puts in force what else a live socket can
+// change of its options: Ready, ConnectTimeout, Backoff, MaxBackoff, HonorError, HighWaterMark
+// and HighWaterBytes, and for connections that are made later ZMTP2.
+func (s *Dedicated) Update(o DialOptions) error { return s.d.update(o) }
 
 // SetEndpoints is [Dedicated.SetEndpoints] for a socket of [DialShared].
 func (s *Shared) SetEndpoints(list []Endpoint) error {
 	if s.dialer == nil {
-		return fmt.Errorf("backend: a %s socket that listens has no endpoints to connect to", s.o.SocketType)
+		return s.errListens()
 	}
-	return s.dialer.setEndpoints(list)
+	return s.dialer.setEndpoints(list, nil)
+}
+
+// Update is [Dedicated.Update] for a socket of [DialShared].
+func (s *Shared) Update(o DialOptions) error {
+	if s.dialer == nil {
+		return s.errListens()
+	}
+	return s.dialer.update(o)
+}
+
+func (s *Shared) errListens() error {
+	return fmt.Errorf("backend: a %s socket that listens has no endpoints to connect to", s.o.SocketType)
 }
 
 // checkEndpoints returns what is wrong with a list of endpoints.
@@ -66,7 +83,26 @@ func (e *Endpoint) same(other *Endpoint) bool {
 	return e.Address == other.Address && reflect.DeepEqual(e.Security, other.Security)
 }
 
-func (d *dialer) setEndpoints(list []Endpoint) error {
+func (d *dialer) update(o DialOptions) error {
+	if err := o.setDefaults(); err != nil {
+		return err
+	}
+	return d.setEndpoints(o.Endpoints, func() {
+		d.o.Ready, d.o.ConnectTimeout, d.o.HonorError = o.Ready, o.ConnectTimeout, o.HonorError
+		d.o.Backoff, d.o.MaxBackoff = o.Backoff, o.MaxBackoff
+		d.o.ZMTP2 = o.ZMTP2
+		d.core.o.setBounds(&o.Options)
+		d.core.wakeSenders()
+	})
+}
+
+// setBounds takes over from other what a live socket can change. Lock held on entry.
+func (o *Options) setBounds(other *Options) {
+	o.HighWaterMark, o.HighWaterBytes = other.HighWaterMark, other.HighWaterBytes
+}
+
+// setEndpoints calls change, if it is not nil, with the lock held.
+func (d *dialer) setEndpoints(list []Endpoint, change func()) error {
 	if err := checkEndpoints(d.o.SocketType, list); err != nil {
 		return err
 	}
@@ -75,6 +111,9 @@ func (d *dialer) setEndpoints(list []Endpoint) error {
 	if c.closing {
 		c.mu.Unlock()
 		return ErrClosed
+	}
+	if change != nil {
+		change()
 	}
 	removed := d.replace(list)
 	c.changed.Broadcast()

@@ -101,7 +101,9 @@ func (s *stream) evaluated(l *zws.Login) bool {
 func (s *stream) reevaluate(ctx context.Context) error {
 	s.deciding.Lock()
 	defer s.deciding.Unlock()
-	rights, err := s.route.Rules().Rights(ctx, s.conn.login.Load())
+	rules := s.route.Rules()
+	s.queue.SetBounds(rules.Queue)
+	rights, err := rules.Rights(ctx, s.conn.login.Load())
 	if err != nil {
 		return err
 	}

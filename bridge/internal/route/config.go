@@ -93,18 +93,20 @@ func New(c *config.Config, rc *config.Route, o Options) (*Route, error) {
 	return r, err
 }
 
-// Matches reports whether the route's backends are those that rc describes, so that a reload
-// can keep it.
+// Matches reports whether the route can become what rc describes without the end of its
+// streams, by [Route.Prepare].
 func (r *Route) Matches(c *config.Config, rc *config.Route) bool {
 	return reflect.DeepEqual(r.fingerprint, fingerprint(c, rc))
 }
 
-// fingerprint is the part of a configuration on which the backends of a route depend, and with
-// which its streams were made: a live queue keeps its limits and its policy (on_full).
+// fingerprint is the part of a configuration that cannot change in a live route: what its
+// sockets are, and with which its streams were made, such as the policy of their queues (on_full).
 func fingerprint(c *config.Config, rc *config.Route) any {
 	r := *rc
 	r.Allow, r.AllowAll, r.BindAllow, r.OnWide, r.Separator = nil, false, nil, "", nil
 	r.Domain, r.ClientMechanisms, r.LaterFrames = "", nil, ""
+	r.HighWaterMark, r.HighWaterBytes = 0, 0
+	withoutLinks(&r)
 	if r.History.Kept() {
 		r.History = config.RouteHistory{Topics: []string{""}, LastValue: r.History.LastValue} // a live archive is changed
 	}
@@ -112,7 +114,7 @@ func fingerprint(c *config.Config, rc *config.Route) any {
 		r.MaxSubscriptionBytes = 0
 	}
 	s := c.Server
-	return []any{r, s.MaxMessage, s.MaxFrames, s.MaxTopic, s.CurveCert, s.InsecureFileModes}
+	return []any{r, rc.Shared(), s.MaxMessage, s.MaxFrames, s.CurveCert}
 }
 
 // discarded is up to how many times max_message a message of a backend is read and discarded
@@ -135,13 +137,10 @@ func newSettings(c *config.Config, rc *config.Route, o Options) (*settings, erro
 		stampFrame:      rc.Stamp == config.StampFrame,
 		stampRoutingID:  rc.Stamp == config.StampRoutingID,
 		socketOptions: backend.Options{
-			SocketType:     rc.Socket,
-			Limits:         zmtp.Limits{Frame: int64(c.Server.MaxMessage), Message: int64(c.Server.MaxMessage), Frames: c.Server.MaxFrames, Discard: discarded * min(int64(c.Server.MaxMessage), math.MaxInt64/discarded)},
-			HighWaterMark:  rc.HighWaterMark,
-			HighWaterBytes: int64(rc.HighWaterBytes),
-			MaxTopic:       int(c.Server.MaxTopic),
-			Heartbeat:      backendHeartbeat,
-			ZMTP2:          rc.ZMTP2,
+			SocketType: rc.Socket,
+			Limits:     zmtp.Limits{Frame: int64(c.Server.MaxMessage), Message: int64(c.Server.MaxMessage), Frames: c.Server.MaxFrames, Discard: discarded * min(int64(c.Server.MaxMessage), math.MaxInt64/discarded)},
+			MaxTopic:   int(c.Server.MaxTopic),
+			Heartbeat:  backendHeartbeat,
 		},
 		fingerprint: fingerprint(c, rc),
 	}
@@ -171,6 +170,9 @@ func newLinks(c *config.Config, rc *config.Route) *links {
 		insecurePlaintext: rc.InsecurePlaintext,
 		ready:             readyRules[rc.Ready],
 		connectTimeout:    rc.ConnectTimeout,
+		zmtp2:             rc.ZMTP2,
+		highWaterMark:     rc.HighWaterMark,
+		highWaterBytes:    int64(rc.HighWaterBytes),
 		backoff:           rc.Reconnect.Min,
 		maxBackoff:        rc.Reconnect.Max,
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
+	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
@@ -43,15 +44,13 @@ type dedicatedSocket struct {
 
 func (d *dedicated) attach(ctx context.Context, c *Client) (*Attachment, error) {
 	l := d.links.Load()
-	o := d.dialOptions(l)
-	var err error
-	if o.Endpoints, err = l.resolved(c.Login); err != nil {
+	o, err := d.dialOptions(l, c.Login)
+	if err != nil {
 		return nil, err
 	}
 	if o.RoutingID, err = d.routingID(c); err != nil {
 		return nil, err
 	}
-	o.HonorError = l.credentials.passThrough
 	if d.socket == zmtp.REP {
 		o.MayReceive = c.MayReceive
 	}
@@ -82,9 +81,9 @@ func (d *dedicated) prepare(l *links) (apply func(), err error) {
 
 // relink connects the socket to the endpoints of l.
 func (s *dedicatedSocket) relink(l *links) {
-	list, err := l.resolved(s.client.Login)
+	o, err := s.route.dialOptions(l, s.client.Login)
 	if err == nil {
-		err = s.dialed.SetEndpoints(list)
+		err = s.dialed.Update(o)
 	}
 	if err != nil && !errors.Is(err, backend.ErrClosed) {
 		s.route.unresolved(s.client, err)
@@ -128,20 +127,23 @@ func (u unfiltered) Subscribe(ctx context.Context, _ bool, topics ...[]byte) err
 	return u.Socket.Subscribe(ctx, topics...)
 }
 
-// dialOptions are the options for connecting, without endpoints.
-func (r *Route) dialOptions(l *links) backend.DialOptions {
-	return backend.DialOptions{
-		Options: r.socketOptions, Ready: l.ready, ConnectTimeout: l.connectTimeout,
+// dialOptions are the options for connecting a stream by l. login is nil for the socket that
+// all clients share, where the login at the backends depends on none of them.
+func (r *Route) dialOptions(l *links, login *zws.Login) (backend.DialOptions, error) {
+	o := backend.DialOptions{
+		Options: l.options(r.socketOptions), Ready: l.ready, ConnectTimeout: l.connectTimeout,
 		Backoff: l.backoff, MaxBackoff: l.maxBackoff,
+		HonorError: l.credentials.passThrough,
 	}
+	var err error
+	o.Endpoints, err = l.resolved(login)
+	return o, err
 }
 
-// dialShared opens a socket that all clients share; the login there depends on none of them.
+// dialShared opens a socket that all clients share.
 func (r *Route) dialShared() (*backend.Shared, error) {
-	l := r.links.Load()
-	o := r.dialOptions(l)
-	var err error
-	if o.Endpoints, err = l.resolved(nil); err != nil {
+	o, err := r.dialOptions(r.links.Load(), nil)
+	if err != nil {
 		return nil, err
 	}
 	return backend.DialShared(o)

@@ -43,6 +43,11 @@ func newAllowedEndpoints(list []string) allowedEndpoints {
 	return all
 }
 
+// lists reports whether address, which has no placeholders, is among the endpoints.
+func (a allowedEndpoints) lists(address string) bool {
+	return slices.ContainsFunc(a, func(e allowedEndpoint) bool { return e.pattern.MatchString(address) })
+}
+
 // resolve fills in the placeholders of an endpoint for a login. permit is what the resolved
 // IP address is checked with; nil permits any. A login without a value for each placeholder,
 // or with one that leads elsewhere, is refused.
@@ -53,11 +58,10 @@ func (a allowedEndpoints) resolve(endpoint string, l *zws.Login) (address string
 	if address, err = fill(endpoint, l); err != nil {
 		return "", nil, noBackend(err)
 	}
-	matches := func(e allowedEndpoint) bool { return e.pattern.MatchString(address) }
 	switch {
-	case !slices.ContainsFunc(a, matches):
+	case !a.lists(address):
 		return "", nil, noBackend(fmt.Errorf("endpoint %s is not in endpoints_allowed", address))
-	case slices.ContainsFunc(a, func(e allowedEndpoint) bool { return e.literal && matches(e) }):
+	case slices.ContainsFunc(a, func(e allowedEndpoint) bool { return e.literal && e.pattern.MatchString(address) }):
 		return address, nil, nil
 	}
 	return address, permitRemote, nil

@@ -33,6 +33,11 @@ type links struct {
 
 	ready          backend.Ready
 	connectTimeout time.Duration
+	zmtp2          bool
+
+	// highWaterMark and highWaterBytes limit what waits for a backend.
+	highWaterMark  int
+	highWaterBytes int64
 	// backoff and maxBackoff are the waits between attempts.
 	backoff, maxBackoff time.Duration
 }
@@ -133,6 +138,12 @@ func (r *Route) relink(s *sources, next *links) error {
 
 // Endpoints returns the endpoints of the route, in their order.
 func (r *Route) Endpoints() []Endpoint { return slices.Clone(r.links.Load().connect) }
+
+// options completes the options of a socket.
+func (l *links) options(o backend.Options) backend.Options {
+	o.HighWaterMark, o.HighWaterBytes, o.ZMTP2 = l.highWaterMark, l.highWaterBytes, l.zmtp2
+	return o
+}
 
 // resolved returns the endpoints for a stream, with the login of the bridge there. login is nil
 // for a shared connection. Errors are *[zws.CloseError].

@@ -22,7 +22,7 @@ import (
 // listen opens a socket that inbound backends connect to.
 func (r *Route) listen() (*backend.Shared, error) {
 	o := r.inbound
-	o.Options = r.socketOptions
+	o.Options = r.links.Load().options(r.socketOptions)
 	o.OwnsID = r.ownsID
 	o.Rights = r.peerRights
 	o.Forbidden = r.violations.report

@@ -87,11 +87,11 @@ func (u *shared) prepare(l *links) (apply func(), err error) {
 	if len(u.route.bind) > 0 {
 		return func() {}, nil
 	}
-	list, err := l.resolved(nil)
+	o, err := u.route.dialOptions(l, nil)
 	if err != nil {
 		return nil, err
 	}
-	return func() { _ = u.socket.SetEndpoints(list) }, nil // but once it is closed, the list is one that it can have
+	return func() { _ = u.socket.Update(o) }, nil // but once it is closed, the list is one that it can have
 }
 
 var errClosed = &zws.CloseError{Code: zws.CodeGoingAway, Reason: "this route was closed: connect again"}

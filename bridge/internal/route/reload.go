@@ -1,0 +1,75 @@
+package route
+
+import (
+	"log/slog"
+	"slices"
+
+	"github.com/zwsbridge/zwsbridge/bridge/config"
+)
+
+// This file is what a reload changes in a live route besides its Rules.
+
+// Update is a change of a live route that was prepared. Apply it or Discard it.
+type Update struct {
+	route *Route
+	links *links
+	file  []Endpoint
+}
+
+// Prepare prepares the change of the route, which Matches rc, to the endpoints, credentials and
+// limits that rc names. Nothing changes before Apply; Discard gives up. Errors are those of
+// reading credentials.
+func (r *Route) Prepare(c *config.Config, rc *config.Route) (*Update, error) {
+	u := &Update{route: r, links: newLinks(c, rc), file: fileEndpoints(rc)}
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	_, l := u.next()
+	_, err := r.upstream.prepare(l)
+	return u, err
+}
+
+// next returns the sources and links of the route after the update. Route.changing is held on
+// entry.
+func (u *Update) next() (*sources, *links) {
+	s := u.route.sources.clone()
+	s.lists[fileList] = u.file
+	clear(s.disconnected)
+	s.lists[adminList] = slices.DeleteFunc(slices.Clone(s.lists[adminList]), func(e Endpoint) bool {
+		return !u.links.allowed.lists(e.Address)
+	})
+	l := *u.links
+	l.connect = s.merged()
+	return &s, &l
+}
+
+// Apply puts the update in force: streams stay, and the endpoints change as [Route.SetSource]
+// describes. What operators have disconnected is connected again, and what they have connected
+// stays as long as endpoints_allowed lists it.
+func (u *Update) Apply() {
+	r := u.route
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	s, l := u.next()
+	for _, e := range r.sources.lists[adminList] {
+		if !slices.Contains(s.lists[adminList], e) {
+			r.log.Warn("endpoint disconnected: endpoints_allowed does not list it any more", slog.String("endpoint", e.Address))
+		}
+	}
+	if err := r.relink(s, l); err != nil { // what Prepare could read
+		r.log.Error("the endpoints stay as they are", slog.String("error", err.Error()))
+	}
+}
+
+// Discard gives the update up.
+func (u *Update) Discard() {}
+
+// withoutLinks removes from r what links hold, and Update changes.
+func withoutLinks(r *config.Route) {
+	r.Connect, r.EndpointsAllowed = nil, nil
+	r.Ready, r.ConnectTimeout, r.Reconnect = "", 0, config.Interval{}
+	if len(r.Bind) > 0 {
+		return
+	}
+	r.Mechanism, r.Credentials, r.Username, r.PasswordFile, r.Cert = "", "", "", "", ""
+	r.ServerKey, r.InsecurePlaintext, r.ZMTP2 = config.CurveKey{}, false, false
+}
