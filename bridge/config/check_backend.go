@@ -12,7 +12,7 @@ import (
 
 // connect checks the endpoints that the bridge connects to.
 func (c *checker) connect(key string, r *Route) {
-	if len(r.Connect) == 0 && len(r.Bind) == 0 {
+	if !r.connects() && len(r.Bind) == 0 {
 		c.fault(key, "has neither connect nor bind: want at least one endpoint")
 	}
 	templates := false
@@ -21,6 +21,7 @@ func (c *checker) connect(key string, r *Route) {
 		switch {
 		case e.Endpoint == "":
 			c.fault(of, "has no endpoint: want %s", endpointForms)
+		case e.IsSource(): // see sources
 		case HasPlaceholder(e.Endpoint):
 			templates = true
 			c.placeholders(of, e.Endpoint, "user", "claim", "meta")
@@ -57,7 +58,7 @@ func (c *checker) reconnect(key string, r *Route) {
 	switch {
 	case i.Min < minReconnect || i.Max < i.Min:
 		c.fault(key, `is "%v..%v": want at least %v, and the longest wait last, like "100ms..10s"`, i.Min, i.Max, minReconnect)
-	case len(r.Connect) == 0 && c.isGiven(key, i != defaultRoute().Reconnect):
+	case !r.connects() && c.isGiven(key, i != defaultRoute().Reconnect):
 		c.warn(key, "has no effect: backends connect to the bridge")
 	}
 }
@@ -144,9 +145,9 @@ func (c *checker) mechanism(key string, r *Route) {
 		c.fault(key+".credentials", `is "client", and a CURVE login cannot be passed on: want "static", or mechanism = "PLAIN"`)
 	case client && r.Mechanism == zap.NULL:
 		c.fault(key+".credentials", `is "client", and mechanism "NULL" passes nothing on: want mechanism = "PLAIN"`)
-	case r.Mechanism == zap.CURVE && len(r.Connect) > 0:
+	case r.Mechanism == zap.CURVE && r.connects():
 		c.curve(key, r)
-	case r.Mechanism == zap.PLAIN && !client && len(r.Connect) > 0:
+	case r.Mechanism == zap.PLAIN && !client && r.connects():
 		c.required(key+".username", r.Username, `mechanism = "PLAIN"`)
 		c.required(key+".password_file", string(r.PasswordFile), `mechanism = "PLAIN"`)
 	}
@@ -166,7 +167,9 @@ func (c *checker) mechanism(key string, r *Route) {
 // curve checks the keys of mechanism = "CURVE".
 func (c *checker) curve(key string, r *Route) {
 	for i, e := range r.Connect {
-		if e.ServerKey.IsZero() {
+		if e.IsSource() {
+			c.keyOfSource(entry(key+".connect", i), r, &e)
+		} else if e.ServerKey.IsZero() {
 			c.fault(entry(key+".connect", i), `has no server_key, and neither has the route: mechanism = "CURVE" needs the backend's public key`)
 		}
 	}
@@ -206,7 +209,7 @@ func (c *checker) plaintext(key string, r *Route) {
 	}
 	for i, e := range r.Connect {
 		switch {
-		case LocalEndpoint(e.Endpoint):
+		case LocalEndpoint(e.Endpoint), e.IsSource():
 		case !r.InsecurePlaintext:
 			c.fault(entry(key+".connect", i), "is neither loopback nor ipc, and PLAIN sends the password in the clear: want insecure_plaintext = true on this route, if the network between is trusted")
 		default:

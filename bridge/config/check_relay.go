@@ -26,6 +26,8 @@ var withoutRelay = []struct{ key, why string }{
 	{"server_key", "the client logs in at the backend itself and has the key"},
 	{"cert", "the client logs in at the backend itself"},
 	{"ready", "the client gets READY from the backend"},
+	{"server_keys", "the client logs in at the backend itself and has the key"},
+	{"insecure_announced_keys", "the client logs in at the backend itself and has the key"},
 	{"reconnect", "a lost connection ends the session, and the client logs in again itself"},
 	{"flush", "a relay collects no messages"},
 	{"share", "the encryption between a client and its backend cannot be shared"},
@@ -69,7 +71,7 @@ func (c *checker) relayConnect(key string, r *Route) {
 		if !e.ServerKey.IsZero() && r.ServerKey.IsZero() {
 			c.fault(entry(key+".connect", i), "has a server_key, which has no effect with relay = true: the client has it")
 		}
-		if r.InsecurePlaintext && !LocalEndpoint(e.Endpoint) {
+		if r.InsecurePlaintext && !LocalEndpoint(e.Endpoint) && !e.IsSource() {
 			c.warn(key+".insecure_plaintext", "passwords and tokens of clients that log in with PLAIN or BEARER go to %s in the clear", e.Endpoint)
 		}
 	}

@@ -35,6 +35,7 @@ func (c *checker) routes() {
 		}
 		c.clientDomain(key, r)
 		c.connect(key, r)
+		c.sources(key, r)
 		c.bind(key, r, binds)
 		c.mechanism(key, r)
 		c.clientMechanisms(key, r)

@@ -44,6 +44,11 @@ type Server struct {
 	ACMEURL   string   `toml:"acme_url"` // directory URL; empty means Let's Encrypt
 	ClientCA  Path     `toml:"client_ca"`
 
+	// Announce is the name by which the bridge is announced in the local network (DNS-SD), with
+	// {host} for the name of this machine; empty = it is not. The program that has the listener
+	// announces it.
+	Announce string `toml:"announce"`
+
 	CurveCert Path `toml:"curve_cert"` // zcert name; CURVE is offered only if the file exists
 
 	Origins           []string       `toml:"origins"`

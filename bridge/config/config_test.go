@@ -58,6 +58,13 @@ func configDir(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
+	for name, text := range map[string]string{
+		"good.json": `["tcp://10.0.0.1:1", {"endpoint": "ipc://run/x"}]`, "bad.json": `["tcp://10.0.0.1:1", "tcp://{user}:1"]`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return dir
 }
 

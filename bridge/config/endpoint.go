@@ -76,8 +76,10 @@ func isInterface(host string) bool {
 
 // LocalEndpoint reports whether traffic over the endpoint stays on this machine.
 func LocalEndpoint(endpoint string) bool {
-	address, ok := strings.CutPrefix(endpoint, "tcp://")
-	return !ok || isLoopback(address)
+	if address, ok := strings.CutPrefix(endpoint, "tcp://"); ok {
+		return isLoopback(address)
+	}
+	return strings.HasPrefix(endpoint, "ipc://")
 }
 
 // absoluteEndpoint makes the path of an ipc endpoint absolute; a relative one is relative to

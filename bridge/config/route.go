@@ -19,6 +19,7 @@ type Route struct {
 
 	Connect          []Endpoint `toml:"connect"`
 	EndpointsAllowed []string   `toml:"endpoints_allowed"` // for endpoints with a placeholder
+	ConnectFile      Path       `toml:"connect_file"`      // a JSON list of further endpoints, watched
 	Bind             []string   `toml:"bind"`
 	BindDomain       string     `toml:"bind_domain"`
 	LaterFrames      string     `toml:"later_frames"` // XSUB: "" or LaterFramesAny
@@ -28,13 +29,17 @@ type Route struct {
 	InsecureNull     bool       `toml:"insecure_null"`
 	ZMTP2            bool       `toml:"zmtp2"` // with mechanism NULL: backends of ZMTP 2.0 too
 
-	Mechanism         zap.Mechanism `toml:"mechanism"`   // towards the backends: NULL, PLAIN or CURVE
-	Credentials       string        `toml:"credentials"` // CredentialsStatic or CredentialsClient
-	Username          string        `toml:"username"`
-	PasswordFile      Path          `toml:"password_file"`
-	ServerKey         CurveKey      `toml:"server_key"`
-	Cert              Path          `toml:"cert"`
-	InsecurePlaintext bool          `toml:"insecure_plaintext"`
+	Mechanism    zap.Mechanism `toml:"mechanism"`   // towards the backends: NULL, PLAIN or CURVE
+	Credentials  string        `toml:"credentials"` // CredentialsStatic or CredentialsClient
+	Username     string        `toml:"username"`
+	PasswordFile Path          `toml:"password_file"`
+	ServerKey    CurveKey      `toml:"server_key"`
+	// ServerKeys are the keys that backends of dnssd:// may announce; InsecureAnnouncedKeys takes
+	// any.
+	ServerKeys            []CurveKey `toml:"server_keys"`
+	InsecureAnnouncedKeys bool       `toml:"insecure_announced_keys"`
+	Cert                  Path       `toml:"cert"`
+	InsecurePlaintext     bool       `toml:"insecure_plaintext"`
 
 	Domain           string          `toml:"domain"` // ZAP domain of the clients; empty means zap.domain
 	ClientMechanisms []zap.Mechanism `toml:"client_mechanisms"`
@@ -103,8 +108,9 @@ const (
 	OnWideNarrow = "narrow"
 )
 
-// Endpoint is one of the backends of a route: in the file a string, or a table if it has a
-// server key of its own.
+// Endpoint is one of the backends of a route, or a source that finds some: srv://NAME for DNS SRV
+// records, dnssd://TYPE for what is announced in the local network. In the file it is a string, or
+// a table if it has a server key of its own.
 type Endpoint struct {
 	Endpoint  string   `toml:"endpoint"`
 	ServerKey CurveKey `toml:"server_key"` // zero means that of the route

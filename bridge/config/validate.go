@@ -61,6 +61,7 @@ func (c *checker) run() (*Config, Faults) {
 	c.server()
 	c.tls()
 	c.limits()
+	c.announce()
 	c.admin()
 	c.zap()
 	c.chain()

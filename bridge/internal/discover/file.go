@@ -65,6 +65,9 @@ func (f *file) Run(ctx context.Context, report func(Report)) {
 	}
 }
 
+// ReadFile returns the endpoints that are in the file of [NewFile] now.
+func ReadFile(o FileOptions) ([]Endpoint, error) { return (&file{o}).read() }
+
 // read returns the endpoints in the file.
 func (f *file) read() ([]Endpoint, error) {
 	opened, err := os.Open(f.o.Path)
