@@ -45,7 +45,7 @@ func (b *Bridge) Backends() []Backend {
 		for _, s := range statuses {
 			info := Backend{
 				Route: path, Session: session, Position: s.Position, Address: s.Address, User: printable.Name(s.User),
-				State: s.State.String(), Since: s.Since, Reconnects: s.Reconnects,
+				State: s.State.String(), Since: s.Since, Reconnects: s.Reconnects, Source: string(s.Source),
 			}
 			if s.Err != nil {
 				info.Error = s.Err.Error()
@@ -57,6 +57,17 @@ func (b *Bridge) Backends() []Backend {
 		add(r.Path(), 0, r.Status())
 	}
 	b.connections.EachBackend(add)
+	return list
+}
+
+// Finders lists what finds endpoints for the routes.
+func (s source) Finders() []admin.Finder {
+	list := []admin.Finder{}
+	for _, r := range s.state.Load().sorted() {
+		for _, f := range r.Sources() {
+			list = append(list, admin.NewFinder(r.Path(), string(f.Kind), f.Status))
+		}
+	}
 	return list
 }
 
@@ -142,6 +153,7 @@ func (s source) Gauges() metrics.Gauges {
 		Subscribed:  make(map[string]int64),
 		UserFiles:   make(map[string]bool),
 		History:     make(map[string]metrics.History),
+		Finders:     make(map[metrics.Finder]metrics.Found),
 	}
 	for name, gate := range map[string]*accept.Gate{serverListener: s.gate, adminListener: s.adminGate} {
 		now, most := gate.Open()
@@ -164,6 +176,9 @@ func (s source) Gauges() metrics.Gauges {
 	for _, a := range s.Archives() {
 		stats := a.Log.Stats()
 		g.History[a.Path] = metrics.History{Messages: stats.Messages, Bytes: stats.Bytes, Queues: a.Queues.Len()}
+	}
+	for _, f := range s.Finders() {
+		g.Finders[metrics.Finder{Route: f.Route, Name: f.Address}] = metrics.Found{Works: f.Error == "", Endpoints: f.Endpoints}
 	}
 	for _, b := range s.Backends() {
 		g.Backends[metrics.BackendState{Route: b.Route, State: b.State}]++

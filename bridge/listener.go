@@ -53,7 +53,7 @@ func (b *Bridge) setLimits(c *config.Config) {
 	b.connections.SetMaxBytes(int64(s.MaxConnectionBytes))
 	b.connections.SetSubscriptionBytes(int64(s.MaxSubscriptionBytesPerUser))
 	limits := accept.Limits{
-		Connections: s.MaxConnections, PerAddress: s.MaxConnectionsPerIP, Descriptors: accept.Capacity(descriptors(c)),
+		Connections: s.MaxConnections, PerAddress: s.MaxConnectionsPerIP, Descriptors: accept.Capacity(c.Descriptors()),
 		Proxies: s.TrustedProxies, WriteTimeout: s.WriteTimeout,
 	}
 	b.gate.SetLimits(limits)
@@ -62,25 +62,4 @@ func (b *Bridge) setLimits(c *config.Config) {
 		b.options.Logger.Info("fewer connections than server.max_connections: the limit of file descriptors does not permit more",
 			"connections", limits.Max(), "max_connections", s.MaxConnections)
 	}
-}
-
-// descriptors returns how many file descriptors a connection can need, and how many are needed
-// in any case: a client on a route without shared backends has a connection to each of them,
-// and one that gets a static file has that file. Further channels of ZWSMUX1.0 are not
-// counted.
-func descriptors(c *config.Config) (cost, fixed int) {
-	cost, fixed = 1, len(c.Zap.Listen)
-	if c.Server.Static != "" {
-		cost = 2
-	}
-	for i := range c.Routes {
-		r := &c.Routes[i]
-		fixed += len(r.Bind)
-		if r.Shared() {
-			fixed += len(r.Connect)
-		} else {
-			cost = max(cost, 1+len(r.Connect))
-		}
-	}
-	return cost, fixed
 }

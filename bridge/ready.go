@@ -27,6 +27,11 @@ func (s source) Readiness() (r admin.Readiness) {
 			r.Degraded = append(r.Degraded, fault)
 		}
 	}
+	for _, f := range s.Finders() {
+		if f.Error != "" {
+			r.Degraded = append(r.Degraded, "source failed: "+f.Route+" "+f.Address)
+		}
+	}
 	for _, a := range s.Archives() {
 		if err := a.Log.State().Err; err != nil {
 			r.Degraded = append(r.Degraded, "history not stored: "+a.Path)

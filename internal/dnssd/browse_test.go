@@ -187,7 +187,7 @@ func announce(l *fakeLink, from uint16, ttl uint32, addresses ...string) {
 	l.transmit(m.build(), from, netip.Addr{})
 }
 
-// TestBrowseAddresses: which of several addresses is taken, and which are none.
+// TestBrowseAddresses: which of several addresses is taken, and which do not count.
 func TestBrowseAddresses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := new(network)
@@ -309,7 +309,7 @@ func TestPublishAnswers(t *testing.T) {
 	}
 }
 
-// TestNames: names that are too long for a suffix, and those that are none.
+// TestNames: names that are too long for a suffix, and those that cannot be names.
 func TestNames(t *testing.T) {
 	p := newPublisher(Publication{Instance: strings.Repeat("x", 60) + "äö"[:3], Host: strings.Repeat("h", 63)})
 	p.number, p.hosts = 12, 3

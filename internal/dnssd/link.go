@@ -20,7 +20,7 @@ var (
 	group6 = &net.UDPAddr{IP: net.ParseIP("ff02::fb"), Port: port}
 )
 
-// errNoInterface means that there is no network to ask in.
+// errNoInterface means that there is not a network to ask in.
 var errNoInterface = errors.New("no network interface that can multicast")
 
 // packet is one that was received.
@@ -209,7 +209,7 @@ func (s *sockets) rescan() error {
 }
 
 // multicastInterfaces lists the interfaces that are up and can multicast. The loopback interface
-// is only listed if there is no other.
+// is only listed if it is the only one.
 func multicastInterfaces() ([]iface, error) {
 	all, err := net.Interfaces()
 	if err != nil {

@@ -47,7 +47,8 @@ type admin struct {
 //	POST /logout           JSON {}: ends it
 //	GET  /summary          JSON: the operator, connections, counts by route and by code
 //	GET  /sessions         JSON, one object a session
-//	GET  /backends         JSON, one object an endpoint or an inbound backend
+//	GET  /backends         JSON, one object an endpoint, an inbound backend or a source that fails
+//	GET  /sources          JSON, one object a source of endpoints: srv://, dnssd://, connect_file
 //	GET  /identities       JSON, ?user= or ?id= of a token endpoint's identity_map
 //	GET  /history          JSON, one object a route with a history
 //	GET  /queues           JSON, one object a permanent queue
@@ -77,6 +78,7 @@ func New(bridge Source, m *metrics.Metrics, log *slog.Logger) http.Handler {
 	mux.Handle("GET /summary", a.permit(tagMonitoring, a.serveSummary))
 	mux.Handle("GET /sessions", a.permit(tagMonitoring, a.serveSessions))
 	mux.Handle("GET /backends", a.permit(tagMonitoring, a.serveBackends))
+	mux.Handle("GET /sources", a.permit(tagMonitoring, a.serveSources))
 	mux.Handle("GET /identities", a.permit(tagMonitoring, a.serveIdentities))
 	mux.Handle("GET /history", a.permit(tagMonitoring, a.serveHistory))
 	mux.Handle("GET /queues", a.permit(tagMonitoring, a.serveQueues))
@@ -183,7 +185,20 @@ func (a *admin) serveSessions(w http.ResponseWriter, _ *http.Request, _ *operato
 }
 
 func (a *admin) serveBackends(w http.ResponseWriter, _ *http.Request, _ *operator) {
-	writeJSON(w, a.bridge.Backends())
+	list := a.bridge.Backends()
+	for _, f := range a.bridge.Finders() {
+		if f.Error != "" {
+			list = append(list, Backend{Route: f.Route, Address: f.Address, Source: f.Source, State: sourceFailed, Since: f.Since, Error: f.Error})
+		}
+	}
+	writeJSON(w, list)
+}
+
+// sourceFailed is the state of what finds endpoints and cannot, among the backends.
+const sourceFailed = "source failed"
+
+func (a *admin) serveSources(w http.ResponseWriter, _ *http.Request, _ *operator) {
+	writeJSON(w, a.bridge.Finders())
 }
 
 func (a *admin) serveIdentities(w http.ResponseWriter, r *http.Request, _ *operator) {

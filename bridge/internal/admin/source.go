@@ -8,6 +8,7 @@ import (
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/conn"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/discover"
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
@@ -39,6 +40,8 @@ type Source interface {
 	Sessions() []Session
 	// Backends lists the endpoints of all routes and the inbound backends.
 	Backends() []Backend
+	// Finders lists what finds endpoints for routes.
+	Finders() []Finder
 	// Identities looks up a user of a token endpoint, or a UUID; the other is empty. There
 	// is at most one for each [auth.NAME] with an identity_map, and none is made. The error is
 	// ErrQuery unless exactly one is given.
@@ -76,6 +79,29 @@ type Backend struct {
 	Since      time.Time `json:"since"`
 	Error      string    `json:"error,omitempty"`
 	Reconnects int       `json:"reconnects"`
+	// Source is where the endpoint comes from: file, srv, dnssd, connect_file or admin; empty for an
+	// inbound backend.
+	Source string `json:"source,omitempty"`
+}
+
+// Finder is what operators see of a source of endpoints.
+type Finder struct {
+	Route     string    `json:"route"`
+	Address   string    `json:"address"` // as in the configuration: srv://_zmtp._tcp.houses.lan
+	Source    string    `json:"source"`  // srv, dnssd or connect_file
+	Endpoints int       `json:"endpoints"`
+	Since     time.Time `json:"since"`             // of the state; zero before it is known
+	Error     string    `json:"error,omitempty"`   // why it fails: the last list stays in force
+	Ignored   string    `json:"ignored,omitempty"` // what it has found and cannot be used
+}
+
+// NewFinder returns what operators see of a source of a route.
+func NewFinder(route, kind string, s discover.Status) Finder {
+	f := Finder{Route: route, Address: s.Name, Source: kind, Endpoints: s.Endpoints, Since: s.Since, Ignored: s.Ignored}
+	if s.Err != nil {
+		f.Error = s.Err.Error()
+	}
+	return f
 }
 
 // Identity is a user of a token endpoint, and the UUID by which ZeroMQ peers know that user.

@@ -5,9 +5,8 @@
 // a JSON file. A list replaces the one before. A source that fails says so, and its last list
 // stays in force; an empty list is not a failure.
 //
-// A [Set] runs the sources of a route, puts their lists together and calls the route when the
-// endpoints have changed. It logs when a source fails and when it works again, and its
-// [Status] is what operators and metrics see.
+// A [Finder] runs a source and calls the route when its endpoints have changed. It logs when the
+// source fails and when it works again, and its [Status] is what operators and metrics see.
 //
 // Endpoints are not resolved further: a host name in one is looked up by each attempt to connect.
 package discover

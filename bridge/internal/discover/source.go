@@ -16,7 +16,7 @@ type Endpoint struct {
 	ServerKey [32]byte // CURVE; zero means that of the route
 }
 
-// Report is what a source has to say: a whole list, or why there is no new one.
+// Report is what a source has to say: a whole list, or why there is not one.
 type Report struct {
 	// Endpoints are all that there are at present, sorted by address, each address once.
 	Endpoints []Endpoint

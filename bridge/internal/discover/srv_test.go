@@ -127,74 +127,54 @@ func (s scripted) Run(ctx context.Context, report func(Report)) {
 	}
 }
 
-// TestSet: lists are put together, a failure keeps the last one, and the log says what changed.
-func TestSet(t *testing.T) {
+// TestFinder: a failure keeps the last list, and the log says what has changed.
+func TestFinder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
-		a, b := make(scripted), make(scripted)
+		source := make(scripted)
 		var got []string
-		s := NewSet(SetOptions{
-			Sources: []Named{{a, "srv", "srv://a"}, {b, "connect_file", "b.json"}},
+		f := NewFinder(FinderOptions{
+			Name: "srv://a", Source: source,
 			Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 				if a.Key == slog.TimeKey {
 					return slog.Attr{}
 				}
 				return a
 			}})),
-			Changed: func(all []Found) {
-				text := ""
-				for _, f := range all {
-					text += f.Kind + " " + f.Address + ";"
-				}
-				got = append(got, text)
-			},
+			Changed: func(all []Endpoint) { got = append(got, strings.Join(addresses(all), " ")) },
 		})
-		defer s.Close()
-		list := func(addresses ...string) (r Report) {
-			for _, a := range addresses {
-				r.Endpoints = append(r.Endpoints, Endpoint{Address: a})
-			}
-			return r
-		}
-		firsts := make(chan struct{})
-		go func() { s.WaitFirst(t.Context()); close(firsts) }()
-		a <- list("1", "2")
+		defer f.Close()
 		synctest.Wait()
 		select {
-		case <-firsts:
-			t.Error("WaitFirst did not wait for the second source")
+		case <-f.First():
+			t.Error("there was no report")
 		default:
 		}
-		b <- Report{Err: errors.New("no such file")}
-		synctest.Wait()
-		<-firsts
-		status := s.Status()
-		if status[0].Err != nil || status[0].Endpoints != 2 || status[1].Err == nil || status[1].Name != "b.json" {
-			t.Errorf("status %v", status)
-		}
-		for _, r := range []Report{list("2", "3"), {Err: errors.New("broken")}, {Err: errors.New("broken")}, list("3")} {
-			b <- r
+		down := errors.New("down")
+		two := []Endpoint{{Address: "1"}, {Address: "2"}}
+		for i, step := range []struct {
+			report    Report
+			endpoints int
+			err       error
+		}{
+			{Report{Err: down}, 0, down}, {Report{Endpoints: two}, 2, nil}, {Report{Endpoints: two[:1], Ignored: "x"}, 1, nil},
+			{Report{Err: down}, 1, down}, {Report{}, 0, nil},
+		} {
+			source <- step.report
 			synctest.Wait()
+			<-f.First()
+			if s := f.Status(); s.Endpoints != step.endpoints || s.Err != step.err || s.Since.IsZero() {
+				t.Errorf("status %d: %+v", i, s)
+			}
 		}
-		a <- Report{Err: errors.New("down")}
-		synctest.Wait()
-		if status := s.Status(); status[0].Err == nil || status[0].Endpoints != 2 {
-			t.Errorf("a failure took the list away: %v", status[0])
-		}
-		a <- list()
-		synctest.Wait()
-		want := []string{
-			"srv 1;srv 2;", "srv 1;srv 2;connect_file 3;", "connect_file 3;",
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
+		if diff := cmp.Diff([]string{"1 2", "1", ""}, got); diff != "" {
 			t.Error(diff)
 		}
-		wantLog := `level=INFO msg="endpoints found" source=srv://a endpoints=2
-level=WARN msg="a source of endpoints has failed, its last list stays in force" source=b.json endpoints=0 error="no such file"
-level=INFO msg="a source of endpoints works again" source=b.json endpoints=2
-level=WARN msg="a source of endpoints has failed, its last list stays in force" source=b.json endpoints=2 error=broken
-level=INFO msg="a source of endpoints works again" source=b.json endpoints=1
-level=WARN msg="a source of endpoints has failed, its last list stays in force" source=srv://a endpoints=2 error=down
+		wantLog := `level=WARN msg="a source of endpoints has failed, its last list stays in force" source=srv://a endpoints=0 error=down
+level=INFO msg="a source of endpoints works again" source=srv://a endpoints=2
+level=INFO msg="endpoints found" source=srv://a endpoints=1
+level=WARN msg="not all of what a source of endpoints has found can be used" source=srv://a ignored=x
+level=WARN msg="a source of endpoints has failed, its last list stays in force" source=srv://a endpoints=1 error=down
 level=INFO msg="a source of endpoints works again" source=srv://a endpoints=0
 `
 		if diff := cmp.Diff(wantLog, log.String()); diff != "" {

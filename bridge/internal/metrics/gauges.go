@@ -18,6 +18,7 @@ type Gauges struct {
 	Subscribed  map[string]int64     // bytes of subscriptions, by the path of the route
 	Logins      Logins               // limits on refused logins
 	History     map[string]History   // of routes with a history, by path
+	Finders     map[Finder]Found     // what finds endpoints
 	UserFiles   map[string]bool      // whether the users of an authenticator can be read from their file, by its name
 }
 
@@ -43,6 +44,15 @@ type History struct {
 	Messages int
 	Bytes    int64
 	Queues   int
+}
+
+// Finder is a source of endpoints of a route, by the name in the configuration.
+type Finder struct{ Route, Name string }
+
+// Found is the state of a Finder.
+type Found struct {
+	Works     bool
+	Endpoints int
 }
 
 // BackendState is a state of backends on a route.
@@ -81,6 +91,10 @@ var (
 		"Logins that wait until others of their address or user are decided.", nil, nil)
 	userFiles = prometheus.NewDesc("zwsbridge_auth_file_readable",
 		"1 if the file or directory of an authenticator can be read, 0 if not, so that nobody can log in by it.", []string{"authenticator"}, nil)
+	sourceWorks = prometheus.NewDesc("zwsbridge_endpoint_source_up",
+		"1 if a source of endpoints works, 0 if it has failed and its last list stays in force.", []string{"route", "source"}, nil)
+	sourceEndpoints = prometheus.NewDesc("zwsbridge_endpoint_source_endpoints",
+		"Endpoints in the list of a source that is in force.", []string{"route", "source"}, nil)
 	backends = prometheus.NewDesc("zwsbridge_backends",
 		"Connections to backends, and inbound backends, by state.", []string{"route", "state"}, nil)
 )
@@ -88,7 +102,7 @@ var (
 // Describe implements prometheus.Collector.
 func (g gauges) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{connections, tcpConnections, maxTCPConnections, queuedMessages, queuedBytes, waitingMessages, subscriptionBytes,
-		historyMessages, historyBytes, permanentQueues, trackedFailures, blockedLogins, knownPairs, waitingLogins, userFiles, backends} {
+		historyMessages, historyBytes, permanentQueues, trackedFailures, blockedLogins, knownPairs, waitingLogins, userFiles, sourceWorks, sourceEndpoints, backends} {
 		out <- d
 	}
 }
@@ -130,13 +144,20 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 	gauge(knownPairs, float64(now.Logins.Known))
 	gauge(waitingLogins, float64(now.Logins.Waiting))
 	for name, readable := range now.UserFiles {
-		value := 0.0
-		if readable {
-			value = 1
-		}
-		gauge(userFiles, value, name)
+		gauge(userFiles, oneIf(readable), name)
+	}
+	for f, found := range now.Finders {
+		gauge(sourceWorks, oneIf(found.Works), f.Route, f.Name)
+		gauge(sourceEndpoints, float64(found.Endpoints), f.Route, f.Name)
 	}
 	for b, n := range now.Backends {
 		gauge(backends, float64(n), b.Route, b.State)
 	}
+}
+
+func oneIf(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
 }

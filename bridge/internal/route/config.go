@@ -14,6 +14,7 @@ import (
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/discover"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/history"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
@@ -87,10 +88,14 @@ func New(c *config.Config, rc *config.Route, o Options) (*Route, error) {
 			}
 		}
 	}
-	if r.upstream, err = r.newUpstream(); err != nil && r.archive != nil && o.Archive == nil {
-		_ = r.archive.Close()
+	if r.upstream, err = r.newUpstream(); err != nil {
+		if r.archive != nil && o.Archive == nil {
+			_ = r.archive.Close()
+		}
+		return nil, err
 	}
-	return r, err
+	r.find(newFinders(c, rc))
+	return r, nil
 }
 
 // Matches reports whether the route can become what rc describes without the end of its
@@ -182,7 +187,38 @@ func newLinks(c *config.Config, rc *config.Route) *links {
 func fileEndpoints(rc *config.Route) []Endpoint {
 	var list []Endpoint
 	for _, e := range rc.Connect {
-		list = append(list, Endpoint{e.Endpoint, e.ServerKey, backend.SourceFile})
+		if !e.IsSource() {
+			list = append(list, Endpoint{e.Endpoint, e.ServerKey, backend.SourceFile})
+		}
+	}
+	return list
+}
+
+// newFinders returns the sources that the configuration names.
+func newFinders(c *config.Config, rc *config.Route) []finderSpec {
+	var list []finderSpec
+	for _, e := range rc.Connect {
+		if name, ok := e.SRV(); ok {
+			list = append(list, finderSpec{e.Endpoint, backend.SourceSRV, e.ServerKey, e,
+				func(*slog.Logger) discover.Source { return discover.NewSRV(name) }})
+		}
+		if service, ok := e.DNSSD(); ok {
+			o := discover.DNSSDOptions{
+				Service: service, NeedsKey: rc.Mechanism == zap.CURVE, RouteKey: e.ServerKey,
+				Trusts: func(key [32]byte) bool {
+					return rc.InsecureAnnouncedKeys || slices.Contains(rc.ServerKeys, config.CurveKey(key))
+				},
+			}
+			list = append(list, finderSpec{e.Endpoint, backend.SourceDNSSD, e.ServerKey,
+				[]any{e, rc.Mechanism, rc.ServerKeys, rc.InsecureAnnouncedKeys},
+				func(*slog.Logger) discover.Source { return discover.NewDNSSD(o) }})
+		}
+	}
+	if rc.ConnectFile != "" {
+		o := rc.FileOptions(c.Dir)
+		list = append(list, finderSpec{string(rc.ConnectFile), backend.SourceConnectFile, rc.ServerKey,
+			[]any{rc.ConnectFile, rc.ServerKey, c.Dir, o.TakesKey},
+			func(log *slog.Logger) discover.Source { o.Log = log; return discover.NewFile(o) }})
 	}
 	return list
 }

@@ -29,6 +29,7 @@ type Route struct {
 
 	changing sync.Mutex // held while links are replaced
 	sources  sources    // guarded by changing
+	finders  finders    // what finds endpoints
 
 	subscriptions quota.Counter // of clients
 
@@ -221,6 +222,7 @@ func (r *Route) Binds(endpoint string) bool { return slices.Contains(r.bind, end
 // or with an error: a *[backend.Error], a *[zws.CloseError], or that of ctx. The caller
 // closes the socket.
 func (r *Route) Attach(ctx context.Context, c *Client) (*Attachment, error) {
+	r.waitFound(ctx)
 	for _, endpoint := range slices.Concat(c.Login.Connect, c.Login.Bind) {
 		if !r.has(endpoint) {
 			return nil, forbidden("connect and bind in the URL name an endpoint that this route does not have")
@@ -237,7 +239,10 @@ func (r *Route) has(address string) bool {
 
 // Close ends what the streams of the route share. Their sockets are closed by then. The archive
 // stays open.
-func (r *Route) Close() { r.upstream.close() }
+func (r *Route) Close() {
+	r.stopFinding()
+	r.upstream.close()
+}
 
 // forbidden is the refusal of something that the login does not permit.
 func forbidden(reason string) error {
