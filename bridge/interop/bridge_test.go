@@ -183,12 +183,16 @@ func (h *home) bridgeAt(address, text string) (url string, end func()) {
 }
 
 // alice logs in by password with the Go client.
-func alice(t *testing.T, url string, as zmtp.SocketType) (*zws.Client, error) {
+func alice(t *testing.T, url string, as zmtp.SocketType, more ...func(*zws.DialOptions)) (*zws.Client, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	return zws.Dial(ctx, url, zws.DialOptions{
+	o := zws.DialOptions{
 		SocketType:       as,
 		Security:         zmtp.Plain{User: "alice", Password: secrets["alice"]},
 		HandshakeTimeout: patience,
-	})
+	}
+	for _, f := range more {
+		f(&o)
+	}
+	return zws.Dial(ctx, url, o)
 }

@@ -225,6 +225,12 @@ func (s *socket) send(frames ...string) {
 	s.process.write(command{Do: "send", Socket: s.number, Frames: frames})
 }
 
+// do has the peer do something else with the socket, or with its page.
+func (s *socket) do(what string) {
+	s.t.Helper()
+	s.process.write(command{Do: what, Socket: s.number})
+}
+
 // next returns the next event of the socket.
 func (s *socket) next() event {
 	s.t.Helper()

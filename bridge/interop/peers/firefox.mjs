@@ -80,6 +80,10 @@ export async function openFirefox(executable) {
           return remote(result)
         },
 
+        async offline(on) {
+          await command("emulation.setNetworkConditions", { contexts: [context], networkConditions: on ? { type: "offline" } : null })
+        },
+
         /** Presses keys, by their WebDriver names, one after the other; a list of keys is pressed together. */
         async press(...keys) {
           const actions = keys.map((key) => [key].flat()).flatMap((chord) =>

@@ -23,7 +23,7 @@ async function inNode() {
   const zws = {}
   for (const module of ["zws.js", "zws/mux.js", "zws/relay.js"]) Object.assign(zws, await import(`../../../zws/js/${module}`))
   const drive = driver(zws, emit, where === "node" ? { WebSocket: TrustingWebSocket } : {})
-  return { visit: async () => (command) => drive[command.do](command), end() {} }
+  return { visit: async () => ({ handle: (command) => drive[command.do](command) }), end() {} }
 }
 
 async function inChromium() {
@@ -43,7 +43,19 @@ async function inChromium() {
       await page.exposeFunction("emit", emit)
       await page.goto(address)
       await page.evaluate((inWorker) => begin(emit, inWorker), !!worker)
-      return (command) => page.evaluate((c) => handle(c), command)
+      const devtools = await context.newCDPSession(page)
+      return {
+        handle: (command) => page.evaluate((c) => handle(c), command),
+        offline: (on) => context.setOffline(on),
+        // A page without a window is never hidden, so that its lifecycle cannot become frozen.
+        async freeze({ socket }) {
+          devtools.once("Debugger.paused", () => emit({ socket, event: "frozen" }))
+          await devtools.send("Debugger.enable")
+          await devtools.send("Debugger.pause")
+          page.evaluate("0") // pauses, and returns after thaw
+        },
+        thaw: () => devtools.send("Debugger.disable"),
+      }
     },
     end: () => browser.close(),
   }
@@ -55,24 +67,36 @@ async function inFirefox() {
     async visit(address) {
       const page = await firefox.visit(address, emit)
       await page.call("(emit, inWorker) => begin(emit, inWorker)", firefox.channel, !!worker)
-      return (command) => page.call("(command) => handle(command)", command)
+      return {
+        handle: (command) => page.call("(command) => handle(command)", command),
+        offline: (on) => page.offline(on),
+      }
     },
     end: () => firefox.end(),
   }
 }
 
 const platform = await { node: inNode, node22: inNode, chromium: inChromium, firefox: inFirefox }[name]()
-const pages = new Map() // promises of a function that handles commands, by address
+const pages = new Map() // promises of them, by address
 const pageOf = new Map() // by socket
+const handle = (command) => pageOf.get(command.socket).handle(command)
 
 await serve({
   async open(command) {
     const { page } = command.options
     if (!pages.has(page)) pages.set(page, platform.visit(page))
     pageOf.set(command.socket, await pages.get(page))
-    await pageOf.get(command.socket)(command)
+    await handle(command)
   },
-  send: (command) => pageOf.get(command.socket)(command),
-  read: (command) => pageOf.get(command.socket)(command),
-  close: (command) => pageOf.get(command.socket)(command),
+  send: handle,
+  read: handle,
+  close: handle,
+  // These are for the page of the socket, or for the whole browser.
+  async offline({ socket }) {
+    await pageOf.get(socket).offline(true)
+    emit({ socket, event: "offline" })
+  },
+  online: ({ socket }) => pageOf.get(socket).offline(false),
+  freeze: (command) => pageOf.get(command.socket).freeze(command),
+  thaw: ({ socket }) => pageOf.get(socket).thaw(),
 }, () => platform.end())

@@ -44,8 +44,8 @@ export function driver(zws, emit, more = {}) {
         const { position } = sock, { time } = message
         emit({ socket, event: "message", frames: toText(message), position, replayed: !!time })
       }
-    } catch ({ code, reason }) {
-      emit({ socket, event: "ended", code, reason })
+    } catch ({ name, code, reason }) {
+      emit({ socket, event: "ended", code, reason, error: name })
     }
   }
 
@@ -58,8 +58,8 @@ export function driver(zws, emit, more = {}) {
         return emit({ socket, event: "open" })
       }
       if (options.cookie) document.cookie = options.cookie
-      const { history, position, last } = options
-      const sock = new zws[classes[type]]({ ...settingsFor(options), ...(history && { history, position }) })
+      const { history, position, queue, last } = options
+      const sock = new zws[classes[type]]({ ...settingsFor(options), ...(history && { history, position, queue }) })
       sockets.set(socket, sock)
       for (const name of events) {
         sock.events.on(name, ({ code, reason, status, topic, zmtp, recovered, gap }) => {
