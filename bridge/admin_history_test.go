@@ -156,8 +156,8 @@ func TestAdminQueues(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d %s", tc.body, status, answer, tc.status, tc.answer)
 		}
 	}
-	if code := c.refusal(); code != int(zws.CodeTakenOver) {
-		t.Errorf("the client of a deleted queue ends with %d, want 4409", code)
+	if code := c.refusal(); code != int(zws.CodeExpired) { // as if an administrator had ended its session
+		t.Errorf("the client of a deleted queue ends with %d, want 4401", code)
 	}
 	if q := o.list("/queues"); len(q) != 0 {
 		t.Errorf("after its deletion the queue is listed: %v", q)

@@ -2,12 +2,14 @@ package bridge_test
 
 import (
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
@@ -301,4 +303,45 @@ func TestLiveAfterSubscribing(t *testing.T) {
 	}
 	c.expect("message", "1")
 	c.expect("live", "")
+}
+
+// TestHistoryMetrics: resumes are counted by outcome, and what they were given.
+func TestHistoryMetrics(t *testing.T) {
+	p := startPress(t)
+	url, b := start(t, usersOnly+routeTo("/kept", "SUB", p.endpoint, `allow = "all"`, `[route.history]`, `topics = [""]`))
+	url += "/kept"
+	<-p.ready
+	p.publish("weather", 1, 3)
+	waitKept(t, url, "weather", "3") // each look resumes at no position
+	resume := func(at string) (end string) {
+		c := loginKept(t, url, `,"history":true`)
+		defer c.ws.Close()
+		c.send(`{"op":"resume","topics":["weather"],"at":"` + at + `"}`)
+		m := c.next()
+		for m["op"] != "live" {
+			m = c.next()
+		}
+		return m["at"].(string)
+	}
+	at := resume("")
+	resume(at)
+	resume(at)
+	waitForMetric(t, b, `zwsbridge_resumes_total{outcome="recovered",route="/kept"} 2`)
+	first := loginKept(t, url, `,"queue":"q"`)
+	first.expect("resumed", "")
+	first.expect("live", "")
+	loginKept(t, url, `,"queue":"q"`)
+	if code := first.refusal(); code != int(zws.CodeTakenOver) {
+		t.Errorf("the older connection ends with %d", code)
+	}
+	waitForMetric(t, b, `zwsbridge_queue_takeovers_total{route="/kept"} 1`)
+	operators := httptest.NewServer(b.Admin())
+	defer operators.Close()
+	for _, zero := range []string{
+		`zwsbridge_replayed_messages_total{route="/kept"} 0`, `zwsbridge_resumes_total{outcome="not-recovered",route="/kept"} 0`,
+	} {
+		if strings.Contains(metrics(t, operators.URL), zero) {
+			t.Errorf("what is resumed at no position is not counted: %s", zero)
+		}
+	}
 }

@@ -34,8 +34,12 @@ const unansweredTime = 10 * time.Second
 // to leave it, before it is served without.
 const queueWait = 500 * time.Millisecond
 
-// errQueueTaken ends a stream whose queue another connection of the same user took.
-var errQueueTaken = &zws.CloseError{Code: zws.CodeTakenOver, Status: zap.Refused, Reason: "another connection of this user took over this queue"}
+// errQueueTaken ends a stream whose queue another connection of the same user took, errQueueDeleted
+// one whose queue an operator has deleted: it ends as a session that is kicked.
+var (
+	errQueueTaken   = &zws.CloseError{Code: zws.CodeTakenOver, Status: zap.Refused, Reason: "another connection of this user took over this queue"}
+	errQueueDeleted = &zws.CloseError{Code: zws.CodeExpired, Reason: "an administrator has deleted this queue"}
+)
 
 // claimQueue gives the stream the queue that its client named, or its user's if the route gives
 // that to clients that ask for nothing.
@@ -52,31 +56,38 @@ func (s *stream) claimQueue(ctx context.Context, l *zws.Login) error {
 	if named {
 		key.Name = *l.Queue
 	}
-	held, err := a.Queues.Attach(key, named, a.Log.End(), s.queueTaken)
+	held, err := a.Queues.Attach(key, named, a.Log.End(), s.queueLost)
 	if errors.Is(err, history.ErrQueueInUse) { // perhaps by the page before a reload, which is leaving
 		wait, cancel := context.WithTimeout(ctx, queueWait)
 		a.Queues.Await(wait, key)
 		cancel()
-		held, err = a.Queues.Attach(key, named, a.Log.End(), s.queueTaken)
+		held, err = a.Queues.Attach(key, named, a.Log.End(), s.queueLost)
 	}
 	switch {
 	case errors.Is(err, history.ErrTooManyQueues):
 		return &zws.CloseError{Code: zws.CodeForbidden, Status: zap.Refused, Reason: err.Error(), Err: err}
 	case errors.Is(err, history.ErrQueueInUse):
 		s.conn.set.log("queue in use: served without it", s.attributes(l)...)
+		s.route.Metrics().QueueInUse()
 		return nil
 	}
 	s.permanent.held, s.permanent.log, s.permanent.pings = held, a.Log, !named
 	return err
 }
 
-// queueTaken ends the stream in favor of a newer one with its queue. It does not block.
-func (s *stream) queueTaken() {
-	if s.conn.set.o.Logins.Revoked(s.conn.login.Load().Reply) {
-		s.end(errRevoked)
-		return
+// queueLost ends the stream in favor of a newer one with its queue, or because an operator has
+// deleted the queue. It does not block.
+func (s *stream) queueLost(err error) {
+	cause := errQueueTaken
+	switch {
+	case errors.Is(err, history.ErrQueueDeleted):
+		cause = errQueueDeleted
+	case s.conn.set.o.Logins.Revoked(s.conn.login.Load().Reply):
+		cause = errRevoked
+	default:
+		s.route.Metrics().QueueTaken()
 	}
-	s.end(errQueueTaken)
+	s.end(cause)
 }
 
 // resumeQueue subscribes to what the queue is subscribed to, as far as the rights of now allow, and

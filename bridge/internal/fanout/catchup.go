@@ -78,6 +78,9 @@ func (c *catchUp) read(b queue.Batch) (entries []history.Entry, more bool) {
 		case c.greet:
 			c.greet = false
 			c.resumed(b, resumed)
+			if f := c.member.hub.resumed; f != nil {
+				f(resumed)
+			}
 		case c.at.Sequence < c.reader.Position().Sequence: // dropped before the reader began
 			c.lost(b, c.reader.Position().Sequence-c.at.Sequence, 0)
 		}

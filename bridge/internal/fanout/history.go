@@ -173,6 +173,7 @@ const stepBytes = 16 << 10
 
 // give appends what is left of the entries as far as b has room, and reports whether all was.
 func (r *reading) give(b queue.Batch) (all bool) {
+	before := r.given
 	for ; r.next < len(r.entries) && !b.Full(); r.next++ {
 		e := &r.entries[r.next]
 		if topic := e.Topic(); r.match.Matches(topic) && (r.filter == nil || r.filter.Allows(topic)) {
@@ -182,6 +183,9 @@ func (r *reading) give(b queue.Batch) (all bool) {
 			_ = b.Replayed(r.frames, p, e.Time) // an error ends the stream
 			r.given++
 		}
+	}
+	if f := r.member.hub.replayed; f != nil && r.given > before {
+		f(int(r.given - before))
 	}
 	return r.next == len(r.entries)
 }

@@ -29,6 +29,11 @@ type Options struct {
 	Log *history.Log
 	// LastValues gives each new subscription the last values of its topics.
 	LastValues bool
+	// Resumed, if not nil, is called with what a client that resumes is told, and Replayed with the
+	// number of messages that were given to one from the log. They must be quick and must not call
+	// the hub.
+	Resumed  func(history.Resumed)
+	Replayed func(messages int)
 	// Observe, if not nil, is called with the number of messages that were queued, and of
 	// their encoded bytes, each counted once for each member. It must be quick and must not
 	// call the hub.
@@ -48,6 +53,8 @@ type Hub struct {
 	linger, flush time.Duration
 	lingerBytes   func() int64
 	observe       func(messages, bytes int)
+	resumed       func(history.Resumed)
+	replayed      func(messages int)
 	log           *history.Log // nil without a history
 	lastValues    bool
 	seam          func(*catchUp) // (*catchUp).rejoin, except in tests of the tests
@@ -98,6 +105,8 @@ func New(o Options) *Hub {
 		lingerBytes: o.LingerBytes,
 		flush:       o.Flush,
 		observe:     o.Observe,
+		resumed:     o.Resumed,
+		replayed:    o.Replayed,
 		lanes:       make(map[queue.Codec]*lane),
 		groups:      make(map[groupKey]*group),
 		changed:     make(chan struct{}, 1),

@@ -15,6 +15,10 @@ var (
 	ErrTooManyQueues = errors.New("this user has too many queues")
 	// ErrQueueInUse reports that another client has the queue, and that this one did not name it.
 	ErrQueueInUse = errors.New("another client has the queue")
+	// ErrQueueTaken and ErrQueueDeleted are why a client does not have its queue any more: another one
+	// has named it, and an operator has deleted it.
+	ErrQueueTaken   = errors.New("another client has taken the queue")
+	ErrQueueDeleted = errors.New("the queue was deleted")
 )
 
 // QueueKey identifies a permanent queue of a route.
@@ -113,9 +117,10 @@ func (q *Queues) SetBounds(age time.Duration, maxPerUser int) {
 }
 
 // Attach gives a client its user's queue of that name, which begins at end if it does not exist
-// yet. A client that named the queue takes it over from an older one, whose taken is called; it
+// yet. A client that named the queue takes it over from an older one. The client whose queue is taken
+// over or deleted is told by its lost, with ErrQueueTaken or ErrQueueDeleted; it
 // must not block. The caller ends the use with Detach. Errors: ErrTooManyQueues, ErrQueueInUse.
-func (q *Queues) Attach(key QueueKey, named bool, end Position, taken func()) (*Queue, error) {
+func (q *Queues) Attach(key QueueKey, named bool, end Position, lost func(error)) (*Queue, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	one := q.queues[key]
@@ -131,9 +136,9 @@ func (q *Queues) Attach(key QueueKey, named bool, end Position, taken func()) (*
 	case one.client != nil && !named:
 		return nil, ErrQueueInUse
 	case one.client != nil:
-		one.client.taken()
+		one.client.lost(ErrQueueTaken)
 	}
-	one.client = &Queue{queues: q, key: key, made: made, taken: taken, left: make(chan struct{})}
+	one.client = &Queue{queues: q, key: key, made: made, lost: lost, left: make(chan struct{})}
 	q.change(key, made)
 	return one.client, nil
 }
@@ -166,7 +171,7 @@ func (q *Queues) Await(ctx context.Context, key QueueKey) {
 	}
 }
 
-// Delete removes a queue and ends its client by taken. It reports whether there was one.
+// Delete removes a queue and tells its client. It reports whether there was one.
 func (q *Queues) Delete(key QueueKey) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -180,7 +185,7 @@ func (q *Queues) delete(key QueueKey) bool {
 		return false
 	}
 	if one.client != nil {
-		one.client.taken()
+		one.client.lost(ErrQueueDeleted)
 	}
 	delete(q.queues, key)
 	if q.number[key.User]--; q.number[key.User] == 0 {
@@ -305,7 +310,7 @@ type Queue struct {
 	queues *Queues
 	key    QueueKey
 	made   bool // for this client
-	taken  func()
+	lost   func(error)
 	left   chan struct{} // closed by Detach
 	leave  sync.Once
 }

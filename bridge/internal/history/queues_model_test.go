@@ -49,7 +49,7 @@ func TestQueuesModel(t *testing.T) {
 					}
 				}
 				id, named := len(holds), r.IntN(2) == 0
-				h, err := q.Attach(key, named, end, func() { taken[id]++ })
+				h, err := q.Attach(key, named, end, func(error) { taken[id]++ })
 				switch {
 				case m == nil && of == 2:
 					if err != ErrTooManyQueues {
@@ -153,7 +153,7 @@ func TestAckAfterLogIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer q.Close()
-	h, err := q.Attach(QueueKey{User: "a"}, true, Position{1, 1000}, func() {})
+	h, err := q.Attach(QueueKey{User: "a"}, true, Position{1, 1000}, func(error) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,7 @@ func TestQueuesStoredAtOnce(t *testing.T) {
 		}
 		defer q.Close()
 		key := QueueKey{"ann", "phone"}
-		h, err := q.Attach(key, true, Position{7, 1}, func() {})
+		h, err := q.Attach(key, true, Position{7, 1}, func(error) {})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +74,7 @@ func TestQueuesStoredAtOnce(t *testing.T) {
 		h.Subscribe([]byte("a"))
 		h.Ack(Position{7, 5}, Position{7, 9})
 		expect(1, 1, 2)
-		other, err := q.Attach(QueueKey{"bob", ""}, true, Position{7, 9}, func() {})
+		other, err := q.Attach(QueueKey{"bob", ""}, true, Position{7, 9}, func(error) {})
 		if err != nil || !other.New() || !h.New() {
 			t.Fatalf("%v, new: %v, %v", err, other.New(), h.New())
 		}
@@ -82,7 +82,7 @@ func TestQueuesStoredAtOnce(t *testing.T) {
 		time.Sleep(SaveInterval)
 		expect(1, 5, 4)
 		h.Detach()
-		if h, err = q.Attach(key, false, Position{7, 9}, func() {}); err != nil || h.New() {
+		if h, err = q.Attach(key, false, Position{7, 9}, func(error) {}); err != nil || h.New() {
 			t.Fatalf("%v, new: %v", err, h.New())
 		}
 		expect(1, 5, 4)

@@ -37,6 +37,8 @@ type Metrics struct {
 	connectionsRefused *prometheus.CounterVec // listener, reason
 	acceptErrors       *prometheus.CounterVec // listener
 	stalled            *prometheus.CounterVec // listener
+
+	history history
 }
 
 // NoRoute is the route label of a request whose path no route serves: paths that clients
@@ -116,12 +118,14 @@ func newCollectors() *Metrics {
 		handshake:        histogram("zwsbridge_handshake_seconds", "Time from the upgrade to READY, including the login at the backend."),
 		backendHandshake: histogram("zwsbridge_backend_handshake_seconds", "Time of connect and ZMTP handshake with a backend, where they succeeded."),
 	}
+	m.history = newHistory(counter)
 	m.connectionsRefused = counter("zwsbridge_connections_refused_total", "TCP connections that were not served because too many are "+
 		"open: address = of one address, connections = in all, descriptors = in all, for the file descriptors there are.", "listener", "reason")
 	m.acceptErrors = counter("zwsbridge_accept_errors_total", "Connections that could not be accepted because no file descriptor was left.", "listener")
 	m.stalled = counter("zwsbridge_connections_stalled_total", "Connections that were closed because their clients read nothing of a response.", "listener")
 	m.all = []prometheus.Collector{m.sessions, m.started, m.ended, m.refusals, m.logins, m.loginQueue, m.loginWait, m.messages,
 		m.bytes, m.dropped, m.handshake, m.backendHandshake, m.connectionsRefused, m.acceptErrors, m.stalled}
+	m.all = append(m.all, m.history.all()...)
 	return m
 }
 

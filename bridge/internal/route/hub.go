@@ -6,6 +6,7 @@ import (
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/fanout"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/history"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
@@ -28,10 +29,13 @@ func newHub(r *Route, socket *backend.Shared) (*hub, error) {
 			Observe:     r.metrics.ToClient,
 			Log:         r.keptIn(),
 			LastValues:  r.alwaysLast,
+			Resumed:     func(a history.Resumed) { r.metrics.Resumed(a.Recovered, a.Gap) },
+			Replayed:    r.metrics.Replayed,
 		}),
 		kept: r.archive != nil,
 	}
 	if h.kept {
+		r.metrics.KeepsHistory()
 		r.applyKeeping(h.Hub)
 	}
 	var err error
