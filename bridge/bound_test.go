@@ -162,3 +162,32 @@ func TestConnectionBytesBlock(t *testing.T) {
 		t.Errorf("%d channels ended, want 1", ended)
 	}
 }
+
+// TestConnectionBytesSent: what a client sends on many channels whose backends are away stays
+// within max_connection_bytes and a message for each channel.
+func TestConnectionBytesSent(t *testing.T) {
+	const channels, size = 20, 20_000
+	url, b := start(t, "[server]\nmax_connection_bytes = \"200KiB\"\n"+usersOnly+
+		routeTo("/away", "DEALER", "tcp://127.0.0.1:1", `ready = "none"`)+routeTo("/echo", "DEALER", echoRouter(t)))
+	m := dialMux(t, url+"/echo", "alice")
+	echo := openMux(t, m, zws.ChannelOptions{Route: "/echo"})
+	for range channels {
+		away := openMux(t, m, zws.ChannelOptions{Route: "/away"})
+		go func() {
+			for away.Send(t.Context(), zmtp.Message{make([]byte, size)}) == nil {
+			}
+		}()
+	}
+	eventually(t, "the limit to be reached", func() bool {
+		_, held := channelBytes(b)
+		return held >= 200<<10
+	})
+	for range 50 {
+		must(t, echo.Send(t.Context(), message("a")))
+		_, err := echo.Recv(t.Context())
+		must(t, err)
+		if _, held := channelBytes(b); held > 200<<10+channels*size {
+			t.Fatalf("%d bytes are held", held)
+		}
+	}
+}

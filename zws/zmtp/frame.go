@@ -28,6 +28,13 @@ func (m Message) Size() int {
 	return n
 }
 
+// frameMemory is what a frame costs in memory beside its bytes.
+const frameMemory = 24
+
+// Memory returns about how many bytes of memory the frames of m keep: its Size, and 24 bytes for
+// each frame after the first, since a message of many small frames keeps far more than its Size.
+func (m Message) Memory() int { return m.Size() + frameMemory*max(0, len(m)-1) }
+
 // The framing of 37/ZMTP:
 //
 //	command      = ( %x04 short-size | %x06 long-size ) command-body

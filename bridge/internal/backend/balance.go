@@ -37,6 +37,9 @@ func (b *balancer) place(st *stream, m zmtp.Message, number uint32) bool {
 		m = withEnvelope(m)
 	}
 	it := item{m: m, st: st, number: number}
+	if b.core.overBudget() {
+		return false
+	}
 	if len(b.unplaced) == 0 && b.give(it) {
 		return true
 	}
@@ -45,8 +48,14 @@ func (b *balancer) place(st *stream, m zmtp.Message, number uint32) bool {
 		return false
 	}
 	b.unplaced = append(b.unplaced, it)
-	b.bytes += int64(it.m.Size())
+	b.add(int64(it.m.Memory()))
 	return true
+}
+
+// add counts n more bytes of unplaced. Lock held on entry.
+func (b *balancer) add(n int64) {
+	b.bytes += n
+	b.core.book(n)
 }
 
 // give queues it for the next peer that is not full, and reports whether there is one. It drops
@@ -62,7 +71,7 @@ func (b *balancer) give(it item) bool {
 		}
 		p := peers[b.next]
 		b.next++
-		if !p.full() && !p.draining.Load() {
+		if !p.crowded() && !p.draining.Load() {
 			if it.number > 0 {
 				it.address(p)
 			}
@@ -80,7 +89,7 @@ func (b *balancer) give(it item) bool {
 func (b *balancer) spread() {
 	n := 0
 	for n < len(b.unplaced) && b.give(b.unplaced[n]) {
-		b.bytes -= int64(b.unplaced[n].m.Size())
+		b.add(-int64(b.unplaced[n].m.Memory()))
 		n++
 	}
 	b.unplaced = slices.Delete(b.unplaced, 0, n)
@@ -101,7 +110,7 @@ func (b *balancer) roomy(*peer) {
 // Streams whose request p had may send another, since no reply will come.
 func (b *balancer) left(p *peer) {
 	for _, it := range p.queue {
-		b.bytes += int64(it.m.Size())
+		b.add(int64(it.m.Memory()))
 		if !it.replaced() {
 			it.st.question.p = nil
 		}

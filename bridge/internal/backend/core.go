@@ -50,6 +50,7 @@ type core struct {
 	changed *sync.Cond    // peers, streams, writers or closing have changed
 	ending  bool          // nothing can be sent any more
 	closing bool          // nor written
+	booked  int64         // in Options.Budget
 	stats   Stats
 }
 
@@ -171,6 +172,7 @@ func (c *core) leave(p *peer) {
 		c.changed.Wait()
 	}
 	c.peers = slices.DeleteFunc(c.peers, func(q *peer) bool { return q == p })
+	c.book(-p.bytes)
 	c.pattern.left(p)
 	p.gone = true
 	p.forgetEnvelopes()
@@ -271,6 +273,9 @@ func (c *core) close() {
 		c.detach(st)
 	}
 	c.running.Wait()
+	c.mu.Lock()
+	c.book(-c.booked)
+	c.mu.Unlock()
 }
 
 // linger waits until everything is written or Options.Linger is over. It does not wait while

@@ -163,6 +163,8 @@ type Options struct {
 	// empty queue takes one message of any size.
 	HighWaterMark  int
 	HighWaterBytes int64
+	// Budget, if not nil, limits what waits to be written for several sockets together.
+	Budget *Budget
 	// MaxSubscriptions and MaxTopic (bytes) limit the subscriptions of one peer of a PUB or
 	// XPUB. A peer that exceeds them is disconnected. Zero means the defaults.
 	MaxSubscriptions int

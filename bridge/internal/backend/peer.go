@@ -86,16 +86,26 @@ type peer struct {
 }
 
 // full reports that nothing more may be queued. Lock held on entry.
-func (p *peer) full() bool {
+func (p *peer) full() bool { return p.core.overBudget() || p.crowded() }
+
+// crowded reports that nothing more may be queued, not even what the budget counts already. Lock
+// held on entry.
+func (p *peer) crowded() bool {
 	n := len(p.queue) + len(p.batch)
 	o := &p.core.o
 	return p.broken || n > 0 && (n >= o.HighWaterMark || p.bytes >= o.HighWaterBytes)
 }
 
+// add counts n more bytes that wait. Lock held on entry.
+func (p *peer) add(n int64) {
+	p.bytes += n
+	p.core.book(n)
+}
+
 // push queues it and starts the writer if none runs. Lock held on entry.
 func (p *peer) push(it item) {
 	p.queue = append(p.queue, it)
-	p.bytes += int64(it.m.Size())
+	p.add(int64(it.m.Memory()))
 	if p.writing || p.broken {
 		return
 	}
@@ -153,7 +163,7 @@ func (p *peer) take() {
 func (p *peer) settle(n int, err error) {
 	c := p.core
 	for _, it := range p.batch[:n] {
-		p.bytes -= int64(it.m.Size())
+		p.add(-int64(it.m.Memory()))
 	}
 	c.stats.Sent += uint64(n)
 	if err != nil {

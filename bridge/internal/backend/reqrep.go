@@ -65,13 +65,12 @@ func (s *req) replace(st *stream, envelope zmtp.Message) {
 	}
 	s.core.drop(Replaced)
 	waits := func(it item) bool { return it.st == st && it.number == q.number }
-	queue := &s.unplaced
-	size := &s.bytes
+	queue, add := &s.unplaced, s.add
 	if q.p != nil {
-		queue, size = &q.p.queue, &q.p.bytes
+		queue, add = &q.p.queue, q.p.add
 	}
 	if at := slices.IndexFunc(*queue, waits); at >= 0 {
-		*size -= int64((*queue)[at].m.Size())
+		add(-int64((*queue)[at].m.Memory()))
 		*queue = slices.Delete(*queue, at, at+1)
 		q.due, q.p = false, nil
 		return

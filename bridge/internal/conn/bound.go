@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
 	"github.com/zwsbridge/zwsbridge/zws"
 )
@@ -11,7 +12,8 @@ import (
 // bound is what a connection holds for its client over all streams, up to
 // server.max_connection_bytes, and the watch over the fullest stream while backends wait for room.
 type bound struct {
-	budget *queue.Budget // nil if the limits of the only queue are within the bound
+	budget *queue.Budget  // nil if the limits of the only queue are within the bound
+	sent   backend.Budget // of what the client has sent and backends of its own have not taken
 
 	mu      sync.Mutex
 	timer   *time.Timer // nil unless the fullest stream is watched
@@ -40,6 +42,7 @@ func (s *Set) SetMaxBytes(n int64) {
 }
 
 func (b *bound) limit(n int64) {
+	b.sent.SetLimit(n)
 	if b.budget != nil {
 		b.budget.SetLimit(n)
 	}

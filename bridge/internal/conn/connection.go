@@ -30,6 +30,7 @@ type connection struct {
 func (s *Set) newConnection(id session, domain string, l *zws.Login) *connection {
 	c := &connection{session: id, set: s, domain: domain, streams: make(map[*stream]bool)}
 	c.login.Store(l)
+	c.bound.sent.SetLimit(s.maxBytes.Load())
 	if l.Multiplexed {
 		c.bound.budget = queue.NewBudget(s.maxBytes.Load(), c.watch)
 	}

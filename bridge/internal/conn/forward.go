@@ -56,7 +56,7 @@ func (s *stream) forwardMessage(ctx context.Context, m zmtp.Message, more bool) 
 		m = route.Stamped(s.route.SocketType(), m, s.stamp)
 	}
 	s.held = append(s.held, m)
-	s.heldBytes += int64(m.Size())
+	s.heldBytes += int64(m.Memory())
 	if more && len(s.held) < maxHeld && s.heldBytes < maxHeldBytes {
 		return nil
 	}

@@ -77,7 +77,7 @@ func (c *connection) info() Info {
 		i.Expires = end
 	}
 	if l.Multiplexed {
-		i.Held = c.bound.budget.Held()
+		i.Held = c.bound.budget.Held() + c.bound.sent.Held()
 	}
 	return i
 }

@@ -51,6 +51,7 @@ func (d *dedicated) attach(ctx context.Context, c *Client) (*Attachment, error) 
 	if o.RoutingID, err = d.routingID(c); err != nil {
 		return nil, err
 	}
+	o.Budget = c.Sent
 	if d.socket == zmtp.REP {
 		o.MayReceive = c.MayReceive
 	}

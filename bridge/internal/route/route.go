@@ -81,6 +81,9 @@ type Client struct {
 	// [backend.AttachOptions] has them.
 	MayReceive func(m zmtp.Message) bool
 	MayAddress func(id []byte) bool
+	// Sent bounds what sockets of the client's own hold of what it sends, over all streams of a
+	// connection.
+	Sent *backend.Budget
 	// Excess reports, when the socket is closed, whether the client was subscribed to too
 	// much, so that nothing of that is kept subscribed to for a moment.
 	Excess func() bool
