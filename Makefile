@@ -4,7 +4,7 @@ FUZZTIME    ?= 10s
 PLATFORMS    = linux/arm64 linux/arm darwin/arm64 windows/amd64
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Modules of their own: the peers they test against must not become dependencies of zwsbridge.
-MODULES      = certs/acmetest bridge/bench
+MODULES      = certs/acmetest bridge/bench bridge/natstest
 
 .PHONY: build test lint cross unit storm soak modules js interop fuzz cover bench bench-short clean
 

@@ -22,7 +22,7 @@ var restartKeys = []string{
 	"server.listen", "server.tls", "server.cert", "server.key", "server.hosts",
 	"server.acme_cache", "server.acme_url", "server.client_ca",
 	"server.proxy_protocol", "admin.listen",
-	"history.store", "history.dir", "history.sync",
+	"history.store", "history.dir", "history.sync", "history.nats",
 }
 
 // Changes compares the configuration in force with the next one. It returns the keys that

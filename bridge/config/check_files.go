@@ -157,6 +157,9 @@ func (c *checker) allSecrets() []Secret {
 		{"admin.token_file", c.Admin.TokenFile},
 		{"admin.oidc_client_secret_file", c.Admin.OIDCClientSecretFile},
 		curveSecret("server.curve_cert", s.CurveCert),
+		{"history.nats.credentials", c.History.NATS.Credentials},
+		{"history.nats.password_file", c.History.NATS.PasswordFile},
+		{"history.nats.key", c.History.NATS.Key},
 	}
 	if s.TLS == TLSSelfSigned {
 		all = append(all, Secret{"server.tls", Path(c.SelfSignedDir())})

@@ -1,6 +1,12 @@
 package config
 
 import (
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"time"
+
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -8,7 +14,7 @@ import (
 // history checks where messages are kept.
 func (c *checker) history() {
 	h := &c.History
-	if !c.oneOf("history.store", h.Store, []string{StoreMemory, StoreFile}) {
+	if !c.oneOf("history.store", h.Store, []string{StoreMemory, StoreFile, StoreNATS}) {
 		return
 	}
 	for _, key := range []string{"history.dir", "history.sync"} {
@@ -18,6 +24,59 @@ func (c *checker) history() {
 	}
 	if h.Store == StoreFile {
 		c.required("history.dir", string(h.Dir), `store = "file"`)
+	}
+	if h.Store == StoreNATS {
+		c.historyNATS()
+	} else if c.given["history.nats"] {
+		c.warn("history.nats", `has no effect without store = "nats"`)
+	}
+}
+
+// natsName is what the names of streams, buckets and subjects can begin with.
+var natsName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// historyNATS checks how bridges that share histories reach each other.
+func (c *checker) historyNATS() {
+	n, key := &c.History.NATS, "history.nats"
+	if len(n.Servers) == 0 {
+		c.fault(key+".servers", `is empty: want NATS servers like ["nats://127.0.0.1:4222"]`)
+	}
+	for i, s := range n.Servers {
+		c.natsServer(entry(key+".servers", i), s)
+	}
+	if !natsName.MatchString(n.Name) {
+		c.fault(key+".name", "is %q: want up to 64 letters, digits, - and _", n.Name)
+	}
+	if n.Replicas < 1 || n.Replicas > 5 {
+		c.fault(key+".replicas", "is %d: want 1 to 5, and a server for each", n.Replicas)
+	}
+	if n.Lease < time.Second || n.Lease > 10*time.Minute {
+		c.fault(key+".lease", "is %v: want 1s to 10m", n.Lease)
+	}
+	switch {
+	case n.Credentials != "" && (n.User != "" || n.PasswordFile != ""):
+		c.fault(key+".credentials", "and user are two ways to log in: want one")
+	case (n.User == "") != (n.PasswordFile == ""):
+		c.fault(key, "has only one of user and password_file: want both or neither")
+	}
+	c.secretFile(key+".credentials", n.Credentials)
+	c.secretFile(key+".password_file", n.PasswordFile)
+	c.clientTLS(key, n.CA, n.Cert, n.Key)
+}
+
+// natsServer checks the URL of a server.
+func (c *checker) natsServer(key, text string) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
+		c.fault(key, `is %q: want a URL like "nats://127.0.0.1:4222" or "tls://nats.lan:4222"`, text)
+		return
+	}
+	if u.User != nil {
+		c.fault(key, "has a password: it belongs into user and password_file, or credentials")
+	}
+	n := &c.History.NATS
+	if secure := u.Scheme == "tls" || u.Scheme == "wss" || n.CA != "" || n.Cert != ""; !secure && !isLoopback(net.JoinHostPort(u.Hostname(), "0")) {
+		c.warn(key, "everybody on the way to %s can read and change what is kept: want tls://", u.Hostname())
 	}
 }
 

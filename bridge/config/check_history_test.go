@@ -6,6 +6,7 @@ import "testing"
 func TestCheckHistory(t *testing.T) {
 	const sub = "[[route]]\npath = \"/p\"\nsocket = \"SUB\"\nconnect = [\"tcp://127.0.0.1:1\"]\n"
 	const kept = sub + "allow = \"all\"\n[route.history]\ntopics = [\"house/\"]\n"
+	const nats = "[history]\nstore = \"nats\"\n"
 	testRows(t, []row{
 		{kept, ``},
 		{kept + `max_age = "0s"`, ``},
@@ -23,8 +24,24 @@ func TestCheckHistory(t *testing.T) {
 		{aRoute + "[route.history]\ntopics = [\"\"]\n", `route[0].history: needs socket "SUB"`},
 		{sub + `on_full = "replay"`, `route[0].on_full: is "replay", which needs a [route.history] table`},
 		{sub + "allow = \"all\"\non_full = \"replay\"\n[route.history]\ntopics = [\"\"]\n", ``},
-		{"[history]\nstore = \"disk\"\n", `history.store: is "disk": want "memory" or "file"`},
+		{"[history]\nstore = \"disk\"\n", `history.store: is "disk": want "memory", "file" or "nats"`},
 		{"[history]\ndir = \"x\"\n", `warning: history.dir: has no effect without store = "file"`},
 		{"[history]\nstore = \"file\"\ndir = \"\"\n", `history.dir: missing`},
+		{nats, ``},
+		{"[history.nats]\nname = \"a\"\n", `warning: history.nats: has no effect without store = "nats"`},
+		{nats + "sync = \"1s\"\n", `warning: history.sync: has no effect without store = "file"`},
+		{nats + "[history.nats]\nservers = []\n", `history.nats.servers: is empty`},
+		{nats + "[history.nats]\nservers = [\"127.0.0.1:4222\"]\n", `history.nats.servers[0]: is "127.0.0.1:4222": want a URL`},
+		{nats + "[history.nats]\nservers = [\"nats://a:b@127.0.0.1:4222\"]\n", `history.nats.servers[0]: has a password`},
+		{nats + "[history.nats]\nservers = [\"nats://nats.lan:4222\"]\n", `warning: history.nats.servers[0]: everybody on the way to nats.lan`},
+		{nats + "[history.nats]\nservers = [\"tls://nats.lan:4222\"]\n", ``},
+		{nats + "[history.nats]\nname = \"a.b\"\n", `history.nats.name: is "a.b"`},
+		{nats + "[history.nats]\nreplicas = 0\n", `history.nats.replicas: is 0: want 1 to 5`},
+		{nats + "[history.nats]\nlease = \"10ms\"\n", `history.nats.lease: is 10ms: want 1s to 10m`},
+		{nats + "[history.nats]\nuser = \"a\"\n", `history.nats: has only one of user and password_file`},
+		{nats + "[history.nats]\nuser = \"a\"\ncredentials = \"/nowhere\"\n", `history.nats.credentials: and user are two ways`},
+		{nats + "[history.nats]\ncredentials = \"/nowhere\"\n", `history.nats.credentials: /nowhere: no such file`},
+		{nats + "[history.nats]\nca = \"/nowhere\"\n", `history.nats.ca: /nowhere: no such file`},
+		{nats + "[history.nats]\nkey = \"/nowhere\"\n", `history.nats: has only one of cert and key`},
 	})
 }

@@ -129,10 +129,11 @@ share = "requests"
 			MaxHandshake: 16 << 10, MaxMessage: 1 << 20, MaxFrames: 1000, MaxSubscriptions: 1000, MaxChannels: 100, MaxTopic: 1 << 10,
 			MaxSubscriptionBytesPerUser: 1 << 20, MaxConnectionBytes: 16 << 20, MaxConnections: 10000, MaxFailures: 10,
 		},
-		Admin:   Admin{Listen: "127.0.0.1:9090"},
-		History: History{Store: "memory", Dir: Path(filepath.Join(dir, "history")), Sync: time.Second},
-		Zap:     Zap{Domain: "global", Timeout: 5 * time.Second},
-		Routes:  []Route{sub, login, shared},
+		Admin: Admin{Listen: "127.0.0.1:9090"},
+		History: History{Store: "memory", Dir: Path(filepath.Join(dir, "history")), Sync: time.Second, NATS: HistoryNATS{
+			Servers: []string{"nats://127.0.0.1:4222"}, Name: "zwsbridge", Replicas: 1, Lease: 3 * time.Second}},
+		Zap:    Zap{Domain: "global", Timeout: 5 * time.Second},
+		Routes: []Route{sub, login, shared},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Error(diff)
@@ -264,7 +265,7 @@ func TestAnnotatedFile(t *testing.T) {
 		}
 	}
 	for _, key := range configKeys(reflect.TypeFor[Config](), nil) {
-		if !regexp.MustCompile(`(?m)^#?(` + key + ` = |\[+` + key + `[.\]])|[{,] ` + key + ` = `).Match(text) {
+		if !regexp.MustCompile(`(?m)^#?(` + key + ` = |\[+([a-z]+\.)?` + key + `[.\]])|[{,] ` + key + ` = `).Match(text) {
 			t.Errorf("bridge.toml does not document %s", key)
 		}
 	}

@@ -40,7 +40,9 @@ func Default() *Config {
 			MaxSubscriptionBytesPerUser: 1 << 20,
 			MaxConnectionBytes:          16 << 20,
 		},
-		History: History{Store: StoreMemory, Dir: "history", Sync: time.Second},
+		History: History{Store: StoreMemory, Dir: "history", Sync: time.Second, NATS: HistoryNATS{
+			Servers: []string{"nats://127.0.0.1:4222"}, Name: "zwsbridge", Replicas: 1, Lease: 3 * time.Second,
+		}},
 		Zap: Zap{
 			Domain:  "global",
 			Timeout: zap.DefaultTimeout,

@@ -4,9 +4,25 @@ import "time"
 
 // History is the table [history]: where routes with a [route.history] table keep messages.
 type History struct {
-	Store string        `toml:"store"` // StoreMemory or StoreFile
+	Store string        `toml:"store"` // StoreMemory, StoreFile or StoreNATS
 	Dir   Path          `toml:"dir"`   // StoreFile: a directory
 	Sync  time.Duration `toml:"sync"`  // StoreFile: at most so long between write and fsync; 0 = before delivery
+	NATS  HistoryNATS   `toml:"nats"`  // StoreNATS
+}
+
+// HistoryNATS is the table [history.nats]: the NATS servers with JetStream by which bridges share
+// what routes keep.
+type HistoryNATS struct {
+	Servers      []string      `toml:"servers"`
+	Credentials  Path          `toml:"credentials"` // a .creds file
+	User         string        `toml:"user"`
+	PasswordFile Path          `toml:"password_file"`
+	CA           Path          `toml:"ca"` // of the servers; empty means the system's
+	Cert         Path          `toml:"cert"`
+	Key          Path          `toml:"key"`
+	Name         string        `toml:"name"`     // bridges with the same one share their routes
+	Replicas     int           `toml:"replicas"` // on how many servers everything is kept
+	Lease        time.Duration `toml:"lease"`    // a bridge that reads the backends and is not heard of for so long is replaced
 }
 
 // RouteHistory is the table [route.history]: what a route keeps of what its backends publish.
@@ -30,6 +46,7 @@ func (h *RouteHistory) Kept() bool { return len(h.Topics) > 0 }
 const (
 	StoreMemory = "memory"
 	StoreFile   = "file"
+	StoreNATS   = "nats"
 
 	LastValueOff    = "off"
 	LastValueAsk    = "ask"

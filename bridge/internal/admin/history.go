@@ -31,7 +31,7 @@ type History struct {
 	Oldest     *time.Time `json:"oldest"`
 	Newest     *time.Time `json:"newest"`
 	Generation string     `json:"generation"` // hexadecimal
-	Leader     string     `json:"leader"`     // the bridge that ingests
+	Leader     string     `json:"leader"`     // the bridge that reads the backends; "" while none does
 	State      string     `json:"state"`      // "ok" or "not stored"
 	Since      *time.Time `json:"since,omitempty"`
 	Error      string     `json:"error,omitempty"`
@@ -47,6 +47,9 @@ func historyOf(a Archive) History {
 		Route: a.Path, Messages: s.Messages, Bytes: s.Bytes, Topics: s.Topics, LastValues: s.LastValues,
 		Oldest: timeOrNil(s.Oldest), Newest: timeOrNil(s.Newest),
 		Generation: fmt.Sprintf("%016x", s.End.Generation), Leader: thisBridge, State: "ok", Missed: state.Missed,
+	}
+	if leader, shared := a.Leader(); shared {
+		h.Leader = leader
 	}
 	if state.Err != nil {
 		h.State, h.Error, h.Since = "not stored", state.Err.Error(), timeOrNil(state.Since)

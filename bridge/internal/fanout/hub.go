@@ -73,15 +73,17 @@ type Hub struct {
 	idleBytes int64         // of the topics in lingering
 	changed   chan struct{} // wakes Run: dirty or lingering has changed
 
-	end     history.Position           // of the log
-	at      [history.PositionSize]byte // scratch
-	number  uint64                     // of the message that is being matched
-	matched []*subscription            // scratch
-	part    int                        // of the round in which followers are visited
-	waiting bool                       // a lane has something to deliver
-	timer   *time.Timer                // delivers after Options.Flush
-	armed   bool                       // timer is running
-	stats   Stats
+	end        history.Position           // of the log
+	at         [history.PositionSize]byte // scratch, as the next two
+	frames     zmtp.Message
+	replicated history.Replicated
+	number     uint64          // of the message that is being matched
+	matched    []*subscription // scratch
+	part       int             // of the round in which followers are visited
+	waiting    bool            // a lane has something to deliver
+	timer      *time.Timer     // delivers after Options.Flush
+	armed      bool            // timer is running
+	stats      Stats
 }
 
 // Stats are the current size of a hub and its counts.
@@ -123,9 +125,16 @@ func New(o Options) *Hub {
 func (h *Hub) Message(m zmtp.Message) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.fanOut(m, h.keep(m))
+	return nil
+}
+
+// fanOut encodes m, with that position, for the members that are subscribed to it. Lock held on
+// entry.
+func (h *Hub) fanOut(m zmtp.Message, at []byte) {
 	h.stats.Messages++
 	h.number++
-	topic, at := m[0], h.keep(m)
+	topic := m[0]
 	h.matched = h.trie.match(h.matched[:0], topic)
 	full := false
 	for _, s := range h.matched {
@@ -141,7 +150,6 @@ func (h *Hub) Message(m zmtp.Message) error {
 	if full {
 		h.deliver()
 	}
-	return nil
 }
 
 // Discarded implements backend.Receiver: it tells the members that are subscribed to m that they
@@ -149,11 +157,16 @@ func (h *Hub) Message(m zmtp.Message) error {
 func (h *Hub) Discarded(m zmtp.Message) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.number++
-	topic := m[0]
 	if h.keeping {
 		h.log.Gap("a message was larger than the bridge accepts")
 	}
+	h.discarded(m[0])
+}
+
+// discarded tells the members that are subscribed to topic that they have missed a message. Lock
+// held on entry.
+func (h *Hub) discarded(topic []byte) {
+	h.number++
 	h.matched = h.trie.match(h.matched[:0], topic)
 	for _, s := range h.matched {
 		for _, g := range s.groups {

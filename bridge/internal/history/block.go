@@ -30,6 +30,7 @@ type record struct {
 const (
 	recordSize   = 16 // of a record in memory
 	control      = ^uint32(0)
+	far          = uint64(^uint32(0)) // record.prev: at least as many
 	minBlock     = 4 << 10
 	maxBlock     = 1 << 20
 	blocks       = 64  // how many blocks a full log has at least

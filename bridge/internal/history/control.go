@@ -28,9 +28,13 @@ func isGap(k kind) bool                 { return k == kindGap || k == kindSkippe
 // appendStart appends the current generation and what is kept since when: an id, the number of
 // prefixes, and for each its length, the prefix and its sequence.
 func (l *Log) appendStart(dst []byte) []byte {
-	dst = binary.BigEndian.AppendUint64(dst, l.current().id)
-	dst = binary.AppendUvarint(dst, uint64(len(l.coverage)))
-	for _, c := range l.coverage {
+	return appendStart(dst, l.current().id, l.coverage)
+}
+
+func appendStart(dst []byte, id uint64, all []coverage) []byte {
+	dst = binary.BigEndian.AppendUint64(dst, id)
+	dst = binary.AppendUvarint(dst, uint64(len(all)))
+	for _, c := range all {
 		dst = binary.AppendUvarint(dst, uint64(len(c.prefix)))
 		dst = append(dst, c.prefix...)
 		dst = binary.AppendUvarint(dst, c.since)

@@ -13,13 +13,21 @@ type coverage struct {
 
 // cover changes the coverage to that of l.kept from now on. Lock held on entry.
 func (l *Log) cover() {
-	l.coverage = slices.DeleteFunc(l.coverage, func(c coverage) bool { return !l.kept.covers(c.prefix) })
-	for _, p := range l.kept {
+	if !l.o.Replica { // there it comes with the records
+		l.coverage = cover(l.coverage, l.kept, l.end)
+	}
+}
+
+// cover returns all, which it changes, as the coverage of kept from that sequence on.
+func cover(all []coverage, kept prefixes, from uint64) []coverage {
+	all = slices.DeleteFunc(all, func(c coverage) bool { return !kept.covers(c.prefix) })
+	for _, p := range kept {
 		known := func(c coverage) bool { return strings.HasPrefix(p, c.prefix) }
-		if !slices.ContainsFunc(l.coverage, known) {
-			l.coverage = append(l.coverage, coverage{p, l.end})
+		if !slices.ContainsFunc(all, known) {
+			all = append(all, coverage{p, from})
 		}
 	}
+	return all
 }
 
 // covered reports whether all that begins with one of p was kept since sequence. Lock held on

@@ -35,7 +35,7 @@ func (l *Log) load() error {
 	}, func(b Batch) error {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if err := l.restore(r, b); err != nil {
+		if err := l.restore(r, b, nil); err != nil {
 			return fmt.Errorf("batch at %d: %w", b.First, err)
 		}
 		return nil
@@ -63,8 +63,9 @@ func (l *Log) dropUncovered() {
 	}
 }
 
-// restore appends the records of b. l.written is where what was carried ends. Lock held on entry.
-func (l *Log) restore(r *restoring, b Batch) error {
+// restore appends the records of b, and adds them to got if that is not nil. l.written is where what
+// was carried ends. Lock held on entry.
+func (l *Log) restore(r *restoring, b Batch, got *Replicated) error {
 	switch end := b.First + uint64(b.Count); {
 	case b.First == 0 || b.Count == 0 || end < b.First:
 		return errRecord
@@ -88,6 +89,7 @@ func (l *Log) restore(r *restoring, b Batch) error {
 		if !isControl {
 			name := topicOf(raw)
 			l.add(l.topics.byName[string(name)], name, len(raw))
+			got.collect(l, raw, false, wall)
 			l.enforce()
 			return nil
 		}
@@ -103,6 +105,7 @@ func (l *Log) restore(r *restoring, b Batch) error {
 		}
 		l.apply(raw)
 		l.push(record{topic: control}, len(raw))
+		got.collect(l, raw, true, wall)
 		l.enforce()
 		return nil
 	})

@@ -1,8 +1,6 @@
 package history
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"sync"
 	"time"
 
@@ -38,6 +36,7 @@ type Log struct {
 	logBytes   int64 // of records
 	topicBytes int64 // of topics with messages in the log
 
+	newest     int64 // l.mono of the newest record of a replica
 	batch      bool  // mono and wall are those of this batch
 	mono, wall int64 // milliseconds
 	timer      *time.Timer
@@ -74,6 +73,7 @@ func open(o Options, clock func() (wall, mono int64)) (*Log, error) {
 		first: 1, end: 1, floor: 1, topics: topics{byName: make(map[string]*topic)},
 	}
 	l.tick()
+	l.newest = -1 << 62
 	if o.Store != nil {
 		if err := l.load(); err != nil {
 			o.Store.Close()
@@ -94,9 +94,7 @@ func open(o Options, clock func() (wall, mono int64)) (*Log, error) {
 // begin begins a new generation. In a log that is not empty, what was published in between is
 // missing. Lock held on entry.
 func (l *Log) begin() {
-	var id [8]byte
-	rand.Read(id[:])
-	l.addGeneration(binary.BigEndian.Uint64(id[:]))
+	l.addGeneration(NewGeneration())
 	if l.o.Store != nil {
 		l.control(l.startRecord())
 	}
@@ -114,7 +112,7 @@ func (l *Log) addGeneration(id uint64) {
 func (l *Log) Append(m zmtp.Message) Position {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(m) == 0 || l.closed {
+	if len(m) == 0 || l.closed || l.o.Replica {
 		return l.position()
 	}
 	t := l.topics.byName[string(m[0])]
@@ -161,8 +159,8 @@ func (l *Log) add(t *topic, name []byte, size int) {
 		l.topicBytes += t.size()
 	}
 	var prev uint32
-	if back := l.end - t.last; t.last >= l.first && back < uint64(control) {
-		prev = uint32(back)
+	if t.last >= l.first {
+		prev = uint32(min(l.end-t.last, far))
 	}
 	t.last, t.void = l.end, false
 	if after := l.hasValue(t); after && !before {
@@ -230,7 +228,7 @@ func (l *Log) position() Position {
 func (l *Log) Gap(reason string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.state.Err == nil && !l.closed {
+	if l.state.Err == nil && !l.closed && !l.o.Replica {
 		l.control(gapRecord(reason))
 	}
 }

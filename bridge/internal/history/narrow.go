@@ -35,8 +35,11 @@ func (r *Reader) narrow(end uint64, bound int) {
 				some = append(some, s)
 			}
 			prev := uint64(b.records[i].prev)
-			if prev == 0 {
+			if prev == 0 || s < from+far && prev == far {
 				break
+			}
+			if prev == far {
+				return // before that a generation began, whose sequences are much higher
 			}
 			s -= prev
 		}

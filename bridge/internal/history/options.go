@@ -2,7 +2,7 @@ package history
 
 import "time"
 
-// Options configure a log. All but Store and OnState can be changed by Update.
+// Options configure a log. All but Replica, Store and OnState can be changed by Update.
 type Options struct {
 	// Topics are the prefixes that are kept ([route.history] topics). Messages with other topics
 	// are not.
@@ -18,6 +18,9 @@ type Options struct {
 	// longest untouched topic goes first. 0 means that they are not bounded.
 	LastValueAge  time.Duration
 	MaxLastValues int
+	// Replica makes the log a copy of what other processes keep as well: its records come by
+	// Replicate, and Append, Gap and Forget do nothing. It has no Store.
+	Replica bool
 	// Store, if not nil, keeps the log beyond the life of the process. The log closes it.
 	Store Store
 	// OnState, if not nil, is called when the store has failed, and when it works again. It may be

@@ -44,7 +44,12 @@ type Carrier interface {
 // appendRecord appends a record of a batch: size and kind in a uvarint, the time if it is not that
 // of the record before, and the bytes. A batch begins with the time of its first record.
 func appendRecord(dst []byte, raw []byte, isControl bool, later int64) []byte {
-	head := uint64(len(raw)) << 2
+	return append(appendHead(dst, len(raw), isControl, later), raw...)
+}
+
+// appendHead appends what precedes the bytes of a record of that size.
+func appendHead(dst []byte, size int, isControl bool, later int64) []byte {
+	head := uint64(size) << 2
 	if isControl {
 		head |= 1
 	}
@@ -55,7 +60,7 @@ func appendRecord(dst []byte, raw []byte, isControl bool, later int64) []byte {
 	if later != 0 {
 		dst = binary.AppendVarint(dst, later)
 	}
-	return append(dst, raw...)
+	return dst
 }
 
 // parseBatch calls f for each record of b.

@@ -13,7 +13,7 @@ func (l *Log) Update(o Options) {
 	for !o.LastValues && l.dropKept() {
 	}
 	l.mu.Lock()
-	o.Store, o.OnState = l.o.Store, l.o.OnState
+	o.Replica, o.Store, o.OnState = l.o.Replica, l.o.Store, l.o.OnState
 	o = o.withDefaults()
 	l.switchValues(o.LastValues)
 	l.o.MaxAge, l.o.LastValueAge = o.MaxAge, o.LastValueAge
@@ -135,7 +135,7 @@ func (l *Log) Forget(topic []byte) bool {
 	l.flushing.Lock()
 	l.mu.Lock()
 	_, known := l.topics.byName[string(topic)]
-	if known && !l.closed {
+	if known = known && !l.o.Replica; known && !l.closed {
 		l.control(forgetRecord(topic))
 	}
 	l.mu.Unlock()

@@ -5,11 +5,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/fanout"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/history"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/history/filestore"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/history/natsstore"
 )
 
 // Archive is what a route has kept: the log of its messages and the permanent queues of its
@@ -19,7 +21,12 @@ type Archive struct {
 	Log    *history.Log
 	Queues *history.Queues
 
-	file *history.QueueFile // nil in memory
+	file *history.QueueFile // nil without a directory
+
+	// The rest is used where bridges share the history.
+	share *natsstore.Share
+	lease time.Duration
+	hub   atomic.Pointer[fanout.Hub] // that delivers what the share brings
 }
 
 // archiveOptions are the part of the configuration that a reload can change in a live archive.
@@ -33,6 +40,7 @@ type archiveOptions struct {
 type archiveStore struct {
 	dir  string
 	sync time.Duration
+	nats *natsstore.Options // nil if it is not shared with other bridges
 }
 
 // open opens the archive of the route with that path, or makes it. logger says which route.
@@ -57,8 +65,14 @@ func (s archiveStore) open(path string, o archiveOptions, logger *slog.Logger) (
 		}
 	}
 	o.log.OnState = func(s history.State) { stored(logger, "messages", s.Err) }
+	o.log.Replica = s.nats != nil
 	if a.Log, err = history.New(o.log); err != nil {
 		return nil, err
+	}
+	if s.nats != nil {
+		if err := a.join(*s.nats, path, o, logger); err != nil {
+			return nil, err
+		}
 	}
 	if s.dir != "" {
 		if a.file, err = history.OpenQueueFile(filepath.Join(s.dir, filestore.DirName(path)+".queues")); err != nil {
@@ -82,6 +96,9 @@ func stored(logger *slog.Logger, what string, err error) {
 // Close closes the archive. A memory archive is gone then.
 func (a *Archive) Close() error {
 	var err error
+	if a.share != nil {
+		err = a.share.Close()
+	}
 	if a.Queues != nil {
 		err = a.Queues.Close()
 	}
@@ -97,6 +114,9 @@ func (a *Archive) Close() error {
 // update applies changed bounds.
 func (a *Archive) update(o archiveOptions) {
 	a.Log.Update(o.log)
+	if a.share != nil {
+		a.share.SetBounds(o.shared())
+	}
 	a.Queues.SetBounds(o.queueAge, o.maxQueues)
 }
 
@@ -110,10 +130,13 @@ func (r *Route) Keep(on bool) {
 		return
 	}
 	r.keeping.Store(on)
-	if u, ok := r.upstream.(*shared); ok {
+	switch u := r.upstream.(type) {
+	case *shared:
 		if h := u.hub(); h != nil {
 			r.applyKeeping(h)
 		}
+	case *clustered:
+		u.keep(on)
 	}
 }
 

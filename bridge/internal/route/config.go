@@ -16,6 +16,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/discover"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/history"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/history/natsstore"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/rights"
@@ -225,10 +226,24 @@ func newFinders(c *config.Config, rc *config.Route) []finderSpec {
 
 // storeOf returns where archives are kept.
 func storeOf(h *config.History) archiveStore {
-	if h.Store != config.StoreFile {
-		return archiveStore{}
+	switch h.Store {
+	case config.StoreFile:
+		return archiveStore{dir: string(h.Dir), sync: h.Sync}
+	case config.StoreNATS:
+		return archiveStore{nats: newShareOptions(&h.NATS)}
 	}
-	return archiveStore{string(h.Dir), h.Sync}
+	return archiveStore{}
+}
+
+// newShareOptions returns how the bridges find each other.
+func newShareOptions(h *config.HistoryNATS) *natsstore.Options {
+	return &natsstore.Options{
+		Server: natsstore.Server{
+			URLs: h.Servers, Credentials: string(h.Credentials), User: h.User, Password: string(h.PasswordFile),
+			CA: string(h.CA), Cert: string(h.Cert), Key: string(h.Key),
+		},
+		Name: h.Name, Replicas: h.Replicas, Lease: h.Lease, Bridge: thisBridge,
+	}
 }
 
 // newArchiveOptions returns what a route keeps.

@@ -15,6 +15,8 @@ func (r *Route) newUpstream() (upstream, error) {
 	switch {
 	case r.relay:
 		return &relays{Route: r, open: make(map[*relaySocket]bool)}, nil
+	case r.archive != nil && r.archive.share != nil:
+		return newClustered(r), nil
 	case len(r.bind) > 0:
 		socket, err := r.listen()
 		return newShared(r, socket, err)

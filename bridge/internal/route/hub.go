@@ -22,18 +22,7 @@ type hub struct {
 
 // newHub puts a hub on socket.
 func newHub(r *Route, socket *backend.Shared) (*hub, error) {
-	h := &hub{
-		Hub: fanout.New(fanout.Options{
-			LingerBytes: func() int64 { return r.Rules().tenth() },
-			Flush:       r.flush,
-			Observe:     r.metrics.ToClient,
-			Log:         r.keptIn(),
-			LastValues:  r.alwaysLast,
-			Resumed:     func(a history.Resumed) { r.metrics.Resumed(a.Recovered, a.Gap) },
-			Replayed:    r.metrics.Replayed,
-		}),
-		kept: r.archive != nil,
-	}
+	h := &hub{Hub: fanout.New(hubOptions(r)), kept: r.archive != nil}
 	if h.kept {
 		r.metrics.KeepsHistory()
 		r.applyKeeping(h.Hub)
@@ -46,6 +35,18 @@ func newHub(r *Route, socket *backend.Shared) (*hub, error) {
 	ctx, h.cancel = context.WithCancel(context.Background())
 	h.running.Go(func() { _ = h.Run(ctx, h.up) }) // until the hub is closed
 	return h, nil
+}
+
+func hubOptions(r *Route) fanout.Options {
+	return fanout.Options{
+		LingerBytes: func() int64 { return r.Rules().tenth() },
+		Flush:       r.flush,
+		Observe:     r.metrics.ToClient,
+		Log:         r.keptIn(),
+		LastValues:  r.alwaysLast,
+		Resumed:     func(a history.Resumed) { r.metrics.Resumed(a.Recovered, a.Gap) },
+		Replayed:    r.metrics.Replayed,
+	}
 }
 
 func (h *hub) close() {

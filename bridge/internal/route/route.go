@@ -207,14 +207,14 @@ func (r *Route) Waiting() int {
 // Unready reports whether no client can be served because a shared connection has no
 // backend. Inbound backends may come at any time and do not count.
 func (r *Route) Unready() bool {
-	u, ok := r.upstream.(*shared)
+	u, ok := r.upstream.(interface{ connected() bool })
 	return ok && r.links.Load().ready != backend.None && len(r.bind) == 0 && !u.connected()
 }
 
 // Backendless reports whether the clients of the route share a connection that has no backend at
 // present, inbound ones included.
 func (r *Route) Backendless() bool {
-	u, ok := r.upstream.(*shared)
+	u, ok := r.upstream.(interface{ connected() bool })
 	return ok && !u.connected()
 }
 

@@ -41,3 +41,6 @@ func Topic(socket zmtp.SocketType, m zmtp.Message) []byte {
 	}
 	return m[0]
 }
+
+// sends reports whether clients of the route can send messages upstream although it has a hub.
+func (r *Route) sends() bool { return r.socket == zmtp.XSUB }

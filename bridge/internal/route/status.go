@@ -13,7 +13,7 @@ func (r *Route) backendChanged(s backend.Status) {
 	r.metrics.Backend(s)
 	r.users.changed(s)
 	if r.keeping.Load() && s.State == backend.Connected && s.Reconnects > 0 {
-		r.archive.Log.Gap(s.Address + " was away")
+		r.archive.gap(s.Address + " was away")
 	}
 	level := slog.LevelDebug
 	switch {

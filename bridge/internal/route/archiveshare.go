@@ -1,0 +1,68 @@
+package route
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/zwsbridge/zwsbridge/bridge/internal/history"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/history/natsstore"
+)
+
+// thisBridge is the name of this process among the bridges that share a history.
+var thisBridge = newBridgeName()
+
+func newBridgeName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "bridge"
+	}
+	var id [4]byte
+	rand.Read(id[:])
+	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), hex.EncodeToString(id[:]))
+}
+
+// join makes the archive a copy of what the bridges share.
+func (a *Archive) join(o natsstore.Options, path string, options archiveOptions, logger *slog.Logger) (err error) {
+	o.Route, o.Log, o.Logger, o.Bounds = path, a.Log, logger, options.shared()
+	o.Deliver = func(b history.Batch) error {
+		if h := a.hub.Load(); h != nil {
+			return h.Replicate(b)
+		}
+		return a.Log.Replicate(b, nil)
+	}
+	a.lease = o.Lease
+	a.share, err = natsstore.Open(o)
+	return err
+}
+
+// shared is the part of the options that the bridges agree about.
+func (o archiveOptions) shared() natsstore.Bounds {
+	return natsstore.Bounds{Topics: o.log.Topics, MaxBytes: o.log.MaxBytes, MaxAge: o.log.MaxAge, QueueAge: o.queueAge}
+}
+
+// gap records that messages may be missing.
+func (a *Archive) gap(reason string) {
+	if a.share != nil {
+		a.share.Gap(reason)
+		return
+	}
+	a.Log.Gap(reason)
+}
+
+// Leader returns the name of the bridge that reads the backends. ok is false if the archive is not
+// shared with other bridges.
+func (a *Archive) Leader() (name string, ok bool) {
+	if a.share == nil {
+		return "", false
+	}
+	if leader, led := a.share.Leader(); led {
+		name = leader.Bridge
+	}
+	return name, true
+}
+
+// Leading reports whether this bridge reads the backends.
+func (a *Archive) Leading() bool { return a.share == nil || a.share.Leading() }
