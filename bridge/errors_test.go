@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -16,6 +17,19 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
+
+// closesAfterGreeting starts a backend that greets and closes when the first command comes.
+func closesAfterGreeting(mechanism string) func(t *testing.T) string {
+	return func(t *testing.T) string {
+		return plainTCP(t, func(c net.Conn) {
+			fmt.Fprint(c, greeting(mechanism))
+			_, _ = io.ReadFull(c, make([]byte, 65)) // the greeting, and a command begins
+			_ = c.(*net.TCPConn).CloseWrite()
+			_, _ = io.Copy(io.Discard, c)
+			c.Close()
+		})
+	}
+}
 
 // TestBackendRefusals checks what the bridge exists for: if a client's login is accepted and the
 // backend refuses, the answer to the handshake of the client says so, for every way in which a
@@ -60,6 +74,12 @@ func TestBackendRefusals(t *testing.T) {
 		}, null, 4502, 400, "backend 1"},
 		{"closed at once", func(t *testing.T) string { return plainTCP(t, func(c net.Conn) { c.Close() }) },
 			null, 4503, 0, "backend 1 cannot be reached: closed before its greeting"},
+		{"closed in the greeting", func(t *testing.T) string {
+			return plainTCP(t, func(c net.Conn) { fmt.Fprint(c, greeting("CURVE")[:63]); c.Close() })
+		}, curve(nativeKey.Public), 4503, 0, "backend 1 cannot be reached: closed before its greeting"},
+		{"closed after the greeting, PLAIN", closesAfterGreeting("PLAIN"), clientLogin, 4503, 0, "backend 1 cannot be reached: the peer closed the connection during the login"},
+		{"closed after the greeting, NULL", closesAfterGreeting("NULL"), null, 4503, 0, "backend 1 cannot be reached: the peer closed the connection during the login"},
+		{"closed after HELLO, CURVE", closesAfterGreeting("CURVE"), curve(nativeKey.Public), 4502, 400, "backend 1: closed before WELCOME"},
 		{"unused endpoint", unusedEndpoint, null, 4503, 0, "backend 1 cannot be reached"},
 		{"unresponsive", unresponsive, null, 4504, 0, "backend 1"},
 	} {

@@ -53,6 +53,8 @@ func TestRelayBackendRefusals(t *testing.T) {
 		{"not ZMTP", send("HTTP/1.1 400 Bad Request\r\n\r\n", ""), zmtp.Plain{}, 4502, 400, "does not speak ZMTP"},
 		{"ZMTP 2", send("\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x01\x00", ""), zmtp.Plain{}, 4502, 400, "older than 3.0"},
 		{"closed at once", send("", ""), zmtp.Plain{}, 4503, 0, "backend 1 cannot be reached: closed before its greeting"},
+		{"closed in the greeting", send(greeting("PLAIN")[:63], ""), zmtp.Plain{}, 4503, 0, "backend 1 cannot be reached: closed before its greeting"},
+		{"closed in the greeting, CURVE", send(greeting("CURVE")[:12], ""), curveLogin(nativeKey.Public), 4503, 0, "backend 1 cannot be reached: closed before its greeting"},
 		{"closed after the greeting", send(greeting("PLAIN"), ""), zmtp.Plain{}, 4502, 400, "closed the connection during the login"},
 		{"message instead of WELCOME", send(greeting("PLAIN"), "\x00\x02hi"), zmtp.Plain{}, 4502, 400, "did not accept the login"},
 		{"command without a name", send(greeting("PLAIN"), "\x04\x01\x09"), zmtp.Plain{}, 4502, 400, "did not accept the login"},
