@@ -10,6 +10,7 @@
 //	auth      the ZAP chain of the configuration, limits on refused logins, zap.listen
 //	rights    which topics a login can receive and send
 //	backend   ZeroMQ sockets towards the backends, with reconnects
+//	discover  backends from DNS, the local network or a watched file
 //	fanout    one upstream subscription for many clients
 //	queue     the messages that wait to be written to one client
 //	history   what a route keeps: its log, last values and permanent queues

@@ -6,6 +6,7 @@
 //
 //   - client.go, the connection of sub, push, req and dealer, and message.go, the text
 //     form of messages;
+//   - announce.go, what server.announce puts into the local network;
 //   - server.go and listen.go, the listeners and the life of the bridge for serve and demo,
 //     and memory.go, which returns memory to the operating system;
 //   - password.go, which reads passwords and tokens.

@@ -98,7 +98,7 @@ the peer.`,
 	root.AddCommand(
 		newServe(), newCheck(), newDemo(),
 		newKeygen(), newPasswd(), newToken(),
-		newSub(), newPush(), newReq(), newDealer(),
+		newSub(), newPush(), newReq(), newDealer(), newDiscover(),
 		newVersion(),
 	)
 	return root

@@ -14,17 +14,19 @@ import (
 
 	"github.com/zwsbridge/zwsbridge/bridge"
 	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/internal/dnssd"
 )
 
 // server is a bridge with its listeners.
 type server struct {
-	started  *config.Config // the configuration of the listeners
-	config   *config.Config // the configuration in use; only run changes it
-	log      *slog.Logger
-	bridge   *bridge.Bridge
-	listener net.Listener
-	certs    io.Closer
-	http     *http.Server
+	started   *config.Config // the configuration of the listeners
+	config    *config.Config // the configuration in use; only run changes it
+	log       *slog.Logger
+	bridge    *bridge.Bridge
+	listener  net.Listener
+	certs     io.Closer
+	http      *http.Server
+	announcer announcer
 
 	// The admin interface; nil without admin.listen.
 	adminListener net.Listener
@@ -38,7 +40,7 @@ func newServer(c *config.Config, log *slog.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{started: c, config: c, log: log, listener: listener, certs: certs}
+	s := &server{started: c, config: c, log: log, listener: listener, certs: certs, announcer: announcer{log: log, publish: dnssd.Publish}}
 	if c.Admin.Listen != "" {
 		if s.adminListener, err = net.Listen("tcp", c.Admin.Listen); err != nil {
 			return nil, errors.Join(err, s.closeListeners())
@@ -95,6 +97,7 @@ func (s *server) run(ctx context.Context, reload <-chan os.Signal) error {
 		s.log.Info("serving the admin interface", "address", s.adminListener.Addr().String())
 		group.Go(func() error { return serveHTTP(s.admin, s.adminListener) })
 	}
+	s.announcer.set(s.config, s.listener)
 	group.Go(func() error {
 		for {
 			select {
@@ -144,6 +147,7 @@ func (s *server) reload() {
 		}
 	}
 	s.config = c
+	s.announcer.set(c, s.listener)
 	if len(needRestart) > 0 {
 		s.log.Warn("changes that take effect after a restart only", "keys", needRestart)
 	}
@@ -154,6 +158,7 @@ func (s *server) reload() {
 // them to end for server.drain at most. The rest ends with the process.
 func (s *server) shutdown() error {
 	s.log.Info("shutting down", "drain", s.config.Server.Drain.String())
+	s.announcer.close()
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.Server.Drain)
 	defer cancel()
 	// Shutdown closes the listener at once. It does not know the hijacked connections of
