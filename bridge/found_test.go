@@ -137,3 +137,27 @@ func TestConnectFileDedicated(t *testing.T) {
 	}
 	getsAll(t, c, "a", "b")
 }
+
+// TestReloadSources: a reload that adds, changes and removes sources ends no session.
+func TestReloadSources(t *testing.T) {
+	url, file, o, reload := startFound(t, "SUB")
+	first, second := publisher(t, message("first")), publisher(t, message("second"))
+	backendsFile(t, file, first)
+	eventually(t, "the first", func() bool { return o.endpoints() == first+" ready connect_file" })
+	c := connect(t, url, plainLogin("alice", zmtp.SUB))
+	must(t, c.Subscribe(t.Context(), []byte("")))
+	getsAll(t, c, "first")
+
+	// .invalid has no records (RFC 6761), or no server answers: no endpoint either way.
+	reload(fmt.Sprintf("connect = [%q, \"srv://_zmtp._tcp.invalid\"]", second))
+	getsAll(t, c, "second", "first")
+	if got := o.list("/sources"); len(got) != 2 || got[1]["address"] != "srv://_zmtp._tcp.invalid" || got[1]["source"] != "srv" {
+		t.Errorf("/sources: %v", got)
+	}
+	reload("ready = \"all\"")
+	eventually(t, "the first alone", func() bool { return o.endpoints() == first+" ready connect_file" })
+	getsAll(t, c, "first")
+	if got := o.list("/sources"); len(got) != 1 {
+		t.Errorf("/sources: %v", got)
+	}
+}

@@ -200,28 +200,36 @@ func newFinders(c *config.Config, rc *config.Route) []finderSpec {
 	var list []finderSpec
 	for _, e := range rc.Connect {
 		if name, ok := e.SRV(); ok {
-			list = append(list, finderSpec{e.Endpoint, backend.SourceSRV, e.ServerKey, e,
-				func(*slog.Logger) discover.Source { return discover.NewSRV(name) }})
+			list = append(list, finderSpec{name: e.Endpoint, kind: backend.SourceSRV, key: e.ServerKey, settings: e,
+				rekey:  func([32]byte) ([32]byte, bool) { return e.ServerKey, true },
+				source: func(*slog.Logger) discover.Source { return discover.NewSRV(name) }})
 		}
 		if service, ok := e.DNSSD(); ok {
-			o := discover.DNSSDOptions{
-				Service: service, NeedsKey: rc.Mechanism == zap.CURVE, RouteKey: e.ServerKey,
-				Trusts: func(key [32]byte) bool {
-					return rc.InsecureAnnouncedKeys || slices.Contains(rc.ServerKeys, config.CurveKey(key))
-				},
-			}
-			list = append(list, finderSpec{e.Endpoint, backend.SourceDNSSD, e.ServerKey,
-				[]any{e, rc.Mechanism, rc.ServerKeys, rc.InsecureAnnouncedKeys},
-				func(*slog.Logger) discover.Source { return discover.NewDNSSD(o) }})
+			list = append(list, newDNSSD(rc, e, service))
 		}
 	}
 	if rc.ConnectFile != "" {
 		o := rc.FileOptions(c.Dir)
-		list = append(list, finderSpec{string(rc.ConnectFile), backend.SourceConnectFile, rc.ServerKey,
-			[]any{rc.ConnectFile, rc.ServerKey, c.Dir, o.TakesKey},
-			func(log *slog.Logger) discover.Source { o.Log = log; return discover.NewFile(o) }})
+		list = append(list, finderSpec{name: string(rc.ConnectFile), kind: backend.SourceConnectFile, key: rc.ServerKey,
+			settings: []any{rc.ConnectFile, rc.ServerKey, c.Dir, o.TakesKey},
+			rekey:    func(key [32]byte) ([32]byte, bool) { return key, !o.TakesKey || key != [32]byte{} },
+			source:   func(log *slog.Logger) discover.Source { o.Log = log; return discover.NewFile(o) }})
 	}
 	return list
+}
+
+// newDNSSD returns the source of a service type.
+func newDNSSD(rc *config.Route, e config.Endpoint, service string) finderSpec {
+	announced := func(key [32]byte) bool {
+		return rc.InsecureAnnouncedKeys || slices.Contains(rc.ServerKeys, config.CurveKey(key))
+	}
+	o := discover.DNSSDOptions{Service: service, NeedsKey: rc.Mechanism == zap.CURVE, RouteKey: e.ServerKey, Trusts: announced}
+	return finderSpec{name: e.Endpoint, kind: backend.SourceDNSSD, key: e.ServerKey,
+		rekey: func(key [32]byte) ([32]byte, bool) {
+			return key, !o.NeedsKey || key != [32]byte{} && (key == e.ServerKey || announced(key))
+		},
+		settings: []any{e, rc.Mechanism, rc.ServerKeys, rc.InsecureAnnouncedKeys},
+		source:   func(*slog.Logger) discover.Source { return discover.NewDNSSD(o) }}
 }
 
 // storeOf returns where archives are kept.

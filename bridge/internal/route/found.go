@@ -18,6 +18,9 @@ type finderSpec struct {
 	name string // of the source, see [Route.SetSource]
 	kind backend.Source
 	key  [32]byte // of endpoints without a key of their own
+	// rekey returns the server key of an endpoint that was found before the settings changed, by
+	// the one that it had; ok is false if the endpoint cannot be used any more.
+	rekey func(key [32]byte) (_ [32]byte, ok bool)
 	// settings are all that source depends on: the same settings find the same.
 	settings any
 	source   func(*slog.Logger) discover.Source
@@ -37,7 +40,7 @@ type finders struct {
 }
 
 // find starts the sources that are new or have changed, and ends those that are gone, with their
-// endpoints. Those of a source that has changed stay until it reports. Route.changing must not be
+// endpoints. Those of a source that has changed stay until it reports, if their keys are still used. Route.changing must not be
 // held.
 func (r *Route) find(specs []finderSpec) {
 	r.finders.mu.Lock()
@@ -57,7 +60,9 @@ func (r *Route) find(specs []finderSpec) {
 	}
 	for name, f := range r.finders.running {
 		f.Close()
-		if !slices.ContainsFunc(fresh, func(s finderSpec) bool { return s.name == name }) {
+		if at := slices.IndexFunc(fresh, func(s finderSpec) bool { return s.name == name }); at >= 0 {
+			r.logSource(r.rekey(&fresh[at]), name)
+		} else {
 			r.logSource(r.RemoveSource(name), name)
 		}
 	}
@@ -70,6 +75,20 @@ func (r *Route) find(specs []finderSpec) {
 		}
 	}
 	r.finders.running = next
+}
+
+// rekey applies the keys of a source that has changed to what it has found.
+func (r *Route) rekey(s *finderSpec) error {
+	return r.changeSources(func(all *sources) {
+		var kept []Endpoint
+		for _, e := range all.lists[s.name] {
+			var ok bool
+			if e.ServerKey, ok = s.rekey(e.ServerKey); ok {
+				kept = append(kept, e)
+			}
+		}
+		all.lists[s.name] = kept
+	})
 }
 
 // found puts the endpoints of a source in force.

@@ -14,13 +14,14 @@ type Update struct {
 	route *Route
 	links *links
 	file  []Endpoint
+	found []finderSpec
 }
 
 // Prepare prepares the change of the route, which Matches rc, to the endpoints, credentials and
 // limits that rc names. Nothing changes before Apply; Discard gives up. Errors are those of
 // reading credentials.
 func (r *Route) Prepare(c *config.Config, rc *config.Route) (*Update, error) {
-	u := &Update{route: r, links: newLinks(c, rc), file: fileEndpoints(rc)}
+	u := &Update{route: r, links: newLinks(c, rc), file: fileEndpoints(rc), found: newFinders(c, rc)}
 	r.changing.Lock()
 	defer r.changing.Unlock()
 	_, l := u.next()
@@ -45,7 +46,15 @@ func (u *Update) next() (*sources, *links) {
 // Apply puts the update in force: streams stay, and the endpoints change as [Route.SetSource]
 // describes. What operators have disconnected is connected again, and what they have connected
 // stays as long as endpoints_allowed lists it.
+//
+// Sources that are new or have changed are started, and those that are gone end with what they had
+// found.
 func (u *Update) Apply() {
+	u.apply()
+	u.route.find(u.found)
+}
+
+func (u *Update) apply() {
 	r := u.route
 	r.changing.Lock()
 	defer r.changing.Unlock()
@@ -65,7 +74,8 @@ func (u *Update) Discard() {}
 
 // withoutLinks removes from r what links hold, and Update changes.
 func withoutLinks(r *config.Route) {
-	r.Connect, r.EndpointsAllowed = nil, nil
+	r.Connect, r.ConnectFile, r.EndpointsAllowed = nil, "", nil
+	r.ServerKeys, r.InsecureAnnouncedKeys = nil, false
 	r.Ready, r.ConnectTimeout, r.Reconnect = "", 0, config.Interval{}
 	if len(r.Bind) > 0 {
 		return
