@@ -75,10 +75,11 @@ func TestAdminHistory(t *testing.T) {
 	if len(h) != 1 || h[0]["route"] != "/kept" || h[0]["messages"] != 0. || h[0]["oldest"] != nil || h[0]["state"] != "ok" {
 		t.Fatalf("an empty history is shown as %v", h)
 	}
+	begin := h[0]["end"].(float64)
 	p.publish("house/alice/t", 1, 3)
 	p.publish("weather", 4, 4)
 	eventually(t, "4 messages", func() bool { h = o.list("/history"); return h[0]["messages"] == 4. })
-	for key, want := range map[string]any{"topics": 2., "last_values": 2., "leader": "this bridge", "missed": 0.} {
+	for key, want := range map[string]any{"topics": 2., "last_values": 2., "leader": "this bridge", "missed": 0., "end": begin + 4} {
 		if h[0][key] != want {
 			t.Errorf("%s is %v, want %v", key, h[0][key], want)
 		}

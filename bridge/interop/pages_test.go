@@ -19,6 +19,9 @@ import (
 func TestDemoPages(t *testing.T) {
 	need(t, "npm", "chromium")
 	d := startDemo(t)
+	// A queue of ann that waits for its next client.
+	run(t, d.binary, "sub", strings.Replace(d.portal, "https", "wss", 1)+"devices", "--insecure", "-u", "ann",
+		"--password-file", filepath.Join(d.home, "ann.password"), "-s", "house/ann/", "--queue", "phone", "-n", "1")
 	args := []string{"peers/pages.mjs", executableOf(t, "chromium"), d.portal, d.secret("ann.password"), d.secret("bob.password"), d.admin, d.secret("admin.token")}
 	if dir := os.Getenv("ZWSBRIDGE_SCREENSHOTS"); dir != "" {
 		args = append(args, dir)
@@ -76,7 +79,7 @@ func TestDemoPortal(t *testing.T) {
 type demo struct {
 	t             *testing.T
 	portal, admin string
-	home          string
+	home, binary  string
 }
 
 // secret returns a password or token that the demo has made.
@@ -91,9 +94,9 @@ func (d *demo) secret(file string) string {
 func startDemo(t *testing.T) *demo {
 	t.Helper()
 	d := &demo{t: t, home: t.TempDir()}
-	binary := filepath.Join(t.TempDir(), "zwsbridge")
-	run(t, "go", "build", "-o", binary, "../../cmd/zwsbridge")
-	cmd := exec.Command(binary, "demo", "--listen", "127.0.0.1:0", "--dir", d.home)
+	d.binary = filepath.Join(t.TempDir(), "zwsbridge")
+	run(t, "go", "build", "-o", d.binary, "../../cmd/zwsbridge")
+	cmd := exec.Command(d.binary, "demo", "--listen", "127.0.0.1:0", "--dir", d.home)
 	cmd.Stderr = t.Output()
 	out, err := cmd.StdoutPipe()
 	if err == nil {

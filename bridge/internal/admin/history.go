@@ -30,6 +30,7 @@ type History struct {
 	// Oldest and Newest are when the first and the last message came; null without messages.
 	Oldest     *time.Time `json:"oldest"`
 	Newest     *time.Time `json:"newest"`
+	End        uint64     `json:"end"`        // sequence after Newest: its increase is the rate
 	Generation string     `json:"generation"` // hexadecimal
 	Leader     string     `json:"leader"`     // the bridge that reads the backends; "" while none does
 	State      string     `json:"state"`      // "ok" or "not stored"
@@ -46,7 +47,7 @@ func historyOf(a Archive) History {
 	h := History{
 		Route: a.Path, Messages: s.Messages, Bytes: s.Bytes, Topics: s.Topics, LastValues: s.LastValues,
 		Oldest: timeOrNil(s.Oldest), Newest: timeOrNil(s.Newest),
-		Generation: fmt.Sprintf("%016x", s.End.Generation), Leader: thisBridge, State: "ok", Missed: state.Missed,
+		End: s.End.Sequence, Generation: fmt.Sprintf("%016x", s.End.Generation), Leader: thisBridge, State: "ok", Missed: state.Missed,
 	}
 	if leader, shared := a.Leader(); shared {
 		h.Leader = leader

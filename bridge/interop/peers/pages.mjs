@@ -118,10 +118,26 @@ async function adminPage(viewport, colorScheme) {
   await reads(page.locator("#sessions tbody"), /ann/)
   await reads(page.locator("#backends tbody"), /ready/)
   await reads(page.locator("#routes tbody"), "/devices")
+  await reads(page.locator("#histories tbody"), /devices.*ok.*this bridge/)
+  await reads(page.locator("#histories [data-head=Rate]"), /^[1-9][\d.,]* \/s$/) // from the second update on
+  await reads(page.locator("#queues tbody"), /ann.*phone.*devices.*ago/)
   await reads(page.locator("#refusals tbody"), /not permitted|invalid or missing credentials/)
   await sound(page, "admin")
   quiet(page, "admin", /401/)
   return page
+}
+
+/** Deletes the queue of ann, by keyboard. */
+async function deleteQueue(page) {
+  await page.getByRole("button", { name: "Delete the queue phone of ann on /devices" }).focus()
+  await page.keyboard.press("Enter")
+  const dialog = page.getByRole("dialog")
+  await reads(dialog, /The queue “phone” of ann on \/devices/)
+  const { x, width } = await dialog.boundingBox()
+  assert.ok(x > 0 && x + width < page.viewportSize().width, `the dialog is ${width} pixels wide, from ${x}`)
+  await dialog.getByRole("button", { name: "Delete the queue" }).focus()
+  await page.keyboard.press("Enter")
+  await page.locator("#permanent").waitFor({ state: "hidden" })
 }
 
 /** Ends all sessions of ann from the admin page; her portal explains it. */
@@ -154,6 +170,7 @@ try {
     await picture(await open(portal), "portal-login")
     await picture(await open(admin), "admin-login")
   }
+  await deleteQueue(admins[2])
   await kick(admins[0], annsPage)
 } finally {
   await browser.close()

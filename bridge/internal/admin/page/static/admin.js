@@ -110,10 +110,11 @@ const histories = new Table($('histories'), [
   { head: 'Route', text: (h) => h.route, name: true, long: true },
   { head: 'State', text: (h) => h.state, pill: (h) => h.error ? 'bad' : 'good' },
   { head: 'Messages', text: (h) => number.format(h.messages), note: (h) => bytes(h.bytes), number: true },
+  { head: 'Rate', text: (h) => `${number.format(h.rate)} /s`, number: true },
   { head: 'Topics', text: (h) => number.format(h.topics), number: true },
   { head: 'Last values', text: (h) => number.format(h.last_values), number: true },
-  { head: 'Oldest', text: (h) => h.oldest ? since(h.oldest) : '', number: true },
-  { head: 'Newest', text: (h) => h.newest ? since(h.newest) : '', number: true },
+  { head: 'Oldest', text: (h) => h.oldest ? `${since(h.oldest)} ago` : '', number: true },
+  { head: 'Newest', text: (h) => h.newest ? `${since(h.newest)} ago` : '', number: true },
   { head: 'Not stored', text: (h) => number.format(h.missed), number: true, bad: (h) => h.missed > 0 },
   { head: 'Leader', text: (h) => h.leader },
   { head: 'Error', text: (h) => h.error ?? '', long: true, faint: true },
@@ -243,11 +244,21 @@ function showSessions(list) {
   sessions.show(matching.slice(0, maxRows));
 }
 
+let lastEnds = new Map(), lastEndsAt = 0; // of the histories, at the previous update
+
+/** Returns the histories with rates per second since the previous update. */
+function withHistoryRates(list) {
+  const now = performance.now(), seconds = (now - lastEndsAt) / 1000, before = lastEnds;
+  lastEnds = new Map(list.map((h) => [h.route, h.end]));
+  lastEndsAt = now;
+  return list.map((h) => ({ ...h, rate: Math.max(0, h.end - (before.get(h.route) ?? h.end)) / seconds }));
+}
+
 function showHistory(historyList, queueList) {
   $('kept').hidden = historyList.length === 0;
   $('permanent').hidden = queueList.length === 0;
   $('n-queues').textContent = number.format(queueList.length) + (queueList.length > maxRows ? `, showing the first ${maxRows}` : '');
-  histories.show(historyList);
+  histories.show(withHistoryRates(historyList));
   queues.show(queueList.slice(0, maxRows));
 }
 
@@ -393,7 +404,7 @@ let selectedQueue = null; // the queue that the dialog is about
 
 function confirmDelete(queue) {
   selectedQueue = queue;
-  $('confirm-queue-text').textContent = `The queue ${queue.name || '(default)'} of ${queue.user} on ${queue.route}. `
+  $('confirm-queue-text').textContent = `${queue.name ? `The queue “${queue.name}”` : 'The default queue'} of ${queue.user} on ${queue.route}. `
     + 'What waits in it is not delivered any more'
     + (queue.used ? ', and the client that uses it gets close code 4409.' : '.');
   $('confirm-queue').returnValue = 'cancel';
