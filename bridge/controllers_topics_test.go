@@ -81,6 +81,22 @@ func TestControllerTopics(t *testing.T) {
 	}
 }
 
+// TestControllerHidesSubscription: no frame of a controller's message reaches the clients of an
+// XPUB route that a libzmq XPUB would take for a subscription or its end.
+func TestControllerHidesSubscription(t *testing.T) {
+	endpoint := unusedEndpoint(t)
+	url, b := controllersAt(t, "XPUB", endpoint)
+	stove, evil := controller(t, endpoint, "stove", zmtp.XSUB), controller(t, endpoint, "evil", zmtp.XSUB)
+	alice := person(t, url, "alice", zmtp.XPUB)
+	must(t, stove.Subscribe([]byte("weather/")))
+	hears(t, alice, "\x01weather/")
+	must(t, evil.Write(message("a", "\x00weather/"), message("a", "", "\x01"), message("\x00weather/", "a"), message("a", "\x02", "")))
+	hears(t, alice, "a", "\x02", "")
+	must(t, alice.Send(t.Context(), message("weather/", "sun")))
+	gets(t, stove, "weather/", "sun")
+	waitForMetric(t, b, `zwsbridge_dropped_total{reason="not-allowed",route="/c"} 3`)
+}
+
 // TestControllerSubscriptions: a controller subscribes only to what bind_allow lets it, as it
 // is: nothing that is wider.
 func TestControllerSubscriptions(t *testing.T) {

@@ -13,8 +13,9 @@ import (
 // does not delay the others.
 type publisher struct {
 	none
-	union topics
-	count uint64 // of news
+	union   topics
+	count   uint64 // of news
+	inbound bool   // its peers connect to it, and its streams share them
 }
 
 // news is a subscription of the peers, or its end, that a stream has not received yet.
@@ -95,6 +96,12 @@ func (s *publisher) receiveOther(p *peer, m zmtp.Message) error {
 		return nil
 	}
 	if !p.mayPublish(m) {
+		return nil
+	}
+	// A libzmq XPUB, which a client can be, takes every frame that begins with 00 or 01 for a
+	// subscription or its end: one peer would end those of others.
+	if s.inbound && slices.ContainsFunc(m, func(frame []byte) bool { return len(frame) > 0 && frame[0] <= 1 }) {
+		c.forbidden(p, m[0])
 		return nil
 	}
 	c.broadcast(p, m)

@@ -67,7 +67,7 @@ func newListening(o ListenOptions) *Shared {
 	case *router:
 		pattern.envelope, pattern.turnTimeout = o.Envelope, o.TurnTimeout
 	case *publisher:
-		pattern.union.most = o.MaxSubscriptionBytes
+		pattern.union.most, pattern.inbound = o.MaxSubscriptionBytes, true
 	}
 	return s
 }
