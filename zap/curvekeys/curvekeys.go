@@ -168,6 +168,8 @@ func list(dir string) (files []string, problems []error, err error) {
 		case strings.HasSuffix(name, certs.SecretSuffix):
 			problems = append(problems, fmt.Errorf("%s: secret key in a directory of public keys: only the client should have it", filepath.Join(dir, name)))
 		case e.IsDir():
+		case blocks(filepath.Join(dir, name)):
+			problems = append(problems, fmt.Errorf("%s: not a regular file", filepath.Join(dir, name)))
 		default:
 			files = append(files, name)
 		}
@@ -176,6 +178,13 @@ func list(dir string) (files []string, problems []error, err error) {
 		return nil, problems, fmt.Errorf("%s: %d files, at most %d", dir, len(files), MaxKeys)
 	}
 	return files, problems, nil
+}
+
+// blocks reports whether file is something other than a file. Opening a FIFO would wait for
+// somebody who writes to it.
+func blocks(file string) bool {
+	info, err := os.Stat(file)
+	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
 }
 
 // clientOf converts a certificate's properties.

@@ -114,6 +114,10 @@ func (f *keyFiles) list() ([]string, error) {
 
 // readKeys reads one file. The mode of a file with a secret must be acceptable.
 func (f *keyFiles) readKeys(file string) ([]key, error) {
+	// What was not named but found must not stop anything: opening a FIFO waits for a writer.
+	if info, err := os.Stat(file); file != f.path && err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", file)
+	}
 	text, info, err := readFile(file)
 	if err != nil {
 		return nil, err
