@@ -45,7 +45,10 @@ func (b *Bridge) Backends() []Backend {
 		for _, s := range statuses {
 			info := Backend{
 				Route: path, Session: session, Position: s.Position, Address: s.Address, User: printable.Name(s.User),
-				State: s.State.String(), Since: s.Since, Reconnects: s.Reconnects, Source: string(s.Source),
+				Source: string(s.Source), State: s.State.String(), Since: s.Since, Reconnects: s.Reconnects,
+			}
+			if !s.Next.IsZero() {
+				info.NextTry = &s.Next
 			}
 			if s.Err != nil {
 				info.Error = s.Err.Error()
@@ -97,6 +100,9 @@ func (b *Bridge) Identities(user, id string) ([]Identity, error) {
 	}
 	return found, err
 }
+
+// Route returns the route at path; nil if there is none.
+func (s source) Route(path string) *route.Route { return s.route(path) }
 
 // Archives lists what routes with a history keep, by path.
 func (s source) Archives() (list []admin.Archive) {

@@ -84,7 +84,7 @@ func (b *Bridge) newRoutes(s, old *state) (err error) {
 		}
 		o := route.Options{Handler: b.failures, Metrics: b.metrics, Log: b.options.Logger, History: s.history}
 		if r := old.routes[rc.Path]; r != nil {
-			o.Archive = r.Archive()
+			o.Archive, o.Connected = r.Archive(), r.Connected()
 		}
 		if s.routes[rc.Path], err = route.New(s.config, rc, o); err != nil {
 			delete(s.routes, rc.Path)

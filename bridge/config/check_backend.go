@@ -35,11 +35,11 @@ func (c *checker) connect(key string, r *Route) {
 	if templates && len(r.EndpointsAllowed) == 0 {
 		c.fault(key+".connect", `depends on the client: want endpoints_allowed, like ["tcp://*.houses.lan:5556"]`)
 	}
-	if !templates && len(r.EndpointsAllowed) > 0 {
-		c.fault(key+".endpoints_allowed", "is only for endpoints with a placeholder like {meta.house}")
+	if !templates && len(r.EndpointsAllowed) > 0 && (r.Relay || len(r.Bind) > 0) {
+		c.warn(key+".endpoints_allowed", "has no effect: it is for endpoints with a placeholder like {meta.house}, and for those that operators connect, which a relay and a route with bind do not have")
 	}
 	for i, e := range r.EndpointsAllowed {
-		if err := parseEndpoint(strings.ReplaceAll(e, "*", "x"), false); err != nil {
+		if err := parseEndpoint(strings.ReplaceAll(e, "*", "1"), false); err != nil {
 			c.fault(entry(key+".endpoints_allowed", i), `is %q: want an endpoint in which * matches letters, digits and "-", like "tcp://*.houses.lan:5556"`, e)
 		}
 	}

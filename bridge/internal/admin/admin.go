@@ -53,6 +53,8 @@ type admin struct {
 //	GET  /history          JSON, one object a route with a history
 //	GET  /queues           JSON, one object a permanent queue
 //	POST /sessions/kick    JSON {"session": 7} or {"user": "alice"}: ends them with 4401
+//	POST /routes/connect   JSON {"route": "/d", "endpoint": "tcp://…"}, and "server_key" with CURVE
+//	POST /routes/disconnect  the same: until a reload or start if the configuration names it
 //	POST /queues/delete    JSON {"route": "/d", "user": "alice", "name": ""}: ends its client too
 //	POST /history/forget   JSON {"route": "/d", "topic": "house/1/t"}: what is kept of the topic
 //
@@ -83,6 +85,8 @@ func New(bridge Source, m *metrics.Metrics, log *slog.Logger) http.Handler {
 	mux.Handle("GET /history", a.permit(tagMonitoring, a.serveHistory))
 	mux.Handle("GET /queues", a.permit(tagMonitoring, a.serveQueues))
 	mux.Handle("POST /sessions/kick", a.permit(tagAdministrator, a.serveKick))
+	mux.Handle("POST /routes/connect", a.permit(tagAdministrator, a.serveConnect))
+	mux.Handle("POST /routes/disconnect", a.permit(tagAdministrator, a.serveDisconnect))
 	mux.Handle("POST /queues/delete", a.permit(tagAdministrator, a.serveDeleteQueue))
 	mux.Handle("POST /history/forget", a.permit(tagAdministrator, a.serveForget))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

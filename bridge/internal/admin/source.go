@@ -9,6 +9,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/conn"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/discover"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
@@ -49,6 +50,8 @@ type Source interface {
 	// Kick ends the session of that number, or every session of that user, with close code
 	// 4401. It returns how many there were, and ErrQuery unless exactly one is given.
 	Kick(number uint64, user string) (int, error)
+	// Route returns the route at path; nil if there is none.
+	Route(path string) *route.Route
 	// Archives lists what routes with a history keep, by path.
 	Archives() []Archive
 }
@@ -71,17 +74,19 @@ type Session = conn.Info
 type Backend struct {
 	Route string `json:"route"`
 	// Session is the session whose own connection it is; 0 where clients share it.
-	Session    uint64    `json:"session,omitempty"`
-	Position   int       `json:"backend,omitempty"`
-	Address    string    `json:"address"`
-	User       string    `json:"user,omitempty"`
-	State      string    `json:"state"`
-	Since      time.Time `json:"since"`
-	Error      string    `json:"error,omitempty"`
-	Reconnects int       `json:"reconnects"`
-	// Source is where the endpoint comes from: file, srv, dnssd, connect_file or admin; empty for an
-	// inbound backend.
-	Source string `json:"source,omitempty"`
+	Session  uint64 `json:"session,omitempty"`
+	Position int    `json:"backend,omitempty"`
+	Address  string `json:"address"`
+	// Source is where an endpoint comes from: file, connect_file, srv, dnssd or admin.
+	Source string    `json:"source,omitempty"`
+	User   string    `json:"user,omitempty"`
+	State  string    `json:"state"`
+	Since  time.Time `json:"since"`
+	// Error is why the last attempt failed, or the connection was lost; NextTry is when the
+	// next attempt is due.
+	Error      string     `json:"error,omitempty"`
+	NextTry    *time.Time `json:"next_try,omitempty"`
+	Reconnects int        `json:"reconnects"`
 }
 
 // Finder is what operators see of a source of endpoints.

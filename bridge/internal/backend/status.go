@@ -13,6 +13,7 @@ const (
 	Connected               // logged in: messages can flow
 	Waiting                 // lost or not reached; tried again after the back-off
 	Refused                 // has refused; tried again after a longer wait, as long as there is a client
+	Idle                    // no stream is there that needs it
 	Gone                    // it was removed or the socket closed, or the connection was lost for good
 )
 
@@ -27,6 +28,8 @@ func (s State) String() string {
 		return "unreachable"
 	case Refused:
 		return "refused"
+	case Idle:
+		return "idle"
 	}
 	return "gone"
 }

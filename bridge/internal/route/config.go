@@ -35,6 +35,9 @@ type Options struct {
 	// Archive is that of an earlier route with the same path; nil makes one if the route keeps
 	// anything.
 	Archive *Archive
+	// Connected are the endpoints that operators have connected on an earlier route with the
+	// same path. Those that endpoints_allowed does not list are dropped.
+	Connected []Endpoint
 }
 
 // settings are the part of the configuration that the backends of a route depend on.
@@ -70,10 +73,13 @@ func New(c *config.Config, rc *config.Route, o Options) (*Route, error) {
 		return nil, err
 	}
 	r := &Route{settings: *s, metrics: o.Metrics.Route(rc.Path)}
-	r.sources = sources{lists: map[string][]Endpoint{fileList: fileEndpoints(rc)}}
 	l := newLinks(c, rc)
-	l.connect = r.sources.merged()
 	r.links.Store(l)
+	r.sources = sources{lists: map[string][]Endpoint{
+		fileList:  fileEndpoints(rc),
+		adminList: slices.DeleteFunc(slices.Clone(o.Connected), func(e Endpoint) bool { return r.connectable(&e) != nil }),
+	}}
+	l.connect = r.sources.merged()
 	r.violations.log = s.log
 	rules, err := NewRules(c, rc, o.Handler)
 	if err != nil {
@@ -162,6 +168,7 @@ func newSettings(c *config.Config, rc *config.Route, o Options) (*settings, erro
 // newLinks returns how the backends of a route are reached, without endpoints.
 func newLinks(c *config.Config, rc *config.Route) *links {
 	return &links{
+		since:     time.Now(),
 		allowed:   newAllowedEndpoints(rc.EndpointsAllowed),
 		serverKey: rc.ServerKey,
 		credentials: credentials{

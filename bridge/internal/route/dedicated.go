@@ -120,8 +120,16 @@ func (d *dedicated) routingID(c *Client) ([]byte, error) {
 	return nil, nil
 }
 
-func (d *dedicated) statuses() []backend.Status { return nil }
-func (d *dedicated) close()                     {}
+// statuses implements upstream.
+func (d *dedicated) statuses() []backend.Status {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.open) > 0 {
+		return nil
+	}
+	return d.links.Load().idle()
+}
+func (d *dedicated) close() {}
 
 // unfiltered is a socket whose receiver checks each message itself.
 type unfiltered struct{ backend.Socket }

@@ -24,6 +24,7 @@ type Endpoint struct {
 
 // links are how a route reaches its backends. They are never changed but replaced as a whole.
 type links struct {
+	since   time.Time  // when the configuration was read
 	connect []Endpoint // of all sources, each address once
 	allowed allowedEndpoints
 
@@ -93,21 +94,30 @@ func listRank(name string) int {
 // It returns at once. After an error, which is about the credentials of the route, the endpoints
 // are as before. A reload keeps the lists as long as the route stays.
 func (r *Route) SetSource(name string, list []Endpoint) error {
-	return r.changeSources(func(s *sources) { s.lists[name] = slices.Clone(list) })
+	return r.changeSources(func(s *sources) error {
+		s.lists[name] = slices.Clone(list)
+		return nil
+	})
 }
 
 // RemoveSource removes the endpoints of a source that the route has no longer. Errors are those
 // of SetSource.
 func (r *Route) RemoveSource(name string) error {
-	return r.changeSources(func(s *sources) { delete(s.lists, name) })
+	return r.changeSources(func(s *sources) error {
+		delete(s.lists, name)
+		return nil
+	})
 }
 
-// changeSources changes where the route's endpoints come from, and puts the result in force.
-func (r *Route) changeSources(change func(*sources)) error {
+// changeSources changes where the route's endpoints come from, and puts the result in force
+// unless change returns an error.
+func (r *Route) changeSources(change func(*sources) error) error {
 	r.changing.Lock()
 	defer r.changing.Unlock()
 	next := r.sources.clone()
-	change(&next)
+	if err := change(&next); err != nil {
+		return err
+	}
 	l := *r.links.Load()
 	l.connect = next.merged()
 	return r.relink(&next, &l)
@@ -143,6 +153,15 @@ func (r *Route) Endpoints() []Endpoint { return slices.Clone(r.links.Load().conn
 func (l *links) options(o backend.Options) backend.Options {
 	o.HighWaterMark, o.HighWaterBytes, o.ZMTP2 = l.highWaterMark, l.highWaterBytes, l.zmtp2
 	return o
+}
+
+// idle returns the state of endpoints to which no stream has a connection.
+func (l *links) idle() []backend.Status {
+	list := make([]backend.Status, len(l.connect))
+	for i, e := range l.connect {
+		list[i] = backend.Status{Position: i + 1, Address: e.Address, Source: e.Source, State: backend.Idle, Since: l.since}
+	}
+	return list
 }
 
 // resolved returns the endpoints for a stream, with the login of the bridge there. login is nil

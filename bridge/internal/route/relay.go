@@ -101,8 +101,16 @@ func (s *relaySocket) Close() error {
 	return s.unfiltered.Close()
 }
 
-func (r *relays) statuses() []backend.Status { return nil }
-func (r *relays) close()                     {}
+// statuses implements upstream.
+func (r *relays) statuses() []backend.Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.open) > 0 {
+		return nil
+	}
+	return r.links.Load().idle()
+}
+func (r *relays) close() {}
 
 // OpenAs returns why a channel cannot be opened on the route the way that the client of
 // ZWSMUX1.0 asks for: as a relay, or not as one.

@@ -136,7 +136,8 @@ type upstream interface {
 	// prepare returns a function that puts links in force for live streams, which are the
 	// route's by then. Neither blocks.
 	prepare(*links) (apply func(), err error)
-	// statuses returns the state of the backends that belong to no single stream.
+	// statuses returns the state of the backends that belong to no single stream; of endpoints
+	// for which streams have connections of their own only while no stream is there.
 	statuses() []backend.Status
 	// close ends what the streams share. Their sockets are closed by then.
 	close()

@@ -73,7 +73,7 @@ const sessions = new Table($('sessions'), [
   { head: '', button: 'End …', label: (s) => `End the session of ${s.user || 'an anonymous user'} on ${s.route}`, press: confirmKick, shown: () => canChange },
 ], { key: (s) => s.session });
 
-const stateClass = { ready: 'good', connecting: 'wait', unreachable: 'warn', refused: 'bad', gone: 'wait' };
+const stateClass = { idle: 'wait', ready: 'good', connecting: 'wait', unreachable: 'warn', refused: 'bad', gone: 'wait' };
 
 let users = new Map(); // user names by session number
 
@@ -86,11 +86,14 @@ const backends = new Table($('backends'), [
   { head: 'Route', text: (b) => b.route, name: true, long: true },
   { head: 'Backend', text: (b) => b.backend ? String(b.backend) : 'inbound', number: true },
   { head: 'Address', text: (b) => b.address, long: true },
+  { head: 'Source', text: (b) => b.source ?? '' },
   { head: 'State', text: (b) => b.state, pill: (b) => stateClass[b.state] ?? 'wait' },
   { head: 'For', text: (b) => since(b.since), number: true },
   { head: 'Reconnects', text: (b) => number.format(b.reconnects), number: true, bad: (b) => b.reconnects > 0 },
   { head: 'User', text: userOf, long: true },
+  { head: 'Next try', text: (b) => b.next_try ? until(b.next_try) : '', number: true },
   { head: 'Last error', text: (b) => b.error ?? '', long: true, faint: true },
+  { head: '', button: 'Disconnect …', label: (b) => `Disconnect ${b.address} from ${b.route}`, press: confirmDisconnect, shown: (b) => canChange && b.source },
 ], { key: (b) => `${b.route} ${b.session ?? 0} ${b.backend ?? 0} ${b.address}`, empty: 'No backends yet. Some routes connect to theirs when a client connects.' });
 
 const routes = new Table($('routes'), [
@@ -211,14 +214,16 @@ function show(summary, sessionList, backendList) {
   canChange = summary.may === 'administrator';
   $('who').textContent = `${summary.operator || '(no name)'}${canChange ? '' : ' (read only)'}`;
   const ready = backendList.filter((b) => b.state === 'ready').length;
-  const backendState = backendList.length ? `${ready} of ${backendList.length} backends ready` : 'no backends yet';
-  setState(`up ${since(summary.since)} · ${backendState}`, ready < backendList.length ? 'warn' : 'good');
+  const used = backendList.filter((b) => b.state !== 'idle').length;
+  const backendState = used ? `${ready} of ${used} backends ready` : 'no backends yet';
+  setState(`up ${since(summary.since)} · ${backendState}`, ready < used ? 'warn' : 'good');
 
   showTiles(summary, sessionList, routeList);
   showSessions(sessionList);
   users = new Map(sessionList.map((s) => [s.session, s.user]));
   $('n-backends').textContent = backendList.length;
   backends.show(backendList);
+  showConnect(routeList);
   routes.show(routeList);
   refusals.show(summary.refusals.sort((a, b) => b.number - a.number));
   ends.show(summary.ends.sort((a, b) => b.number - a.number));
@@ -420,6 +425,56 @@ $('confirm-queue').addEventListener('close', async () => {
     setState(error.message, 'bad');
   }
   nextQueues = 0;
+  update();
+});
+
+// ---- Endpoints ------------------------------------------------------------------------
+
+/** Offers the routes, unless they are the ones that are offered already. */
+function showConnect(routeList) {
+  $('connect').hidden = !canChange;
+  const paths = routeList.map((r) => r.path), offered = [...$('connect-route').options].map((o) => o.value);
+  if (paths.join('\n') === offered.join('\n')) return;
+  const chosen = $('connect-route').value;
+  $('connect-route').replaceChildren(...paths.map((path) => new Option(path)));
+  if (paths.includes(chosen)) $('connect-route').value = chosen;
+}
+
+$('connect').addEventListener('submit', async (event) => {
+  event.preventDefault();
+  const key = $('connect-key').value.trim();
+  const answer = $('connect-answer');
+  try {
+    await post('/routes/connect', {
+      route: $('connect-route').value, endpoint: $('connect-endpoint').value.trim(), ...(key && { server_key: key }),
+    });
+    answer.textContent = '';
+    $('connect-endpoint').value = $('connect-key').value = '';
+  } catch (error) {
+    answer.textContent = error.message;
+  }
+  update();
+});
+
+let selectedBackend = null; // the endpoint that the dialog is about
+
+function confirmDisconnect(backend) {
+  selectedBackend = backend;
+  $('confirm-backend-text').textContent = `${backend.address} of ${backend.route}. Sessions stay, and what was sent there may be answered for five seconds. `
+    + (backend.source === 'admin' ? 'It stays away until it is connected again.' : 'It comes back with the next reload or start.');
+  $('confirm-backend').returnValue = 'cancel';
+  $('confirm-backend').showModal();
+}
+
+$('confirm-backend').addEventListener('close', async () => {
+  if ($('confirm-backend').returnValue !== 'disconnect') return;
+  const { route, address } = selectedBackend;
+  try {
+    await post('/routes/disconnect', { route, endpoint: address });
+    $('connect-answer').textContent = '';
+  } catch (error) {
+    $('connect-answer').textContent = error.message;
+  }
   update();
 });
 

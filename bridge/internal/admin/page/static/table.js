@@ -7,7 +7,7 @@ const classOf = (column) => ['number', 'long', 'faint'].filter((name) => column[
  * A column is { head, text(item) }. Optional are number (right-aligned), name (the cell is the
  * header of its row), long (can wrap anywhere), faint, note(item) for a second line, and
  * bad(item) or pill(item) for the style. A column of buttons is { head, button, label(item),
- * press(item), shown() }. On narrow screens each row of a table with the class cards becomes a
+ * press(item), shown(item) }. On narrow screens each row of a table with the class cards becomes a
  * card, where data-head labels the values.
  */
 export class Table {
@@ -78,7 +78,7 @@ export class Table {
     this.columns.forEach((c, i) => {
       const content = row.cells[i];
       if (c.button) {
-        content.hidden = !c.shown();
+        content.hidden = !c.shown(item);
         content.setAttribute('aria-label', c.label(item));
         return;
       }

@@ -1,0 +1,157 @@
+package bridge_test
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/zwsbridge/zwsbridge/bridge"
+	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// pusher is a PUB that has taken a subscription and publishes what it is given.
+func pusher(t *testing.T) (endpoint string, say func(m ...string)) {
+	t.Helper()
+	conns := make(chan *zmtp.Conn, 100)
+	endpoint = listen(t, zmtp.PUB, zap.NULL, always(zap.OK), func(c *zmtp.Conn) {
+		if _, err := c.ReadMessage(); err != nil { // the subscription
+			return
+		}
+		conns <- c
+		for {
+			if _, err := c.ReadMessage(); err != nil {
+				return
+			}
+		}
+	})
+	return endpoint, func(m ...string) {
+		c := <-conns
+		must(t, c.Write(message(m...)))
+		conns <- c
+	}
+}
+
+// startEndpointsAdmin serves the SUB route /d to first, whose operators may connect allowed.
+func startEndpointsAdmin(t *testing.T, first string, allowed ...string) (url string, o *operator, b *bridge.Bridge, reloadWith func(more string)) {
+	t.Helper()
+	var dir string
+	text := func(more string) string {
+		return usersOnly + "[admin]\ntoken_file = \"token\"\n" +
+			routeTo("/d", "SUB", first, fmt.Sprintf("endpoints_allowed = %q\n%s", allowed, more)) +
+			routeTo("/p", "PAIR", silent(t, zmtp.PAIR), `endpoints_allowed = ["tcp://127.0.0.1:*"]`) +
+			fmt.Sprintf("[[route]]\npath = \"/b\"\nsocket = \"PULL\"\nmechanism = \"NULL\"\ninsecure_null = true\nbind = [%q]\nbind_domain = \"devices\"\n", unusedEndpoint(t))
+	}
+	fixed := strings.ReplaceAll(text("MORE"), `" "`, `", "`)
+	url, b = startIn(t, func(d string) string {
+		dir = d
+		must(t, os.WriteFile(filepath.Join(dir, "token"), []byte("the token\n"), 0o600))
+		return strings.Replace(fixed, "MORE", "", 1)
+	})
+	server := httptest.NewServer(b.Admin())
+	t.Cleanup(server.Close)
+	o = &operator{t: t, admin: server.URL}
+	o.login(adminToken)
+	return url, o, b, func(more string) { reload(t, b, dir, strings.Replace(fixed, "MORE", more, 1)) }
+}
+
+// onRoute lists the endpoints of /d with their sources and states.
+func (o *operator) onRoute() (list []string) {
+	for _, b := range o.list("/backends") {
+		if b["route"] == "/d" {
+			list = append(list, fmt.Sprint(b["address"], " ", b["source"], " ", b["state"]))
+		}
+	}
+	return list
+}
+
+// TestAdminConnect: operators connect and disconnect endpoints, sessions stay and hear the new
+// ones; a reload keeps what was connected and brings back what the file names.
+func TestAdminConnect(t *testing.T) {
+	first, sayFirst := pusher(t)
+	second, saySecond := pusher(t)
+	url, o, _, reloadWith := startEndpointsAdmin(t, first, first, second)
+	alice := connect(t, url+"/d", plainLogin("alice", zmtp.SUB))
+	must(t, alice.Subscribe(t.Context(), []byte("a")))
+	hears := func(want string) {
+		t.Helper()
+		m, err := alice.Recv(t.Context())
+		must(t, err)
+		if string(m[1]) != want {
+			t.Fatalf("got %q, want %q", m, want)
+		}
+	}
+	sayFirst("a", "1")
+	hears("1")
+	change := func(what, endpoint, want string) {
+		t.Helper()
+		if status, answer := o.change("/routes/"+what, fmt.Sprintf(`{"route":"/d","endpoint":%q}`, endpoint)); status != 200 || answer != want {
+			t.Fatalf("%s %s: %d %s, want %s", what, endpoint, status, answer, want)
+		}
+	}
+	shows := func(want ...string) {
+		t.Helper()
+		eventually(t, fmt.Sprint(want), func() bool { return fmt.Sprint(o.onRoute()) == fmt.Sprint(want) })
+	}
+	change("connect", second, `{"connected":true}`)
+	saySecond("a", "2")
+	hears("2")
+	shows(first+" file ready", second+" admin ready")
+	change("connect", second, `{"connected":false}`)
+	change("disconnect", first, `{"disconnected":true}`)
+	change("disconnect", first, `{"disconnected":false}`)
+	shows(second + " admin ready")
+	reloadWith(`flush = "1ms"`) // another route, with the same path
+	shows(first+" file ready", second+" admin ready")
+	alice = connect(t, url+"/d", plainLogin("alice", zmtp.SUB))
+	reloadWith(`flush = "1ms"` + "\nready = \"none\"")
+	shows(first+" file ready", second+" admin ready")
+	change("disconnect", second, `{"disconnected":true}`)
+	shows(first + " file ready")
+	reloadWith(`flush = "1ms"`)
+	shows(first + " file ready")
+	if n := len(o.list("/sessions")); n != 1 {
+		t.Errorf("%d sessions, want 1", n)
+	}
+}
+
+// TestAdminConnectRefused: what operators may not connect, and which operators may not.
+func TestAdminConnectRefused(t *testing.T) {
+	first := silent(t, zmtp.PUB)
+	_, o, _, _ := startEndpointsAdmin(t, first, "tcp://127.0.0.1:1")
+	for body, want := range map[string]string{
+		`{"route":"/d","endpoint":"tcp://127.0.0.1:2"}`:                        "403 endpoint \"tcp://127.0.0.1:2\" of route /d: endpoints_allowed of the route does not list",
+		fmt.Sprintf(`{"route":"/d","endpoint":%q}`, first):                     "403 ",
+		`{"route":"/none","endpoint":"tcp://127.0.0.1:1"}`:                     "404 no route has the path",
+		`{"route":"/p","endpoint":"tcp://127.0.0.1:1"}`:                        "400 endpoint \"tcp://127.0.0.1:1\" of route /p: the route would have 2 endpoints",
+		`{"route":"/b","endpoint":"tcp://127.0.0.1:1"}`:                        "400 endpoint \"tcp://127.0.0.1:1\" of route /b: backends connect to this route",
+		`{"route":"/d","endpoint":"tcp://127.0.0.1:1","server_key":"too few"}`: "400 want {",
+		`{"path":"/d"}`: "400 want {",
+	} {
+		if status, answer := o.change("/routes/connect", body); !strings.HasPrefix(fmt.Sprint(status, " ", answer), want) {
+			t.Errorf("%s: %d %s, want %s", body, status, answer, want)
+		}
+	}
+	if status, _ := o.change("/routes/disconnect", fmt.Sprintf(`{"route":"/d","endpoint":%q}`, first)); status != 403 {
+		t.Errorf("disconnecting what is not listed: %d, want 403", status)
+	}
+	const body = `{"route":"/d","endpoint":"tcp://127.0.0.1:1"}`
+	for _, path := range []string{"/routes/connect", "/routes/disconnect"} {
+		if resp := o.do("POST", path, "text/plain", body); resp.StatusCode != 415 {
+			t.Errorf("%s as a form could send it: %s, want 415", path, resp.Status)
+		}
+		if resp := o.do("POST", path, "application/json", body, "Origin", "https://elsewhere.example"); resp.StatusCode != 403 {
+			t.Errorf("%s from another page: %s, want 403", path, resp.Status)
+		}
+	}
+	admin, _, _, _ := startAdmin(t)
+	reader := &operator{t: t, admin: admin}
+	for _, path := range []string{"/routes/connect", "/routes/disconnect"} {
+		if resp := reader.do("POST", path, "application/json", body, "Authorization", "Bearer carol monitoring"); resp.StatusCode != 403 {
+			t.Errorf("%s by an operator who may only read: %s, want 403", path, resp.Status)
+		}
+	}
+}
