@@ -79,7 +79,7 @@ func (r *Route) find(specs []finderSpec) {
 
 // rekey applies the keys of a source that has changed to what it has found.
 func (r *Route) rekey(s *finderSpec) error {
-	return r.changeSources(func(all *sources) {
+	return r.changeSources(func(all *sources) error {
 		var kept []Endpoint
 		for _, e := range all.lists[s.name] {
 			var ok bool
@@ -88,6 +88,7 @@ func (r *Route) rekey(s *finderSpec) error {
 			}
 		}
 		all.lists[s.name] = kept
+		return nil
 	})
 }
 
