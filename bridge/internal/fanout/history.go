@@ -16,9 +16,7 @@ func (h *Hub) Keep(topics [][]byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.deliver()
-	if h.keeping = len(topics) > 0; h.keeping {
-		h.end = h.log.End()
-	}
+	h.keeping = len(topics) > 0
 	for _, s := range h.pinned {
 		s.pinned = false
 	}
@@ -46,11 +44,10 @@ func (h *Hub) keep(m zmtp.Message) []byte {
 	if !h.keeping {
 		return nil
 	}
-	at := h.log.Append(m)
-	if at == h.end {
+	at, kept := h.log.Append(m)
+	if !kept {
 		return nil
 	}
-	h.end = at
 	p, _ := at.AppendBinary(h.at[:0])
 	return p
 }

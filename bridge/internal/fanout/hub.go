@@ -73,7 +73,6 @@ type Hub struct {
 	idleBytes int64         // of the topics in lingering
 	changed   chan struct{} // wakes Run: dirty or lingering has changed
 
-	end        history.Position           // of the log
 	at         [history.PositionSize]byte // scratch, as the next two
 	frames     zmtp.Message
 	replicated history.Replicated

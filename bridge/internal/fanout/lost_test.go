@@ -104,3 +104,43 @@ func TestLostWhileBehind(t *testing.T) {
 		t.Errorf("told of %d lost messages", l.lost)
 	}
 }
+
+// TestNotKept: a message that is not in the log has no position, whatever else the log has recorded
+// before it, so that a client that is behind counts it as lost.
+func TestNotKept(t *testing.T) {
+	log, err := history.New(history.Options{Topics: [][]byte{[]byte("a"), []byte("big")}, MaxBytes: 4 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	h := New(Options{Log: log})
+	h.Keep([][]byte{[]byte("a"), []byte("big")})
+	r := &reader{wake: make(chan struct{}, 1), room: 100}
+	r.q = queue.New(queue.Options{OnFull: queue.Replay}, r)
+	m := h.Join(r.q, MemberOptions{})
+	if err := m.Subscribe(nil, false); err != nil {
+		t.Fatal(err)
+	}
+	number := make([]byte, 8)
+	for _, tc := range []struct {
+		before func()
+		m      zmtp.Message
+		kept   bool
+	}{
+		{func() {}, zmtp.Message{[]byte("a"), number}, true},
+		{func() {}, zmtp.Message{[]byte("b"), number}, false},
+		{func() { log.Gap("test") }, zmtp.Message{[]byte("b"), number}, false},
+		{func() {}, zmtp.Message{[]byte("big"), number, make([]byte, 5000)}, false},
+		{func() { log.Forget([]byte("a")) }, zmtp.Message{[]byte("b"), number}, false},
+		{func() { log.Gap("test") }, zmtp.Message{[]byte("a"), number}, true},
+	} {
+		tc.before()
+		h.Message(tc.m)
+		h.Flush()
+		r.at = nil
+		r.q.Next(r)
+		if kept := len(r.at) > 0; kept != tc.kept {
+			t.Errorf("%s: has a position: %v, want %v", tc.m[0], kept, tc.kept)
+		}
+	}
+}

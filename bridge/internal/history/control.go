@@ -15,6 +15,7 @@ const (
 	kindStart                   // a generation begins, or the topics change; see startRecord
 	kindForget                  // a topic was forgotten; it follows
 	kindSkipped                 // a message was too large to be kept; its topic follows
+	kindVoid                    // what is kept of topics is not their last value; see voidRecord
 )
 
 var errRecord = errors.New("not a record of the history")
@@ -92,6 +93,8 @@ func (l *Log) apply(raw []byte) {
 		if l.current().first == l.end && l.end > 1 {
 			l.gaps = append(l.gaps, l.end)
 		}
+	case k == kindVoid:
+		l.void(raw[1:])
 	case k == kindForget:
 		name := string(raw[1:])
 		l.forgotten = maps.Clone(l.forgotten)

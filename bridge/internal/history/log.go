@@ -46,6 +46,7 @@ type Log struct {
 	written uint64 // everything before this sequence was given to the store
 	retry   int64  // l.mono when a failed store is tried again
 	state   State
+	missed  missed
 	carried carried
 }
 
@@ -107,26 +108,27 @@ func (l *Log) addGeneration(id uint64) {
 	}
 }
 
-// Append keeps m, which is copied, and returns the position after it. A message that is not kept
-// does not move the position.
-func (l *Log) Append(m zmtp.Message) Position {
+// Append keeps m, which is copied, and returns the position after it. kept is false if it is not in
+// the log: its topic is not one that is kept, it is too large, or the store has failed.
+func (l *Log) Append(m zmtp.Message) (at Position, kept bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(m) == 0 || l.closed || l.o.Replica {
-		return l.position()
+		return l.position(), false
 	}
 	t := l.topics.byName[string(m[0])]
 	if t == nil && !l.kept.match(m[0]) {
-		return l.position()
+		return l.position(), false
 	}
 	if l.state.Err != nil {
 		l.state.Missed++
-		return l.position()
+		l.miss(t, m[0])
+		return l.position(), false
 	}
 	size := messageSize(m)
 	if !l.fits(m[0], size) {
 		l.skip(t)
-		return l.position()
+		return l.position(), false
 	}
 	l.tick()
 	b := l.room(size)
@@ -135,7 +137,7 @@ func (l *Log) Append(m zmtp.Message) Position {
 	l.enforce()
 	l.expire(2)
 	l.arm()
-	return l.position()
+	return l.position(), true
 }
 
 // maxRecord is the size of the largest record. Offsets in a block have 32 bits.

@@ -138,9 +138,9 @@ func (t *modelTest) publish() {
 	if t.r.IntN(10) == 0 {
 		m = append(m, nil)
 	}
-	after := t.l.Append(m)
+	after, kept := t.l.Append(m)
 	if !matchesAny(t.kept, x.topic) {
-		if after != before {
+		if after != before || kept {
 			t.Fatalf("a message of topic %q, which is not kept, moved the position", x.topic)
 		}
 		return
@@ -149,6 +149,9 @@ func (t *modelTest) publish() {
 		t.Fatalf("the position moved from %d to %d", before.Sequence, after.Sequence)
 	}
 	x.skipped = len(x.payload) >= int(t.l.o.MaxBytes)
+	if kept == x.skipped {
+		t.Fatalf("message of %d bytes: kept is %v", len(x.payload), kept)
+	}
 	if x.skipped && !known {
 		x.topic = "" // the log does not know of which it was
 		x.gap = true

@@ -31,7 +31,7 @@ type QueueKey struct {
 type QueueState struct {
 	Topics []string  // what its clients have subscribed to
 	Acked  Position  // everything before it is acknowledged
-	Seen   time.Time // when its last client left
+	Seen   time.Time // when a client had it last
 }
 
 // QueueStore keeps the queues of a route beyond the life of the process. Its methods are not
@@ -62,6 +62,15 @@ type QueueOptions struct {
 // last time is delivered again after a crash.
 const SaveInterval = time.Second
 
+const (
+	// seenInterval is how often it is stored that queues are in use. After a crash, they were last
+	// seen at most so long ago.
+	seenInterval = time.Minute
+	// returnTime is how long clients have after a start to come back, however long the bridge was
+	// away, before their queues are too old.
+	returnTime = 5 * time.Minute
+)
+
 // Queues are the permanent queues of one route. All methods may be called concurrently.
 type Queues struct {
 	mu     sync.Mutex
@@ -70,6 +79,8 @@ type Queues struct {
 	number map[string]int    // of queues of each user
 	dirty  map[QueueKey]bool // to be stored; true: at once
 	failed bool              // the last attempt to store them
+	opened time.Time
+	seen   time.Time // when it was noted last that queues are in use
 
 	urgent  chan struct{} // holds one token when something is to be stored at once
 	stop    chan struct{}
@@ -88,7 +99,9 @@ func OpenQueues(o QueueOptions) (*Queues, error) {
 	q := &Queues{
 		o: o, queues: make(map[QueueKey]*queue), number: make(map[string]int),
 		dirty: make(map[QueueKey]bool), urgent: make(chan struct{}, 1), stop: make(chan struct{}),
+		opened: time.Now(),
 	}
+	q.seen = q.opened
 	if o.Store != nil {
 		if err := o.Store.Load(q.load); err != nil {
 			_ = o.Store.Close()
@@ -100,8 +113,10 @@ func OpenQueues(o QueueOptions) (*Queues, error) {
 }
 
 func (q *Queues) load(key QueueKey, s QueueState) {
-	// Its client may have been there when the last process ended.
-	one := &queue{topics: make(map[string]bool), acked: s.Acked, seen: time.Now()}
+	one := &queue{topics: make(map[string]bool), acked: s.Acked, seen: s.Seen}
+	if s.Seen.IsZero() || s.Seen.After(q.opened) { // the clock was set back
+		one.seen = q.opened
+	}
 	for _, t := range s.Topics {
 		one.topics[t] = true
 	}
@@ -138,6 +153,7 @@ func (q *Queues) Attach(key QueueKey, named bool, end Position, lost func(error)
 	case one.client != nil:
 		one.client.lost(ErrQueueTaken)
 	}
+	one.seen = time.Now()
 	one.client = &Queue{queues: q, key: key, made: made, lost: lost, left: make(chan struct{})}
 	q.change(key, made)
 	return one.client, nil
@@ -241,6 +257,7 @@ func (q *Queues) run() {
 		case <-q.stop:
 			return
 		case now := <-ticker.C:
+			q.use(now)
 			q.expire(now)
 			q.save(false)
 		case <-q.urgent:
@@ -249,10 +266,29 @@ func (q *Queues) run() {
 	}
 }
 
+// use notes that the queues with a client are in use, every seenInterval.
+func (q *Queues) use(now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if now.Sub(q.seen) < seenInterval {
+		return
+	}
+	q.seen = now
+	for key, one := range q.queues {
+		if one.client != nil {
+			one.seen = now
+			q.change(key, false)
+		}
+	}
+}
+
 // expire deletes the queues whose last client left too long ago.
 func (q *Queues) expire(now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if now.Sub(q.opened) < min(returnTime, q.o.Age) {
+		return
+	}
 	for key, one := range q.queues {
 		if q.o.Age > 0 && one.client == nil && now.Sub(one.seen) > q.o.Age {
 			q.delete(key)

@@ -17,8 +17,14 @@ type fakeQueues struct {
 	saved  []int // how many changes each Save had
 }
 
-func (f *fakeQueues) Load(g func(QueueKey, QueueState)) error { return nil }
-func (f *fakeQueues) Close() error                            { return nil }
+func (f *fakeQueues) Load(g func(QueueKey, QueueState)) error {
+	for key, s := range f.stored {
+		g(key, s)
+	}
+	return nil
+}
+
+func (f *fakeQueues) Close() error { return nil }
 
 func (f *fakeQueues) Save(changes map[QueueKey]*QueueState) error {
 	f.mu.Lock()
@@ -110,6 +116,69 @@ func TestQueuesStoredAtOnce(t *testing.T) {
 		defer f.mu.Unlock()
 		if _, ok := f.stored[key]; ok {
 			t.Fatal("a queue that was deleted is stored")
+		}
+	})
+}
+
+// TestQueuesAge: restarts do not make a queue younger, a crash not older than it is, and what has become
+// too old while the bridge was away waits for its client for a moment.
+func TestQueuesAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const age = 3 * time.Hour
+		f := &fakeQueues{stored: make(map[QueueKey]QueueState)}
+		open := func() *Queues {
+			t.Helper()
+			q, err := OpenQueues(QueueOptions{Store: f, Age: age})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return q
+		}
+		attach := func(q *Queues, user string) *Queue {
+			t.Helper()
+			h, err := q.Attach(QueueKey{User: user}, true, Position{7, 1}, func(error) {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return h
+		}
+		q := open()
+		attach(q, "gone").Detach()
+		attach(q, "used")
+		began := time.Now()
+		for i := range 5 { // the process is killed, each time after an hour
+			if i > 0 {
+				q = open()
+				attach(q, "used")
+			}
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			want := 2
+			if time.Since(began) > age {
+				want = 1 // that of the client which is there
+			}
+			if got := q.Len(); got != want {
+				t.Fatalf("%d queues after %v, want %d", got, time.Since(began), want)
+			}
+			f.mu.Lock()
+			crashed := maps.Clone(f.stored)
+			f.mu.Unlock()
+			q.Close() // so that nothing of it runs on
+			f.stored = crashed
+		}
+		if seen := f.stored[QueueKey{User: "used"}].Seen; time.Since(seen) > seenInterval+SaveInterval {
+			t.Errorf("after a crash the queue was last seen %v ago", time.Since(seen))
+		}
+		time.Sleep(2 * age)
+		q = open()
+		defer func() { q.Close() }()
+		time.Sleep(returnTime - 2*SaveInterval)
+		if q.Len() != 1 {
+			t.Fatal("the client has no time to come back")
+		}
+		time.Sleep(4 * SaveInterval)
+		if q.Len() != 0 {
+			t.Fatal("a queue that is too old is kept")
 		}
 	})
 }

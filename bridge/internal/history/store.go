@@ -147,7 +147,7 @@ func (l *Log) flush() error {
 		b := v.encode(l.buffer[:0], from, v.end)
 		l.buffer = b.Data
 		if err := l.o.Store.Write(b); err != nil {
-			l.fail(v.end, err)
+			l.fail(from, v.end, err)
 			return err
 		}
 		from += uint64(b.Count)
@@ -162,10 +162,11 @@ func (l *Log) flush() error {
 	return nil
 }
 
-// fail stops keeping messages. Those before end, which the store does not have, stay in memory,
+// fail stops keeping messages. Those from from to end, which the store does not have, stay in memory,
 // and their sequences are not used again.
-func (l *Log) fail(end uint64, err error) {
+func (l *Log) fail(from, end uint64, err error) {
 	l.mu.Lock()
+	l.missBatch(from, end)
 	l.written = end
 	l.retry = l.mono + retryStore.Milliseconds()
 	began := l.state.Err == nil
@@ -186,13 +187,16 @@ func (l *Log) tryAgain() error {
 	l.mu.Lock()
 	end := l.end
 	records := [][]byte{gapRecord("messages could not be stored"), l.startRecord()}
+	if l.missed.all || len(l.missed.topics) > 0 {
+		records = append(records, l.missed.voidRecord())
+	}
 	data := binary.AppendVarint(nil, l.wall)
 	l.mu.Unlock()
 	for _, raw := range records {
 		data = appendRecord(data, raw, true, 0)
 	}
 	if err := l.o.Store.Write(Batch{First: end, Count: len(records), Data: data}); err != nil {
-		l.fail(end, err)
+		l.fail(end, end, err)
 		return err
 	}
 	l.mu.Lock()
@@ -200,7 +204,7 @@ func (l *Log) tryAgain() error {
 		l.control(raw)
 	}
 	l.batch = false
-	l.written = l.end
+	l.written, l.missed = l.end, missed{}
 	l.state.Err, l.state.Since = nil, time.Time{}
 	state := l.state
 	l.mu.Unlock()

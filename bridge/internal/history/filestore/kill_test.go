@@ -40,7 +40,7 @@ func writeUntilKilled(dir string) {
 			if number%97 == 0 {
 				topic = rareTopic(number) // outlives its segment
 			}
-			after := l.Append(zmtp.Message{[]byte(topic), []byte(strconv.FormatUint(number, 10))})
+			after, _ := l.Append(zmtp.Message{[]byte(topic), []byte(strconv.FormatUint(number, 10))})
 			printed = binary.BigEndian.AppendUint64(printed, number)
 			printed = binary.BigEndian.AppendUint64(printed, after.Generation)
 			printed = binary.BigEndian.AppendUint64(printed, after.Sequence)
