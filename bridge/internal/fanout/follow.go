@@ -72,9 +72,18 @@ func (m *Member) visited() {
 		m.seen = at
 		return
 	}
-	if end := m.hub.log.End(); end != m.told && end != m.seen && len(m.group.subscriptions) > 0 {
+	if end, known := m.hub.reached(); known && end != m.told && end != m.seen && len(m.group.subscriptions) > 0 {
 		m.queue.Refresh()
 	}
+}
+
+// reached returns the position up to which the members have been given everything, once what waits is
+// delivered. It is not known while another hub writes to the log.
+func (h *Hub) reached() (end history.Position, known bool) {
+	if h.keeping {
+		return h.log.End(), true
+	}
+	return h.copied, !h.copied.IsZero()
 }
 
 // began has m told where the log ends, if it never was: it has subscribed for the first time.
@@ -90,14 +99,18 @@ func (m *Member) Reached(b queue.Batch) bool {
 	h := m.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if m.group == nil || !h.keeping { // another hub writes to the log
+	if m.group == nil {
 		return true
 	}
 	h.deliver()
 	if !m.queue.Idle() {
 		return false
 	}
-	m.told = h.log.End()
+	end, known := h.reached()
+	if !known {
+		return true
+	}
+	m.told = end
 	at, _ := m.told.AppendBinary(nil)
 	_ = b.Live(at) // an error ends the stream
 	return true

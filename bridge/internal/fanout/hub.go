@@ -76,12 +76,13 @@ type Hub struct {
 	at         [history.PositionSize]byte // scratch, as the next two
 	frames     zmtp.Message
 	replicated history.Replicated
-	number     uint64          // of the message that is being matched
-	matched    []*subscription // scratch
-	part       int             // of the round in which followers are visited
-	waiting    bool            // a lane has something to deliver
-	timer      *time.Timer     // delivers after Options.Flush
-	armed      bool            // timer is running
+	copied     history.Position // the end of what Replicate has delivered
+	number     uint64           // of the message that is being matched
+	matched    []*subscription  // scratch
+	part       int              // of the round in which followers are visited
+	waiting    bool             // a lane has something to deliver
+	timer      *time.Timer      // delivers after Options.Flush
+	armed      bool             // timer is running
 	stats      Stats
 }
 

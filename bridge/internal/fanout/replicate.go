@@ -19,6 +19,9 @@ func (h *Hub) Replicate(b history.Batch) error {
 	for _, topic := range r.Missed {
 		h.discarded(topic)
 	}
+	if err == nil {
+		h.copied = h.log.End()
+	}
 	clear(r.Entries)
 	clear(r.Missed)
 	if h.flush <= 0 {
