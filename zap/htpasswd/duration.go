@@ -58,6 +58,9 @@ func (d *durations) least(cost int) time.Duration {
 	return d.guess(cost)
 }
 
+// fastest is the shortest time in which a hash was computed, about; 0 if none was.
+func (d *durations) fastest(cost int) time.Duration { return d.byCost[cost].least }
+
 // guess is the duration of a hash whose cost was not measured yet: each step of the cost
 // doubles it.
 func (d *durations) guess(cost int) time.Duration { return d.cheapest << (cost - MinCost) }

@@ -145,7 +145,7 @@ func (q *queue) join(ctx context.Context, from party, cost int) (w *waiter, n *n
 	if q.busy >= q.slots {
 		wait = q.wait(n, q.took.mean(cost))
 	}
-	if q.tooLate(ctx, cost, wait) {
+	if q.tooLate(ctx, cost, wait) && !q.worthTrying(ctx, cost) {
 		return nil, nil, q.refuse(n, cost)
 	}
 	if q.busy < q.slots {
@@ -237,6 +237,14 @@ func (q *queue) forget(n *network) {
 func (q *queue) tooLate(ctx context.Context, cost int, wait time.Duration) bool {
 	deadline, limited := ctx.Deadline()
 	return limited && time.Until(deadline) < wait+q.took.need(cost)
+}
+
+// worthTrying reports whether a hash may begin although the estimate says that it ends too late:
+// the processors are idle, so that it may be as fast as hashes have been at best. Otherwise hashes
+// that a busy moment has slowed down would be the last ones ever measured. Lock held on entry.
+func (q *queue) worthTrying(ctx context.Context, cost int) bool {
+	deadline, _ := ctx.Deadline()
+	return q.busy == 0 && time.Until(deadline) >= q.took.fastest(cost)
 }
 
 // lateness returns a channel that fires when it is too late to begin a hash; never if ctx has

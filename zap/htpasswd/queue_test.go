@@ -279,6 +279,44 @@ func TestSlowHashes(t *testing.T) {
 	})
 }
 
+// TestSlowMoment: after hashes that took so long that no other could be finished in time, a login
+// is tried all the same once the processors are idle, and the estimate recovers.
+func TestSlowMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newModel(2, 100*time.Millisecond)
+		took := 4 * time.Second // for a moment
+		m.took = func() time.Duration { return took }
+		attempt := func() error {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			return m.login(ctx, address(1))
+		}
+		refused := false
+		for !refused {
+			_, refused = errors.AsType[*zap.BusyError](attempt())
+			if m.hashed.Load() > 10 {
+				break // tried all the same
+			}
+		}
+		took = 100 * time.Millisecond
+		for n := range 20 {
+			if err := attempt(); err != nil {
+				t.Fatalf("login %d on an idle machine: %v", n, err)
+			}
+		}
+		var logins sync.WaitGroup
+		for range 20 { // all at once: the estimate is good again
+			logins.Go(func() {
+				if err := attempt(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		logins.Wait()
+		m.idle(t)
+	})
+}
+
 // TestBoundedNetworks: clients from ever new networks do not fill the memory.
 func TestBoundedNetworks(t *testing.T) {
 	m := newModel(1, time.Second)
