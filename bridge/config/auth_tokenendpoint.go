@@ -1,6 +1,7 @@
 package config
 
 import (
+	"os"
 	"path/filepath"
 	"regexp"
 	"time"
@@ -52,6 +53,9 @@ func (s *TokenEndpoint) validate(c *checker, key string) {
 	}
 	if s.Store != "" {
 		c.directory(key+".store", Path(filepath.Dir(string(s.Store))))
+		if info, err := os.Stat(string(s.Store)); err == nil && !info.Mode().IsRegular() {
+			c.fault(key+".store", "%s is not a regular file", s.Store)
+		}
 	}
 	c.positive(key+".timeout", s.Timeout)
 	c.clientTLS(key, s.CA, s.Cert, s.Key)

@@ -24,6 +24,19 @@ func (c *checker) directory(key string, p Path) {
 	}
 }
 
+// makeable reports a directory that serve cannot create, since it is, or is below, a file.
+func (c *checker) makeable(key string, p Path) {
+	for dir := filepath.Clean(string(p)); ; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		if err == nil && !info.IsDir() {
+			c.fault(key, "%s is a file: want a directory", dir)
+		}
+		if err == nil || dir == filepath.Dir(dir) {
+			return
+		}
+	}
+}
+
 // exists reports whether a file or directory exists. If not it only warns:
 // [Config.MakeMissing] will create it.
 func (c *checker) exists(key string, p Path, use string) bool {

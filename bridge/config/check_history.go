@@ -24,6 +24,7 @@ func (c *checker) history() {
 	}
 	if h.Store == StoreFile {
 		c.required("history.dir", string(h.Dir), `store = "file"`)
+		c.makeable("history.dir", h.Dir)
 	}
 	if h.Store == StoreNATS {
 		c.historyNATS()

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net"
+	"path/filepath"
 	"strings"
 
 	"github.com/zwsbridge/zwsbridge/certs"
@@ -60,6 +61,8 @@ func (c *checker) tls() {
 	s := &c.Server
 	c.oneOf("server.tls", s.TLS, tlsChoices)
 	switch s.TLS {
+	case TLSSelfSigned:
+		c.makeable("server.key", Path(filepath.Dir(string(s.Key))))
 	case TLSFiles:
 		c.required("server.cert", string(s.Cert), `tls = "files"`)
 		c.required("server.key", string(s.Key), `tls = "files"`)
@@ -69,6 +72,7 @@ func (c *checker) tls() {
 			c.fault("server.hosts", `missing: tls = "acme" needs the names to request certificates for`)
 		}
 		c.required("server.acme_cache", string(s.ACMECache), `tls = "acme"`)
+		c.makeable("server.acme_cache", s.ACMECache)
 	case TLSOff:
 		if s.ClientCA != "" {
 			c.fault("server.client_ca", `needs TLS, and server.tls is "off"`)
