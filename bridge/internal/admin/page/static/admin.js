@@ -411,7 +411,7 @@ function confirmDelete(queue) {
   selectedQueue = queue;
   $('confirm-queue-text').textContent = `${queue.name ? `The queue “${queue.name}”` : 'The default queue'} of ${queue.user} on ${queue.route}. `
     + 'What waits in it is not delivered any more'
-    + (queue.used ? ', and the client that uses it gets close code 4409.' : '.');
+    + (queue.used ? ', and the client that uses it gets close code 4401.' : '.');
   $('confirm-queue').returnValue = 'cancel';
   $('confirm-queue').showModal();
 }
