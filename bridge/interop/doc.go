@@ -1,5 +1,6 @@
 // Package interop tests the bridge with foreign peers: jszmq, libzmq through npm zeromq and
-// pyzmq, pyzmq's ThreadAuthenticator, Node 22, Chromium, Firefox, RabbitMQ and nginx. The tests have the
+// pyzmq, pyzmq's ThreadAuthenticator, Node 22, Chromium, Firefox, RabbitMQ, nginx, and in network namespaces
+// python-zeroconf, avahi and dnsmasq. The tests have the
 // build tag interop; the script run installs the peers and runs the tests.
 //
 // Each peer is a process in the directory peers. A test writes commands to its standard input and

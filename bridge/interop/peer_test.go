@@ -20,7 +20,8 @@ import (
 const patience = 60 * time.Second
 
 // missing is the variable in which the script run lists the peers that it could not install:
-// npm, node22, python3-zmq, chromium, firefox, nginx, rabbitmq-server.
+// npm, node22, python3-zmq, python3-zeroconf, chromium, firefox, nginx, rabbitmq-server, avahi-daemon,
+// dnsmasq, and netns for network namespaces.
 const missing = "ZWSBRIDGE_INTEROP_MISSING"
 
 // need skips a test whose peers could not be installed. The script run lists them, and fails
@@ -44,6 +45,10 @@ type command struct {
 	Subscribe []string       `json:"subscribe,omitempty"`
 	Options   map[string]any `json:"options,omitempty"`
 	Frames    []string       `json:"frames,omitempty"`
+	// For services in a network.
+	Endpoint string `json:"endpoint,omitempty"`
+	Instance string `json:"instance,omitempty"`
+	Port     int    `json:"port,omitempty"`
 }
 
 // event is one line from a peer.

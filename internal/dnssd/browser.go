@@ -103,7 +103,7 @@ func (b *browser) handle(m *message, zone string, local bool, now time.Time) {
 // pointer takes a PTR record: there is an instance, or with TTL 0 it leaves.
 func (b *browser) pointer(r record, now time.Time) {
 	k := key(r.target)
-	if !strings.HasSuffix(k, "."+b.service) || len(labels(strings.TrimSuffix(k, "."+b.service))) != 1 {
+	if !strings.HasSuffix(k, "."+b.service) {
 		return
 	}
 	i := b.instances[k]
@@ -223,7 +223,7 @@ func (b *browser) services(now time.Time) []Service {
 			continue
 		}
 		list = append(list, Service{
-			Type: service, Instance: labels(i.name)[0], Host: h.name,
+			Type: service, Instance: b.instanceName(i), Host: h.name,
 			Addr: netip.AddrPortFrom(h.choose(), i.port), Text: i.text,
 		})
 	}
@@ -231,6 +231,13 @@ func (b *browser) services(now time.Time) []Service {
 		return cmp.Or(cmp.Compare(a.Instance, b.Instance), a.Addr.Compare(b.Addr))
 	})
 	return list
+}
+
+// instanceName returns the name for people. It is one label, but python-zeroconf makes several of
+// one with dots.
+func (b *browser) instanceName(i *instance) string {
+	all := labels(i.name)
+	return strings.Join(all[:len(all)-len(labels(b.service))], ".")
 }
 
 // choose returns the address to connect to.
