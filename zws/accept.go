@@ -102,13 +102,15 @@ func (h *handshake) awaitHello() {
 }
 
 // choose takes the first subprotocol, in the client's order, that the route accepts, or
-// returns what is wrong with the first one that is known.
+// returns what is wrong with the first one that is known. On a relay ZWSMUX1.0 comes last: the
+// client of a relay logs in to the backend, and in the channels of that dialect to the bridge.
 func choose(r *http.Request, o *Options) (*handshake, *CloseError) {
 	var refusal *CloseError
-	for _, offered := range offers(r) {
-		if offered.dialect == nil {
-			continue
-		}
+	list := slices.DeleteFunc(offers(r), func(f offer) bool { return f.dialect == nil })
+	if o.Relay {
+		slices.SortStableFunc(list, func(a, b offer) int { return multiplexedLast(a) - multiplexedLast(b) })
+	}
+	for _, offered := range list {
 		h := &handshake{options: o, chosen: offered, libzmq: isLibzmq(r), left: o.HandshakeTimeout}
 		err := h.relay()
 		if err == nil {
@@ -125,6 +127,14 @@ func choose(r *http.Request, o *Options) (*handshake, *CloseError) {
 		refusal = Cause(notAccepted("no known subprotocol was offered, such as ZWS2.0+PLAIN"))
 	}
 	return nil, refusal
+}
+
+// multiplexedLast sorts ZWSMUX1.0 behind the others.
+func multiplexedLast(f offer) int {
+	if f.dialect.multiplexed {
+		return 1
+	}
+	return 0
 }
 
 // relay replaces the chosen dialect by its form for relays, if this is one.

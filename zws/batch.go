@@ -36,6 +36,7 @@ type Batch struct {
 	conn *Conn
 	// own holds what was encoded or copied here; own[piece:] is not yet in pieces.
 	own    []byte
+	array  []byte // objects for a client that gets arrays, each with a comma before it
 	piece  int
 	pieces net.Buffers
 	// vectored is set if the connection takes several pieces in one system call. If it is
@@ -60,12 +61,15 @@ func (b *Batch) free() {
 	if cap(b.own) > keptBatch {
 		b.own = nil
 	}
+	if cap(b.array) > keptBatch {
+		b.array = nil
+	}
 	batches.Put(b)
 }
 
 func (b *Batch) reset() {
 	clear(b.pieces) // keeps no shared bytes alive
-	b.own, b.pieces, b.piece, b.size = b.own[:0], b.pieces[:0], 0, 0
+	b.own, b.array, b.pieces, b.piece, b.size = b.own[:0], b.array[:0], b.pieces[:0], 0, 0
 }
 
 // Full reports whether no more should be appended. What is appended nevertheless is
@@ -114,11 +118,15 @@ func (b *Batch) history() *historyState {
 // Encoded appends whole messages that the Codec of the channel has encoded. p must not
 // change until the batch is written; several connections may share it.
 func (b *Batch) Encoded(p []byte) {
-	if b.channel != nil {
+	switch {
+	case b.channel != nil:
 		b.channel.deliver(b, p)
-		return
+	case b.conn.arrays.Load():
+		b.array = append(b.array, p...)
+		b.size += len(p)
+	default:
+		b.bytes(p)
 	}
-	b.bytes(p)
 }
 
 // Unsubscribed appends the notification that the client's subscription to topic has ended,
@@ -161,6 +169,7 @@ func (b *Batch) encode(f func(dst []byte) []byte) {
 }
 
 func (b *Batch) bytes(p []byte) {
+	b.endArray()
 	b.size += len(p)
 	if !b.vectored || len(p) < copyBelow {
 		b.own = append(b.own, p...)
@@ -215,6 +224,7 @@ func (b *Batch) cut() {
 
 // writeTo writes the batch in one call, and in one system call if the connection can.
 func (b *Batch) writeTo(conn net.Conn) error {
+	b.endArray()
 	b.cut()
 	if len(b.pieces) == 1 {
 		_, err := conn.Write(b.pieces[0])

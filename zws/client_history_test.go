@@ -213,7 +213,7 @@ func TestHistoryRenewed(t *testing.T) {
 	p.say(`{"op":"login","token":"t","queue":"q"}`)
 	p.hear(`{"op":"ready","history":true}`)
 	p.say(`{"op":"login","token":"t","queue":"q"}`)
-	p.hearError(1002, "history and queue belong to the first login")
+	p.hearError(1002, "history, queue and batch belong to the first login")
 }
 
 // TestClientHistoryOptions: what cannot be asked for.

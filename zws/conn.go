@@ -38,6 +38,8 @@ type Conn struct {
 	// silent is set until READY for a client that wants no close frame; see wantsNoClose.
 	silent atomic.Bool
 
+	arrays atomic.Bool // the client of ZWSJSON1.0 gets arrays of objects
+
 	confirmed atomic.Pointer[func(token uint64)] // AcceptOptions.Confirmed; nil before READY
 
 	// reading holds one token while a goroutine reads. That goroutine sets readEnded when

@@ -108,6 +108,7 @@ var dialects = map[string]*dialect{
 		write:        (*Batch).muxMessage,
 		notifier:     muxNotifier{},
 		loginMessage: true,
+		hello:        true,
 		renewable:    true,
 		multiplexed:  true,
 	},

@@ -90,22 +90,32 @@ func TestDialectBytes(t *testing.T) {
 
 // TestSubprotocolChoice: the first one in the client's order that the route accepts.
 func TestSubprotocolChoice(t *testing.T) {
+	multiplex := func(o *zws.Options) { o.Multiplex = true }
+	relay := func(o *zws.Options) { o.Multiplex, o.Relay = true, true }
 	tests := []struct {
 		offers string
 		taken  []zap.Mechanism
 		want   string
+		change func(*zws.Options)
 	}{
-		{"ZWS2.0/NULL,ZWS2.0", all, "ZWS2.0/NULL"}, // libzmq
-		{"ZWS2.0,ZWS2.0/NULL", all, "ZWS2.0"},
-		{"ZWS2.0 ,  ZWS2.0/NULL", all, "ZWS2.0"},
-		{"chat, ZWS2.0/NULL", all, "ZWS2.0/NULL"},
-		{"ZWS2.0, ZWS2.0+PLAIN", []zap.Mechanism{zap.PLAIN}, "ZWS2.0+PLAIN"},
-		{"ZWS2.0+CURVE, ZWS2.0+BEARER, ZWS2.0+PLAIN", []zap.Mechanism{zap.PLAIN, zap.BEARER}, "ZWS2.0+BEARER"},
-		{"WSNetMQ\r\nSec-WebSocket-Protocol: ZWS2.0", all, "WSNetMQ"},
+		{"ZWS2.0/NULL,ZWS2.0", all, "ZWS2.0/NULL", nil}, // libzmq
+		{"ZWS2.0,ZWS2.0/NULL", all, "ZWS2.0", nil},
+		{"ZWS2.0 ,  ZWS2.0/NULL", all, "ZWS2.0", nil},
+		{"chat, ZWS2.0/NULL", all, "ZWS2.0/NULL", nil},
+		{"ZWS2.0, ZWS2.0+PLAIN", []zap.Mechanism{zap.PLAIN}, "ZWS2.0+PLAIN", nil},
+		{"ZWS2.0+CURVE, ZWS2.0+BEARER, ZWS2.0+PLAIN", []zap.Mechanism{zap.PLAIN, zap.BEARER}, "ZWS2.0+BEARER", nil},
+		{"WSNetMQ\r\nSec-WebSocket-Protocol: ZWS2.0", all, "WSNetMQ", nil},
+		{"ZWSMUX1.0, ZWS2.0+NULL", all, "ZWS2.0+NULL", nil},
+		{"ZWSMUX1.0, ZWS2.0+NULL", all, "ZWSMUX1.0", multiplex},
+		{"ZWSMUX1.0, ZWS2.0+NULL", all, "ZWS2.0+NULL", relay},
+		{"ZWSMUX1.0", all, "ZWSMUX1.0", relay},
 	}
 	for _, test := range tests {
 		o := options()
 		o.Mechanisms = test.taken
+		if test.change != nil {
+			test.change(&o)
+		}
 		s := serve(t, o, plain)
 		p := s.dialRaw(t, "/", offering(test.offers), "Connection: keep-alive, Upgrade") // as Firefox
 		if !strings.Contains(p.head, "\r\nSec-WebSocket-Protocol: "+test.want+"\r\n\r\n") {

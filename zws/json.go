@@ -19,6 +19,9 @@ import (
 // "ZWSJSON1.0").
 type jsonCodec struct {
 	marks bool // messages contain their positions
+	// batch is set for clients that get arrays: the objects have no WebSocket header, which
+	// the Batch adds, and a comma before each.
+	batch bool
 }
 
 // AppendMessage implements Codec.
@@ -26,28 +29,30 @@ func (c jsonCodec) AppendMessage(dst []byte, m zmtp.Message, at []byte) []byte {
 	if !c.marks {
 		at = nil
 	}
-	return appendObject(dst, m, mark{at: at})
+	object := func(dst []byte) []byte { return appendObject(dst, m, mark{at: at}) }
+	if c.batch {
+		return object(append(dst, ','))
+	}
+	return appendText(dst, object)
 }
 
-// appendObject appends a message as a text frame.
+// appendObject appends a message.
 func appendObject(dst []byte, m zmtp.Message, k mark) []byte {
-	return appendText(dst, func(dst []byte) []byte {
-		dst = append(dst, `{"op":"message","frames":[`...)
-		for i, frame := range m {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = appendJSONFrame(dst, frame)
+	dst = append(dst, `{"op":"message","frames":[`...)
+	for i, frame := range m {
+		if i > 0 {
+			dst = append(dst, ',')
 		}
-		dst = append(dst, ']')
-		if k.at != nil {
-			dst = appendJSONPosition(dst, k.at)
-		}
-		if k.micros > 0 {
-			dst = time.UnixMicro(int64(k.micros)).UTC().AppendFormat(dst, `,"time":"`+jsonTime+`"`)
-		}
-		return append(dst, '}')
-	})
+		dst = appendJSONFrame(dst, frame)
+	}
+	dst = append(dst, ']')
+	if k.at != nil {
+		dst = appendJSONPosition(dst, k.at)
+	}
+	if k.micros > 0 {
+		dst = time.UnixMicro(int64(k.micros)).UTC().AppendFormat(dst, `,"time":"`+jsonTime+`"`)
+	}
+	return append(dst, '}')
 }
 
 // appendJSONFrame appends a frame: a string, or {"b64":"…"} if it is not UTF-8.
@@ -94,14 +99,31 @@ func appendText(dst []byte, encode func(dst []byte) []byte) []byte {
 
 // object appends a message that is not shared with other connections.
 func (b *Batch) object(m zmtp.Message, k mark) error {
-	b.encode(func(dst []byte) []byte { return appendObject(dst, m, k) })
+	return b.text(func(dst []byte) []byte { return appendObject(dst, m, k) })
+}
+
+// text appends what f appends, an object, as one text frame, or to the array for a client that
+// gets arrays.
+func (b *Batch) text(f func(dst []byte) []byte) error {
+	if b.conn.arrays.Load() {
+		start := len(b.array)
+		b.array = f(append(b.array, ','))
+		b.size += len(b.array) - start
+		return nil
+	}
+	b.encode(func(dst []byte) []byte { return appendText(dst, f) })
 	return nil
 }
 
-// text appends what f appends as one text frame.
-func (b *Batch) text(f func(dst []byte) []byte) error {
-	b.encode(func(dst []byte) []byte { return appendText(dst, f) })
-	return nil
+// endArray appends the objects that wait as one text frame: an array.
+func (b *Batch) endArray() {
+	if len(b.array) == 0 {
+		return
+	}
+	objects := b.array[1:] // without the first comma
+	b.array = b.array[:0]
+	b.own = wsframe.AppendHeader(b.own, wsframe.Text, len(objects)+2)
+	b.own = append(append(append(b.own, '['), objects...), ']')
 }
 
 // jsonNotifier is the notifier of ZWSJSON1.0.
@@ -158,6 +180,9 @@ func (c *Conn) sendReadyObject() {
 	if c.channel.history.marked {
 		ready = `{"op":"ready","history":true}`
 	}
+	if c.arrays.Load() {
+		ready = "[" + ready + "]"
+	}
 	c.enqueue(appendText(nil, func(dst []byte) []byte { return append(dst, ready...) }))
 }
 
@@ -170,6 +195,10 @@ func (h *handshake) awaitLogin(ctx context.Context) error {
 		return err
 	}
 	h.login.History, h.login.Queue = request.history, request.queue
+	if request.batch {
+		h.conn.arrays.Store(true)
+		h.login.codec, h.login.marking = jsonCodec{batch: true}, jsonCodec{marks: true, batch: true}
+	}
 	if request.op != opLogin {
 		return protocolError(`the first object must be {"op":"login",…}`)
 	}
@@ -249,8 +278,8 @@ func (ch *Channel) readObject() (zmtp.Message, error) {
 	if !r.has["token"] || c.Login().Mechanism != zap.BEARER {
 		return nil, errSecondLogin
 	}
-	if r.has["history"] || r.has["queue"] {
-		return nil, errRenewedHistory
+	if r.has["history"] || r.has["queue"] || r.has["batch"] {
+		return nil, errRenewedLogin
 	}
 	return nil, c.renew([]byte(r.token))
 }

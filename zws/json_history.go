@@ -5,7 +5,7 @@ import "errors"
 // jsonTime is the layout of times: RFC 3339 with microseconds.
 const jsonTime = "2006-01-02T15:04:05.000000Z"
 
-var errRenewedHistory = protocolError("history and queue belong to the first login")
+var errRenewedLogin = protocolError("history, queue and batch belong to the first login")
 
 // appendJSONPosition appends the member "at" to an object that has members already.
 func appendJSONPosition(dst, at []byte) []byte {

@@ -33,6 +33,7 @@ type jsonRequest struct {
 	frames                zmtp.Message // op send
 	history               bool         // op login
 	queue                 *string      // op login; implies history
+	batch                 bool         // op login
 	last                  bool         // op subscribe
 	topics                [][]byte     // op resume
 	at                    []byte       // op resume and ack
@@ -49,7 +50,7 @@ var requestForms = map[string]struct {
 }{
 	opLogin: {
 		keys:     [][]string{{}, {"user", "password"}, {"token"}},
-		optional: []string{"history", "queue"},
+		optional: []string{"history", "queue", "batch"},
 		text:     "user and password, or token, or nothing",
 	},
 	opSubscribe:   {keys: [][]string{{"topic"}}, optional: []string{"last"}, text: "topic"},
@@ -97,6 +98,8 @@ func (r *jsonRequest) read(d requestReader) error {
 			r.topic, err = d.frame(key)
 		case "frames":
 			r.frames, err = d.frames(key)
+		case "batch":
+			r.batch, err = d.bool(key)
 		case "history", "queue":
 			err = r.readHistory(d, key)
 		case "last", "topics", "at":

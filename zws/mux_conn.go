@@ -28,7 +28,8 @@ const (
 
 // ChannelRequest is what a client of ZWSMUX1.0 opens a channel for.
 type ChannelRequest struct {
-	// Route names what the channel is to be connected with: for a bridge, a path.
+	// Route names what the channel is to be connected with: for a bridge, a path. It is empty if
+	// the client wants that of the WebSocket.
 	Route string
 	// SocketType is the client's; empty if it leaves that to the route.
 	SocketType zmtp.SocketType

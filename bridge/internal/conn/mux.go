@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -40,23 +41,25 @@ func (c *connection) serveMultiplexed(p *zws.PendingConn) error {
 }
 
 // serveChannel serves one channel: a stream with the login of the connection, on the route
-// that the channel names. It returns when the channel is over.
+// that the channel names, or else on the one that the client has connected to. It returns when
+// the channel is over.
 func (c *connection) serveChannel(p *zws.PendingChannel) {
 	ctx, l := p.Context(), p.Login()
-	rt := c.set.o.Route(p.Request().Route)
+	path := cmp.Or(p.Request().Route, c.route.Path())
+	rt := c.set.o.Route(path)
 	s, err := c.openChannel(ctx, rt, l, p.Request())
 	if err == nil && s.ending() != nil { // while it was opened
 		err = s.ending()
 		s.close()
 	}
 	if err != nil {
-		c.set.refusedChannel(c, rt, p.Request().Route, p.Reject(closeCause(err)))
+		c.set.refusedChannel(c, rt, path, p.Reject(closeCause(err)))
 		return
 	}
 	channel, err := p.Accept(zws.AcceptOptions{Minor: s.minor, History: s.history != nil, Request: s.request, Confirmed: s.confirmed})
 	if err != nil {
 		s.close()
-		c.set.refusedChannel(c, rt, p.Request().Route, err)
+		c.set.refusedChannel(c, rt, path, err)
 		return
 	}
 	s.start(channel, "channel opened")
