@@ -14,12 +14,15 @@ import (
 	"time"
 )
 
-//go:embed zws.js zws/*.js
+//go:generate npm run bundle
+
+//go:embed zws.js zws/*.js dist/*.js dist/zws/*.js
 var modules embed.FS
 
-// client returns the modules of the client by URL path. They are compressed on first use.
-var client = sync.OnceValue(func() map[string]module {
-	all := make(map[string]module)
+// client returns the files of the client by URL path: those of dist, and the modules that none
+// of them replaces.
+var client = sync.OnceValue(func() map[string]*module {
+	all := make(map[string]*module)
 	err := fs.WalkDir(modules, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -28,7 +31,13 @@ var client = sync.OnceValue(func() map[string]module {
 		if err != nil {
 			return err
 		}
-		all["/"+name] = newModule(source)
+		path, bundled := strings.CutPrefix(name, "dist")
+		if !bundled {
+			path = "/" + name
+		}
+		if _, replaced := all[path]; !replaced { // WalkDir comes to dist first
+			all[path] = newModule(source)
+		}
 		return nil
 	})
 	if err != nil {
@@ -56,15 +65,20 @@ var Handler http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.
 	m.ServeHTTP(w, r)
 })
 
-// module is one JavaScript file, ready to be served.
+// module is one JavaScript file, ready to be served. It is compressed on first use.
 type module struct {
-	source, gzipped []byte
-	tag             string
+	source  []byte
+	gzipped func() []byte
+	tag     string
 }
 
-func newModule(source []byte) module {
+func newModule(source []byte) *module {
+	source, _, _ = bytes.Cut(source, []byte("//# sourceMappingURL=")) // only the npm package has the maps
 	sum := sha256.Sum256(source)
-	return module{source, compress(source), base64.RawURLEncoding.EncodeToString(sum[:12])}
+	return &module{
+		source: source, gzipped: sync.OnceValue(func() []byte { return compress(source) }),
+		tag: base64.RawURLEncoding.EncodeToString(sum[:12]),
+	}
 }
 
 func compress(source []byte) []byte {
@@ -83,7 +97,7 @@ func compress(source []byte) []byte {
 }
 
 // ServeHTTP implements [http.Handler].
-func (m module) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (m *module) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		h.Set("Allow", "GET, HEAD")
@@ -98,7 +112,7 @@ func (m module) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	content, tag := m.source, m.tag
 	if AcceptsEncoding(r, "gzip") {
 		h.Set("Content-Encoding", "gzip")
-		content, tag = m.gzipped, m.tag+"-gzip"
+		content, tag = m.gzipped(), m.tag+"-gzip"
 	}
 	h.Set("ETag", `"`+tag+`"`)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))

@@ -3,9 +3,12 @@ package js
 import (
 	"compress/gzip"
 	"io"
+	"io/fs"
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,25 +16,29 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// part is a group of modules that a page loads together.
+// budgets are the files that pages load, with the size in bytes with gzip that each must be below.
+var budgets = map[string]int{
+	"/zws.js": 14_000, "/zws/mux.js": 200, "/zws/relay.js": 900, "/zws/history.js": 2_000, "/zws/curve.js": 12_200,
+}
+
+// part is a group of modules of the source that a page needs together.
 type part struct {
-	max   int    // total size in bytes with gzip must be below this
 	needs string // the part besides "main" that its modules can import statically
 	paths []string
 }
 
 // parts lists all parts; "main" contains every module that no other part lists.
 var parts = map[string]part{
-	"main":    {max: 22_500},
-	"curve":   {max: 17_000, paths: []string{"/zws/curve.js", "/zws/nacl.js", "/zws/z85.js"}},
-	"mux":     {max: 7_400, paths: []string{"/zws/mux.js", "/zws/channel.js", "/zws/muxframe.js"}},
-	"history": {max: 3_500, paths: []string{"/zws/history.js"}},
-	"relay":   {max: 1_500, needs: "mux", paths: []string{"/zws/relay.js"}},
+	"main":    {},
+	"curve":   {paths: []string{"/zws/curve.js", "/zws/nacl.js", "/zws/z85.js"}},
+	"mux":     {paths: []string{"/zws/mux.js", "/zws/channel.js"}},
+	"history": {paths: []string{"/zws/history.js"}},
+	"relay":   {needs: "mux", paths: []string{"/zws/relay.js"}},
 }
 
-func partOf(path string) string {
+func partOf(file string) string {
 	for name, p := range parts {
-		if slices.Contains(p.paths, path) {
+		if slices.Contains(p.paths, file) {
 			return name
 		}
 	}
@@ -60,14 +67,29 @@ func body(t *testing.T, r io.Reader) string {
 
 // TestSize checks the size budgets, which README.md states.
 func TestSize(t *testing.T) {
-	sizes := make(map[string]int)
-	for path, m := range client() {
-		sizes[partOf(path)] += len(m.gzipped)
+	for path, most := range budgets {
+		m := client()[path]
+		if m == nil {
+			t.Fatalf("%s does not exist", path)
+		}
+		size := len(m.gzipped())
+		t.Logf("%s: %d bytes with gzip", path, size)
+		if size >= most {
+			t.Errorf("%s: %d bytes with gzip, want fewer than %d", path, size, most)
+		}
 	}
-	t.Logf("%d modules, bytes with gzip: %v", len(client()), sizes)
-	for name, p := range parts {
-		if sizes[name] == 0 || sizes[name] >= p.max {
-			t.Errorf("%s: %d bytes with gzip, want fewer than %d", name, sizes[name], p.max)
+}
+
+// imported matches the names of modules that a module imports statically.
+var imported = regexp.MustCompile(`(?:from|^import) ?["'](\.{1,2}/[^"']+)["']`)
+
+// TestOneRequest checks that /zws.js imports nothing statically, and everything else only /zws.js.
+func TestOneRequest(t *testing.T) {
+	for name := range budgets {
+		for _, m := range imported.FindAllStringSubmatch(string(client()[name].source), -1) {
+			if target := path.Join(path.Dir(name), m[1]); name == "/zws.js" || target != "/zws.js" {
+				t.Errorf("%s imports %s statically", name, target)
+			}
 		}
 	}
 }
@@ -75,22 +97,23 @@ func TestSize(t *testing.T) {
 // TestImports checks that modules import only each other, and that parts which not every page
 // needs are loaded on demand.
 func TestImports(t *testing.T) {
-	for path, m := range client() {
-		own := partOf(path)
-		for line := range strings.Lines(string(m.source)) {
-			_, name, ok := strings.Cut(strings.TrimRight(line, "\n"), " from './")
-			if !ok {
-				continue
+	names, err := fs.Glob(modules, "zws/*.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range append(names, "zws.js") {
+		source, err := modules.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		own := partOf("/" + name)
+		for _, m := range imported.FindAllStringSubmatch(string(source), -1) {
+			target := path.Join(path.Dir(name), m[1])
+			if _, err := fs.Stat(modules, target); err != nil {
+				t.Errorf("%s imports %q, which does not exist", name, target)
 			}
-			name = "/" + strings.TrimSuffix(name, "';")
-			if strings.HasPrefix(path, "/zws/") {
-				name = "/zws" + name
-			}
-			if !Serves(name) {
-				t.Errorf("%s imports %q, which does not exist", path, name)
-			}
-			if p := partOf(name); p != "main" && p != own && p != parts[own].needs {
-				t.Errorf("%s imports %s statically, want an import on demand", path, name)
+			if p := partOf("/" + target); p != "main" && p != own && p != parts[own].needs {
+				t.Errorf("%s imports %s statically, want an import on demand", name, target)
 			}
 		}
 	}
@@ -172,7 +195,7 @@ func TestHandlerRefuses(t *testing.T) {
 	if r := get(t, http.MethodHead, "/zws.js"); r.StatusCode != http.StatusOK || body(t, r.Body) != "" {
 		t.Errorf("HEAD: %s, want 200 without a body", r.Status)
 	}
-	for _, path := range []string{"/", "/zws", "/zws/", "/js.go", "/package.json", "/zws/../zws.js", "/zws/connection"} {
+	for _, path := range []string{"/", "/zws", "/zws/", "/js.go", "/package.json", "/zws/../zws.js", "/zws/connection", "/dist/zws.js", "/zws.js.map"} {
 		if Serves(path) {
 			t.Errorf("Serves(%q) = true, want false", path)
 		}

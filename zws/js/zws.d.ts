@@ -11,6 +11,20 @@ export type MessageLike = FrameLike | readonly FrameLike[];
 export class Frame extends Uint8Array {
   /** Returns the frame as text, decoded as UTF-8. */
   toString(): string;
+  /** As `toString`. */
+  text(): string;
+  /** Returns the value of the frame as JSON. @throws SyntaxError if it is not JSON. */
+  json(): any;
+}
+
+/** A received message. */
+export interface Message extends Array<Frame> {
+  /** Returns a frame as text, by default the last one. */
+  text(index?: number): string;
+  /** Returns the value of a frame as JSON, by default the last one. @throws SyntaxError if it is not JSON. */
+  json(index?: number): any;
+  /** When the server received the message, if it comes from the history of a Sub. */
+  time?: Date;
 }
 
 /** What a socket logs in with: the result of {@link plain}, {@link bearer} or {@link curve}. */
@@ -85,6 +99,8 @@ export interface ConnectionOptions {
    * no pings. Default: 30,000 and 10,000.
    */
   heartbeat?: false | { interval?: number; timeout?: number };
+  /** Writes every event to `console.debug`. Default: false. */
+  debug?: boolean;
   /** A WebSocket class. Default: the global one. Node 20 has none: pass the one of the package `ws`. */
   WebSocket?: WebSocketClass;
 }
@@ -101,10 +117,13 @@ export interface SocketOptions extends ConnectionOptions {
    * all, -1 without limit. Default: -1.
    */
   sendTimeout?: number;
+  /** How long `receive` waits for a message before it rejects with `EAGAIN`. 0 means not at all, -1 without limit. Default: -1. */
+  receiveTimeout?: number;
   /**
-   * How many unread messages are kept for each connection; 0 means any number. A browser cannot
-   * slow down a server, so older messages are dropped, and the event `lost` reports how many.
-   * Default: 1000. On a route of a `Mux` its `window` applies instead.
+   * How many unread messages are kept for each connection to a server without flow control; 0
+   * means any number. Older messages are dropped, and the event `lost` reports how many.
+   * Default: 1000. zwsbridge has flow control, except with CURVE and on relays: it may send 256
+   * KiB that are unread, or the `window` of a `Mux`.
    */
   receiveHighWaterMark?: number;
   /** The most bytes of one message in either direction, all frames together; -1 means any number. Default: 1 MiB. */
@@ -171,13 +190,49 @@ export interface SocketEvents {
   resumed: { url: string; recovered: boolean; gap: boolean };
 }
 
-/** Event handlers. Both methods throw a TypeError for an unknown event. */
+/** Event handlers. All methods throw a TypeError for an unknown event. */
 export interface Events<Names extends keyof SocketEvents = keyof SocketEvents> {
   on<Name extends Names>(name: Name, handler: (event: SocketEvents[Name]) => void): this;
+  /** Calls the handler for the next event only. */
+  once<Name extends Names>(name: Name, handler: (event: SocketEvents[Name]) => void): this;
   off<Name extends Names>(name: Name, handler: (event: SocketEvents[Name]) => void): this;
 }
 
+/** How long one call waits. */
+export interface WaitOptions {
+  /** As the option `sendTimeout` or `receiveTimeout` of the socket, which are the defaults. */
+  timeout?: number;
+  /** Rejects with the signal's reason when it is aborted. */
+  signal?: AbortSignal;
+}
+
+/** How a socket that receives makes values of messages. */
+export interface Decoding<T> {
+  /**
+   * Returns what `receive`, `for await` and the event `message` get for a message. They reject with
+   * what it throws. Default: the message itself.
+   */
+  decode?: (message: Message) => T;
+}
+
+/** Counters since the socket was made, and what waits now. */
+export interface Stats {
+  received: number;
+  sent: number;
+  /** Messages dropped, here or by the bridge. */
+  dropped: number;
+  reconnects: number;
+  /** Messages that were received and not read. */
+  unread: number;
+  /** Messages in the send queue. */
+  queued: number;
+  /** Milliseconds until the last answer to a ping; undefined before the first one. */
+  rtt: number | undefined;
+}
+
 export interface ConnectOptions {
+  /** Disconnects from the URL, and rejects with the signal's reason, if it is aborted before the server is ready. */
+  signal?: AbortSignal;
   /** The credentials for this URL. Default: the socket's `login`. */
   login?: Credentials;
 }
@@ -188,6 +243,14 @@ export abstract class Socket {
   readonly closed: boolean;
   /** Whether at least one connection is ready. */
   readonly ready: boolean;
+  /** `idle` without a URL, or after the last was disconnected; `refused` after the last has refused. */
+  readonly state: 'idle' | 'connecting' | 'ready' | 'reconnecting' | 'refused' | 'closed';
+  readonly stats: Stats;
+
+  /** As that of `events`. */
+  on<Name extends keyof SocketEvents>(name: Name, handler: (event: SocketEvents[Name]) => void): this;
+  once<Name extends keyof SocketEvents>(name: Name, handler: (event: SocketEvents[Name]) => void): this;
+  off<Name extends keyof SocketEvents>(name: Name, handler: (event: SocketEvents[Name]) => void): this;
 
   /**
    * Connects to a URL: `wss://…`, `ws://…`, or one relative to the page's. With several URLs
@@ -219,18 +282,29 @@ export abstract class Socket {
   /** Closes the connection to a URL or a route. */
   disconnect(target: string | Route): void;
 
+  /**
+   * Waits until the send queue is empty and the browser has sent everything. It rejects when the
+   * socket is closed or its last URL has refused.
+   */
+  drain(options?: { signal?: AbortSignal }): Promise<void>;
+
   /** Closes all connections; it may be called more than once. Messages in the send queue are discarded. */
   close(): void;
+
+  /** Closes the socket: `await using sock = new Sub()`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
-export interface Readable extends AsyncIterable<Frame[]> {
+export interface Readable<T = Message> extends AsyncIterable<T> {
   /**
    * Returns a promise of the next message. It rejects with a {@link RefusedError} when every
-   * URL has refused, with a {@link ClosedError} after `close`, and with a {@link SocketError}
-   * with `EBUSY` while another `receive` is waiting. `for await` throws the same, but ends without an error after
-   * `close`.
+   * URL has refused, with a {@link ClosedError} after `close` or when the last URL was
+   * disconnected, and with a {@link SocketError}: `EAGAIN` after `receiveTimeout`, `EBUSY` while
+   * another `receive` is waiting. `for await` throws the same, but has no time limit, and ends
+   * without an error instead of a ClosedError.
    */
-  receive(): Promise<Frame[]>;
+  receive(options?: WaitOptions): Promise<T>;
+  [Symbol.asyncIterator](): AsyncIterableIterator<T>;
 }
 
 export interface Writable {
@@ -244,7 +318,23 @@ export interface Writable {
    * - with a TypeError for a frame of another type than {@link FrameLike},
    * - with a RangeError for a message without frames, or beyond `maxMessageSize` or `maxFrames`.
    */
-  send(message: MessageLike): Promise<void>;
+  send(message: MessageLike, options?: WaitOptions): Promise<void>;
+}
+
+/** A socket that receives. */
+declare abstract class ReadableSocket<T> extends Socket implements Readable<T> {
+  receive(options?: WaitOptions): Promise<T>;
+  [Symbol.asyncIterator](): AsyncIterableIterator<T>;
+  /**
+   * Calls the handler for each message, as long as there are handlers. Meanwhile `receive` rejects
+   * with `EBUSY`. An error of the page's handler or decoder is reported to the page.
+   */
+  on(name: 'message', handler: (message: T) => void): this;
+  on<Name extends keyof SocketEvents>(name: Name, handler: (event: SocketEvents[Name]) => void): this;
+  once(name: 'message', handler: (message: T) => void): this;
+  once<Name extends keyof SocketEvents>(name: Name, handler: (event: SocketEvents[Name]) => void): this;
+  off(name: 'message', handler: (message: T) => void): this;
+  off<Name extends keyof SocketEvents>(name: Name, handler: (event: SocketEvents[Name]) => void): this;
 }
 
 export interface SubOptions extends SocketOptions {
@@ -280,15 +370,9 @@ export interface SubscribeOptions {
   last?: boolean;
 }
 
-/** A message of a Sub. */
-export interface Message extends Array<Frame> {
-  /** When the server received the message, if it comes from the history. */
-  time?: Date;
-}
-
 /** Receives the messages of its subscriptions. */
-export class Sub extends Socket implements Readable {
-  constructor(options?: SubOptions);
+export class Sub<T = Message> extends ReadableSocket<T> {
+  constructor(options?: SubOptions & Decoding<T>);
   /**
    * The position of the last message that `receive` or `for await` has returned, or behind it
    * while topics are quiet: opaque text, to be stored and passed to another socket as the option
@@ -301,25 +385,20 @@ export class Sub extends Socket implements Readable {
   subscribe(...topicsAndOptions: [...FrameLike[], SubscribeOptions]): void;
   /** Undoes one call of `subscribe` for each of the topics. With a queue it also ends subscriptions of earlier pages. */
   unsubscribe(...topics: FrameLike[]): void;
-  /** As that of {@link Readable}. */
-  receive(): Promise<Message>;
-  [Symbol.asyncIterator](): AsyncIterator<Message>;
 }
 
 /**
  * A Sub that can also send, to all publishers that are ready. A message of one frame that
  * begins with 01 or 00 subscribes to or unsubscribes from the topic after it.
  */
-export class XSub extends Sub implements Writable {
-  send(message: MessageLike): Promise<void>;
+export class XSub<T = Message> extends Sub<T> implements Writable {
+  send(message: MessageLike, options?: WaitOptions): Promise<void>;
 }
 
 /** Sends and receives messages at any time. */
-export class Dealer extends Socket implements Readable, Writable {
-  constructor(options?: SocketOptions);
-  send(message: MessageLike): Promise<void>;
-  receive(): Promise<Frame[]>;
-  [Symbol.asyncIterator](): AsyncIterator<Frame[]>;
+export class Dealer<T = Message> extends ReadableSocket<T> implements Writable {
+  constructor(options?: SocketOptions & Decoding<T>);
+  send(message: MessageLike, options?: WaitOptions): Promise<void>;
 }
 
 /**
@@ -327,32 +406,36 @@ export class Dealer extends Socket implements Readable, Writable {
  * has no reply. `receive` rejects with `EFSM` without a request, and with `ELOST` if the
  * connection was lost before the reply.
  */
-export class Req extends Socket implements Readable, Writable {
-  constructor(options?: SocketOptions);
-  send(message: MessageLike): Promise<void>;
-  receive(): Promise<Frame[]>;
-  [Symbol.asyncIterator](): AsyncIterator<Frame[]>;
+export class Req<T = Message> extends ReadableSocket<T> implements Writable {
+  /**
+   * Sends a request and returns its reply. Calls wait for each other. It rejects with `EAGAIN` after
+   * `timeout` (default: `receiveTimeout`), with `ELOST` if the connection is lost, and with the
+   * reason of `signal`. In the first two cases it sends the request again before, up to `retries`
+   * times (default: 0): only for requests that may be carried out twice. A number before the
+   * delimiter tells the replies apart, so a late one does no harm: REP repeats it by itself, and a
+   * ROUTER answers with all frames up to the delimiter.
+   * @throws as `send` for a message that cannot be sent.
+   */
+  request(message: MessageLike, options?: WaitOptions & { retries?: number }): Promise<T>;
+  constructor(options?: SocketOptions & Decoding<T>);
+  send(message: MessageLike, options?: WaitOptions): Promise<void>;
 }
 
 /** Sends messages round-robin. */
 export class Push extends Socket implements Writable {
   constructor(options?: SocketOptions);
-  send(message: MessageLike): Promise<void>;
+  send(message: MessageLike, options?: WaitOptions): Promise<void>;
 }
 
 /** Receives messages round-robin. */
-export class Pull extends Socket implements Readable {
-  constructor(options?: SocketOptions);
-  receive(): Promise<Frame[]>;
-  [Symbol.asyncIterator](): AsyncIterator<Frame[]>;
+export class Pull<T = Message> extends ReadableSocket<T> {
+  constructor(options?: SocketOptions & Decoding<T>);
 }
 
 /** Sends and receives messages over at most one connection at a time. */
-export class Pair extends Socket implements Readable, Writable {
-  constructor(options?: SocketOptions);
-  send(message: MessageLike): Promise<void>;
-  receive(): Promise<Frame[]>;
-  [Symbol.asyncIterator](): AsyncIterator<Frame[]>;
+export class Pair<T = Message> extends ReadableSocket<T> implements Writable {
+  constructor(options?: SocketOptions & Decoding<T>);
+  send(message: MessageLike, options?: WaitOptions): Promise<void>;
 }
 
 // The names of zeromq.js.
@@ -361,7 +444,7 @@ export { Req as Request, Sub as Subscriber, XSub as XSubscriber };
 /** An operation that the socket cannot do now. */
 export class SocketError extends Error {
   /**
-   * - `EAGAIN`: the send queue is full
+   * - `EAGAIN`: the send queue is full, or no message has come in time
    * - `EBUSY`: another `send` or `receive` is waiting
    * - `ECLOSED`: it is a {@link ClosedError}
    * - `EFSM`: a Req cannot send or receive in this state

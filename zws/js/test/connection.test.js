@@ -26,7 +26,7 @@ async function advance(ms) {
 
 test('NULL', async () => {
   const { ws, ready, events, socket } = await begin({ routingId: 'me' });
-  assert.deepEqual([ws.url, ws.protocols, ws.binaryType], [URL, ['ZWS2.0+NULL'], 'arraybuffer']);
+  assert.deepEqual([ws.url, ws.protocols, ws.binaryType], [URL, ['ZWSMUX1.0', 'ZWS2.0+NULL'], 'arraybuffer']);
   ws.open();
   assert.equal(toText(ws.sent[0].body), '\x05READY\x0bSocket-Type\0\0\0\x03SUB\x07Notices\0\0\0\x011\x08Identity\0\0\0\x02me');
   assert.equal(socket.ready, false);
@@ -38,7 +38,7 @@ test('NULL', async () => {
 
 test('PLAIN', async () => {
   const { ws, ready } = await begin({ login: plain('ann', 'secret') });
-  assert.deepEqual(ws.protocols, ['ZWS2.0+PLAIN']);
+  assert.deepEqual(ws.protocols, ['ZWSMUX1.0', 'ZWS2.0+PLAIN']);
   ws.open();
   assert.deepEqual(ws.sent, [{ flag: COMMAND, body: toBytes('\x05HELLO\x03ann\x06secret') }]);
   ws.command('WELCOME');

@@ -3,7 +3,7 @@
 import { Sub } from '../zws.js';
 import { command, metadata, parseCommand } from '../zws/command.js';
 import { COMMAND, LAST, MORE, encode, parse, toText } from '../zws/frame.js';
-import { CONNECTION_EVENTS } from '../zws/socket.js';
+import { CONNECTION_EVENTS } from '../zws/events.js';
 
 export { command, metadata };
 
@@ -42,7 +42,7 @@ export function network(read = parse) {
 
     // Actions of the server.
 
-    open(protocol = this.protocols[0]) {
+    open(protocol = this.protocols.at(-1)) {
       this.protocol = protocol;
       this.readyState = 1;
       this.onopen();

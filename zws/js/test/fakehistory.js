@@ -229,7 +229,11 @@ const logins = {
   CURVE: curve({ serverKey: serverKeys.publicKey, ...clientKeys }),
 };
 
-export const dialects = [...Object.keys(logins), 'MUX'];
+// SINGLE is a socket without a Mux on a server that chooses ZWSMUX1.0.
+export const dialects = [...Object.keys(logins), 'MUX', 'SINGLE'];
+
+/** Whether the dialect has ops and flow control. */
+export const multiplexed = (dialect) => dialect === 'MUX' || dialect === 'SINGLE';
 
 /** Waits for a state. Modules are loaded on demand, which takes more than promise callbacks. */
 export async function until(reached) {
@@ -242,7 +246,7 @@ export async function until(reached) {
  * side.
  */
 export async function begin(dialect, { Type = Sub, window, ...options } = {}) {
-  const { WebSocket, opened } = dialect === 'MUX' ? muxNetwork((data) => new Uint8Array(data)) : network(parse);
+  const { WebSocket, opened } = multiplexed(dialect) ? muxNetwork((data) => new Uint8Array(data)) : network(parse);
   const login = logins[dialect], delays = { reconnectInterval: 1, reconnectMaxInterval: 10 }, all = { WebSocket, ...delays, ...options };
   const socket = new Type(dialect === 'MUX' ? all : { login, ...all });
   const events = record(socket, ['ready', 'disconnect', 'recovered', 'refused', 'lost', 'unsubscribed', 'resumed']);
@@ -250,14 +254,14 @@ export async function begin(dialect, { Type = Sub, window, ...options } = {}) {
   const target = mux ? mux.route('/devices') : URL;
   const ready = socket.connect(target);
   let accepted; // the message with which the last connection or channel was opened
-  const ws = () => opened.at(-1), request = () => (mux ? ws()?.sent.findLast(([op]) => isOpen(op)) : ws());
-  const isWaiting = () => (mux && ws()?.readyState === 0) || (!!request() && request() !== accepted);
+  const ws = () => opened.at(-1), request = () => (multiplexed(dialect) ? ws()?.sent.findLast(([op]) => isOpen(op)) : ws());
+  const isWaiting = () => (multiplexed(dialect) && ws()?.readyState === 0) || (!!request() && request() !== accepted);
   const accept = async (properties = [['History', '1']], credit) => {
     await until(isWaiting);
-    if (!ws().readyState && mux) ws().open().sendFrame('ready', [100, 4]);
+    if (!ws().readyState && multiplexed(dialect)) ws().open('ZWSMUX1.0').sendFrame('ready', [100, 4]);
     await until(() => request() && request() !== accepted);
     accepted = request();
-    return new { NULL: Plain, PLAIN: Plain, CURVE: Curve, MUX: Multiplexed }[dialect](ws()).login(properties, credit);
+    return new { NULL: Plain, PLAIN: Plain, CURVE: Curve, MUX: Multiplexed, SINGLE: Multiplexed }[dialect](ws()).login(properties, credit);
   };
   return { socket, events, opened, ready, accept, isWaiting, target };
 }

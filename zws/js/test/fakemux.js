@@ -2,7 +2,7 @@
 
 import { plain } from '../zws.js';
 import { Mux } from '../zws/mux.js';
-import { CONNECTION_EVENTS } from '../zws/socket.js';
+import { CONNECTION_EVENTS } from '../zws/events.js';
 import { network as fakeNetwork, record, settle } from './fake.js';
 
 export const URL = 'wss://host/devices';

@@ -5,7 +5,7 @@ import test, { mock } from 'node:test';
 
 import { Dealer, Sub, XSub } from '../zws.js';
 import { network, settle } from './fake.js';
-import { begin, dialects, position } from './fakehistory.js';
+import { begin, dialects, multiplexed, position } from './fakehistory.js';
 
 const NONE = []; // the metadata of a server without a history
 
@@ -41,7 +41,10 @@ for (const dialect of dialects) {
     c.socket.subscribe('a', 'b');
     const server = await c.accept();
     await c.ready;
-    if (dialect === 'MUX') assert.deepEqual([server.op, server.metadata], [13, { type: 'SUB', routingId: '', route: '/devices', named: 0, queue: '' }]);
+    if (multiplexed(dialect)) {
+      const route = dialect === 'MUX' ? '/devices' : '';
+      assert.deepEqual([server.op, server.metadata], [13, { type: 'SUB', routingId: '', route, named: 0, queue: '' }]);
+    }
     else assert.deepEqual(server.metadata, { 'socket-type': 'SUB', notices: '1', history: '1' });
     assert.deepEqual(server.take(), [['SUBSCRIBE', 'a'], ['SUBSCRIBE', 'b']]);
     assert.deepEqual([c.events, c.socket.position], [[['ready', {}]], '']);
@@ -202,7 +205,7 @@ for (const dialect of dialects) {
     }
     for (const value of ['2', '3', '4']) server.message(undefined, ['a', value]);
     await advance(0);
-    const dropped = dialect === 'MUX' ? [] : [{ count: 1 }];
+    const dropped = multiplexed(dialect) ? [] : [{ count: 1 }];
     assert.deepEqual([await read(c.socket, 2), named(c.events, 'lost')], [dropped.length ? ['3', '4'] : ['2', '3'], dropped]);
     assert.equal(c.socket.position, '');
   });
@@ -226,7 +229,7 @@ for (const dialect of dialects) {
     const c = await begin(dialect, { queue: 'q' });
     c.socket.subscribe('a');
     const server = await c.accept();
-    if (dialect === 'MUX') assert.deepEqual([server.op, server.metadata.named, server.metadata.queue], [13, 1, 'q']);
+    if (multiplexed(dialect)) assert.deepEqual([server.op, server.metadata.named, server.metadata.queue], [13, 1, 'q']);
     else assert.deepEqual([server.metadata.history, server.metadata.queue], ['1', 'q']);
     server.resumed('0').message('1', ['a', '1'], 1e15).message('2', ['a', '2'], 1e15).live('2').message('3', ['a', '3']);
     assert.deepEqual(server.take(), [['SUBSCRIBE', 'a']]);
@@ -264,7 +267,7 @@ for (const dialect of dialects) {
       const c = await begin(dialect, { queue: '' });
       c.socket.subscribe('a');
       const server = await c.accept();
-      if (dialect !== 'MUX') assert.equal(server.metadata.queue, '');
+      if (!multiplexed(dialect)) assert.equal(server.metadata.queue, '');
       server.resumed('0').live('0');
       for (let i = 1; i <= 103; i++) server.message(`${i}`, ['a', `${i}`]);
       await read(c.socket, 102);

@@ -138,7 +138,7 @@ async function run(dialect, queued, seed) {
 const sequence = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 
 for (const dialect of dialects) {
-  const seeds = Number(process.env.SEEDS) || (/NULL|MUX/.test(dialect) ? 4 : 1);
+  const seeds = Number(process.env.SEEDS) || (/NULL|MUX|SINGLE/.test(dialect) ? 4 : 1);
 
   test(`${dialect}: every message once, across connections and pages`, async () => {
     for (let seed = 0; seed < seeds; seed++) {

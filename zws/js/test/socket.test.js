@@ -175,7 +175,7 @@ test('connects again to a URL that refused, with other credentials', async () =>
   await assert.rejects(socket.receive(), { code: 4401 });
   const ready = socket.connect('ws://host/0', { login: plain('ann', 'new') });
   await settle();
-  assert.deepEqual(opened[1].protocols, ['ZWS2.0+PLAIN']);
+  assert.deepEqual(opened[1].protocols, ['ZWSMUX1.0', 'ZWS2.0+PLAIN']);
   opened[1].open().command('WELCOME');
   opened[1].command('READY');
   await ready;

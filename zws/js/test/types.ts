@@ -1,7 +1,7 @@
 // Checks the types with tsc: what must compile, and what must not. It is never run.
 
 import {
-  ClosedError, Dealer, Frame, Push, RefusedError, Req, Request, SocketError, Sub, Subscriber, XSub, bearer, curve, curveKeyPair, plain,
+  ClosedError, Dealer, Frame, Pull, Push, RefusedError, Req, Request, SocketError, Sub, Subscriber, XSub, bearer, curve, curveKeyPair, plain,
 } from '@zwsbridge/zws';
 import { Mux } from '@zwsbridge/zws/mux';
 import { relay } from '@zwsbridge/zws/relay';
@@ -59,6 +59,30 @@ await dealer.connect(relay(mux, '/vault'), { login: curve({ serverKey: '', publi
 dealer.disconnect(relay(mux, '/vault'));
 mux.close();
 
+const typed = new Sub({ decode: (message): [topic: string, value: number] => [message.text(0), Number(message.text())] });
+typed.on('message', ([topic, value]) => [topic.length, value.toFixed()]).once('ready', ({ url }) => url.length).off('lost', () => {});
+for await (const [topic, value] of typed) `${topic.length} ${value.toFixed()}`;
+const declared: Sub<[topic: string, value: number]> = typed;
+(await declared.receive({ timeout: 10, signal: AbortSignal.timeout(1) }))[1].toFixed();
+(await req.request(['a'], { timeout: 1000, retries: 2 })).text().length;
+(await new Req({ decode: (message) => message.json() as { a: number } }).request('?')).a.toFixed();
+await dealer.send('x', { signal: AbortSignal.timeout(1) });
+await dealer.drain();
+const messages = sub[Symbol.asyncIterator]();
+await messages.return?.();
+const state: 'idle' | 'connecting' | 'ready' | 'reconnecting' | 'refused' | 'closed' = sub.state;
+`${state} ${sub.stats.rtt?.toFixed()} ${mux.rtt?.toFixed()} ${mux.state}`;
+{
+  await using short = new Pull({ debug: true });
+  (await short.receive()).text(0);
+}
+
+// @ts-expect-error a decoder gets a message
+new Sub({ decode: (text: string) => text });
+// @ts-expect-error only sockets that receive have messages
+new Push().on('message', () => {});
+// @ts-expect-error only a Req has requests
+dealer.request('x');
 // @ts-expect-error a route has the login of the Mux
 sub.connect(mux.route('/devices'), { login: bearer('token') });
 // @ts-expect-error only sockets have the event lost

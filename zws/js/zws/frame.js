@@ -13,9 +13,36 @@ export class Frame extends Uint8Array {
     return decoder.decode(this);
   }
 
+  text() {
+    return decoder.decode(this);
+  }
+
+  /** Returns the value of the frame as JSON. Throws a SyntaxError if it is not. */
+  json() {
+    return JSON.parse(decoder.decode(this));
+  }
+
   // slice, map and the like return a plain Uint8Array.
   static get [Symbol.species]() {
     return Uint8Array;
+  }
+}
+
+/** The frames of a received message. */
+export class Message extends Array {
+  /** Returns a frame as text, by default the last one. */
+  text(index = -1) {
+    return this.at(index).text();
+  }
+
+  /** Returns the value of a frame as JSON, by default the last one. */
+  json(index = -1) {
+    return this.at(index).json();
+  }
+
+  // map, slice and the like return a plain Array.
+  static get [Symbol.species]() {
+    return Array;
   }
 }
 

@@ -4,7 +4,7 @@
 
 import { parseNumber, short } from './command.js';
 import { ProtocolError } from './errors.js';
-import { concat, toText } from './frame.js';
+import { concat } from './frame.js';
 import { sendSubscription } from './patterns.js';
 
 const ACK_INTERVAL = 100; // ms
@@ -78,7 +78,7 @@ export class History {
   ready(connection) {
     const queued = this.#queue !== undefined, positioned = this.#received !== undefined;
     this.#connection = connection;
-    this.#kept = connection.history ?? toText(connection._handshake.peer.get('history')) === '1';
+    this.#kept = connection.history;
     this.#resuming = this.#kept && positioned && !queued;
     this.#replaying = this.#paused = false;
     this.#next = {};

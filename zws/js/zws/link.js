@@ -15,11 +15,11 @@ const HURRY = ['online', 'offline', 'pageshow']; // events of the page after whi
  * Reconnects until the login is refused for good or the link is closed. It calls its owner's
  * _ready, _notify, _disconnected and _refused. A subclass implements _greeting and _renewal,
  * which return the messages that log in and that renew the login, _ping, which returns a ping
- * with the context, and _message, which handles a received message. Its constructor ends with
- * _open.
+ * with the context, and _message, which handles a received message; _chosen, if there is one, is
+ * called with the subprotocol before. Its constructor ends with _open.
  */
 export class Link {
-  #protocol;
+  #protocols;
   #credentials;
   #properties;
   #options;
@@ -42,10 +42,10 @@ export class Link {
   /** The time in ms between the last ping and its answer. */
   rtt;
 
-  /** properties are the metadata of the login. */
-  constructor(url, protocol, credentials, properties, owner, options) {
+  /** protocols are the subprotocols to offer, properties the metadata of the login. */
+  constructor(url, protocols, credentials, properties, owner, options) {
     this.url = url;
-    this.#protocol = protocol;
+    this.#protocols = protocols;
     this.#credentials = credentials;
     this.#properties = properties;
     this._owner = owner;
@@ -57,6 +57,11 @@ export class Link {
   /** Whether a message would be sent without much delay. */
   get writable() {
     return this.ready && this.#ws.readyState === 1 && this.#ws.bufferedAmount < MAX_BUFFERED;
+  }
+
+  /** Bytes that wait in the WebSocket. */
+  get bufferedAmount() {
+    return this.#ws?.bufferedAmount ?? 0;
   }
 
   close() {
@@ -88,7 +93,7 @@ export class Link {
       await this._owner._load?.();
       handshake = await this.#credentials.begin(this.#properties, this.#expired);
       if (attempt !== this.#attempt) return;
-      ws = new WebSocket(this.url, [this.#protocol]);
+      ws = new WebSocket(this.url, this.#protocols);
     } catch (error) {
       if (attempt === this.#attempt) this.#failed(error);
       return;
@@ -133,7 +138,9 @@ export class Link {
 
   #opened() {
     // If the server selected no subprotocol, Firefox opens with "", Chromium fails.
-    if (this.#ws.protocol !== this.#protocol) throw new ProtocolError(`the server does not support ${this.#protocol}`, NOT_ACCEPTABLE);
+    const { protocol } = this.#ws, protocols = this.#protocols;
+    if (!protocols.includes(protocol)) throw new ProtocolError(`the server does not support ${protocols.at(-1)}`, NOT_ACCEPTABLE);
+    this._chosen?.(protocol);
     this._write(this._greeting());
   }
 

@@ -34,6 +34,9 @@ export class Mux {
   constructor(url: string, options?: MuxOptions);
 
   readonly url: string;
+  readonly state: 'connecting' | 'ready' | 'reconnecting' | 'refused' | 'closed';
+  /** Milliseconds until the last answer to a ping; undefined before the first one. */
+  readonly rtt: number | undefined;
   /** Whether the Mux is connected and logged in. */
   readonly ready: boolean;
   /** Whether the Mux was closed or refused. It cannot be opened again: make another one. */
@@ -55,4 +58,7 @@ export class Mux {
 
   /** Closes the connection; it may be called more than once. The sockets are disconnected from it and stay open. */
   close(): void;
+
+  /** Closes the Mux: `await using mux = new Mux('/devices')`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }

@@ -3,14 +3,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
 import { Channel } from './channel.js';
-import { parseCommand } from './command.js';
 import { ClosedError, ProtocolError } from './errors.js';
 import { toBytes } from './frame.js';
+import { CONNECTION_EVENTS, Events } from './events.js';
 import { Link } from './link.js';
-import { MAX_CREDIT, MAX_ROUTE, login, parse, ping } from './muxframe.js';
+import { MAX_CREDIT, MAX_ROUTE, loginOf, parse, ping } from './muxframe.js';
 import { Notifications } from './notifications.js';
 import { complete } from './options.js';
-import { CONNECTION_EVENTS, Events, absolute } from './socket.js';
+import { absolute } from './socket.js';
 
 const MECHANISMS = ['NULL', 'PLAIN', 'BEARER'];
 const DEFAULTS = { window: 256 << 10 };
@@ -21,26 +21,21 @@ class MuxLink extends Link {
   _answers = true;
 
   constructor(url, credentials, owner, options) {
-    super(url, 'ZWSMUX1.0', credentials, [], owner, options);
+    super(url, ['ZWSMUX1.0'], credentials, [], owner, options);
     this.#mechanism = credentials.mechanism;
     this._open();
   }
 
   _greeting() {
-    return this.#login(this._handshake.open());
+    return loginOf(this.#mechanism, this._handshake.open());
   }
 
   _renewal(token) {
-    return this.#login(this._handshake.renew(token));
+    return loginOf(this.#mechanism, this._handshake.renew(token));
   }
 
   _ping(context) {
     return ping(context);
-  }
-
-  /** Encodes login from the first command of the handshake: with the data of HELLO, or without data for NULL. */
-  #login(command) {
-    return login(this.#mechanism, this.#mechanism === 'NULL' ? [] : parseCommand(command).data);
   }
 
   _message(data) {
@@ -63,12 +58,14 @@ export class Mux {
   #numbers = new Map(); // channels by their numbers on the current WebSocket
   #last = 0; // the last number used on the current WebSocket
   #notifications = new Notifications((name, event) => this.#told(name, event));
+  #debug;
   #end; // why channels cannot be opened any more
 
   constructor(url, options) {
     const all = complete(options, DEFAULTS), { window } = all;
     if (!MECHANISMS.includes(all.login.mechanism)) throw new TypeError(`unsupported mechanism ${all.login.mechanism}, want one of ${MECHANISMS.join(', ')}`);
     if (!(window >= 1 && window <= MAX_CREDIT)) throw new RangeError(`window of ${window} bytes, want 1 to ${MAX_CREDIT}`);
+    this.#debug = all.debug;
     this._window = Math.floor(window);
     this._link = new MuxLink(absolute(url), all.login, this, all);
   }
@@ -95,6 +92,22 @@ export class Mux {
   reconnect() {
     this._assertOpen();
     this._link.reconnect();
+  }
+
+  /** What the Mux does: connecting, ready, reconnecting, refused or closed. */
+  get state() {
+    if (this.#end) return this.#end instanceof ClosedError ? 'closed' : 'refused';
+    if (this.ready) return 'ready';
+    return this._link.wasReady ? 'reconnecting' : 'connecting';
+  }
+
+  /** The time of the last answer to a ping in ms. */
+  get rtt() {
+    return this._link.rtt;
+  }
+
+  async [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]() {
+    this.close();
   }
 
   /** Closes the connection. Its sockets are disconnected from it and stay open. */
@@ -187,6 +200,7 @@ export class Mux {
   }
 
   #emit(name, event) {
+    if (this.#debug) console.debug(`zws Mux ${this.url}: ${name}`, event);
     this.events.emit(name, { url: this.url, ...event });
   }
 }

@@ -1,9 +1,9 @@
 // Encodes and parses the frames of ZWSMUX1.0 (zws/PROTOCOL.md). Each frame is one WebSocket message.
 // SPDX-License-Identifier: MPL-2.0
 
-import { parseNumber, short } from './command.js';
+import { parseCommand, parseNumber, short } from './command.js';
 import { ProtocolError, TOO_LARGE } from './errors.js';
-import { Frame, concat, toBytes } from './frame.js';
+import { Frame, Message, concat, toBytes } from './frame.js';
 
 // The ops that a client sends, and those of a server with the sizes of their numbers.
 const LOGIN = 1, OPEN = 3, MESSAGES = 5, CREDIT = 6, CLOSE = 7, RELAY = 11, OPEN_HISTORY = 13, PING = 21;
@@ -38,6 +38,9 @@ const number = (value, size = 4) => Uint8Array.from({ length: size }, (_, i) => 
 
 /** Encodes login. data is what follows the name of the mechanism: nothing for NULL, else the data of HELLO. */
 export const login = (mechanism, data) => concat([LOGIN], short(mechanism), data);
+
+/** Encodes login from the first command of a handshake: with the data of HELLO, or without data for NULL. */
+export const loginOf = (mechanism, command) => login(mechanism, mechanism === 'NULL' ? [] : parseCommand(command).data);
 
 /** Encodes ping; the server repeats the context. */
 export const ping = (context) => concat([PING], context);
@@ -105,7 +108,7 @@ export function parseMessages(rest, { maxMessageSize, maxFrames }, marks) {
       offset += mark.length;
       marks.push(mark);
     }
-    const start = offset, end = endOf(offset, rest.length), { buffer } = rest.slice(start, end), frames = [];
+    const start = offset, end = endOf(offset, rest.length), { buffer } = rest.slice(start, end), frames = new Message();
     let size = 0;
     offset += 4;
     do {

@@ -14,6 +14,7 @@ const CONNECTION_DEFAULTS = {
   reconnectMaxInterval: 30_000,
   backoff: undefined,
   heartbeat: undefined,
+  debug: false,
 };
 
 /** Options that sockets have in addition. */
@@ -22,13 +23,14 @@ export const SOCKET_DEFAULTS = {
   sendHighWaterMark: 1000,
   sendHighWaterBytes: 4 << 20,
   sendTimeout: -1,
+  receiveTimeout: -1,
   receiveHighWaterMark: 1000,
   maxMessageSize: 1 << 20,
   maxFrames: 1000,
 };
 
 // Of each number: the least, the largest, a special value and its meaning.
-const timeout = [0, MAX_TIMEOUT, -1, 'no limit'], mark = [1, Infinity, 0, 'no limit'], limit = [1, Infinity, -1, 'no limit'];
+const timeout = [0, MAX_TIMEOUT, -1, 'none'], mark = [1, Infinity, 0, 'no limit'], limit = [1, Infinity, -1, 'no limit'];
 const NUMBERS = {
   handshakeTimeout: [1, MAX_TIMEOUT, 0, 'no limit'],
   reconnectInterval: [1, MAX_TIMEOUT, -1, 'never'],
@@ -37,6 +39,7 @@ const NUMBERS = {
   sendHighWaterBytes: mark,
   receiveHighWaterMark: mark,
   sendTimeout: timeout,
+  receiveTimeout: timeout,
   maxMessageSize: limit,
   maxFrames: limit,
 };
@@ -79,7 +82,7 @@ export function complete(options, defaults) {
   }
   checkLogin(all.login);
   all.heartbeat = checkHeartbeat(all.heartbeat);
-  for (const name of ['WebSocket', 'backoff']) {
+  for (const name of ['WebSocket', 'backoff', 'decode']) {
     if (all[name] !== undefined && typeof all[name] !== 'function') throw new TypeError(`option ${name}: want a function`);
   }
   if (!all.WebSocket) throw new TypeError('missing WebSocket: set the option WebSocket to a class, because none is global');

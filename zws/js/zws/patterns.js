@@ -2,34 +2,79 @@
 // SPDX-License-Identifier: MPL-2.0
 
 import { short } from './command.js';
-import { SocketError } from './errors.js';
-import { concat, toBytes } from './frame.js';
+import { ClosedError, RefusedError, SocketError } from './errors.js';
+import { Message, concat, equal, toBytes } from './frame.js';
 import { Socket } from './socket.js';
 
 const Readable = (Base) => class extends Base {
-  async receive() {
-    return this._inbox.take();
+  #listening; // reads for the event message
+
+  constructor(type, options, defaults) {
+    super(type, options, { ...defaults, decode: undefined });
   }
 
-  async* [Symbol.asyncIterator]() {
-    while (!this.closed) {
-      try {
-        yield await this.receive();
-      } catch (error) {
-        if (!this.closed) throw error;
+  receive(options) {
+    const { receiveTimeout, decode } = this._options;
+    const message = this._inbox.take({ timeout: receiveTimeout, ...options });
+    return decode ? message.then(decode) : message;
+  }
+
+  [Symbol.asyncIterator]() {
+    const end = { done: true, value: undefined };
+    let waiting = false, over = false;
+    return {
+      next: async () => {
+        if (over) return end;
+        waiting = true;
+        try {
+          return { done: false, value: await this.receive({ timeout: -1 }) };
+        } catch (error) {
+          if (!over && !(error instanceof ClosedError)) throw error;
+          over = true;
+          return end;
+        } finally {
+          waiting = false;
+        }
+      },
+      return: async () => {
+        over = true;
+        if (waiting) this._inbox.fail(new ClosedError('the iteration has ended'));
+        return end;
+      },
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
+  }
+
+  /** Reads as long as the event message has handlers and the socket has connections. */
+  async _listen() {
+    if (this.#listening || !this.events.has('message') || !this._connections.length) return;
+    this.#listening = true;
+    try {
+      for (const messages = this[Symbol.asyncIterator](); ;) {
+        const { done, value } = await messages.next();
+        if (done) break;
+        this.events.emit('message', value);
+        if (!this.events.has('message')) break;
       }
+    } catch (error) {
+      if (!(error instanceof RefusedError)) queueMicrotask(() => { throw error; }); // a refusal has an event of its own
+    } finally {
+      this.#listening = false;
     }
   }
 
   _received(connection, frames) {
+    this._countReceived();
     this._inbox.put(connection, frames);
     return true;
   }
 };
 
 const Writable = (Base) => class extends Base {
-  async send(message) {
-    return this._outbox.send(this._frames(message));
+  async send(message, options) {
+    await this._outbox.send(this._frames(message), options);
   }
 };
 
@@ -64,37 +109,69 @@ export class Pair extends Readable(Writable(Socket)) {
 export class Req extends Readable(Socket) {
   #replier; // the connection that owes the reply; null while the request is in the send queue
   #lost; // the error to report once if the reply cannot come any more
+  #id; // what the reply has before its delimiter
+  #requests = Promise.resolve(); // the last call of request
+  #count = 0;
 
   constructor(options) {
     super('REQ', options);
   }
 
-  async send(message) {
+  async send(message, options) {
+    await this.#send([], this._frames(message), options);
+  }
+
+  async #send(id, frames, options) {
     if (this.#replier !== undefined) throw new SocketError('EFSM', 'the last request has no reply yet: receive it first');
-    const frames = [new Uint8Array(), ...this._frames(message)];
     this.#replier = null;
     this.#lost = undefined;
+    this.#id = id;
     try {
-      await this._outbox.send(frames, (connection) => { this.#replier = connection; });
+      return await this._outbox.send([...id, new Uint8Array(), ...frames], options, (connection) => { this.#replier = connection; });
     } catch (error) {
       this.#replier = undefined;
       throw error;
     }
   }
 
-  async receive() {
+  async receive(options) {
     const lost = this.#lost;
     this.#lost = undefined;
     if (lost) throw lost;
     if (this.#replier === undefined && this._inbox.empty) throw new SocketError('EFSM', 'no request to receive a reply to: send one first');
-    return super.receive();
+    return super.receive(options);
   }
 
-  /** Drops every message that is not the reply: from another connection, or without a delimiter. */
+  /**
+   * Sends a request and returns its reply; calls wait for each other. After timeout ms, or if the
+   * connection is lost, it sends the request again up to retries times. A frame before the
+   * delimiter tells the replies apart, so a late one does no harm.
+   */
+  request(message, { timeout = this._options.receiveTimeout, signal, retries = 0 } = {}) {
+    const frames = this._frames(message), result = this.#requests.then(() => this.#request(frames, timeout, signal, retries));
+    this.#requests = result.catch(() => {});
+    return result;
+  }
+
+  async #request(frames, timeout, signal, retries) {
+    for (;;) {
+      const entry = await this.#send([toBytes(String(++this.#count))], frames, { signal });
+      try {
+        return await this.receive({ timeout, signal });
+      } catch (error) {
+        this._outbox.remove(entry);
+        this.#replier = undefined;
+        if (!['EAGAIN', 'ELOST'].includes(error?.code) || retries-- <= 0) throw error;
+      }
+    }
+  }
+
+  /** Drops every message that is not the reply: from another connection, without a delimiter, or to an earlier request. */
   _received(connection, frames) {
-    if (connection !== this.#replier || frames.length < 2 || frames[0].length) return false;
+    const id = this.#id, at = id?.length;
+    if (connection !== this.#replier || !(frames.length > at + 1) || frames[at].length || (at && !equal(frames[0], id[0]))) return false;
     this.#replier = undefined;
-    return super._received(connection, frames.slice(1));
+    return super._received(connection, Message.from(frames.slice(at + 1)));
   }
 
   _disconnected(connection, event) {
@@ -195,9 +272,9 @@ export class Sub extends Readable(Socket) {
     this.#history?.command(connection, name, data);
   }
 
-  async receive() {
+  receive(options) {
     this.#history?.asked();
-    return super.receive();
+    return super.receive(options);
   }
 
   _received(connection, frames) {
@@ -231,7 +308,8 @@ export class XSub extends Sub {
     super(options, 'XSUB');
   }
 
-  async send(message) {
+  async send(message, { signal } = {}) {
+    signal?.throwIfAborted();
     const frames = this._frames(message), on = frames[0][0];
     if (frames.length === 1 && on <= 1) this._subscribe(on, frames[0].subarray(1));
     else this._broadcast(frames);

@@ -1,6 +1,7 @@
 // The receive queue and the send queue of a socket. SPDX-License-Identifier: MPL-2.0
 
 import { SocketError } from './errors.js';
+import { limited } from './wait.js';
 
 const POLL_INTERVAL = 10; // ms between checks of WebSockets whose buffers are full
 
@@ -41,18 +42,31 @@ export class Inbox {
     this.#dropped(connection);
   }
 
-  async take() {
+  /** How many messages are unread. */
+  get size() {
+    let size = 0;
+    for (const queue of this.#queues.values()) size += queue.length;
+    return size;
+  }
+
+  /** Returns a promise of the next message. */
+  take({ timeout = -1, signal } = {}) {
     for (const [connection, queue] of this.#queues) {
+      if (signal?.aborted) return Promise.reject(signal.reason);
       this.#queues.delete(connection);
       if (!queue.length) continue; // put adds it again
       const message = queue.shift();
       if (queue.length) this.#queues.set(connection, queue);
       connection._consumed?.();
-      return message;
+      return Promise.resolve(message);
     }
-    if (this.#end) throw this.#end;
-    if (this.#reader) throw new SocketError('EBUSY', 'another receive is waiting');
-    return new Promise((resolve, reject) => { this.#reader = { resolve, reject }; });
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (this.#end) return Promise.reject(this.#end);
+    if (this.#reader) return Promise.reject(new SocketError('EBUSY', 'another receive is waiting'));
+    const start = (resolve, reject) => { this.#reader = { resolve, reject }; };
+    if (timeout < 0 && !signal) return new Promise(start);
+    const timedOut = new SocketError('EAGAIN', `no message within ${timeout} ms`);
+    return timeout === 0 ? Promise.reject(timedOut) : limited(start, { timeout, signal }, timedOut, () => { this.#reader = undefined; });
   }
 
   /** Makes reads fail with error once the queue is empty; undefined undoes that. */
@@ -84,21 +98,40 @@ export class Outbox {
   #room; // resolves the send that waits for room
   #poll;
   #end;
+  #sent;
 
-  /** connections() returns the current connections. */
-  constructor(options, connections) {
+  /** connections() returns the current connections; sent() is called for each message that one takes. */
+  constructor(options, connections, sent) {
     this.#options = options;
+    this.#sent = sent;
     this.#connections = connections;
   }
 
+  /** How many messages wait. */
+  get size() {
+    return this.#queue.length;
+  }
+
   /** Queues a message. sent, if given, is called with the connection that sends it. */
-  async send(frames, sent) {
+  async send(frames, { timeout = this.#options.sendTimeout, signal } = {}, sent) {
+    signal?.throwIfAborted();
     if (this.#room) throw new SocketError('EBUSY', 'another send is waiting for room in the queue');
     const size = frames.reduce((n, frame) => n + frame.length, 0);
-    while (!this.#end && !this.#fits(size)) await this.#wait();
+    while (!this.#end && !this.#fits(size)) await this.#wait({ timeout, signal });
     if (this.#end) throw this.#end;
     this.#size += size;
-    this.#queue.push({ frames, size, sent });
+    const entry = { frames, size, sent };
+    this.#queue.push(entry);
+    this.pump();
+    return entry;
+  }
+
+  /** Takes a message back that send has queued, if no connection has it. */
+  remove(entry) {
+    const i = this.#queue.indexOf(entry);
+    if (i < 0) return;
+    this.#queue.splice(i, 1);
+    this.#size -= entry.size;
     this.pump();
   }
 
@@ -110,6 +143,7 @@ export class Outbox {
       const { frames, size, sent } = this.#queue.shift();
       this.#size -= size;
       connection.send(frames);
+      this.#sent();
       sent?.(connection);
     }
     // A WebSocket has no event for room in its buffer.
@@ -151,18 +185,12 @@ export class Outbox {
     return !this.#queue.length || (!this.#full() && this.#size + size <= this.#options.sendHighWaterBytes);
   }
 
-  async #wait() {
-    const { sendTimeout } = this.#options;
+  async #wait(limits) {
     const timeout = new SocketError('EAGAIN', 'the send queue is full');
-    if (!sendTimeout) throw timeout;
-    let timer;
+    if (!limits.timeout) throw timeout;
     try {
-      await new Promise((resolve, reject) => {
-        this.#room = resolve;
-        if (sendTimeout > 0) timer = setTimeout(() => reject(timeout), sendTimeout);
-      });
+      await limited((resolve) => { this.#room = resolve; }, limits, timeout, () => {});
     } finally {
-      clearTimeout(timer);
       this.#room = undefined;
     }
   }

@@ -86,7 +86,7 @@ export function relay(mux, path) {
     function WebSocket(_, [protocol]) {
       return new RelaySocket(mux, url, path, protocol, options, () => socket.disconnect(route));
     }
-    return new Connection(url, login, socket, { ...options, WebSocket });
+    return new Connection(url, login, socket, { ...options, WebSocket }, true);
   }
   return route;
 }

@@ -1,49 +1,15 @@
 // The base of all sockets: URLs, events, options. SPDX-License-Identifier: MPL-2.0
 
 import { Connection } from './connection.js';
-import { ClosedError, SocketError } from './errors.js';
+import { ClosedError, RefusedError, SocketError } from './errors.js';
+import { CONNECTION_EVENTS, Events } from './events.js';
 import { toBytes } from './frame.js';
 import { Notifications } from './notifications.js';
 import { SOCKET_DEFAULTS, checkLogin, complete } from './options.js';
 import { Inbox, Outbox } from './queues.js';
+import { whenAborted } from './wait.js';
 
-/** The events of sockets and of a Mux. */
-export const CONNECTION_EVENTS = ['ready', 'recovered', 'disconnect', 'refused', 'expiring', 'renewed'];
-
-/** Event handlers by event name. */
-export class Events {
-  #handlers;
-
-  constructor(names) {
-    this.#handlers = new Map(names.map((name) => [name, []]));
-  }
-
-  on(name, handler) {
-    return this.#update(name, (handlers) => [...handlers, handler]);
-  }
-
-  off(name, handler) {
-    return this.#update(name, (handlers) => handlers.filter((h) => h !== handler));
-  }
-
-  /** Replaces the handlers of an event; an emit in progress keeps the old list. */
-  #update(name, change) {
-    const handlers = this.#handlers.get(name);
-    if (!handlers) throw new TypeError(`unknown event "${name}", want one of ${[...this.#handlers.keys()].join(', ')}`);
-    this.#handlers.set(name, change(handlers));
-    return this;
-  }
-
-  emit(name, event) {
-    for (const handler of this.#handlers.get(name)) {
-      try {
-        handler(event);
-      } catch (error) {
-        queueMicrotask(() => { throw error; }); // reported to the page; the socket goes on
-      }
-    }
-  }
-}
+const DRAIN_INTERVAL = 10; // ms between looks at the buffers of WebSockets, which have no event
 
 /** Returns the absolute WebSocket URL of a URL that can be relative to the page's or begin with http. */
 export function absolute(url) {
@@ -59,8 +25,10 @@ export function absolute(url) {
  * subclasses override some of them.
  */
 export class Socket {
-  events = new Events([...CONNECTION_EVENTS, 'lost', 'unsubscribed', 'resumed']);
+  events;
   closed = false;
+  #counts = { received: 0, sent: 0, dropped: 0, reconnects: 0 };
+  #end; // why the last connection has ended
   #connections = new Map(); // by URL
   #pending = new Map(); // by connection: resolve and reject of the promise of connect
   #notifications = new WeakMap(); // by connection
@@ -68,11 +36,12 @@ export class Socket {
 
   /** defaults are those of the options that only this type has. */
   constructor(type, options, defaults) {
+    this.events = new Events([...CONNECTION_EVENTS, 'lost', 'unsubscribed', 'resumed', 'message'], (name) => name === 'message' && this._listen());
     this._options = { ...complete(options, { ...SOCKET_DEFAULTS, ...defaults }), type };
     this._options.routingId = toBytes(this._options.routingId);
     if (this._options.routingId.length > 255) throw new RangeError(`routing id of ${this._options.routingId.length} bytes, want at most 255`);
     this._inbox = new Inbox(this._options.receiveHighWaterMark, (connection) => this.#countDropped(connection));
-    this._outbox = new Outbox(this._options, () => [...this.#connections.values()]);
+    this._outbox = new Outbox(this._options, () => [...this.#connections.values()], () => { this.#counts.sent++; });
   }
 
   get type() {
@@ -84,26 +53,82 @@ export class Socket {
     return this._connections.some((connection) => connection.ready);
   }
 
+  /** What the socket does: idle without a URL, connecting, ready, reconnecting, refused or closed. */
+  get state() {
+    if (this.closed) return 'closed';
+    if (this.ready) return 'ready';
+    if (!this.#connections.size) return this.#end instanceof RefusedError ? 'refused' : 'idle';
+    return this._connections.some(({ wasReady }) => wasReady) ? 'reconnecting' : 'connecting';
+  }
+
+  /** Counters since the socket was made, what waits now, and the time of the last answer to a ping in ms. */
+  get stats() {
+    return { ...this.#counts, unread: this._inbox.size, queued: this._outbox.size, rtt: this._connections.find(({ rtt }) => rtt >= 0)?.rtt };
+  }
+
+  on(name, handler) {
+    this.events.on(name, handler);
+    return this;
+  }
+
+  once(name, handler) {
+    this.events.once(name, handler);
+    return this;
+  }
+
+  off(name, handler) {
+    this.events.off(name, handler);
+    return this;
+  }
+
   /** Connects to another URL or route of a Mux, or again to one that refused. The promise can be ignored. */
-  connect(target, { login = this._options.login } = {}) {
+  connect(target, { login = this._options.login, signal } = {}) {
     const url = absolute(target.url ?? target);
     checkLogin(login);
     if (this.closed) throw new ClosedError('the socket is closed');
     if (this._single && this.#connections.size) throw new SocketError('EINUSE', 'the socket is already connected: it has at most one connection');
     if (this.#connections.has(url)) throw new SocketError('EINUSE', `the socket is already connected to ${url}`);
+    signal?.throwIfAborted();
+    this.#end = undefined;
     this._inbox.end();
     this._outbox.end();
     const connection = target._open?.(this, this._options, login) ?? new Connection(url, login, this, this._options);
     this.#connections.set(url, connection);
     const ready = new Promise((resolve, reject) => this.#pending.set(connection, { resolve, reject }));
     ready.catch(() => {}); // a caller that ignores the promise gets the event
+    this._listen();
+    if (signal) {
+      const stop = whenAborted(signal, () => this.#connections.get(url) === connection && this.#leave(connection, signal.reason));
+      ready.then(stop, stop);
+    }
     return ready;
   }
 
   /** Closes the connection to a URL or route. */
   disconnect(target) {
     const connection = this.#connections.get(absolute(target.url ?? target));
-    if (connection) this.#remove(connection, new ClosedError('disconnected'));
+    if (connection) this.#leave(connection, new ClosedError('disconnected'));
+  }
+
+  /** Closes a connection because the application wants it. Readers end with the last one; messages stay in the send queue. */
+  #leave(connection, error) {
+    this.#remove(connection, error);
+    if (!this.#connections.size && !this.closed) this._inbox.end(this.#end = new ClosedError('the socket is not connected'));
+  }
+
+  /** Waits until the send queue is empty and the connections have sent what they hold. */
+  async drain({ signal } = {}) {
+    for (;;) {
+      signal?.throwIfAborted();
+      if (this.closed) throw new ClosedError('the socket is closed');
+      if (this.#end) throw this.#end; // no connection is left to send it
+      if (!this._outbox.size && !this._connections.some(({ bufferedAmount }) => bufferedAmount)) return;
+      await new Promise((resolve) => { setTimeout(resolve, DRAIN_INTERVAL); });
+    }
+  }
+
+  async [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]() {
+    this.close();
   }
 
   /** Closes the connections, or gives up waiting for the next attempt, and connects again at once. */
@@ -136,8 +161,12 @@ export class Socket {
     return frames;
   }
 
+  /** Begins to read for the event message, if it has handlers. */
+  _listen() {}
+
   /** Handles a login that succeeded; again is set after a reconnect. */
   _ready(connection, again) {
+    if (again) this.#counts.reconnects++;
     this.#pending.get(connection)?.resolve();
     this.#pending.delete(connection);
     const { zmtp } = connection;
@@ -153,6 +182,10 @@ export class Socket {
   /** Handles a received message. Returns whether it was kept for a reader. */
   _received() {
     return false;
+  }
+
+  _countReceived() {
+    this.#counts.received++;
   }
 
   /** Handles a notification of the server, which can send any number. */
@@ -174,6 +207,7 @@ export class Socket {
     this.#remove(connection, error);
     this._emit(connection, 'refused', { code: error.code, reason: error.reason, status: error.status });
     if (this.#connections.size) return;
+    this.#end = error;
     this._inbox.end(error);
     this._outbox.end(error);
   }
@@ -198,6 +232,8 @@ export class Socket {
   }
 
   _emit({ url }, name, event) {
+    if (name === 'lost') this.#counts.dropped += event.count;
+    if (this._options.debug) console.debug(`zws ${this.type} ${url}: ${name}`, event);
     this.events.emit(name, { url, ...event });
   }
 }
