@@ -125,6 +125,10 @@ func start(t *testing.T, role string, args ...string) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		if t.Failed() && os.Getenv("DUMP") != "" && role == "bridge" {
+			p.signal(syscall.SIGQUIT)
+			<-p.ended
+		}
 		in.Close()
 		p.kill()
 		if t.Failed() {

@@ -165,6 +165,7 @@ func (t *term) run() {
 			case ack := <-ok:
 				err = t.acknowledged(ack)
 			case err = <-failed:
+				t.flight = t.flight[1:]
 			}
 		}
 		if err != nil && !t.recover(err) {
