@@ -54,10 +54,6 @@ func configuration(n *natsServer, p *press, more string) string {
 	return fmt.Sprintf(`
 [admin]
 token_file = "token"
-[zap]
-chain = [ { authn = "guests" } ]
-[auth.guests]
-type = "anonymous"
 [history]
 store = "nats"
 [history.nats]
@@ -69,7 +65,7 @@ socket = "SUB"
 connect = [%q]
 allow = "all"
 on_full = "replay"
-client_mechanisms = ["NULL"]
+client_mechanisms = ["NULL", "PLAIN"]
 %s
 [route.history]
 topics = ["house/"]
@@ -177,31 +173,58 @@ func dial(t *testing.T, b *bridgeProcess, position string, topics ...string) *cl
 }
 
 func tryDial(t *testing.T, b *bridgeProcess, position string, topics ...string) (*client, error) {
-	c := &client{t: t, in: make(chan received, 1<<20)}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	var err error
-	c.Client, err = zws.Dial(ctx, "ws://"+b.client+"/d", zws.DialOptions{
-		Security: zmtp.Null{}, SocketType: zmtp.SUB, History: true, Notify: func(n zws.Notification) {
-			if n.Resumed != nil {
-				c.resumed = *n.Resumed
-			}
-			if n.Lost > 0 {
-				t.Errorf("%d messages lost", n.Lost)
-			}
-		}})
+	c, err := connect(t, b, zws.DialOptions{Security: zmtp.Null{}})
 	if err != nil {
 		return nil, err
 	}
-	t.Cleanup(func() { c.Close() })
 	list := make([][]byte, len(topics))
 	for i, topic := range topics {
 		list[i] = []byte(topic)
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
 	if err := c.Resume(ctx, position, list...); err != nil {
 		return nil, err
 	}
 	go c.read()
+	return c, nil
+}
+
+// dialQueue connects with the default queue of a user, and subscribes it.
+func dialQueue(t *testing.T, b *bridgeProcess, user string, topics ...string) *client {
+	t.Helper()
+	c, err := connect(t, b, zws.DialOptions{Security: zmtp.Plain{User: user, Password: password}, Queue: new(string)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, topic := range topics {
+		if err := c.Subscribe(context.Background(), []byte(topic)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	go c.read()
+	return c
+}
+
+// connect connects a client with positions.
+func connect(t *testing.T, b *bridgeProcess, o zws.DialOptions) (*client, error) {
+	c := &client{t: t, in: make(chan received, 1<<20)}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	o.SocketType, o.History = zmtp.SUB, true
+	o.Notify = func(n zws.Notification) {
+		if n.Resumed != nil {
+			c.resumed = *n.Resumed
+		}
+		if n.Lost > 0 {
+			t.Errorf("%d messages lost", n.Lost)
+		}
+	}
+	var err error
+	if c.Client, err = zws.Dial(ctx, "ws://"+b.client+"/d", o); err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() { c.Close() })
 	return c, nil
 }
 

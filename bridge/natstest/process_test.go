@@ -23,6 +23,7 @@ import (
 
 	"github.com/zwsbridge/zwsbridge/bridge"
 	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/zap"
 )
 
 // The test program runs itself as a NATS server and as a bridge, so that they can be killed.
@@ -60,6 +61,9 @@ func runNATS(dir, port string) {
 	s.Shutdown()
 }
 
+// password is that of all users.
+const password = "secret"
+
 // runBridge runs a bridge with that configuration until it is killed or interrupted. It prints the
 // address of its clients and that of its operators.
 func runBridge(file string) {
@@ -67,7 +71,14 @@ func runBridge(file string) {
 	if err := faults.Err(); err != nil {
 		panic(err)
 	}
-	b, err := bridge.New(c, bridge.Options{Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	logins := zap.HandlerFunc(func(_ context.Context, req *zap.Request) (*zap.Reply, error) {
+		user, text, ok := req.Plain()
+		if ok && text != password {
+			return &zap.Reply{Status: zap.Refused}, nil
+		}
+		return &zap.Reply{Status: zap.OK, UserID: user}, nil
+	})
+	b, err := bridge.New(c, bridge.Options{Handler: logins, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	if err != nil {
 		panic(err)
 	}

@@ -32,6 +32,10 @@ type QueueState struct {
 	Topics []string  // what its clients have subscribed to
 	Acked  Position  // everything before it is acknowledged
 	Seen   time.Time // when a client had it last
+
+	// The rest is used where bridges share the queues.
+	Claim uint64 // increases with each client that gets the queue, on any bridge
+	Used  bool   // it has a client
 }
 
 // QueueStore keeps the queues of a route beyond the life of the process. Its methods are not
@@ -50,6 +54,10 @@ type QueueOptions struct {
 	Age time.Duration
 	// MaxPerUser bounds the queues of one user; 0 means that it is not bounded.
 	MaxPerUser int
+	// Bridge, if not empty, is the name of this bridge among those that share the queues: what others
+	// store comes by Merge. Alive reports whether a bridge is there at present.
+	Bridge string
+	Alive  func(bridge string) bool
 	// Store, if not nil, is written to every SaveInterval and by Close, and for new queues and
 	// subscriptions at once. Queues closes it.
 	Store QueueStore
@@ -92,6 +100,9 @@ type queue struct {
 	acked  Position
 	seen   time.Time
 	client *Queue // nil if there is none
+	claim  uint64
+	holder string    // the bridge with its client; "" if there is none
+	saved  time.Time // when it was last given to the store
 }
 
 // OpenQueues returns the queues of a store, or none. The caller ends them with Close.
@@ -148,14 +159,15 @@ func (q *Queues) Attach(key QueueKey, named bool, end Position, lost func(error)
 		one = &queue{topics: make(map[string]bool), acked: end}
 		q.queues[key] = one
 		q.number[key.User]++
-	case one.client != nil && !named:
+	case (one.client != nil || q.elsewhere(one)) && !named:
 		return nil, ErrQueueInUse
 	case one.client != nil:
 		one.client.lost(ErrQueueTaken)
 	}
 	one.seen = time.Now()
 	one.client = &Queue{queues: q, key: key, made: made, lost: lost, left: make(chan struct{})}
-	q.change(key, made)
+	q.claim(one)
+	q.change(key, made || q.o.Bridge != "")
 	return one.client, nil
 }
 
@@ -175,6 +187,11 @@ func (q *Queues) change(key QueueKey, atOnce bool) {
 func (q *Queues) Await(ctx context.Context, key QueueKey) {
 	q.mu.Lock()
 	one := q.queues[key]
+	if one != nil && one.client == nil && q.elsewhere(one) {
+		q.mu.Unlock()
+		q.awaitElsewhere(ctx, key)
+		return
+	}
 	if one == nil || one.client == nil {
 		q.mu.Unlock()
 		return
@@ -203,12 +220,16 @@ func (q *Queues) delete(key QueueKey) bool {
 	if one.client != nil {
 		one.client.lost(ErrQueueDeleted)
 	}
+	q.remove(key)
+	q.change(key, true)
+	return true
+}
+
+func (q *Queues) remove(key QueueKey) {
 	delete(q.queues, key)
 	if q.number[key.User]--; q.number[key.User] == 0 {
 		delete(q.number, key.User)
 	}
-	q.change(key, true)
-	return true
 }
 
 // QueueInfo is a queue as operators see it.
@@ -224,7 +245,7 @@ func (q *Queues) List() []QueueInfo {
 	defer q.mu.Unlock()
 	list := make([]QueueInfo, 0, len(q.queues))
 	for key, one := range q.queues {
-		list = append(list, QueueInfo{key, one.state(), one.client != nil})
+		list = append(list, QueueInfo{key, one.state(), one.client != nil || q.elsewhere(one)})
 	}
 	slices.SortFunc(list, func(a, b QueueInfo) int { return cmp.Or(cmp.Compare(a.User, b.User), cmp.Compare(a.Name, b.Name)) })
 	return list
@@ -245,7 +266,7 @@ func (q *Queues) Failed() bool {
 }
 
 func (one *queue) state() QueueState {
-	return QueueState{slices.Sorted(maps.Keys(one.topics)), one.acked, one.seen}
+	return QueueState{slices.Sorted(maps.Keys(one.topics)), one.acked, one.seen, one.claim, one.client != nil}
 }
 
 // run stores changes and deletes what is too old, until Close.
@@ -290,8 +311,12 @@ func (q *Queues) expire(now time.Time) {
 		return
 	}
 	for key, one := range q.queues {
-		if q.o.Age > 0 && one.client == nil && now.Sub(one.seen) > q.o.Age {
+		switch {
+		case q.o.Age <= 0:
+		case one.client == nil && now.Sub(one.seen) > q.o.Age && !q.elsewhere(one):
 			q.delete(key)
+		case one.client != nil && q.o.Bridge != "" && now.Sub(one.saved) > q.o.Age/2:
+			q.change(key, false) // what bridges share has an age
 		}
 	}
 }
@@ -307,6 +332,7 @@ func (q *Queues) save(urgent bool) {
 		delete(q.dirty, key)
 		changes[key] = nil
 		if one := q.queues[key]; one != nil {
+			one.saved = time.Now()
 			changes[key] = new(one.state())
 		}
 	}
@@ -394,7 +420,7 @@ func (c *Queue) Unsubscribe(topic []byte) {
 func (c *Queue) Ack(at, end Position) {
 	c.change(func(one *queue) (atOnce bool) {
 		// What is beyond the end was acknowledged in a log that is gone.
-		if at.Sequence <= end.Sequence && (at.Sequence > one.acked.Sequence || one.acked.Sequence > end.Sequence) {
+		if at.Sequence <= end.Sequence && (at.Sequence > one.acked.Sequence || one.acked.Sequence > end.Sequence && c.queues.o.Bridge == "") {
 			one.acked = at
 		}
 		return false
@@ -412,8 +438,8 @@ func (c *Queue) change(f func(*queue) (atOnce bool)) {
 // Detach ends the client's hold on the queue.
 func (c *Queue) Detach() {
 	c.change(func(one *queue) (atOnce bool) {
-		one.client, one.seen = nil, time.Now()
-		return false
+		one.client, one.holder, one.seen = nil, "", time.Now()
+		return c.queues.o.Bridge != ""
 	})
 	c.leave.Do(func() { close(c.left) })
 }

@@ -80,7 +80,12 @@ func (s archiveStore) open(path string, o archiveOptions, logger *slog.Logger) (
 		}
 		queues.Store = a.file.Route(path)
 	}
-	a.Queues, err = history.OpenQueues(queues)
+	if a.share != nil {
+		queues.Store, queues.Bridge, queues.Alive = a.share.Queues(), s.nats.Bridge, a.share.Alive
+	}
+	if a.Queues, err = history.OpenQueues(queues); err == nil && a.share != nil {
+		a.share.FollowQueues(a.Queues.Merge)
+	}
 	return a, err
 }
 
@@ -96,11 +101,11 @@ func stored(logger *slog.Logger, what string, err error) {
 // Close closes the archive. A memory archive is gone then.
 func (a *Archive) Close() error {
 	var err error
-	if a.share != nil {
-		err = a.share.Close()
-	}
 	if a.Queues != nil {
 		err = a.Queues.Close()
+	}
+	if a.share != nil {
+		err = errors.Join(err, a.share.Close())
 	}
 	if a.Log != nil {
 		err = errors.Join(err, a.Log.Close())

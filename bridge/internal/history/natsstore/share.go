@@ -24,7 +24,9 @@ type Share struct {
 	ended  sync.WaitGroup
 	ctx    context.Context
 
-	stream, subject, bucket, key string
+	stream, subject, bucket, key            string
+	queueStream, queueSubject, aliveSubject string
+	queueJS                                 jetstream.JetStream
 
 	term    atomic.Pointer[term] // nil while this bridge does not lead
 	applied atomic.Uint64        // sequence, in the stream, of the last message that was delivered
@@ -41,6 +43,10 @@ type Share struct {
 	follows error // why the stream is not read at present
 	fault   error // the sum of it: what Log.State has
 	waiters int
+
+	queuesKnown bool
+	opened      time.Time
+	heard       map[string]time.Time // when other bridges were, by name
 }
 
 // Open joins the bridges that share the history of a route. It connects in the background, and
@@ -56,6 +62,8 @@ func Open(o Options) (*Share, error) {
 		o: o, bounds: o.Bounds, changed: make(chan struct{}), seen: time.Now(),
 		stream: o.Name + "_log_" + route, subject: o.Name + ".log." + route,
 		bucket: o.Name + "_leases", key: route,
+		queueStream: o.Name + "_queues_" + route, queueSubject: o.Name + ".queues." + route + ".",
+		aliveSubject: o.Name + ".alive." + route, opened: time.Now(), heard: make(map[string]time.Time),
 		renew: make(chan struct{}, 1), retry: make(chan struct{}, 1),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -68,6 +76,11 @@ func Open(o Options) (*Share, error) {
 	s.mu.Unlock()
 	if s.js, err = jetstream.New(s.conn, jetstream.WithPublishAsyncMaxPending(16*window),
 		jetstream.WithPublishAsyncTimeout(o.Lease), jetstream.WithDefaultTimeout(o.Lease)); err != nil {
+		s.conn.Close()
+		return nil, err
+	}
+	if s.queueJS, err = jetstream.New(s.conn, jetstream.WithPublishAsyncMaxPending(2*saveStep),
+		jetstream.WithPublishAsyncTimeout(o.Lease)); err != nil {
 		s.conn.Close()
 		return nil, err
 	}
@@ -127,7 +140,7 @@ type Leader struct {
 func (s *Share) Leader() (l Leader, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ok = s.loaded && s.lease.Leads && time.Since(s.seen) < s.o.Lease
+	ok = s.loaded && s.queuesKnown && s.lease.Leads && time.Since(s.seen) < s.o.Lease
 	return Leader{s.lease.Holder, s.lease.States, s.lease.Since}, ok
 }
 

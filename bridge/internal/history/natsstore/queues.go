@@ -1,0 +1,227 @@
+package natsstore
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/zwsbridge/zwsbridge/bridge/internal/history"
+)
+
+// The permanent queues of a route are in a stream of their own, of which each queue is a subject
+// that has its newest state. Every bridge reads all of them.
+
+// savedQueue is a message of the stream.
+type savedQueue struct {
+	User   []byte    `json:"user"`
+	Name   []byte    `json:"name"`
+	Bridge string    `json:"bridge"` // that has stored it
+	Claim  uint64    `json:"claim"`
+	Used   bool      `json:"used,omitempty"`
+	Topics [][]byte  `json:"topics,omitempty"`
+	Acked  []byte    `json:"acked,omitempty"` // nil: the queue was deleted
+	Seen   time.Time `json:"seen,omitzero"`
+}
+
+// Queues returns the store of the route's queues. What bridges store is given to merge once
+// FollowQueues is called.
+func (s *Share) Queues() history.QueueStore { return queueStore{s} }
+
+type queueStore struct{ s *Share }
+
+// Load implements history.QueueStore. What is stored comes later.
+func (q queueStore) Load(func(history.QueueKey, history.QueueState)) error { return nil }
+
+// Close implements history.QueueStore.
+func (q queueStore) Close() error { return nil }
+
+// saveStep is how many queues are on their way to NATS at a time.
+const saveStep = 1000
+
+// Save implements history.QueueStore.
+func (q queueStore) Save(changes map[history.QueueKey]*history.QueueState) error {
+	s := q.s
+	if !s.conn.IsConnected() {
+		return errConnection
+	}
+	var futures []jetstream.PubAckFuture
+	for key, state := range changes {
+		saved := savedQueue{User: []byte(key.User), Name: []byte(key.Name), Bridge: s.o.Bridge}
+		if state == nil {
+			saved.Claim = uint64(time.Now().UnixNano())
+		} else {
+			saved.Claim, saved.Used, saved.Seen = state.Claim, state.Used, state.Seen
+			saved.Acked, _ = state.Acked.AppendBinary(nil)
+			for _, t := range state.Topics {
+				saved.Topics = append(saved.Topics, []byte(t))
+			}
+		}
+		value, err := json.Marshal(saved)
+		if err != nil {
+			return err
+		}
+		hash := sha256.Sum256(append(append(saved.User[:len(saved.User):len(saved.User)], 0), saved.Name...))
+		future, err := s.queueJS.PublishMsgAsync(&nats.Msg{Subject: s.queueSubject + hex.EncodeToString(hash[:12]), Data: value})
+		if err != nil {
+			return err
+		}
+		if futures = append(futures, future); len(futures) == saveStep {
+			if err := s.await(futures); err != nil {
+				return err
+			}
+			futures = futures[:0]
+		}
+	}
+	return s.await(futures)
+}
+
+// await waits until all are acknowledged, and returns the first error.
+func (s *Share) await(futures []jetstream.PubAckFuture) error {
+	for _, f := range futures {
+		select {
+		case <-f.Ok():
+		case err := <-f.Err():
+			return err
+		case <-time.After(s.o.Lease):
+			return jetstream.ErrAsyncPublishTimeout
+		}
+	}
+	return nil
+}
+
+// FollowQueues gives merge, until the share is closed, what bridges have stored of queues.
+func (s *Share) FollowQueues(merge func(key history.QueueKey, state *history.QueueState, deleted uint64, bridge string)) {
+	s.ended.Go(func() {
+		for s.ctx.Err() == nil {
+			if err := s.readQueues(merge); err != nil && s.ctx.Err() == nil {
+				s.o.Logger.Debug("history: queues", "error", err.Error())
+			}
+			select {
+			case <-s.ctx.Done():
+			case <-time.After(followRetry):
+			}
+		}
+	})
+	s.ended.Go(s.presence)
+}
+
+func (s *Share) readQueues(merge func(history.QueueKey, *history.QueueState, uint64, string)) error {
+	if !s.conn.IsConnected() {
+		return errConnection
+	}
+	config := jetstream.StreamConfig{
+		Name: s.queueStream, Subjects: []string{s.queueSubject + "*"}, Description: "queues of zwsbridge route " + s.o.Route,
+		Storage: jetstream.FileStorage, Replicas: s.o.Replicas, MaxMsgsPerSubject: 1, Discard: jetstream.DiscardOld,
+	}
+	if age := s.currentBounds().QueueAge; age > 0 {
+		config.MaxAge = 2*age + time.Hour
+	}
+	stream, err := s.js.CreateOrUpdateStream(s.ctx, config)
+	if err != nil {
+		return fmt.Errorf("stream %s: %w", s.queueStream, err)
+	}
+	if stream.CachedInfo().State.Msgs == 0 {
+		s.queuesRead()
+	}
+	consumer, err := s.js.OrderedConsumer(s.ctx, s.queueStream, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
+	if err != nil {
+		return err
+	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	defer close(ended)
+	s.ended.Go(func() {
+		defer messages.Stop()
+		select {
+		case <-ended:
+		case <-s.ctx.Done():
+		}
+	})
+	for {
+		m, err := messages.Next()
+		if err != nil {
+			return err
+		}
+		if err := mergeQueue(m.Data(), merge); err != nil {
+			s.o.Logger.Error("history: a queue cannot be read", "stream", s.queueStream, "error", err.Error())
+		}
+		if meta, err := m.Metadata(); err == nil && meta.NumPending == 0 {
+			s.queuesRead()
+		}
+	}
+}
+
+func mergeQueue(text []byte, merge func(history.QueueKey, *history.QueueState, uint64, string)) error {
+	var saved savedQueue
+	if err := json.Unmarshal(text, &saved); err != nil {
+		return err
+	}
+	key := history.QueueKey{User: string(saved.User), Name: string(saved.Name)}
+	if saved.Acked == nil {
+		merge(key, nil, saved.Claim, saved.Bridge)
+		return nil
+	}
+	state := &history.QueueState{Seen: saved.Seen, Claim: saved.Claim, Used: saved.Used}
+	if state.Acked.UnmarshalBinary(saved.Acked) != nil {
+		return errors.New("malformed position")
+	}
+	for _, t := range saved.Topics {
+		state.Topics = append(state.Topics, string(t))
+	}
+	merge(key, state, 0, saved.Bridge)
+	return nil
+}
+
+// queuesRead notes that the queues are known here.
+func (s *Share) queuesRead() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.queuesKnown {
+		s.queuesKnown = true
+		s.notify()
+	}
+}
+
+// presence tells the other bridges that this one is there, and notes which are.
+func (s *Share) presence() {
+	sub, err := s.conn.Subscribe(s.aliveSubject, func(m *nats.Msg) {
+		s.mu.Lock()
+		s.heard[string(m.Data)] = time.Now()
+		s.mu.Unlock()
+	})
+	if err != nil {
+		return // the connection is closed
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	ticker := time.NewTicker(s.o.Lease / 3)
+	defer ticker.Stop()
+	for {
+		_ = s.conn.Publish(s.aliveSubject, []byte(s.o.Bridge)) // without a connection nobody hears it
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// Alive reports whether a bridge is there: it was heard of within the time of the lease, or there
+// was no time to hear of it yet.
+func (s *Share) Alive(bridge string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	since := s.opened
+	if heard := s.heard[bridge]; heard.After(since) {
+		since = heard
+	}
+	return time.Since(since) < s.o.Lease
+}

@@ -1,0 +1,86 @@
+package natstest
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/zwsbridge/zwsbridge/zws"
+)
+
+// queueOf returns what the bridge says of the queue of a user.
+func (b *bridgeProcess) queueOf(user string) (q struct {
+	User    string
+	Waiting int
+	Used    bool
+}, ok bool) {
+	var list []struct {
+		User    string
+		Waiting int
+		Used    bool
+	}
+	b.get("/queues", &list)
+	for _, one := range list {
+		if one.User == user {
+			return one, true
+		}
+	}
+	return q, false
+}
+
+// TestQueueMoves: the queue of a user is the same on every bridge, also after the bridge that had
+// its client was killed, and a client that names it takes it over from one of another bridge.
+func TestQueueMoves(t *testing.T) {
+	n, p := startNATS(t), startPress(t)
+	leader, follower := startTwo(t, n, p, "")
+	p.waitIngested(leader)
+	a := dialQueue(t, follower, "alice", "house/t")
+	eventually(t, "both bridges know the queue", func() bool {
+		q, ok := leader.queueOf("alice")
+		return ok && q.Used
+	})
+	from := p.last + 1
+	p.publish("house/t", 20)
+	a.expect(from, p.last)
+	eventually(t, "all is acknowledged", func() bool {
+		q, _ := leader.queueOf("alice")
+		return q.Waiting == 0
+	})
+	a.Close()
+	eventually(t, "nobody uses the queue", func() bool {
+		q, _ := leader.queueOf("alice")
+		return !q.Used
+	})
+	from = p.last + 1
+	p.publish("house/t", 20)
+	b := dialQueue(t, leader, "alice")
+	b.expect(from, p.last)
+	if !b.resumed.Recovered {
+		t.Error("recovered: false, want true")
+	}
+
+	c := dialQueue(t, follower, "alice")
+	var code *zws.CloseError
+	for {
+		r, ok := <-b.in
+		if !ok {
+			break
+		}
+		if r.err != nil && !errors.As(r.err, &code) {
+			t.Errorf("the older client: %v, want a close", r.err)
+		}
+	}
+	if code == nil || code.Code != zws.CodeTakenOver {
+		t.Errorf("the older client ended with %v, want 4409", code)
+	}
+	follower.kill()
+	_ = c
+	from = p.last + 1
+	p.publish("house/t", 20)
+	d := dialQueue(t, leader, "alice")
+	for number := d.next(); number != from; number = d.next() { // what c has not acknowledged comes again
+		if number > from {
+			t.Fatalf("got %d, want %d first", number, from)
+		}
+	}
+	d.expect(from+1, p.last)
+}
