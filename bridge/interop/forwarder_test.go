@@ -3,12 +3,14 @@
 package interop
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,8 +19,8 @@ import (
 )
 
 // TestForwarder puts forwarders that always accept in front of devices that are away at the start,
-// for about half a second, and longer. What libzmq receives in the place of the bridge, a client of
-// the bridge receives too, and its session does not end.
+// for about half a second, and longer. What libzmq receives that connects instead of the bridge, a
+// client of the bridge receives too, and its session does not end.
 func TestForwarder(t *testing.T) {
 	testForwarder(t, 0, `reconnect = "50ms..300ms"`) // so that the test is short
 }
@@ -97,15 +99,37 @@ func (f *forwarders) route(socket string, more ...string) string {
 	return allMechanisms + route(socket, f.bridge.endpoint(), append(more, f.reconnect)...)
 }
 
+// reading is a client of the bridge that reads all the time, and so answers pings.
+type reading struct {
+	*zws.Client
+	got chan []string // closed when the session has ended
+}
+
 // dial logs in at the bridge.
-func (f *forwarders) dial(url string, as zmtp.SocketType) *zws.Client {
+func (f *forwarders) dial(url string, as zmtp.SocketType) *reading {
 	f.t.Helper()
 	c, err := alice(f.t, url, as)
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	f.t.Cleanup(func() { c.Close() })
-	return c
+	r := &reading{c, make(chan []string, 100)}
+	var running sync.WaitGroup
+	running.Go(func() {
+		defer close(r.got)
+		for {
+			m, err := c.Recv(context.Background())
+			if err != nil {
+				return
+			}
+			frames := make([]string, len(m))
+			for i := range m {
+				frames[i] = string(m[i])
+			}
+			r.got <- frames
+		}
+	})
+	f.t.Cleanup(func() { c.Close(); running.Wait() })
+	return r
 }
 
 // dialsInVain checks that a login is told that the device is not reached.
@@ -120,9 +144,17 @@ func (f *forwarders) dialsInVain(dial func() (*zws.Client, error)) {
 	}
 }
 
-func (f *forwarders) receives(c *zws.Client, frames ...string) {
+// receives checks the next message of a client.
+func (f *forwarders) receives(c *reading, frames ...string) {
 	f.t.Helper()
-	want(f.t, c, frames...)
+	select {
+	case got, ok := <-c.got:
+		if !ok || !slices.Equal(got, frames) {
+			f.t.Fatalf("the client got %q, session there: %v; want %q", got, ok, frames)
+		}
+	case <-time.After(patience):
+		f.t.Fatalf("the client got nothing, want %q", frames)
+	}
 }
 
 func (f *forwarders) send(c *zws.Client, frame string) {
@@ -168,7 +200,7 @@ func (f *forwarders) dealer() {
 	client := f.dial(url, zmtp.DEALER)
 	f.lead("")
 	f.absences(func() { f.lead("") }, func() {
-		f.send(client, "through the bridge")
+		f.send(client.Client, "through the bridge")
 		direct.send("directly")
 		f.lead(device.endpoint)
 		for range 2 {
@@ -189,7 +221,7 @@ func (f *forwarders) push() {
 	client := f.dial(url, zmtp.PUSH)
 	f.lead("")
 	f.absences(func() { f.lead("") }, func() {
-		f.send(client, "through the bridge")
+		f.send(client.Client, "through the bridge")
 		direct.send("directly")
 		f.lead(device.endpoint)
 		got := []string{device.wait("message").Frames[0], device.wait("message").Frames[0]}

@@ -11,8 +11,8 @@ import (
 )
 
 // TestLateZAP starts the ZAP handler of a libzmq server after the server, which until then closes
-// what logs in by PLAIN. Logins are told that the backend is not reached, and whoever listened
-// from the start, libzmq or a client of the bridge, gets what is published afterwards.
+// what logs in by PLAIN. Logins are told that the backend is not reached. libzmq and a client of the
+// bridge that subscribed before get what is published afterwards.
 func TestLateZAP(t *testing.T) {
 	need(t, "python3-zmq")
 	peer := start(t, "pyzmq.py")
