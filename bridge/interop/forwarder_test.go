@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"slices"
@@ -80,11 +81,12 @@ func (f *forwarders) absences(away, back func()) {
 	}
 }
 
-// open opens a socket of libzmq that connects to a forwarder.
+// open opens a socket of libzmq that connects to a forwarder. It reports no events, of which it has
+// several in each of ten attempts per second.
 func (f *forwarders) open(as, endpoint string, options map[string]any, subscribe ...string) *socket {
-	s := f.peer.open(f.t, command{Type: as, Connect: endpoint, Options: options, Subscribe: subscribe})
-	s.ignored = append(slices.Clone(ignored), "handshake:error:other") // while the device is away
-	return s
+	all := map[string]any{"quiet": true}
+	maps.Copy(all, options)
+	return f.peer.open(f.t, command{Type: as, Connect: endpoint, Options: all, Subscribe: subscribe})
 }
 
 // device opens a socket of libzmq that listens.

@@ -70,6 +70,7 @@ class Socket:
         self.context = zmq.Context()
         self.authenticator = None
         options = dict(options or {})
+        self.quiet = options.get("quiet", False)
         self.start_zap(options)
         self.zmq = self.context.socket(getattr(zmq, type))
         self.zmq.linger = 0
@@ -121,7 +122,7 @@ class Socket:
             emit(socket=self.number, event="message", frames=to_text(self.zmq.recv_multipart()))
             return
         event = parse_monitor_message(self.monitor.recv_multipart())
-        if event["event"] in REPORTED:
+        if event["event"] in REPORTED and not self.quiet:
             emit(socket=self.number, event=REPORTED[event["event"]], status=event["value"])
 
     def close(self):
