@@ -129,7 +129,31 @@ type step struct {
 
 // forgetSteps removes the steps of a topic that the member has unsubscribed from.
 func (m *Member) forgetSteps(topic []byte) {
-	m.steps = slices.DeleteFunc(m.steps, func(s step) bool { return bytes.Equal(s.topic, topic) })
+	is := func(s step) bool { return bytes.Equal(s.topic, topic) }
+	m.steps, m.recent = slices.DeleteFunc(m.steps, is), slices.DeleteFunc(m.recent, is)
+}
+
+// stepped notes that the member has subscribed to a topic, if its writer reads the log before that, or
+// can have to.
+func (m *Member) stepped(s step) {
+	switch behind, messages := m.queue.Holds(); {
+	case behind:
+		m.steps = append(m.steps, s)
+	case messages:
+		m.recent = append(m.recent, s)
+	default:
+		m.recent = nil
+	}
+}
+
+// takeRecent makes the recent steps that are after at the first of those since the queue has fallen
+// behind.
+func (m *Member) takeRecent(at history.Position) {
+	before := func(s step) bool { return s.cut.Sequence <= at.Sequence }
+	if recent := slices.DeleteFunc(m.recent, before); len(recent) > 0 {
+		m.steps, m.matches = append(recent, m.steps...), nil
+	}
+	m.recent = nil
 }
 
 // CatchUp implements queue.Backlog.
@@ -148,6 +172,7 @@ func (m *Member) CatchUp() queue.Puller {
 	default:
 		c.at = h.log.End()
 	}
+	m.takeRecent(c.at)
 	c.counted = !resumes
 	c.greet, m.greet = m.greet, false
 	c.live = c.greet

@@ -8,6 +8,7 @@ type noBacklog struct{}
 func (noBacklog) SetBacklog(queue.Backlog)  {}
 func (noBacklog) FallBehind()               {}
 func (noBacklog) Behind() bool              { return false }
+func (noBacklog) Holds() (bool, bool)       { return false, false }
 func (noBacklog) CaughtUp() uint64          { return 0 }
 func (noBacklog) Skipped() uint64           { return 0 }
 func (noBacklog) Lose(uint64)               {}

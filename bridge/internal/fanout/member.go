@@ -33,6 +33,7 @@ type Queue interface {
 	SetBacklog(b queue.Backlog)
 	FallBehind()
 	Behind() bool
+	Holds() (behind, messages bool)
 	CaughtUp() (skipped uint64)
 	Skipped() uint64
 	Lose(n uint64)
@@ -71,6 +72,7 @@ type Member struct {
 	since   *history.Position // from where it resumes, until its writer begins to read
 	matches *history.Match    // of the subscriptions without those in steps; nil if they have changed
 	steps   []step            // since its queue has fallen behind
+	recent  []step            // subscriptions made while its queue held messages that it can leave to the log
 	greet   bool              // the client is to be told what was recovered
 	follower
 }
@@ -133,8 +135,8 @@ func (m *Member) subscribe(topic []byte, filtered bool) (added bool, err error) 
 	if s == nil {
 		s = h.newSubscription(topic)
 	}
-	if h.log != nil && m.queue.Behind() {
-		m.steps = append(m.steps, step{cut: h.log.End(), topic: s.topic, added: true})
+	if h.log != nil {
+		m.stepped(step{cut: h.log.End(), topic: s.topic, added: true})
 	}
 	key := m.group.groupKey
 	key.topics = key.topics.plus(s.hash)

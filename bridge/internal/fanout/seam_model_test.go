@@ -24,6 +24,7 @@ func (o only) Allows(topic []byte) bool { return strings.HasPrefix(string(topic)
 type fickle struct {
 	*reader
 	rand   *rand.Rand
+	budget *queue.Budget
 	hub    *Hub
 	member *Member
 	filter Filter
@@ -45,7 +46,7 @@ var modelPrefixes = []string{"a/", "a/1", "b", "c", ""}
 func (f *fickle) step() {
 	prefix := modelPrefixes[f.rand.IntN(len(modelPrefixes))]
 	_, subscribed := f.since[prefix]
-	switch n := f.rand.IntN(21); {
+	switch n := f.rand.IntN(22); {
 	case n < 10:
 		f.publish()
 	case n < 12:
@@ -67,6 +68,9 @@ func (f *fickle) step() {
 		f.asked[prefix] = append(f.asked[prefix], len(f.topics))
 	case n == 20:
 		f.round()
+	case n == 21: // others of its connection need room
+		f.budget.Take(1 << 40)
+		f.budget.Give(1 << 40)
 	default:
 		f.member.Unsubscribe([]byte(prefix))
 		delete(f.since, prefix)
@@ -218,7 +222,8 @@ func fickleRun(t *testing.T, seed uint64) string {
 	if f.rand.IntN(3) == 0 {
 		f.filter = only("a/")
 	}
-	f.q = queue.New(queue.Options{Messages: 1 + f.rand.IntN(5), OnFull: queue.Replay}, f)
+	f.budget = queue.NewBudget(1<<20, nil)
+	f.q = queue.New(queue.Options{Messages: 1 + f.rand.IntN(5), OnFull: queue.Replay, Budget: f.budget}, f)
 	for range f.rand.IntN(10) {
 		f.publish()
 	}

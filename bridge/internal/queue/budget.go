@@ -7,9 +7,9 @@ import (
 
 // Budget bounds what the queues of one connection hold together
 // (server.max_connection_bytes). At the bound the policies of the queues decide, the fullest
-// first: DropOldest and Conflate drop messages, Disconnect closes the queue. Where fuller queues
-// can give nothing, DropNewest drops the message that does not fit, Block waits, and Replay falls
-// behind. Each queue can hold one message beyond the bound, waiting or being written, so that a
+// first: DropOldest and Conflate drop messages, Disconnect closes the queue, and Replay leaves what
+// waits to the backlog. Where fuller queues can give nothing, DropNewest drops the message that does
+// not fit, Block waits, and Replay falls behind. Each queue can hold one message beyond the bound, waiting or being written, so that a
 // full queue does not stop the others of its connection.
 //
 // All methods may be called concurrently.

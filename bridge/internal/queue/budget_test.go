@@ -221,6 +221,58 @@ func TestBudgetReplay(t *testing.T) {
 	}
 }
 
+// none is a backlog that nobody reads.
+type none struct{}
+
+func (none) CatchUp() Puller    { return nil }
+func (none) Reached(Batch) bool { return true }
+
+// TestBudgetYields checks that queues with a history, the fullest first, leave what waits to it when
+// others need room, and drop nothing; a queue in which last values have their place keeps what it has.
+func TestBudgetYields(t *testing.T) {
+	const limit = 20_000
+	b := NewBudget(limit, nil)
+	put := func(q *Queue, at byte) {
+		t.Helper()
+		c := NewChunk(lines{}, 0)
+		defer c.Release()
+		c.AppendAt(message(strings.Repeat("x", 300)), []byte{at})
+		if err := q.PutChunk(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var queues []*Queue
+	for i := range 100 {
+		q := New(Options{OnFull: Replay, Codec: lines{}, Budget: b, Backlog: none{}}, new(owner))
+		queues = append(queues, q)
+		for at := range 30 {
+			put(q, byte(1+at))
+			if held := b.Held(); held > limit+int64(len(queues))*600 {
+				t.Fatalf("%d bytes are held by %d queues", held, i+1)
+			}
+		}
+	}
+	kept := queues[0]
+	before, _ := kept.Len()
+	if err := kept.Insert(pullerFunc(nil)); err != nil {
+		t.Fatal(err)
+	}
+	b.Take(limit)
+	for i, q := range queues {
+		n, _ := q.Len()
+		if q.Dropped() > 0 || i > 0 && n > 1 || i == 0 && n != before {
+			t.Errorf("queue %d: %d messages, %d dropped", i, n, q.Dropped())
+		}
+		if n == 0 && q.Missing()[0] != 1 {
+			t.Errorf("queue %d misses what follows %d", i, q.Missing()[0])
+		}
+	}
+}
+
+type pullerFunc func(Batch) bool
+
+func (f pullerFunc) Next(b Batch) bool { return f(b) }
+
 // TestBudgetConcurrent runs producers and writers of queues with all policies at the same time.
 func TestBudgetConcurrent(t *testing.T) {
 	const limit, size, each = 20_000, 300, 200

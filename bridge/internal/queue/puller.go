@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"slices"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -129,6 +130,36 @@ func (q *Queue) fallBehind(it item) {
 		q.behind = true
 		q.skip(it)
 	}
+}
+
+// yields reports whether what waits can be left to the backlog: not while a puller has its place
+// between the messages. Lock held on entry, as in yield.
+func (q *Queue) yields() bool {
+	return q.o.OnFull == Replay && q.o.Backlog != nil && !q.closed &&
+		!slices.ContainsFunc(q.inserts, func(n insert) bool { return n.puller != nil })
+}
+
+// yield leaves what waits to the backlog, as if the queue had been full before it. Messages without
+// a position are dropped.
+func (q *Queue) yield() {
+	q.behind = true
+	q.missing = q.missing[:0] // of later ones
+	for !q.items.empty() {
+		it := q.items.pop()
+		q.passed += uint64(it.messages())
+		q.skip(it)
+		it.chunk.Release()
+	}
+	q.messages, q.bytes = 0, 0
+	q.forget()
+}
+
+// Holds reports whether the queue has fallen behind, and whether it holds messages that it can still
+// leave to the backlog.
+func (q *Queue) Holds() (behind, messages bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.behind, q.o.Budget != nil && q.o.OnFull == Replay && !q.items.empty()
 }
 
 // skip counts the messages of it that the backlog will not have, and notes the first that it will.

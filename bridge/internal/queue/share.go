@@ -38,7 +38,7 @@ func (q *Queue) settle() {
 	}
 	cost := q.cost()
 	b.add(cost - q.size.Swap(cost))
-	q.sheds.Store(q.spare() && q.policy().sheds())
+	q.sheds.Store(q.spare() && (q.policy().sheds() || q.yields()))
 }
 
 // spare reports whether the queue holds more than the one message that it can hold beyond the
@@ -127,6 +127,10 @@ func (q *Queue) shed(over int64) (lost uint64, full bool) {
 		q.dropUntil(target)
 	case DropOldest:
 		q.dropUntil(target)
+	case Replay:
+		if q.spare() && q.yields() {
+			q.yield()
+		}
 	}
 	q.settle()
 	return q.losses(), full
