@@ -156,8 +156,12 @@ func (s *sockets) read(from func(b []byte) (n, iface int, to net.IP, from net.Ad
 		}
 		source := udp.AddrPort()
 		source = netip.AddrPortFrom(source.Addr().Unmap(), source.Port())
-		if !to.IsMulticast() && !s.onLink(source.Addr()) {
+		local := s.onLink(source.Addr())
+		if !to.IsMulticast() && local == 0 && !source.Addr().IsLinkLocalUnicast() {
 			continue // from another network (RFC 6762, 11)
+		}
+		if index == 0 { // Windows does not tell
+			index = local
 		}
 		select {
 		case s.in <- packet{slices.Clone(buf[:n]), source, index}:
@@ -167,14 +171,14 @@ func (s *sockets) read(from func(b []byte) (n, iface int, to net.IP, from net.Ad
 	}
 }
 
-// onLink reports whether an address is of a network that this machine is in.
-func (s *sockets) onLink(a netip.Addr) bool {
-	if a.IsLinkLocalUnicast() {
-		return true
+// onLink returns the index of an interface whose network an address is of; 0 if there is none.
+func (s *sockets) onLink(a netip.Addr) int {
+	for _, i := range s.interfaces() {
+		if slices.ContainsFunc(i.prefixes, func(p netip.Prefix) bool { return p.Contains(a.WithZone("")) }) {
+			return i.index
+		}
 	}
-	return slices.ContainsFunc(s.interfaces(), func(i iface) bool {
-		return slices.ContainsFunc(i.prefixes, func(p netip.Prefix) bool { return p.Contains(a.WithZone("")) })
-	})
+	return 0
 }
 
 func (s *sockets) interfaces() []iface {
