@@ -37,6 +37,7 @@ storm:
 # stores and bridges with a history that are killed. The last needs python3-zmq.
 soak:
 	ZWSBRIDGE_SOAK=1 $(GO) test -count=1 -timeout 30m -run 'Soak$$' -v ./bridge ./bridge/internal/history/...
+	cd bridge/natstest && ZWSBRIDGE_SOAK=1 $(GO) test -count=1 -timeout 60m -v .
 	ZWSBRIDGE_SOAK=1 $(GO) test -tags interop -count=1 -timeout 30m -run 'Soak$$' -v ./bridge/interop
 
 modules:

@@ -181,7 +181,7 @@ func (s source) Gauges() metrics.Gauges {
 	}
 	for _, a := range s.Archives() {
 		stats := a.Log.Stats()
-		g.History[a.Path] = metrics.History{Messages: stats.Messages, Bytes: stats.Bytes, Queues: a.Queues.Len()}
+		g.History[a.Path] = metrics.History{Messages: stats.Messages, Bytes: stats.Bytes, Queues: a.Queues.Len(), Leads: a.Leading()}
 	}
 	for _, f := range s.Finders() {
 		g.Finders[metrics.Finder{Route: f.Route, Name: f.Address}] = metrics.Found{Works: f.Error == "", Endpoints: f.Endpoints}

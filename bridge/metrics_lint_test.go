@@ -38,7 +38,7 @@ func TestMetricsLint(t *testing.T) {
 		"zwsbridge_connections_refused_total", "zwsbridge_connections_stalled_total", "zwsbridge_max_tcp_connections", "zwsbridge_tcp_connections",
 		"zwsbridge_dropped_total", "zwsbridge_handshake_seconds", "zwsbridge_login_queue", "zwsbridge_login_wait_seconds",
 		"zwsbridge_resumes_total", "zwsbridge_replayed_messages_total", "zwsbridge_queue_takeovers_total", "zwsbridge_queues_in_use_total",
-		"zwsbridge_history_bytes", "zwsbridge_history_messages", "zwsbridge_permanent_queues",
+		"zwsbridge_history_bytes", "zwsbridge_history_leader", "zwsbridge_history_messages", "zwsbridge_permanent_queues",
 		"zwsbridge_logins_total", "zwsbridge_messages_total",
 		"zwsbridge_refused_logins_tracked", "zwsbridge_refused_logins_blocked", "zwsbridge_known_logins", "zwsbridge_logins_waiting",
 		"zwsbridge_queued_bytes", "zwsbridge_queued_messages", "zwsbridge_refusals_total", "zwsbridge_session_ends_total",

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,6 +103,25 @@ func (b *bridgeProcess) get(path string, v any) {
 	if response, err := client.Do(request); err == nil {
 		defer response.Body.Close()
 		_ = json.NewDecoder(response.Body).Decode(v) // v stays empty
+	}
+}
+
+// post sends body to path of the operators' interface.
+func (b *bridgeProcess) post(path, body string) {
+	b.t.Helper()
+	request, err := http.NewRequest("POST", "http://"+b.admin+path, strings.NewReader(body))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+adminToken)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		b.t.Fatalf("%s: %s", path, response.Status)
 	}
 }
 

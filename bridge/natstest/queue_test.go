@@ -84,3 +84,45 @@ func TestQueueMoves(t *testing.T) {
 	}
 	d.expect(from+1, p.last)
 }
+
+// TestForget: a topic that an operator of any bridge has forgotten is so on all.
+func TestForget(t *testing.T) {
+	n, p := startNATS(t), startPress(t)
+	leader, follower := startTwo(t, n, p, "")
+	p.waitIngested(leader)
+	p.publish("house/secret", 1)
+	eventually(t, "it is kept", func() bool { return follower.history().LastValues == 2 && leader.history().LastValues == 2 })
+	follower.post("/history/forget", `{"route": "/d", "topic": "house/secret"}`)
+	eventually(t, "it is forgotten", func() bool { return follower.history().LastValues == 1 && leader.history().LastValues == 1 })
+}
+
+// TestNoLeader: without NATS nobody can be promised anything, and clients are told so.
+func TestNoLeader(t *testing.T) {
+	n, p := startNATS(t), startPress(t)
+	leader, follower := startTwo(t, n, p, "")
+	p.waitIngested(leader)
+	c := dial(t, follower, "", "house/t")
+	from := p.last + 1
+	p.publish("house/t", 10)
+	c.expect(from, p.last)
+	n.kill()
+	for _, b := range []*bridgeProcess{leader, follower} {
+		eventually(t, "clients are refused", func() bool {
+			_, err := tryDial(t, b, c.at, "house/t")
+			cause, ok := errors.AsType[*zws.CloseError](err)
+			return ok && cause.Code == zws.CodeBackendLost
+		})
+		var ready struct{ Degraded []string }
+		if b.get("/readyz", &ready); len(ready.Degraded) == 0 {
+			t.Error("/readyz is not degraded")
+		}
+	}
+	n.again()
+	eventually(t, "clients are served again", func() bool {
+		_, err := tryDial(t, follower, c.at, "house/t")
+		return err == nil
+	})
+	from = p.last + 1
+	p.publish("house/t", 10)
+	c.expect(from, p.last)
+}

@@ -156,7 +156,11 @@ func (a *admin) serveForget(w http.ResponseWriter, r *http.Request, o *operator)
 		return
 	}
 	topic := printable.ParseName(*f.Topic)
-	forgotten := archive.Log.Forget([]byte(topic))
+	forgotten, err := archive.Forget([]byte(topic))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
 	a.log.Info("topic forgotten", "by", o.name, "route", f.Route, "topic", topic, "found", forgotten)
 	writeJSON(w, map[string]bool{"forgotten": forgotten})
 }

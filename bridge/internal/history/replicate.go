@@ -55,6 +55,13 @@ func (l *Log) Has(at Position) bool {
 	return at.Sequence <= l.end && slices.ContainsFunc(l.generations, func(g generation) bool { return g.id == at.Generation })
 }
 
+// Knows reports whether the log has messages or a last value of topic.
+func (l *Log) Knows(topic []byte) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.topics.byName[string(topic)] != nil
+}
+
 // SetState reports for a log that is a copy whether messages reach it at present.
 func (l *Log) SetState(err error, missed uint64) {
 	l.mu.Lock()

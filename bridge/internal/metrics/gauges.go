@@ -44,6 +44,7 @@ type History struct {
 	Messages int
 	Bytes    int64
 	Queues   int
+	Leads    bool // this bridge reads the backends
 }
 
 // Finder is a source of endpoints of a route, by the name in the configuration.
@@ -81,6 +82,8 @@ var (
 		"Memory of the history of a route: messages, last values and topics.", []string{"route"}, nil)
 	permanentQueues = prometheus.NewDesc("zwsbridge_permanent_queues",
 		"Permanent queues of users, with a client or without.", []string{"route"}, nil)
+	historyLeader = prometheus.NewDesc("zwsbridge_history_leader",
+		"1 if this bridge reads the backends of a route with a history, 0 if another one does by which the history is shared, or none.", []string{"route"}, nil)
 	trackedFailures = prometheus.NewDesc("zwsbridge_refused_logins_tracked",
 		"Addresses, users and pairs of them with refused logins in the last minute.", []string{"kind"}, nil)
 	blockedLogins = prometheus.NewDesc("zwsbridge_refused_logins_blocked",
@@ -102,7 +105,7 @@ var (
 // Describe implements prometheus.Collector.
 func (g gauges) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{connections, tcpConnections, maxTCPConnections, queuedMessages, queuedBytes, waitingMessages, subscriptionBytes,
-		historyMessages, historyBytes, permanentQueues, trackedFailures, blockedLogins, knownPairs, waitingLogins, userFiles, sourceWorks, sourceEndpoints, backends} {
+		historyMessages, historyBytes, historyLeader, permanentQueues, trackedFailures, blockedLogins, knownPairs, waitingLogins, userFiles, sourceWorks, sourceEndpoints, backends} {
 		out <- d
 	}
 }
@@ -133,6 +136,11 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 	for path, h := range now.History {
 		gauge(historyMessages, float64(h.Messages), path)
 		gauge(historyBytes, float64(h.Bytes), path)
+		leads := 0.0
+		if h.Leads {
+			leads = 1
+		}
+		gauge(historyLeader, leads, path)
 		gauge(permanentQueues, float64(h.Queues), path)
 	}
 	for kind, n := range now.Logins.Tracked {

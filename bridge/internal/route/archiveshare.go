@@ -52,6 +52,15 @@ func (a *Archive) gap(reason string) {
 	a.Log.Gap(reason)
 }
 
+// Forget removes what is kept of topic, on all bridges that share the archive, and reports whether
+// there was anything. The error says that they cannot be told at present.
+func (a *Archive) Forget(topic []byte) (known bool, err error) {
+	if a.share != nil {
+		return a.share.Forget(topic)
+	}
+	return a.Log.Forget(topic), nil
+}
+
 // Leader returns the name of the bridge that reads the backends. ok is false if the archive is not
 // shared with other bridges.
 func (a *Archive) Leader() (name string, ok bool) {

@@ -26,6 +26,7 @@ type Share struct {
 
 	stream, subject, bucket, key            string
 	queueStream, queueSubject, aliveSubject string
+	forgetSubject                           string
 	queueJS                                 jetstream.JetStream
 
 	term    atomic.Pointer[term] // nil while this bridge does not lead
@@ -63,7 +64,8 @@ func Open(o Options) (*Share, error) {
 		stream: o.Name + "_log_" + route, subject: o.Name + ".log." + route,
 		bucket: o.Name + "_leases", key: route,
 		queueStream: o.Name + "_queues_" + route, queueSubject: o.Name + ".queues." + route + ".",
-		aliveSubject: o.Name + ".alive." + route, opened: time.Now(), heard: make(map[string]time.Time),
+		aliveSubject: o.Name + ".alive." + route, forgetSubject: o.Name + ".forget." + route,
+		opened: time.Now(), heard: make(map[string]time.Time),
 		renew: make(chan struct{}, 1), retry: make(chan struct{}, 1),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -228,6 +230,17 @@ func (s *Share) Skipped(topic []byte) {
 	if t := s.term.Load(); t != nil {
 		t.skipped(topic)
 	}
+}
+
+// Forget has the bridge that leads record that topic is forgotten, as history.Log.Forget does. It
+// reports whether anything of it is kept here. The error says that no bridge has answered.
+func (s *Share) Forget(topic []byte) (known bool, err error) {
+	if known = s.o.Log.Knows(topic); known {
+		if _, err = s.conn.Request(s.forgetSubject, topic, s.o.Lease); err != nil {
+			err = fmt.Errorf("%w: %w", errNoLeader, err)
+		}
+	}
+	return known, err
 }
 
 // Close leaves the others. A leader writes what it has, for a moment at most, and gives the lease

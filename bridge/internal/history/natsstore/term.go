@@ -150,6 +150,12 @@ func (t *term) drain(wait time.Duration) {
 
 // run writes batches until the term ends.
 func (t *term) run() {
+	if sub, err := t.share.conn.Subscribe(t.share.forgetSubject, func(m *nats.Msg) {
+		t.forget(m.Data)
+		_ = m.Respond(nil)
+	}); err == nil {
+		defer func() { _ = sub.Unsubscribe() }()
+	}
 	for t.ctx.Err() == nil {
 		err := t.send()
 		var ok <-chan *jetstream.PubAck
