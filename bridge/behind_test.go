@@ -114,9 +114,7 @@ func TestRightsWhileBehind(t *testing.T) {
 			want += 2
 		}
 	}
-	if !c.wasTold("unsubscribed weather") {
-		t.Errorf("told: %v", c.told)
-	}
+	eventually(t, "the end of the subscription", func() bool { return c.wasTold("unsubscribed weather") })
 }
 
 // TestReloadWhileBehind: a client that is behind goes on when bounds are lowered or topics change, and
