@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -17,6 +18,8 @@ import (
 // be called by several goroutines. The code that made a Listener closes it.
 type Listener struct {
 	nl        net.Listener
+	holders   *atomic.Int32 // of the socket; the last one to close it removes the file of an ipc endpoint
+	release   sync.Once
 	mechanism zap.Mechanism
 	security  ServerSecurity
 	o         ListenOptions
@@ -54,15 +57,7 @@ func Listen(endpoint string, m zap.Mechanism, sec ServerSecurity, o ListenOption
 	if err != nil {
 		return nil, err
 	}
-	if o.Each == nil { // otherwise every connection has Options of its own
-		if o.Options, err = o.Options.withDefaults(); err != nil {
-			return nil, err
-		}
-	}
-	setDefault(&o.Handshakes, defaultHandshakes())
-	checked := sec
-	checked.Local = o.Options.local()
-	if _, err := NewServer(m, checked); err != nil {
+	if err := o.complete(m, sec); err != nil {
 		return nil, err
 	}
 	nl, err := listen(network, address)
@@ -72,13 +67,54 @@ func Listen(endpoint string, m zap.Mechanism, sec ServerSecurity, o ListenOption
 	return serve(nl, m, sec, o), nil
 }
 
+// Share returns another Listener on the socket of l, with settings of its own, so that these can
+// change without a moment in which nobody listens. Both accept connections until one is closed.
+// Errors are those of [Listen]; some systems cannot share a socket (Windows).
+func (l *Listener) Share(m zap.Mechanism, sec ServerSecurity, o ListenOptions) (*Listener, error) {
+	var err error
+	if err = o.complete(m, sec); err != nil {
+		return nil, err
+	}
+	socket, ok := l.nl.(interface{ File() (*os.File, error) })
+	if !ok {
+		return nil, fmt.Errorf("zmtp: %s: %w: cannot share a %T", l.Endpoint(), errors.ErrUnsupported, l.nl)
+	}
+	f, err := socket.File()
+	if err != nil {
+		return nil, fmt.Errorf("zmtp: %s: %w", l.Endpoint(), err)
+	}
+	defer f.Close()
+	nl, err := net.FileListener(f)
+	if err != nil {
+		return nil, fmt.Errorf("zmtp: %s: %w", l.Endpoint(), err)
+	}
+	l.holders.Add(1)
+	shared := serve(nl, m, sec, o)
+	shared.holders = l.holders
+	return shared, nil
+}
+
+// complete sets the defaults and checks the options.
+func (o *ListenOptions) complete(m zap.Mechanism, sec ServerSecurity) (err error) {
+	if o.Each == nil { // otherwise every connection has Options of its own
+		if o.Options, err = o.Options.withDefaults(); err != nil {
+			return err
+		}
+	}
+	setDefault(&o.Handshakes, defaultHandshakes())
+	sec.Local = o.Options.local()
+	_, err = NewServer(m, sec)
+	return err
+}
+
 // serve starts the accept loop.
 func serve(nl net.Listener, m zap.Mechanism, sec ServerSecurity, o ListenOptions) *Listener {
 	l := &Listener{
-		nl: nl, mechanism: m, security: sec, o: o,
+		nl: nl, holders: new(atomic.Int32), mechanism: m, security: sec, o: o,
 		accepted: make(chan *Conn),
 		pending:  make(map[*pendingPeer]struct{}),
 	}
+	l.holders.Add(1)
 	l.room = sync.NewCond(&l.mu)
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.running.Go(l.acceptLoop)
@@ -135,6 +171,12 @@ func (l *Listener) Endpoint() string {
 // than once.
 func (l *Listener) Close() error {
 	l.cancel()
+	l.release.Do(func() {
+		last := l.holders.Add(-1) == 0
+		if u, ok := l.nl.(*net.UnixListener); ok {
+			u.SetUnlinkOnClose(last)
+		}
+	})
 	err := l.nl.Close()
 	l.wake()
 	l.running.Wait()
