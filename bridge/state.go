@@ -3,6 +3,7 @@ package bridge
 import (
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/admin"
@@ -11,6 +12,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/static"
 	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 // state is what a reload replaces as a whole. The zero value is that of a bridge that is not
@@ -58,14 +60,13 @@ func (b *Bridge) newState(c *config.Config, old *state) (_ *state, err error) {
 	return s, err
 }
 
-// newRoutes fills s.routes: first with the routes of old that stay, since only then it is known
-// which bind endpoints are in use.
+// newRoutes fills s.routes: with the routes of old that can stay, and new ones.
 func (b *Bridge) newRoutes(s, old *state) (err error) {
 	for i := range s.config.Routes {
 		rc := &s.config.Routes[i]
 		if r := old.routes[rc.Path]; r != nil && r.Matches(s.config, rc) {
 			s.routes[rc.Path] = r
-			u, err := r.Prepare(s.config, rc)
+			u, err := r.Prepare(s.config, rc, b.routeOptions(s, old, rc.Path))
 			if err != nil {
 				return fmt.Errorf("route %s: %w", rc.Path, err)
 			}
@@ -77,12 +78,7 @@ func (b *Bridge) newRoutes(s, old *state) (err error) {
 		if s.routes[rc.Path] != nil {
 			continue
 		}
-		for _, endpoint := range rc.Bind {
-			if old.binds(endpoint, s.routes) {
-				return fmt.Errorf("route %s: %s is open with other settings: restart to change them", rc.Path, endpoint)
-			}
-		}
-		o := route.Options{Handler: b.failures, Metrics: b.metrics, Log: b.options.Logger, History: s.history}
+		o := b.routeOptions(s, old, rc.Path)
 		if r := old.routes[rc.Path]; r != nil {
 			o.Archive, o.Connected = r.Archive(), r.Connected()
 		}
@@ -94,14 +90,23 @@ func (b *Bridge) newRoutes(s, old *state) (err error) {
 	return nil
 }
 
-// binds reports whether a route of s that is not in kept has endpoint open.
-func (s *state) binds(endpoint string, kept map[string]*route.Route) bool {
-	for path, r := range s.routes {
-		if kept[path] != r && r.Binds(endpoint) {
-			return true
+// routeOptions returns the options of the route at path in s.
+func (b *Bridge) routeOptions(s, old *state, path string) route.Options {
+	return route.Options{
+		Handler: b.failures, Metrics: b.metrics, Log: b.options.Logger, History: s.history,
+		Inherit: func(endpoint string) *zmtp.Listener { return old.listener(endpoint, path) },
+	}
+}
+
+// listener returns what listens on an endpoint, which the route at path is to have now; nil if
+// nothing does. A port that the system chooses stays with its route.
+func (s *state) listener(endpoint, path string) *zmtp.Listener {
+	for at, r := range s.routes {
+		if l := r.Listener(endpoint); l != nil && (at == path || !strings.HasSuffix(endpoint, ":0")) {
+			return l
 		}
 	}
-	return false
+	return nil
 }
 
 // has reports whether the route at path keeps its messages in a.

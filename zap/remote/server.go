@@ -29,6 +29,9 @@ const Domain = "zap.listen"
 type ServerOptions struct {
 	// Endpoint is the endpoint to listen on: tcp://host:port, ipc:///path or ipc://@name.
 	Endpoint string
+	// Replaces, if not nil, is a server that has the endpoint open. Its socket is taken over, and the
+	// caller closes it: so the other settings can change while ZeroMQ servers connect.
+	Replaces *Server
 	// Handler decides on the requests. Required. [Asker] tells it who asks.
 	Handler zap.Handler
 	// EmptyDomain, if not nil, returns the domain of requests that name none: libzmq sends
@@ -106,12 +109,17 @@ func (s *Server) listen() (*zmtp.Listener, error) {
 			return &zap.Reply{Status: zap.OK}, nil
 		})
 	}
-	return zmtp.Listen(s.o.Endpoint, mechanism, security, zmtp.ListenOptions{
+	o := zmtp.ListenOptions{
 		Options: zmtp.Options{SocketType: zmtp.ROUTER, Limits: limits},
 		Refused: func(peer net.Addr, err error) {
 			s.log.Warn("ZAP peer refused", "peer", peer, "error", err)
 		},
-	})
+	}
+	if old := s.o.Replaces; old != nil {
+		s.o.Replaces = nil // it would stay in memory
+		return old.listener.Share(mechanism, security, o)
+	}
+	return zmtp.Listen(s.o.Endpoint, mechanism, security, o)
 }
 
 // Endpoint returns the endpoint with the actual port.

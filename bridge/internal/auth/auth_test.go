@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -10,12 +11,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zap/htpasswd"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 // load reads a configuration from text, with its files in dir.
@@ -208,9 +212,38 @@ func TestListenTakesOver(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(sockets, "a")); err == nil {
 		t.Error("an endpoint that was removed is still open")
 	}
-	c := load(t, dir, strings.Replace(text, "%s", filepath.Join(sockets, "b"), 1)+"server.curve_cert = \"\"\n")
-	if _, err := Listen(c, other, onlyAlice, nil); err == nil || !strings.Contains(err.Error(), "is open with other keys") {
-		t.Errorf("an endpoint with other keys: %v", err)
+	if err := os.Mkdir(filepath.Join(dir, "clients"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	last := other
+	for range 2 { // with keys, and with other keys
+		for _, name := range []string{"server", "server_secret"} {
+			_ = os.Remove(filepath.Join(dir, name))
+		}
+		identity, err := certs.New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := identity.Write(filepath.Join(dir, "server")); err != nil {
+			t.Fatal(err)
+		}
+		c := load(t, dir, strings.Replace(text, "%s", filepath.Join(sockets, "b"), 1)+"zap.clients = \"clients\"\nserver.curve_cert = \"server\"\n")
+		keyed, err := Listen(c, last, onlyAlice, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { keyed.Close(nil) })
+		last.Close(keyed)
+		login := zmtp.Curve{Public: identity.Public, Secret: identity.Secret, ServerKey: identity.Public}
+		_, err = zmtp.Dial(t.Context(), "ipc://"+filepath.Join(sockets, "b"), login, zmtp.Options{SocketType: zmtp.DEALER, HandshakeTimeout: time.Minute})
+		if refused, ok := errors.AsType[*zmtp.RefusedError](err); !ok || refused.Status != zap.Refused {
+			t.Errorf("a login with the key of a server that is not in zap.clients: %v, want a refusal by these keys", err)
+		}
+		last = keyed
+	}
+	last.Close(nil)
+	if _, err := os.Stat(filepath.Join(sockets, "b")); err == nil {
+		t.Error("the last one to close has left its socket")
 	}
 }
 

@@ -15,10 +15,11 @@ import (
 // Servers are the endpoints of zap.listen, where native ZeroMQ servers ask the ZAP handler of
 // the bridge.
 type Servers struct {
-	clients, curveCert config.Path // what the open endpoints were made with
-	private            certs.Private
-	open               map[string]*server
-	asked              *asked // what all of them ask
+	clients config.Path // what the open endpoints were made with, as identity
+	// identity is the key pair of the bridge; nil without clients.
+	identity *certs.Certificate
+	open     map[string]*server
+	asked    *asked // what all of them ask
 }
 
 // server is one open endpoint.
@@ -28,15 +29,20 @@ type server struct {
 }
 
 // Listen opens the endpoints of zap.listen, except those that previous, from before a reload,
-// has open: they are taken over and stay with the handler that they have. previous may be
-// nil. If Listen fails it closes what it has opened. The caller calls SetRules once c is in
+// has open: they are taken over and stay with the handler that they have, unless the keys have
+// changed: then the servers that were connected are disconnected. previous may be nil. If Listen fails it closes what it has opened. The caller calls SetRules once c is in
 // force, and Close.
 //
 // handler is asked without limits of its own: zap.listen counts refused logins by itself. A
 // login that handler accepts but that may do nothing in the domain of the server (RabbitMQ's
 // question about a vhost) is refused; grants that depend on routes do not count.
 func Listen(c *config.Config, previous *Servers, handler zap.Handler, log *slog.Logger) (_ *Servers, err error) {
-	s := &Servers{clients: c.Zap.Clients, curveCert: c.Server.CurveCert, private: c.Server.Private(), open: make(map[string]*server)}
+	s := &Servers{clients: c.Zap.Clients, open: make(map[string]*server)}
+	if s.clients != "" && len(c.Zap.Listen) > 0 {
+		if s.identity, err = c.Server.Private().Certificate(string(c.Server.CurveCert)); err != nil {
+			return nil, err
+		}
+	}
 	if previous == nil {
 		previous = new(Servers)
 	}
@@ -50,14 +56,12 @@ func Listen(c *config.Config, previous *Servers, handler zap.Handler, log *slog.
 		}
 	}()
 	for _, endpoint := range c.Zap.Listen {
-		if open := previous.open[endpoint]; open != nil {
-			if s.clients != previous.clients || s.curveCert != previous.curveCert {
-				return nil, fmt.Errorf("zap.listen: %s is open with other keys: restart to change zap.clients or server.curve_cert", endpoint)
-			}
+		open := previous.open[endpoint]
+		if open != nil && s.sameKeys(previous) {
 			s.open[endpoint] = open
 			continue
 		}
-		if s.open[endpoint], err = s.listen(endpoint, log); err != nil {
+		if s.open[endpoint], err = s.listen(endpoint, open, log); err != nil {
 			delete(s.open, endpoint)
 			return nil, fmt.Errorf("zap.listen: %w", err)
 		}
@@ -65,8 +69,16 @@ func Listen(c *config.Config, previous *Servers, handler zap.Handler, log *slog.
 	return s, nil
 }
 
-// listen opens one endpoint.
-func (s *Servers) listen(endpoint string, log *slog.Logger) (_ *server, err error) {
+// sameKeys reports whether servers log in as at previous.
+func (s *Servers) sameKeys(previous *Servers) bool {
+	if s.clients != previous.clients || s.clients == "" {
+		return s.clients == previous.clients
+	}
+	return s.identity.Public == previous.identity.Public && s.identity.Secret == previous.identity.Secret
+}
+
+// listen opens one endpoint, or takes it over from previous if that is not nil.
+func (s *Servers) listen(endpoint string, previous *server, log *slog.Logger) (_ *server, err error) {
 	opened := new(server)
 	o := remote.ServerOptions{Endpoint: endpoint, Handler: s.asked, EmptyDomain: s.asked.emptyDomain, Logger: log}
 	if s.clients != "" {
@@ -78,11 +90,10 @@ func (s *Servers) listen(endpoint string, log *slog.Logger) (_ *server, err erro
 				_ = opened.clients.Close()
 			}
 		}()
-		var identity *certs.Certificate
-		if identity, err = s.private.Certificate(string(s.curveCert)); err != nil {
-			return nil, err
-		}
-		o.Clients, o.CurvePublic, o.CurveSecret = opened.clients, identity.Public, identity.Secret
+		o.Clients, o.CurvePublic, o.CurveSecret = opened.clients, s.identity.Public, s.identity.Secret
+	}
+	if previous != nil {
+		o.Replaces = previous.Server
 	}
 	opened.Server, err = remote.Listen(o)
 	return opened, err

@@ -41,8 +41,8 @@ const reuseDelay = 250 * time.Millisecond
 func (s *Dedicated) SetEndpoints(list []Endpoint) error { return s.d.setEndpoints(list, nil) }
 
 // Update is SetEndpoints with o.Endpoints. It also puts in force what else a live socket can
-// change of its options: Ready, ConnectTimeout, Backoff, MaxBackoff, HonorError, HighWaterMark
-// and HighWaterBytes, and for connections that are made later ZMTP2.
+// change of its options: Ready, ConnectTimeout, Backoff, MaxBackoff, HonorError, HighWaterMark,
+// HighWaterBytes and MaxTopic, and for connections that are made later ZMTP2.
 func (s *Dedicated) Update(o DialOptions) error { return s.d.update(o) }
 
 // SetEndpoints is [Dedicated.SetEndpoints] for a socket of [DialShared].
@@ -98,7 +98,7 @@ func (d *dialer) update(o DialOptions) error {
 
 // setBounds takes over from other what a live socket can change. Lock held on entry.
 func (o *Options) setBounds(other *Options) {
-	o.HighWaterMark, o.HighWaterBytes = other.HighWaterMark, other.HighWaterBytes
+	o.HighWaterMark, o.HighWaterBytes, o.MaxTopic = other.HighWaterMark, other.HighWaterBytes, other.MaxTopic
 }
 
 // setEndpoints calls change, if it is not nil, with the lock held.
@@ -176,20 +176,24 @@ func (e *endpoint) remove() {
 		e.cancel()
 		return
 	}
+	c.drain(p, e.cancel)
+}
+
+// drain ends p when nothing is to finish there, and calls end then. Nothing new is sent to it.
+// Lock held on entry.
+func (c *core) drain(p *peer, end func()) {
 	p.draining.Store(true)
 	if !c.unfinished(p) {
-		e.cancel()
+		end()
 		_ = p.conn.Close()
 		return
 	}
 	c.wakeSenders()
-	c.running.Go(func() { e.drain(p) })
+	c.running.Go(func() { c.waitDrained(p, end) })
 }
 
-// drain waits until nothing is to finish at p, or Options.Drain is over, and closes the
-// connection.
-func (e *endpoint) drain(p *peer) {
-	c := e.d.core
+// waitDrained waits until nothing is to finish at p, or Options.Drain is over, and ends p.
+func (c *core) waitDrained(p *peer, end func()) {
 	over := false
 	timer := time.AfterFunc(c.o.Drain, func() {
 		c.mu.Lock()
@@ -203,7 +207,7 @@ func (e *endpoint) drain(p *peer) {
 	for !over && !c.closing && !p.broken && c.unfinished(p) {
 		c.changed.Wait()
 	}
-	e.cancel()
+	end()
 	_ = p.conn.Close()
 }
 

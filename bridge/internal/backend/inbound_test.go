@@ -72,7 +72,7 @@ func (s *inbound) tryConnect(user string, o zmtp.Options) (*zmtp.Conn, error) {
 			return
 		}
 		go s.whenJoined(conn, joined)
-		s.serve(conn)
+		s.serve(conn, nil)
 	})
 	o.WriteTimeout = time.Hour
 	c, err := zmtp.Client(context.Background(), a, sec, o)
@@ -170,7 +170,7 @@ func TestAcceptFailed(t *testing.T) {
 		Failed:  func(err error) { failed = append(failed, err) },
 		Refused: func(address string, _ error) { refused = append(refused, address) },
 	})
-	report := s.listenOptions().Refused
+	report := s.listenOptions(&s.o).Refused
 	report(nil, syscall.EMFILE)
 	report(&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1}, io.EOF)
 	if len(failed) != 1 || failed[0] != syscall.EMFILE || len(refused) != 1 || refused[0] != "192.0.2.1:1" {

@@ -221,6 +221,9 @@ type ListenOptions struct {
 	Options
 	// Addresses are the endpoints to listen on, at least one.
 	Addresses []string
+	// Inherit, if not nil, returns the listener of another socket that has an address open, whose
+	// socket of the system is taken over; nil if there is none.
+	Inherit func(address string) *zmtp.Listener
 	// Mechanism is what peers have to speak, and Security authenticates them: its Domain is
 	// the route's bind_domain.
 	Mechanism zap.Mechanism

@@ -54,6 +54,7 @@ type peer struct {
 	// Of inbound peers.
 	rights PeerRights // nil permits everything
 	owner  owner
+	via    *listening // guarded by core.mu
 
 	// Guarded by core.mu.
 	status     Status

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"sync"
 	"time"
 
@@ -15,10 +14,13 @@ import (
 // Shared is one socket for many streams. The package comment describes what each of them
 // receives. Any number of goroutines may call its methods.
 type Shared struct {
-	core      *core
-	dialer    *dialer // nil if it listens
-	listeners []*zmtp.Listener
-	o         ListenOptions
+	core   *core
+	dialer *dialer // nil if it listens
+	o      ListenOptions
+
+	// Guarded by core.mu.
+	listeners []*listening
+	closed    bool
 }
 
 // DialShared opens a socket that connects, for streams that are attached later. It returns at
@@ -43,10 +45,8 @@ func Listen(o ListenOptions) (*Shared, error) {
 		return nil, err
 	}
 	s := newListening(o)
-	security := o.Security
-	security.Admit = s.o.admit
 	for _, address := range o.Addresses {
-		l, err := zmtp.Listen(address, o.Mechanism, security, s.listenOptions())
+		l, err := s.open(address, &o, nil)
 		if err != nil {
 			_ = s.Close()
 			return nil, err
@@ -72,22 +72,8 @@ func newListening(o ListenOptions) *Shared {
 	return s
 }
 
-// listenOptions returns the options of each listener.
-func (s *Shared) listenOptions() zmtp.ListenOptions {
-	o := zmtp.ListenOptions{Options: s.o.connection(s.o.HandshakeTimeout)}
-	o.Refused = func(peer net.Addr, err error) {
-		switch {
-		case peer == nil && s.o.Failed != nil:
-			s.o.Failed(err)
-		case peer != nil && s.o.Refused != nil:
-			s.o.Refused(peer.String(), err)
-		}
-	}
-	return o
-}
-
 // accept serves each peer that connects until the listener is closed.
-func (s *Shared) accept(l *zmtp.Listener) {
+func (s *Shared) accept(l *listening) {
 	for {
 		conn, err := l.Accept()
 		if err != nil {
@@ -100,7 +86,7 @@ func (s *Shared) accept(l *zmtp.Listener) {
 			}
 			continue
 		}
-		s.core.running.Go(func() { s.serve(conn) })
+		s.core.running.Go(func() { s.serve(conn, l) })
 	}
 }
 
@@ -111,10 +97,10 @@ func (s *Shared) crowded() bool {
 }
 
 // serve runs one inbound peer.
-func (s *Shared) serve(conn *zmtp.Conn) {
+func (s *Shared) serve(conn *zmtp.Conn, l *listening) {
 	reply := conn.Peer().Reply
 	status := Status{Address: conn.RemoteAddr().String(), User: userOf(reply), State: Connected, Since: time.Now()}
-	p := &peer{core: s.core, conn: conn, status: status, owner: ownerOf(conn)}
+	p := &peer{core: s.core, conn: conn, status: status, owner: ownerOf(conn), via: l}
 	if s.o.Rights != nil {
 		p.rights = s.o.Rights(reply)
 	}
@@ -123,7 +109,14 @@ func (s *Shared) serve(conn *zmtp.Conn) {
 			s.o.Event(status)
 		}
 	}
-	err := s.core.serve(p, report)
+	err := s.core.serve(p, func() {
+		report()
+		s.core.mu.Lock()
+		defer s.core.mu.Unlock()
+		if !s.serves(p) { // since it was accepted
+			s.core.drain(p, func() {})
+		}
+	})
 	status.State, status.Since = Gone, time.Now()
 	if !errors.Is(err, io.EOF) && s.core.ctx.Err() == nil {
 		status.Err = err
@@ -193,6 +186,8 @@ func (v *Visit) Leave() {
 
 // Endpoints returns the addresses that it listens on, with the actual ports.
 func (s *Shared) Endpoints() []string {
+	s.core.mu.Lock()
+	defer s.core.mu.Unlock()
 	var list []string
 	for _, l := range s.listeners {
 		list = append(list, l.Endpoint())
@@ -225,9 +220,11 @@ func (s *Shared) Stats() Stats { return s.core.counts() }
 
 // Close ends the socket for all streams, as [Socket] describes.
 func (s *Shared) Close() error {
-	for _, l := range s.listeners {
-		_ = l.Close()
-	}
+	s.core.mu.Lock()
+	s.closed = true
+	listeners := s.listeners
+	s.core.mu.Unlock()
+	closeAll(listeners, nil)
 	s.core.close()
 	return nil
 }

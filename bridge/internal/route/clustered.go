@@ -182,7 +182,7 @@ func (c *clustered) current() *backend.Shared {
 // connect opens the socket.
 func (c *clustered) connect() error {
 	open := c.route.dialShared
-	if len(c.route.bind) > 0 {
+	if c.route.listens {
 		open = c.route.listen
 	}
 	socket, err := open()
@@ -203,16 +203,16 @@ func (c *clustered) connect() error {
 
 // prepare implements upstream.
 func (c *clustered) prepare(l *links) (apply func(), err error) {
-	if len(c.route.bind) > 0 {
+	if c.route.listens {
 		return func() {}, nil
 	}
-	list, err := l.resolved(nil)
+	o, err := c.route.dialOptions(l, nil)
 	if err != nil {
 		return nil, err
 	}
 	return func() {
 		if socket := c.current(); socket != nil {
-			_ = socket.SetEndpoints(list) // but once it is closed, the list is one that it can have
+			_ = socket.Update(o) // but once it is closed, the list is one that it can have
 		}
 		c.changed()
 	}, nil

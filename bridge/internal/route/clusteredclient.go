@@ -91,7 +91,7 @@ func (c *clustered) waitReady(ctx context.Context) error {
 		case <-led.C:
 			late = errNoLeader
 		case <-inbound.C:
-			if len(c.route.bind) > 0 {
+			if c.route.listens {
 				late = backendsAway(errors.New("no backend is connected"))
 			}
 		}
@@ -118,9 +118,9 @@ func (c *clustered) ready(rule backend.Ready, list []backend.Status) (ok bool, e
 		}
 	}
 	switch {
-	case connected > 0 && (rule == backend.Any || len(c.route.bind) > 0 || connected == len(list)):
+	case connected > 0 && (rule == backend.Any || c.route.listens || connected == len(list)):
 		return true, nil
-	case len(c.route.bind) > 0, len(list) == 0: // none yet
+	case c.route.listens, len(list) == 0: // none yet
 		return false, nil
 	case rule == backend.All && connected+connecting < len(list), connected+connecting == 0:
 		return false, backendsAway(err)

@@ -35,6 +35,9 @@ type Options struct {
 	// Archive is that of an earlier route with the same path; nil makes one if the route keeps
 	// anything.
 	Archive *Archive
+	// Inherit, if not nil, returns the listener of an earlier route that has an endpoint of bind
+	// open; nil if none has. The caller of New closes the earlier route.
+	Inherit func(endpoint string) *zmtp.Listener
 	// Connected are the endpoints that operators have connected on an earlier route with the
 	// same path. Those that endpoints_allowed does not list are dropped.
 	Connected []Endpoint
@@ -47,11 +50,7 @@ type settings struct {
 	relay  bool
 	log    *slog.Logger // says which route
 
-	bind []string
-	// inbound is how peers that connect to bind log in.
-	inbound backend.ListenOptions
-	// anyPeerID: these peers can have any routing id.
-	anyPeerID bool
+	listens bool // backends connect to the route
 
 	flush      time.Duration
 	alwaysLast bool // each subscription gets last values
@@ -68,12 +67,12 @@ type settings struct {
 
 // New makes a route and opens the sockets that its clients share. The caller closes it.
 func New(c *config.Config, rc *config.Route, o Options) (*Route, error) {
-	s, err := newSettings(c, rc, o)
+	s := newSettings(c, rc, o)
+	r := &Route{settings: *s, metrics: o.Metrics.Route(rc.Path)}
+	l, err := newLinks(c, rc, &o)
 	if err != nil {
 		return nil, err
 	}
-	r := &Route{settings: *s, metrics: o.Metrics.Route(rc.Path)}
-	l := newLinks(c, rc)
 	r.links.Store(l)
 	r.sources = sources{lists: map[string][]Endpoint{
 		fileList:  fileEndpoints(rc),
@@ -122,11 +121,9 @@ func fingerprint(c *config.Config, rc *config.Route) any {
 	if r.History.Kept() {
 		r.History = config.RouteHistory{Topics: []string{""}, LastValue: r.History.LastValue} // a live archive is changed
 	}
-	if r.Socket.Subscribes() { // else the socket has the bound
-		r.MaxSubscriptionBytes = 0
-	}
+	r.MaxSubscriptionBytes = 0
 	s := c.Server
-	return []any{r, rc.Shared(), s.MaxMessage, s.MaxFrames, s.CurveCert}
+	return []any{r, rc.Shared(), len(rc.Bind) > 0, s.MaxMessage, s.MaxFrames}
 }
 
 // discarded is up to how many times max_message a message of a backend is read and discarded
@@ -136,13 +133,13 @@ const discarded = 64
 // backendHeartbeat is the interval of PING commands to backends.
 const backendHeartbeat = 30 * time.Second
 
-func newSettings(c *config.Config, rc *config.Route, o Options) (*settings, error) {
+func newSettings(c *config.Config, rc *config.Route, o Options) *settings {
 	s := &settings{
 		path:            rc.Path,
 		socket:          rc.Socket,
 		relay:           rc.Relay,
 		log:             o.Log.With(slog.String("route", rc.Path)),
-		bind:            rc.Bind,
+		listens:         len(rc.Bind) > 0,
 		flush:           rc.Flush,
 		shared:          rc.Shared(),
 		clientRoutingID: rc.RoutingID == config.RoutingIDClient,
@@ -151,23 +148,17 @@ func newSettings(c *config.Config, rc *config.Route, o Options) (*settings, erro
 		socketOptions: backend.Options{
 			SocketType: rc.Socket,
 			Limits:     zmtp.Limits{Frame: int64(c.Server.MaxMessage), Message: int64(c.Server.MaxMessage), Frames: c.Server.MaxFrames, Discard: discarded * min(int64(c.Server.MaxMessage), math.MaxInt64/discarded)},
-			MaxTopic:   int(c.Server.MaxTopic),
 			Heartbeat:  backendHeartbeat,
 		},
 		fingerprint: fingerprint(c, rc),
 	}
 	s.alwaysLast = rc.History.LastValue == config.LastValueAlways
-	s.anyPeerID = rc.PeerIDs == config.PeerIDsAny
-	var err error
-	if len(rc.Bind) > 0 {
-		s.inbound, err = newInbound(c, rc, o.Handler)
-	}
-	return s, err
+	return s
 }
 
 // newLinks returns how the backends of a route are reached, without endpoints.
-func newLinks(c *config.Config, rc *config.Route) *links {
-	return &links{
+func newLinks(c *config.Config, rc *config.Route, o *Options) (*links, error) {
+	l := &links{
 		since:     time.Now(),
 		allowed:   newAllowedEndpoints(rc.EndpointsAllowed),
 		serverKey: rc.ServerKey,
@@ -188,7 +179,14 @@ func newLinks(c *config.Config, rc *config.Route) *links {
 		highWaterBytes:    int64(rc.HighWaterBytes),
 		backoff:           rc.Reconnect.Min,
 		maxBackoff:        rc.Reconnect.Max,
+		maxTopic:          int(c.Server.MaxTopic),
+		bind:              rc.Bind,
 	}
+	var err error
+	if len(rc.Bind) > 0 {
+		l.inbound, err = newInbound(c, rc, o)
+	}
+	return l, err
 }
 
 // fileEndpoints are the endpoints that the configuration names.
@@ -278,13 +276,14 @@ func newArchiveOptions(h *config.RouteHistory) archiveOptions {
 	return archiveOptions{o, h.QueueAge, h.MaxQueuesPerUser}
 }
 
-// newInbound returns how backends that connect to the route log in. handler judges them.
-func newInbound(c *config.Config, rc *config.Route, handler zap.Handler) (backend.ListenOptions, error) {
+// newInbound returns how backends that connect to the route log in.
+func newInbound(c *config.Config, rc *config.Route, o *Options) (backend.ListenOptions, error) {
 	inbound := backend.ListenOptions{
 		Addresses:        rc.Bind,
 		Mechanism:        rc.Mechanism,
-		Security:         zmtp.ServerSecurity{Handler: handler, Domain: rc.BindDomain},
+		Security:         zmtp.ServerSecurity{Handler: o.Handler, Domain: rc.BindDomain},
 		HandshakeTimeout: rc.ConnectTimeout,
+		Inherit:          o.Inherit,
 
 		Envelope:             rc.Envelope == config.EnvelopeFrame,
 		TurnTimeout:          rc.ConnectTimeout,
@@ -310,6 +309,7 @@ const maxJobs = 16
 func NewRules(c *config.Config, rc *config.Route, handler zap.Handler) (*Rules, error) {
 	r := &Rules{
 		archive:          newArchiveOptions(&rc.History),
+		anyPeerID:        rc.PeerIDs == config.PeerIDsAny,
 		UserQueue:        rc.History.Queue == config.QueueUser,
 		Queue:            queue.Options{Messages: rc.HighWaterMark, Bytes: int64(rc.HighWaterBytes), Notifications: c.Server.MaxSubscriptions},
 		MaxTopic:         int(c.Server.MaxTopic),

@@ -17,7 +17,7 @@ func (r *Route) newUpstream() (upstream, error) {
 		return &relays{Route: r, open: make(map[*relaySocket]bool)}, nil
 	case r.archive != nil && r.archive.share != nil:
 		return newClustered(r), nil
-	case len(r.bind) > 0:
+	case r.listens:
 		socket, err := r.listen()
 		return newShared(r, socket, err)
 	case r.shared:

@@ -39,6 +39,11 @@ type links struct {
 	// highWaterMark and highWaterBytes limit what waits for a backend.
 	highWaterMark  int
 	highWaterBytes int64
+	maxTopic       int
+
+	bind    []string
+	inbound backend.ListenOptions // how peers that connect to bind log in
+
 	// backoff and maxBackoff are the waits between attempts.
 	backoff, maxBackoff time.Duration
 }
@@ -151,7 +156,7 @@ func (r *Route) Endpoints() []Endpoint { return slices.Clone(r.links.Load().conn
 
 // options completes the options of a socket.
 func (l *links) options(o backend.Options) backend.Options {
-	o.HighWaterMark, o.HighWaterBytes, o.ZMTP2 = l.highWaterMark, l.highWaterBytes, l.zmtp2
+	o.HighWaterMark, o.HighWaterBytes, o.MaxTopic, o.ZMTP2 = l.highWaterMark, l.highWaterBytes, l.maxTopic, l.zmtp2
 	return o
 }
 

@@ -56,7 +56,7 @@ func (r *Route) Disconnect(address string) (removed bool, err error) {
 func (r *Route) connectable(e *Endpoint) error {
 	l := r.links.Load()
 	switch {
-	case len(r.bind) > 0:
+	case r.listens:
 		return errors.New("backends connect to this route: it connects to none")
 	case r.relay:
 		return errors.New("this route is a relay: it has one backend")

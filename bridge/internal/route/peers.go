@@ -14,6 +14,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/rights"
 	"github.com/zwsbridge/zwsbridge/zap"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 // What backends that connect to a bind endpoint may do: claim a routing id, send to clients,
@@ -21,8 +22,13 @@ import (
 
 // listen opens a socket that inbound backends connect to.
 func (r *Route) listen() (*backend.Shared, error) {
-	o := r.inbound
-	o.Options = r.links.Load().options(r.socketOptions)
+	return backend.Listen(r.listenOptions(r.links.Load()))
+}
+
+// listenOptions are the options for listening by l.
+func (r *Route) listenOptions(l *links) backend.ListenOptions {
+	o := l.inbound
+	o.Options = l.options(r.socketOptions)
 	o.OwnsID = r.ownsID
 	o.Rights = r.peerRights
 	o.Forbidden = r.violations.report
@@ -30,7 +36,30 @@ func (r *Route) listen() (*backend.Shared, error) {
 		r.log.Warn("an inbound backend was refused", "address", address, "error", err.Error())
 	}
 	o.Failed = r.acceptFailed
-	return backend.Listen(o)
+	return o
+}
+
+// Listener returns what listens on an endpoint of bind; nil if the route does not.
+func (r *Route) Listener(endpoint string) *zmtp.Listener {
+	if s := r.listening(); s != nil {
+		return s.Listener(endpoint)
+	}
+	return nil
+}
+
+// listening returns the socket that listens; nil if there is none.
+func (r *Route) listening() *backend.Shared {
+	switch u := r.upstream.(type) {
+	case *shared:
+		if r.listens {
+			return u.socket
+		}
+	case *clustered:
+		if r.listens {
+			return u.current()
+		}
+	}
+	return nil
 }
 
 // acceptFailed counts a backend that could not be accepted, and logs it once in a while.
@@ -44,9 +73,10 @@ func (r *Route) acceptFailed(err error) {
 // ownsID reports whether a peer may claim a routing id: a user its own name, or that and the
 // separator and anything; a peer without a user what no connected user may claim.
 func (r *Route) ownsID(reply *zap.Reply, id string) bool {
-	separator := r.Rules().patterns.Separator
+	rules := r.Rules()
+	separator := rules.patterns.Separator
 	switch {
-	case r.anyPeerID:
+	case rules.anyPeerID:
 		return true
 	case reply != nil && reply.UserID != "":
 		return owns(reply.UserID, id, separator)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 )
 
 // This file is what a reload changes in a live route besides its Rules.
@@ -15,17 +16,26 @@ type Update struct {
 	links *links
 	file  []Endpoint
 	found []finderSpec
+	bind  *backend.Rebinding // of a route that listens
 }
 
 // Prepare prepares the change of the route, which Matches rc, to the endpoints, credentials and
-// limits that rc names. Nothing changes before Apply; Discard gives up. Errors are those of
-// reading credentials.
-func (r *Route) Prepare(c *config.Config, rc *config.Route) (*Update, error) {
-	u := &Update{route: r, links: newLinks(c, rc), file: fileEndpoints(rc), found: newFinders(c, rc)}
+// limits that rc names, with the Handler and Inherit of o. Nothing changes before Apply; Discard
+// gives up. Errors are those of reading credentials, and of listening.
+func (r *Route) Prepare(c *config.Config, rc *config.Route, o Options) (*Update, error) {
+	u := &Update{route: r, file: fileEndpoints(rc), found: newFinders(c, rc)}
+	var err error
+	if u.links, err = newLinks(c, rc, &o); err != nil {
+		return nil, err
+	}
+	if s := r.listening(); s != nil {
+		u.bind, err = s.Rebind(r.listenOptions(u.links))
+		return u, err
+	}
 	r.changing.Lock()
 	defer r.changing.Unlock()
 	_, l := u.next()
-	_, err := r.upstream.prepare(l)
+	_, err = r.upstream.prepare(l)
 	return u, err
 }
 
@@ -51,6 +61,9 @@ func (u *Update) next() (*sources, *links) {
 // found.
 func (u *Update) Apply() {
 	u.apply()
+	if u.bind != nil {
+		u.bind.Apply()
+	}
 	u.route.find(u.found)
 }
 
@@ -70,16 +83,18 @@ func (u *Update) apply() {
 }
 
 // Discard gives the update up.
-func (u *Update) Discard() {}
+func (u *Update) Discard() {
+	if u.bind != nil {
+		u.bind.Discard()
+	}
+}
 
 // withoutLinks removes from r what links hold, and Update changes.
 func withoutLinks(r *config.Route) {
 	r.Connect, r.ConnectFile, r.EndpointsAllowed = nil, "", nil
 	r.ServerKeys, r.InsecureAnnouncedKeys = nil, false
 	r.Ready, r.ConnectTimeout, r.Reconnect = "", 0, config.Interval{}
-	if len(r.Bind) > 0 {
-		return
-	}
+	r.Bind, r.BindDomain, r.InsecureNull, r.PeerIDs = nil, "", false, ""
 	r.Mechanism, r.Credentials, r.Username, r.PasswordFile, r.Cert = "", "", "", "", ""
 	r.ServerKey, r.InsecurePlaintext, r.ZMTP2 = config.CurveKey{}, false, false
 }

@@ -57,13 +57,15 @@ type Rules struct {
 	// UserQueue gives clients that ask for nothing their user's queue.
 	UserQueue bool
 
-	socket   zmtp.SocketType
-	relay    bool
-	archive  archiveOptions
-	name     string         // as authenticators know the route: its path without the first slash
-	policy   *rights.Policy // nil without `allow`: everything is allowed
-	patterns rights.Options
-	peers    *rights.Policy // nil without `bind_allow`: inbound backends may do everything
+	socket  zmtp.SocketType
+	relay   bool
+	archive archiveOptions
+	// anyPeerID: inbound backends can have any routing id.
+	anyPeerID bool
+	name      string         // as authenticators know the route: its path without the first slash
+	policy    *rights.Policy // nil without `allow`: everything is allowed
+	patterns  rights.Options
+	peers     *rights.Policy // nil without `bind_allow`: inbound backends may do everything
 }
 
 // Client is what a route knows of a stream that it attaches.
@@ -209,7 +211,7 @@ func (r *Route) Waiting() int {
 // backend. Inbound backends may come at any time and do not count.
 func (r *Route) Unready() bool {
 	u, ok := r.upstream.(interface{ connected() bool })
-	return ok && r.links.Load().ready != backend.None && len(r.bind) == 0 && !u.connected()
+	return ok && r.links.Load().ready != backend.None && !r.listens && !u.connected()
 }
 
 // Backendless reports whether the clients of the route share a connection that has no backend at
@@ -220,7 +222,7 @@ func (r *Route) Backendless() bool {
 }
 
 // Binds reports whether the route listens for inbound backends on endpoint.
-func (r *Route) Binds(endpoint string) bool { return slices.Contains(r.bind, endpoint) }
+func (r *Route) Binds(endpoint string) bool { return slices.Contains(r.links.Load().bind, endpoint) }
 
 // Attach connects a stream to the backends. It returns when the route's `ready` rule is met,
 // or with an error: a *[backend.Error], a *[zws.CloseError], or that of ctx. The caller
@@ -237,7 +239,7 @@ func (r *Route) Attach(ctx context.Context, c *Client) (*Attachment, error) {
 
 // has reports whether address is literally one of the route's.
 func (r *Route) has(address string) bool {
-	return slices.Contains(r.bind, address) ||
+	return slices.Contains(r.links.Load().bind, address) ||
 		slices.ContainsFunc(r.links.Load().connect, func(e Endpoint) bool { return e.Address == address })
 }
 

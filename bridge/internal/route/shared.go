@@ -74,7 +74,7 @@ func (u *shared) waitReady(ctx context.Context, visit *backend.Visit) error {
 	if l.ready == backend.None {
 		return nil
 	}
-	if len(u.route.bind) > 0 {
+	if u.route.listens {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, l.connectTimeout)
 		defer cancel()
@@ -84,7 +84,7 @@ func (u *shared) waitReady(ctx context.Context, visit *backend.Visit) error {
 
 // prepare implements upstream.
 func (u *shared) prepare(l *links) (apply func(), err error) {
-	if len(u.route.bind) > 0 {
+	if u.route.listens {
 		return func() {}, nil
 	}
 	o, err := u.route.dialOptions(l, nil)
