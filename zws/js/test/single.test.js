@@ -166,6 +166,22 @@ test('renews the login, and logs in again after it has expired', async () => {
   assert.deepEqual(opened[1].open('ZWSMUX1.0').sent, [{ op: 'login', mechanism: 'BEARER', data: 'three' }]);
 });
 
+test('an announcement before the channel is open', async () => {
+  let token = 'one';
+  const { ws, events } = await begin(Sub, { login: bearer(() => token) });
+  ws.open('ZWSMUX1.0').sendFrame('ready', [100, 4]).sendFrame('expiring', [30, 4]);
+  token = 'two';
+  ws.opened(1);
+  await settle();
+  assert.deepEqual(events, [['ready', {}], ['expiring', { seconds: 30 }]]);
+  assert.deepEqual(ws.sent.at(-1), { op: 'login', mechanism: 'BEARER', data: 'two' });
+
+  const closing = await begin(Sub, { login: bearer(() => token) });
+  closing.socket.on('ready', () => closing.socket.close());
+  closing.ws.open('ZWSMUX1.0').sendFrame('ready', [100, 4]).sendFrame('expiring', [30, 4]).opened(1);
+  assert.deepEqual(closing.events, [['ready', {}]]);
+});
+
 test('notifications and heartbeats', async () => {
   const { ws, events, socket } = await connected(Sub);
   socket.subscribe('a');
@@ -206,5 +222,15 @@ test('refuses frames that come too early', async () => {
     const { ws, ready } = await begin();
     early(ws.open('ZWSMUX1.0'));
     await assert.rejects(ready, { code: 1002 });
+  }
+});
+
+test('a message that is kept keeps little of its frame in memory', async () => {
+  const { ws, socket } = await connected(Pull);
+  ws.message(1, ...Array.from({ length: 500 }, (_, i) => [`message ${i}`, 'x'.repeat(i % 100)]), ['large', 'x'.repeat(10_000)], ['last']);
+  for (let i = 0; i < 502; i++) {
+    const message = await socket.receive();
+    if (i < 500) assert.deepEqual(strings(message), [`message ${i}`, 'x'.repeat(i % 100)]);
+    assert.ok(message[0].buffer.byteLength <= (i === 500 ? 11_000 : 2048), `${message[0].buffer.byteLength} bytes`);
   }
 });

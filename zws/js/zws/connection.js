@@ -72,6 +72,7 @@ export class Connection extends Link {
   _answered(flag) {
     this.#dialect.history = flag === 1;
     this._loggedIn();
+    this.#dialect?.opened(); // unless a handler of the event has closed the socket
   }
 
   _greeting() {

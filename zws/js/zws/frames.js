@@ -3,7 +3,7 @@
 
 import { command, parseCommand, parseNumber, parseStatus } from './command.js';
 import { NOT_ACCEPTABLE, ProtocolError, TOO_LARGE, codeOfStatus } from './errors.js';
-import { COMMAND, Frame, LAST, MORE, Message, encode, parse, toText } from './frame.js';
+import { COMMAND, Frame, LAST, MORE, encode, messageOf, parse, toText } from './frame.js';
 
 // The server's socket types that each type can talk to (23/ZMTP, "Socket Type Property").
 const PEERS = {
@@ -26,7 +26,7 @@ export class Frames {
   #options;
   #status = 0; // of an ERROR command
   #minor; // ZMTP 3 minor version of the peer behind a relay; -1 without a relay
-  #frames = new Message(); // of the message being received
+  #frames = []; // of the message being received
   #size = 0;
 
   constructor(link, options) {
@@ -120,9 +120,9 @@ export class Frames {
     this.#frames.push(new Frame(body.buffer, body.byteOffset, body.length));
     if (flag === MORE) return;
     const frames = this.#frames;
-    this.#frames = new Message();
+    this.#frames = [];
     this.#size = 0;
-    this.#link._owner._received(this.#link, frames);
+    this.#link._owner._received(this.#link, messageOf(frames));
   }
 
   #command(body) {

@@ -3,7 +3,7 @@
 
 import { parseCommand, parseNumber, short } from './command.js';
 import { ProtocolError, TOO_LARGE } from './errors.js';
-import { Frame, Message, concat, toBytes } from './frame.js';
+import { Frame, concat, messageOf, toBytes } from './frame.js';
 
 // The ops that a client sends, and those of a server with the sizes of their numbers.
 const LOGIN = 1, OPEN = 3, MESSAGES = 5, CREDIT = 6, CLOSE = 7, RELAY = 11, OPEN_HISTORY = 13, PING = 21;
@@ -25,6 +25,7 @@ const SERVER = {
   22: ['pong'],
 };
 const VARIABLE = ['messages', 'unsubscribed', 'marked', 'resumed', 'live']; // ops whose rest has any length
+const BLOCK = 2048; // bytes
 const MAX_REST = { close: 123, pong: 16 }; // bytes: a reason, a context
 
 /** The most credit in bytes that a channel can have in one direction. */
@@ -90,8 +91,9 @@ export function parse(data) {
 }
 
 /**
- * Parses the messages of a frame. Each is a copy, so that keeping one does not keep the others
- * in memory. The marks of a frame of marked messages are added to marks: position and time.
+ * Parses the messages of a frame. They are copied, several together up to BLOCK bytes: keeping one
+ * does not keep all of a frame in memory, and a copy of each would take most of the time. The marks
+ * of a frame of marked messages are added to marks: position and time.
  */
 export function parseMessages(rest, { maxMessageSize, maxFrames }, marks) {
   const view = new DataView(rest.buffer, rest.byteOffset, rest.length), messages = [];
@@ -101,18 +103,23 @@ export function parseMessages(rest, { maxMessageSize, maxFrames }, marks) {
     if (end > limit) throw new ProtocolError('malformed message: lengths do not match');
     return end;
   };
-  let offset = 0;
+  let offset = 0, block, first = 0, last = 0; // the copy, and which part of rest it is
   do {
     if (marks) {
       const mark = rest.slice(offset, offset + 1 + rest[offset] + 8);
       offset += mark.length;
       marks.push(mark);
     }
-    const start = offset, end = endOf(offset, rest.length), { buffer } = rest.slice(start, end), frames = new Message();
+    const start = offset, end = endOf(offset, rest.length), frames = [];
+    if (end > last) {
+      first = start;
+      last = Math.max(end, Math.min(start + BLOCK, rest.length));
+      block = rest.slice(first, last).buffer;
+    }
     let size = 0;
     offset += 4;
     do {
-      const next = endOf(offset, end), frame = new Frame(buffer, offset + 4 - start, next - offset - 4);
+      const next = endOf(offset, end), frame = new Frame(block, offset + 4 - first, next - offset - 4);
       size += frame.length;
       if (size > maxMessageSize || frames.length === maxFrames) {
         throw new ProtocolError(`message too large: want at most ${maxMessageSize} bytes and ${maxFrames} frames`, TOO_LARGE);
@@ -120,7 +127,7 @@ export function parseMessages(rest, { maxMessageSize, maxFrames }, marks) {
       frames.push(frame);
       offset = next;
     } while (offset < end);
-    messages.push(frames);
+    messages.push(messageOf(frames));
   } while (offset < rest.length);
   return messages;
 }

@@ -3,7 +3,7 @@
 
 import { short } from './command.js';
 import { ClosedError, RefusedError, SocketError } from './errors.js';
-import { Message, concat, equal, toBytes } from './frame.js';
+import { concat, equal, messageOf, toBytes } from './frame.js';
 import { Socket } from './socket.js';
 
 const Readable = (Base) => class extends Base {
@@ -171,7 +171,7 @@ export class Req extends Readable(Socket) {
     const id = this.#id, at = id?.length;
     if (connection !== this.#replier || !(frames.length > at + 1) || frames[at].length || (at && !equal(frames[0], id[0]))) return false;
     this.#replier = undefined;
-    return super._received(connection, Message.from(frames.slice(at + 1)));
+    return super._received(connection, messageOf(frames.slice(at + 1)));
   }
 
   _disconnected(connection, event) {

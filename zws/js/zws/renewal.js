@@ -44,7 +44,7 @@ export class Renewal {
 
   /** Renews the login, which expires in seconds. */
   expiring(seconds) {
-    if (!this.#credentials.token) return;
+    if (!this.#credentials.token || !this.#handshake) return;
     this.#timers.stop(this.#next);
     if (this.#asking) this.#announced = seconds;
     else if (this.#renewed || this.#asked >= MAX_ASKED) this.#later(seconds);

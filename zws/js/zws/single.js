@@ -16,6 +16,7 @@ export class Single {
   #mechanism;
   #options;
   #stream;
+  #expiring; // seconds that the server has announced before the channel was open
   #accepted = false; // whether the server has accepted the login
 
   constructor(link, mechanism, options) {
@@ -61,6 +62,7 @@ export class Single {
     const frame = parse(data), { op, numbers: [number] } = frame;
     if (op === 'ready') this.#ready();
     else if (!this.#accepted) throw new ProtocolError(`unexpected ${op} before ready`);
+    else if (op === 'expiring' && !this.#stream.open) this.#expiring = number;
     else if (op === 'expiring') this.#link._expiring(number);
     else if (op === 'pong') this.#link._pong(frame.rest);
     else if (number !== CHANNEL) throw new ProtocolError(`channel ${number} was never opened`);
@@ -74,6 +76,13 @@ export class Single {
     this.#link._write(open(CHANNEL, this.#stream.begin(CHANNEL), '', this.#options));
   }
 
+  /** Handles the channel that the server has opened. */
+  opened() {
+    const seconds = this.#expiring;
+    this.#expiring = undefined;
+    if (seconds !== undefined) this.#link._expiring(seconds);
+  }
+
   /** Returns the code, the reason and the status of the end. The status is that of ZWS 2.0's ERROR, which refuses a login. */
   ended(code, reason) {
     const refused = !this.#stream.open && code >= 4300 && isFinal(code);
@@ -82,6 +91,7 @@ export class Single {
 
   end() {
     this.#accepted = false;
+    this.#expiring = undefined;
     this.#stream.end();
   }
 }
