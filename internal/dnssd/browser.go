@@ -21,7 +21,7 @@ type Service struct {
 	Instance string // a name for people, of up to 63 bytes
 	Host     string // "house7.local"
 	// Addr is one of the addresses of the host, IPv4 if it has one, and the port. It stays the
-	// same while the host has it.
+	// same while the host has it and no better kind of address.
 	Addr netip.AddrPort
 	Text []string // key=value
 }
@@ -242,9 +242,6 @@ func (b *browser) instanceName(i *instance) string {
 
 // choose returns the address to connect to.
 func (h *host) choose() netip.Addr {
-	if h.addresses[h.chosen] != nil {
-		return h.chosen
-	}
 	rank := func(a netip.Addr) int {
 		switch {
 		case a.Is4() && !a.IsLinkLocalUnicast():
@@ -256,11 +253,15 @@ func (h *host) choose() netip.Addr {
 		}
 		return 3
 	}
-	first := true
+	// IPv6 and IPv4 addresses can come in messages of their own, in any order.
+	before, best := h.chosen, netip.Addr{}
 	for a := range h.addresses {
-		if first || cmp.Or(cmp.Compare(rank(a), rank(h.chosen)), a.Compare(h.chosen)) < 0 {
-			h.chosen, first = a, false
+		if !best.IsValid() || cmp.Or(cmp.Compare(rank(a), rank(best)), a.Compare(best)) < 0 {
+			best = a
 		}
+	}
+	if h.addresses[before] == nil || rank(best) < rank(before) {
+		h.chosen = best
 	}
 	return h.chosen
 }
