@@ -15,8 +15,6 @@ import (
 	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/discover"
-	"github.com/zwsbridge/zwsbridge/bridge/internal/history"
-	"github.com/zwsbridge/zwsbridge/bridge/internal/history/natsstore"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/rights"
@@ -235,45 +233,6 @@ func newDNSSD(rc *config.Route, e config.Endpoint, service string) finderSpec {
 		},
 		settings: []any{e, rc.Mechanism, rc.ServerKeys, rc.InsecureAnnouncedKeys},
 		source:   func(*slog.Logger) discover.Source { return discover.NewDNSSD(o) }}
-}
-
-// storeOf returns where archives are kept.
-func storeOf(h *config.History) archiveStore {
-	switch h.Store {
-	case config.StoreFile:
-		return archiveStore{dir: string(h.Dir), sync: h.Sync}
-	case config.StoreNATS:
-		return archiveStore{nats: newShareOptions(&h.NATS)}
-	}
-	return archiveStore{}
-}
-
-// newShareOptions returns how the bridges find each other.
-func newShareOptions(h *config.HistoryNATS) *natsstore.Options {
-	return &natsstore.Options{
-		Server: natsstore.Server{
-			URLs: h.Servers, Credentials: string(h.Credentials), User: h.User, Password: string(h.PasswordFile),
-			CA: string(h.CA), Cert: string(h.Cert), Key: string(h.Key),
-		},
-		Name: h.Name, Replicas: h.Replicas, Lease: h.Lease, Bridge: thisBridge,
-	}
-}
-
-// newArchiveOptions returns what a route keeps.
-func newArchiveOptions(h *config.RouteHistory) archiveOptions {
-	o := history.Options{
-		MaxBytes:      int64(h.MaxBytes),
-		LastValues:    h.LastValue != config.LastValueOff,
-		LastValueAge:  h.LastValueAge,
-		MaxLastValues: h.MaxLastValues,
-	}
-	if h.MaxAge != nil {
-		o.MaxAge = *h.MaxAge
-	}
-	for _, topic := range h.Topics {
-		o.Topics = append(o.Topics, []byte(topic))
-	}
-	return archiveOptions{o, h.QueueAge, h.MaxQueuesPerUser}
 }
 
 // newInbound returns how backends that connect to the route log in.
