@@ -42,8 +42,9 @@ func TestQueueMoves(t *testing.T) {
 	p.publish("house/t", 20)
 	a.expect(from, p.last)
 	eventually(t, "all is acknowledged", func() bool {
-		q, _ := leader.queueOf("alice")
-		return q.Waiting == 0
+		here, _ := follower.queueOf("alice")
+		there, _ := leader.queueOf("alice")
+		return leader.history().Messages == follower.history().Messages && here.Waiting == 0 && there.Waiting == 0
 	})
 	a.Close()
 	eventually(t, "nobody uses the queue", func() bool {

@@ -36,6 +36,7 @@ type term struct {
 	sent   int    // number of batches that were sent
 	last   uint64 // sequence, in the stream, of the message before the next one
 	flight []flight
+	began  time.Time // when the last batch was sent
 }
 
 // flight is a message of the stream on its way.
@@ -46,9 +47,11 @@ type flight struct {
 }
 
 const (
-	// window is how many messages are on their way. The more wait meanwhile, the larger is the
-	// next batch.
+	// window is how many messages are on their way, if there are full batches. A smaller batch
+	// waits until none is, and for the spacing since the last one: NATS spends as much on a
+	// message of the stream whether it has one record or a hundred.
 	window     = 4
+	spacing    = time.Millisecond
 	batchBytes = 512 << 10
 	minWaiting = 8 << 20 // bytes that can wait for NATS
 )
@@ -157,7 +160,11 @@ func (t *term) run() {
 		defer func() { _ = sub.Unsubscribe() }()
 	}
 	for t.ctx.Err() == nil {
-		err := t.send()
+		wait, err := t.send()
+		var later <-chan time.Time
+		if wait > 0 {
+			later = time.After(wait)
+		}
 		var ok <-chan *jetstream.PubAck
 		var failed <-chan error
 		if err == nil && len(t.flight) > 0 {
@@ -168,6 +175,7 @@ func (t *term) run() {
 			case <-t.ctx.Done():
 				return
 			case <-t.wake:
+			case <-later:
 			case ack := <-ok:
 				err = t.acknowledged(ack)
 			case err = <-failed:
@@ -180,16 +188,21 @@ func (t *term) run() {
 	}
 }
 
-// send sends batches while there is room on the way.
-func (t *term) send() error {
+// send sends batches while there is room on the way. If one has to wait for the spacing, it returns
+// how long.
+func (t *term) send() (wait time.Duration, err error) {
 	for len(t.flight) < window {
 		t.mu.Lock()
-		if t.sent == len(t.batches) && t.build.Count() > 0 {
+		if t.sent == len(t.batches) && t.build.Count() > 0 && len(t.flight) == 0 {
+			if wait = spacing - time.Since(t.began); wait > 0 {
+				t.mu.Unlock()
+				return wait, nil
+			}
 			t.seal()
 		}
 		if t.sent == len(t.batches) {
 			t.mu.Unlock()
-			return nil
+			return 0, nil
 		}
 		b := t.batches[t.sent]
 		t.mu.Unlock()
@@ -199,14 +212,15 @@ func (t *term) send() error {
 			m.Header[jetstream.ExpectedLastSeqHeader] = []string{strconv.FormatUint(t.last, 10)}
 			future, err := t.share.js.PublishMsgAsync(m, jetstream.WithRetryAttempts(0))
 			if err != nil {
-				return err
+				return 0, err
 			}
 			t.last++
 			t.flight = append(t.flight, flight{future, t.last, i == len(parts)-1})
 		}
 		t.sent++
+		t.began = time.Now()
 	}
-	return nil
+	return 0, nil
 }
 
 // acknowledged notes that the stream has the message that was sent first.
