@@ -41,7 +41,9 @@ func serve(name, address, feed string, secure bool) error {
 	}
 	switch name {
 	case "nats":
-		return serveNATS(address, feed, config)
+		return serveNATS(address, feed, config, "")
+	case "jetstream":
+		return serveNATS(address, feed, config, "jetstream")
 	case "mochi":
 		return serveMochi(address, feed, config)
 	case "centrifuge":
@@ -49,7 +51,7 @@ func serve(name, address, feed string, secure bool) error {
 	case "naive":
 		return serveNaive(address, feed, config)
 	}
-	return fmt.Errorf("unknown peer %q (one of nats, mochi, centrifuge, naive)", name)
+	return fmt.Errorf("unknown peer %q (one of nats, jetstream, mochi, centrifuge, naive)", name)
 }
 
 func selfSigned() (*tls.Config, error) {
@@ -71,8 +73,9 @@ func split(address string) (host string, port int) {
 	return host, port
 }
 
-func serveNATS(address, feed string, config *tls.Config) error {
-	o := &nats.Options{NoLog: true, NoSigs: true, MaxConn: 20000, MaxPending: 256 << 20}
+// serveNATS runs nats-server, with JetStream if store names a directory.
+func serveNATS(address, feed string, config *tls.Config, store string) error {
+	o := &nats.Options{NoLog: true, NoSigs: true, MaxConn: 20000, MaxPending: 256 << 20, JetStream: store != "", StoreDir: store}
 	o.Host, o.Port = split(feed)
 	o.Websocket.Host, o.Websocket.Port = split(address)
 	o.Websocket.NoTLS, o.Websocket.TLSConfig = config == nil, config
@@ -113,8 +116,8 @@ func serveCentrifuge(address, feed string, config *tls.Config) error {
 		return centrifuge.ConnectReply{Credentials: &centrifuge.Credentials{}}, nil
 	})
 	node.OnConnect(func(c *centrifuge.Client) {
-		c.OnSubscribe(func(_ centrifuge.SubscribeEvent, cb centrifuge.SubscribeCallback) {
-			cb(centrifuge.SubscribeReply{}, nil)
+		c.OnSubscribe(func(e centrifuge.SubscribeEvent, cb centrifuge.SubscribeCallback) {
+			cb(centrifuge.SubscribeReply{Options: centrifuge.SubscribeOptions{EnableRecovery: e.Channel == load.KeptTopic}}, nil)
 		})
 	})
 	if err := node.Run(); err != nil {
@@ -137,7 +140,8 @@ func serveCentrifuge(address, feed string, config *tls.Config) error {
 	return serveHTTP(address, handler, config)
 }
 
-// publishFrom publishes the messages that arrive on nc, each after its length in two bytes.
+// publishFrom publishes the messages that arrive on nc, each after its length in two bytes. Those
+// of [load.KeptTopic] are kept.
 func publishFrom(nc net.Conn, node *centrifuge.Node) {
 	in := bufio.NewReaderSize(nc, 64<<10)
 	var size [2]byte
@@ -150,6 +154,10 @@ func publishFrom(nc net.Conn, node *centrifuge.Node) {
 			return
 		}
 		data, _ := json.Marshal(string(message))
+		if string(about(message)) == load.KeptTopic {
+			node.Publish(load.KeptTopic, data, centrifuge.WithHistory(1<<16, time.Hour))
+			continue
+		}
 		node.Publish(load.Topic, data)
 	}
 }

@@ -4,6 +4,7 @@
 //
 //	make bench                     in the root of the repository: everything, about 20 minutes
 //	go run . -only fanout -peers 'zwsbridge|libzmq'
+//	go run . -only history
 //
 // Absolute figures depend on the machine; compare the rows of one run. To compare two commits
 // of zwsbridge, see the command bench/short.
@@ -40,7 +41,7 @@ func main() {
 	address := flag.String("address", "", "with -serve: where WebSocket clients connect")
 	feed := flag.String("feed", "", "with -serve: where the publisher is")
 	secure := flag.Bool("tls", false, "with -serve: TLS")
-	only := flag.String("only", "", "regular expression: which of fanout, tls, paced, slow, requests, topics, matching, idle")
+	only := flag.String("only", "", "regular expression: which of fanout, tls, paced, slow, requests, topics, matching, idle, history-cost, history-last, history-resume, history-storm")
 	peers := flag.String("peers", "", "regular expression: which peers")
 	duration := flag.Duration("time", 3*time.Second, "duration of one measurement")
 	repeat := flag.Int("repeat", 3, "measurements to take the median of")
@@ -99,6 +100,10 @@ func buildAndRun(o options) error {
 		{"topics", topicsPart},
 		{"matching", matchingPart},
 		{"idle", idlePart},
+		{"history-cost", historyCostPart},
+		{"history-last", historyLastPart},
+		{"history-resume", historyResumePart},
+		{"history-storm", historyStormPart},
 	} {
 		if !o.only.MatchString(part.name) {
 			continue

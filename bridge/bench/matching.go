@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/zwsbridge/zwsbridge/bridge/bench/load"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/fanout"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
@@ -40,7 +38,7 @@ func matching(topics, clients int, d time.Duration) time.Duration {
 	rand.Shuffle(topics, func(i, k int) { names[i], names[k] = names[k], names[i] })
 	message := zmtp.Message{nil, make([]byte, load.MessageSize)}
 	n := 0
-	cpu := processorTime()
+	cpu := load.ProcessorTime()
 	for start := time.Now(); time.Since(start) < d; {
 		for range 5000 {
 			message[0] = names[n%topics]
@@ -50,16 +48,7 @@ func matching(topics, clients int, d time.Duration) time.Duration {
 			}
 		}
 	}
-	return (processorTime() - cpu) / time.Duration(n)
-}
-
-// processorTime returns the processor time of this process, user and system.
-func processorTime() time.Duration {
-	var r unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &r); err != nil {
-		panic(err)
-	}
-	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+	return (load.ProcessorTime() - cpu) / time.Duration(n)
 }
 
 // matchingPart measures how matching grows with topics and clients.

@@ -60,19 +60,9 @@ func naiveSub(srv *load.Server, _ int) (net.Conn, error) {
 }
 
 func natsSub(srv *load.Server, _ int) (net.Conn, error) {
-	c, err := load.Dial(srv, "/", "")
+	c, err := natsLogin(srv, "SUB "+load.Topic+" 1\r\n")
 	if err != nil {
 		return nil, err
-	}
-	if err := c.Send(load.OpBinary, "CONNECT {\"verbose\":false}\r\nSUB "+load.Topic+" 1\r\nPING\r\n"); err != nil {
-		return nil, err
-	}
-	for all := ""; !strings.Contains(all, "PONG\r\n"); {
-		p, err := c.Receive()
-		if err != nil {
-			return nil, err
-		}
-		all += string(p)
 	}
 	return c.Raw()
 }
@@ -103,19 +93,29 @@ func mqttPublisher(srv *load.Server) (*load.Publisher, error) {
 }
 
 func centrifugeSub(srv *load.Server, _ int) (net.Conn, error) {
+	c, err := centrifugeLogin(srv)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Send(load.OpText, `{"id":2,"subscribe":{"channel":"bench"}}`); err != nil {
+		return nil, err
+	}
+	if _, err := c.Receive(); err != nil {
+		return nil, err
+	}
+	return c.Raw()
+}
+
+func centrifugeLogin(srv *load.Server) (*load.Conn, error) {
 	c, err := load.Dial(srv, "/", "")
 	if err != nil {
 		return nil, err
 	}
-	for _, command := range []string{`{"id":1,"connect":{}}`, `{"id":2,"subscribe":{"channel":"bench"}}`} {
-		if err := c.Send(load.OpText, command); err != nil {
-			return nil, err
-		}
-		if _, err := c.Receive(); err != nil {
-			return nil, err
-		}
+	if err := c.Send(load.OpText, `{"id":1,"connect":{}}`); err != nil {
+		return nil, err
 	}
-	return c.Raw()
+	_, err = c.Receive()
+	return c, err
 }
 
 // How the publishers of each server frame a message.

@@ -37,16 +37,25 @@ const password = "correct horse"
 // StartBridge returns a function that starts `program serve`. Its routes are /sub and /flush
 // (SUB, the latter with flush = "5ms"), /private and /shared (DEALER, the latter with
 // share = "requests").
-func StartBridge(program string) func(*Server) error { return startBridge(program, "", "") }
+func StartBridge(program string) func(*Server) error { return startBridge(program, settings{}) }
 
 // StartBridgeForTopics is StartBridge with limits for clients of one user that subscribe to many
 // topics.
 func StartBridgeForTopics(program string) func(*Server) error {
-	return startBridge(program, "max_subscription_bytes_per_user = \"100MiB\"\n", "max_subscription_bytes = \"1GiB\"\n")
+	return startBridge(program, settings{
+		server: "max_subscription_bytes_per_user = \"100MiB\"\n",
+		sub:    "max_subscription_bytes = \"1GiB\"\n",
+	})
 }
 
-// startBridge adds lines to [server] and to the SUB routes.
-func startBridge(program, server, sub string) func(*Server) error {
+// settings are lines for the configuration of the bridge.
+type settings struct {
+	server string // of [server], and further tables after it
+	sub    string // of the SUB routes
+	kept   string // of [route.history] of /sub; "": no such table
+}
+
+func startBridge(program string, more settings) func(*Server) error {
 	return func(srv *Server) error {
 		passwd := exec.Command(program, "passwd", filepath.Join(srv.Dir, "users"), "alice")
 		passwd.Stdin = strings.NewReader(password + "\n")
@@ -54,14 +63,14 @@ func startBridge(program, server, sub string) func(*Server) error {
 			return fmt.Errorf("%s passwd: %w: %s", program, err, out)
 		}
 		file := filepath.Join(srv.Dir, "bridge.toml")
-		if err := os.WriteFile(file, []byte(bridgeConfig(srv, server, sub)), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(bridgeConfig(srv, more)), 0o600); err != nil {
 			return err
 		}
 		return srv.Launch(program, "serve", "--config", file)
 	}
 }
 
-func bridgeConfig(srv *Server, server, sub string) string {
+func bridgeConfig(srv *Server, with settings) string {
 	tls := "off"
 	if srv.TLS {
 		tls = "self-signed"
@@ -70,23 +79,27 @@ func bridgeConfig(srv *Server, server, sub string) string {
 		return fmt.Sprintf("[[route]]\npath = %q\nsocket = %q\nconnect = [\"tcp://%s\"]\nclient_mechanisms = [\"PLAIN\"]\nhigh_water_mark = 20000\nhigh_water_bytes = \"16MiB\"\nready = \"none\"\n%s\n",
 			path, socket, srv.Feed, more)
 	}
-	topics := sub + "allow = [{ user = \"*\", subscribe = [\"bench\", \"house/\"] }]\n"
-	return fmt.Sprintf("[server]\nlisten = %q\ntls = %q\nmax_connections = 20000\n%s", srv.Address, tls, server) +
+	kept := ""
+	if with.kept != "" {
+		kept = "[route.history]\n" + with.kept
+	}
+	topics := with.sub + "allow = [{ user = \"*\", subscribe = [\"bench\", \"house/\"] }]\n"
+	return fmt.Sprintf("[server]\nlisten = %q\ntls = %q\nmax_connections = 20000\n%s", srv.Address, tls, with.server) +
 		fmt.Sprintf("[admin]\nlisten = %q\n", freePort()) +
 		"[zap]\ncache = \"10m\"\nchain = [{ authn = \"users\" }]\n[auth.users]\ntype = \"htpasswd\"\nfile = \"users\"\n" +
-		route("/sub", "SUB", topics) +
+		route("/sub", "SUB", topics+kept) +
 		route("/flush", "SUB", topics+"flush = \"5ms\"\n") +
 		route("/private", "DEALER", "") +
 		route("/shared", "DEALER", "share = \"requests\"\n")
 }
 
-// plainLogin logs in by 45/ZWS with PLAIN.
-func plainLogin(srv *Server, path, socketType string) (*Conn, error) {
+// plainLogin logs in by 45/ZWS with PLAIN. metadata is added to that of the client.
+func plainLogin(srv *Server, path, socketType, metadata string) (*Conn, error) {
 	c, err := Dial(srv, path, "ZWS2.0/PLAIN")
 	if err != nil {
 		return nil, err
 	}
-	metadata := "\x0bSocket-Type\x00\x00\x00" + string(rune(len(socketType))) + socketType
+	metadata = "\x0bSocket-Type\x00\x00\x00" + string(rune(len(socketType))) + socketType + metadata
 	for _, command := range []string{
 		"\x02\x05HELLO\x05alice" + string(rune(len(password))) + password,
 		"\x02\x08INITIATE" + metadata,
@@ -103,7 +116,7 @@ func plainLogin(srv *Server, path, socketType string) (*Conn, error) {
 
 // BridgeSub connects a SUB client to a bridge that [StartBridge] started.
 func BridgeSub(srv *Server, path string, topics ...string) (net.Conn, error) {
-	c, err := plainLogin(srv, path, "SUB")
+	c, err := plainLogin(srv, path, "SUB", "")
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +131,7 @@ func BridgeSub(srv *Server, path string, topics ...string) (net.Conn, error) {
 // BridgeDealer returns a function that connects a DEALER client to a bridge that
 // [StartBridge] started.
 func BridgeDealer(path string) func(*Server) (*Conn, error) {
-	return func(srv *Server) (*Conn, error) { return plainLogin(srv, path, "DEALER") }
+	return func(srv *Server) (*Conn, error) { return plainLogin(srv, path, "DEALER", "") }
 }
 
 // LibzmqPublisher returns an XPUB of libzmq bound to ws://, which sends the messages itself.

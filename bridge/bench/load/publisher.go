@@ -53,6 +53,18 @@ func (p *Publisher) publish(n int) error {
 	return p.write(p.buffer, n)
 }
 
+// publishAbout sends one message of each of topics, with the current time.
+func (p *Publisher) publishAbout(topics []string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.buffer = p.buffer[:0]
+	now := clock()
+	for _, t := range topics {
+		p.buffer = p.encode(p.buffer, message(t, now))
+	}
+	return p.write(p.buffer, len(topics))
+}
+
 // flood sends n messages, at most burstSize.
 func (p *Publisher) flood(n int) error {
 	p.mu.Lock()
@@ -87,6 +99,10 @@ func (p *Publisher) message(now int64) []byte {
 	if p.topics > 0 {
 		about = TopicName(rand.IntN(p.topics))
 	}
+	return message(about, now)
+}
+
+func message(about string, now int64) []byte {
 	m := fmt.Appendf(nil, "%s %s%016x ", about, stampMark, now)
 	return append(m, strings.Repeat("x", MessageSize-len(m))...)
 }
