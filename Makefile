@@ -67,7 +67,7 @@ cover:
 	$(GO) test -coverpkg=./... -coverprofile=cover.out ./...
 	$(GO) tool cover -func=cover.out | tail -1
 
-# The Go benchmarks, then zwsbridge beside its peers: tables and bench.png. About 20 minutes.
+# The Go benchmarks, then zwsbridge beside its peers: tables and bench.png. About 25 minutes.
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 	cd bridge/bench && npm ci --no-fund --no-audit && $(GO) run . -plot bench.png

@@ -2,7 +2,7 @@
 // server in a process of its own, all with the same clients and the same backpressure. It
 // prints tables and draws plots.
 //
-//	make bench                     in the root of the repository: everything, about 20 minutes
+//	make bench                     in the root of the repository: everything, about 25 minutes
 //	go run . -only fanout -peers 'zwsbridge|libzmq'
 //	go run . -only history
 //

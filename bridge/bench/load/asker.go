@@ -69,9 +69,9 @@ func (h *Historian) login(srv *Server, i int, position string) (*asker, error) {
 	return newAsker(c, h.Opcode, h.Ask(i, position)), nil
 }
 
-// crowd connects n clients of h, eight at a time.
+// crowd connects n clients of h, 32 at a time.
 func (h *Historian) crowd(srv *Server, n int, position string) ([]*asker, error) {
-	all, failed := make([]*asker, n), make([]error, 8)
+	all, failed := make([]*asker, n), make([]error, 32)
 	var dialing sync.WaitGroup
 	for w := range failed {
 		dialing.Go(func() {

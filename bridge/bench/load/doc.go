@@ -4,8 +4,9 @@
 //
 // A [Peer] describes a server: how to start it, how a client connects, and where the
 // publisher connects. [Run] measures fan-out from one publisher to many clients, [RoundTrips]
-// measures requests that an echo answers, and [Idle] the memory of clients that wait. The
-// program under test is always driven over the network, never linked in, so that binaries of
+// measures requests that an echo answers, and [Idle] the memory of clients that wait. A
+// [Historian] is a peer that keeps messages; [Storm], [LastValues] and [OneTopic] measure clients
+// that ask for them. The program under test is always driven over the network, never linked in, so that binaries of
 // different commits can be compared.
 //
 // The package knows zwsbridge ([Bridge]) and libzmq ([LibzmqProxy], [LibzmqPublisher]). It
