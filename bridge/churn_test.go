@@ -26,7 +26,7 @@ type counter struct {
 	sent     atomic.Int64 // on the last connection
 }
 
-func newCounter(t *testing.T, name string, stop <-chan struct{}) *counter {
+func newCounter(t *testing.T, name string, pace time.Duration, stop <-chan struct{}) *counter {
 	p := &counter{}
 	p.endpoint = listen(t, zmtp.PUB, zap.NULL, always(zap.OK), func(c *zmtp.Conn) {
 		if _, err := c.ReadMessage(); err != nil { // the subscription
@@ -38,7 +38,7 @@ func newCounter(t *testing.T, name string, stop <-chan struct{}) *counter {
 			case <-stop:
 				_, _ = c.ReadMessage() // the end
 				return
-			case <-time.After(2 * time.Millisecond):
+			case <-time.After(pace):
 			}
 			if c.Write(message("p", name, strconv.FormatInt(n, 10), strconv.FormatInt(i, 10))) != nil {
 				return
@@ -96,16 +96,17 @@ func TestBackendsComeAndGoSoak(t *testing.T) {
 	if os.Getenv("ZWSBRIDGE_SOAK") == "" {
 		t.Skip("set ZWSBRIDGE_SOAK")
 	}
-	backendsComeAndGo(t, 20, 200, 500)
+	backendsComeAndGo(t, 20, 200, 200)
 }
 
 func backendsComeAndGo(t *testing.T, publishers, clients, changes int) {
 	random := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano()))) //nolint:gosec
 	stop := make(chan struct{})
+	pace := time.Duration(publishers*clients) * 25 * time.Microsecond // 40,000 deliveries a second
 	var pubs []*counter
 	var addresses, routers []string
 	for i := range publishers {
-		pubs = append(pubs, newCounter(t, strconv.Itoa(i), stop))
+		pubs = append(pubs, newCounter(t, strconv.Itoa(i), pace, stop))
 		addresses = append(addresses, pubs[i].endpoint)
 		routers = append(routers, echoRouter(t))
 	}
