@@ -128,10 +128,10 @@ func historyResumePart(o options) error {
 func historyStormPart(o options) error {
 	l := load.Storm{Clients: 1000, Messages: 1000, Others: 10, Rate: 100}
 	t := newTable(fmt.Sprintf("History, %d clients ask at once for %d missed messages each; %d others get %d live messages/s", l.Clients, l.Messages, l.Others, l.Rate),
-		"CPU of the server, s", "times zwsbridge's", "p99 of the others, ms", "time until all have them, s", "CPU of the load, s")
+		"CPU of the server, s", "times zwsbridge's", "p99 of the others, ms", "time until all have them, s", "CPU of the load, s", "load late by at most, ms")
 	peers := historians(o)
 	failed := make([]error, len(peers))
-	cpu, times, p99, elapsed, generator := make([]spread, len(peers)), make([]spread, len(peers)), make([]spread, len(peers)), make([]spread, len(peers)), make([]spread, len(peers))
+	figures := make([]struct{ cpu, times, p99, elapsed, generator, late spread }, len(peers))
 	for range o.repeat {
 		var base time.Duration // of zwsbridge in this round
 		for i, h := range peers {
@@ -146,11 +146,13 @@ func historyStormPart(o options) error {
 			if i == 0 {
 				base = r.CPU
 			}
+			f := &figures[i]
 			if base > 0 {
-				times[i] = append(times[i], float64(r.CPU)/float64(base))
+				f.times = append(f.times, float64(r.CPU)/float64(base))
 			}
-			cpu[i], p99[i] = append(cpu[i], r.CPU.Seconds()), append(p99[i], millis(r.P99))
-			elapsed[i], generator[i] = append(elapsed[i], r.Elapsed.Seconds()), append(generator[i], r.Generator.Seconds())
+			f.cpu, f.p99 = append(f.cpu, r.CPU.Seconds()), append(f.p99, millis(r.P99))
+			f.elapsed, f.generator = append(f.elapsed, r.Elapsed.Seconds()), append(f.generator, r.Generator.Seconds())
+			f.late = append(f.late, millis(r.Late))
 		}
 	}
 	for i, h := range peers {
@@ -158,7 +160,8 @@ func historyStormPart(o options) error {
 			t.note("%s: %v", h.Name, failed[i])
 		}
 		if o.peers.MatchString(h.Name) {
-			t.row(h.Name, cpu[i].String(), times[i].String(), p99[i].String(), elapsed[i].String(), generator[i].String())
+			f := figures[i]
+			t.row(h.Name, f.cpu.String(), f.times.String(), f.p99.String(), f.elapsed.String(), f.generator.String(), f.late.String())
 		}
 	}
 	t.print()

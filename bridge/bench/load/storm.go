@@ -22,6 +22,7 @@ type Replay struct {
 	Generator time.Duration // processor time of the load
 	Elapsed   time.Duration
 	P99, Max  time.Duration // of the live messages meanwhile, from the publisher's write to the client's read
+	Late      time.Duration // the longest that the load waited for the processor when it was to sleep 0.5 ms
 }
 
 // Run starts a peer and measures the storm once.
@@ -85,32 +86,36 @@ func (s *setup) replay(rate int, f func() error) (Replay, error) {
 		r.CPU, r.Generator, r.Elapsed = s.srv.cpu()-cpu, ProcessorTime()-generator, time.Since(start)
 		done <- err
 	}()
-	err := s.paceUntil(rate, time.Second, done)
+	late, err := s.paceUntil(rate, time.Second, done)
 	s.quiet()
 	s.swarm.time(false)
-	r.P99, r.Max = s.swarm.percentile(0.99), s.swarm.percentile(1)
+	r.Late, r.P99, r.Max = late, s.swarm.percentile(0.99), s.swarm.percentile(1)
 	if err == nil && r.Max == 0 {
 		err = errors.New("no live message arrived")
 	}
 	return r, err
 }
 
-// paceUntil publishes at a rate until done, but for d at least.
-func (s *setup) paceUntil(rate int, d time.Duration, done <-chan error) error {
+// paceUntil publishes at a rate until done, but for d at least. late is the longest that it slept
+// beyond what it asked for.
+func (s *setup) paceUntil(rate int, d time.Duration, done <-chan error) (late time.Duration, err error) {
+	const step = 500 * time.Microsecond
 	start, sent := time.Now(), 0
 	for {
 		due := int(time.Since(start).Seconds() * float64(rate))
 		for ; sent < due; sent++ {
 			if err := s.publisher.publish(1); err != nil {
-				return err
+				return late, err
 			}
 		}
-		time.Sleep(500 * time.Microsecond)
+		slept := time.Now()
+		time.Sleep(step)
+		late = max(late, time.Since(slept)-step)
 		if done != nil {
 			select {
 			case err := <-done:
 				if err != nil {
-					return err
+					return late, err
 				}
 				done = nil
 			default:
@@ -118,7 +123,7 @@ func (s *setup) paceUntil(rate int, d time.Duration, done <-chan error) error {
 			continue
 		}
 		if time.Since(start) >= d {
-			return nil
+			return late, nil
 		}
 	}
 }
