@@ -210,7 +210,7 @@ func TestSRV(t *testing.T) {
 	}
 	client.gets("first", "second")
 
-	dns = l.dnsmasq(t, first, address(movedAddress))
+	l.dnsmasq(t, first, address(movedAddress))
 	bridge.endpoints(source, 1)
 	client.gets("first") // the name was not asked for again: the connection is alive
 	device.process.kill()
