@@ -178,7 +178,7 @@ func TestRouteConfig(t *testing.T) {
 	}
 	var importers []string
 	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") {
+		if strings.HasSuffix(file, "_test.go") || strings.HasPrefix(filepath.Base(file), "config") {
 			continue
 		}
 		tree, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
@@ -191,8 +191,8 @@ func TestRouteConfig(t *testing.T) {
 			}
 		}
 	}
-	if len(importers) != 1 {
-		t.Errorf("%d files of route import bridge/config, want only the one with the constructors: %v", len(importers), importers)
+	if len(importers) != 0 {
+		t.Errorf("%d files of route import bridge/config, want only those with the constructors, config*.go: %v", len(importers), importers)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 // proxy forwards TCP connections to another address. It can reset them, like the crash of a
-// machine. While there is no address, it closes what it has accepted, as docker-proxy, ssh -L and
+// machine. Without an address it closes what it has accepted, as docker-proxy, ssh -L and
 // Kubernetes services do while their target is away.
 type proxy struct {
 	address     string
@@ -97,7 +97,7 @@ func (p *proxy) leads(endpoint string) {
 
 func (p *proxy) endpoint() string { return "tcp://" + p.address }
 
-// turnsAway waits until n connections were closed because there is no address.
+// turnsAway waits until n connections were closed because it has no address.
 func (p *proxy) turnsAway(t *testing.T, n int64) {
 	t.Helper()
 	until := p.closed.Load() + n

@@ -101,7 +101,7 @@ history.subscribe({ last: true }, 'a');
 history.subscribe('a', { first: true });
 // @ts-expect-error the socket moves the position
 history.position = '';
-// @ts-expect-error there is no default form
+// @ts-expect-error an object or false
 new Sub({ heartbeat: true });
 // @ts-expect-error unknown event
 sub.events.on('connected', () => {});

@@ -18,7 +18,7 @@ type lease struct {
 	Leads    bool            `json:"leads"`  // the holder writes to the stream
 	Since    time.Time       `json:"since"`  // when it has taken the lease
 	States   json.RawMessage `json:"backends,omitempty"`
-	revision uint64          // 0: there is no key
+	revision uint64          // 0: the key does not exist
 }
 
 const leaseHistory = 1

@@ -51,7 +51,7 @@ type Share struct {
 }
 
 // Open joins the bridges that share the history of a route. It connects in the background, and
-// while there is no connection the copy does not change; Log.State says so. The error is that of
+// without a connection the copy does not change; Log.State says so. The error is that of
 // options that cannot be used. The caller closes it.
 func Open(o Options) (*Share, error) {
 	if o.Lease <= 0 {
