@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"runtime"
 	"sync"
 
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -28,7 +29,7 @@ func (q *Queue) Next(b Batch) {
 	q.release()
 	for !b.Full() {
 		if q.pulling != nil {
-			if !q.pulling.Next(b) {
+			if !pull(q.pulling, b) {
 				return
 			}
 			q.pulling = nil
@@ -65,6 +66,17 @@ func (q *Queue) Next(b Batch) {
 		q.written.push(q.current)
 		q.current = item{}
 	}
+}
+
+// pullers holds a place for each puller that works: as many as can run at the same time. Writers
+// beyond that wait here instead of in the scheduler's queue, where a thousand clients that resume
+// would each work for a millisecond before a writer with a live message has its turn.
+var pullers = make(chan struct{}, runtime.GOMAXPROCS(0))
+
+func pull(p Puller, b Batch) (done bool) {
+	pullers <- struct{}{}
+	defer func() { <-pullers }()
+	return p.Next(b)
 }
 
 // release lets go of what was written.
