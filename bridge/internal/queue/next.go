@@ -68,10 +68,11 @@ func (q *Queue) Next(b Batch) {
 	}
 }
 
-// pullers holds a place for each puller that works: as many as can run at the same time. Writers
-// beyond that wait here instead of in the scheduler's queue, where a thousand clients that resume
-// would each work for a millisecond before a writer with a live message has its turn.
-var pullers = make(chan struct{}, runtime.GOMAXPROCS(0))
+// pullers holds a place for each puller that works: on half of the processors, so that the other
+// half is there for live messages. Writers beyond that wait here instead of in the scheduler's
+// queue, where a thousand clients that resume would each work for a millisecond before a writer
+// with a live message has its turn.
+var pullers = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 
 func pull(p Puller, b Batch) (done bool) {
 	pullers <- struct{}{}
