@@ -219,16 +219,25 @@ func TestBackendReconnects(t *testing.T) {
 		xpub = start(t, "pyzmq.py").open(t, command{Type: "XPUB", Bind: xpub.endpoint, Options: plainServer(h)})
 	}
 
-	// A backend that now refuses the bridge ends the session: otherwise the client would wait
-	// forever.
+	// A backend that now refuses the bridge ends no session, since it can take it again. A new
+	// client is told.
 	xpub.process.kill()
-	start(t, "pyzmq.py").open(t, command{Type: "XPUB", Bind: xpub.endpoint, Options: otherPassword(h)})
+	refusing := start(t, "pyzmq.py").open(t, command{Type: "XPUB", Bind: xpub.endpoint, Options: otherPassword(h)})
 	for {
-		if _, err = client.Recv(t.Context()); err != nil {
+		_, err = alice(t, url, zmtp.SUB)
+		cause, ok := errors.AsType[*zws.CloseError](err)
+		if !ok || cause.Code != zws.CodeBackendLost {
 			break
 		}
 	}
 	if cause, ok := errors.AsType[*zws.CloseError](err); !ok || cause.Code != zws.CodeBackendRefused {
 		t.Errorf("got %v, want 4502", err)
+	}
+	refusing.process.kill()
+	xpub = start(t, "pyzmq.py").open(t, command{Type: "XPUB", Bind: xpub.endpoint, Options: plainServer(h)})
+	equal(t, sorted(xpub.wait("message").Frames[0], xpub.wait("message").Frames[0]), "\x01house/1/", "\x01weather")
+	xpub.send("weather", "sunny")
+	if m, err := client.Recv(t.Context()); err != nil || string(m[1]) != "sunny" {
+		t.Errorf("%q, %v", m, err)
 	}
 }
