@@ -70,6 +70,10 @@ func ReadFile(o FileOptions) ([]Endpoint, error) { return (&file{o}).read() }
 
 // read returns the endpoints in the file.
 func (f *file) read() ([]Endpoint, error) {
+	// Opening a FIFO would block until there is a writer.
+	if info, err := os.Stat(f.o.Path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", f.o.Path)
+	}
 	opened, err := os.Open(f.o.Path)
 	if err != nil {
 		return nil, err
