@@ -123,12 +123,13 @@ func TestAdminConnectRefused(t *testing.T) {
 	first := silent(t, zmtp.PUB)
 	_, o, _, _ := startEndpointsAdmin(t, first, "tcp://127.0.0.1:1")
 	for body, want := range map[string]string{
-		`{"route":"/d","endpoint":"tcp://127.0.0.1:2"}`:                        "403 endpoint \"tcp://127.0.0.1:2\" of route /d: endpoints_allowed of the route does not list",
-		fmt.Sprintf(`{"route":"/d","endpoint":%q}`, first):                     "403 ",
-		`{"route":"/none","endpoint":"tcp://127.0.0.1:1"}`:                     "404 no route has the path",
-		`{"route":"/p","endpoint":"tcp://127.0.0.1:1"}`:                        "400 endpoint \"tcp://127.0.0.1:1\" of route /p: the route would have 2 endpoints",
-		`{"route":"/b","endpoint":"tcp://127.0.0.1:1"}`:                        "400 endpoint \"tcp://127.0.0.1:1\" of route /b: backends connect to this route",
-		`{"route":"/d","endpoint":"tcp://127.0.0.1:1","server_key":"too few"}`: "400 want {",
+		`{"route":"/d","endpoint":"tcp://127.0.0.1:2"}`:                                                         "403 endpoint \"tcp://127.0.0.1:2\" of route /d: endpoints_allowed of the route does not list",
+		fmt.Sprintf(`{"route":"/d","endpoint":%q}`, first):                                                      "403 ",
+		`{"route":"/none","endpoint":"tcp://127.0.0.1:1"}`:                                                      "404 no route has the path",
+		`{"route":"/p","endpoint":"tcp://127.0.0.1:1"}`:                                                         "400 endpoint \"tcp://127.0.0.1:1\" of route /p: the route would have 2 endpoints",
+		`{"route":"/b","endpoint":"tcp://127.0.0.1:1"}`:                                                         "400 endpoint \"tcp://127.0.0.1:1\" of route /b: backends connect to this route",
+		`{"route":"/d","endpoint":"tcp://127.0.0.1:1","server_key":"too few"}`:                                  "400 want {",
+		`{"route":"/d","endpoint":"tcp://127.0.0.1:1","server_key":"rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"}`: "400 endpoint \"tcp://127.0.0.1:1\" of route /d: it has a server_key, and the mechanism of the route is not CURVE",
 		`{"path":"/d"}`: "400 want {",
 	} {
 		if status, answer := o.change("/routes/connect", body); !strings.HasPrefix(fmt.Sprint(status, " ", answer), want) {

@@ -24,6 +24,9 @@ func (r *Route) Connect(address string, key [32]byte) (added bool, err error) {
 		if err := r.connectable(&e); err != nil {
 			return err
 		}
+		if key != [32]byte{} && r.links.Load().credentials.mechanism != zap.CURVE {
+			return errors.New("it has a server_key, and the mechanism of the route is not CURVE")
+		}
 		added = s.disconnected[address] || !r.has(address)
 		delete(s.disconnected, address)
 		s.lists[adminList] = append(without(s.lists[adminList], address), e)
