@@ -327,7 +327,8 @@ declare abstract class ReadableSocket<T> extends Socket implements Readable<T> {
   [Symbol.asyncIterator](): AsyncIterableIterator<T>;
   /**
    * Calls the handler for each message, as long as there are handlers. Meanwhile `receive` rejects
-   * with `EBUSY`. An error of the page's handler or decoder is reported to the page.
+   * with `EBUSY`. An error of the page's handler or decoder is reported to the page,
+   * and the next message follows.
    */
   on(name: 'message', handler: (message: T) => void): this;
   on<Name extends keyof SocketEvents>(name: Name, handler: (event: SocketEvents[Name]) => void): this;

@@ -187,7 +187,7 @@ test('on message, once, off', async () => {
   await settle();
   assert.deepEqual([got, once], [['1', '2'], ['1']]);
   await assert.rejects(socket.receive(), { code: 'EBUSY' });
-  opened[0].lose(4403, 'no'); // the event refused tells it
+  opened[0].lose(4403, 'no'); // reported by the event refused
   await settle();
   socket.connect('ws://host/0');
   await settle();
@@ -195,10 +195,24 @@ test('on message, once, off', async () => {
   await settle();
   assert.deepEqual(got, ['1', '2', '3']);
   socket.off('message', handler);
-  opened[1].message('4'); // ends the reading
+  opened[1].message('4');
   await settle();
+  assert.deepEqual([got.length, strings(await socket.receive())], [3, ['4']], 'off ends the reading at once');
+  socket.on('message', handler).off('message', handler).on('message', handler);
   opened[1].message('5');
-  assert.deepEqual([got.length, strings(await socket.receive())], [3, ['5']]);
+  await settle();
+  assert.deepEqual(got, ['1', '2', '3', '5']);
+});
+
+test('a message that cannot be decoded does not end the event message', async () => {
+  const { socket, ws } = await connected(Sub, ['PUB'], { decode: (message) => message.json() });
+  const thrown = [], got = [];
+  process.setUncaughtExceptionCaptureCallback((error) => thrown.push(error.name));
+  socket.on('message', (value) => got.push(value));
+  for (const text of ['1', 'wrong', '3']) ws.message(text);
+  await settle();
+  process.setUncaughtExceptionCaptureCallback(null);
+  assert.deepEqual([thrown, got], [['SyntaxError'], [1, 3]]);
 });
 
 test('a handler for messages that throws does not end the others', async () => {

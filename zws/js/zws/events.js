@@ -16,23 +16,19 @@ export class Events {
   #handlers;
   #changed;
 
-  /** changed(name), if given, is called when handlers are added. */
+  /** changed(name), if given, is called when handlers are added or removed. */
   constructor(names, changed) {
     this.#handlers = new Map(names.map((name) => [name, []]));
     this.#changed = changed;
   }
 
   on(name, handler) {
-    this.#update(name, (handlers) => [...handlers, { handler, call: handler }]);
-    this.#changed?.(name);
-    return this;
+    return this.#update(name, (handlers) => [...handlers, { handler, call: handler }]);
   }
 
   /** Calls handler for the next event only. */
   once(name, handler) {
-    this.#update(name, (handlers) => [...handlers, { handler, call: (event) => { this.off(name, handler); handler(event); } }]);
-    this.#changed?.(name);
-    return this;
+    return this.#update(name, (handlers) => [...handlers, { handler, call: (event) => { this.off(name, handler); handler(event); } }]);
   }
 
   off(name, handler) {
@@ -49,6 +45,7 @@ export class Events {
     const handlers = this.#handlers.get(name);
     if (!handlers) throw new TypeError(`unknown event "${name}", want one of ${[...this.#handlers.keys()].join(', ')}`);
     this.#handlers.set(name, change(handlers));
+    this.#changed?.(name);
     return this;
   }
 

@@ -3,23 +3,32 @@
 
 import { short } from './command.js';
 import { ClosedError, RefusedError, SocketError } from './errors.js';
+import { call } from './events.js';
 import { concat, equal, messageOf, toBytes } from './frame.js';
 import { Socket } from './socket.js';
 
 const Readable = (Base) => class extends Base {
-  #listening; // reads for the event message
+  #messages; // the iterator that reads for the event message
 
   constructor(type, options, defaults) {
     super(type, options, { ...defaults, decode: undefined });
   }
 
   receive(options) {
-    const { receiveTimeout, decode } = this._options;
-    const message = this._inbox.take({ timeout: receiveTimeout, ...options });
+    const message = this._take(options), { decode } = this._options;
     return decode ? message.then(decode) : message;
   }
 
+  /** Returns a promise of the next message, not decoded. */
+  _take(options) {
+    return this._inbox.take({ timeout: this._options.receiveTimeout, ...options });
+  }
+
   [Symbol.asyncIterator]() {
+    return this.#iterate(() => this.receive({ timeout: -1 }));
+  }
+
+  #iterate(receive) {
     const end = { done: true, value: undefined };
     let waiting = false, over = false;
     return {
@@ -27,7 +36,7 @@ const Readable = (Base) => class extends Base {
         if (over) return end;
         waiting = true;
         try {
-          return { done: false, value: await this.receive({ timeout: -1 }) };
+          return { done: false, value: await receive() };
         } catch (error) {
           if (!over && !(error instanceof ClosedError)) throw error;
           over = true;
@@ -49,19 +58,20 @@ const Readable = (Base) => class extends Base {
 
   /** Reads as long as the event message has handlers and the socket has connections. */
   async _listen() {
-    if (this.#listening || !this.events.has('message') || !this._connections.length) return;
-    this.#listening = true;
+    if (!this.events.has('message')) {
+      this.#messages?.return();
+      this.#messages = undefined;
+      return;
+    }
+    if (this.#messages || !this._connections.length) return;
+    const messages = this.#messages = this.#iterate(() => this._take({ timeout: -1 })), { decode = (message) => message } = this._options;
     try {
-      for (const messages = this[Symbol.asyncIterator](); ;) {
-        const { done, value } = await messages.next();
-        if (done) break;
-        this.events.emit('message', value);
-        if (!this.events.has('message')) break;
-      }
+      // A message that cannot be decoded is reported to the page, and the next one follows.
+      for await (const message of messages) call((m) => this.events.emit('message', decode(m)), message);
     } catch (error) {
       if (!(error instanceof RefusedError)) queueMicrotask(() => { throw error; }); // a refusal has an event of its own
     } finally {
-      this.#listening = false;
+      if (this.#messages === messages) this.#messages = undefined;
     }
   }
 
@@ -134,12 +144,12 @@ export class Req extends Readable(Socket) {
     }
   }
 
-  async receive(options) {
+  async _take(options) {
     const lost = this.#lost;
     this.#lost = undefined;
     if (lost) throw lost;
     if (this.#replier === undefined && this._inbox.empty) throw new SocketError('EFSM', 'no request to receive a reply to: send one first');
-    return super.receive(options);
+    return super._take(options);
   }
 
   /**
@@ -272,9 +282,9 @@ export class Sub extends Readable(Socket) {
     this.#history?.command(connection, name, data);
   }
 
-  receive(options) {
+  _take(options) {
     this.#history?.asked();
-    return super.receive(options);
+    return super._take(options);
   }
 
   _received(connection, frames) {
