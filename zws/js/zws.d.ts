@@ -274,7 +274,7 @@ export abstract class Socket {
   /**
    * Connects again at once: gives up waiting for the next attempt, or closes the connections
    * that there are. Without it a socket tries at once when the network comes back or the page is
-   * shown again (`online`, `pageshow`), unless the server has said when.
+   * shown again (`online`, `pageshow`, `visibilitychange`), unless the server has said when.
    * @throws ClosedError after `close`.
    */
   reconnect(): void;

@@ -16,12 +16,14 @@ test.beforeEach(() => {
   mock.method(Math, 'random', () => 1); // always the longest delay
   globalThis.addEventListener = page.addEventListener.bind(page);
   globalThis.removeEventListener = page.removeEventListener.bind(page);
+  globalThis.document = { hidden: false };
 });
 test.afterEach(() => {
   mock.timers.reset();
   mock.restoreAll();
   delete globalThis.addEventListener;
   delete globalThis.removeEventListener;
+  delete globalThis.document;
 });
 
 async function advance(ms) {
@@ -144,7 +146,7 @@ test('Mux: pings for all sockets', async () => {
 });
 
 test('the network comes back, or the page is shown again: tries at once', async () => {
-  for (const name of ['online', 'pageshow']) {
+  for (const name of ['online', 'pageshow', 'visibilitychange']) {
     const { ws, opened, socket } = await begin();
     ws.lose();
     page.dispatchEvent(new Event('offline'));
@@ -165,13 +167,24 @@ test('the network comes back, or the page is shown again: tries at once', async 
 });
 
 test('the network changes: pings at once', async () => {
-  for (const name of ['online', 'offline', 'pageshow']) {
+  for (const name of ['online', 'offline', 'pageshow', 'visibilitychange']) {
     const { ws, events } = await connected();
     page.dispatchEvent(new Event(name));
     page.dispatchEvent(new Event(name));
     assert.equal(pings(ws).length, 1);
     await advance(10_000);
     assert.deepEqual(events.at(-1), silence(10_000));
+  }
+});
+
+test('a page that is hidden does nothing, and one that is shown tries at once', async () => {
+  const { ws, opened } = await begin();
+  ws.lose();
+  for (const hidden of [true, false]) {
+    document.hidden = hidden;
+    page.dispatchEvent(new Event('visibilitychange'));
+    await settle();
+    assert.equal(opened.length, hidden ? 1 : 2);
   }
 });
 

@@ -9,7 +9,7 @@ import { Timers } from './timers.js';
 const MAX_BUFFERED = 1 << 20; // bytes in a WebSocket's buffer at which it counts as busy
 const CLOSE_TIMEOUT = 100; // ms between the error and the close event of a WebSocket
 const SUSPENDED = 1_000; // ms by which a timer is late if the page was frozen or the device asleep
-const HURRY = ['online', 'offline', 'pageshow']; // events of the page after which the connection is worth a look
+const HURRY = ['online', 'offline', 'pageshow', 'visibilitychange']; // events of the page after which the connection is worth a look
 
 /**
  * Reconnects until the login is refused for good or the link is closed. It calls its owner's
@@ -72,6 +72,7 @@ export class Link {
 
   /** Handles an event of the page: the network has come or gone, or the page is shown again. */
   handleEvent({ type }) {
+    if (type === 'visibilitychange' && document.hidden) return;
     if (type !== 'offline') this.#timers.hurry();
     this.#check();
   }
