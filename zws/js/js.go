@@ -35,7 +35,7 @@ var client = sync.OnceValue(func() map[string]*module {
 		if !bundled {
 			path = "/" + name
 		}
-		if _, replaced := all[path]; !replaced { // WalkDir comes to dist first
+		if _, replaced := all[path]; !replaced { // WalkDir visits dist first
 			all[path] = newModule(source)
 		}
 		return nil

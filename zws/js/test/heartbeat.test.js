@@ -83,7 +83,7 @@ test('the timeout can be longer than the interval', async () => {
   assert.deepEqual(events.at(-1), silence(250));
 });
 
-test('servers that do not say that they answer, and heartbeat: false', async () => {
+test('no pings to servers that do not announce that they answer, or with heartbeat: false', async () => {
   const { ws, events } = await begin();
   ws.login('PUB');
   const off = await connected({ heartbeat: false });
@@ -249,7 +249,7 @@ test('backoff chooses the delays', async () => {
   }
   assert.deepEqual(attempts, [1, 2, 3]);
   opened.at(-1).lose(1001, 'restarting; retry in 2s');
-  assert.equal(events.at(-1)[1].delay, 3000, 'the server knows better');
+  assert.equal(events.at(-1)[1].delay, 3000, "the server's advice comes first");
 });
 
 test('a backoff that fails does not end the attempts', async () => {
@@ -288,7 +288,7 @@ test('reconnectMaxInterval: 0 keeps the interval', async () => {
   assert.equal(events.at(-1)[1].delay, 30_000);
 });
 
-test('handshakeTimeout: 0 waits for ever', async () => {
+test('handshakeTimeout: 0 is without limit', async () => {
   const { events } = await begin({ handshakeTimeout: 0 });
   await advance(2 ** 30);
   assert.deepEqual(events, []);
@@ -331,7 +331,7 @@ async function loggedIn(token, options) {
 
 const expiring = (ws, seconds) => ws.command('EXPIRING', [0, 0, seconds >> 8, seconds & 255]);
 
-test('a renewal whose token never comes is told when the login ends', async () => {
+test('a renewal whose token never comes is reported when the login ends', async () => {
   let asked = 0;
   const { ws, events } = await loggedIn(() => (asked++ ? new Promise(() => {}) : 'one'), { handshakeTimeout: 1000, heartbeat: false });
   expiring(ws, 4);
@@ -360,8 +360,8 @@ test('one renewal at a time, however often the server announces the end', async 
     await advance(6);
   }
   assert.ok(most === 1 && asked <= 12, `${asked} calls, ${most} at once`);
-  const told = events.filter(([event]) => event === 'expiring').length;
-  assert.ok(told <= 150, `${told} events in 6 s`);
+  const announced = events.filter(([event]) => event === 'expiring').length;
+  assert.ok(announced <= 150, `${announced} events in 6 s`);
 });
 
 test('a login that expires in a hundred years', async () => {
@@ -394,7 +394,7 @@ test('a storm of losses: the counts add up', async () => {
   assert.deepEqual([lost.length, lost.reduce((a, b) => a + b)], [21, 3000]);
 });
 
-test('every own subscription that is removed is told, others at a limited rate', async () => {
+test('every own subscription that is removed is reported, others at a limited rate', async () => {
   const { ws, events, socket } = await connected();
   socket.subscribe(...Array.from({ length: 100 }, (_, i) => `own/${i}`));
   for (let round = 0; round < 2; round++) {
@@ -407,7 +407,7 @@ test('every own subscription that is removed is told, others at a limited rate',
   assert.ok(topics.length <= 100 + 21, `${topics.length} events`);
 });
 
-test('nothing is told of a connection that is closed', async () => {
+test('no events of a connection that is closed', async () => {
   const { ws, events, socket } = await connected();
   for (let i = 0; i < 100; i++) ws.command('LOST', [0, 0, 0, 0, 0, 0, 0, 3]);
   socket.close();

@@ -43,6 +43,7 @@ test('the text says what can be', () => {
     [{ reconnectInterval: 0 }, 'option reconnectInterval is 0, want 1 to 2147483647, or -1 for never'],
     [{ handshakeTimeout: 'soon' }, 'option handshakeTimeout is soon, want 1 to 2147483647, or 0 for no limit'],
     [{ maxMessageSize: 0 }, 'option maxMessageSize is 0, want at least 1, or -1 for no limit'],
+    [{ heartbeat: '30' }, 'option heartbeat: want { interval, timeout } or false'],
     [{ heartbeat: { interval: 1 } }, 'option heartbeat.interval is 1, want 20 to 2147483647'],
   ]) assert.throws(() => make.Sub(options), { message });
 });

@@ -57,7 +57,7 @@ test('options', () => {
   assert.throws(() => new Sub({ WebSocket, routingId: 'x'.repeat(256) }), RangeError);
   const socket = new Sub({ WebSocket, login: undefined, maxFrames: undefined }); // the defaults apply
   socket.connect('ws://host/');
-  // Otherwise the socket would retry for ever.
+  // Otherwise the socket would retry without end.
   for (const login of ['a token', { user: 'ann', password: 'geheim' }, null]) {
     assert.throws(() => socket.connect('ws://host/a', { login }), /plain, bearer or curve/);
     assert.throws(() => new Sub({ WebSocket, login }).connect('ws://host/a'), TypeError);

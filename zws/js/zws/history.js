@@ -171,10 +171,10 @@ export class History {
       this.#connection.command('RESUME', short(fromPosition(this.#received)), ...Array.from(resumed, ({ topic }) => long(topic)));
     }
     for (const entry of all) {
-      if (!resuming && this.#queue === undefined) entry.pending = entry.last; // nothing else tells what was missed
+      if (!resuming && this.#queue === undefined) entry.pending = entry.last; // nothing else shows what was missed
       if (!resumed.has(entry) || (started && entry.pending)) this.#send(entry);
       entry.sent = true;
-      entry.pending = false; // what is resumed takes the place of last values
+      entry.pending = false; // what is resumed replaces last values
     }
   }
 

@@ -57,7 +57,7 @@ export class Mux {
   #channels = new Set();
   #numbers = new Map(); // channels by their numbers on the current WebSocket
   #last = 0; // the last number used on the current WebSocket
-  #notifications = new Notifications((name, event) => this.#told(name, event));
+  #notifications = new Notifications((name, event) => this.#emitToAll(name, event));
   #debug;
   #end; // why channels cannot be opened any more
 
@@ -175,7 +175,7 @@ export class Mux {
     this.#notifications.put(name, event);
   }
 
-  #told(name, event) {
+  #emitToAll(name, event) {
     if (this.#end) return;
     this.#emit(name, event);
     this.#each((channel) => channel.notify(name, event));

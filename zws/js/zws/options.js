@@ -55,19 +55,18 @@ function checkNumber(name, value, [min, max, special, meaning] = NUMBERS[name]) 
 
 function checkHeartbeat(heartbeat) {
   if (heartbeat === false) return undefined;
+  if (heartbeat === null || !['object', 'undefined'].includes(typeof heartbeat)) throw new TypeError('option heartbeat: want { interval, timeout } or false');
   const all = { interval: 30_000, timeout: 10_000 };
   for (const name in heartbeat) {
     if (!(name in all)) throw new TypeError(`unknown option "heartbeat.${name}", want interval or timeout`);
     if (heartbeat[name] !== undefined) all[name] = checkNumber(`heartbeat.${name}`, heartbeat[name], [MIN_HEARTBEAT, MAX_TIMEOUT]);
   }
-  if (heartbeat === null || !['object', 'undefined'].includes(typeof heartbeat)) throw new TypeError('option heartbeat: want { interval, timeout } or false');
   return all;
 }
 
-/** Returns the login if it is one. */
+/** Throws a TypeError unless login is one. */
 export function checkLogin(login) {
   if (!login?.begin) throw new TypeError('unsupported login: want the result of plain, bearer or curve');
-  return login;
 }
 
 /** Returns the options with defaults filled in; undefined means the default. Throws a TypeError or RangeError for a wrong one. */

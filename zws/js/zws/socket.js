@@ -41,7 +41,7 @@ export class Socket {
     this._options.routingId = toBytes(this._options.routingId);
     if (this._options.routingId.length > 255) throw new RangeError(`routing id of ${this._options.routingId.length} bytes, want at most 255`);
     this._inbox = new Inbox(this._options.receiveHighWaterMark, (connection) => this.#countDropped(connection));
-    this._outbox = new Outbox(this._options, () => [...this.#connections.values()], () => { this.#counts.sent++; });
+    this._outbox = new Outbox(this._options, () => this._connections, () => { this.#counts.sent++; });
   }
 
   get type() {
@@ -192,7 +192,7 @@ export class Socket {
   _notify(connection, name, event) {
     let notifications = this.#notifications.get(connection);
     if (!notifications) {
-      notifications = new Notifications((...told) => this.#connections.get(connection.url) === connection && this._emit(connection, ...told));
+      notifications = new Notifications((...emitted) => this.#connections.get(connection.url) === connection && this._emit(connection, ...emitted));
       this.#notifications.set(connection, notifications);
     }
     notifications.put(name, event);
