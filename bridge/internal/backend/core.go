@@ -284,17 +284,20 @@ func (c *core) linger() {
 	if c.o.Linger < 0 || c.o.SocketType == zmtp.SUB { // subscriptions are not worth waiting for
 		return
 	}
-	over := false
-	timer := time.AfterFunc(c.o.Linger, func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		over = true
-		c.changed.Broadcast()
-	})
-	defer timer.Stop()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !over && !c.closing && c.queued() > 0 && (c.hopeless == nil || !c.hopeless()) {
+	c.waitWhile(c.o.Linger, func() bool {
+		return !c.closing && c.queued() > 0 && (c.hopeless == nil || !c.hopeless())
+	})
+}
+
+// waitWhile waits as long as pending returns true, but at most for limit. Lock held on entry, and
+// while pending runs.
+func (c *core) waitWhile(limit time.Duration, pending func() bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	defer c.wakeWhenDone(ctx)()
+	for ctx.Err() == nil && pending() {
 		c.changed.Wait()
 	}
 }

@@ -194,19 +194,9 @@ func (c *core) drain(p *peer, end func()) {
 
 // waitDrained waits until nothing is to finish at p, or Options.Drain is over, and ends p.
 func (c *core) waitDrained(p *peer, end func()) {
-	over := false
-	timer := time.AfterFunc(c.o.Drain, func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		over = true
-		c.changed.Broadcast()
-	})
-	defer timer.Stop()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !over && !c.closing && !p.broken && c.unfinished(p) {
-		c.changed.Wait()
-	}
+	c.waitWhile(c.o.Drain, func() bool { return !c.closing && !p.broken && c.unfinished(p) })
 	end()
 	_ = p.conn.Close()
 }
