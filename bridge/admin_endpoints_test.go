@@ -156,3 +156,36 @@ func TestAdminConnectRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestAdminConnectReload: what operators have connected ends with a reload after which they could
+// not connect it: by PLAIN to another machine, or a second backend of a PAIR.
+func TestAdminConnectReload(t *testing.T) {
+	first := silent(t, zmtp.PUB)
+	const far = "tcp://house7.invalid:5556"
+	_, o, _, reloadWith := startEndpointsAdmin(t, first, far)
+	addresses := func(path string) (list []string) {
+		for _, b := range o.list("/backends") {
+			if b["route"] == path {
+				list = append(list, fmt.Sprint(b["address"]))
+			}
+		}
+		return list
+	}
+	change := func(what, path, endpoint string) {
+		t.Helper()
+		if status, answer := o.change("/routes/"+what, fmt.Sprintf(`{"route":%q,"endpoint":%q}`, path, endpoint)); status != 200 {
+			t.Fatalf("%s %s: %d %s", what, endpoint, status, answer)
+		}
+	}
+	pair := addresses("/p")[0]
+	change("connect", "/d", far)
+	change("disconnect", "/p", pair)
+	change("connect", "/p", "tcp://127.0.0.1:1")
+	if d, p := fmt.Sprint(addresses("/d")), fmt.Sprint(addresses("/p")); d != fmt.Sprint([]string{first, far}) || p != "[tcp://127.0.0.1:1]" {
+		t.Fatalf("connected to %s and %s", d, p)
+	}
+	reloadWith("mechanism = \"PLAIN\"\nusername = \"bridge\"\npassword_file = \"token\"")
+	if d, p := fmt.Sprint(addresses("/d")), fmt.Sprint(addresses("/p")); d != fmt.Sprint([]string{first}) || p != fmt.Sprint([]string{pair}) {
+		t.Errorf("after the reload connected to %s and %s, want what the configuration names", d, p)
+	}
+}

@@ -37,7 +37,7 @@ type Options struct {
 	// open; nil if none has. The caller of New closes the earlier route.
 	Inherit func(endpoint string) *zmtp.Listener
 	// Connected are the endpoints that operators have connected on an earlier route with the
-	// same path. Those that endpoints_allowed does not list are dropped.
+	// same path. Those that this configuration does not let them connect are dropped.
 	Connected []Endpoint
 }
 
@@ -71,12 +71,12 @@ func New(c *config.Config, rc *config.Route, o Options) (*Route, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.sources = sources{
+		lists:        map[string][]Endpoint{fileList: fileEndpoints(rc), adminList: o.Connected},
+		disconnected: make(map[string]bool),
+	}
+	r.link(l, &r.sources)
 	r.links.Store(l)
-	r.sources = sources{lists: map[string][]Endpoint{
-		fileList:  fileEndpoints(rc),
-		adminList: slices.DeleteFunc(slices.Clone(o.Connected), func(e Endpoint) bool { return r.connectable(&e) != nil }),
-	}}
-	l.connect = r.sources.merged()
 	r.violations.log = s.log
 	rules, err := NewRules(c, rc, o.Handler)
 	if err != nil {

@@ -78,3 +78,15 @@ func TestPermitRemote(t *testing.T) {
 		}
 	}
 }
+
+// TestMergedKey: an endpoint that an operator has connected without a key has the route's, also
+// after that has changed.
+func TestMergedKey(t *testing.T) {
+	own := Endpoint{Address: "tcp://192.0.2.1:5556", ServerKey: [32]byte{7}}
+	s := sources{lists: map[string][]Endpoint{adminList: {own, {Address: "tcp://192.0.2.2:5556"}}}}
+	for _, key := range [][32]byte{{1}, {2}} {
+		if got := s.merged(key); got[0] != own || got[1].ServerKey != key {
+			t.Errorf("with the key %v of the route: %v", key, got)
+		}
+	}
+}

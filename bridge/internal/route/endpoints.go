@@ -63,8 +63,8 @@ const (
 
 // merged returns all endpoints: those of the file first, then those of other sources by name, and
 // those that operators have added last. An address that several sources have is that of the
-// first.
-func (s *sources) merged() []Endpoint {
+// first. One without a server key of its own has key.
+func (s *sources) merged(key [32]byte) []Endpoint {
 	names := slices.SortedFunc(maps.Keys(s.lists), func(a, b string) int {
 		return cmp.Or(cmp.Compare(listRank(a), listRank(b)), cmp.Compare(a, b))
 	})
@@ -73,6 +73,9 @@ func (s *sources) merged() []Endpoint {
 		for _, e := range s.lists[name] {
 			known := slices.ContainsFunc(all, func(other Endpoint) bool { return other.Address == e.Address })
 			if !known && (name == adminList || !s.disconnected[e.Address]) {
+				if e.ServerKey == [32]byte{} {
+					e.ServerKey = key
+				}
 				all = append(all, e)
 			}
 		}
@@ -124,19 +127,25 @@ func (r *Route) changeSources(change func(*sources) error) error {
 		return err
 	}
 	l := *r.links.Load()
-	l.connect = next.merged()
+	l.connect = next.merged(l.serverKey)
 	return r.relink(&next, &l)
 }
 
 func (s *sources) clone() sources {
-	c := sources{maps.Clone(s.lists), maps.Clone(s.disconnected)}
-	if c.lists == nil {
-		c.lists = make(map[string][]Endpoint)
+	return sources{maps.Clone(s.lists), maps.Clone(s.disconnected)}
+}
+
+// link makes the endpoints of s those of l, without those of operators that l does not let them
+// connect.
+func (r *Route) link(l *links, s *sources) {
+	s.lists[adminList] = slices.DeleteFunc(slices.Clone(s.lists[adminList]), func(e Endpoint) bool {
+		return r.connectable(l, &e) != nil
+	})
+	l.connect = s.merged(l.serverKey)
+	if r.socket == zmtp.PAIR && len(l.connect) > 1 { // the one of the configuration counts
+		delete(s.lists, adminList)
+		l.connect = s.merged(l.serverKey)
 	}
-	if c.disconnected == nil {
-		c.disconnected = make(map[string]bool)
-	}
-	return c
 }
 
 // relink puts next in force. Route.changing is held on entry.

@@ -20,17 +20,18 @@ var ErrNotListed = errors.New("endpoints_allowed of the route does not list this
 // the route has the endpoint already. Errors wrap ErrNotListed, or say what the endpoint lacks.
 func (r *Route) Connect(address string, key [32]byte) (added bool, err error) {
 	err = r.changeSources(func(s *sources) error {
+		l := r.links.Load()
 		e := Endpoint{Address: address, ServerKey: key, Source: backend.SourceAdmin}
-		if err := r.connectable(&e); err != nil {
+		if err := r.connectable(l, &e); err != nil {
 			return err
 		}
-		if key != [32]byte{} && r.links.Load().credentials.mechanism != zap.CURVE {
+		if key != [32]byte{} && l.credentials.mechanism != zap.CURVE {
 			return errors.New("it has a server_key, and the mechanism of the route is not CURVE")
 		}
 		added = s.disconnected[address] || !r.has(address)
 		delete(s.disconnected, address)
 		s.lists[adminList] = append(without(s.lists[adminList], address), e)
-		if n := len(s.merged()); r.socket == zmtp.PAIR && n > 1 {
+		if n := len(s.merged(l.serverKey)); r.socket == zmtp.PAIR && n > 1 {
 			return fmt.Errorf("the route would have %d endpoints: a PAIR socket has one", n)
 		}
 		return nil
@@ -55,9 +56,8 @@ func (r *Route) Disconnect(address string) (removed bool, err error) {
 	return removed && err == nil, err
 }
 
-// connectable reports what keeps operators from connecting e, and completes it.
-func (r *Route) connectable(e *Endpoint) error {
-	l := r.links.Load()
+// connectable reports what keeps operators from connecting e by l.
+func (r *Route) connectable(l *links, e *Endpoint) error {
 	switch {
 	case r.listens:
 		return errors.New("backends connect to this route: it connects to none")
@@ -71,10 +71,7 @@ func (r *Route) connectable(e *Endpoint) error {
 	}
 	switch l.credentials.mechanism {
 	case zap.CURVE:
-		if e.ServerKey == [32]byte{} {
-			e.ServerKey = l.serverKey
-		}
-		if e.ServerKey == [32]byte{} {
+		if e.ServerKey == [32]byte{} && l.serverKey == [32]byte{} {
 			return errors.New("the mechanism of the route is CURVE, and it has no server_key: want that of the backend")
 		}
 	case zap.PLAIN:

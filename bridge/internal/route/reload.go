@@ -24,17 +24,14 @@ func (u *Update) next() (*sources, *links) {
 	s := u.route.sources.clone()
 	s.lists[fileList] = u.file
 	clear(s.disconnected)
-	s.lists[adminList] = slices.DeleteFunc(slices.Clone(s.lists[adminList]), func(e Endpoint) bool {
-		return !u.links.allowed.lists(e.Address)
-	})
 	l := *u.links
-	l.connect = s.merged()
+	u.route.link(&l, &s)
 	return &s, &l
 }
 
 // Apply puts the update in force: streams stay, and the endpoints change as [Route.SetSource]
 // describes. What operators have disconnected is connected again, and what they have connected
-// stays as long as endpoints_allowed lists it.
+// stays as long as the configuration lets them connect it.
 //
 // Sources that are new or have changed are started, and those that are gone end with what they had
 // found.
@@ -53,7 +50,7 @@ func (u *Update) apply() {
 	s, l := u.next()
 	for _, e := range r.sources.lists[adminList] {
 		if !slices.Contains(s.lists[adminList], e) {
-			r.log.Warn("endpoint disconnected: endpoints_allowed does not list it any more", slog.String("endpoint", e.Address))
+			r.log.Warn("endpoint disconnected: the configuration does not let operators connect it any more", slog.String("endpoint", e.Address))
 		}
 	}
 	if err := r.relink(s, l); err != nil { // what Prepare could read
