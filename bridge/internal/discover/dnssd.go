@@ -36,19 +36,13 @@ func NewDNSSD(o DNSSDOptions) Source { return &announced{o, dnssd.Browse} }
 
 // Run implements [Source].
 func (a *announced) Run(ctx context.Context, report func(Report)) {
-	var last *Report
-	tell := func(r Report) {
-		if last == nil || !same(*last, r) {
-			last = &r
-			report(r)
-		}
-	}
+	report = distinct(report)
 	for {
-		err := a.browse(ctx, a.o.Service, func(list []dnssd.Service) { tell(a.endpoints(list)) })
+		err := a.browse(ctx, a.o.Service, func(list []dnssd.Service) { report(a.endpoints(list)) })
 		if ctx.Err() != nil {
 			return
 		}
-		tell(Report{Err: err})
+		report(Report{Err: err})
 		if !sleep(ctx, minInterval) {
 			return
 		}

@@ -42,13 +42,10 @@ func NewFile(o FileOptions) Source { return &file{o} }
 
 // Run implements [Source].
 func (f *file) Run(ctx context.Context, report func(Report)) {
-	var last *Report
+	report = distinct(report)
 	load := func() error {
-		r := Report{}
-		if r.Endpoints, r.Err = f.read(); last == nil || !same(*last, r) {
-			last = &r
-			report(r)
-		}
+		endpoints, err := f.read()
+		report(Report{Endpoints: endpoints, Err: err})
 		return nil // it was reported
 	}
 	for {

@@ -34,6 +34,25 @@ type Source interface {
 	Run(ctx context.Context, report func(Report))
 }
 
+// distinct returns report without the calls that say what the call before has said.
+func distinct(report func(Report)) func(Report) {
+	var last *Report
+	return func(r Report) {
+		if last == nil || !same(*last, r) {
+			last = &r
+			report(r)
+		}
+	}
+}
+
+// same reports whether b says nothing that a has not said.
+func same(a, b Report) bool {
+	if a.Err != nil || b.Err != nil {
+		return a.Err != nil && b.Err != nil && a.Err.Error() == b.Err.Error()
+	}
+	return a.Ignored == b.Ignored && slices.Equal(a.Endpoints, b.Endpoints)
+}
+
 // listed returns endpoints sorted by address, each address once: of several the first counts.
 func listed(endpoints []Endpoint) ([]Endpoint, error) {
 	slices.SortStableFunc(endpoints, func(a, b Endpoint) int { return cmp.Compare(a.Address, b.Address) })

@@ -3,7 +3,6 @@ package discover
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -32,8 +31,8 @@ func NewSRV(name string) Source {
 
 // Run implements [Source].
 func (s *srv) Run(ctx context.Context, report func(Report)) {
-	var last *Report
-	wait := minInterval
+	report = distinct(report)
+	wait, failed := minInterval, false
 	for {
 		a, err := s.lookup(ctx, s.name)
 		if ctx.Err() != nil {
@@ -46,27 +45,17 @@ func (s *srv) Run(ctx context.Context, report func(Report)) {
 			if a.skipped > 0 {
 				r.Ignored = fmt.Sprintf("%d SRV records without the name of a host and a port", a.skipped)
 			}
-		} else if last != nil && last.Err != nil {
+		} else if failed {
 			wait = min(2*wait, maxInterval)
 		} else {
 			wait = minInterval
 		}
-		if last == nil || !same(*last, r) {
-			last = &r
-			report(r)
-		}
+		failed = err != nil
+		report(r)
 		if !sleep(ctx, wait) {
 			return
 		}
 	}
-}
-
-// same reports whether b says nothing that a has not said.
-func same(a, b Report) bool {
-	if a.Err != nil || b.Err != nil {
-		return a.Err != nil && b.Err != nil && a.Err.Error() == b.Err.Error()
-	}
-	return a.Ignored == b.Ignored && slices.Equal(a.Endpoints, b.Endpoints)
 }
 
 // sleep waits, and reports whether ctx is still alive.
