@@ -3,12 +3,12 @@ package htpasswd
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/zwsbridge/zwsbridge/internal/watch"
 )
 
 // The limits on a file and its content.
@@ -52,25 +52,8 @@ func read(file string) (*table, error) {
 }
 
 func readText(file string) (string, error) {
-	// Opening a FIFO would block until there is a writer.
-	if info, err := os.Stat(file); err != nil {
-		return "", err
-	} else if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("%s: not a regular file", file)
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
-	if err != nil {
-		return "", err
-	}
-	if len(text) > MaxFile {
-		return "", fmt.Errorf("%s: more than %d bytes", file, MaxFile)
-	}
-	return string(text), nil
+	text, _, err := watch.ReadFile(file, MaxFile)
+	return string(text), err
 }
 
 // parse parses lines of the form "user:hash"; empty lines and those that begin with # are

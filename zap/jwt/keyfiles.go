@@ -3,7 +3,6 @@ package jwt
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -114,11 +113,7 @@ func (f *keyFiles) list() ([]string, error) {
 
 // readKeys reads one file. The mode of a file with a secret must be acceptable.
 func (f *keyFiles) readKeys(file string) ([]key, error) {
-	// What was not named but found must not stop anything: opening a FIFO waits for a writer.
-	if info, err := os.Stat(file); file != f.path && err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", file)
-	}
-	text, info, err := readFile(file)
+	text, info, err := watch.ReadFile(file, maxFile)
 	if err != nil {
 		return nil, err
 	}
@@ -134,21 +129,4 @@ func (f *keyFiles) readKeys(file string) ([]key, error) {
 		err = f.private.Check(file, info)
 	}
 	return parsed.keys, err
-}
-
-func readFile(file string) ([]byte, fs.FileInfo, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, nil, err
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(text) > maxFile {
-		err = fmt.Errorf("%s: more than %d bytes", file, maxFile)
-	}
-	return text, info, err
 }

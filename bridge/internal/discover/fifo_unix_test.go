@@ -17,7 +17,7 @@ func TestFileFIFO(t *testing.T) {
 		t.Fatal(err)
 	}
 	reports := follow(t, NewFile(FileOptions{Path: path, Endpoint: tcpOnly, Log: slog.New(slog.DiscardHandler)}))
-	if got, want := next(t, reports), "error: "+path+" is not a regular file"; got != want {
+	if got, want := next(t, reports), "error: "+path+": not a regular file"; got != want {
 		t.Fatalf("reported %q, want %q", got, want)
 	}
 	if err := os.Remove(path); err != nil {

@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
 
 	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/internal/watch"
@@ -67,21 +65,9 @@ func ReadFile(o FileOptions) ([]Endpoint, error) { return (&file{o}).read() }
 
 // read returns the endpoints in the file.
 func (f *file) read() ([]Endpoint, error) {
-	// Opening a FIFO would block until there is a writer.
-	if info, err := os.Stat(f.o.Path); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", f.o.Path)
-	}
-	opened, err := os.Open(f.o.Path)
+	text, _, err := watch.ReadFile(f.o.Path, maxFile)
 	if err != nil {
 		return nil, err
-	}
-	defer opened.Close()
-	text, err := io.ReadAll(io.LimitReader(opened, maxFile+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(text) > maxFile {
-		return nil, fmt.Errorf("%s is larger than %d bytes", f.o.Path, maxFile)
 	}
 	endpoints, err := f.parse(text)
 	if err != nil {

@@ -126,7 +126,7 @@ func TestFileWatched(t *testing.T) {
 	}
 	expect("error: open " + path)
 	write(t, path, strings.Repeat(" ", maxFile)+`[]`)
-	expect("error: " + path + " is larger than 1048576 bytes")
+	expect("error: " + path + ": more than 1048576 bytes")
 	write(t, path, `["tcp://d:1"]`)
 	expect("tcp://d:1")
 }
