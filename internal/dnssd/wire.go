@@ -215,10 +215,10 @@ func (p *parser) record() (r record, ok bool) {
 	return r, ok
 }
 
+var escaper = strings.NewReplacer(`\`, `\\`, `.`, `\.`)
+
 // escape returns a label in presentation form.
-func escape(label string) string {
-	return strings.NewReplacer(`\`, `\\`, `.`, `\.`).Replace(label)
-}
+func escape(label string) string { return escaper.Replace(label) }
 
 // labels returns the labels of a name in presentation form.
 func labels(name string) []string {
