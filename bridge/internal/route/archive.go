@@ -91,6 +91,10 @@ func (s archiveStore) open(path string, o archiveOptions, logger *slog.Logger) (
 
 // stored logs that what of a history is not stored at present, or that it is again.
 func stored(logger *slog.Logger, what string, err error) {
+	if errors.Is(err, natsstore.ErrLoading) {
+		logger.Info("history is being read", slog.String("what", what))
+		return
+	}
 	if err != nil {
 		logger.Error("history not stored", slog.String("what", what), slog.String("error", err.Error()))
 		return

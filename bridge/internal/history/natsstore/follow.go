@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/history"
@@ -22,7 +23,7 @@ const (
 // reader is what follow knows of what it has delivered.
 type reader struct {
 	parts  assembler
-	last   identity // of the message at Share.applied
+	last   identity // of the message at Share.applied; zero if it is not from a bridge
 	again  bool     // the stream is read from its beginning, since it is another than before
 	target uint64   // the last message of the stream when it was opened
 }
@@ -125,9 +126,25 @@ func (s *Share) openStream() (jetstream.Stream, error) {
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("stream %s: %w", s.stream, err)
+		return nil, fmt.Errorf("stream %s: %w", s.stream, explain(err))
 	}
-	return stream, nil
+	return stream, checkSubjects(stream.CachedInfo().Config, s.subject)
+}
+
+// checkSubjects returns an error if a stream is not what bridges share, and so must not be changed.
+func checkSubjects(c jetstream.StreamConfig, subject string) error {
+	if len(c.Subjects) == 1 && c.Subjects[0] == subject {
+		return nil
+	}
+	return fmt.Errorf("stream %s has the subjects %q, want %q: it was not made by zwsbridge, so history.nats.name must be another", c.Name, c.Subjects, subject)
+}
+
+// explain adds to an error what an operator has to do.
+func explain(err error) error {
+	if errors.Is(err, nats.ErrNoResponders) {
+		return fmt.Errorf("JetStream does not answer (%w): enable it on the NATS servers, as in nats-server --jetstream", err)
+	}
+	return err
 }
 
 // streamConfig bounds the stream so that it has at least what the log of a bridge keeps.
@@ -162,7 +179,7 @@ func (s *Share) compare(r *reader, stream jetstream.Stream, state *jetstream.Str
 	if err != nil {
 		return err
 	}
-	m, err := parseMessage(raw.Data)
+	m, _, err := parseStored(raw.Header, raw.Data, time.Now())
 	r.again = err != nil || m.identity() != r.last
 	return nil
 }
@@ -173,11 +190,13 @@ func (s *Share) deliver(r *reader, msg jetstream.Msg) error {
 	if err != nil {
 		return err
 	}
-	m, err := parseMessage(msg.Data())
+	m, known, err := parseStored(msg.Headers(), msg.Data(), time.Now())
 	if err != nil {
 		return err
 	}
-	if b, ok := r.parts.add(&m); ok {
+	if !known {
+		s.foreign(r, meta.Sequence.Stream)
+	} else if b, ok := r.parts.add(&m); ok {
 		if end := s.o.Log.End().Sequence; b.First > end && m.flags&flagStart == 0 && !r.again && s.applied.Load() > 0 {
 			return errHole
 		}
@@ -192,6 +211,14 @@ func (s *Share) deliver(r *reader, msg jetstream.Msg) error {
 	}
 	s.reached(r)
 	return nil
+}
+
+// foreign notes that no bridge has written a message of the stream. The first of several is logged.
+func (s *Share) foreign(r *reader, sequence uint64) {
+	if r.last != (identity{}) {
+		s.o.Logger.Warn("history: a message that is not from a bridge is skipped: another client of NATS publishes to this subject",
+			"subject", s.subject, "stream", s.stream, "sequence", sequence)
+	}
 }
 
 // progress notes how far the stream was delivered.

@@ -4,6 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/history"
 )
@@ -17,6 +21,8 @@ import (
 const (
 	version    = 1
 	headerSize = 1 + 1 + 8 + 8 + 4
+
+	firstRelease = 1735689600 // Unix time, 2025: no sequence is older
 
 	flagMore  = 1 // another part follows
 	flagLater = 2 // it is not the first part
@@ -39,6 +45,20 @@ type identity struct {
 }
 
 func (m *message) identity() identity { return identity{m.writer, m.first, m.count} }
+
+// parseStored returns a message as the stream has it. ok is false for one that no bridge has written:
+// bridges name the sequence of the message before theirs. A stream that was restored by way of another
+// one has that no more, but sequences that tell a time.
+func parseStored(header nats.Header, data []byte, now time.Time) (m message, ok bool, err error) {
+	m, err = parseMessage(data)
+	if header.Get(jetstream.ExpectedLastSeqHeader) != "" {
+		return m, true, err
+	}
+	if began := int64(m.first >> generationBits); err != nil || began < firstRelease || began > now.Add(24*time.Hour).Unix() {
+		return message{}, false, nil
+	}
+	return m, true, nil
+}
 
 var errMessage = errors.New("a message of the stream is malformed")
 

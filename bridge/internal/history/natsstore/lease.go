@@ -27,8 +27,8 @@ const leaseHistory = 1
 func (s *Share) elect() {
 	for s.ctx.Err() == nil {
 		err := s.campaign()
-		if s.ctx.Err() == nil && err != nil {
-			s.o.Logger.Debug("history: lease", "error", err.Error())
+		if s.ctx.Err() == nil && err != nil && !errors.Is(err, errConnection) {
+			s.setElects(fmt.Errorf("bucket %s: %w", s.bucket, explain(err)))
 		}
 		select {
 		case <-s.ctx.Done():
@@ -38,7 +38,14 @@ func (s *Share) elect() {
 	s.giveBack()
 }
 
-// bucketOf returns the bucket of the leases, which is made if there is none.
+func (s *Share) setElects(err error) {
+	s.mu.Lock()
+	s.elects = err
+	s.mu.Unlock()
+	s.judge()
+}
+
+// openBucket returns the bucket of the leases, which is made if there is none.
 func (s *Share) openBucket() (jetstream.KeyValue, error) {
 	if !s.conn.IsConnected() {
 		return nil, errConnection
@@ -77,7 +84,10 @@ func (s *Share) campaign() error {
 			if !ok {
 				return errConnection
 			}
-			known = true
+			if !known {
+				known = true
+				s.setElects(nil)
+			}
 			if entry != nil {
 				s.saw(entry)
 			}
@@ -108,22 +118,27 @@ func (s *Share) nextAct() time.Duration {
 // saw notes the lease as another bridge, or this one, has written it.
 func (s *Share) saw(entry jetstream.KeyValueEntry) {
 	var l lease
+	var err error
 	if entry.Operation() == jetstream.KeyValuePut {
-		if err := json.Unmarshal(entry.Value(), &l); err != nil {
-			s.o.Logger.Error("history: the lease is malformed", "bucket", s.bucket, "key", s.key, "error", err.Error())
-			l = lease{}
-		}
+		err = json.Unmarshal(entry.Value(), &l)
+	}
+	s.mu.Lock()
+	seen := time.Now()
+	if err != nil { // not from a bridge: whose lease it is does not change
+		l, seen = s.lease, s.seen
 	}
 	l.revision = entry.Revision()
-	s.mu.Lock()
 	if l.revision <= s.lease.revision {
 		s.mu.Unlock()
 		return // older than what this bridge has written
 	}
 	taken := s.lease.Holder == s.o.Bridge && l.Holder != s.o.Bridge
-	s.lease, s.seen = l, time.Now()
+	s.lease, s.seen = l, seen
 	s.notify()
 	s.mu.Unlock()
+	if err != nil {
+		s.complain(fmt.Errorf("key %s of bucket %s is malformed: %w", s.key, s.bucket, err))
+	}
 	if taken {
 		s.stepDown("another bridge has the lease")
 	}

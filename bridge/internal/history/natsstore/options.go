@@ -58,22 +58,24 @@ const (
 	dialTimeout   = 2 * time.Second
 )
 
-// connect connects in the background; changed is called when a connection is made or lost.
-func (o *Options) connect(changed func()) (*nats.Conn, error) {
+// connect connects in the background; changed is called when a connection is made or lost, and failed
+// when none could be made, or another error has no caller.
+func (o *Options) connect(changed func(), failed func(error)) (*nats.Conn, error) {
 	s := &o.Server
 	options := []nats.Option{
 		nats.Name("zwsbridge " + o.Route),
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.Timeout(dialTimeout),
 		nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectWait, 2*reconnectWait),
+		// A password can be corrected, and servers can be started with the wrong ones for a while.
+		nats.IgnoreAuthErrorAbort(),
 		// What could not be written is written again by what knows whether it was.
 		nats.ReconnectBufSize(-1),
 		nats.PingInterval(o.Lease / 2), nats.MaxPingsOutstanding(2),
 		nats.ConnectHandler(func(*nats.Conn) { changed() }),
 		nats.ReconnectHandler(func(*nats.Conn) { changed() }),
 		nats.DisconnectErrHandler(func(*nats.Conn, error) { changed() }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			o.Logger.Warn("history: NATS", "error", err.Error())
-		}),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { failed(err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { failed(err) }),
 	}
 	if s.Credentials != "" {
 		options = append(options, nats.UserCredentials(s.Credentials))
@@ -106,7 +108,9 @@ func (s *Server) password(logger *slog.Logger) string {
 var (
 	errConnection = errors.New("no connection to NATS")
 	errNoLeader   = errors.New("no bridge reads the backends and writes to NATS")
-	errLoading    = errors.New("the stream is being read")
+
+	// ErrLoading is the error in the state of a log whose stream is being read.
+	ErrLoading = errors.New("the stream is being read")
 )
 
 // escape returns text as a part of the name of a stream or subject: letters, digits and - stay,

@@ -99,8 +99,8 @@ func (s *Share) await(futures []jetstream.PubAckFuture) error {
 func (s *Share) FollowQueues(merge func(key history.QueueKey, state *history.QueueState, deleted uint64, bridge string)) {
 	s.ended.Go(func() {
 		for s.ctx.Err() == nil {
-			if err := s.readQueues(merge); err != nil && s.ctx.Err() == nil {
-				s.o.Logger.Debug("history: queues", "error", err.Error())
+			if err := s.readQueues(merge); err != nil && s.ctx.Err() == nil && !errors.Is(err, errConnection) && !errors.Is(err, jetstream.ErrMsgIteratorClosed) {
+				s.complain(fmt.Errorf("queues: %w", err))
 			}
 			select {
 			case <-s.ctx.Done():
@@ -122,9 +122,15 @@ func (s *Share) readQueues(merge func(history.QueueKey, *history.QueueState, uin
 	if age := s.currentBounds().QueueAge; age > 0 {
 		config.MaxAge = 2*age + time.Hour
 	}
-	stream, err := s.js.CreateOrUpdateStream(s.ctx, config)
+	stream, err := s.js.Stream(s.ctx, s.queueStream)
+	if err == nil {
+		if err := checkSubjects(stream.CachedInfo().Config, config.Subjects[0]); err != nil {
+			return err
+		}
+	}
+	stream, err = s.js.CreateOrUpdateStream(s.ctx, config)
 	if err != nil {
-		return fmt.Errorf("stream %s: %w", s.queueStream, err)
+		return fmt.Errorf("stream %s: %w", s.queueStream, explain(err))
 	}
 	if stream.CachedInfo().State.Msgs == 0 {
 		s.queuesRead()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,7 +44,10 @@ type Share struct {
 	loaded  bool  // everything was delivered that the stream had when it was opened
 	follows error // why the stream is not read at present
 	fault   error // the sum of it: what Log.State has
+	elects  error // why the lease cannot be watched at present
 	waiters int
+
+	complaints map[string]time.Time // when texts were logged
 
 	queuesKnown bool
 	opened      time.Time
@@ -65,11 +69,11 @@ func Open(o Options) (*Share, error) {
 		bucket: o.Name + "_leases", key: route,
 		queueStream: o.Name + "_queues_" + route, queueSubject: o.Name + ".queues." + route + ".",
 		aliveSubject: o.Name + ".alive." + route, forgetSubject: o.Name + ".forget." + route,
-		opened: time.Now(), heard: make(map[string]time.Time),
+		opened: time.Now(), heard: make(map[string]time.Time), complaints: make(map[string]time.Time),
 		renew: make(chan struct{}, 1), retry: make(chan struct{}, 1),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	conn, err := o.connect(s.connectionChanged)
+	conn, err := o.connect(s.connectionChanged, s.complain)
 	if err != nil {
 		return nil, fmt.Errorf("history.nats: %w", err)
 	}
@@ -153,13 +157,15 @@ func (s *Share) judge() {
 	t := s.term.Load()
 	switch {
 	case s.conn == nil || !s.conn.IsConnected():
-		err = errConnection
+		err = s.unreachable()
 	case s.follows != nil:
 		err = s.follows
 	case !s.loaded:
-		err = errLoading
+		err = ErrLoading
 	case t == nil && (!s.lease.Leads || time.Since(s.seen) >= s.o.Lease):
-		err = errNoLeader
+		if err = errNoLeader; s.elects != nil {
+			err = fmt.Errorf("%w: %w", errNoLeader, s.elects)
+		}
 	}
 	missed := uint64(0)
 	if t != nil {
@@ -168,12 +174,46 @@ func (s *Share) judge() {
 			err = t.failure()
 		}
 	}
-	changed := !errors.Is(err, s.fault) || !errors.Is(s.fault, err)
+	changed := fmt.Sprint(err) != fmt.Sprint(s.fault)
+	// The log of the route has the first error. Without another reason, no leader is not worth a line: bridges start.
+	still := changed && s.fault != nil && err != nil && !errors.Is(err, ErrLoading) && err != errNoLeader && err != errConnection
 	if s.fault = err; changed {
 		s.notify()
 	}
 	s.mu.Unlock()
+	if still {
+		s.complain(err)
+	}
 	s.o.Log.SetState(err, missed)
+}
+
+// unreachable returns an error that says why there is no connection, if that is known. Lock held on
+// entry.
+func (s *Share) unreachable() error {
+	if s.conn != nil {
+		if err := s.conn.LastError(); err != nil { // also a refused login
+			return fmt.Errorf("%w: %w", errConnection, err)
+		}
+	}
+	return errConnection
+}
+
+// complaintInterval is how long the same text is not logged again.
+const complaintInterval = time.Minute
+
+// complain logs why something does not work at present. Attempts are many, their reasons few.
+func (s *Share) complain(err error) {
+	now := time.Now()
+	s.mu.Lock()
+	maps.DeleteFunc(s.complaints, func(_ string, at time.Time) bool { return now.Sub(at) >= complaintInterval })
+	_, known := s.complaints[err.Error()]
+	if !known {
+		s.complaints[err.Error()] = now
+	}
+	s.mu.Unlock()
+	if !known {
+		s.o.Logger.Warn("history: NATS", "error", err.Error())
+	}
 }
 
 // SetStates tells the other bridges, while this one leads, the states of its backends.

@@ -305,7 +305,16 @@ func (t *term) compare() error {
 	if err != nil {
 		return err
 	}
-	m, err := parseMessage(raw.Data)
+	last := raw.Sequence
+	m, known, err := parseStored(raw.Header, raw.Data, time.Now())
+	for !known && err == nil {
+		if raw, err = stream.GetMsg(ctx, raw.Sequence-1); err == nil {
+			m, known, err = parseStored(raw.Header, raw.Data, time.Now())
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil || m.writer != t.id {
 		return errReplaced
 	}
@@ -326,7 +335,7 @@ func (t *term) compare() error {
 		return errReplaced
 	}
 	t.taken(n)
-	t.last = raw.Sequence
+	t.last = last // messages that are not from a bridge are in between
 	return nil
 }
 
