@@ -160,9 +160,6 @@ func (r *Route) relink(s *sources, next *links) error {
 	return nil
 }
 
-// Endpoints returns the endpoints of the route, in their order.
-func (r *Route) Endpoints() []Endpoint { return slices.Clone(r.links.Load().connect) }
-
 // options completes the options of a socket.
 func (l *links) options(o backend.Options) backend.Options {
 	o.HighWaterMark, o.HighWaterBytes, o.MaxTopic, o.ZMTP2 = l.highWaterMark, l.highWaterBytes, l.maxTopic, l.zmtp2

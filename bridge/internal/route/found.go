@@ -40,8 +40,8 @@ type finders struct {
 }
 
 // find starts the sources that are new or have changed, and ends those that are gone, with their
-// endpoints. Those of a source that has changed stay until it reports, if their keys are still used. Route.changing must not be
-// held.
+// endpoints. Those of a source that has changed stay until it reports, if their keys are still used.
+// Route.changing must not be held.
 func (r *Route) find(specs []finderSpec) {
 	r.finders.mu.Lock()
 	defer r.finders.mu.Unlock()

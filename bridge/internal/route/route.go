@@ -221,9 +221,6 @@ func (r *Route) Backendless() bool {
 	return ok && !u.connected()
 }
 
-// Binds reports whether the route listens for inbound backends on endpoint.
-func (r *Route) Binds(endpoint string) bool { return slices.Contains(r.links.Load().bind, endpoint) }
-
 // Attach connects a stream to the backends. It returns when the route's `ready` rule is met,
 // or with an error: a *[backend.Error], a *[zws.CloseError], or that of ctx. The caller
 // closes the socket.
@@ -239,8 +236,9 @@ func (r *Route) Attach(ctx context.Context, c *Client) (*Attachment, error) {
 
 // has reports whether address is literally one of the route's.
 func (r *Route) has(address string) bool {
-	return slices.Contains(r.links.Load().bind, address) ||
-		slices.ContainsFunc(r.links.Load().connect, func(e Endpoint) bool { return e.Address == address })
+	l := r.links.Load()
+	return slices.Contains(l.bind, address) ||
+		slices.ContainsFunc(l.connect, func(e Endpoint) bool { return e.Address == address })
 }
 
 // Close ends what the streams of the route share. Their sockets are closed by then. The archive
