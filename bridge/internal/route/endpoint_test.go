@@ -2,11 +2,14 @@ package route
 
 import (
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 func TestResolve(t *testing.T) {
@@ -87,6 +90,32 @@ func TestMergedKey(t *testing.T) {
 	for _, key := range [][32]byte{{1}, {2}} {
 		if got := s.merged(key); got[0] != own || got[1].ServerKey != key {
 			t.Errorf("with the key %v of the route: %v", key, got)
+		}
+	}
+}
+
+// TestResolvedKeys: each endpoint is logged in at with its own server key.
+func TestResolvedKeys(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "bridge")
+	cert, err := certs.New()
+	if err == nil {
+		err = cert.Write(name)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := links{
+		connect:     []Endpoint{{Address: "tcp://192.0.2.1:5556", ServerKey: [32]byte{1}}, {Address: "tcp://192.0.2.2:5556", ServerKey: [32]byte{2}}},
+		credentials: credentials{mechanism: zap.CURVE, cert: name},
+	}
+	list, err := l.resolved(nil)
+	if err != nil || len(list) != len(l.connect) {
+		t.Fatalf("%v, %v", list, err)
+	}
+	for i, e := range list {
+		want := zmtp.Curve{Public: cert.Public, Secret: cert.Secret, ServerKey: l.connect[i].ServerKey}
+		if e.Security != zmtp.ClientSecurity(want) {
+			t.Errorf("%s: logged in at with %v, want %v", e.Address, e.Security, want)
 		}
 	}
 }

@@ -179,13 +179,20 @@ func (l *links) idle() []backend.Status {
 // for a shared connection. Errors are *[zws.CloseError].
 func (l *links) resolved(login *zws.Login) ([]backend.Endpoint, error) {
 	var list []backend.Endpoint
+	var security zmtp.ClientSecurity // read once: the endpoints can be a thousand
+	var err error
 	for _, e := range l.connect {
 		if login != nil && len(login.Connect) > 0 && !slices.Contains(login.Connect, e.Address) {
 			continue // webtalk: the client chose among the route's endpoints
 		}
-		security, err := l.credentials.security(e, login)
-		if err != nil {
-			return nil, err
+		if security == nil {
+			if security, err = l.credentials.security(e, login); err != nil {
+				return nil, err
+			}
+		}
+		if c, ok := security.(zmtp.Curve); ok { // other logins are the same everywhere
+			c.ServerKey = e.ServerKey
+			security = c
 		}
 		b := backend.Endpoint{Address: e.Address, Security: security, Source: e.Source, Renew: func() (zmtp.ClientSecurity, error) {
 			return l.credentials.security(e, login)
