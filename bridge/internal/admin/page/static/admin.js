@@ -403,30 +403,38 @@ $('confirm').addEventListener('close', async () => {
   update();
 });
 
-// ---- Deleting queues ------------------------------------------------------------------
+// ---- Asking first ---------------------------------------------------------------------
 
-let selectedQueue = null; // the queue that the dialog is about
+let confirmed = null; // what follows if the dialog is confirmed
 
-function confirmDelete(queue) {
-  selectedQueue = queue;
-  $('confirm-queue-text').textContent = `${queue.name ? `The queue “${queue.name}”` : 'The default queue'} of ${queue.user} on ${queue.route}. `
-    + 'What waits in it is not delivered any more'
-    + (queue.used ? ', and the client that uses it gets close code 4401.' : '.');
-  $('confirm-queue').returnValue = 'cancel';
-  $('confirm-queue').showModal();
+/** Asks whether to call action. */
+function ask(title, text, button, action) {
+  confirmed = action;
+  $('ask-title').textContent = title;
+  $('ask-text').textContent = text;
+  $('ask-button').textContent = button;
+  $('ask').returnValue = 'cancel';
+  $('ask').showModal();
 }
 
-$('confirm-queue').addEventListener('close', async () => {
-  if ($('confirm-queue').returnValue !== 'delete') return;
-  const { route, user, name } = selectedQueue;
-  try {
-    await post('/queues/delete', { route, user, name });
-  } catch (error) {
-    setState(error.message, 'bad');
-  }
-  nextQueues = 0;
-  update();
-});
+$('ask').addEventListener('close', () => $('ask').returnValue === 'confirmed' && confirmed());
+
+// ---- Deleting queues ------------------------------------------------------------------
+
+function confirmDelete({ route, user, name, used }) {
+  const text = `${name ? `The queue “${name}”` : 'The default queue'} of ${user} on ${route}. `
+    + 'What waits in it is not delivered any more'
+    + (used ? ', and the client that uses it gets close code 4401.' : '.');
+  ask('Delete this queue?', text, 'Delete the queue', async () => {
+    try {
+      await post('/queues/delete', { route, user, name });
+    } catch (error) {
+      setState(error.message, 'bad');
+    }
+    nextQueues = 0;
+    update();
+  });
+}
 
 // ---- Endpoints ------------------------------------------------------------------------
 
@@ -440,43 +448,32 @@ function showConnect(routeList) {
   if (paths.includes(chosen)) $('connect-route').value = chosen;
 }
 
-$('connect').addEventListener('submit', async (event) => {
-  event.preventDefault();
-  const key = $('connect-key').value.trim();
-  const answer = $('connect-answer');
+/** Posts a change of the endpoints and shows why it failed. Returns whether it succeeded. */
+async function change(path, body) {
+  let failure = '';
   try {
-    await post('/routes/connect', {
-      route: $('connect-route').value, endpoint: $('connect-endpoint').value.trim(), ...(key && { server_key: key }),
-    });
-    answer.textContent = '';
-    $('connect-endpoint').value = $('connect-key').value = '';
+    await post(path, body);
   } catch (error) {
-    answer.textContent = error.message;
+    failure = error.message;
   }
+  $('connect-answer').textContent = failure;
   update();
-});
-
-let selectedBackend = null; // the endpoint that the dialog is about
-
-function confirmDisconnect(backend) {
-  selectedBackend = backend;
-  $('confirm-backend-text').textContent = `${backend.address} of ${backend.route}. Sessions stay, and what was sent there may be answered for five seconds. `
-    + (backend.source === 'admin' ? 'It stays away until it is connected again.' : 'It comes back with the next reload or start.');
-  $('confirm-backend').returnValue = 'cancel';
-  $('confirm-backend').showModal();
+  return !failure;
 }
 
-$('confirm-backend').addEventListener('close', async () => {
-  if ($('confirm-backend').returnValue !== 'disconnect') return;
-  const { route, address } = selectedBackend;
-  try {
-    await post('/routes/disconnect', { route, endpoint: address });
-    $('connect-answer').textContent = '';
-  } catch (error) {
-    $('connect-answer').textContent = error.message;
+$('connect').addEventListener('submit', async (event) => {
+  event.preventDefault();
+  const route = $('connect-route').value, endpoint = $('connect-endpoint').value.trim(), key = $('connect-key').value.trim();
+  if (await change('/routes/connect', { route, endpoint, ...(key && { server_key: key }) })) {
+    $('connect-endpoint').value = $('connect-key').value = '';
   }
-  update();
 });
+
+function confirmDisconnect({ route, address, source }) {
+  const text = `${address} of ${route}. Sessions stay, and what was sent there may be answered for five seconds. `
+    + (source === 'admin' ? 'It stays away until it is connected again.' : 'It comes back with the next reload or start.');
+  ask('Disconnect this endpoint?', text, 'Disconnect the endpoint', () => change('/routes/disconnect', { route, endpoint: address }));
+}
 
 update();
 prepareLogin().catch(() => {}); // the forms work without it
