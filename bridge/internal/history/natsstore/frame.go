@@ -96,6 +96,13 @@ func encode(b history.Batch, writer uint64, flags byte, most int) (parts [][]byt
 	}
 }
 
+// headerRoom is what the NATS headers of a message need at most: a line for the version and one with
+// the sequence of the message before. The server counts them as part of the message.
+const headerRoom = 128
+
+// maxMessage is the size of the largest message that the servers accept beside its headers.
+func (s *Share) maxMessage() int { return int(s.conn.MaxPayload()) - headerRoom }
+
 // assembler puts the parts of batches together.
 type assembler struct {
 	id   identity

@@ -243,7 +243,7 @@ func (s *Share) lead() error {
 	var b history.Builder
 	b.Begin(first)
 	b.Start(s.o.Log, id, bounds.Topics, now.UnixMilli())
-	p := encode(b.Batch(), id, flagStart, int(s.conn.MaxPayload()))
+	p := encode(b.Batch(), id, flagStart, s.maxMessage())
 	if len(p) > 1 {
 		return errors.New("the topics are too long for a message of NATS")
 	}

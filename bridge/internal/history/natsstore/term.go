@@ -206,7 +206,7 @@ func (t *term) send() (wait time.Duration, err error) {
 		}
 		b := t.batches[t.sent]
 		t.mu.Unlock()
-		parts := encode(b, t.id, 0, int(t.share.conn.MaxPayload()))
+		parts := encode(b, t.id, 0, t.share.maxMessage())
 		for i, p := range parts {
 			m := &nats.Msg{Subject: t.share.subject, Data: p, Header: nats.Header{}}
 			m.Header[jetstream.ExpectedLastSeqHeader] = []string{strconv.FormatUint(t.last, 10)}
