@@ -268,7 +268,7 @@ func (t *term) recover(err error) bool {
 			return true
 		}
 		if errors.Is(err, errReplaced) {
-			go t.share.lostTerm(t)
+			t.share.lostTerm(t)
 			return false
 		}
 		select {
