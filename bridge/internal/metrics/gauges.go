@@ -136,11 +136,7 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 	for path, h := range now.History {
 		gauge(historyMessages, float64(h.Messages), path)
 		gauge(historyBytes, float64(h.Bytes), path)
-		leads := 0.0
-		if h.Leads {
-			leads = 1
-		}
-		gauge(historyLeader, leads, path)
+		gauge(historyLeader, oneIf(h.Leads), path)
 		gauge(permanentQueues, float64(h.Queues), path)
 	}
 	for kind, n := range now.Logins.Tracked {
