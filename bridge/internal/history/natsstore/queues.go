@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -217,6 +218,9 @@ func (s *Share) presence() {
 			return
 		case <-ticker.C:
 		}
+		s.mu.Lock()
+		maps.DeleteFunc(s.heard, func(_ string, at time.Time) bool { return time.Since(at) >= s.o.Lease })
+		s.mu.Unlock()
 	}
 }
 
