@@ -67,6 +67,11 @@ func (q queueStore) Save(changes map[history.QueueKey]*history.QueueState) error
 		if err != nil {
 			return err
 		}
+		if most := s.maxMessage(); len(value) > most { // to try again would keep the others from being stored
+			s.o.Logger.Error("history: a queue has too many topics for a message of NATS: the other bridges do not know what has changed",
+				"user", key.User, "queue", key.Name, "bytes", len(value), "most", most)
+			continue
+		}
 		hash := sha256.Sum256(append(append(saved.User[:len(saved.User):len(saved.User)], 0), saved.Name...))
 		future, err := s.queueJS.PublishMsgAsync(&nats.Msg{Subject: s.queueSubject + hex.EncodeToString(hash[:12]), Data: value})
 		if err != nil {
