@@ -73,7 +73,7 @@ func TestStrangerPublishes(t *testing.T) {
 }
 
 // TestForeignStream: streams of the same names with other subjects are not changed, and the log says
-// why there is no history.
+// why the route has no history.
 func TestForeignStream(t *testing.T) {
 	n, p := startNATS(t), startPress(t)
 	_, js := stranger(t, n)

@@ -187,8 +187,8 @@ func (s *Share) judge() {
 	s.o.Log.SetState(err, missed)
 }
 
-// unreachable returns an error that says why there is no connection, if that is known. Lock held on
-// entry.
+// unreachable returns why NATS is not connected: the error of the last attempt, if that is known. Lock
+// held on entry.
 func (s *Share) unreachable() error {
 	if s.conn != nil {
 		if err := s.conn.LastError(); err != nil { // also a refused login
