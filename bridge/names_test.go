@@ -41,9 +41,12 @@ func TestUnusualNames(t *testing.T) {
 		clients[form] = connect(t, url+"/d", zws.DialOptions{SocketType: zmtp.SUB, Security: zmtp.Plain{User: name}, HandshakeTimeout: time.Minute})
 	}
 	shown := make(map[string]bool)
-	for _, s := range b.Sessions() {
-		shown[s.User] = true
-	}
+	eventually(t, "all users listed", func() bool { // a client is ready a moment before it is listed
+		for _, s := range b.Sessions() {
+			shown[s.User] = true
+		}
+		return len(shown) == len(names)
+	})
 	for name, form := range names {
 		if !shown[form] {
 			t.Errorf("%q is not shown as %s: %v", name, form, shown)
