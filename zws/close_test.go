@@ -49,7 +49,7 @@ func TestCause(t *testing.T) {
 	}
 }
 
-// TestFinal: the codes after which trying again is useless, as in the table of the README.
+// TestFinal: the codes after which trying again is useless, as in the table of cmd/zwsbridge/manual/errors.md.
 func TestFinal(t *testing.T) {
 	for code, final := range map[zws.Code]bool{
 		1000: false, 1001: false, 1002: true, 1003: true, 1006: false, 1009: true, 1011: false,

@@ -11,7 +11,7 @@
 //     and memory.go, which returns memory to the operating system;
 //   - password.go, which reads passwords and tokens.
 //
-// Package demo has the houses and the page of `zwsbridge demo`. The commands are tested by
+// Package manual has the pages that help shows; package demo has the houses and the page of `zwsbridge demo`. The commands are tested by
 // the scripts in testdata/script.
 //
 // Exit codes: 0 success, 1 failure, 2 wrong usage or configuration, 3 refused by the peer.

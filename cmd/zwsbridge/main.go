@@ -83,7 +83,7 @@ func newRoot() *cobra.Command {
 authentication on both hops.
 
 Run the bridge with serve, or try it with demo. The commands sub, push, req and
-dealer are clients for the shell.
+dealer are clients for the shell. 'zwsbridge help' lists the topics of the manual.
 
 Exit codes: 0 success, 1 failure, 2 wrong usage or configuration, 3 refused by
 the peer.`,
@@ -95,6 +95,7 @@ the peer.`,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetHelpCommand(newHelp())
 	root.AddCommand(
 		newServe(), newCheck(), newDemo(),
 		newKeygen(), newPasswd(), newToken(),

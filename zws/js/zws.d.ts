@@ -468,7 +468,7 @@ export class ClosedError extends SocketError {
 
 /** The server refuses this client; a retry with the same credentials cannot succeed. */
 export class RefusedError extends Error {
-  /** The WebSocket close code, of RFC 6455 or of the table in the README of zwsbridge. */
+  /** The WebSocket close code, of RFC 6455 or of the table that `zwsbridge help errors` shows. */
   readonly code: number;
   /** The reason, as text for people. */
   readonly reason: string;
