@@ -14,6 +14,7 @@ import (
 
 	"github.com/zwsbridge/zwsbridge/bridge"
 	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/internal/buildinfo"
 	"github.com/zwsbridge/zwsbridge/internal/dnssd"
 )
 
@@ -89,7 +90,7 @@ func httpServer(c *config.Config, h http.Handler, log *slog.Logger) *http.Server
 // run serves until ctx is done or a listener fails, and shuts down. It reloads the
 // configuration on each signal from reload.
 func (s *server) run(ctx context.Context, reload <-chan os.Signal) error {
-	s.log.Info("serving", "version", version(), "address", s.listener.Addr().String(),
+	s.log.Info("serving", "version", buildinfo.Get().Version, "address", s.listener.Addr().String(),
 		"tls", s.config.Server.TLS, "routes", len(s.config.Routes))
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serveHTTP(s.http, s.listener) })

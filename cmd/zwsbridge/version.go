@@ -3,15 +3,16 @@ package main
 import (
 	"fmt"
 	"runtime"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/zwsbridge/zwsbridge/internal/buildinfo"
 )
 
 func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Print the version",
+		Short: "Print version, commit and its date, Go version and platform",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), versionLine())
@@ -20,17 +21,7 @@ func newVersion() *cobra.Command {
 	}
 }
 
-// versionLine returns name, version, Go version and platform of the program.
+// versionLine returns name, version, commit and its date, Go version and platform of the program.
 func versionLine() string {
-	return fmt.Sprintf("zwsbridge %s %s %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-}
-
-// version returns the version of the module, which is a pseudo-version with the commit if
-// the program was built in a working tree.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "(unknown)"
-	}
-	return info.Main.Version
+	return fmt.Sprintf("zwsbridge %s %s/%s", buildinfo.Get(), runtime.GOOS, runtime.GOARCH)
 }
