@@ -36,6 +36,9 @@ func (s source) Readiness() (r admin.Readiness) {
 		if err := a.Log.State().Err; err != nil {
 			r.Degraded = append(r.Degraded, "history not stored: "+a.Path)
 		}
+		if a.Differs() != nil {
+			r.Degraded = append(r.Degraded, "history configured differently: "+a.Path)
+		}
 		if a.Queues.Failed() {
 			r.Degraded = append(r.Degraded, "queues not stored: "+a.Path)
 		}

@@ -42,7 +42,7 @@ func TestLargeQueue(t *testing.T) {
 	for i := range topics {
 		topics[i] = "house/" + strconv.Itoa(i) + strings.Repeat("x", 1000)
 	}
-	dialQueue(t, leader, "alice", topics...)
+	alice := dialQueue(t, leader, "alice", topics...)
 	eventually(t, "alice's queue is too large", func() bool {
 		return strings.Contains(leader.log.String(), "too many topics")
 	})
@@ -57,8 +57,36 @@ func TestLargeQueue(t *testing.T) {
 		q, ok := follower.queueOf("bob")
 		return ok && leader.history().Messages == follower.history().Messages && q.Waiting == 0
 	})
-	var ready struct{ Degraded []string }
-	if leader.get("/readyz", &ready); len(ready.Degraded) > 0 {
-		t.Errorf("degraded: %q, want nothing", ready.Degraded)
+	if got := leader.readiness(); got != "" {
+		t.Errorf("degraded: %s, want nothing", got)
 	}
+	// Another change of alice's queue, and one of carol's that is stored after it.
+	if err := alice.Subscribe(t.Context(), []byte("house/more")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "alice is subscribed", func() bool {
+		p.publish("house/more", 1)
+		_, err := alice.tryNext(20 * time.Millisecond)
+		return err == nil
+	})
+	dialQueue(t, leader, "carol", "house/t")
+	eventually(t, "the other bridge knows carol's queue", func() bool {
+		_, ok := follower.queueOf("carol")
+		return ok
+	})
+	if err := alice.Unsubscribe(t.Context(), bytesOf(topics)...); err != nil {
+		t.Fatal(err)
+	}
+	waitError(t, leader, "a queue fits into a message of NATS again")
+	if n := strings.Count(leader.log.String(), "too many topics"); n != 1 {
+		t.Errorf("%d lines say that alice's queue is too large, want 1", n)
+	}
+}
+
+func bytesOf(list []string) [][]byte {
+	all := make([][]byte, len(list))
+	for i, text := range list {
+		all[i] = []byte(text)
+	}
+	return all
 }

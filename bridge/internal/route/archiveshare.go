@@ -75,3 +75,12 @@ func (a *Archive) Leader() (name string, ok bool) {
 
 // Leading reports whether this bridge reads the backends.
 func (a *Archive) Leading() bool { return a.share == nil || a.share.Leading() }
+
+// Differs returns in what the configuration of this bridge differs from that of the bridge that reads
+// the backends; nil if it does not, or if the archive is not shared.
+func (a *Archive) Differs() error {
+	if a.share == nil {
+		return nil
+	}
+	return a.share.Differs()
+}

@@ -18,6 +18,8 @@ var errHole = errors.New("the stream has lost messages")
 const (
 	followRetry = 200 * time.Millisecond
 	pullBytes   = 16 << 20
+	// consumerIdle is after what time NATS deletes the consumer of a bridge that does not read.
+	consumerIdle = time.Minute
 )
 
 // reader is what follow knows of what it has delivered.
@@ -77,12 +79,23 @@ func (s *Share) read(r *reader) error {
 	from := s.applied.Load() + 1
 	r.target = state.LastSeq
 	r.parts = assembler{}
-	consumer, err := s.js.OrderedConsumer(s.ctx, s.stream, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(from, state.FirstSeq, 1),
+	return s.consume(s.stream, max(from, state.FirstSeq, 1), s.retry, func() {
+		s.setFollows(nil)
+		s.reached(r)
+	}, func(m jetstream.Msg) error { return s.deliver(r, m) })
+}
+
+// consume calls began, and then deliver with each message of a stream from that sequence on, until
+// there is an error or the share is closed. A token in stop, which can be nil, ends it as well: a new
+// connection can be to servers that have lost something. Then the error is nil.
+func (s *Share) consume(stream string, from uint64, stop <-chan struct{}, began func(), deliver func(jetstream.Msg) error) error {
+	consumer, err := s.js.OrderedConsumer(s.ctx, stream, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from, InactiveThreshold: consumerIdle,
 	})
 	if err != nil {
 		return err
 	}
+	defer s.deleteConsumer(stream, consumer)
 	messages, err := consumer.Messages(jetstream.PullMaxBytes(pullBytes))
 	if err != nil {
 		return err
@@ -91,14 +104,13 @@ func (s *Share) read(r *reader) error {
 	defer close(ended)
 	s.ended.Go(func() {
 		defer messages.Stop()
-		select { // a new connection may be to servers that have lost something
+		select {
 		case <-ended:
 		case <-s.ctx.Done():
-		case <-s.retry:
+		case <-stop:
 		}
 	})
-	s.setFollows(nil)
-	s.reached(r)
+	began()
 	for {
 		m, err := messages.Next()
 		if errors.Is(err, jetstream.ErrMsgIteratorClosed) {
@@ -107,10 +119,22 @@ func (s *Share) read(r *reader) error {
 		if err != nil {
 			return err
 		}
-		if err := s.deliver(r, m); err != nil {
+		if err := deliver(m); err != nil {
 			return err
 		}
 	}
+}
+
+// deleteConsumer deletes a consumer that is not used any more. One that cannot be deleted goes after
+// consumerIdle.
+func (s *Share) deleteConsumer(stream string, c jetstream.Consumer) {
+	info := c.CachedInfo()
+	if info == nil || !s.conn.IsConnected() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.o.Lease/3)
+	defer cancel()
+	_ = s.js.DeleteConsumer(ctx, stream, info.Name)
 }
 
 // openStream returns the stream, which is made if there is none.

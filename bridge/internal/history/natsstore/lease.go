@@ -18,6 +18,7 @@ type lease struct {
 	Leads    bool            `json:"leads"`  // the holder writes to the stream
 	Since    time.Time       `json:"since"`  // when it has taken the lease
 	States   json.RawMessage `json:"backends,omitempty"`
+	Topics   [][]byte        `json:"topics,omitempty"` // Bounds.Topics of the holder
 	revision uint64          // 0: the key does not exist
 }
 
@@ -136,6 +137,7 @@ func (s *Share) saw(entry jetstream.KeyValueEntry) {
 	s.lease, s.seen = l, seen
 	s.notify()
 	s.mu.Unlock()
+	s.compareTopics()
 	if err != nil {
 		s.complain(fmt.Errorf("key %s of bucket %s is malformed: %w", s.key, s.bucket, err))
 	}
@@ -177,7 +179,7 @@ func (s *Share) act(kv jetstream.KeyValue) {
 func (s *Share) write(kv jetstream.KeyValue, l lease) bool {
 	l.Leads = s.Leading()
 	s.mu.Lock()
-	l.States = s.states
+	l.States, l.Topics = s.states, s.bounds.Topics
 	s.mu.Unlock()
 	value, err := json.Marshal(l)
 	if err != nil {
@@ -195,6 +197,7 @@ func (s *Share) write(kv jetstream.KeyValue, l lease) bool {
 		s.lease, s.seen = l, time.Now()
 		s.notify()
 		s.mu.Unlock()
+		s.compareTopics()
 		return true
 	}
 	// It is not known what the bucket has now.

@@ -67,9 +67,7 @@ func (q queueStore) Save(changes map[history.QueueKey]*history.QueueState) error
 		if err != nil {
 			return err
 		}
-		if most := s.maxMessage(); len(value) > most { // to try again would keep the others from being stored
-			s.o.Logger.Error("history: a queue has too many topics for a message of NATS: the other bridges do not know what has changed",
-				"user", key.User, "queue", key.Name, "bytes", len(value), "most", most)
+		if s.tooLarge(key, len(value)) { // to try again would keep the others from being stored
 			continue
 		}
 		hash := sha256.Sum256(append(append(saved.User[:len(saved.User):len(saved.User)], 0), saved.Name...))
@@ -85,6 +83,22 @@ func (q queueStore) Save(changes map[history.QueueKey]*history.QueueState) error
 		}
 	}
 	return s.await(futures)
+}
+
+// tooLarge reports whether the state of a queue is larger than what a message of NATS can have. It logs
+// that once, until the queue fits again.
+func (s *Share) tooLarge(key history.QueueKey, size int) bool {
+	most := s.maxMessage()
+	was, is := s.large[key], size > most
+	switch attributes := []any{"user", key.User, "queue", key.Name, "bytes", size, "most", most}; {
+	case is && !was:
+		s.large[key] = true
+		s.o.Logger.Error("history: a queue has too many topics for a message of NATS: the other bridges do not know what has changed", attributes...)
+	case was && !is:
+		delete(s.large, key)
+		s.o.Logger.Info("history: a queue fits into a message of NATS again", attributes...)
+	}
+	return is
 }
 
 // await waits until all are acknowledged, and returns the first error.
@@ -105,7 +119,7 @@ func (s *Share) await(futures []jetstream.PubAckFuture) error {
 func (s *Share) FollowQueues(merge func(key history.QueueKey, state *history.QueueState, deleted uint64, bridge string)) {
 	s.ended.Go(func() {
 		for s.ctx.Err() == nil {
-			if err := s.readQueues(merge); err != nil && s.ctx.Err() == nil && !errors.Is(err, errConnection) && !errors.Is(err, jetstream.ErrMsgIteratorClosed) {
+			if err := s.readQueues(merge); err != nil && s.ctx.Err() == nil && !errors.Is(err, errConnection) {
 				s.complain(fmt.Errorf("queues: %w", err))
 			}
 			select {
@@ -141,35 +155,15 @@ func (s *Share) readQueues(merge func(history.QueueKey, *history.QueueState, uin
 	if stream.CachedInfo().State.Msgs == 0 {
 		s.queuesRead()
 	}
-	consumer, err := s.js.OrderedConsumer(s.ctx, s.queueStream, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
-	if err != nil {
-		return err
-	}
-	messages, err := consumer.Messages()
-	if err != nil {
-		return err
-	}
-	ended := make(chan struct{})
-	defer close(ended)
-	s.ended.Go(func() {
-		defer messages.Stop()
-		select {
-		case <-ended:
-		case <-s.ctx.Done():
-		}
-	})
-	for {
-		m, err := messages.Next()
-		if err != nil {
-			return err
-		}
+	return s.consume(s.queueStream, 1, nil, func() {}, func(m jetstream.Msg) error {
 		if err := mergeQueue(m.Data(), merge); err != nil {
 			s.o.Logger.Error("history: a queue cannot be read", "stream", s.queueStream, "error", err.Error())
 		}
 		if meta, err := m.Metadata(); err == nil && meta.NumPending == 0 {
 			s.queuesRead()
 		}
-	}
+		return nil
+	})
 }
 
 func mergeQueue(text []byte, merge func(history.QueueKey, *history.QueueState, uint64, string)) error {

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/zwsbridge/zwsbridge/bridge/internal/history"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
@@ -45,6 +46,7 @@ type Share struct {
 	follows error // why the stream is not read at present
 	fault   error // the sum of it: what Log.State has
 	elects  error // why the lease cannot be watched at present
+	differs error // Differs
 	waiters int
 
 	complaints map[string]time.Time // when texts were logged
@@ -52,6 +54,8 @@ type Share struct {
 	queuesKnown bool
 	opened      time.Time
 	heard       map[string]time.Time // when other bridges were, by name
+
+	large map[history.QueueKey]bool // queues that are too large to be stored; only Save uses it
 }
 
 // Open joins the bridges that share the history of a route. It connects in the background, and
@@ -70,6 +74,7 @@ func Open(o Options) (*Share, error) {
 		queueStream: o.Name + "_queues_" + route, queueSubject: o.Name + ".queues." + route + ".",
 		aliveSubject: o.Name + ".alive." + route, forgetSubject: o.Name + ".forget." + route,
 		opened: time.Now(), heard: make(map[string]time.Time), complaints: make(map[string]time.Time),
+		large: make(map[history.QueueKey]bool),
 		renew: make(chan struct{}, 1), retry: make(chan struct{}, 1),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -232,6 +237,7 @@ func (s *Share) SetBounds(b Bounds) {
 	s.mu.Lock()
 	s.bounds = b
 	s.mu.Unlock()
+	s.compareTopics()
 	if t := s.term.Load(); t != nil {
 		t.cover(b.Topics)
 		wake(s.renew)
