@@ -198,7 +198,7 @@ export interface Events<Names extends keyof SocketEvents = keyof SocketEvents> {
   off<Name extends Names>(name: Name, handler: (event: SocketEvents[Name]) => void): this;
 }
 
-/** How long one call waits. */
+/** How long one call waits. Wrong options are a TypeError or a RangeError, as those of a socket. */
 export interface WaitOptions {
   /** As the option `sendTimeout` or `receiveTimeout` of the socket, which are the defaults. */
   timeout?: number;
@@ -263,7 +263,7 @@ export abstract class Socket {
    * @throws TypeError for an invalid URL or login; SocketError with `EINUSE` if the socket is
    * already connected to the URL; ClosedError after `close`.
    */
-  connect(url: string, options?: ConnectOptions): Promise<void>;
+  connect(url: string | URL, options?: ConnectOptions): Promise<void>;
 
   /** Connects to a route of a `Mux`, with the login of the Mux. A socket can have both URLs and routes. */
   connect(route: Route): Promise<void>;
@@ -280,7 +280,7 @@ export abstract class Socket {
   reconnect(): void;
 
   /** Closes the connection to a URL or a route. */
-  disconnect(target: string | Route): void;
+  disconnect(target: string | URL | Route): void;
 
   /**
    * Waits until the send queue is empty and the browser has sent everything. It rejects when the

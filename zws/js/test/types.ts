@@ -53,6 +53,7 @@ const mux = new Mux('/devices', { login: bearer('token'), window: 1 << 20 });
 mux.events.on('refused', ({ code }) => code.toFixed());
 await sub.connect(mux.route('/devices'));
 sub.disconnect(mux.route('/devices'));
+await sub.connect(new URL('wss://host/devices'));
 new Sub({ heartbeat: false, backoff: (attempt) => attempt * 100 }).reconnect();
 new Mux('/', { heartbeat: { interval: 1000 } }).reconnect();
 await dealer.connect(relay(mux, '/vault'), { login: curve({ serverKey: '', publicKey: '', secretKey: '' }) });
@@ -105,5 +106,9 @@ history.position = '';
 new Sub({ heartbeat: true });
 // @ts-expect-error unknown event
 sub.events.on('connected', () => {});
+// @ts-expect-error true or false
+new Sub({ debug: 1 });
+// @ts-expect-error a target is needed
+sub.connect();
 // @ts-expect-error a number is not a frame
 dealer.send([1]);

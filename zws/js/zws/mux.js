@@ -7,7 +7,7 @@ import { ClosedError, ProtocolError } from './errors.js';
 import { toBytes } from './frame.js';
 import { CONNECTION_EVENTS, Events } from './events.js';
 import { Link } from './link.js';
-import { MAX_CREDIT, MAX_ROUTE, loginOf, parse, ping } from './muxframe.js';
+import { MAX_ROUTE, loginOf, parse, ping } from './muxframe.js';
 import { Notifications } from './notifications.js';
 import { complete } from './options.js';
 import { absolute } from './socket.js';
@@ -64,7 +64,6 @@ export class Mux {
   constructor(url, options) {
     const all = complete(options, DEFAULTS), { window } = all;
     if (!MECHANISMS.includes(all.login.mechanism)) throw new TypeError(`unsupported mechanism ${all.login.mechanism}, want one of ${MECHANISMS.join(', ')}`);
-    if (!(window >= 1 && window <= MAX_CREDIT)) throw new RangeError(`window of ${window} bytes, want 1 to ${MAX_CREDIT}`);
     this.#debug = all.debug;
     this._window = Math.floor(window);
     this._link = new MuxLink(absolute(url), all.login, this, all);

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 import { none } from './credentials.js';
+import { MAX_CREDIT } from './muxframe.js';
 
 const MAX_TIMEOUT = 2 ** 31 - 1; // ms: a timer with a longer one fires at once
 const MIN_HEARTBEAT = 20; // ms: the bridge accepts 100 pings a second
@@ -42,6 +43,17 @@ const NUMBERS = {
   receiveTimeout: timeout,
   maxMessageSize: limit,
   maxFrames: limit,
+  window: [1, MAX_CREDIT],
+};
+
+const TYPES = {
+  WebSocket: 'function',
+  backoff: 'function',
+  decode: 'function',
+  debug: 'boolean',
+  history: 'boolean',
+  queue: 'string',
+  position: 'string or null',
 };
 
 /** Returns the value, with the special value for "no limit" as Infinity. */
@@ -69,6 +81,13 @@ export function checkLogin(login) {
   if (!login?.begin) throw new TypeError('unsupported login: want the result of plain, bearer or curve');
 }
 
+/** Throws a TypeError or RangeError for wrong options of a call that waits. */
+export function checkWait({ timeout = -1, retries = 0, signal }) {
+  checkNumber('timeout', timeout, NUMBERS.receiveTimeout);
+  checkNumber('retries', retries, [0, Infinity]);
+  if (signal != null && !signal.addEventListener) throw new TypeError('option signal: want an AbortSignal');
+}
+
 /** Returns the options with defaults filled in; undefined means the default. Throws a TypeError or RangeError for a wrong one. */
 export function complete(options, defaults) {
   const all = { ...CONNECTION_DEFAULTS, WebSocket: globalThis.WebSocket, ...defaults };
@@ -81,8 +100,9 @@ export function complete(options, defaults) {
   }
   checkLogin(all.login);
   all.heartbeat = checkHeartbeat(all.heartbeat);
-  for (const name of ['WebSocket', 'backoff', 'decode']) {
-    if (all[name] !== undefined && typeof all[name] !== 'function') throw new TypeError(`option ${name}: want a function`);
+  for (const name in TYPES) {
+    const value = all[name], type = TYPES[name];
+    if (value !== undefined && !type.includes(value === null ? 'null' : typeof value)) throw new TypeError(`option ${name} is ${String(value)}, want a ${type}`);
   }
   if (!all.WebSocket) throw new TypeError('missing WebSocket: set the option WebSocket to a class, because none is global');
   return all;

@@ -5,7 +5,10 @@ import { short } from './command.js';
 import { ClosedError, RefusedError, SocketError } from './errors.js';
 import { call } from './events.js';
 import { concat, equal, messageOf, toBytes } from './frame.js';
+import { checkWait } from './options.js';
 import { Socket } from './socket.js';
+
+const FOREVER = { timeout: -1 };
 
 const Readable = (Base) => class extends Base {
   #messages; // the iterator that reads for the event message
@@ -15,6 +18,13 @@ const Readable = (Base) => class extends Base {
   }
 
   receive(options) {
+    if (options) {
+      try {
+        checkWait(options);
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    }
     const message = this._take(options), { decode } = this._options;
     return decode ? message.then(decode) : message;
   }
@@ -25,7 +35,7 @@ const Readable = (Base) => class extends Base {
   }
 
   [Symbol.asyncIterator]() {
-    return this.#iterate(() => this.receive({ timeout: -1 }));
+    return this.#iterate(() => this.receive(FOREVER));
   }
 
   #iterate(receive) {
@@ -64,7 +74,7 @@ const Readable = (Base) => class extends Base {
       return;
     }
     if (this.#messages || !this._connections.length) return;
-    const messages = this.#messages = this.#iterate(() => this._take({ timeout: -1 })), { decode = (message) => message } = this._options;
+    const messages = this.#messages = this.#iterate(() => this._take(FOREVER)), { decode = (message) => message } = this._options;
     try {
       // A message that cannot be decoded is reported to the page, and the next one follows.
       for await (const message of messages) call((m) => this.events.emit('message', decode(m)), message);
@@ -83,7 +93,8 @@ const Readable = (Base) => class extends Base {
 };
 
 const Writable = (Base) => class extends Base {
-  async send(message, options) {
+  async send(message, options = {}) {
+    checkWait(options);
     await this._outbox.send(this._frames(message), options);
   }
 };
@@ -127,7 +138,8 @@ export class Req extends Readable(Socket) {
     super('REQ', options);
   }
 
-  async send(message, options) {
+  async send(message, options = {}) {
+    checkWait(options);
     await this.#send([], this._frames(message), options);
   }
 
@@ -158,6 +170,7 @@ export class Req extends Readable(Socket) {
    * delimiter tells the replies apart, so a late one does no harm.
    */
   request(message, { timeout = this._options.receiveTimeout, signal, retries = 0 } = {}) {
+    checkWait({ timeout, signal, retries });
     const frames = this._frames(message), result = this.#requests.then(() => this.#request(frames, timeout, signal, retries));
     this.#requests = result.catch(() => {});
     return result;
@@ -318,8 +331,9 @@ export class XSub extends Sub {
     super(options, 'XSUB');
   }
 
-  async send(message, { signal } = {}) {
-    signal?.throwIfAborted();
+  async send(message, options = {}) {
+    checkWait(options);
+    options.signal?.throwIfAborted();
     const frames = this._frames(message), on = frames[0][0];
     if (frames.length === 1 && on <= 1) this._subscribe(on, frames[0].subarray(1));
     else this._broadcast(frames);

@@ -5,15 +5,22 @@ import { ClosedError, RefusedError, SocketError } from './errors.js';
 import { CONNECTION_EVENTS, Events } from './events.js';
 import { toBytes } from './frame.js';
 import { Notifications } from './notifications.js';
-import { SOCKET_DEFAULTS, checkLogin, complete } from './options.js';
+import { SOCKET_DEFAULTS, checkLogin, checkWait, complete } from './options.js';
 import { Inbox, Outbox } from './queues.js';
 import { whenAborted } from './wait.js';
 
 const DRAIN_INTERVAL = 10; // ms between looks at the buffers of WebSockets, which have no event
 
-/** Returns the absolute WebSocket URL of a URL that can be relative to the page's or begin with http. */
-export function absolute(url) {
-  const target = new URL(url, globalThis.location?.href);
+/** Returns the absolute WebSocket URL of a URL, which can be relative to the page's or begin with http, or of a route. */
+export function absolute(urlOrRoute) {
+  const url = urlOrRoute?.url ?? urlOrRoute;
+  if (typeof url !== 'string' && !(url instanceof URL)) throw new TypeError(`unsupported target ${String(url)}, want a URL or a route of a Mux`);
+  let target;
+  try {
+    target = new URL(url, globalThis.location?.href);
+  } catch {
+    throw new TypeError(`invalid URL "${url}", want one such as wss://host/path`);
+  }
   target.protocol = target.protocol.replace(/^http/, 'ws');
   if (!/^wss?:$/.test(target.protocol)) throw new TypeError(`unsupported URL scheme "${target.protocol}", want "ws:" or "wss:"`);
   target.hash = '';
@@ -83,8 +90,9 @@ export class Socket {
 
   /** Connects to another URL or route of a Mux, or again to one that refused. The promise can be ignored. */
   connect(target, { login = this._options.login, signal } = {}) {
-    const url = absolute(target.url ?? target);
+    const url = absolute(target);
     checkLogin(login);
+    checkWait({ signal });
     if (this.closed) throw new ClosedError('the socket is closed');
     if (this._single && this.#connections.size) throw new SocketError('EINUSE', 'the socket is already connected: it has at most one connection');
     if (this.#connections.has(url)) throw new SocketError('EINUSE', `the socket is already connected to ${url}`);
@@ -106,7 +114,7 @@ export class Socket {
 
   /** Closes the connection to a URL or route. */
   disconnect(target) {
-    const connection = this.#connections.get(absolute(target.url ?? target));
+    const connection = this.#connections.get(absolute(target));
     if (connection) this.#leave(connection, new ClosedError('disconnected'));
   }
 
@@ -118,6 +126,7 @@ export class Socket {
 
   /** Waits until the send queue is empty and the connections have sent what they hold. */
   async drain({ signal } = {}) {
+    checkWait({ signal });
     for (;;) {
       signal?.throwIfAborted();
       if (this.closed) throw new ClosedError('the socket is closed');
