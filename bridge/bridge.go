@@ -19,6 +19,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/bridge/internal/conn"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/printable"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/repeat"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
@@ -48,6 +49,7 @@ type Bridge struct {
 	gate        *accept.Gate // the connections of Listener
 	adminGate   *accept.Gate // those of AdminListener
 	poller      *zws.Poller  // nil on systems without one
+	repeats     repeat.Limiter
 	state       atomic.Pointer[state]
 	reloading   sync.Mutex
 }
@@ -63,8 +65,9 @@ func New(c *config.Config, o Options) (_ *Bridge, err error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	o.Logger = slog.New(printable.Handler(o.Logger.Handler()))
 	b := &Bridge{options: o}
+	b.repeats.SetInterval(c.Log.Repeat)
+	b.options.Logger = slog.New(printable.Handler(b.repeats.Handler(o.Logger.Handler())))
 	b.state.Store(&state{config: c}) // for a scrape of the metrics before New returns
 	b.failures = auth.NewFailures(zap.HandlerFunc(b.authenticate), errTooManyFailures)
 	b.metrics = metrics.New(source{b})
@@ -72,7 +75,7 @@ func New(c *config.Config, o Options) (_ *Bridge, err error) {
 	if b.poller, err = zws.NewPoller(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return nil, err
 	}
-	b.connections = conn.NewSet(conn.Options{Log: o.Logger, Metrics: b.metrics, Poller: b.poller, Route: b.route, Logins: logins{b}})
+	b.connections = conn.NewSet(conn.Options{Log: b.options.Logger, Metrics: b.metrics, Poller: b.poller, Route: b.route, Logins: logins{b}})
 	s, err := b.newState(c, &state{})
 	if err != nil {
 		return nil, errors.Join(err, b.closePoller())
@@ -203,6 +206,7 @@ func (l logins) Unasked(r *zap.Reply) bool {
 // backends. If sessions were left it returns ctx's error and leaves the backends open.
 // Requests that come later are refused. It may be called more than once.
 func (b *Bridge) Close(ctx context.Context) error {
+	defer b.repeats.Close()
 	if err := b.connections.Close(ctx); err != nil {
 		return err
 	}

@@ -146,6 +146,7 @@ func (s *state) stop() {
 // adopt makes s the state in force instead of old, and follows changes of its users.
 func (b *Bridge) adopt(s, old *state) {
 	s.unfollow = s.auth.OnChange(b.connections.Reevaluate)
+	b.repeats.SetInterval(s.config.Log.Repeat)
 	b.setLimits(s.config)
 	b.failures.SetLimit(s.config.Server.MaxFailures, s.config.Zap.Timeout)
 	s.zapListen.SetRules(s.config)

@@ -26,7 +26,7 @@ var restartKeys = []string{
 }
 
 // Changes compares the configuration in force with the next one. It returns the keys that
-// differ: those of server, admin and zap sorted, then auth.NAME, then routes.
+// differ: those of the tables server, admin, log, zap and history sorted, then auth.NAME, then routes.
 func Changes(old, next *Config) []Change {
 	var changes []Change
 	add := func(key string) {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestCheckServer checks the keys of [server], and of [admin] except for OIDC.
+// TestCheckServer checks the keys of [server] and [log], and of [admin] except for OIDC.
 func TestCheckServer(t *testing.T) {
 	testRows(t, []row{
 		{"[server]\nlisten = \"8443\"\n", `server.listen: is "8443": want host:port`},
@@ -39,6 +39,10 @@ func TestCheckServer(t *testing.T) {
 		{"[server]\nclient_ca = \"none\"\n", `server.client_ca: `},
 		{"[server]\ncurve_cert = \"none\"\n", `server.curve_cert: `},
 		{"[server]\ncurve_cert = \"\"\n", ``},
+		{"[log]\nlevel = \"warning\"\n", `log.level: is "warning": want "debug", "info", "warn" or "error"`},
+		{"[log]\nformat = \"logfmt\"\n", `log.format: is "logfmt": want "auto", "text" or "json"`},
+		{"[log]\nrepeat = \"2h\"\n", `log.repeat: is 2h0m0s: want at most 1h0m0s`},
+		{"[log]\nlevel = \"error\"\nformat = \"text\"\nrepeat = \"0s\"\n", ``},
 		{"[server]\norigins = [\"*\"]\n", `warning: server.origins[0]: pages of any origin`},
 		{"[server]\norigins = [\"portal.example\"]\n", `server.origins[0]: is "portal.example"`},
 		{"[server]\norigins = [\"https://portal.example/x\"]\n", `server.origins[0]: is "https://portal.example/x"`},

@@ -22,6 +22,7 @@ type Config struct {
 
 	Server  Server          `toml:"server"`
 	Admin   Admin           `toml:"admin"`
+	Log     Log             `toml:"log"`
 	Zap     Zap             `toml:"zap"`
 	History History         `toml:"history"`
 	Auth    map[string]Auth `toml:"auth"` // by the name that zap.chain uses

@@ -130,6 +130,7 @@ share = "requests"
 			MaxSubscriptionBytesPerUser: 1 << 20, MaxConnectionBytes: 16 << 20, MaxConnections: 10000, MaxFailures: 10,
 		},
 		Admin: Admin{Listen: "127.0.0.1:9090"},
+		Log:   Log{Level: "info", Format: "auto", Repeat: time.Second},
 		History: History{Store: "memory", Dir: Path(filepath.Join(dir, "history")), Sync: time.Second, NATS: HistoryNATS{
 			Servers: []string{"nats://127.0.0.1:4222"}, Name: "zwsbridge", Replicas: 1, Lease: 3 * time.Second}},
 		Zap:    Zap{Domain: "global", Timeout: 5 * time.Second},

@@ -40,6 +40,7 @@ func Default() *Config {
 			MaxSubscriptionBytesPerUser: 1 << 20,
 			MaxConnectionBytes:          16 << 20,
 		},
+		Log: Log{Level: LevelInfo, Format: FormatAuto, Repeat: time.Second},
 		History: History{Store: StoreMemory, Dir: "history", Sync: time.Second, NATS: HistoryNATS{
 			Servers: []string{"nats://127.0.0.1:4222"}, Name: "zwsbridge", Replicas: 1, Lease: 3 * time.Second,
 		}},

@@ -63,6 +63,7 @@ func (c *checker) run() (*Config, Faults) {
 	c.limits()
 	c.announce()
 	c.admin()
+	c.log()
 	c.zap()
 	c.chain()
 	c.authenticators()

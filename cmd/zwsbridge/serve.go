@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -34,7 +33,7 @@ changes nothing.`,
 }
 
 // serve runs the bridge with a configuration file until ctx is done.
-func serve(ctx context.Context, file string, log *slog.Logger) error {
+func serve(ctx context.Context, file string, log *logger) error {
 	c, err := loadAndWarn(file, log)
 	if err != nil {
 		return err
@@ -59,9 +58,12 @@ func loadConfig(file string) (*config.Config, error) {
 	return c, faults.Err()
 }
 
-// loadAndWarn is loadConfig that also logs the warnings.
-func loadAndWarn(file string, log *slog.Logger) (*config.Config, error) {
+// loadAndWarn is loadConfig that also logs the warnings, as the configuration says.
+func loadAndWarn(file string, log *logger) (*config.Config, error) {
 	c, faults := config.Load(file)
+	if c != nil {
+		log.configure(&c.Log)
+	}
 	for _, warning := range faults.Warnings() {
 		log.Warn(warning.String())
 	}

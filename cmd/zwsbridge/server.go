@@ -22,7 +22,7 @@ import (
 type server struct {
 	started   *config.Config // the configuration of the listeners
 	config    *config.Config // the configuration in use; only run changes it
-	log       *slog.Logger
+	log       *logger
 	bridge    *bridge.Bridge
 	listener  net.Listener
 	certs     io.Closer
@@ -36,24 +36,24 @@ type server struct {
 
 // newServer opens the listeners and creates the bridge. The caller calls run, which closes
 // them.
-func newServer(c *config.Config, log *slog.Logger) (*server, error) {
-	listener, tlsConfig, certs, err := listen(c, log)
+func newServer(c *config.Config, log *logger) (*server, error) {
+	listener, tlsConfig, certs, err := listen(c, log.Logger)
 	if err != nil {
 		return nil, err
 	}
-	s := &server{started: c, config: c, log: log, listener: listener, certs: certs, announcer: announcer{log: log, publish: dnssd.Publish}}
+	s := &server{started: c, config: c, log: log, listener: listener, certs: certs, announcer: announcer{log: log.Logger, publish: dnssd.Publish}}
 	if c.Admin.Listen != "" {
 		if s.adminListener, err = net.Listen("tcp", c.Admin.Listen); err != nil {
 			return nil, errors.Join(err, s.closeListeners())
 		}
 	}
-	if s.bridge, err = bridge.New(c, bridge.Options{Logger: log}); err != nil {
+	if s.bridge, err = bridge.New(c, bridge.Options{Logger: log.Logger}); err != nil {
 		return nil, errors.Join(err, s.closeListeners())
 	}
-	s.http = httpServer(c, s.bridge, log)
+	s.http = httpServer(c, s.bridge, log.Logger)
 	s.listener = withTLS(s.bridge.Listener(s.listener, s.http), tlsConfig)
 	if s.adminListener != nil {
-		s.admin = httpServer(c, s.bridge.Admin(), log)
+		s.admin = httpServer(c, s.bridge.Admin(), log.Logger)
 		s.adminListener = s.bridge.AdminListener(s.adminListener, s.admin)
 	}
 	return s, nil
@@ -135,6 +135,7 @@ func (s *server) reload() {
 		err = s.bridge.Reload(c)
 	}
 	if err != nil {
+		s.log.configure(&s.config.Log)
 		s.log.Error("configuration not reloaded, the current one stays in use", "error", err)
 		return
 	}

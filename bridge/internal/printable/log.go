@@ -16,7 +16,7 @@ const (
 const userKey = "user"
 
 // Handler returns a handler that passes records on to next with bounded attributes: user names
-// (the key "user") in the form of [Name], other text as [Text] has it.
+// (the key "user") in the form of [Name], other text as [Text] has it, and durations as text.
 func Handler(next slog.Handler) slog.Handler { return handler{next} }
 
 type handler struct{ slog.Handler }
@@ -53,6 +53,8 @@ func show(a slog.Attr) slog.Attr {
 			return slog.String(a.Key, Text(Name(text), maxName))
 		}
 		return slog.String(a.Key, Text(text, maxText))
+	case slog.KindDuration: // package slog writes nanoseconds to JSON, without a unit
+		return slog.String(a.Key, v.Duration().String())
 	case slog.KindGroup:
 		var group []any
 		for _, member := range v.Group() {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 )
 
@@ -69,12 +70,12 @@ func TestHandler(t *testing.T) {
 		var b bytes.Buffer
 		log := slog.New(Handler(slog.NewJSONHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug})))
 		log.With("with", long).WithGroup("group").Log(t.Context(), level, long,
-			"path", long, "error", errors.New(long), "number", 5, "bytes", "\xff", slog.Group("inner", "path", long), "user", name)
+			"path", long, "error", errors.New(long), "number", 5, "lasted", 258*time.Millisecond, "bytes", "\xff", slog.Group("inner", "path", long), "user", name)
 		line := b.String()
 		if len(line) > 5000 || strings.Count(line, "\n") != 1 || !utf8.ValidString(line) {
 			t.Errorf("%v: a line of %d bytes: %s", level, len(line), line)
 		}
-		for _, part := range []string{`"number":5`, `"bytes":"\\xff"`, `more bytes)`, strings.ReplaceAll(Name(name)[1:len(Name(name))-1], `\`, `\\`)} {
+		for _, part := range []string{`"number":5`, `"lasted":"258ms"`, `"bytes":"\\xff"`, `more bytes)`, strings.ReplaceAll(Name(name)[1:len(Name(name))-1], `\`, `\\`)} {
 			if !strings.Contains(line, part) {
 				t.Errorf("%v: no %.50s in %s", level, part, line)
 			}
