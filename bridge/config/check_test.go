@@ -93,7 +93,7 @@ func TestCheckValues(t *testing.T) {
 		{"[server]\ntrusted_proxies = [\"10.0.0.0/99\"]\n", `server.trusted_proxies[0]: is "10.0.0.0/99": want a network`},
 		{"server = 1\n", `server: is 1: want a table`},
 		{"[server]\nbogus = 1\n", `server.bogus: unknown key: allowed here are acme_cache,`},
-		{"[bogus]\n", `bogus: unknown key: allowed here are admin, auth, history, route, server, zap`},
+		{"[bogus]\n", `bogus: unknown key: allowed here are admin, auth, history, log, route, server, zap`},
 		{aRoute + "bogus = 1\n", `route[0].bogus: unknown key`},
 		{aRoute + "server_key = \"short\"\n", `route[0].server_key: is not a CURVE public key (40 Z85 characters)`},
 		{aRoute + "connect2 = [{ endpoint = \"x\" }]\n", `route[0].connect2: unknown key`},
