@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -66,5 +67,35 @@ func TestConsumersOfRetries(t *testing.T) {
 	}
 	if info, err := stream.Info(ctx); err != nil || info.State.Consumers > 2 {
 		t.Errorf("the stream has %d consumers (%v), want at most 2", info.State.Consumers, err)
+	}
+}
+
+// TestLeaseRenewals: the lease is renewed at its interval, and not by each renewal that is seen.
+func TestLeaseRenewals(t *testing.T) {
+	n, p := startNATS(t), startPress(t)
+	startTwo(t, n, p, "")
+	_, js := stranger(t, n)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	kv, err := js.KeyValue(ctx, "zwsbridge_leases")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := kv.Watch(ctx, "d", jetstream.UpdatesOnly())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var times []time.Time // by the clock of NATS
+	for len(times) < 8 {
+		select {
+		case entry := <-w.Updates():
+			times = append(times, entry.Created())
+		case <-ctx.Done():
+			t.Fatalf("%d renewals", len(times))
+		}
+	}
+	// The first can be of a lease that was just taken, or of a backend that was connected.
+	if took := times[7].Sub(times[3]); took < lease {
+		t.Errorf("the lease was renewed 4 times in %v, want 4 times in %v", took, 4*lease/3)
 	}
 }

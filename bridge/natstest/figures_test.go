@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-zeromq/zmq4"
-
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -23,9 +21,13 @@ func TestFigures(t *testing.T) {
 	if os.Getenv("ZWSBRIDGE_SOAK") == "" {
 		t.Skip("only in make soak")
 	}
-	n, p := startNATS(t), startPress(t)
-	leader, follower := startTwo(t, n, p, "high_water_mark = 1000000\nhigh_water_bytes = \"512MiB\"\n")
-	p.waitIngested(leader)
+	n, g := startNATS(t), startGenerator(t)
+	text := configuration(n, &press{endpoint: g.endpoint}, "high_water_mark = 1000000\nhigh_water_bytes = \"512MiB\"\n")
+	text = "server.max_connection_bytes = \"512MiB\"\n" + text + "max_bytes = \"512MiB\"\n" // a slow client loses nothing
+	leader := startBridge(t, text)
+	eventually(t, "a bridge leads", leader.leads)
+	follower := startBridge(t, text)
+	eventually(t, "the other knows it", func() bool { return follower.history().Leader == leader.history().Leader })
 	lost := uint64(0)
 	c, err := zws.Dial(t.Context(), "ws://"+follower.client+"/d", zws.DialOptions{Security: zmtp.Null{}, SocketType: zmtp.SUB,
 		Notify: func(n zws.Notification) { lost += n.Lost }})
@@ -44,7 +46,7 @@ func TestFigures(t *testing.T) {
 		}
 	}()
 	eventually(t, "the client gets messages", func() bool {
-		p.publish("house/t", 1)
+		g.write("house/t", []byte("0"))
 		select {
 		case <-subscribed:
 			return true
@@ -56,19 +58,22 @@ func TestFigures(t *testing.T) {
 		name         string
 		count, burst int
 		every        time.Duration
-	}{{"10,000/s", 50_000, 10, time.Millisecond}, {"saturated", 500_000, 1000, 0}} {
+	}{{"10,000/s", 50_000, 10, time.Millisecond}, {"saturated", 1_000_000, 64, 0}} {
 		go func() {
-			payload := make([]byte, 100)
+			payloads := make([][]byte, f.burst)
+			for i := range payloads {
+				payloads[i] = make([]byte, 100)
+			}
 			next := time.Now()
 			for sent := 0; sent < f.count; sent += f.burst {
-				for range f.burst {
-					binary.BigEndian.PutUint64(payload, uint64(time.Now().UnixNano()))
-					_ = p.socket.Send(zmq4.NewMsgFrom([]byte("house/t"), slices.Clone(payload)))
+				for _, p := range payloads {
+					binary.BigEndian.PutUint64(p, uint64(time.Now().UnixNano()))
 				}
+				g.write("house/t", payloads...)
 				next = next.Add(f.every)
 				time.Sleep(time.Until(next))
 			}
-			_ = p.socket.Send(zmq4.NewMsgFrom([]byte("house/t"), []byte("end")))
+			g.write("house/t", []byte("end"))
 		}()
 		began, spent := time.Now(), cpu(leader.process, follower.process, n.process)
 		var waits []time.Duration

@@ -47,11 +47,7 @@ func TestLargeQueue(t *testing.T) {
 		return strings.Contains(leader.log.String(), "too many topics")
 	})
 	bob := dialQueue(t, leader, "bob", "house/t")
-	eventually(t, "bob is subscribed", func() bool {
-		p.publish("house/t", 1)
-		_, err := bob.tryNext(20 * time.Millisecond)
-		return err == nil
-	})
+	bob.waitSubscribed(p)
 	p.publish("house/t", 20)
 	eventually(t, "the other bridge knows what bob has acknowledged", func() bool {
 		q, ok := follower.queueOf("bob")

@@ -3,6 +3,7 @@ package natstest
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/zwsbridge/zwsbridge/zws"
 )
@@ -27,6 +28,21 @@ func (b *bridgeProcess) queueOf(user string) (q struct {
 	return q, false
 }
 
+// waitSubscribed waits until the client gets what p publishes of house/t, and takes all of that.
+func (c *client) waitSubscribed(p *press) {
+	c.t.Helper()
+	number := 0
+	eventually(c.t, "the client is subscribed", func() (ok bool) {
+		p.publish("house/t", 1)
+		n, err := c.tryNext(20 * time.Millisecond)
+		number = n
+		return err == nil
+	})
+	for number < p.last {
+		number = c.next()
+	}
+}
+
 // TestQueueMoves: the queue of a user is the same on every bridge, also after the bridge that had
 // its client was killed, and a client that names it takes it over from one of another bridge.
 func TestQueueMoves(t *testing.T) {
@@ -38,6 +54,7 @@ func TestQueueMoves(t *testing.T) {
 		q, ok := leader.queueOf("alice")
 		return ok && q.Used
 	})
+	a.waitSubscribed(p)
 	from := p.last + 1
 	p.publish("house/t", 20)
 	a.expect(from, p.last)

@@ -91,6 +91,9 @@ type Builder struct {
 // Begin starts a batch whose first record has that sequence.
 func (b *Builder) Begin(first uint64) { *b = Builder{first: first} }
 
+// Reserve makes room for a batch of that size in bytes. It is called after Begin.
+func (b *Builder) Reserve(size int) { b.data = make([]byte, 0, size) }
+
 // Next returns the sequence of the record that would be added.
 func (b *Builder) Next() uint64 { return b.first + uint64(b.count) }
 

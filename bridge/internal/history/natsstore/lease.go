@@ -78,6 +78,7 @@ func (s *Share) campaign() error {
 	timer := time.NewTimer(s.o.Lease)
 	defer timer.Stop()
 	for {
+		asked := false
 		select {
 		case <-s.ctx.Done():
 			return nil
@@ -93,13 +94,15 @@ func (s *Share) campaign() error {
 				s.saw(entry)
 			}
 		case <-s.renew:
+			asked = true
 		case <-timer.C:
 		}
-		if known {
+		// What this bridge has written comes back: it must not have it written again.
+		if known && (asked || s.nextAct() <= 0) {
 			s.act(kv)
 		}
 		s.judge()
-		timer.Reset(s.nextAct())
+		timer.Reset(max(s.nextAct(), time.Millisecond))
 	}
 }
 
@@ -107,13 +110,15 @@ func (s *Share) campaign() error {
 func (s *Share) nextAct() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.lease.Holder == s.o.Bridge {
-		return s.o.Lease / 3
+	switch {
+	case s.lease.Holder == "": // also after an attempt to take it
+		return s.o.Lease/6 - time.Since(s.acted)
+	case s.lease.Holder != s.o.Bridge:
+		return max(s.o.Lease-time.Since(s.seen)+time.Millisecond, s.o.Lease/6-time.Since(s.acted))
+	case s.term.Load() == nil:
+		return s.o.Lease/6 - time.Since(s.acted)
 	}
-	if wait := s.o.Lease - time.Since(s.seen); wait > 0 && s.lease.Holder != "" {
-		return wait + time.Millisecond
-	}
-	return s.o.Lease / 6
+	return s.o.Lease/3 - time.Since(s.acted)
 }
 
 // saw notes the lease as another bridge, or this one, has written it.
@@ -149,6 +154,7 @@ func (s *Share) saw(entry jetstream.KeyValueEntry) {
 // act renews the lease, or takes it if it is free.
 func (s *Share) act(kv jetstream.KeyValue) {
 	s.mu.Lock()
+	s.acted = time.Now()
 	l, idle, loaded := s.lease, time.Since(s.seen), s.loaded && s.follows == nil
 	s.mu.Unlock()
 	mine := l.Holder == s.o.Bridge

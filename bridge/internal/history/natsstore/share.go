@@ -41,6 +41,7 @@ type Share struct {
 	changed chan struct{} // closed at the next change of what follows
 	lease   lease         // as it was last seen
 	seen    time.Time     // when that was, or when the connection was made, whichever is later
+	acted   time.Time     // when the lease was last renewed, or an attempt was made to take it
 	states  json.RawMessage
 	loaded  bool  // everything was delivered that the stream had when it was opened
 	follows error // why the stream is not read at present

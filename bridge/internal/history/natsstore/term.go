@@ -94,6 +94,7 @@ func (t *term) seal() {
 	t.batches = append(t.batches, b)
 	t.bytes += len(b.Data)
 	t.build.Begin(t.build.Next())
+	t.build.Reserve(len(b.Data) + len(b.Data)/8) // the next one is similar
 }
 
 // record adds a control record.
