@@ -6,7 +6,7 @@ STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Modules of their own: the peers they test against must not become dependencies of zwsbridge.
 MODULES      = certs/acmetest bridge/bench bridge/natstest
 
-.PHONY: build test lint cross unit storm soak modules js interop fuzz cover bench bench-short clean
+.PHONY: build test lint cross unit storm soak modules js interop fuzz cover docs bench bench-short clean
 
 build:
 	$(GO) build -trimpath -o zwsbridge ./cmd/zwsbridge
@@ -66,6 +66,10 @@ fuzz:
 cover:
 	$(GO) test -coverpkg=./... -coverprofile=cover.out ./...
 	$(GO) tool cover -func=cover.out | tail -1
+
+# Writes the tables of the manual that come from the code: keys, metrics, commands, close codes.
+docs:
+	$(GO) test -count=1 ./cmd/zwsbridge -run '^TestTables$$' -update
 
 # The Go benchmarks, then zwsbridge beside its peers: tables and bench.png. About 25 minutes.
 bench:

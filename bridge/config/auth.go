@@ -75,6 +75,16 @@ var authKinds = make(map[string]func() AuthKind)
 // registerAuth makes a kind known under the value of its type key. It is called from init.
 func registerAuth(name string, withDefaults func() AuthKind) { authKinds[name] = withDefaults }
 
+// AuthDefaults returns the settings of each kind of authenticator with their defaults, by the value of
+// the key type.
+func AuthDefaults() map[string]AuthKind {
+	defaults := make(map[string]AuthKind)
+	for name, withDefaults := range authKinds {
+		defaults[name] = withDefaults()
+	}
+	return defaults
+}
+
 // authTypes returns the values of type, sorted.
 func authTypes() []string { return slices.Sorted(maps.Keys(authKinds)) }
 

@@ -12,14 +12,21 @@ import (
 )
 
 func newHelp() *cobra.Command {
-	return &cobra.Command{
+	var man string
+	cmd := &cobra.Command{
 		Use:   "help [COMMAND | TOPIC]",
 		Short: "Show a page of the manual, or the help of a command",
 		Long: `Show a page of the manual, or the help of a command. Without an argument, list
-both.`,
-		Example: "  zwsbridge help start\n  zwsbridge help token mint",
+both.
+
+With --man, write man pages of all commands and topics below a directory, such
+as /usr/local/share/man.`,
+		Example: "  zwsbridge help start\n  zwsbridge help token mint\n  zwsbridge help --man /usr/local/share/man",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			root, out := cmd.Root(), cmd.OutOrStdout()
+			if man != "" {
+				return writeMan(root, man)
+			}
 			if len(args) == 0 {
 				if err := root.Help(); err != nil {
 					return err
@@ -44,6 +51,8 @@ both.`,
 			return names, cobra.ShellCompDirectiveNoFileComp
 		},
 	}
+	cmd.Flags().StringVar(&man, "man", "", "write man pages below `dir`")
+	return cmd
 }
 
 func listTopics(out io.Writer) error {

@@ -23,9 +23,9 @@ type Topic struct {
 // order lists the topics from the first that a newcomer reads to the last. A test compares it with
 // the files.
 var order = []string{
-	"start", "overview", "routes", "rights", "logins", "javascript", "go",
+	"start", "overview", "configuration", "commands", "routes", "rights", "logins", "javascript", "go",
 	"history", "clusters", "discovery", "controllers", "relay",
-	"errors", "proxies", "operating", "admin", "connections", "sizing", "security",
+	"errors", "proxies", "operating", "admin", "metrics", "connections", "sizing", "security",
 }
 
 // Topics returns all topics in reading order.
@@ -38,27 +38,37 @@ func Topics() []Topic {
 	return topics
 }
 
-// link matches the target of a Markdown link.
-var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+var (
+	// link matches the target of a Markdown link, and the text before it if that is plain.
+	link = regexp.MustCompile(`\[([^\]]*)\]\(([^)\s]+)\)`)
+	// comment matches the marks of generated parts and of the tests, each on lines of its own.
+	comment = regexp.MustCompile(`(?m)^ *<!--.*?-->\n`)
+)
 
-// Text returns the topic as Markdown for a terminal: links to other topics become the command that
-// shows them, links to files of the repository become URLs. It reports whether there is the topic.
-func Text(name string) (string, bool) {
+// Markdown returns a topic as Markdown that can be read outside of the repository: links to other
+// topics name the command that shows them, links to files of the repository become URLs. It reports
+// whether there is the topic.
+func Markdown(name string) (text string, ok bool) {
 	if !slices.Contains(order, name) {
 		return "", false
 	}
-	return link.ReplaceAllStringFunc(source(name), func(found string) string {
-		target := link.FindStringSubmatch(found)[1]
+	text = comment.ReplaceAllString(source(name), "")
+	return link.ReplaceAllStringFunc(text, func(found string) string {
+		m := link.FindStringSubmatch(found)
+		label, target := m[1], m[2]
 		file, _, _ := strings.Cut(target, "#")
 		switch topic := strings.TrimSuffix(file, ".md"); {
 		case strings.Contains(target, "://"):
 			return found
 		case slices.Contains(order, topic):
-			return "](zwsbridge help " + topic + ")"
+			if label == topic {
+				return "`zwsbridge help " + topic + "`"
+			}
+			return label + " (`zwsbridge help " + topic + "`)"
 		case file == "":
-			return "]" // another section of this topic
+			return label // another section of this topic
 		}
-		return "](" + repository + path.Join("cmd/zwsbridge/manual", target) + ")"
+		return "[" + label + "](" + repository + path.Join("cmd/zwsbridge/manual", target) + ")"
 	}), true
 }
 
