@@ -104,14 +104,14 @@ func TestAdminConnect(t *testing.T) {
 	change("disconnect", first, `{"disconnected":true}`)
 	change("disconnect", first, `{"disconnected":false}`)
 	shows(second + " admin ready")
-	reloadWith(`flush = "1ms"`) // another route, with the same path
-	shows(first+" file ready", second+" admin ready")
+	reloadWith(`share = "none"`) // another route, with the same path
+	shows(first+" file idle", second+" admin idle")
 	alice = connect(t, url+"/d", plainLogin("alice", zmtp.SUB))
-	reloadWith(`flush = "1ms"` + "\nready = \"none\"")
+	reloadWith(`share = "none"` + "\nready = \"none\"")
 	shows(first+" file ready", second+" admin ready")
 	change("disconnect", second, `{"disconnected":true}`)
 	shows(first + " file ready")
-	reloadWith(`flush = "1ms"`)
+	reloadWith(`share = "none"`)
 	shows(first + " file ready")
 	if n := len(o.list("/sessions")); n != 1 {
 		t.Errorf("%d sessions, want 1", n)

@@ -176,7 +176,7 @@ func TestMuxReload(t *testing.T) {
 	for _, route := range []string{"/one", "/two", "/three"} {
 		channels[route] = openMux(t, m, zws.ChannelOptions{Route: route})
 	}
-	reload(t, b, dir, text("bob", `on_full = "disconnect"`))
+	reload(t, b, dir, text("bob", `stamp = "frame"`))
 	for route, want := range map[string]zws.Code{"/two": 4403, "/three": 1001} {
 		if _, err := channels[route].Recv(t.Context()); zws.Cause(err).Code != want {
 			t.Errorf("%s ended with %v, want %d", route, err, want)

@@ -63,15 +63,19 @@ func TestReloadBind(t *testing.T) {
 	}
 
 	// Another route with the same path takes the socket over.
-	reload(t, b, dir, plain.Replace(text(fmt.Sprintf("%q", two), `on_full = "disconnect"`)))
+	plain = strings.NewReplacer(`"NULL"`, `"PLAIN"`, "insecure_null = true\n", "", `"anonymous"`, "\"htpasswd\"\nfile = \"users.htpasswd\"", `"PULL"`, `"SUB"`)
+	reload(t, b, dir, plain.Replace(text(fmt.Sprintf("%q", two), "")))
 	ended(again)
 	if got := sessionEnd(t, client); got.Code != 1001 {
 		t.Errorf("%v, want 1001", got)
 	}
-	client = connect(t, url+"/d", plainLogin("alice", zmtp.PULL))
-	last, err := zmtp.Dial(t.Context(), two, login, zmtp.Options{SocketType: zmtp.PUSH, HandshakeTimeout: time.Minute})
+	client = connect(t, url+"/d", plainLogin("alice", zmtp.SUB))
+	must(t, client.Subscribe(t.Context(), nil))
+	last, err := zmtp.Dial(t.Context(), two, login, zmtp.Options{SocketType: zmtp.PUB, HandshakeTimeout: time.Minute})
 	must(t, err)
 	defer last.Close()
+	_, err = last.ReadMessage() // the subscription
+	must(t, err)
 	passes(last, "6")
 
 	// A reload that is refused leaves everything as it is.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"time"
 
@@ -128,7 +129,7 @@ func (c *Client) readFrame(context.Context) (zmtp.Frame, error) {
 		return zmtp.Frame{}, clientReadError(err)
 	}
 	c.patience.begin(c.ws, c.options)
-	p, err := appendAll(c.received[:0], r, nil)
+	p, err := appendAll(c.received[:0], r, nil, math.MaxInt64)
 	err = c.patience.end(err)
 	if c.received = p; cap(p) > keptScratch {
 		c.received = nil

@@ -53,7 +53,7 @@ func DialMux(ctx context.Context, rawURL string, o DialOptions) (*MuxClient, err
 	if err != nil {
 		return nil, err
 	}
-	ws.SetReadLimit(muxWrite + muxMark + muxLimit(o.MaxMessage, o.MaxFrames)) // small messages before a large one
+	ws.SetReadLimit(muxWrite + muxMark + muxLimit(o.MaxMessage, int64(o.MaxFrames))) // small messages before a large one
 	m := &MuxClient{ws: ws, options: &o, channels: make(map[uint32]*MuxChannel), done: make(chan struct{})}
 	stop := context.AfterFunc(ctx, func() { ws.NetConn().Close() })
 	defer stop()

@@ -1,6 +1,7 @@
 package zws
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,8 +29,7 @@ type Conn struct {
 	channel   Channel
 	mux       *mux // nil on dialects with one channel, and before READY
 
-	maxMessage int64
-	maxFrames  int
+	maxMessage, maxFrames atomic.Int64 // see SetLimits
 
 	// ctx ends with the connection and holds its cause.
 	ctx    context.Context
@@ -66,8 +66,10 @@ func newConn(w http.ResponseWriter, r *http.Request, chosen offer, o *Options) (
 	}
 	c := &Conn{
 		dialect: chosen.dialect, ws: ws, wire: wire, reading: make(chan struct{}, 1),
-		maxMessage: o.MaxMessage, maxFrames: o.MaxFrames, poller: o.Poller,
+		poller: o.Poller,
 	}
+	c.maxMessage.Store(o.MaxMessage)
+	c.maxFrames.Store(int64(o.MaxFrames))
 	if c.dialect.renewable {
 		c.renewal = &renewal{options: o}
 	}
@@ -110,6 +112,16 @@ func (c *Conn) Close(cause error) {
 	c.liveness.stop()
 	c.out.wake()
 	c.resume()
+}
+
+// SetLimits replaces Options.MaxMessage and Options.MaxFrames for messages that come later. A
+// relay, and a channel that is one, keeps those that it began with.
+func (c *Conn) SetLimits(message int64, frames int) {
+	if c.Login().Relayed != "" {
+		return
+	}
+	c.maxMessage.Store(cmp.Or(message, DefaultMaxMessage))
+	c.maxFrames.Store(int64(cmp.Or(frames, DefaultMaxFrames)))
 }
 
 // Wait returns when the WebSocket is closed. A ReadMessage or NextChannel that waits then

@@ -176,7 +176,7 @@ func (h *handshake) authenticate(ctx context.Context) error {
 // receive reads one frame of the handshake.
 func (h *handshake) receive() (rawFrame, error) {
 	defer h.waitForClient()()
-	return h.conn.readFrame(h.options.MaxHandshake + 1)
+	return h.conn.readFrame(func() int64 { return h.options.MaxHandshake + 1 })
 }
 
 // waitForClient limits the reads that follow to what is left of the client's time, until

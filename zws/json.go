@@ -211,7 +211,7 @@ func (h *handshake) awaitLogin(ctx context.Context) error {
 // receiveObject reads one object of the handshake, in what is left of the client's time.
 func (h *handshake) receiveObject() (*jsonRequest, error) {
 	defer h.waitForClient()()
-	return h.conn.readRequest(h.options.MaxHandshake, false)
+	return h.conn.readRequest(func() int64 { return h.options.MaxHandshake }, false)
 }
 
 // credentials returns those of a login object.
@@ -240,13 +240,13 @@ func (h *handshake) useCredentials(own credentials) error {
 
 // readRequest reads one text message of at most limit bytes as an object. history is set if the
 // client has asked for that.
-func (c *Conn) readRequest(limit int64, history bool) (*jsonRequest, error) {
+func (c *Conn) readRequest(limit func() int64, history bool) (*jsonRequest, error) {
 	p, err := c.readWebSocket(websocket.TextMessage, limit)
 	if err != nil {
 		return nil, err
 	}
 	defer p.free()
-	return parseRequest(p.data, c.maxFrames, history)
+	return parseRequest(p.data, int(c.maxFrames.Load()), history)
 }
 
 // textLimit is how long an object with a message of maxMessage bytes can be: base64 needs 4
@@ -257,7 +257,9 @@ func textLimit(maxMessage int64) int64 { return 2*maxMessage + 4<<10 }
 // readObject reads one object, does what it asks for, and returns the message if it is one.
 func (ch *Channel) readObject() (zmtp.Message, error) {
 	c := ch.conn
-	r, err := c.readRequest(max(textLimit(c.maxMessage), c.renewal.options.MaxHandshake), ch.history.asked)
+	r, err := c.readRequest(func() int64 {
+		return max(textLimit(c.maxMessage.Load()), c.renewal.options.MaxHandshake)
+	}, ch.history.asked)
 	if err != nil {
 		return nil, err
 	}

@@ -101,7 +101,7 @@ func (h *handshake) startMux(AcceptOptions) {
 
 func (h *handshake) receiveMuxLogin() (muxframe.Frame, error) {
 	defer h.waitForClient()()
-	p, err := h.conn.readWebSocket(websocket.BinaryMessage, h.options.MaxHandshake)
+	p, err := h.conn.readWebSocket(websocket.BinaryMessage, func() int64 { return h.options.MaxHandshake })
 	if err != nil {
 		return muxframe.Frame{}, err
 	}
@@ -146,7 +146,7 @@ func (m *mux) send(f muxframe.Frame) {
 // opens one.
 func (m *mux) read() (*muxChannel, error) {
 	c := m.conn
-	p, err := c.readWebSocket(websocket.BinaryMessage, max(muxLimit(c.maxMessage, c.maxFrames), m.options.MaxHandshake))
+	p, err := c.readWebSocket(websocket.BinaryMessage, m.readLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -162,9 +162,16 @@ func (m *mux) read() (*muxChannel, error) {
 	return nil, m.handle(&f, p)
 }
 
+// readLimit is how long the next WebSocket message can be, in bytes. Channels that are relays keep
+// the limits of the options.
+func (m *mux) readLimit() int64 {
+	c := m.conn
+	return max(muxLimit(c.maxMessage.Load(), c.maxFrames.Load()), muxLimit(m.options.MaxMessage, 0), m.options.MaxHandshake)
+}
+
 // muxLimit is how long a WebSocket message with one message can be, in bytes.
-func muxLimit(maxMessage int64, maxFrames int) int64 {
-	return maxMessage + 4*int64(maxFrames) + frameOverhead
+func muxLimit(maxMessage, maxFrames int64) int64 {
+	return maxMessage + 4*maxFrames + frameOverhead
 }
 
 // handle acts on a frame that does not open a channel. It was read from raw.

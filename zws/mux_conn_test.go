@@ -59,7 +59,7 @@ func FuzzMuxServer(f *testing.F) {
 			if c.requests.bytes > maxControl+len(one)+len(two)+len(three)+3*requestCost {
 				t.Errorf("channel %d: %d bytes of requests", number, c.requests.bytes)
 			}
-			if number == 0 || number > m.last || int64(len(c.inbox)) > muxWindow+m.conn.maxMessage+4 || c.credit > muxframe.MaxCredit {
+			if number == 0 || number > m.last || int64(len(c.inbox)) > muxWindow+m.conn.maxMessage.Load()+4 || c.credit > muxframe.MaxCredit {
 				t.Errorf("channel %d of %d: %d bytes, credit %d", number, m.last, len(c.inbox), c.credit)
 			}
 		}
@@ -72,7 +72,9 @@ func FuzzMuxServer(f *testing.F) {
 // newFuzzedMux returns the mux of a Conn without a network, whose channels are opened and not
 // read.
 func newFuzzedMux(t *testing.T) *mux {
-	c := &Conn{dialect: dialects["ZWSMUX1.0"], maxMessage: 1000, maxFrames: 10}
+	c := &Conn{dialect: dialects["ZWSMUX1.0"]}
+	c.maxMessage.Store(1000)
+	c.maxFrames.Store(10)
 	c.ctx, c.cancel = context.WithCancelCause(t.Context())
 	c.out.state.Store(ended) // nothing is written
 	c.login.Store(&Login{Reply: &zap.Reply{}})

@@ -101,7 +101,7 @@ func (c *Conn) stopReading() {
 
 // readFrames reads one frame and returns the message that it completes, if it does.
 func (ch *Channel) readFrames() (zmtp.Message, error) {
-	f, err := ch.conn.readFrame(ch.frameLimit())
+	f, err := ch.conn.readFrame(ch.frameLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func (ch *Channel) readFrames() (zmtp.Message, error) {
 
 // frameLimit returns how long the next WebSocket message may be, in bytes.
 func (ch *Channel) frameLimit() int64 {
-	limit := ch.conn.maxMessage - ch.size
+	limit := ch.conn.maxMessage.Load() - ch.size
 	if renewal := ch.conn.renewal; renewal != nil && len(ch.frames) == 0 {
 		limit = max(limit, renewal.options.MaxHandshake)
 	}
@@ -154,11 +154,12 @@ func (ch *Channel) addFrame(raw rawFrame) (zmtp.Message, error) {
 
 // checkSize checks a message of so many bytes and frames against the limits.
 func (c *Conn) checkSize(size int64, frames int) error {
+	maxMessage, maxFrames := c.maxMessage.Load(), int(c.maxFrames.Load())
 	switch {
-	case size > c.maxMessage:
-		return &CloseError{Code: CodeTooLarge, Reason: fmt.Sprintf("message longer than %d bytes", c.maxMessage)}
-	case frames > c.maxFrames:
-		return tooManyFrames(c.maxFrames)
+	case size > maxMessage:
+		return &CloseError{Code: CodeTooLarge, Reason: fmt.Sprintf("message longer than %d bytes", maxMessage)}
+	case frames > maxFrames:
+		return tooManyFrames(maxFrames)
 	}
 	return nil
 }
@@ -240,7 +241,7 @@ func (p pooled) free() {
 }
 
 // readFrame reads one WebSocket message of at most limit bytes as a frame.
-func (c *Conn) readFrame(limit int64) (rawFrame, error) {
+func (c *Conn) readFrame(limit func() int64) (rawFrame, error) {
 	p, err := c.readWebSocket(websocket.BinaryMessage, limit)
 	if err != nil {
 		return rawFrame{}, err
@@ -254,17 +255,19 @@ func (c *Conn) readFrame(limit int64) (rawFrame, error) {
 }
 
 // readWebSocket reads one WebSocket message of at most limit bytes, which must be of the
-// given kind. It takes no buffer before something has arrived, and the buffer grows only
-// with what has.
-func (c *Conn) readWebSocket(kind int, limit int64) (pooled, error) {
-	c.ws.SetReadLimit(limit)
+// given kind. It calls limit when the message begins to arrive, which SetLimits may have changed
+// since the call. It takes no buffer before that, and the buffer grows only with what has arrived.
+func (c *Conn) readWebSocket(kind int, limit func() int64) (pooled, error) {
+	c.ws.SetReadLimit(0) // none for the first fragment, which appendAll checks
 	got, r, err := c.ws.NextReader()
 	if err != nil {
 		return pooled{}, c.readError(err)
 	}
 	c.liveness.begin()
+	most := limit()
+	c.ws.SetReadLimit(most)
 	p := pooled{buffer: scratch.Get().(*[]byte)}
-	p.data, err = appendAll((*p.buffer)[:0], r, c.wire)
+	p.data, err = appendAll((*p.buffer)[:0], r, c.wire, most)
 	*p.buffer = p.data[:0]
 	if err != nil {
 		p.free()
@@ -289,9 +292,13 @@ var unsupported = map[int]string{
 
 // appendAll appends what r holds to dst. The memory at most doubles at a time, so that its
 // size follows what has arrived and copying costs as much per byte whatever the size; and it
-// ends with the frame, if w, which can be nil, knows where that is.
-func appendAll(dst []byte, r io.Reader, w *wire) ([]byte, error) {
+// ends with the frame, if w, which can be nil, knows where that is. More than most bytes are
+// errTooLong, as soon as a frame announces them.
+func appendAll(dst []byte, r io.Reader, w *wire, most int64) ([]byte, error) {
 	for {
+		if int64(len(dst))+w.announced() > most {
+			return dst, errTooLong
+		}
 		if len(dst) == cap(dst) {
 			dst = grow(dst, w)
 		}
@@ -317,6 +324,9 @@ func grow(dst []byte, w *wire) []byte {
 	return append(make([]byte, 0, size), dst...)
 }
 
+// errTooLong is what appendAll returns for what is longer than it may be.
+var errTooLong = errors.New("zws: WebSocket message longer than permitted")
+
 const tooLargeText = "larger than this server accepts"
 
 // readError translates an error of the WebSocket library, all of which are final.
@@ -327,7 +337,7 @@ func (c *Conn) readError(err error) error {
 		}
 		return v
 	}
-	if errors.Is(err, websocket.ErrReadLimit) {
+	if err == errTooLong || errors.Is(err, websocket.ErrReadLimit) {
 		return &CloseError{Code: CodeTooLarge, Reason: tooLargeText}
 	}
 	c.readEnded = true

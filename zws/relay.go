@@ -59,7 +59,7 @@ func (b *Batch) relayed(m zmtp.Message, _ mark) error {
 // loginByRequest is the first-message rule of a relay: the login came with the HTTP request,
 // and the client's first command is for the backend.
 func (h *handshake) loginByRequest(ctx context.Context) error {
-	h.conn.maxMessage = relayLimit(h.options)
+	h.conn.maxMessage.Store(relayLimit(h.options))
 	return h.authenticate(ctx)
 }
 
@@ -78,7 +78,7 @@ func relayLimit(o *Options) int64 { return max(o.MaxMessage, o.MaxHandshake) }
 // readRelayed reads one frame, which is a message.
 func (ch *Channel) readRelayed() (zmtp.Message, error) {
 	c := ch.conn
-	p, err := c.readWebSocket(websocket.BinaryMessage, c.maxMessage+frameOverhead)
+	p, err := c.readWebSocket(websocket.BinaryMessage, func() int64 { return c.maxMessage.Load() + frameOverhead })
 	if err != nil {
 		return nil, err
 	}

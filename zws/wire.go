@@ -140,6 +140,16 @@ func (w *wire) buffered() []byte {
 	return w.rest
 }
 
+// announced returns how much of the frame that the library reads has not been passed to it, in
+// bytes: 0 if w is nil, or the library has bytes that it has not read.
+func (w *wire) announced() int64 {
+	if w == nil || w.peeked.Buffered() > 0 {
+		return 0
+	}
+	left, _ := w.frames.Left()
+	return int64(left)
+}
+
 // discard drops the first n bytes of buffered.
 func (w *wire) discard(n int) {
 	if w.peeked.Buffered() > 0 {

@@ -15,6 +15,7 @@ import (
 type Conn struct {
 	nc        net.Conn
 	o         Options
+	limits    atomic.Pointer[Limits] // those of o, or of SetLimits
 	mechanism Mechanism
 	// onWait, if not nil, is called during the handshake whenever it begins (true) or ends
 	// (false) to wait for the peer.
@@ -71,7 +72,16 @@ func newConn(nc net.Conn, o Options) (*Conn, error) {
 		nc.Close()
 		return nil, err
 	}
-	return &Conn{nc: nc, o: o, in: newReader(nc, o.ReadBuffer)}, nil
+	c := &Conn{nc: nc, o: o, in: newReader(nc, o.ReadBuffer)}
+	c.limits.Store(&c.o.Limits)
+	return c, nil
+}
+
+// SetLimits replaces [Options.Limits], from the next frame on. Zero values have the same meaning
+// as there.
+func (c *Conn) SetLimits(l Limits) {
+	l.setDefaults()
+	c.limits.Store(&l)
 }
 
 // Peer returns what is known of the peer. Callers must not change it.

@@ -34,7 +34,7 @@ type discarding struct {
 // discards reports whether the frame of h is discarded, because of tooLarge, which can be nil,
 // or because it belongs to a message that is.
 func (c *Conn) discards(h header, tooLarge error) bool {
-	return c.o.Limits.Discard > 0 && !c.isCommand(h) && (tooLarge != nil || c.incoming.discard.err != nil)
+	return c.limits.Load().Discard > 0 && !c.isCommand(h) && (tooLarge != nil || c.incoming.discard.err != nil)
 }
 
 // sealed reports whether frames are in boxes, which hide their flags.
@@ -50,8 +50,8 @@ func (c *Conn) discardFrame(h header, tooLarge error) (Frame, error) {
 	if d.err == nil {
 		*d = discarding{err: tooLarge, size: c.incoming.size}
 	}
-	if d.size += int64(h.length) + h.size; d.size > c.o.Limits.Discard {
-		return Frame{}, fmt.Errorf("%w; more than %d are not even discarded", d.err, c.o.Limits.Discard)
+	if d.size += int64(h.length) + h.size; d.size > c.limits.Load().Discard {
+		return Frame{}, fmt.Errorf("%w; more than %d are not even discarded", d.err, c.limits.Load().Discard)
 	}
 	keep := func(p []byte) {
 		if first {
@@ -68,7 +68,7 @@ func (c *Conn) discardFrame(h header, tooLarge error) (Frame, error) {
 	case !f.Command:
 		keep(f.Body)
 		return Frame{More: f.More}, nil
-	case h.size > maxSealedCommand, int64(len(f.Body)) > c.o.Limits.Frame:
+	case h.size > maxSealedCommand, int64(len(f.Body)) > c.limits.Load().Frame:
 		return Frame{}, d.err
 	}
 	*d = before

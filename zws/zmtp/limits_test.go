@@ -61,6 +61,39 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestSetLimits raises the limits of a connection that waits for a message, and lowers them again.
+func TestSetLimits(t *testing.T) {
+	for _, l := range logins(t) {
+		t.Run(string(l.mechanism), func(t *testing.T) {
+			c, s, err := overPipe(t, l, Options{SocketType: DEALER}, Options{SocketType: DEALER, Limits: hostileLimits})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			large := Message{make([]byte, hostileLimits.Frame+1), []byte("2"), []byte("3"), []byte("4"), []byte("5")}
+			read := make(chan error)
+			go func() {
+				for range 2 {
+					_, err := s.ReadMessage()
+					read <- err
+				}
+			}()
+			s.SetLimits(Limits{})
+			if err := c.Write(large); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-read; err != nil {
+				t.Errorf("after the limits were raised: %v", err)
+			}
+			s.SetLimits(hostileLimits)
+			go c.Write(large)
+			if err := <-read; !errors.Is(err, ErrTooLarge) {
+				t.Errorf("after they were lowered: %v, want ErrTooLarge", err)
+			}
+		})
+	}
+}
+
 // TestHandshakeLimit checks that a READY of exactly the limit is accepted and one byte more is
 // not.
 func TestHandshakeLimit(t *testing.T) {

@@ -94,14 +94,18 @@ func (o Options) withDefaults() (Options, error) {
 	if len(o.RoutingID) > maxRoutingID {
 		return o, fmt.Errorf("zmtp: routing id of %d bytes, at most %d are allowed", len(o.RoutingID), maxRoutingID)
 	}
-	setDefault(&o.Limits.Frame, DefaultFrame)
-	setDefault(&o.Limits.Message, DefaultMessage)
-	setDefault(&o.Limits.Frames, DefaultFrames)
-	setDefault(&o.Limits.Handshake, DefaultHandshake)
+	o.Limits.setDefaults()
 	setDefault(&o.ReadBuffer, DefaultReadBuffer)
 	setDefault(&o.HandshakeTimeout, DefaultHandshakeTimeout)
 	setDefault(&o.WriteTimeout, DefaultWriteTimeout)
 	return o, nil
+}
+
+func (l *Limits) setDefaults() {
+	setDefault(&l.Frame, DefaultFrame)
+	setDefault(&l.Message, DefaultMessage)
+	setDefault(&l.Frames, DefaultFrames)
+	setDefault(&l.Handshake, DefaultHandshake)
 }
 
 func setDefault[T int | int64 | time.Duration](v *T, to T) {

@@ -135,7 +135,7 @@ func (c *Conn) readTraffic() (Frame, error) {
 // checkSize checks the size in a header against the limits, before memory is allocated for
 // the body.
 func (c *Conn) checkSize(h header) error {
-	limits, size := &c.o.Limits, h.size
+	limits, size := c.limits.Load(), h.size
 	if c.sealed() {
 		size = max(0, size-int64(messageOverhead))
 	}
@@ -153,9 +153,9 @@ func (c *Conn) checkSize(h header) error {
 func (c *Conn) count(f Frame) (ok bool, err error) {
 	in := &c.incoming
 	in.size += int64(len(f.Body))
-	if in.frames >= c.o.Limits.Frames {
-		err := fmt.Errorf("message of more than %d frames: %w", c.o.Limits.Frames, ErrTooLarge)
-		if c.o.Limits.Discard <= 0 {
+	if in.frames >= c.limits.Load().Frames {
+		err := fmt.Errorf("message of more than %d frames: %w", c.limits.Load().Frames, ErrTooLarge)
+		if c.limits.Load().Discard <= 0 {
 			return false, err
 		}
 		in.discard = discarding{err: err, size: in.size}

@@ -157,6 +157,7 @@ func (c *core) join(p *peer) bool {
 		}
 	}
 	c.peers = append(c.peers, p)
+	p.conn.SetLimits(c.o.Limits) // which may have changed since it was dialled
 	c.pattern.joined(p)
 	c.wakeSenders()
 	c.changed.Broadcast()

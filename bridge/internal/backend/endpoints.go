@@ -41,8 +41,8 @@ const reuseDelay = 250 * time.Millisecond
 func (s *Dedicated) SetEndpoints(list []Endpoint) error { return s.d.setEndpoints(list, nil) }
 
 // Update is SetEndpoints with o.Endpoints. It also puts in force what else a live socket can
-// change of its options: Ready, ConnectTimeout, Backoff, MaxBackoff, HonorError, HighWaterMark,
-// HighWaterBytes and MaxTopic, and for connections that are made later ZMTP2.
+// change of its options: Ready, ConnectTimeout, Backoff, MaxBackoff, HonorError, Limits,
+// HighWaterMark, HighWaterBytes and MaxTopic, and for connections that are made later ZMTP2.
 func (s *Dedicated) Update(o DialOptions) error { return s.d.update(o) }
 
 // SetEndpoints is [Dedicated.SetEndpoints] for a socket of [DialShared].
@@ -90,15 +90,23 @@ func (d *dialer) update(o DialOptions) error {
 	return d.setEndpoints(o.Endpoints, func() {
 		d.o.Ready, d.o.ConnectTimeout, d.o.HonorError = o.Ready, o.ConnectTimeout, o.HonorError
 		d.o.Backoff, d.o.MaxBackoff = o.Backoff, o.MaxBackoff
-		d.o.ZMTP2 = o.ZMTP2
-		d.core.o.setBounds(&o.Options)
+		d.o.ZMTP2, d.o.Limits = o.ZMTP2, o.Limits
+		d.core.setBounds(&o.Options)
 		d.core.wakeSenders()
 	})
 }
 
-// setBounds takes over from other what a live socket can change. Lock held on entry.
-func (o *Options) setBounds(other *Options) {
-	o.HighWaterMark, o.HighWaterBytes, o.MaxTopic = other.HighWaterMark, other.HighWaterBytes, other.MaxTopic
+// setBounds takes over from o what a live socket can change, and live connections with it. Lock
+// held on entry.
+func (c *core) setBounds(o *Options) {
+	c.o.HighWaterMark, c.o.HighWaterBytes, c.o.MaxTopic = o.HighWaterMark, o.HighWaterBytes, o.MaxTopic
+	if c.o.Limits == o.Limits {
+		return
+	}
+	c.o.Limits = o.Limits
+	for _, p := range c.peers {
+		p.conn.SetLimits(o.Limits)
+	}
 }
 
 // setEndpoints calls change, if it is not nil, with the lock held.

@@ -134,7 +134,7 @@ func (b *Rebinding) Apply() {
 	}
 	old := s.listeners
 	s.listeners = b.next
-	c.o.setBounds(&b.o.Options)
+	c.setBounds(&b.o.Options)
 	switch pattern := c.pattern.(type) {
 	case *router:
 		pattern.turnTimeout = b.o.TurnTimeout

@@ -61,6 +61,8 @@ func (c *connection) reevaluate(ctx context.Context) {
 	case !c.stillServed(c.route, l):
 		c.end(errRouteChanged)
 	default:
+		o := &c.route.Rules().Options
+		c.ws.SetLimits(o.MaxMessage, o.MaxFrames)
 		for _, s := range c.all() {
 			s.catchUp(ctx)
 		}

@@ -21,9 +21,10 @@ type Options struct {
 	// are kept like this may have; beyond it the longest idle one ends early. It is called
 	// when one begins to linger, must be quick and must not call the hub.
 	LingerBytes func() int64
-	// Flush is how long messages may wait in order to be delivered together with later ones.
-	// 0 delivers what one read of the upstream brings at once.
-	Flush time.Duration
+	// Flush, if not nil, returns how long messages may wait in order to be delivered together with
+	// later ones. 0, or nil, delivers what one read of the upstream brings at once. It must be quick
+	// and must not call the hub.
+	Flush func() time.Duration
 	// Log, if not nil, is the history of the route: it gets each message before the members do.
 	// The hub writes to it after Keep.
 	Log *history.Log
@@ -50,14 +51,15 @@ const (
 
 // Hub is a shared upstream and its members. All methods may be called concurrently.
 type Hub struct {
-	linger, flush time.Duration
-	lingerBytes   func() int64
-	observe       func(messages, bytes int)
-	resumed       func(history.Resumed)
-	replayed      func(messages int)
-	log           *history.Log // nil without a history
-	lastValues    bool
-	seam          func(*catchUp) // (*catchUp).rejoin, except in tests of the tests
+	linger      time.Duration
+	flush       func() time.Duration
+	lingerBytes func() int64
+	observe     func(messages, bytes int)
+	resumed     func(history.Resumed)
+	replayed    func(messages int)
+	log         *history.Log // nil without a history
+	lastValues  bool
+	seam        func(*catchUp) // (*catchUp).rejoin, except in tests of the tests
 
 	mu      sync.Mutex
 	trie    trie
@@ -101,6 +103,9 @@ func New(o Options) *Hub {
 	}
 	if o.LingerBytes == nil {
 		o.LingerBytes = func() int64 { return math.MaxInt64 }
+	}
+	if o.Flush == nil {
+		o.Flush = func() time.Duration { return 0 }
 	}
 	h := &Hub{
 		linger:      max(o.Linger, 0),
@@ -186,10 +191,15 @@ func (h *Hub) discarded(topic []byte) {
 func (h *Hub) Flush() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.flush <= 0 {
+	h.deliverSoon()
+}
+
+// deliverSoon delivers what waits, at once or after Options.Flush. Lock held on entry.
+func (h *Hub) deliverSoon() {
+	if wait := h.flush(); wait <= 0 {
 		h.deliver()
 	} else if h.waiting && !h.armed {
-		h.arm()
+		h.arm(wait)
 	}
 }
 
@@ -215,13 +225,13 @@ func (h *Hub) deliver() {
 }
 
 // arm starts the timer that delivers what waits. Lock held on entry.
-func (h *Hub) arm() {
+func (h *Hub) arm(wait time.Duration) {
 	h.armed = true
 	if h.timer != nil {
-		h.timer.Reset(h.flush)
+		h.timer.Reset(wait)
 		return
 	}
-	h.timer = time.AfterFunc(h.flush, func() {
+	h.timer = time.AfterFunc(wait, func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.armed = false

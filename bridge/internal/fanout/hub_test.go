@@ -161,7 +161,7 @@ func TestModel(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 3))
 		o := Options{}
 		if seed%3 == 0 {
-			o.Flush = time.Hour // only a forced delivery delivers
+			o.Flush = func() time.Duration { return time.Hour } // only a forced delivery delivers
 		}
 		h := New(o)
 		var members []*modelled
@@ -305,7 +305,7 @@ func TestSparse(t *testing.T) {
 // TestFlush checks that messages wait as long as Options.Flush and no longer.
 func TestFlush(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := New(Options{Flush: 5 * time.Millisecond})
+		h := New(Options{Flush: func() time.Duration { return 5 * time.Millisecond }})
 		c := &client{codec: lines("")}
 		m := h.Join(c, MemberOptions{Codec: c.codec})
 		defer m.Leave()
@@ -328,6 +328,25 @@ func TestFlush(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestFlushChanges checks that Options.Flush is asked for each turn.
+func TestFlushChanges(t *testing.T) {
+	wait := time.Hour
+	h := New(Options{Flush: func() time.Duration { return wait }})
+	c := &client{codec: lines("")}
+	m := h.Join(c, MemberOptions{Codec: c.codec})
+	defer m.Leave()
+	m.Subscribe(nil, false)
+	publish(h, "1")
+	if c.puts() > 0 {
+		t.Error("delivered at once")
+	}
+	wait = 0
+	publish(h, "2")
+	if diff := cmp.Diff([]string{"1", "2"}, c.take()); diff != "" {
+		t.Error(diff)
+	}
 }
 
 // TestConcurrent publishes while members join, subscribe, unsubscribe and leave. What a member

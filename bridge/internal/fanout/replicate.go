@@ -24,10 +24,6 @@ func (h *Hub) Replicate(b history.Batch) error {
 	}
 	clear(r.Entries)
 	clear(r.Missed)
-	if h.flush <= 0 {
-		h.deliver()
-	} else if h.waiting && !h.armed {
-		h.arm()
-	}
+	h.deliverSoon()
 	return err
 }

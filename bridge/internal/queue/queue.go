@@ -204,9 +204,12 @@ func (q *Queue) put(it item) (wake bool, err error) {
 	return wake && !q.items.empty(), nil
 }
 
-// wait queues the parts of it as there is room (Block). Lock held on entry and on return.
+// wait queues the parts of it as there is room (Block), while the policy is that. Lock held on entry and on return.
 func (q *Queue) wait(it item) (wake bool, err error) {
 	for relieved := false; !q.closed; {
+		if !q.blocks(it) { // SetBounds has changed the policy
+			return q.put(it)
+		}
 		if !relieved && q.cramped(it) {
 			q.relieve(it)
 			relieved = true

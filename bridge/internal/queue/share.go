@@ -105,7 +105,7 @@ func (q *Queue) await(it item) {
 	b.await(func() bool {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		return q.closed || q.size.Load() == 0 || b.fits(it.cost())
+		return q.closed || q.size.Load() == 0 || b.fits(it.cost()) || !q.blocks(it)
 	})
 	q.mu.Lock()
 }

@@ -50,7 +50,6 @@ type settings struct {
 
 	listens bool // backends connect to the route
 
-	flush      time.Duration
 	alwaysLast bool // each subscription gets last values
 	shared     bool
 
@@ -109,7 +108,8 @@ func (r *Route) Matches(c *config.Config, rc *config.Route) bool {
 }
 
 // fingerprint is the part of a configuration that cannot change in a live route: what its
-// sockets are, and with which its streams were made, such as the policy of their queues (on_full).
+// sockets are, what messages mean on the wire (stamp, envelope), and whether slow clients are caught
+// up from the history.
 func fingerprint(c *config.Config, rc *config.Route) any {
 	r := *rc
 	r.Allow, r.AllowAll, r.BindAllow, r.OnWide, r.Separator = nil, false, nil, "", nil
@@ -119,9 +119,11 @@ func fingerprint(c *config.Config, rc *config.Route) any {
 	if r.History.Kept() {
 		r.History = config.RouteHistory{Topics: []string{""}, LastValue: r.History.LastValue} // a live archive is changed
 	}
-	r.MaxSubscriptionBytes = 0
-	s := c.Server
-	return []any{r, rc.Shared(), len(rc.Bind) > 0, s.MaxMessage, s.MaxFrames}
+	r.MaxSubscriptionBytes, r.Flush = 0, 0
+	if r.OnFull != config.OnFullReplay {
+		r.OnFull = ""
+	}
+	return []any{r, rc.Shared(), len(rc.Bind) > 0}
 }
 
 // discarded is up to how many times max_message a message of a backend is read and discarded
@@ -138,20 +140,24 @@ func newSettings(c *config.Config, rc *config.Route, o Options) *settings {
 		relay:           rc.Relay,
 		log:             o.Log.With(slog.String("route", rc.Path)),
 		listens:         len(rc.Bind) > 0,
-		flush:           rc.Flush,
 		shared:          rc.Shared(),
 		clientRoutingID: rc.RoutingID == config.RoutingIDClient,
 		stampFrame:      rc.Stamp == config.StampFrame,
 		stampRoutingID:  rc.Stamp == config.StampRoutingID,
 		socketOptions: backend.Options{
 			SocketType: rc.Socket,
-			Limits:     zmtp.Limits{Frame: int64(c.Server.MaxMessage), Message: int64(c.Server.MaxMessage), Frames: c.Server.MaxFrames, Discard: discarded * min(int64(c.Server.MaxMessage), math.MaxInt64/discarded)},
 			Heartbeat:  backendHeartbeat,
 		},
 		fingerprint: fingerprint(c, rc),
 	}
 	s.alwaysLast = rc.History.LastValue == config.LastValueAlways
 	return s
+}
+
+// newLimits limits the messages of backends.
+func newLimits(s *config.Server) zmtp.Limits {
+	most := int64(s.MaxMessage)
+	return zmtp.Limits{Frame: most, Message: most, Frames: s.MaxFrames, Discard: discarded * min(most, math.MaxInt64/discarded)}
 }
 
 // newLinks returns how the backends of a route are reached, without endpoints.
@@ -173,6 +179,7 @@ func newLinks(c *config.Config, rc *config.Route, o *Options) (*links, error) {
 		ready:             readyRules[rc.Ready],
 		connectTimeout:    rc.ConnectTimeout,
 		zmtp2:             rc.ZMTP2,
+		limits:            newLimits(&c.Server),
 		highWaterMark:     rc.HighWaterMark,
 		highWaterBytes:    int64(rc.HighWaterBytes),
 		backoff:           rc.Reconnect.Min,
@@ -274,6 +281,7 @@ func NewRules(c *config.Config, rc *config.Route, handler zap.Handler) (*Rules, 
 		MaxTopic:         int(c.Server.MaxTopic),
 		MaxSubscriptions: c.Server.MaxSubscriptions,
 		LaterFrames:      rc.LaterFrames == config.LaterFramesAny,
+		flush:            rc.Flush,
 
 		MaxSubscriptionBytes: int64(rc.MaxSubscriptionBytes),
 

@@ -36,6 +36,7 @@ type links struct {
 	connectTimeout time.Duration
 	zmtp2          bool
 
+	limits zmtp.Limits // of what a backend may send
 	// highWaterMark and highWaterBytes limit what waits for a backend.
 	highWaterMark  int
 	highWaterBytes int64
@@ -163,6 +164,7 @@ func (r *Route) relink(s *sources, next *links) error {
 // options completes the options of a socket.
 func (l *links) options(o backend.Options) backend.Options {
 	o.HighWaterMark, o.HighWaterBytes, o.MaxTopic, o.ZMTP2 = l.highWaterMark, l.highWaterBytes, l.maxTopic, l.zmtp2
+	o.Limits = l.limits
 	return o
 }
 

@@ -3,6 +3,7 @@ package route
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/fanout"
@@ -40,7 +41,7 @@ func newHub(r *Route, socket *backend.Shared) (*hub, error) {
 func hubOptions(r *Route) fanout.Options {
 	return fanout.Options{
 		LingerBytes: func() int64 { return r.Rules().tenth() },
-		Flush:       r.flush,
+		Flush:       func() time.Duration { return r.Rules().flush },
 		Observe:     r.metrics.ToClient,
 		Log:         r.keptIn(),
 		LastValues:  r.alwaysLast,

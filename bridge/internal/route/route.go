@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/fanout"
@@ -59,6 +60,7 @@ type Rules struct {
 
 	socket  zmtp.SocketType
 	relay   bool
+	flush   time.Duration // of the hub
 	archive archiveOptions
 	// anyPeerID: inbound backends can have any routing id.
 	anyPeerID bool
