@@ -49,7 +49,8 @@
 // backend is away, so a close proves nothing unless CURVE leaves no other way to refuse a key.
 // Dial and [Visit.Wait] tell what the attempt has brought that they wait for. Streams that are
 // at work do not end: their backend is away until it is back. A newcomer on a shared socket has
-// its endpoints tried at once, and while it has no client those that refused are left alone.
+// its endpoints tried at once, and while it has no client those that refused are left alone. A
+// newcomer with a socket of its own hurries the others of its [Group] once it is connected.
 //
 // A [Relay] ends with its connection, and a close after the greeting is a refusal there: it
 // cannot repeat a login that it cannot read.

@@ -33,6 +33,8 @@ type endpoint struct {
 	failed       *Error    // why the last one to end failed; nil if it did not
 	failedAt     time.Time // when it did
 	final        bool      // it is not tried again
+
+	used zmtp.ClientSecurity // by the last attempt that has ended
 }
 
 // run connects, serves the connection and connects again, until the endpoint is removed or the
@@ -107,6 +109,7 @@ func (e *endpoint) connect() (*zmtp.Conn, time.Duration, *Error) {
 	}
 	d.core.mu.Lock()
 	defer d.core.mu.Unlock()
+	e.used = to.Security
 	if err != nil {
 		return nil, 0, newError(e.status.Position, err)
 	}
@@ -162,11 +165,17 @@ func (e *endpoint) change(s State, err error) {
 			e.final = e.d.o.HonorError && isRefusal(err)
 		}
 	}
-	status := e.status
+	status, login, group := e.status, e.used, e.d.o.Group
+	if group != nil {
+		group.note(e, s == Waiting || s == Refused)
+	}
 	c.changed.Broadcast()
 	c.mu.Unlock()
 	if c.o.Event != nil {
 		c.o.Event(status)
+	}
+	if group != nil && s == Connected && status.Reconnects == 0 {
+		group.accepted(status.Address, login)
 	}
 }
 

@@ -80,7 +80,7 @@ func checkEndpoints(t zmtp.SocketType, list []Endpoint) error {
 
 // same reports whether a connection to e serves as one to other.
 func (e *Endpoint) same(other *Endpoint) bool {
-	return e.Address == other.Address && reflect.DeepEqual(e.Security, other.Security)
+	return e.Address == other.Address && (e.ClientLogin && other.ClientLogin || reflect.DeepEqual(e.Security, other.Security))
 }
 
 func (d *dialer) update(o DialOptions) error {

@@ -104,6 +104,9 @@ type Endpoint struct {
 	// Renew, if not nil, returns the login for each attempt after the first, for credentials
 	// that are kept in files. An error is that of the attempt. It must not call the socket.
 	Renew func() (zmtp.ClientSecurity, error)
+	// ClientLogin: Security is the login of a client, and Renew returns what the client has renewed it
+	// to. A list in which it is another one does not end the connection.
+	ClientLogin bool
 	// Permit, if not nil, decides on the IP address of each connect, as in [zmtp.Options].
 	Permit func(netip.AddrPort) error
 	// Source is where the endpoint comes from, for its Status.
@@ -211,6 +214,8 @@ type DialOptions struct {
 	// HonorError gives up an endpoint that has refused the login with ERROR: credentials of a
 	// client are not used again, since some backends lock an account after failed logins.
 	HonorError bool
+	// Group, if not nil, are the sockets that connect to the same backends.
+	Group *Group
 
 	// dial replaces zmtp.Dial in tests of time.
 	dial func(ctx context.Context, endpoint string, sec zmtp.ClientSecurity, o zmtp.Options) (*zmtp.Conn, error)

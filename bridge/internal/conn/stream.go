@@ -77,7 +77,7 @@ func (c *connection) open(ctx context.Context, id session, l *zws.Login) (_ *str
 		return nil, cause
 	}
 	attached, err := id.route.Attach(ctx, &route.Client{
-		Login: l, Number: id.number, Queue: s.queue, Codec: s.codec,
+		Login: l, Renewed: c.login.Load, Number: id.number, Queue: s.queue, Codec: s.codec,
 		Filter: filter{s}, Receiver: s, Excess: s.excess, End: s.end, Finish: s.finish,
 		MayReceive: s.mayReceive, MayAddress: s.mayAddress, Sent: &c.bound.sent,
 		Positioned: l.History || s.permanent.held != nil,

@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
-	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
@@ -31,6 +30,7 @@ func (r *Route) newUpstream() (upstream, error) {
 // are passed on and where replies must find their way back.
 type dedicated struct {
 	*Route
+	group backend.Group
 
 	mu   sync.Mutex
 	open map[*dedicatedSocket]bool
@@ -46,14 +46,14 @@ type dedicatedSocket struct {
 
 func (d *dedicated) attach(ctx context.Context, c *Client) (*Attachment, error) {
 	l := d.links.Load()
-	o, err := d.dialOptions(l, c.Login)
+	o, err := d.dialOptions(l, c)
 	if err != nil {
 		return nil, err
 	}
 	if o.RoutingID, err = d.routingID(c); err != nil {
 		return nil, err
 	}
-	o.Budget = c.Sent
+	o.Budget, o.Group = c.Sent, &d.group
 	if d.socket == zmtp.REP {
 		o.MayReceive = c.MayReceive
 	}
@@ -84,12 +84,20 @@ func (d *dedicated) prepare(l *links) (apply func(), err error) {
 
 // relink connects the socket to the endpoints of l.
 func (s *dedicatedSocket) relink(l *links) {
-	o, err := s.route.dialOptions(l, s.client.Login)
+	o, err := s.route.dialOptions(l, s.client)
 	if err == nil {
 		err = s.dialed.Update(o)
 	}
 	if err != nil && !errors.Is(err, backend.ErrClosed) {
 		s.route.unresolved(s.client, err)
+	}
+}
+
+// Recheck has the endpoints tried again that have refused a login of the client that was renewed
+// since.
+func (s *dedicatedSocket) Recheck() {
+	if s.route.links.Load().credentials.passThrough {
+		s.dialed.Renewed()
 	}
 }
 
@@ -138,16 +146,16 @@ func (u unfiltered) Subscribe(ctx context.Context, _ bool, topics ...[]byte) err
 	return u.Socket.Subscribe(ctx, topics...)
 }
 
-// dialOptions are the options for connecting a stream by l. login is nil for the socket that
-// all clients share, where the login at the backends depends on none of them.
-func (r *Route) dialOptions(l *links, login *zws.Login) (backend.DialOptions, error) {
+// dialOptions are the options for connecting a client by l. It is nil for the socket that all
+// clients share, where the login at the backends depends on none of them.
+func (r *Route) dialOptions(l *links, c *Client) (backend.DialOptions, error) {
 	o := backend.DialOptions{
 		Options: l.options(r.socketOptions), Ready: l.ready, ConnectTimeout: l.connectTimeout,
 		Backoff: l.backoff, MaxBackoff: l.maxBackoff,
 		HonorError: l.credentials.passThrough,
 	}
 	var err error
-	o.Endpoints, err = l.resolved(login)
+	o.Endpoints, err = l.resolved(c)
 	return o, err
 }
 

@@ -177,9 +177,14 @@ func (l *links) idle() []backend.Status {
 	return list
 }
 
-// resolved returns the endpoints for a stream, with the login of the bridge there. login is nil
-// for a shared connection. Errors are *[zws.CloseError].
-func (l *links) resolved(login *zws.Login) ([]backend.Endpoint, error) {
+// resolved returns the endpoints for a client, with the login of the bridge there. The client is
+// nil for a shared connection. Errors are *[zws.CloseError].
+func (l *links) resolved(c *Client) ([]backend.Endpoint, error) {
+	var login *zws.Login
+	now := func() *zws.Login { return nil }
+	if c != nil {
+		login, now = c.Login, c.Renewed
+	}
 	var list []backend.Endpoint
 	var security zmtp.ClientSecurity // read once: the endpoints can be a thousand
 	var err error
@@ -188,7 +193,7 @@ func (l *links) resolved(login *zws.Login) ([]backend.Endpoint, error) {
 			continue // webtalk: the client chose among the route's endpoints
 		}
 		if security == nil {
-			if security, err = l.credentials.security(e, login); err != nil {
+			if security, err = l.credentials.security(e, now()); err != nil {
 				return nil, err
 			}
 		}
@@ -196,8 +201,8 @@ func (l *links) resolved(login *zws.Login) ([]backend.Endpoint, error) {
 			c.ServerKey = e.ServerKey
 			security = c
 		}
-		b := backend.Endpoint{Address: e.Address, Security: security, Source: e.Source, Renew: func() (zmtp.ClientSecurity, error) {
-			return l.credentials.security(e, login)
+		b := backend.Endpoint{Address: e.Address, Security: security, Source: e.Source, ClientLogin: l.credentials.passThrough, Renew: func() (zmtp.ClientSecurity, error) {
+			return l.credentials.security(e, now())
 		}}
 		if login != nil {
 			if b.Address, b.Permit, err = l.allowed.resolve(e.Address, login); err != nil {

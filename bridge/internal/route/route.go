@@ -72,11 +72,14 @@ type Rules struct {
 
 // Client is what a route knows of a stream that it attaches.
 type Client struct {
-	Login  *zws.Login
-	Number uint64       // of the stream; no other stream of any bridge has it
-	Queue  *queue.Queue // that a hub fills
-	Codec  queue.Codec  // of Queue
-	Filter fanout.Filter
+	Login *zws.Login
+	// Renewed returns the login as it is now: of the same user, with a token that was renewed since.
+	// [Socket.Recheck] is called after a change.
+	Renewed func() *zws.Login
+	Number  uint64       // of the stream; no other stream of any bridge has it
+	Queue   *queue.Queue // that a hub fills
+	Codec   queue.Codec  // of Queue
+	Filter  fanout.Filter
 	// Positioned is set if the client, or its permanent queue, keeps positions of the history.
 	Positioned bool
 	// Receiver takes what a socket without a hub receives.
