@@ -12,6 +12,7 @@
 //	{"do":"zap","socket":1,"options":{…}}     starts the ZAP handler (pyzmq)
 //	{"do":"grant","socket":1,"frames":["a"]}  subscribes a peer (pyzmq, xpub_manual)
 //	{"do":"read","socket":1}
+//	{"do":"stop","socket":1}                  ends what a socket publishes by itself (churn)
 //
 //	{"socket":1,"event":"open","endpoint":"tcp://127.0.0.1:41234"}
 //	{"socket":1,"event":"message","frames":["hello"]}
