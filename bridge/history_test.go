@@ -28,13 +28,19 @@ func startPress(t *testing.T) *press {
 		}
 		p.ready <- struct{}{}
 		for m := range p.out {
-			if c.Write(m) != nil {
+			if m == nil || c.Write(m) != nil {
 				return
 			}
 		}
 	})
 	t.Cleanup(func() { close(p.out) })
 	return p
+}
+
+// lose ends the connection, and waits until the bridge is back.
+func (p *press) lose() {
+	p.out <- nil
+	<-p.ready
 }
 
 // publish publishes numbered messages of a topic.

@@ -13,7 +13,9 @@ import (
 )
 
 // Resumed is the server's answer to Resume, and to the name of a queue: what was missed follows,
-// and then a Notification with Live.
+// and then a Notification with Live. It also comes later, with the place between the messages: with
+// Recovered and Gap if the server may have missed messages just before, without Recovered if it does
+// not keep what a client that is too slow has missed.
 type Resumed struct {
 	// Recovered is set if nothing is missing since the position. If it is not, everything
 	// follows that the server still keeps.

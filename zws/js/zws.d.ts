@@ -185,7 +185,9 @@ export interface SocketEvents {
    * Of a Sub with a history: how it continues after a reconnect, at a stored position, or with
    * a queue. `recovered` is false if messages are missing, for example because the server does
    * not keep them any more or keeps none; what it still keeps follows. `gap` is true if the
-   * server itself was cut off from a publisher in between and may have missed messages.
+   * server itself was cut off from a publisher in between and may have missed messages. While the
+   * socket is connected, the event comes when that has just happened (`recovered` and `gap` are
+   * true), or when the socket was too slow for what the server keeps (`recovered` is false).
    */
   resumed: { url: string; recovered: boolean; gap: boolean };
 }

@@ -17,9 +17,9 @@ type catchUp struct {
 	snapshot *history.Snapshot // that is read instead of the reader
 	cut      bool              // the reader ends at end, where a step of the member was
 	end      history.Position
-	last     bool // the reader ends where the live messages begin
-	greet    bool // the client is to be told what was recovered
-	live     bool // and when live messages follow
+	last     bool             // the reader ends where the live messages begin
+	greet    bool             // the client is to be told what was recovered
+	answered history.Position // the client was told of the gaps up to there when it resumed
 	losses
 }
 
@@ -57,7 +57,7 @@ func (c *catchUp) Next(b queue.Batch) (done bool) {
 		}
 		if !c.advance() {
 			c.lose(c.member.queue, c.skipped, 0)
-			if c.live {
+			if c.told {
 				at, _ := c.at.AppendBinary(nil)
 				_ = b.Live(at) // an error ends the stream
 			}
@@ -77,7 +77,7 @@ func (c *catchUp) read(b queue.Batch) (entries []history.Entry, more bool) {
 		switch {
 		case c.greet:
 			c.greet = false
-			c.resumed(b, resumed)
+			c.resumed(b, c.reader.Position(), resumed)
 			if f := c.member.hub.resumed; f != nil {
 				f(resumed)
 			}
@@ -94,7 +94,7 @@ func (c *catchUp) read(b queue.Batch) (entries []history.Entry, more bool) {
 
 // lost tells the client that up to n messages are missing. read is how many were read and not given.
 func (c *catchUp) lost(b queue.Batch, n uint64, read int) {
-	c.resumed(b, history.Resumed{})
+	c.resumed(b, c.reader.Position(), history.Resumed{})
 	c.dropped += n
 	if !c.last {
 		left := c.member.hub.log.End().Sequence - c.reader.Position().Sequence
@@ -122,12 +122,6 @@ func (c *catchUp) cutAt(cut history.Position) {
 	c.cut, c.end = true, cut
 }
 
-// resumed tells the client what is recovered.
-func (c *catchUp) resumed(b queue.Batch, r history.Resumed) {
-	at, _ := c.reader.Position().AppendBinary(nil)
-	_ = b.Resumed(at, r.Recovered, r.Gap) // an error ends the stream
-}
-
 // begin makes the reader of the part that follows c.at.
 func (c *catchUp) begin() history.Resumed {
 	m, h := c.member, c.member.hub
@@ -139,6 +133,10 @@ func (c *catchUp) begin() history.Resumed {
 		return resumed
 	}
 	c.reader, resumed = h.log.Resume(c.at, m.match())
+	if c.greet {
+		c.answered = h.log.End()
+	}
+	c.reader.TellGaps(c.answered)
 	if len(m.steps) > 0 {
 		c.cutAt(m.steps[0].cut)
 	}
@@ -187,7 +185,7 @@ func (c *catchUp) rejoin() {
 	end := h.log.End()
 	c.reader.Cut(end)
 	c.skipped = c.member.queue.CaughtUp()
-	if c.live {
+	if c.told {
 		c.member.told = end
 	}
 }

@@ -175,7 +175,6 @@ func (m *Member) CatchUp() queue.Puller {
 	m.takeRecent(c.at)
 	c.counted = !resumes
 	c.greet, m.greet = m.greet, false
-	c.live = c.greet
 	return c
 }
 
@@ -188,6 +187,8 @@ type reading struct {
 	frames  zmtp.Message
 	match   *history.Match // the subscriptions as they are now, with filter
 	filter  Filter
+	gap     uint64 // sequence behind the last gap that the client was told of, or was directly behind that
+	told    bool   // the client was told that messages are missing, and not yet that what follows is live
 }
 
 // stepBytes is how much is read from the log at once.
@@ -198,6 +199,10 @@ func (r *reading) give(b queue.Batch) (all bool) {
 	before := r.given
 	for ; r.next < len(r.entries) && !b.Full(); r.next++ {
 		e := &r.entries[r.next]
+		if e.Gap {
+			r.missed(b, e.After)
+			continue
+		}
 		if topic := e.Topic(); r.match.Matches(topic) && (r.filter == nil || r.filter.Allows(topic)) {
 			r.frames = e.Frames(r.frames[:0])
 			var at [history.PositionSize]byte
@@ -210,6 +215,25 @@ func (r *reading) give(b queue.Batch) (all bool) {
 		f(int(r.given - before))
 	}
 	return r.next == len(r.entries)
+}
+
+// missed tells the client of a gap before at, unless another one is directly before it.
+func (r *reading) missed(b queue.Batch, at history.Position) {
+	if r.match.Empty() {
+		return
+	}
+	again := at.Sequence == r.gap+1
+	if r.gap = at.Sequence; again {
+		return
+	}
+	r.resumed(b, at, history.Resumed{Recovered: true, Gap: true})
+}
+
+// resumed tells the client what is missing before at.
+func (r *reading) resumed(b queue.Batch, at history.Position, what history.Resumed) {
+	r.told = true
+	p, _ := at.AppendBinary(nil)
+	_ = b.Resumed(p, what.Recovered, what.Gap) // an error ends the stream
 }
 
 // took makes entries what is given next. Hub.mu is held on entry.

@@ -17,3 +17,4 @@ func (noBacklog) Refresh()                  {}
 func (noBacklog) Idle() bool                { return false }
 func (noBacklog) Given(dst []byte) []byte   { return dst }
 func (noBacklog) Insert(queue.Puller) error { return nil }
+func (noBacklog) Gap([]byte)                {}

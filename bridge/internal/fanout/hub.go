@@ -59,7 +59,8 @@ type Hub struct {
 	replayed    func(messages int)
 	log         *history.Log // nil without a history
 	lastValues  bool
-	seam        func(*catchUp) // (*catchUp).rejoin, except in tests of the tests
+	seam        func(*catchUp)               // (*catchUp).rejoin, except in tests of the tests
+	tellGap     func(*Hub, history.Position) // (*Hub).tellGapNow, likewise
 
 	mu      sync.Mutex
 	trie    trie
@@ -120,6 +121,7 @@ func New(o Options) *Hub {
 		log:         o.Log,
 		lastValues:  o.LastValues,
 		seam:        (*catchUp).rejoin,
+		tellGap:     (*Hub).tellGapNow,
 	}
 	return h
 }
@@ -163,7 +165,7 @@ func (h *Hub) Discarded(m zmtp.Message) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.keeping {
-		h.log.Gap("a message was larger than the bridge accepts")
+		h.log.Missed(m[0])
 	}
 	h.discarded(m[0])
 }

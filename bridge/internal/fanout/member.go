@@ -42,6 +42,7 @@ type Queue interface {
 	Idle() bool
 	Given(dst []byte) []byte
 	Insert(p queue.Puller) error
+	Gap(at []byte)
 }
 
 // MemberOptions configure a member.
@@ -138,6 +139,7 @@ func (m *Member) subscribe(topic []byte, filtered bool) (added bool, err error) 
 	if h.log != nil {
 		m.stepped(step{cut: h.log.End(), topic: s.topic, added: true})
 	}
+	m.gapped = 0 // it can miss messages of this topic as well
 	key := m.group.groupKey
 	key.topics = key.topics.plus(s.hash)
 	h.move(m, key, s, nil)

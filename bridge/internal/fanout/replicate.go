@@ -9,12 +9,19 @@ func (h *Hub) Replicate(b history.Batch) error {
 	defer h.mu.Unlock()
 	h.deliver() // members that join from here on read what follows from the log, or get it live
 	r := &h.replicated
-	r.Entries, r.Missed = r.Entries[:0], r.Missed[:0]
+	r.Entries, r.Gaps, r.Missed = r.Entries[:0], r.Gaps[:0], r.Missed[:0]
 	err := h.log.Replicate(b, r)
-	for _, e := range r.Entries {
+	gaps := r.Gaps
+	for i, e := range r.Entries {
+		for ; len(gaps) > 0 && gaps[0].Entries <= i; gaps = gaps[1:] {
+			h.tellGap(h, gaps[0].At)
+		}
 		at, _ := e.After.AppendBinary(h.at[:0])
 		h.frames = e.Frames(h.frames[:0])
 		h.fanOut(h.frames, at)
+	}
+	for _, g := range gaps {
+		h.tellGap(h, g.At)
 	}
 	for _, topic := range r.Missed {
 		h.discarded(topic)

@@ -37,6 +37,9 @@ type fickle struct {
 	had       map[string]int   // the newest of each topic that was delivered; messages begin with 1
 	told      int              // how many messages it was told to have everything of
 	fault     string
+
+	sequences []uint64 // of all messages
+	gapModel
 }
 
 var modelTopics = []string{"a/1", "a/2", "b", "c"}
@@ -46,7 +49,7 @@ var modelPrefixes = []string{"a/", "a/1", "b", "c", ""}
 func (f *fickle) step() {
 	prefix := modelPrefixes[f.rand.IntN(len(modelPrefixes))]
 	_, subscribed := f.since[prefix]
-	switch n := f.rand.IntN(22); {
+	switch n := f.rand.IntN(24); {
 	case n < 10:
 		f.publish()
 	case n < 12:
@@ -56,16 +59,18 @@ func (f *fickle) step() {
 			panic(err)
 		}
 		if !subscribed {
-			f.since[prefix] = len(f.topics)
+			f.subscribed(prefix)
 		}
 	case n < 17:
 		if err := f.member.SubscribeLast([]byte(prefix), f.filter != nil); err != nil {
 			panic(err)
 		}
 		if !subscribed {
-			f.since[prefix] = len(f.topics)
+			f.subscribed(prefix)
 		}
 		f.asked[prefix] = append(f.asked[prefix], len(f.topics))
+	case n >= 22:
+		f.gap()
 	case n == 20:
 		f.round()
 	case n == 21: // others of its connection need room
@@ -91,12 +96,8 @@ func (f *fickle) Live(at []byte) error {
 	if err := p.UnmarshalBinary(at); err != nil {
 		f.fail("live at %x", at)
 	}
-	f.told = int(p.Sequence) - 1 // each message is a record, and the first has number 1
-	for n, topic := range f.topics[:f.told] {
-		if f.matched[n] && !f.delivered[n] && f.covered(topic, n) {
-			f.fail("told to have everything up to message %d, without message %d of %s", f.told-1, n, topic)
-		}
-	}
+	f.told, _ = slices.BinarySearch(f.sequences, p.Sequence)
+	f.reachedBefore(f.told)
 	f.room--
 	return nil
 }
@@ -106,6 +107,7 @@ func (f *fickle) publish() {
 	f.topics = append(f.topics, topic)
 	f.matched = append(f.matched, f.covered(topic, len(f.topics)))
 	f.delivered = append(f.delivered, false)
+	f.sequences = append(f.sequences, f.hub.log.End().Sequence)
 	f.hub.Message(zmtp.Message{[]byte(topic), binary.BigEndian.AppendUint64(nil, uint64(len(f.topics)-1))})
 }
 
@@ -128,6 +130,9 @@ func (f *fickle) Message(m zmtp.Message, _ []byte) error {
 		f.fail("message %d of %s delivered (before: %v, subscribed: %v) and not a last value that it asked for", n, topic, f.delivered[n], f.matched[n])
 	case f.had[topic] > n+1, f.had[topic] == n+1 && !last:
 		f.fail("message %d of %s delivered after %d", n, topic, f.had[topic]-1)
+	}
+	if !last {
+		f.checkTold(n)
 	}
 	f.delivered[n] = f.delivered[n] || !last
 	f.had[topic] = n + 1
@@ -181,6 +186,7 @@ func (f *fickle) finish() {
 			f.fail("message %d of %s is missing", n, topic)
 		}
 	}
+	f.checkTold(len(f.topics))
 	f.round()
 	f.q.Next(f)
 	var last history.Position
@@ -206,8 +212,8 @@ type still struct{}
 
 func (still) Uint64() uint64 { return 1<<63 | 1<<31 }
 
-// fickleRun returns the first fault of a client with that seed.
-func fickleRun(t *testing.T, seed uint64) string {
+// fickleRun returns the first fault of a client with that seed. change, if not nil, makes a mutant.
+func fickleRun(t *testing.T, seed uint64, change func(*fickle)) string {
 	log, err := history.New(history.Options{Topics: [][]byte{nil}, LastValues: true})
 	if err != nil {
 		t.Fatal(err)
@@ -218,6 +224,10 @@ func fickleRun(t *testing.T, seed uint64) string {
 	f := &fickle{
 		reader: &reader{wake: make(chan struct{}, 1)}, rand: rand.New(rand.NewPCG(seed, 0)), hub: h,
 		since: make(map[string]int), asked: make(map[string][]int), had: make(map[string]int),
+		gapModel: gapModel{made: make(map[string]int)},
+	}
+	if change != nil {
+		change(f)
 	}
 	if f.rand.IntN(3) == 0 {
 		f.filter = only("a/")
@@ -229,7 +239,7 @@ func fickleRun(t *testing.T, seed uint64) string {
 	}
 	f.member = h.Join(f.q, MemberOptions{Filter: f.filter, Follow: true})
 	if f.rand.IntN(2) == 0 {
-		f.since["a/"] = 0
+		f.since["a/"], f.resumes = 0, true
 		for n, topic := range f.topics {
 			f.matched[n] = f.covered(topic, n)
 		}
@@ -255,7 +265,7 @@ func fickleRun(t *testing.T, seed uint64) string {
 // what follows of its topic.
 func TestSeamModel(t *testing.T) {
 	for seed := range uint64(3000) {
-		if fault := fickleRun(t, seed); fault != "" {
+		if fault := fickleRun(t, seed, nil); fault != "" {
 			t.Fatalf("seed %d: %s", seed, fault)
 		}
 	}

@@ -82,6 +82,7 @@ type view struct {
 	active     block
 	first, end uint64            // sequences of the records that are kept: first ≤ s < end
 	forgotten  map[string]uint64 // does not change; Log.forgotten
+	outages    []uint64          // does not change; Log.outages
 }
 
 // find returns the block with the first record at or after sequence, which is before the end of

@@ -54,6 +54,9 @@ func (l *Log) evict() {
 		}
 	}
 	l.first++
+	for len(l.outages) > 0 && l.outages[0] <= l.first {
+		l.outages = l.outages[1:]
+	}
 	if l.first < b.end() {
 		return
 	}

@@ -76,6 +76,7 @@ func (l *Log) restore(r *restoring, b Batch, got *Replicated) error {
 	case b.First > l.end:
 		if l.end > l.first {
 			l.gaps = append(l.gaps, b.First)
+			got.gap(l, b.First)
 		} else {
 			l.first = b.First
 		}

@@ -27,6 +27,7 @@ type Log struct {
 	first, end uint64
 	messages   int
 	gaps       []uint64 // sequences of records before which something may be missing
+	outages    []uint64 // sequences behind the gaps that clients are told of while they read; only appended to
 	topics     topics
 	values     values
 	valued     int    // topics with a last value
@@ -226,12 +227,24 @@ func (l *Log) position() Position {
 	return Position{l.generations[len(l.generations)-1].id, l.end}
 }
 
-// Gap records that messages may be missing here.
-func (l *Log) Gap(reason string) {
+// Gap records that messages may be missing here: they have not reached the bridge. It returns the
+// position behind the record.
+func (l *Log) Gap(reason string) Position {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.state.Err == nil && !l.closed && !l.o.Replica {
 		l.control(gapRecord(reason))
+		l.outages = append(l.outages, l.end)
+	}
+	return l.position()
+}
+
+// Missed records that a message of topic has reached the bridge and is not kept.
+func (l *Log) Missed(topic []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state.Err == nil && !l.closed && !l.o.Replica {
+		l.control(gapRecord("a message was larger than the bridge accepts"))
 	}
 }
 
@@ -259,5 +272,5 @@ func (l *Log) End() Position {
 
 // view returns the log as it is now. Lock held on entry.
 func (l *Log) view() view {
-	return view{l.sealed, l.active, l.first, l.end, l.forgotten}
+	return view{l.sealed, l.active, l.first, l.end, l.forgotten, l.outages}
 }

@@ -25,6 +25,9 @@ func NewMatch(topics [][]byte, filter Filter) *Match {
 	return &Match{newPrefixes(topics), filter}
 }
 
+// Empty reports whether nothing is selected, since there are no prefixes.
+func (m *Match) Empty() bool { return len(m.prefixes) == 0 }
+
 // Matches reports whether a message with this topic is selected.
 func (m *Match) Matches(topic []byte) bool {
 	return m.prefixes.match(topic) && (m.filter == nil || m.filter.Allows(topic))

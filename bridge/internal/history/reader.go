@@ -1,6 +1,7 @@
 package history
 
 import (
+	"slices"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -11,7 +12,10 @@ import (
 type Entry struct {
 	After Position // the position after the message
 	Time  time.Time
-	raw   []byte
+	// Gap is set for what is not a message, but a place at which messages may be missing that have
+	// not reached the bridge (Reader.TellGaps).
+	Gap bool
+	raw []byte
 }
 
 // Frames appends the frames of the message to dst. They must not be changed.
@@ -53,6 +57,9 @@ type Reader struct {
 	some    []uint64
 	someEnd uint64
 	lost    uint64
+
+	tells bool   // Next returns gaps,
+	told  uint64 // but not those up to this sequence
 }
 
 // Resume returns a reader of what matches and follows at. If that is not kept completely, the
@@ -97,6 +104,9 @@ func (l *Log) gapAfter(sequence uint64) bool {
 // Cut ends the reader at cut, a position that the log has had as its end: what follows comes live.
 func (r *Reader) Cut(cut Position) { r.cut = cut.Sequence }
 
+// TellGaps makes Next return the gaps behind after, in their places.
+func (r *Reader) TellGaps(after Position) { r.tells, r.told = true, after.Sequence }
+
 // Position returns how far the reader has read. A new reader can continue there.
 func (r *Reader) Position() Position {
 	r.log.mu.Lock()
@@ -128,6 +138,7 @@ const scanStep = 4096
 // for one step; a step can find nothing. It does not block. more reports that the reader has not
 // reached its cut yet or, without one, the end of the log.
 func (r *Reader) Next(dst []Entry, max int) (entries []Entry, more bool) {
+	from, before := r.next, len(dst)
 	if r.fresh {
 		r.fresh = false
 		if n := r.Behind(); n > wide {
@@ -154,7 +165,23 @@ func (r *Reader) Next(dst []Entry, max int) (entries []Entry, more bool) {
 			dst = r.scan(dst, &s)
 		}
 	}
+	if n := len(v.outages); r.tells && n > 0 && v.outages[n-1] > from {
+		dst = r.withGaps(dst, before, &v, from, generation)
+	}
 	return dst, r.next < end
+}
+
+// withGaps inserts the gaps between from and r.next into dst[before:].
+func (r *Reader) withGaps(dst []Entry, before int, v *view, from, generation uint64) []Entry {
+	i, _ := slices.BinarySearch(v.outages, max(from, r.told)+1)
+	for at := before; i < len(v.outages) && v.outages[i] <= r.next; i++ {
+		gap := Entry{After: Position{generation, v.outages[i]}, Gap: true}
+		for at < len(dst) && dst[at].After.Sequence <= gap.After.Sequence {
+			at++
+		}
+		dst = slices.Insert(dst, at, gap)
+	}
+	return dst
 }
 
 // skipTo continues at first, the oldest record that is kept.
@@ -186,7 +213,7 @@ type reading struct {
 func (s *reading) entry(b *block, i int) Entry {
 	raw := b.raw(i)
 	s.max -= len(raw)
-	return Entry{Position{s.generation, b.base + uint64(i) + 1}, time.UnixMilli(b.wallTime(i)), raw}
+	return Entry{After: Position{s.generation, b.base + uint64(i) + 1}, Time: time.UnixMilli(b.wallTime(i)), raw: raw}
 }
 
 // pick appends the entries of r.some.

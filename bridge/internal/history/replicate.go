@@ -13,8 +13,16 @@ import (
 type Replicated struct {
 	// Entries are its messages. They are valid as long as the data of the batch is.
 	Entries []Entry
+	// Gaps are the places where messages may be missing that have not reached any bridge.
+	Gaps []Gap
 	// Missed are the topics of messages that were too large to be kept.
 	Missed [][]byte
+}
+
+// Gap is a place in a batch where messages may be missing.
+type Gap struct {
+	Entries int // how many of Replicated.Entries are before it
+	At      Position
 }
 
 // Replicate appends the records of b to a log that is a copy of others. Records that it has are
@@ -41,10 +49,21 @@ func (r *Replicated) collect(l *Log, raw []byte, isControl bool, wall int64) {
 	switch {
 	case r == nil:
 	case !isControl:
-		r.Entries = append(r.Entries, Entry{l.position(), time.UnixMilli(wall), raw})
+		r.Entries = append(r.Entries, Entry{After: l.position(), Time: time.UnixMilli(wall), raw: raw})
 	case kind(raw[0]) == kindSkipped:
 		r.Missed = append(r.Missed, raw[1:])
+	case len(l.gaps) > 0 && l.gaps[len(l.gaps)-1] == l.end-1:
+		r.gap(l, l.end)
 	}
+}
+
+// gap adds the gap before that sequence, which clients are told of.
+func (r *Replicated) gap(l *Log, before uint64) {
+	if r == nil {
+		return
+	}
+	l.outages = append(l.outages, before)
+	r.Gaps = append(r.Gaps, Gap{len(r.Entries), Position{l.current().id, before}})
 }
 
 // Has reports whether at is a position of this log, so that what follows it is here, or was. One

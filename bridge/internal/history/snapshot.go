@@ -38,7 +38,7 @@ func (s *Snapshot) Next(dst []Entry, max int) (entries []Entry, more bool) {
 		raw, mono, wall := l.valueOf(&v, t)
 		if !l.tooOld(mono, l.o.LastValueAge) {
 			max -= len(raw)
-			dst = append(dst, Entry{s.cut, time.UnixMilli(wall), raw})
+			dst = append(dst, Entry{After: s.cut, Time: time.UnixMilli(wall), raw: raw})
 		}
 		return true
 	})

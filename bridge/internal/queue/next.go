@@ -49,6 +49,11 @@ func (q *Queue) Next(b Batch) {
 					q.again()
 				}
 				continue
+			case n.gap != nil:
+				if b.Resumed(n.gap, true, true) == nil {
+					_ = b.Live(n.gap) // an error ends the stream
+				}
+				continue
 			case n.puller != nil:
 				q.pulling = n.puller
 				continue

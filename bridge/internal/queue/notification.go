@@ -5,6 +5,7 @@ package queue
 type insert struct {
 	topic  []byte
 	puller Puller // nil for a notification
+	gap    []byte // position of a gap; nil for other inserts
 	// due is the value of Queue.passed from which it may be written: all messages that were
 	// put before it, which can be of the topic, have left.
 	due uint64
@@ -17,18 +18,46 @@ type insert struct {
 // queue is closed.
 func (q *Queue) Unsubscribed(topic []byte) error { return q.note(insert{topic: topic}) }
 
+// Gap queues the notification that messages may be missing which were published before at, a
+// position behind all messages that were put and before those that will be. The writer of a queue that
+// has fallen behind comes to the gap in the backlog instead. While several wait without a message
+// between them, the client is notified once. It counts towards Options.Notifications.
+func (q *Queue) Gap(at []byte) {
+	q.mu.Lock()
+	var err error
+	switch n := len(q.inserts); {
+	case q.behind:
+		if len(q.missing) == 0 {
+			q.missing = append(q.missing, at...)
+		}
+		q.mu.Unlock()
+		return
+	case n > 0 && q.inserts[n-1].gap != nil && q.inserts[n-1].due >= q.passed+uint64(q.messages):
+		q.inserts[n-1].gap = at
+	default:
+		err = q.noteLocked(insert{gap: at})
+	}
+	q.mu.Unlock()
+	q.noted(err)
+}
+
 // note queues an insert.
 func (q *Queue) note(n insert) error {
 	q.mu.Lock()
 	err := q.noteLocked(n)
 	q.mu.Unlock()
+	q.noted(err)
+	return err
+}
+
+// noted tells the owner what has become of an insert.
+func (q *Queue) noted(err error) {
 	switch err {
 	case ErrFull:
 		q.owner.Overflow()
 	case nil:
 		q.owner.Wake()
 	}
-	return err
 }
 
 // noteLocked implements note. Lock held on entry.

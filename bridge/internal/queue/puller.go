@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"slices"
 	"time"
 
@@ -139,6 +140,21 @@ func (q *Queue) yields() bool {
 		!slices.ContainsFunc(q.inserts, func(n insert) bool { return n.puller != nil })
 }
 
+// yieldGaps leaves the notifications of gaps to the backlog as well, which has to be read from
+// before the first of them. Lock held on entry.
+func (q *Queue) yieldGaps() {
+	q.inserts = slices.DeleteFunc(q.inserts, func(n insert) bool {
+		if n.gap != nil && (len(q.missing) == 0 || bytes.Compare(n.gap[positionOrder:], q.missing[positionOrder:]) < 0) {
+			q.missing = append(q.missing[:0], n.gap...)
+		}
+		return n.gap != nil
+	})
+}
+
+// positionOrder is where the bytes of a position begin that order the positions of a log
+// (history.Position).
+const positionOrder = 8
+
 // yield leaves what waits to the backlog, as if the queue had been full before it. Messages without
 // a position are dropped.
 func (q *Queue) yield() {
@@ -151,15 +167,16 @@ func (q *Queue) yield() {
 		it.chunk.Release()
 	}
 	q.messages, q.bytes = 0, 0
+	q.yieldGaps()
 	q.forget()
 }
 
-// Holds reports whether the queue has fallen behind, and whether it holds messages that it can still
-// leave to the backlog.
+// Holds reports whether the queue has fallen behind, and whether it holds messages, or notifications
+// of gaps, that it can still leave to the backlog.
 func (q *Queue) Holds() (behind, messages bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.behind, q.o.Budget != nil && q.o.OnFull == Replay && !q.items.empty()
+	return q.behind, q.o.Budget != nil && q.o.OnFull == Replay && (!q.items.empty() || len(q.inserts) > 0)
 }
 
 // skip counts the messages of it that the backlog will not have, and notes the first that it will.

@@ -152,8 +152,10 @@ func (r *Route) Keep(on bool) {
 // applyKeeping tells a hub of the route what it is to keep.
 func (r *Route) applyKeeping(h *fanout.Hub) {
 	if r.keeping.Load() {
+		r.archive.hub.Store(h)
 		h.Keep(r.Rules().archive.log.Topics)
 	} else {
+		r.archive.hub.CompareAndSwap(h, nil)
 		h.Keep(nil)
 	}
 }

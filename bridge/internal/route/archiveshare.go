@@ -43,13 +43,15 @@ func (o archiveOptions) shared() natsstore.Bounds {
 	return natsstore.Bounds{Topics: o.log.Topics, MaxBytes: o.log.MaxBytes, MaxAge: o.log.MaxAge, QueueAge: o.queueAge}
 }
 
-// gap records that messages may be missing.
+// gap records that messages may be missing, and has clients notified.
 func (a *Archive) gap(reason string) {
 	if a.share != nil {
-		a.share.Gap(reason)
-		return
+		a.share.Gap(reason) // the hubs of all bridges come to it
+	} else if h := a.hub.Load(); h != nil {
+		h.Gap(reason)
+	} else {
+		a.Log.Gap(reason)
 	}
-	a.Log.Gap(reason)
 }
 
 // Forget removes what is kept of topic, on all bridges that share the archive, and reports whether

@@ -225,6 +225,29 @@ for (const dialect of dialects) {
     assert.deepEqual(server.take(), [['RESUME', '2', ['a']]]);
   });
 
+  check('a gap while it is connected', async () => {
+    for (const queue of [undefined, 'q']) {
+      const c = await begin(dialect, { history: true, queue });
+      c.socket.subscribe('a');
+      let server = await c.accept();
+      if (queue) server.resumed('0').live('0');
+      server.take();
+      server.message('1', ['a', '1']).resumed('2', 3).live('2');
+      assert.deepEqual(named(c.events, 'resumed').at(-1), { recovered: true, gap: true });
+      await read(c.socket, 1);
+      assert.equal(c.socket.position, position('2'), 'nothing more comes up to there');
+      c.socket.receive();
+      await advance(100);
+      assert.deepEqual(server.take(), queue ? [['ACK', '2']] : []);
+      server.message('3', ['a', '3']);
+      await advance(0);
+      server.resumed('4', 3).live('4');
+      assert.equal(named(c.events, 'resumed').length, queue ? 3 : 2);
+      server = await again(c, server);
+      assert.deepEqual(server.take(), queue ? [['ACK', '2'], ['SUBSCRIBE', 'a']] : [['RESUME', '4', ['a']]]);
+    }
+  });
+
   check('moves to another connection', async () => {
     const c = await begin(dialect, { Type: XSub, history: true });
     await c.socket.send('\x01a');

@@ -55,6 +55,7 @@ export class History {
   #kept = false; // whether the server of the current connection keeps a history
   #started = false; // whether a connection has had its subscriptions before
   #resuming = false; // whether RESUME is still to be sent
+  #answered = false; // whether RESUMED has come on the current connection
   #replaying = false;
   #paused = false;
   #received; // the position to resume at
@@ -80,7 +81,7 @@ export class History {
     this.#connection = connection;
     this.#kept = connection.history;
     this.#resuming = this.#kept && positioned && !queued;
-    this.#replaying = this.#paused = false;
+    this.#answered = this.#replaying = this.#paused = false;
     this.#next = {};
     this.#acked = undefined;
     this.#acknowledge();
@@ -122,9 +123,10 @@ export class History {
     if (name === 'AT') this.#at(data);
     if (name === 'RESUMED') {
       const position = onlyPosition(data.subarray(1));
-      if (this.#queue === undefined) this.#move(position);
+      // The first one of a queue names what was acknowledged; later ones are about gaps.
+      if (this.#queue === undefined || this.#answered) this.#move(position);
       else this.#acked = position;
-      this.#replaying = true;
+      this.#answered = this.#replaying = true;
       this.#resumed(data[0]);
     }
     if (name === 'LIVE') {
