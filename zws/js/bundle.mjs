@@ -11,8 +11,8 @@ import { minify } from 'terser';
 const root = new URL('./', import.meta.url), path = (name) => new URL(name, root).pathname;
 
 // Modules of zws/ that pages import, and those that zws.js loads on demand.
-const ENTRIES = ['mux', 'relay', 'history', 'curve'];
-const OWN_FILE = ['relay', 'history', 'curve', 'nacl', 'z85'];
+const ENTRIES = ['mux', 'relay', 'history', 'curve', 'store'];
+const OWN_FILE = ['relay', 'history', 'curve', 'store', 'nacl', 'z85'];
 
 /** Minifies a chunk. */
 const minified = {

@@ -19,6 +19,7 @@ import (
 // budgets are the files that pages load, with the size in bytes with gzip that each must be below.
 var budgets = map[string]int{
 	"/zws.js": 14_000, "/zws/mux.js": 200, "/zws/relay.js": 900, "/zws/history.js": 2_000, "/zws/curve.js": 12_200,
+	"/zws/store.js": 1_500,
 }
 
 // part is a group of modules of the source that a page needs together.
@@ -33,6 +34,7 @@ var parts = map[string]part{
 	"curve":   {paths: []string{"/zws/curve.js", "/zws/nacl.js", "/zws/z85.js"}},
 	"mux":     {paths: []string{"/zws/mux.js", "/zws/channel.js"}},
 	"history": {paths: []string{"/zws/history.js"}},
+	"store":   {needs: "mux", paths: []string{"/zws/store.js"}},
 	"relay":   {needs: "mux", paths: []string{"/zws/relay.js"}},
 }
 

@@ -18,7 +18,7 @@ const read = (name) => readFileSync(new URL(name, root), 'utf8');
 test('npm packs the modules and nothing else', () => {
   const [{ files }] = JSON.parse(execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));
   const modules = readdirSync(new URL('zws/', root)).map((name) => `zws/${name}`);
-  const dist = ['dist/zws.js', ...['curve', 'history', 'mux', 'relay'].map((name) => `dist/zws/${name}.js`)];
+  const dist = ['dist/zws.js', ...['curve', 'history', 'mux', 'relay', 'store'].map((name) => `dist/zws/${name}.js`)];
   assert.deepEqual(files.map(({ path }) => path).filter((path) => !path.endsWith('.map')).sort(), [...dist, 'LICENSE', 'README.md', 'package.json', 'zws.d.ts', 'zws.js', ...modules].sort());
   assert.equal(packed.Sub, zws.Sub);
   assert.deepEqual([Object.keys(packedMux), Object.keys(packedRelay)], [['Mux'], ['relay']]);

@@ -214,9 +214,9 @@ export class Socket {
 
   _refused(connection, error) {
     this.#remove(connection, error);
+    if (!this.#connections.size) this.#end = error; // before the event, whose handlers may look at the state or connect again
     this._emit(connection, 'refused', { code: error.code, reason: error.reason, status: error.status });
     if (this.#connections.size) return;
-    this.#end = error;
     this._inbox.end(error);
     this._outbox.end(error);
   }
