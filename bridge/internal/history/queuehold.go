@@ -39,34 +39,34 @@ func (c *Queue) State() QueueState {
 
 // Subscribe adds topic to the queue.
 func (c *Queue) Subscribe(topic []byte) {
-	c.change(func(one *queue) (atOnce bool) {
+	c.change(func(one *queue) change {
 		known := one.topics[string(topic)]
 		one.topics[string(topic)] = true
-		return !known
+		return urgentIf(!known)
 	})
 }
 
 // Unsubscribe removes topic from the queue.
 func (c *Queue) Unsubscribe(topic []byte) {
-	c.change(func(one *queue) (atOnce bool) {
+	c.change(func(one *queue) change {
 		delete(one.topics, string(topic))
-		return false
+		return changeState
 	})
 }
 
 // Ack acknowledges everything before at. Positions that are acknowledged already, or that the log,
 // which ends at end, has not given yet, change nothing.
 func (c *Queue) Ack(at, end Position) {
-	c.change(func(one *queue) (atOnce bool) {
+	c.change(func(one *queue) change {
 		// What is beyond the end was acknowledged in a log that is gone.
 		if at.Sequence <= end.Sequence && (at.Sequence > one.acked.Sequence || one.acked.Sequence > end.Sequence && c.queues.o.Bridge == "") {
 			one.acked = at
 		}
-		return false
+		return changeCursor
 	})
 }
 
-func (c *Queue) change(f func(*queue) (atOnce bool)) {
+func (c *Queue) change(f func(*queue) change) {
 	c.queues.mu.Lock()
 	defer c.queues.mu.Unlock()
 	if one := c.held(); one != nil {
@@ -76,9 +76,9 @@ func (c *Queue) change(f func(*queue) (atOnce bool)) {
 
 // Detach ends the client's hold on the queue.
 func (c *Queue) Detach() {
-	c.change(func(one *queue) (atOnce bool) {
+	c.change(func(one *queue) change {
 		one.client, one.holder, one.seen = nil, "", time.Now()
-		return c.queues.o.Bridge != ""
+		return urgentIf(c.queues.o.Bridge != "")
 	})
 	c.leave.Do(func() { close(c.left) })
 }

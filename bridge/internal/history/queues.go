@@ -48,6 +48,13 @@ type QueueStore interface {
 	Close() error
 }
 
+// CursorStore is a QueueStore for which it is cheaper to store only what is acknowledged.
+type CursorStore interface {
+	// SaveCursors stores what is acknowledged in queues that have a client, and that Save has stored.
+	// It is not called concurrently with Save.
+	SaveCursors(acked map[QueueKey]Position) error
+}
+
 // QueueOptions configure the queues of a route.
 type QueueOptions struct {
 	// Age is how long a queue without a client is kept; 0 means for ever.
@@ -84,9 +91,9 @@ type Queues struct {
 	mu     sync.Mutex
 	o      QueueOptions
 	queues map[QueueKey]*queue
-	number map[string]int    // of queues of each user
-	dirty  map[QueueKey]bool // to be stored; true: at once
-	failed bool              // the last attempt to store them
+	number map[string]int      // of queues of each user
+	dirty  map[QueueKey]change // to be stored
+	failed bool                // the last attempt to store them
 	opened time.Time
 	seen   time.Time // when it was noted last that queues are in use
 
@@ -94,6 +101,15 @@ type Queues struct {
 	stop    chan struct{}
 	stopped sync.WaitGroup
 }
+
+// change is what of a queue is to be stored, and when.
+type change int
+
+const (
+	changeCursor change = iota + 1 // what is acknowledged, within SaveInterval
+	changeState                    // all of it, within SaveInterval
+	changeUrgent                   // all of it, at once
+)
 
 type queue struct {
 	topics map[string]bool
@@ -109,7 +125,7 @@ type queue struct {
 func OpenQueues(o QueueOptions) (*Queues, error) {
 	q := &Queues{
 		o: o, queues: make(map[QueueKey]*queue), number: make(map[string]int),
-		dirty: make(map[QueueKey]bool), urgent: make(chan struct{}, 1), stop: make(chan struct{}),
+		dirty: make(map[QueueKey]change), urgent: make(chan struct{}, 1), stop: make(chan struct{}),
 		opened: time.Now(),
 	}
 	q.seen = q.opened
@@ -167,14 +183,21 @@ func (q *Queues) Attach(key QueueKey, named bool, end Position, lost func(error)
 	one.seen = time.Now()
 	one.client = &Queue{queues: q, key: key, made: made, lost: lost, left: make(chan struct{})}
 	q.claim(one)
-	q.change(key, made || q.o.Bridge != "")
+	q.change(key, urgentIf(made || q.o.Bridge != ""))
 	return one.client, nil
 }
 
-// change has a queue stored: at once, or with the next that are. Lock held on entry.
-func (q *Queues) change(key QueueKey, atOnce bool) {
-	q.dirty[key] = q.dirty[key] || atOnce
-	if !atOnce {
+func urgentIf(urgent bool) change {
+	if urgent {
+		return changeUrgent
+	}
+	return changeState
+}
+
+// change has a queue stored. Lock held on entry.
+func (q *Queues) change(key QueueKey, c change) {
+	q.dirty[key] = max(q.dirty[key], c)
+	if c != changeUrgent {
 		return
 	}
 	select {
@@ -221,7 +244,7 @@ func (q *Queues) delete(key QueueKey) bool {
 		one.client.lost(ErrQueueDeleted)
 	}
 	q.remove(key)
-	q.change(key, true)
+	q.change(key, changeUrgent)
 	return true
 }
 
@@ -298,7 +321,7 @@ func (q *Queues) use(now time.Time) {
 	for key, one := range q.queues {
 		if one.client != nil {
 			one.seen = now
-			q.change(key, false)
+			q.change(key, changeState)
 		}
 	}
 }
@@ -316,42 +339,8 @@ func (q *Queues) expire(now time.Time) {
 		case one.client == nil && now.Sub(one.seen) > q.o.Age && !q.elsewhere(one):
 			q.delete(key)
 		case one.client != nil && q.o.Bridge != "" && now.Sub(one.saved) > q.o.Age/2:
-			q.change(key, false) // what bridges share has an age
+			q.change(key, changeState) // what bridges share has an age
 		}
-	}
-}
-
-// save stores what has changed since the last time; only what cannot wait if urgent is set.
-func (q *Queues) save(urgent bool) {
-	q.mu.Lock()
-	changes := make(map[QueueKey]*QueueState)
-	for key, atOnce := range q.dirty {
-		if urgent && !atOnce {
-			continue
-		}
-		delete(q.dirty, key)
-		changes[key] = nil
-		if one := q.queues[key]; one != nil {
-			one.saved = time.Now()
-			changes[key] = new(one.state())
-		}
-	}
-	q.mu.Unlock()
-	if q.o.Store == nil || len(changes) == 0 {
-		return
-	}
-	err := q.o.Store.Save(changes)
-	q.mu.Lock()
-	if err != nil {
-		for key := range changes {
-			q.change(key, false) // again after SaveInterval
-		}
-	}
-	report := err != nil || q.failed
-	q.failed = err != nil
-	q.mu.Unlock()
-	if report && q.o.Failed != nil {
-		q.o.Failed(err)
 	}
 }
 

@@ -85,3 +85,12 @@ func (q *Queues) Merge(key QueueKey, s *QueueState, deleted uint64, bridge strin
 		}
 	}
 }
+
+// MergeCursor takes what a bridge, perhaps this one, has stored of what is acknowledged in a queue.
+func (q *Queues) MergeCursor(key QueueKey, acked Position, bridge string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if one := q.queues[key]; one != nil && bridge != q.o.Bridge && acked.Sequence > one.acked.Sequence {
+		one.acked = acked
+	}
+}

@@ -84,7 +84,7 @@ func (s archiveStore) open(path string, o archiveOptions, logger *slog.Logger) (
 		queues.Store, queues.Bridge, queues.Alive = a.share.Queues(), s.nats.Bridge, a.share.Alive
 	}
 	if a.Queues, err = history.OpenQueues(queues); err == nil && a.share != nil {
-		a.share.FollowQueues(a.Queues.Merge)
+		a.share.FollowQueues(a.Queues)
 	}
 	return a, err
 }

@@ -170,7 +170,10 @@ func (s *Share) act(kv jetstream.KeyValue) {
 	if s.Leading() {
 		return
 	}
-	if err := s.lead(); err != nil {
+	switch err := s.lead(); {
+	case s.ctx.Err() != nil:
+		return
+	case err != nil:
 		s.o.Logger.Warn("history: this bridge has the lease, and cannot write yet", "error", err.Error())
 		return
 	}
@@ -242,7 +245,7 @@ func (s *Share) lead() error {
 		return fmt.Errorf("stream %s: %w", s.stream, err)
 	}
 	bounds := s.currentBounds()
-	if _, err := s.js.UpdateStream(ctx, s.streamConfig()); err != nil {
+	if _, err := s.js.UpdateStream(ctx, s.streamConfig()); err != nil && s.ctx.Err() == nil {
 		s.o.Logger.Warn("history: the stream's bounds cannot be changed", "stream", s.stream, "error", err.Error())
 	}
 	// Numbers that the stream has lost, or that a deleted one had, must not come again.

@@ -16,7 +16,8 @@ import (
 )
 
 // The permanent queues of a route are in a stream of their own, of which each queue is a subject
-// that has its newest state. Every bridge reads all of them.
+// that has its newest state. What clients acknowledge changes all the time, and is in the subjects of
+// cursors.go. Every bridge reads all of them.
 
 // savedQueue is a message of the stream.
 type savedQueue struct {
@@ -53,6 +54,9 @@ func (q queueStore) Save(changes map[history.QueueKey]*history.QueueState) error
 	}
 	var futures []jetstream.PubAckFuture
 	for key, state := range changes {
+		if state == nil || !state.Used {
+			s.cursors.drop(key)
+		}
 		saved := savedQueue{User: []byte(key.User), Name: []byte(key.Name), Bridge: s.o.Bridge}
 		if state == nil {
 			saved.Claim = uint64(time.Now().UnixNano())
@@ -75,14 +79,19 @@ func (q queueStore) Save(changes map[history.QueueKey]*history.QueueState) error
 		if err != nil {
 			return err
 		}
-		if futures = append(futures, future); len(futures) == saveStep {
-			if err := s.await(futures); err != nil {
-				return err
-			}
-			futures = futures[:0]
+		if futures, err = s.sent(futures, future); err != nil {
+			return err
 		}
 	}
 	return s.await(futures)
+}
+
+// sent adds a message to those that are on their way, and waits for them if they are many.
+func (s *Share) sent(futures []jetstream.PubAckFuture, f jetstream.PubAckFuture) ([]jetstream.PubAckFuture, error) {
+	if futures = append(futures, f); len(futures) < saveStep {
+		return futures, nil
+	}
+	return futures[:0], s.await(futures)
 }
 
 // tooLarge reports whether the state of a queue is larger than what a message of NATS can have. It logs
@@ -115,11 +124,11 @@ func (s *Share) await(futures []jetstream.PubAckFuture) error {
 	return nil
 }
 
-// FollowQueues gives merge, until the share is closed, what bridges have stored of queues.
-func (s *Share) FollowQueues(merge func(key history.QueueKey, state *history.QueueState, deleted uint64, bridge string)) {
+// FollowQueues gives queues, until the share is closed, what bridges have stored of them.
+func (s *Share) FollowQueues(queues *history.Queues) {
 	s.ended.Go(func() {
 		for s.ctx.Err() == nil {
-			if err := s.readQueues(merge); err != nil && s.ctx.Err() == nil && !errors.Is(err, errConnection) {
+			if err := s.readQueues(queues); err != nil && s.ctx.Err() == nil && !errors.Is(err, errConnection) {
 				s.complain(fmt.Errorf("queues: %w", err))
 			}
 			select {
@@ -131,7 +140,7 @@ func (s *Share) FollowQueues(merge func(key history.QueueKey, state *history.Que
 	s.ended.Go(s.presence)
 }
 
-func (s *Share) readQueues(merge func(history.QueueKey, *history.QueueState, uint64, string)) error {
+func (s *Share) readQueues(queues *history.Queues) error {
 	if !s.conn.IsConnected() {
 		return errConnection
 	}
@@ -156,7 +165,7 @@ func (s *Share) readQueues(merge func(history.QueueKey, *history.QueueState, uin
 		s.queuesRead()
 	}
 	return s.consume(s.queueStream, 1, nil, func() {}, func(m jetstream.Msg) error {
-		if err := mergeQueue(m.Data(), merge); err != nil {
+		if err := mergeStored(m.Data(), queues); err != nil {
 			s.o.Logger.Error("history: a queue cannot be read", "stream", s.queueStream, "error", err.Error())
 		}
 		if meta, err := m.Metadata(); err == nil && meta.NumPending == 0 {
@@ -166,14 +175,28 @@ func (s *Share) readQueues(merge func(history.QueueKey, *history.QueueState, uin
 	})
 }
 
-func mergeQueue(text []byte, merge func(history.QueueKey, *history.QueueState, uint64, string)) error {
+// merger takes what bridges have stored: history.Queues.
+type merger interface {
+	Merge(key history.QueueKey, state *history.QueueState, deleted uint64, bridge string)
+	MergeCursor(key history.QueueKey, acked history.Position, bridge string)
+}
+
+// mergeStored gives queues a message of the stream.
+func mergeStored(p []byte, queues merger) error {
+	if len(p) > 0 && p[0] == cursorVersion {
+		return mergeCursors(p, queues)
+	}
+	return mergeQueue(p, queues)
+}
+
+func mergeQueue(text []byte, queues merger) error {
 	var saved savedQueue
 	if err := json.Unmarshal(text, &saved); err != nil {
 		return err
 	}
 	key := history.QueueKey{User: string(saved.User), Name: string(saved.Name)}
 	if saved.Acked == nil {
-		merge(key, nil, saved.Claim, saved.Bridge)
+		queues.Merge(key, nil, saved.Claim, saved.Bridge)
 		return nil
 	}
 	state := &history.QueueState{Seen: saved.Seen, Claim: saved.Claim, Used: saved.Used}
@@ -183,7 +206,7 @@ func mergeQueue(text []byte, merge func(history.QueueKey, *history.QueueState, u
 	for _, t := range saved.Topics {
 		state.Topics = append(state.Topics, string(t))
 	}
-	merge(key, state, 0, saved.Bridge)
+	queues.Merge(key, state, 0, saved.Bridge)
 	return nil
 }
 

@@ -56,7 +56,8 @@ type Share struct {
 	opened      time.Time
 	heard       map[string]time.Time // when other bridges were, by name
 
-	large map[history.QueueKey]bool // queues that are too large to be stored; only Save uses it
+	large   map[history.QueueKey]bool // queues that are too large to be stored; only Save uses it
+	cursors cursors
 }
 
 // Open joins the bridges that share the history of a route. It connects in the background, and
