@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -115,6 +116,48 @@ func TestAdminConnect(t *testing.T) {
 	shows(first + " file ready")
 	if n := len(o.list("/sessions")); n != 1 {
 		t.Errorf("%d sessions, want 1", n)
+	}
+}
+
+// TestAdminOneObject checks that every request that changes something is refused, and changes nothing,
+// if anything but space follows its JSON object.
+func TestAdminOneObject(t *testing.T) {
+	first := silent(t, zmtp.PUB)
+	url, o, b, _ := startEndpointsAdmin(t, first, first, "tcp://127.0.0.1:*")
+	connect(t, url+"/d", plainLogin("alice", zmtp.SUB))
+	for path, body := range map[string]string{
+		"/sessions/kick":     `{"user":"alice"}`,
+		"/routes/connect":    `{"route":"/d","endpoint":"tcp://127.0.0.1:1"}`,
+		"/routes/disconnect": fmt.Sprintf(`{"route":"/d","endpoint":%q}`, first),
+		"/queues/delete":     `{"route":"/d","user":"alice","name":""}`,
+		"/history/forget":    `{"route":"/d","topic":"a"}`,
+	} {
+		for _, after := range []string{body, "]", "x", " null"} {
+			if status, answer := o.change(path, body+after); status != 400 || !strings.HasPrefix(answer, "want {") {
+				t.Errorf("%s: %s: %d %s, want 400", path, body+after, status, answer)
+			}
+		}
+	}
+	if n := len(b.Sessions()); n != 1 || fmt.Sprint(o.onRoute()) != fmt.Sprint([]string{first + " file ready"}) {
+		t.Errorf("%d sessions, backends %v: want that nothing has changed", n, o.onRoute())
+	}
+	if status, answer := o.change("/sessions/kick", "{\"user\":\"alice\"} \n"); status != 200 {
+		t.Errorf("with space at the end: %d %s, want 200", status, answer)
+	}
+}
+
+// TestAdminCanDisconnect checks that operators are offered to disconnect what they may disconnect.
+func TestAdminCanDisconnect(t *testing.T) {
+	first := silent(t, zmtp.PUB)
+	for allowed, want := range map[string]bool{first: true, "tcp://127.0.0.1:1": false} {
+		_, o, _, _ := startEndpointsAdmin(t, first, allowed)
+		offered := slices.ContainsFunc(o.list("/backends"), func(b map[string]any) bool {
+			return b["route"] == "/d" && b["can_disconnect"] == true
+		})
+		status, _ := o.change("/routes/disconnect", fmt.Sprintf(`{"route":"/d","endpoint":%q}`, first))
+		if offered != want || (status == 200) != want {
+			t.Errorf("%s listed: offered %v, status %d, want %v", allowed, offered, status, want)
+		}
 	}
 }
 

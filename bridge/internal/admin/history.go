@@ -2,7 +2,9 @@ package admin
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -176,12 +178,18 @@ func (a *admin) archive(w http.ResponseWriter, path string) (Archive, bool) {
 	return Archive{}, false
 }
 
-// readBody reads the JSON body of a request into v, or answers the request with want and the
+// readBody reads the body of a request, one JSON value, into v, or answers the request with want and the
 // reason and reports false.
 func readBody(w http.ResponseWriter, r *http.Request, v any, want string) bool {
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
+	err := d.Decode(v)
+	if err == nil {
+		if _, after := d.Token(); after != io.EOF {
+			err = errors.New("something follows the JSON object")
+		}
+	}
+	if err != nil {
 		http.Error(w, want+": "+err.Error(), http.StatusBadRequest)
 		return false
 	}

@@ -87,6 +87,8 @@ type Backend struct {
 	Error      string     `json:"error,omitempty"`
 	NextTry    *time.Time `json:"next_try,omitempty"`
 	Reconnects int        `json:"reconnects"`
+	// CanDisconnect is set if operators may disconnect the endpoint from its route.
+	CanDisconnect bool `json:"can_disconnect,omitempty"`
 }
 
 // Finder is what operators see of a source of endpoints.

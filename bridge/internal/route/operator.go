@@ -56,6 +56,13 @@ func (r *Route) Disconnect(address string) (removed bool, err error) {
 	return removed && err == nil, err
 }
 
+// CanDisconnect reports whether the route has an endpoint that operators may disconnect.
+func (r *Route) CanDisconnect(address string) bool {
+	l := r.links.Load()
+	return !r.relay && l.allowed.lists(address) &&
+		slices.ContainsFunc(l.connect, func(e Endpoint) bool { return e.Address == address })
+}
+
 // connectable reports what keeps operators from connecting e by l.
 func (r *Route) connectable(l *links, e *Endpoint) error {
 	switch {

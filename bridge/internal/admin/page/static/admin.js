@@ -31,6 +31,19 @@ const post = (path, body) => request(path, {
   method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body),
 });
 
+/** Posts a change and shows why it failed, until the next one succeeds. Returns whether it did. */
+async function attempt(answer, path, body) {
+  let failure = '';
+  try {
+    await post(path, body);
+  } catch (error) {
+    failure = error.message;
+  }
+  $(answer).textContent = failure;
+  update();
+  return !failure;
+}
+
 // ---- Formats --------------------------------------------------------------------------
 
 const number = new Intl.NumberFormat('en', { maximumFractionDigits: 1 });
@@ -93,8 +106,8 @@ const backends = new Table($('backends'), [
   { head: 'User', text: userOf, long: true },
   { head: 'Next try', text: (b) => b.next_try ? until(b.next_try) : '', number: true },
   { head: 'Last error', text: (b) => b.error ?? '', long: true, faint: true },
-  { head: '', button: 'Disconnect …', label: (b) => `Disconnect ${b.address} from ${b.route}`, press: confirmDisconnect, shown: (b) => canChange && b.source },
-], { key: (b) => `${b.route} ${b.session ?? 0} ${b.backend ?? 0} ${b.address}`, empty: 'No backends yet. Some routes connect to theirs when a client connects.' });
+  { head: '', button: 'Disconnect …', label: (b) => `Disconnect ${b.address} from ${b.route}`, press: confirmDisconnect, shown: (b) => canChange && b.can_disconnect },
+], { key: (b) => `${b.route} ${b.session ?? 0} ${b.address}`, empty: 'No backends yet. Some routes connect to theirs when a client connects.' });
 
 const routes = new Table($('routes'), [
   { head: 'Route', text: (r) => r.path, name: true, long: true },
@@ -395,12 +408,7 @@ function confirmKick(session) {
 $('confirm').addEventListener('close', async () => {
   const what = { session: { session: selected.session }, user: { user: selected.user } }[$('confirm').returnValue];
   if (!what) return;
-  try {
-    await post('/sessions/kick', what);
-  } catch (error) {
-    setState(error.message, 'bad');
-  }
-  update();
+  await attempt('kick-answer', '/sessions/kick', what);
 });
 
 // ---- Asking first ---------------------------------------------------------------------
@@ -425,14 +433,9 @@ function confirmDelete({ route, user, name, used }) {
   const text = `${name ? `The queue “${name}”` : 'The default queue'} of ${user} on ${route}. `
     + 'What waits in it is not delivered any more'
     + (used ? ', and the client that uses it gets close code 4401.' : '.');
-  ask('Delete this queue?', text, 'Delete the queue', async () => {
-    try {
-      await post('/queues/delete', { route, user, name });
-    } catch (error) {
-      setState(error.message, 'bad');
-    }
+  ask('Delete this queue?', text, 'Delete the queue', () => {
     nextQueues = 0;
-    update();
+    return attempt('delete-answer', '/queues/delete', { route, user, name });
   });
 }
 
@@ -448,23 +451,11 @@ function showConnect(routeList) {
   if (paths.includes(chosen)) $('connect-route').value = chosen;
 }
 
-/** Posts a change of the endpoints and shows why it failed. Returns whether it succeeded. */
-async function change(path, body) {
-  let failure = '';
-  try {
-    await post(path, body);
-  } catch (error) {
-    failure = error.message;
-  }
-  $('connect-answer').textContent = failure;
-  update();
-  return !failure;
-}
 
 $('connect').addEventListener('submit', async (event) => {
   event.preventDefault();
   const route = $('connect-route').value, endpoint = $('connect-endpoint').value.trim(), key = $('connect-key').value.trim();
-  if (await change('/routes/connect', { route, endpoint, ...(key && { server_key: key }) })) {
+  if (await attempt('connect-answer', '/routes/connect', { route, endpoint, ...(key && { server_key: key }) })) {
     $('connect-endpoint').value = $('connect-key').value = '';
   }
 });
@@ -472,7 +463,7 @@ $('connect').addEventListener('submit', async (event) => {
 function confirmDisconnect({ route, address, source }) {
   const text = `${address} of ${route}. Sessions stay, and what was sent there may be answered for five seconds. `
     + (source === 'admin' ? 'It stays away until it is connected again.' : 'It comes back with the next reload or start.');
-  ask('Disconnect this endpoint?', text, 'Disconnect the endpoint', () => change('/routes/disconnect', { route, endpoint: address }));
+  ask('Disconnect this endpoint?', text, 'Disconnect the endpoint', () => attempt('connect-answer', '/routes/disconnect', { route, endpoint: address }));
 }
 
 update();

@@ -32,23 +32,31 @@ export class Table {
 
   /** Shows the items in their order. */
   show(items) {
-    const removed = new Set(this.rows.keys());
+    const shown = new Set(items.map(this.key));
+    for (const key of [...this.rows.keys()]) if (!shown.has(key)) this.remove(key);
     let next = this.body.firstElementChild;
     for (const item of items) {
       const key = this.key(item);
-      removed.delete(key);
       let row = this.rows.get(key);
       if (!row) this.rows.set(key, row = this.createRow());
       this.updateRow(row, item);
       if (row.element === next) next = next.nextElementSibling;
       else this.body.insertBefore(row.element, next);
     }
-    for (const key of removed) {
-      this.rows.get(key).element.remove();
-      this.rows.delete(key);
-    }
     this.empty.hidden = items.length > 0;
     this.body.parentElement.hidden = items.length === 0;
+  }
+
+  /** Removes a row. If it has the focus, the next row gets it, or else the heading of the table. */
+  remove(key) {
+    const { element } = this.rows.get(key), focused = element.contains(document.activeElement);
+    const near = element.nextElementSibling ?? element.previousElementSibling;
+    element.remove();
+    this.rows.delete(key);
+    if (!focused) return;
+    const heading = this.empty.closest('section')?.querySelector('h2');
+    if (heading) heading.tabIndex = -1;
+    (near?.querySelector('button:not([hidden])') ?? heading)?.focus();
   }
 
   createRow() {
