@@ -97,7 +97,7 @@ the peer.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetHelpCommand(newHelp())
 	root.AddCommand(
-		newServe(), newCheck(), newDemo(),
+		newServe(), newCheck(), newHealth(), newDemo(),
 		newKeygen(), newPasswd(), newToken(),
 		newSub(), newPush(), newReq(), newDealer(), newDiscover(),
 		newVersion(),
