@@ -6,12 +6,12 @@ STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Modules of their own: the peers they test against must not become dependencies of zwsbridge.
 MODULES      = certs/acmetest bridge/bench bridge/natstest
 
-.PHONY: build test lint cross unit storm soak modules js interop fuzz cover docs bench bench-short clean
+.PHONY: build test lint cross unit storm soak modules packaging js interop fuzz cover docs bench bench-short clean
 
 build:
 	$(GO) build -trimpath -o zwsbridge ./cmd/zwsbridge
 
-test: lint cross unit storm modules js interop
+test: lint cross unit storm modules packaging js interop
 
 lint:
 	@bad=$$(find . -name '*.go' -not -path '*/node_modules/*' | xargs gofmt -l); \
@@ -44,6 +44,11 @@ modules:
 	@for m in $(MODULES); do \
 	   echo "module $$m"; (cd $$m && $(GO) vet ./... && $(GO) test -race ./...) || exit 1; \
 	 done
+
+# The deb, rpm and image of a release, installed and run. The script installs mmdebstrap and rpm; it
+# needs root. A minimal Debian is kept in the user's cache for a week.
+packaging:
+	cd cmd/zwsbridge/packaging && $(GO) vet ./... && ./run
 
 # The JavaScript client, without a browser. Without Node the script skips the tests and prints
 # so; with CI=true it fails.

@@ -37,7 +37,7 @@ func TestSystemd(t *testing.T) {
 	}
 	e := newEnv(t)
 	binary := build(t, "zwsbridge", "../cmd/zwsbridge")
-	e.copy("systemd/zwsbridge.service", "zwsbridge.service", "/usr/local/bin/zwsbridge", binary)
+	e.copy("systemd/zwsbridge.service", "zwsbridge.service", "/usr/bin/zwsbridge", binary)
 	unit := filepath.Join(e.dir, "zwsbridge.service")
 	if out, err := e.command(t.Context(), analyze, "verify", "--man=no", unit).CombinedOutput(); err != nil || strings.Contains(string(out), "zwsbridge.service:") {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
@@ -56,7 +56,7 @@ func TestSystemd(t *testing.T) {
 func TestSystemdCommand(t *testing.T) {
 	skipOnWindows(t)
 	e := newEnv(t)
-	e.copy("systemd/bridge.toml", "bridge.toml", `"0.0.0.0:8443"`, `"127.0.0.1:0"`)
+	e.copy("systemd/bridge.toml", "bridge.toml", `"0.0.0.0:8443"`, `"127.0.0.1:0"`, "/var/lib/zwsbridge/", "")
 	if address := e.serve(); address == "" {
 		t.Error("the program does not log its address")
 	}
@@ -100,7 +100,7 @@ func TestDockerfile(t *testing.T) {
 		t.Error("the image runs as root")
 	}
 	e := newEnv(t)
-	e.copy("docker/bridge.toml", "bridge.toml", `"0.0.0.0:8443"`, `"127.0.0.1:0"`)
+	e.copy("docker/bridge.toml", "bridge.toml", `"0.0.0.0:8443"`, `"127.0.0.1:0"`, `"127.0.0.1:9090"`, `"127.0.0.1:0"`)
 	e.serve()
 }
 
