@@ -119,14 +119,8 @@ func (c *checker) sourceName(of, endpoint string, err error) {
 
 // validName reports an error if name cannot be a DNS name.
 func validName(name string) error {
-	name = strings.TrimSuffix(name, ".")
-	for label := range strings.SplitSeq(name, ".") {
-		bad := strings.ContainsFunc(label, func(r rune) bool {
-			return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_')
-		})
-		if label == "" || len(label) > 63 || bad || len(name) > 253 {
-			return errors.New(`want a DNS name with SRV records, without a port, like "srv://_zmtp._tcp.houses.lan"`)
-		}
+	if !discover.ValidName(strings.TrimSuffix(name, ".")) {
+		return errors.New(`want a DNS name with SRV records, without a port, like "srv://_zmtp._tcp.houses.lan"`)
 	}
 	return nil
 }

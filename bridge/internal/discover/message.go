@@ -129,23 +129,24 @@ func collect(records []dnsmessage.Resource, name dnsmessage.Name) (*answer, dnsm
 // 2782). Priority and weight do not count: the bridge connects to all.
 func endpointOf(srv *dnsmessage.SRVResource) (Endpoint, bool) {
 	host := strings.TrimSuffix(srv.Target.String(), ".")
-	if srv.Port == 0 || !validHost(host) {
+	if srv.Port == 0 || !ValidName(host) {
 		return Endpoint{}, false
 	}
 	return Endpoint{Address: fmt.Sprintf("tcp://%s:%d", host, srv.Port)}, true
 }
 
-// validHost reports whether a name can be that of a host: letters, digits, "-" and "_" between
-// dots.
-func validHost(host string) bool {
-	for label := range strings.SplitSeq(host, ".") {
-		if label == "" || strings.ContainsFunc(label, func(r rune) bool {
+// ValidName reports whether name can be that of a host or service: labels of at most 63 letters,
+// digits, "-" and "_" between dots, and at most 253 bytes.
+func ValidName(name string) bool {
+	for label := range strings.SplitSeq(name, ".") {
+		bad := strings.ContainsFunc(label, func(r rune) bool {
 			return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_')
-		}) {
+		})
+		if label == "" || len(label) > 63 || bad {
 			return false
 		}
 	}
-	return true
+	return len(name) <= 253
 }
 
 // negativeTTL returns how long a missing name can be taken for missing (RFC 2308, section 5), at
