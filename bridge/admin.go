@@ -13,6 +13,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/printable"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/refusal"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
 	"github.com/zwsbridge/zwsbridge/zap"
 )
@@ -22,6 +23,7 @@ type (
 	Session  = admin.Session
 	Backend  = admin.Backend
 	Identity = admin.Identity
+	Refusal  = refusal.Refusal
 )
 
 // Admin returns the operators' interface, for a listener of its own: health checks, metrics,
@@ -66,6 +68,11 @@ func (b *Bridge) Backends() []Backend {
 	b.connections.EachBackend(add)
 	return list
 }
+
+// Refusals lists the last 200 clients, channels, renewals, connections, inbound backends, servers at
+// zap.listen and operators that were refused, the newest first. user is a name or its form in the list,
+// address an IP address or a network such as 10.0.0.0/8; empty means all.
+func (b *Bridge) Refusals(user, address string) []Refusal { return b.refusals.List(user, address) }
 
 // Finders lists what finds endpoints for the routes.
 func (s source) Finders() []admin.Finder {
@@ -131,6 +138,7 @@ func (s *state) sorted() []*route.Route {
 // source is what the operators' interface and the metrics may ask of the bridge.
 type source struct{ *Bridge }
 
+func (s source) Refused(f Refusal)      { s.refusals.Add(f) }
 func (s source) Config() *config.Config { return s.state.Load().config }
 func (s source) OIDC() *admin.OIDC      { return s.state.Load().oidc }
 func (s source) Connections() int       { return s.connections.Open() }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/bridge/internal/conn"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/printable"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/refusal"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/repeat"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
 	"github.com/zwsbridge/zwsbridge/zap"
@@ -50,6 +52,7 @@ type Bridge struct {
 	adminGate   *accept.Gate // those of AdminListener
 	poller      *zws.Poller  // nil on systems without one
 	repeats     repeat.Limiter
+	refusals    *refusal.Recorder
 	state       atomic.Pointer[state]
 	reloading   sync.Mutex
 }
@@ -67,6 +70,7 @@ func New(c *config.Config, o Options) (_ *Bridge, err error) {
 	}
 	b := &Bridge{options: o}
 	b.repeats.SetInterval(c.Log.Repeat)
+	b.refusals = refusal.New(slog.New(printable.Handler(o.Logger.Handler())), &b.repeats)
 	b.options.Logger = slog.New(printable.Handler(b.repeats.Handler(o.Logger.Handler())))
 	b.state.Store(&state{config: c}) // for a scrape of the metrics before New returns
 	b.failures = auth.NewFailures(zap.HandlerFunc(b.authenticate), errTooManyFailures)
@@ -75,7 +79,7 @@ func New(c *config.Config, o Options) (_ *Bridge, err error) {
 	if b.poller, err = zws.NewPoller(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return nil, err
 	}
-	b.connections = conn.NewSet(conn.Options{Log: b.options.Logger, Metrics: b.metrics, Poller: b.poller, Route: b.route, Logins: logins{b}})
+	b.connections = conn.NewSet(conn.Options{Log: b.options.Logger, Metrics: b.metrics, Refusals: b.refusals, Poller: b.poller, Route: b.route, Logins: logins{b}})
 	s, err := b.newState(c, &state{})
 	if err != nil {
 		return nil, errors.Join(err, b.closePoller())
@@ -114,7 +118,7 @@ func (b *Bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	server := &st.config.Server
 	from, err := clientaddr.Locate(r, server.TrustedProxies)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+		b.refuseHTTP(w, r, clientaddr.Client{Address: clientaddr.Parse(r.RemoteAddr)}, http.StatusBadRequest, zws.CodeProtocol, err)
 		return
 	}
 	from.Named = from.Secure || r.TLS != nil || clientaddr.KnownHost(r.Host, server.AllowedHosts)
@@ -160,8 +164,14 @@ func (b *Bridge) misdirected(w http.ResponseWriter, r *http.Request, rt *route.R
 	err := fmt.Errorf("the Host %.100q is not answered without TLS on a route that takes NULL: "+
 		"use an IP address or localhost, or add the name to server.allowed_hosts", r.Host)
 	b.metrics.Refused(rt.Path(), &zws.CloseError{Code: zws.CodeForbidden})
-	b.options.Logger.Info("client refused", "path", rt.Path(), "address", from.String(), "error", err.Error())
-	http.Error(w, err.Error(), http.StatusMisdirectedRequest)
+	b.refuseHTTP(w, r, from, http.StatusMisdirectedRequest, zws.CodeForbidden, err)
+}
+
+// refuseHTTP answers a request by HTTP, and records that with a close code.
+func (b *Bridge) refuseHTTP(w http.ResponseWriter, r *http.Request, from clientaddr.Client, status int, code zws.Code, err error) {
+	b.refusals.Add(refusal.Refusal{Kind: refusal.Client, Address: from.String(), Route: r.URL.Path, NoRoute: b.route(r.URL.Path) == nil,
+		Code: int(code), Reason: err.Error()})
+	http.Error(w, err.Error(), status)
 }
 
 // refuse upgrades the request only to tell the client why it is refused.
@@ -171,7 +181,10 @@ func (b *Bridge) refuse(w http.ResponseWriter, r *http.Request, rt *route.Route,
 		path = rt.Path()
 	}
 	b.metrics.Refused(path, zws.Cause(err))
-	b.options.Logger.Info("client refused", "path", r.URL.Path, "address", from.String(), "error", err.Error())
+	f := refusal.Because(refusal.Client, err)
+	f.Address, f.Route, f.NoRoute = from.String(), r.URL.Path, rt == nil
+	f.Dialect, _, _ = strings.Cut(r.Header.Get("Sec-Websocket-Protocol"), ",")
+	b.refusals.Add(f)
 	server := &b.state.Load().config.Server
 	_ = zws.Refuse(w, r, zws.Options{Origins: server.Origins, Secure: from.Secure, WriteTimeout: server.WriteTimeout}, err)
 }

@@ -98,7 +98,7 @@ func TestDNSRebinding(t *testing.T) {
 			t.Errorf("GET %s: %d, want %d", path, answer.Code, want)
 		}
 	}
-	log.waitFor(t, `msg="client refused"`, "path=/open", "evil.example:8080")
+	log.waitFor(t, `msg="client refused"`, "route=/open", "evil.example:8080")
 	reload(t, b, dir, hostsConfig(endpoint, `allowed_hosts = ["Evil.example"]`))
 	if status, text := handshakeStatus(t, url+"/open", "ZWSJSON1.0", evil); status != 101 {
 		t.Errorf("with the name in allowed_hosts: %d %s", status, text)

@@ -256,6 +256,11 @@ func TestTokenRenewal(t *testing.T) {
 	if got := sessionEnd(t, expired); got.Code != 4401 {
 		t.Errorf("renewal with an expired token: %v, want 4401", got)
 	}
+	for _, want := range []bridge.Refusal{{Code: 4401, Error: "token refused: "}, {Code: 4403}} {
+		want.Kind, want.User, want.Address, want.Route = "renewal", "ann", "127.0.0.1", "/d"
+		want.Mechanism, want.Dialect = "BEARER", "ZWS2.0/BEARER"
+		expectRefusal(t, b, want)
+	}
 
 	first := i.key
 	i.key = i.newKey("second")

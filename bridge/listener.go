@@ -3,9 +3,13 @@ package bridge
 import (
 	"net"
 	"net/http"
+	"net/netip"
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/accept"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/clientaddr"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/refusal"
+	"github.com/zwsbridge/zwsbridge/zws"
 )
 
 // The names of the listeners in metrics and in the log.
@@ -43,7 +47,16 @@ func (b *Bridge) AdminListener(l net.Listener, server *http.Server) net.Listener
 }
 
 func (b *Bridge) newGate(name string) *accept.Gate {
-	return accept.New(accept.Options{Name: name, Log: b.options.Logger, Metrics: b.metrics.Listener(name, accept.Reasons)})
+	return accept.New(accept.Options{
+		Name: name, Log: b.options.Logger, Metrics: b.metrics.Listener(name, accept.Reasons),
+		Refused: func(from netip.Addr, reason accept.Reason) {
+			f := refusal.Refusal{Kind: refusal.Connection, Address: clientaddr.Client{Address: from}.String(), Reason: reason.Text(), Error: reason.Limit()}
+			if f.Code = int(zws.CodeTooMany); reason == accept.Stranger {
+				f.Code = int(zws.CodeForbidden)
+			}
+			b.refusals.Add(f)
+		},
+	})
 }
 
 // setLimits puts the limits on connections and subscriptions in force.

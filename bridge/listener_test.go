@@ -123,7 +123,7 @@ func TestListenerCrowd(t *testing.T) {
 	for range 3 {
 		connect(t, url, other)
 	}
-	log.waitFor(t, `msg="connections refused: too many are open"`, "listener=server", "reason=connections", "last=127.0.0.1")
+	log.waitFor(t, `msg="connection refused"`, "server.max_connections", "code=4429", "address=127.0.0.1")
 	if err := good.Send(t.Context(), message("hello")); err != nil {
 		t.Fatal(err)
 	}

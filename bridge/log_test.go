@@ -67,8 +67,8 @@ func TestSessionLog(t *testing.T) {
 	if _, err := m.Open(t.Context(), zws.ChannelOptions{Route: "/none", SocketType: zmtp.SUB}); err == nil {
 		t.Error("a channel on an unknown route was opened")
 	}
-	log.waitFor(t, `msg="channel refused"`, "user=bob", "channel=/none", "4404")
+	log.waitFor(t, `msg="channel refused"`, "user=bob", "route=/none", "code=4404")
 
 	refusal(t, url+"/d", plainLogin("carol", zmtp.SUB))
-	log.waitFor(t, `msg="client refused"`, "route=/d", "4400")
+	log.waitFor(t, `msg="client refused"`, "route=/d", "user=carol", "code=4400", `error="unknown user"`)
 }

@@ -56,7 +56,7 @@ func (b *Bridge) newState(c *config.Config, old *state) (_ *state, err error) {
 	if err := b.newRoutes(s, old); err != nil {
 		return nil, err
 	}
-	s.zapListen, err = auth.Listen(c, old.zapListen, zap.HandlerFunc(b.authenticate), b.options.Logger)
+	s.zapListen, err = auth.Listen(c, old.zapListen, zap.HandlerFunc(b.authenticate), b.options.Logger, b.refusals)
 	return s, err
 }
 
@@ -93,7 +93,7 @@ func (b *Bridge) newRoutes(s, old *state) (err error) {
 // routeOptions returns the options of the route at path in s.
 func (b *Bridge) routeOptions(s, old *state, path string) route.Options {
 	return route.Options{
-		Handler: b.failures, Metrics: b.metrics, Log: b.options.Logger, History: s.history,
+		Handler: b.failures, Metrics: b.metrics, Log: b.options.Logger, Refusals: b.refusals, History: s.history,
 		Inherit: func(endpoint string) *zmtp.Listener { return old.listener(endpoint, path) },
 	}
 }

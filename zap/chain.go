@@ -53,6 +53,8 @@ type ChainOptions struct {
 	// Logger gets a line for every decision, with user, address, text and status but no
 	// secrets. Nil means slog.Default().
 	Logger *slog.Logger
+	// LogAccepted leaves the lines about refusals out, for a caller that logs those itself.
+	LogAccepted bool
 	// Observe, if not nil, is called with every decision, including those from the cache.
 	// The entry is empty if none decided. It must not block.
 	Observe func(entry string, status Status)
@@ -73,6 +75,7 @@ type Chain struct {
 	handler Handler       // the entries, behind the cache if there is one
 	cache   *Cache        // nil if disabled
 	log     *slog.Logger
+	quiet   bool // ChainOptions.LogAccepted
 	observe func(string, Status)
 	changes Changes
 	stops   []func() // registrations with the entries' Revokers
@@ -104,6 +107,7 @@ func NewChain(o ChainOptions) (*Chain, error) {
 		slots:   make(chan struct{}, cmp.Or(o.MaxPending, DefaultMaxPending)),
 		shared:  make(chan struct{}, cmp.Or(o.MaxPending, DefaultMaxPending)),
 		log:     o.Logger,
+		quiet:   o.LogAccepted,
 		observe: o.Observe,
 	}
 	if c.log == nil {
@@ -246,6 +250,9 @@ func agree(ctx context.Context, a Authorizer, req *Request, reply *Reply) (err e
 func (c *Chain) note(ctx context.Context, req *Request, reply *Reply) {
 	if c.observe != nil {
 		c.observe(reply.Authenticator, reply.Status)
+	}
+	if c.quiet && reply.Status != OK {
+		return
 	}
 	level, message := slog.LevelInfo, "login refused"
 	switch reply.Status {

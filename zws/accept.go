@@ -38,6 +38,7 @@ func Accept(ctx context.Context, w http.ResponseWriter, r *http.Request, o Optio
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return nil, err
 	}
+	options.offered(r)
 	if err := checkOrigin(w, r, options); err != nil {
 		return nil, err
 	}
@@ -120,6 +121,7 @@ func choose(r *http.Request, o *Options) (*handshake, *CloseError) {
 			return h, nil
 		}
 		if refusal == nil {
+			h.attempted(nil)
 			refusal = Cause(err)
 		}
 	}

@@ -168,7 +168,7 @@ func (h *handshake) authenticate(ctx context.Context) error {
 		Credentials: l.Credentials,
 	})
 	if l.Reply.Status != zap.OK {
-		return &zmtp.RefusedError{Status: l.Reply.Status, Reason: l.Reply.Text, Err: l.Reply.Cause}
+		return &zmtp.RefusedError{Status: l.Reply.Status, Reason: l.Reply.Text, Err: l.Reply.Cause, Authenticator: l.Reply.Authenticator}
 	}
 	return nil
 }

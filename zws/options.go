@@ -109,6 +109,10 @@ type Options struct {
 	// exceeded by an eighth. 0 means DefaultWriteTimeout.
 	WriteTimeout time.Duration
 
+	// Attempt, if not nil, is filled in with what the client claims about itself, by the time
+	// that Accept returns; for the log of refusals.
+	Attempt *Attempt
+
 	// Poller, if not nil, waits for idle clients in place of a goroutine for each; see
 	// Channel.Serve.
 	Poller *Poller

@@ -29,6 +29,11 @@ type AcceptOptions struct {
 	// goroutine that reads the connection calls it, so nothing is read meanwhile. It is not
 	// used for channels: renewals belong to the connection.
 	Renew func(ctx context.Context, l *Login) error
+	// RenewalRefused, if not nil, is called when the login was not renewed: by the handler or by
+	// Renew, and the connection ends for that cause, or with CodeTemporary, and the login stays
+	// until it expires. l has the credentials that were refused. The goroutine that reads the
+	// connection calls it. It is not used for channels.
+	RenewalRefused func(l *Login, cause *CloseError)
 	// History is set if the route keeps a history: a client that asked for one is told so and
 	// gets the positions of messages.
 	History bool
@@ -65,7 +70,7 @@ func (p *PendingConn) Accept(o AcceptOptions) (*Conn, error) {
 		return nil, h.fail(c.Cause())
 	}
 	if c.renewal != nil {
-		c.renewal.accept = o.Renew
+		c.renewal.accept, c.renewal.refused = o.Renew, o.RenewalRefused
 	}
 	c.channel.history.begin(c.Login(), o)
 	c.confirmed.Store(&o.Confirmed)
@@ -106,6 +111,7 @@ func (h *handshake) accept(ctx context.Context, w http.ResponseWriter, r *http.R
 	c.reading <- struct{}{}
 	err = c.dialect.login(h, c.ctx)
 	<-c.reading
+	h.attempted(err)
 	if err != nil {
 		defer stop()
 		return nil, h.fail(err)

@@ -16,7 +16,16 @@ const renewalInterval = time.Second
 type renewal struct {
 	options *Options
 	accept  func(ctx context.Context, l *Login) error // AcceptOptions.Renew; may be nil
+	refused func(l *Login, cause *CloseError)         // AcceptOptions.RenewalRefused; may be nil
 	last    time.Time                                 // when the client last asked
+}
+
+// refuse reports that a login was not renewed, and returns the cause.
+func (r *renewal) refuse(l *Login, cause *CloseError) *CloseError {
+	if r.refused != nil {
+		r.refused(l, cause)
+	}
+	return cause
 }
 
 var errSecondLogin = protocolError("second login: only a BEARER login can be renewed, by a token")
@@ -33,9 +42,9 @@ func (c *Conn) renew(token []byte) error {
 	o, now := c.renewal.options, time.Now()
 	switch {
 	case int64(len(token)) > o.MaxHandshake:
-		return &CloseError{Code: CodeTooLarge, Reason: "token longer than this server accepts"}
+		return c.renewal.refuse(c.Login(), &CloseError{Code: CodeTooLarge, Reason: "token longer than this server accepts"})
 	case now.Sub(c.renewal.last) < renewalInterval:
-		return &CloseError{Code: CodeTooMany, Reason: "a login can be renewed at most once per second"}
+		return c.renewal.refuse(c.Login(), &CloseError{Code: CodeTooMany, Reason: "a login can be renewed at most once per second"})
 	}
 	c.renewal.last = now
 
@@ -49,18 +58,19 @@ func (c *Conn) renew(token []byte) error {
 		Mechanism:   zap.BEARER,
 		Credentials: l.Credentials,
 	})
+	refusal := &zmtp.RefusedError{Status: l.Reply.Status, Reason: l.Reply.Text, Err: l.Reply.Cause, Authenticator: l.Reply.Authenticator}
 	switch {
 	case l.Reply.Status == zap.Temporary:
+		c.renewal.refuse(&l, &CloseError{Code: CodeTemporary, Reason: "the login cannot be renewed at present: it stays until it expires", Err: refusal})
 		return nil
 	case l.Reply.Status != zap.OK:
-		err := &zmtp.RefusedError{Status: l.Reply.Status, Reason: l.Reply.Text, Err: l.Reply.Cause}
-		return &CloseError{Code: CodeExpired, Reason: "renewal refused", Err: err}
+		return c.renewal.refuse(&l, &CloseError{Code: CodeExpired, Reason: "renewal refused", Err: refusal})
 	case l.Reply.UserID != old.Reply.UserID:
-		return &CloseError{Code: CodeExpired, Reason: "renewal refused: the token is for another user"}
+		return c.renewal.refuse(&l, &CloseError{Code: CodeExpired, Reason: "renewal refused: the token is for another user"})
 	}
 	if c.renewal.accept != nil {
 		if err := c.renewal.accept(c.ctx, &l); err != nil {
-			return err
+			return c.renewal.refuse(&l, Cause(err))
 		}
 	}
 	c.login.Store(&l)

@@ -52,7 +52,13 @@ type ServerOptions struct {
 	// Logger gets a line when a peer is refused or violates the protocol. Nil means
 	// slog.Default().
 	Logger *slog.Logger
+	// Refused, if not nil, is called instead with every peer that is refused, with the error of its
+	// handshake or [ErrTooMany]. It must not block.
+	Refused func(peer net.Addr, err error)
 }
+
+// ErrTooMany is why a peer beyond [ServerOptions.MaxServers] is disconnected.
+var ErrTooMany = errors.New("too many servers are connected")
 
 // Server lets ZeroMQ servers ask a handler, with a ROUTER socket: REQ, DEALER and ROUTER peers,
 // and through them others (27/ZAP, "Proxy Handlers"), since the reply carries the address
@@ -111,15 +117,22 @@ func (s *Server) listen() (*zmtp.Listener, error) {
 	}
 	o := zmtp.ListenOptions{
 		Options: zmtp.Options{SocketType: zmtp.ROUTER, Limits: limits},
-		Refused: func(peer net.Addr, err error) {
-			s.log.Warn("ZAP peer refused", "peer", peer, "error", err)
-		},
+		Refused: s.refused,
 	}
 	if old := s.o.Replaces; old != nil {
 		s.o.Replaces = nil // it would stay in memory
 		return old.listener.Share(mechanism, security, o)
 	}
 	return zmtp.Listen(s.o.Endpoint, mechanism, security, o)
+}
+
+// refused reports a peer that is refused. peer is nil if none could be accepted.
+func (s *Server) refused(peer net.Addr, err error) {
+	if s.o.Refused != nil && peer != nil {
+		s.o.Refused(peer, err)
+		return
+	}
+	s.log.Warn("ZAP peer refused", "peer", peer, "error", err)
 }
 
 // Endpoint returns the endpoint with the actual port.
@@ -147,7 +160,7 @@ func (s *Server) accept() {
 				s.serve(conn)
 			})
 		default:
-			s.log.Warn("too many ZAP peers", "peer", conn.RemoteAddr(), "limit", cap(s.peers))
+			s.refused(conn.RemoteAddr(), fmt.Errorf("%w: %d", ErrTooMany, cap(s.peers)))
 			conn.Close()
 		}
 	}

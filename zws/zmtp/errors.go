@@ -53,6 +53,11 @@ type RefusedError struct {
 	Reason string
 	// Err, on a server side, is the Cause of the ZAP reply; it may be nil.
 	Err error
+	// Authenticator, on a server side, is that of the ZAP reply; it may be empty.
+	Authenticator string
+	// Peer, on a server side, is the peer as far as it is known; it may be nil. Without a Reply
+	// nothing about it is verified.
+	Peer *Peer
 }
 
 // Unwrap returns Err.

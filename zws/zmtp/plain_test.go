@@ -170,7 +170,8 @@ func TestReasonOfARefusal(t *testing.T) {
 		})
 		client, server := p.sides(t)
 		err := shake(t, client, server).serverErr
-		if diff := cmp.Diff(error(&RefusedError{Status: 400, Reason: c.want}), err); diff != "" {
+		peer := &Peer{Mechanism: zap.PLAIN, Credentials: [][]byte{[]byte("anna"), []byte("geheim-7!")}}
+		if diff := cmp.Diff(error(&RefusedError{Status: 400, Reason: c.want, Peer: peer}), err); diff != "" {
 			t.Error(diff)
 		}
 	}

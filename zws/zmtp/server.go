@@ -66,7 +66,7 @@ func (s *server) authenticate(ctx context.Context, metadata zap.Metadata, creden
 		Credentials: credentials,
 	})
 	if reply.Status != zap.OK {
-		refusal := &RefusedError{Status: reply.Status, Reason: truncate(reply.Text, 255), Err: reply.Cause}
+		refusal := &RefusedError{Status: reply.Status, Reason: truncate(reply.Text, 255), Err: reply.Cause, Authenticator: reply.Authenticator, Peer: peer}
 		if reply.Status == zap.Temporary {
 			return nil, refusal
 		}

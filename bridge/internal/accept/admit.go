@@ -13,7 +13,7 @@ func Counted(ctx context.Context) bool {
 
 // Admit returns why the connection that a request came by is not to be served; empty if it is,
 // or if no gate counts it. A connection that was accepted beyond the limits is served if there
-// is room by now. ctx is the request's.
+// is room by now. It counts one that is not; the caller records it. ctx is the request's.
 func Admit(ctx context.Context) Reason {
 	c, ok := ctx.Value(connKey{}).(*Conn)
 	if !ok {
@@ -33,7 +33,7 @@ func Admit(ctx context.Context) Reason {
 	g.mu.Unlock()
 	g.closeAll(evicted)
 	if reason != "" {
-		g.refused(c, reason)
+		g.o.Metrics.Refused(string(reason))
 	}
 	return reason
 }
@@ -44,6 +44,9 @@ func Busy(w http.ResponseWriter, r *http.Request) bool {
 	reason := Admit(r.Context())
 	if reason == "" {
 		return false
+	}
+	if c, ok := r.Context().Value(connKey{}).(*Conn); ok {
+		c.gate.record(c, reason)
 	}
 	w.Header().Set("Connection", "close")
 	w.Header().Set("Retry-After", "10")

@@ -31,6 +31,7 @@ type Conn struct {
 	// The gate's lock guards these.
 	place   place
 	network netip.Addr    // the zero Addr for a connection of a proxy
+	from    netip.Addr    // the client's own address, of which network is the part that counts
 	crowded Reason        // set if it had to give way to a client with fewer connections
 	guest   *list.Element // in Gate.guests
 	idle    *list.Element // in Gate.idle

@@ -15,6 +15,9 @@ type Options struct {
 	Name    string
 	Log     *slog.Logger
 	Metrics Metrics
+	// Refused records a connection that was not served; the address is invalid for one of a
+	// proxy. It must not block.
+	Refused func(from netip.Addr, reason Reason)
 }
 
 // Metrics counts what a [Gate] does.
@@ -37,15 +40,35 @@ const (
 	Descriptors Reason = "descriptors"
 )
 
-// Reasons are all of them.
+// Stranger is why a connection is refused that does not come from a trusted proxy, where only those
+// connect.
+const Stranger Reason = "stranger"
+
+// Reasons are the limits.
 var Reasons = []string{string(Address), string(Connections), string(Descriptors)}
 
 // Text returns the reason for a client.
 func (r Reason) Text() string {
-	if r == Address {
+	switch r {
+	case Address:
 		return "too many connections from this address: try again later"
+	case Stranger:
+		return "not a proxy of server.trusted_proxies, which server.proxy_protocol requires"
 	}
 	return "too many connections to this bridge: try again later"
+}
+
+// Limit returns what an operator can change about it.
+func (r Reason) Limit() string {
+	switch r {
+	case Address:
+		return "server.max_connections_per_ip is reached"
+	case Connections:
+		return "server.max_connections is reached"
+	case Descriptors:
+		return "the limit of file descriptors is reached: ulimit -n, LimitNOFILE of systemd"
+	}
+	return ""
 }
 
 // Limits are what a [Gate] permits. The zero value permits everything, for any time.
@@ -88,8 +111,6 @@ type Gate struct {
 	networks map[netip.Addr]*network
 	guests   conns // within the limits, without a login
 	idle     conns // those of them that wait for a request
-	refusals map[Reason]*report
-	failures report
 }
 
 // network are the connections of one address.
@@ -97,7 +118,7 @@ type network struct{ within, spare, guests, idle int }
 
 // New returns a gate without limits.
 func New(o Options) *Gate {
-	return &Gate{o: o, networks: make(map[netip.Addr]*network), refusals: make(map[Reason]*report)}
+	return &Gate{o: o, networks: make(map[netip.Addr]*network)}
 }
 
 // SetLimits replaces the limits. Connections beyond new ones stay.
@@ -118,7 +139,7 @@ func (g *Gate) Open() (open, most int) {
 func (g *Gate) enter(c *Conn) bool {
 	g.mu.Lock()
 	if !clientaddr.Contains(g.limits.Proxies, c.peer) {
-		c.network = clientaddr.Network(c.peer)
+		c.network, c.from = clientaddr.Network(c.peer), c.peer
 	}
 	return g.accept(c)
 }
@@ -131,7 +152,7 @@ func (g *Gate) rename(c *Conn, a netip.Addr) bool {
 		return false
 	}
 	g.remove(c)
-	c.network = clientaddr.Network(a)
+	c.network, c.from = clientaddr.Network(a), a
 	return g.accept(c)
 }
 

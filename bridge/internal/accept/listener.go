@@ -69,6 +69,9 @@ func (l *proxyListener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		if !clientaddr.Contains(l.trusted, clientaddr.Parse(nc.RemoteAddr().String())) {
+			if c, ok := nc.(*Conn); ok {
+				c.gate.o.Refused(clientaddr.Parse(nc.RemoteAddr().String()), Stranger)
+			}
 			_ = nc.Close()
 			continue
 		}

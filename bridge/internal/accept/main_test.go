@@ -2,11 +2,14 @@ package accept
 
 import (
 	"log/slog"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/zwsbridge/zwsbridge/bridge/internal/repeat"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -18,6 +21,7 @@ type record struct {
 	failed  int
 	stalls  chan struct{}
 	log     strings.Builder
+	repeats repeat.Limiter
 }
 
 func (r *record) Refused(reason string) {
@@ -50,7 +54,10 @@ func (r *record) lines() []string {
 // newGate returns a gate and what it records.
 func newGate(l Limits) (*Gate, *record) {
 	r := &record{stalls: make(chan struct{}, 1000)}
-	g := New(Options{Name: "test", Log: slog.New(slog.NewTextHandler(r, nil)), Metrics: r})
+	g := New(Options{
+		Name: "test", Log: slog.New(r.repeats.Handler(slog.NewTextHandler(r, nil))), Metrics: r,
+		Refused: func(netip.Addr, Reason) {},
+	})
 	g.SetLimits(l)
 	return g, r
 }

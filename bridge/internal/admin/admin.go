@@ -49,6 +49,7 @@ type admin struct {
 //	GET  /sessions         JSON, one object a session
 //	GET  /backends         JSON, one object an endpoint, an inbound backend or a source that fails
 //	GET  /sources          JSON, one object a source of endpoints: srv://, dnssd://, connect_file
+//	GET  /refusals         JSON, the last 200 refusals, newest first; ?user= and ?address= (or a network)
 //	GET  /identities       JSON, ?user= or ?id= of a token endpoint's identity_map
 //	GET  /history          JSON, one object a route with a history
 //	GET  /queues           JSON, one object a permanent queue
@@ -81,6 +82,7 @@ func New(bridge Source, m *metrics.Metrics, log *slog.Logger) http.Handler {
 	mux.Handle("GET /sessions", a.permit(tagMonitoring, a.serveSessions))
 	mux.Handle("GET /backends", a.permit(tagMonitoring, a.serveBackends))
 	mux.Handle("GET /sources", a.permit(tagMonitoring, a.serveSources))
+	mux.Handle("GET /refusals", a.permit(tagMonitoring, a.serveRefusals))
 	mux.Handle("GET /identities", a.permit(tagMonitoring, a.serveIdentities))
 	mux.Handle("GET /history", a.permit(tagMonitoring, a.serveHistory))
 	mux.Handle("GET /queues", a.permit(tagMonitoring, a.serveQueues))
@@ -159,7 +161,7 @@ func sameOrigin(h http.Handler) http.Handler {
 func (a *admin) authorized(w http.ResponseWriter, r *http.Request, tag string) (*operator, bool) {
 	o, err := a.operator(r)
 	if err == nil && !o.may(tag) {
-		err = &refusal{status: http.StatusForbidden, text: "not permitted: this login is not tagged " + tag}
+		err = a.untagged(r, o, "not permitted: this login is not tagged "+tag)
 	}
 	if err != nil {
 		err.write(w)
@@ -203,6 +205,10 @@ const sourceFailed = "source failed"
 
 func (a *admin) serveSources(w http.ResponseWriter, _ *http.Request, _ *operator) {
 	writeJSON(w, a.bridge.Finders())
+}
+
+func (a *admin) serveRefusals(w http.ResponseWriter, r *http.Request, _ *operator) {
+	writeJSON(w, a.bridge.Refusals(r.FormValue("user"), r.FormValue("address")))
 }
 
 func (a *admin) serveIdentities(w http.ResponseWriter, r *http.Request, _ *operator) {

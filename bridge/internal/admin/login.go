@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/zwsbridge/zwsbridge/bridge/internal/refusal"
 	"github.com/zwsbridge/zwsbridge/zws"
 )
 
@@ -21,7 +22,7 @@ func (a *admin) serveLogin(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxLoginForm)
 	o, err := a.readLogin(r)
 	if err == nil {
-		err = mayRead(o)
+		err = a.mayRead(r, o)
 	}
 	if err != nil {
 		err.write(w)
@@ -30,7 +31,7 @@ func (a *admin) serveLogin(w http.ResponseWriter, r *http.Request) {
 	a.enter(w, r, o)
 }
 
-func (a *admin) readLogin(r *http.Request) (*operator, *refusal) {
+func (a *admin) readLogin(r *http.Request) (*operator, *denial) {
 	if err := r.ParseForm(); err == nil {
 		if token := r.PostForm.Get("access_token"); token != "" {
 			return a.byToken(r, token)
@@ -39,15 +40,22 @@ func (a *admin) readLogin(r *http.Request) (*operator, *refusal) {
 			return a.byPassword(r, user, r.PostForm.Get("password"))
 		}
 	}
-	return nil, &refusal{status: http.StatusBadRequest, text: "want a form with access_token, or with user and password"}
+	return nil, &denial{status: http.StatusBadRequest, text: "want a form with access_token, or with user and password"}
 }
 
-// mayRead returns why a login does not open the interface; nil if it does.
-func mayRead(o *operator) *refusal {
+// mayRead returns, and records, why a login does not open the interface; nil if it does.
+func (a *admin) mayRead(r *http.Request, o *operator) *denial {
 	if o.may(tagMonitoring) {
 		return nil
 	}
-	return &refusal{status: http.StatusForbidden, text: "this login is tagged neither monitoring nor administrator"}
+	return a.untagged(r, o, "this login is tagged neither monitoring nor administrator")
+}
+
+// untagged records an operator without a tag that the request needs.
+func (a *admin) untagged(r *http.Request, o *operator, text string) *denial {
+	d := &denial{status: http.StatusForbidden, text: text}
+	a.bridge.Refused(refusal.Refusal{Kind: refusal.Operator, User: o.name, Address: a.address(r), Code: d.status, Reason: d.text})
+	return d
 }
 
 // enter keeps a login, sets its cookie and sends the browser to the page.

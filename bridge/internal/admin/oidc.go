@@ -148,10 +148,9 @@ func (a *admin) serveOIDCCallback(w http.ResponseWriter, r *http.Request) {
 	}
 	o, refused := a.byChainToken(r, login.AccessToken)
 	if refused == nil {
-		refused = mayRead(o)
+		refused = a.mayRead(r, o)
 	}
 	if refused != nil {
-		a.log.Info("operator refused", "address", a.address(r), "error", refused.text)
 		oidcBack(w, r, map[int]string{http.StatusUnauthorized: oidcRefused, http.StatusForbidden: oidcUntagged}[refused.status])
 		return
 	}

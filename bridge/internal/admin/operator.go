@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/clientaddr"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/refusal"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 )
@@ -45,14 +46,14 @@ func (o *operator) may(tag string) bool {
 	return slices.Contains(o.tags, tag) || slices.Contains(o.tags, tagAdministrator)
 }
 
-// refusal is why a request is not served.
-type refusal struct {
+// denial is why a request is not served.
+type denial struct {
 	status int
 	text   string
 	retry  time.Duration // when to try again; 0 = unknown
 }
 
-func (f *refusal) write(w http.ResponseWriter) {
+func (f *denial) write(w http.ResponseWriter) {
 	if f.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="zwsbridge"`)
 	}
@@ -64,7 +65,7 @@ func (f *refusal) write(w http.ResponseWriter) {
 
 // operator authenticates the request: by the credentials that it carries, or by an earlier
 // login.
-func (a *admin) operator(r *http.Request) (*operator, *refusal) {
+func (a *admin) operator(r *http.Request) (*operator, *denial) {
 	if user, password, ok := r.BasicAuth(); ok {
 		return a.byPassword(r, user, password)
 	}
@@ -76,19 +77,31 @@ func (a *admin) operator(r *http.Request) (*operator, *refusal) {
 			return o, nil
 		}
 	}
-	return nil, &refusal{status: http.StatusUnauthorized, text: "authentication required: the admin token, or a login tagged monitoring or administrator"}
+	return nil, &denial{status: http.StatusUnauthorized, text: "authentication required: the admin token, or a login tagged monitoring or administrator"}
 }
 
-func (a *admin) byPassword(r *http.Request, user, password string) (*operator, *refusal) {
+func (a *admin) byPassword(r *http.Request, user, password string) (*operator, *denial) {
 	req, refused := a.request(r, zap.PLAIN, []byte(user), []byte(password))
 	if refused != nil {
 		return nil, refused
 	}
-	return operatorOf(a.bridge.Authenticate(r.Context(), req))
+	return a.judged(req, a.bridge.Authenticate(r.Context(), req))
+}
+
+// judged turns the decision about a login into an operator, and records a refusal.
+func (a *admin) judged(req *zap.Request, reply *zap.Reply) (*operator, *denial) {
+	o, err := operatorOf(reply)
+	if err != nil {
+		a.bridge.Refused(refusal.Refusal{
+			Kind: refusal.Operator, User: refusal.Claimed(req.Mechanism, req.Credentials), Address: req.Address,
+			Code: err.status, Reason: err.text, Error: reply.Text, Authenticator: reply.Authenticator, Mechanism: string(req.Mechanism),
+		})
+	}
+	return o, err
 }
 
 // byToken takes the admin token, or a token that the chain accepts.
-func (a *admin) byToken(r *http.Request, token string) (*operator, *refusal) {
+func (a *admin) byToken(r *http.Request, token string) (*operator, *denial) {
 	if a.bridge.Config().Admin.TokenFile == "" {
 		return a.byChainToken(r, token)
 	}
@@ -100,23 +113,23 @@ func (a *admin) byToken(r *http.Request, token string) (*operator, *refusal) {
 	if matched {
 		return &operator{name: "the admin token", tags: []string{tagAdministrator}, token: token, until: time.Now().Add(operatorLife)}, nil
 	}
-	return operatorOf(reply)
+	return a.judged(req, reply)
 }
 
 // byChainToken takes a token that the chain accepts.
-func (a *admin) byChainToken(r *http.Request, token string) (*operator, *refusal) {
+func (a *admin) byChainToken(r *http.Request, token string) (*operator, *denial) {
 	req, refused := a.request(r, zap.BEARER, []byte(token))
 	if refused != nil {
 		return nil, refused
 	}
-	return operatorOf(a.bridge.Authenticate(r.Context(), req))
+	return a.judged(req, a.bridge.Authenticate(r.Context(), req))
 }
 
 // request makes a ZAP request of credentials, as for any login.
-func (a *admin) request(r *http.Request, m zap.Mechanism, credentials ...[]byte) (*zap.Request, *refusal) {
+func (a *admin) request(r *http.Request, m zap.Mechanism, credentials ...[]byte) (*zap.Request, *denial) {
 	from, err := a.locate(r)
 	if err != nil {
-		return nil, &refusal{status: http.StatusBadRequest, text: err.Error()}
+		return nil, &denial{status: http.StatusBadRequest, text: err.Error()}
 	}
 	return &zap.Request{
 		Domain:      a.bridge.Config().Zap.Domain,
@@ -127,11 +140,11 @@ func (a *admin) request(r *http.Request, m zap.Mechanism, credentials ...[]byte)
 }
 
 // operatorOf turns the decision about a login into an operator.
-func operatorOf(reply *zap.Reply) (*operator, *refusal) {
+func operatorOf(reply *zap.Reply) (*operator, *denial) {
 	switch reply.Status {
 	case zap.OK:
 	case zap.Refused:
-		return nil, &refusal{status: http.StatusUnauthorized, text: "login refused"}
+		return nil, &denial{status: http.StatusUnauthorized, text: "login refused"}
 	default:
 		return nil, undecided(reply.Cause)
 	}
@@ -141,7 +154,7 @@ func operatorOf(reply *zap.Reply) (*operator, *refusal) {
 	case err != nil:
 		return nil, undecided(nil)
 	case limited && time.Until(end) <= 0:
-		return nil, &refusal{status: http.StatusUnauthorized, text: "this login has expired"}
+		return nil, &denial{status: http.StatusUnauthorized, text: "this login has expired"}
 	case limited && end.Before(o.until):
 		o.until = end
 	}
@@ -149,11 +162,11 @@ func operatorOf(reply *zap.Reply) (*operator, *refusal) {
 }
 
 // undecided is the refusal of a login that was not judged, with the time to try again.
-func undecided(cause error) *refusal {
+func undecided(cause error) *denial {
 	if tooMany, ok := errors.AsType[*zws.CloseError](cause); ok && tooMany.Code == zws.CodeTooMany {
-		return &refusal{http.StatusTooManyRequests, tooMany.Reason, time.Minute}
+		return &denial{http.StatusTooManyRequests, tooMany.Reason, time.Minute}
 	}
-	f := &refusal{http.StatusServiceUnavailable, "the login cannot be checked at present: try again later", 0}
+	f := &denial{http.StatusServiceUnavailable, "the login cannot be checked at present: try again later", 0}
 	if busy, ok := errors.AsType[*zap.BusyError](cause); ok {
 		f.retry = busy.RetryAfter
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/conn"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/discover"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/refusal"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
 	"github.com/zwsbridge/zwsbridge/zap"
 )
@@ -33,6 +34,10 @@ type Source interface {
 	// change of the users has revoked it.
 	StillValid(reply *zap.Reply) bool
 
+	// Refusals lists who was not let in, the newest first; see refusal.Recorder.List.
+	Refusals(user, address string) []refusal.Refusal
+	// Refused records an operator who is not let in.
+	Refused(refusal.Refusal)
 	// Readiness returns what is wrong at present.
 	Readiness() Readiness
 	// Connections returns how many WebSocket connections there are.

@@ -7,8 +7,10 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/zwsbridge/zwsbridge/bridge/internal/refusal"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zap/remote"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 const (
@@ -26,6 +28,7 @@ const (
 type asked struct {
 	rules    atomic.Pointer[askedRules]
 	failures *Failures
+	refusals *refusal.Recorder
 }
 
 // askedRules can change while the endpoints are open.
@@ -34,10 +37,10 @@ type askedRules struct {
 	domains []string // that may be asked about; empty means all
 }
 
-func newAsked(handler zap.Handler) *asked {
+func newAsked(handler zap.Handler, refusals *refusal.Recorder) *asked {
 	f := NewFailures(inTurn{inDomain{handler}, zap.NewTurns(maxAsked)}, errAskedTooOften)
 	f.subjects, f.early = askedSubjects, true // early: a login that waits does not use up a turn
-	return &asked{failures: f}
+	return &asked{failures: f, refusals: refusals}
 }
 
 var errAskedTooOften = errors.New("too many refused logins on zap.listen")
@@ -47,6 +50,22 @@ func (a *asked) emptyDomain() string { return a.rules.Load().domain }
 
 // Authenticate implements [zap.Handler].
 func (a *asked) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
+	reply, err := a.judge(ctx, req)
+	if err == nil && reply.Status != zap.OK {
+		a.refused(ctx, req, reply)
+	}
+	return reply, err
+}
+
+// refused records a login that was refused.
+func (a *asked) refused(ctx context.Context, req *zap.Request, reply *zap.Reply) {
+	f := refusal.Because(refusal.Question, &zmtp.RefusedError{Status: reply.Status, Reason: reply.Text, Err: reply.Cause, Authenticator: reply.Authenticator})
+	f.User, f.Address = refusal.Claimed(req.Mechanism, req.Credentials), req.Address
+	f.Mechanism, f.Asker = string(req.Mechanism), remote.Asker(ctx)
+	a.refusals.Add(f)
+}
+
+func (a *asked) judge(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
 	if domains := a.rules.Load().domains; len(domains) > 0 && !slices.Contains(domains, req.Domain) {
 		return &zap.Reply{Status: zap.Refused, Text: fmt.Sprintf("domain %q cannot be asked about on zap.listen", req.Domain)}, nil
 	}

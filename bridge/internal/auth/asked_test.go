@@ -26,7 +26,7 @@ func question(t *testing.T, a *asked, domain, address, user string) (*zap.Reply,
 }
 
 func listening(limit int, domains ...string) *asked {
-	a := newAsked(onlyAlice)
+	a := newAsked(onlyAlice, nil)
 	a.rules.Store(&askedRules{domain: "global", domains: domains})
 	a.failures.SetLimit(limit, zap.DefaultTimeout)
 	return a
@@ -101,7 +101,7 @@ func TestAskedTurns(t *testing.T) {
 			time.Sleep(time.Second)
 			now.Add(-1)
 			return &zap.Reply{Status: zap.OK, UserID: "alice"}, nil
-		}))
+		}), nil)
 		a.rules.Store(&askedRules{domain: "global"})
 		var all sync.WaitGroup
 		for range 3 * maxAsked {

@@ -19,7 +19,8 @@ type Options struct {
 	// Handler, if not nil, decides on every login instead of zap.chain. If it is a
 	// [zap.Revoker], logins end when it revokes them.
 	Handler zap.Handler
-	// Logger gets a line for every decision and no secret. Nil means slog.Default().
+	// Logger gets a line for every login that is accepted and no secret: refusals are for the caller to
+	// record. Nil means slog.Default().
 	Logger *slog.Logger
 	// Observe, if not nil, is called with every decision; see [zap.ChainOptions].
 	Observe func(entry string, status zap.Status)
@@ -72,11 +73,12 @@ func New(c *config.Config, previous *Chain, o Options) (_ *Chain, err error) {
 		return nil, err
 	}
 	a.Chain, err = zap.NewChain(zap.ChainOptions{
-		Entries: entries,
-		Timeout: c.Zap.Timeout,
-		Cache:   zap.CacheOptions{TTL: c.Zap.Cache},
-		Logger:  o.Logger,
-		Observe: o.Observe,
+		Entries:     entries,
+		Timeout:     c.Zap.Timeout,
+		Cache:       zap.CacheOptions{TTL: c.Zap.Cache},
+		Logger:      o.Logger,
+		LogAccepted: true,
+		Observe:     o.Observe,
 	})
 	return a, err
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/refusal"
 	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zap/curvekeys"
@@ -33,10 +35,12 @@ type server struct {
 // changed: then the servers that were connected are disconnected. previous may be nil. If Listen fails it closes what it has opened. The caller calls SetRules once c is in
 // force, and Close.
 //
+// Servers and logins that are refused are recorded in refusals.
+//
 // handler is asked without limits of its own: zap.listen counts refused logins by itself. A
 // login that handler accepts but that may do nothing in the domain of the server (RabbitMQ's
 // question about a vhost) is refused; grants that depend on routes do not count.
-func Listen(c *config.Config, previous *Servers, handler zap.Handler, log *slog.Logger) (_ *Servers, err error) {
+func Listen(c *config.Config, previous *Servers, handler zap.Handler, log *slog.Logger, refusals *refusal.Recorder) (_ *Servers, err error) {
 	s := &Servers{clients: c.Zap.Clients, open: make(map[string]*server)}
 	if s.clients != "" && len(c.Zap.Listen) > 0 {
 		if s.identity, err = c.Server.Private().Certificate(string(c.Server.CurveCert)); err != nil {
@@ -47,7 +51,7 @@ func Listen(c *config.Config, previous *Servers, handler zap.Handler, log *slog.
 		previous = new(Servers)
 	}
 	if s.asked = previous.asked; s.asked == nil {
-		s.asked = newAsked(handler)
+		s.asked = newAsked(handler, refusals)
 		s.SetRules(c)
 	}
 	defer func() {
@@ -61,7 +65,7 @@ func Listen(c *config.Config, previous *Servers, handler zap.Handler, log *slog.
 			s.open[endpoint] = open
 			continue
 		}
-		if s.open[endpoint], err = s.listen(endpoint, open, log); err != nil {
+		if s.open[endpoint], err = s.listen(endpoint, open, log, refusals); err != nil {
 			delete(s.open, endpoint)
 			return nil, fmt.Errorf("zap.listen: %w", err)
 		}
@@ -78,9 +82,10 @@ func (s *Servers) sameKeys(previous *Servers) bool {
 }
 
 // listen opens one endpoint, or takes it over from previous if that is not nil.
-func (s *Servers) listen(endpoint string, previous *server, log *slog.Logger) (_ *server, err error) {
+func (s *Servers) listen(endpoint string, previous *server, log *slog.Logger, refusals *refusal.Recorder) (_ *server, err error) {
 	opened := new(server)
 	o := remote.ServerOptions{Endpoint: endpoint, Handler: s.asked, EmptyDomain: s.asked.emptyDomain, Logger: log}
+	o.Refused = func(peer net.Addr, err error) { refusals.Add(refusal.OfPeer(refusal.Asker, peer.String(), err)) }
 	if s.clients != "" {
 		if opened.clients, err = curvekeys.New(curvekeys.Options{Dir: string(s.clients), Logger: log}); err != nil {
 			return nil, err

@@ -26,7 +26,7 @@ func (o *ListenOptions) admit(_ context.Context, peer *zmtp.Peer) error {
 	if user := userOf(peer.Reply); user != "" {
 		whose = fmt.Sprintf("user %.*q may claim its name, or its name, the separator and anything", maxInReason, user)
 	}
-	return &zmtp.RefusedError{Status: zap.Refused, Reason: fmt.Sprintf(
+	return &zmtp.RefusedError{Status: zap.Refused, Peer: peer, Reason: fmt.Sprintf(
 		"routing id %.*q is not the peer's own: %s (peer_ids = \"any\" permits every id)", maxInReason, id, whose)}
 }
 

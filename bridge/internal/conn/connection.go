@@ -61,7 +61,7 @@ func (c *connection) servePlain(p *zws.PendingConn) error {
 			return p.Reject(cause)
 		}
 	}
-	ws, err := p.Accept(zws.AcceptOptions{Renew: c.renew, Minor: s.minor, History: s.history != nil, Request: s.request, Confirmed: s.confirmed})
+	ws, err := p.Accept(zws.AcceptOptions{Renew: c.renew, RenewalRefused: c.renewalRefused, Minor: s.minor, History: s.history != nil, Request: s.request, Confirmed: s.confirmed})
 	if err != nil {
 		s.close()
 		return err

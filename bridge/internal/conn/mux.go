@@ -15,7 +15,7 @@ import (
 // serveMultiplexed serves a connection of ZWSMUX1.0, whose streams the client opens and
 // closes.
 func (c *connection) serveMultiplexed(p *zws.PendingConn) error {
-	ws, err := p.Accept(zws.AcceptOptions{Renew: c.renew})
+	ws, err := p.Accept(zws.AcceptOptions{Renew: c.renew, RenewalRefused: c.renewalRefused})
 	if err != nil {
 		return err
 	}

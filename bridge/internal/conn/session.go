@@ -3,11 +3,13 @@ package conn
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/clientaddr"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/printable"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/refusal"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
 	"github.com/zwsbridge/zwsbridge/zws"
 )
@@ -34,10 +36,24 @@ func (s *session) attributes(l *zws.Login) []slog.Attr {
 	return attrs
 }
 
-// refused counts and logs a client that was not logged in.
-func (s *session) refused(set *Set, err error) {
+// refused counts and records a client that was not logged in.
+func (s *session) refused(set *Set, a *zws.Attempt, err error) {
 	set.o.Metrics.Refused(s.route.Path(), zws.Cause(err))
-	set.log("client refused", append(s.attributes(nil), slog.String("error", err.Error()))...)
+	f := refusal.Because(refusal.Client, err)
+	f.User, f.Address, f.Route = refusal.Claimed(a.Mechanism, a.Credentials), s.from.String(), s.route.Path()
+	f.Mechanism, f.Dialect = string(a.Mechanism), a.Dialect
+	set.o.Refusals.Add(f)
+}
+
+// renewalRefused records that the login of a connection was not renewed.
+func (c *connection) renewalRefused(l *zws.Login, cause *zws.CloseError) {
+	f := refusal.Because(refusal.Renewal, cause)
+	f.User, f.Address, f.Route = c.user(), c.from.String(), c.route.Path()
+	f.Mechanism, f.Dialect = string(l.Mechanism), l.Dialect
+	if claimed := refusal.Claimed(l.Mechanism, l.Credentials); claimed != "" && claimed != f.User {
+		f.Error = strings.TrimPrefix(f.Error+"; the token names "+printable.Name(claimed), "; ")
+	}
+	c.set.o.Refusals.Add(f)
 }
 
 // started counts and logs a session whose client was sent READY.
@@ -60,7 +76,7 @@ func (s *Set) log(message string, attrs ...slog.Attr) {
 	s.o.Log.LogAttrs(context.Background(), slog.LevelInfo, message, attrs...)
 }
 
-// refusedChannel counts and logs a channel that was not opened. rt is nil if the client asked
+// refusedChannel counts and records a channel that was not opened. rt is nil if the client asked
 // for a route that does not exist.
 func (s *Set) refusedChannel(c *connection, rt *route.Route, asked string, err error) {
 	path := metrics.NoRoute
@@ -68,9 +84,9 @@ func (s *Set) refusedChannel(c *connection, rt *route.Route, asked string, err e
 		path = rt.Path()
 	}
 	s.o.Metrics.Refused(path, zws.Cause(err))
-	s.log("channel refused", append(c.attributes(c.login.Load()),
-		slog.String("channel", printable.Text(asked, maxLogged)), slog.String("error", err.Error()))...)
+	l := c.login.Load()
+	f := refusal.Because(refusal.Channel, err)
+	f.User, f.Address, f.Route, f.NoRoute = l.User(), c.from.String(), asked, rt == nil
+	f.Mechanism, f.Dialect = string(l.Mechanism), l.Dialect
+	s.o.Refusals.Add(f)
 }
-
-// maxLogged bounds what a client has made up in a log line, in bytes.
-const maxLogged = 200

@@ -15,6 +15,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/printable"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/quota"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/refusal"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
@@ -24,6 +25,8 @@ import (
 type Options struct {
 	Log     *slog.Logger
 	Metrics *metrics.Metrics
+	// Refusals records the clients, channels and renewals that are refused.
+	Refusals *refusal.Recorder
 	// Poller watches idle connections, so that they cost no goroutine; nil on systems
 	// without one.
 	Poller *zws.Poller
@@ -79,6 +82,7 @@ func (s *Set) Serve(w http.ResponseWriter, r *http.Request, rt *route.Route, fro
 	session := session{number: s.next(), route: rt, from: from, since: time.Now()}
 	o.Poller = s.o.Poller
 	o.Multiplex = true
+	o.Attempt = new(zws.Attempt)
 	pending, err := zws.Accept(s.ctx, w, r, o)
 	if err == nil {
 		c := s.newConnection(session, o.Domain, pending.Login())
@@ -88,7 +92,7 @@ func (s *Set) Serve(w http.ResponseWriter, r *http.Request, rt *route.Route, fro
 		}
 		c.stop()
 	}
-	session.refused(s, err)
+	session.refused(s, o.Attempt, err)
 	s.leave(from)
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/bridge/internal/discover"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/refusal"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/rights"
 	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/zap"
@@ -29,7 +30,9 @@ type Options struct {
 	Handler zap.Handler // judges clients and inbound backends
 	Metrics *metrics.Metrics
 	Log     *slog.Logger
-	History config.History // where a new Archive is kept
+	// Refusals records the inbound backends that are refused.
+	Refusals *refusal.Recorder
+	History  config.History // where a new Archive is kept
 	// Archive is that of an earlier route with the same path; nil makes one if the route keeps
 	// anything.
 	Archive *Archive
@@ -47,6 +50,8 @@ type settings struct {
 	socket zmtp.SocketType
 	relay  bool
 	log    *slog.Logger // says which route
+
+	refusals *refusal.Recorder
 
 	listens bool // backends connect to the route
 
@@ -139,6 +144,7 @@ func newSettings(c *config.Config, rc *config.Route, o Options) *settings {
 		socket:          rc.Socket,
 		relay:           rc.Relay,
 		log:             o.Log.With(slog.String("route", rc.Path)),
+		refusals:        o.Refusals,
 		listens:         len(rc.Bind) > 0,
 		shared:          rc.Shared(),
 		clientRoutingID: rc.RoutingID == config.RoutingIDClient,

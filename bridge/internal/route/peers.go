@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/refusal"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/rights"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -33,7 +34,9 @@ func (r *Route) listenOptions(l *links) backend.ListenOptions {
 	o.Rights = r.peerRights
 	o.Forbidden = r.violations.report
 	o.Refused = func(address string, err error) {
-		r.log.Warn("an inbound backend was refused", "address", address, "error", err.Error())
+		f := refusal.OfPeer(refusal.Backend, address, err)
+		f.Route = r.path
+		r.refusals.Add(f)
 	}
 	o.Failed = r.acceptFailed
 	return o
@@ -62,12 +65,10 @@ func (r *Route) listening() *backend.Shared {
 	return nil
 }
 
-// acceptFailed counts a backend that could not be accepted, and logs it once in a while.
+// acceptFailed counts and logs a backend that could not be accepted.
 func (r *Route) acceptFailed(err error) {
 	r.metrics.AcceptFailed()
-	if r.violations.due("accept", time.Now()) {
-		r.log.Error("inbound backends cannot be accepted", "route", r.path, "error", err.Error())
-	}
+	r.log.Error("inbound backends cannot be accepted", "error", err.Error())
 }
 
 // ownsID reports whether a peer may claim a routing id: a user its own name, or that and the
