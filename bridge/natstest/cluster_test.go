@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -109,6 +110,14 @@ func (b *bridgeProcess) get(path string, v any) {
 // post sends body to path of the operators' interface.
 func (b *bridgeProcess) post(path, body string) {
 	b.t.Helper()
+	if status, answer := b.change(path, body); status != http.StatusOK {
+		b.t.Fatalf("%s: %d %s", path, status, answer)
+	}
+}
+
+// change is post, and returns the answer.
+func (b *bridgeProcess) change(path, body string) (status int, answer string) {
+	b.t.Helper()
 	request, err := http.NewRequest("POST", "http://"+b.admin+path, strings.NewReader(body))
 	if err != nil {
 		b.t.Fatal(err)
@@ -120,9 +129,11 @@ func (b *bridgeProcess) post(path, body string) {
 		b.t.Fatal(err)
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		b.t.Fatalf("%s: %s", path, response.Status)
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		b.t.Fatal(err)
 	}
+	return response.StatusCode, strings.TrimSpace(string(text))
 }
 
 // leads reports whether the bridge reads the backends, and its backend is connected.

@@ -46,6 +46,9 @@ func (a *admin) changeEndpoint(w http.ResponseWriter, r *http.Request, o *operat
 	case errors.Is(err, route.ErrNotListed):
 		http.Error(w, fmt.Sprintf("endpoint %q of route %s: %v", e.Endpoint, e.Route, err), http.StatusForbidden)
 		return
+	case errors.Is(err, route.ErrNotAnswered):
+		http.Error(w, fmt.Sprintf("endpoint %q of route %s: %v", e.Endpoint, e.Route, err), http.StatusServiceUnavailable)
+		return
 	case err != nil:
 		http.Error(w, fmt.Sprintf("endpoint %q of route %s: %v", e.Endpoint, e.Route, err), http.StatusBadRequest)
 		return

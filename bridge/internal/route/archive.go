@@ -27,6 +27,8 @@ type Archive struct {
 	share *natsstore.Share
 	lease time.Duration
 	hub   atomic.Pointer[fanout.Hub] // that delivers what the share brings
+
+	cluster atomic.Pointer[clustered] // of the route that has the hub
 }
 
 // archiveOptions are the part of the configuration that a reload can change in a live archive.

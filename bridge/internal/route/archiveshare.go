@@ -33,6 +33,12 @@ func (a *Archive) join(o natsstore.Options, path string, options archiveOptions,
 		}
 		return a.Log.Replicate(b, nil)
 	}
+	o.Operate = func(request []byte) []byte {
+		if c := a.cluster.Load(); c != nil {
+			return c.operate(request)
+		}
+		return nil
+	}
 	a.lease = o.Lease
 	a.share, err = natsstore.Open(o)
 	return err

@@ -36,6 +36,8 @@ type clustered struct {
 	up      backend.Socket  // on socket
 	sent    map[string]bool // what up is subscribed to
 	closed  bool
+
+	followed string // what operators have changed, as run has applied it last
 }
 
 // reopenWait is how long a socket that cannot be opened is left alone.
@@ -77,6 +79,7 @@ func (c *clustered) keep(on bool) {
 	c.mu.Unlock()
 	if on {
 		c.route.archive.hub.Store(c.hub)
+		c.route.archive.cluster.Store(c)
 	} else {
 		c.route.archive.hub.CompareAndSwap(c.hub, nil)
 	}
@@ -116,6 +119,7 @@ func (c *clustered) run(ctx context.Context) {
 	defer c.disconnect()
 	for {
 		changed := c.share.Changed()
+		c.follow()
 		wait := c.adjust(ctx)
 		var later <-chan time.Time
 		if wait > 0 {

@@ -158,6 +158,7 @@ func (r *Route) relink(s *sources, next *links) error {
 	r.sources = *s
 	r.links.Store(next)
 	apply()
+	r.announce()
 	return nil
 }
 

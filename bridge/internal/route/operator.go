@@ -17,8 +17,16 @@ var ErrNotListed = errors.New("endpoints_allowed of the route does not list this
 
 // Connect adds an endpoint, which endpoints_allowed has to list, until it is disconnected or the
 // route is gone. key is its server key with CURVE; zero means that of the route. added is false if
-// the route has the endpoint already. Errors wrap ErrNotListed, or say what the endpoint lacks.
+// the route has the endpoint already. Errors wrap ErrNotListed, or say what the endpoint lacks. Where
+// bridges share the route, all of them connect it, until all have ended.
 func (r *Route) Connect(address string, key [32]byte) (added bool, err error) {
+	if c, ok := r.follower(); ok {
+		return c.handOver(operation{Endpoint: address, ServerKey: key})
+	}
+	return r.connect(address, key)
+}
+
+func (r *Route) connect(address string, key [32]byte) (added bool, err error) {
 	err = r.changeSources(func(s *sources) error {
 		l := r.links.Load()
 		e := Endpoint{Address: address, ServerKey: key, Source: backend.SourceAdmin}
@@ -42,6 +50,13 @@ func (r *Route) Connect(address string, key [32]byte) (added bool, err error) {
 // Disconnect removes an endpoint, which endpoints_allowed has to list. One of the configuration
 // comes back with the next reload or start. removed is false if the route does not have it.
 func (r *Route) Disconnect(address string) (removed bool, err error) {
+	if c, ok := r.follower(); ok {
+		return c.handOver(operation{Endpoint: address, Disconnect: true})
+	}
+	return r.disconnect(address)
+}
+
+func (r *Route) disconnect(address string) (removed bool, err error) {
 	err = r.changeSources(func(s *sources) error {
 		if !r.links.Load().allowed.lists(address) {
 			return ErrNotListed

@@ -18,7 +18,8 @@ type lease struct {
 	Leads    bool            `json:"leads"`  // the holder writes to the stream
 	Since    time.Time       `json:"since"`  // when it has taken the lease
 	States   json.RawMessage `json:"backends,omitempty"`
-	Topics   [][]byte        `json:"topics,omitempty"` // Bounds.Topics of the holder
+	Topics   [][]byte        `json:"topics,omitempty"`   // Bounds.Topics of the holder
+	Operator json.RawMessage `json:"operator,omitempty"` // as SetOperator has it
 	revision uint64          // 0: the key does not exist
 }
 
@@ -75,6 +76,7 @@ func (s *Share) campaign() error {
 	}
 	defer func() { _ = w.Stop() }()
 	known := false // what the bucket has at present
+	live := false  // what comes is new: the initial value can be of a bridge that has ended
 	timer := time.NewTimer(s.o.Lease)
 	defer timer.Stop()
 	for {
@@ -91,8 +93,9 @@ func (s *Share) campaign() error {
 				s.setElects(nil)
 			}
 			if entry != nil {
-				s.saw(entry)
+				s.saw(entry, live || time.Since(entry.Created()) < s.o.Lease)
 			}
+			live = live || entry == nil
 		case <-s.renew:
 			asked = true
 		case <-timer.C:
@@ -121,8 +124,8 @@ func (s *Share) nextAct() time.Duration {
 	return s.o.Lease/3 - time.Since(s.acted)
 }
 
-// saw notes the lease as another bridge, or this one, has written it.
-func (s *Share) saw(entry jetstream.KeyValueEntry) {
+// saw notes the lease as another bridge, or this one, has written it; live if it has done so just now.
+func (s *Share) saw(entry jetstream.KeyValueEntry, live bool) {
 	var l lease
 	var err error
 	if entry.Operation() == jetstream.KeyValuePut {
@@ -140,6 +143,9 @@ func (s *Share) saw(entry jetstream.KeyValueEntry) {
 	}
 	taken := s.lease.Holder == s.o.Bridge && l.Holder != s.o.Bridge
 	s.lease, s.seen = l, seen
+	if live && err == nil && l.Leads && l.Holder != s.o.Bridge {
+		s.operator = orEmpty(l.Operator)
+	}
 	s.notify()
 	s.mu.Unlock()
 	s.compareTopics()
@@ -188,7 +194,7 @@ func (s *Share) act(kv jetstream.KeyValue) {
 func (s *Share) write(kv jetstream.KeyValue, l lease) bool {
 	l.Leads = s.Leading()
 	s.mu.Lock()
-	l.States, l.Topics = s.states, s.bounds.Topics
+	l.States, l.Topics, l.Operator = s.states, s.bounds.Topics, s.operator
 	s.mu.Unlock()
 	value, err := json.Marshal(l)
 	if err != nil {
@@ -224,7 +230,7 @@ func (s *Share) write(kv jetstream.KeyValue, l lease) bool {
 	ours := s.lease.Holder == s.o.Bridge
 	s.lease.revision = min(s.lease.revision, entry.Revision()-1)
 	s.mu.Unlock()
-	s.saw(entry)
+	s.saw(entry, false)
 	return ours && s.holds()
 }
 

@@ -31,6 +31,9 @@ type Options struct {
 	// Deliver adds a batch to Log and delivers its messages. It is called in the order of the
 	// stream, by one goroutine.
 	Deliver func(history.Batch) error
+	// Operate, if not nil, does, while this bridge leads, what an operator has asked of another one
+	// (Share.Operate), and returns the result.
+	Operate func(request []byte) (reply []byte)
 	Logger  *slog.Logger
 }
 

@@ -28,7 +28,7 @@ type Share struct {
 
 	stream, subject, bucket, key            string
 	queueStream, queueSubject, aliveSubject string
-	forgetSubject                           string
+	forgetSubject, operateSubject           string
 	queueJS                                 jetstream.JetStream
 
 	term    atomic.Pointer[term] // nil while this bridge does not lead
@@ -48,7 +48,9 @@ type Share struct {
 	fault   error // the sum of it: what Log.State has
 	elects  error // why the lease cannot be watched at present
 	differs error // Differs
-	waiters int
+
+	operator json.RawMessage // Operator
+	waiters  int
 
 	complaints map[string]time.Time // when texts were logged
 
@@ -75,7 +77,8 @@ func Open(o Options) (*Share, error) {
 		bucket: o.Name + "_leases", key: route,
 		queueStream: o.Name + "_queues_" + route, queueSubject: o.Name + ".queues." + route + ".",
 		aliveSubject: o.Name + ".alive." + route, forgetSubject: o.Name + ".forget." + route,
-		opened: time.Now(), heard: make(map[string]time.Time), complaints: make(map[string]time.Time),
+		operateSubject: o.Name + ".operate." + route,
+		opened:         time.Now(), heard: make(map[string]time.Time), complaints: make(map[string]time.Time),
 		large: make(map[history.QueueKey]bool),
 		renew: make(chan struct{}, 1), retry: make(chan struct{}, 1),
 	}

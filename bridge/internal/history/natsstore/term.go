@@ -160,6 +160,7 @@ func (t *term) run() {
 	}); err == nil {
 		defer func() { _ = sub.Unsubscribe() }()
 	}
+	defer t.share.serveOperate()()
 	for t.ctx.Err() == nil {
 		wait, err := t.send()
 		var later <-chan time.Time
