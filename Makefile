@@ -76,9 +76,11 @@ cover:
 docs:
 	$(GO) test -count=1 ./cmd/zwsbridge -run '^TestTables$$' -update
 
-# The Go benchmarks, then zwsbridge beside its peers: tables and bench.png. About 25 minutes.
+# The Go benchmarks, then zwsbridge beside its peers: tables and bench.png. About 30 minutes. Firefox is
+# opened with a file of bridge/interop, which has packages of its own.
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+	cd bridge/interop && npm ci --ignore-scripts --no-fund --no-audit
 	cd bridge/bench && npm ci --no-fund --no-audit && $(GO) run . -plot bench.png
 
 # The working tree beside another commit: make bench-short COMMIT=HEAD~3. Less than 4 minutes on

@@ -2,7 +2,7 @@
 // server in a process of its own, all with the same clients and the same backpressure. It
 // prints tables and draws plots.
 //
-//	make bench                     in the root of the repository: everything, about 25 minutes
+//	make bench                     in the root of the repository: everything, about 30 minutes
 //	go run . -only fanout -peers 'zwsbridge|libzmq'
 //	go run . -only history
 //
@@ -41,7 +41,7 @@ func main() {
 	address := flag.String("address", "", "with -serve: where WebSocket clients connect")
 	feed := flag.String("feed", "", "with -serve: where the publisher is")
 	secure := flag.Bool("tls", false, "with -serve: TLS")
-	only := flag.String("only", "", "regular expression: which of fanout, tls, paced, slow, requests, topics, matching, idle, history-cost, history-last, history-resume, history-storm")
+	only := flag.String("only", "", "regular expression: which of fanout, tls, paced, slow, requests, topics, matching, idle, history-cost, history-last, history-resume, history-storm, browser-chromium, browser-firefox")
 	peers := flag.String("peers", "", "regular expression: which peers")
 	duration := flag.Duration("time", 3*time.Second, "duration of one measurement")
 	repeat := flag.Int("repeat", 3, "measurements to take the median of")
@@ -104,6 +104,8 @@ func buildAndRun(o options) error {
 		{"history-last", historyLastPart},
 		{"history-resume", historyResumePart},
 		{"history-storm", historyStormPart},
+		{"browser-chromium", chromiumPart},
+		{"browser-firefox", firefoxPart},
 	} {
 		if !o.only.MatchString(part.name) {
 			continue

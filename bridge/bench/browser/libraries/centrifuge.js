@@ -1,0 +1,1 @@
+export { Centrifuge } from "centrifuge"

@@ -1,0 +1,1 @@
+export { Sub } from "jszmq"
