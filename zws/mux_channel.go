@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/zwsbridge/zwsbridge/zws/internal/muxframe"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
+
+// lostInterval is how often a client without credit is told of lost messages at most.
+const lostInterval = 100 * time.Millisecond
 
 // muxChannel is a Channel of ZWSMUX1.0. Most methods of Channel are done by those of the same
 // purpose here.
@@ -36,6 +40,7 @@ type muxChannel struct {
 	credit    int64 // what the server may still send; one message may take it below zero
 	granted   int64 // credit that the client has given since it opened the channel
 	lost      uint64
+	toldLost  bool // of lost messages within lostInterval, without credit
 
 	// Only the writer uses these.
 	budget int64    // credit during a turn
@@ -267,13 +272,33 @@ func (ch *muxChannel) wake() {
 	ch.conn.out.wake()
 }
 
+// takeLost returns how many lost messages the client is told of now. A client that gives no credit
+// is told at most once in lostInterval: a flood would cost it a WebSocket message for every few that
+// were dropped, and it would give credit later still. Lock held on entry.
+func (ch *muxChannel) takeLost() uint64 {
+	if ch.lost == 0 || ch.credit <= 0 && ch.toldLost {
+		return 0
+	}
+	if ch.credit <= 0 {
+		ch.toldLost = true
+		time.AfterFunc(lostInterval, func() {
+			ch.parent.mu.Lock()
+			ch.toldLost = false
+			ch.parent.mu.Unlock()
+			ch.wake()
+		})
+	}
+	lost := ch.lost
+	ch.lost = 0
+	return lost
+}
+
 // fill is the channel's turn in a batch. It reports whether it appended anything.
 func (ch *muxChannel) fill(b *Batch) bool {
 	before := b.size
 	m := ch.parent
 	m.mu.Lock()
-	source, lost, credit, gone := ch.source, ch.lost, ch.credit, ch.gone
-	ch.lost = 0
+	source, lost, credit, gone := ch.source, ch.takeLost(), ch.credit, ch.gone
 	m.mu.Unlock()
 	if gone {
 		return false

@@ -122,8 +122,8 @@ export interface SocketOptions extends ConnectionOptions {
   /**
    * How many unread messages are kept for each connection to a server without flow control; 0
    * means any number. Older messages are dropped, and the event `lost` reports how many.
-   * Default: 1000. zwsbridge has flow control, except with CURVE and on relays: it may send 256
-   * KiB that are unread, or the `window` of a `Mux`.
+   * Default: 1000. zwsbridge has flow control, except with CURVE and on relays: it may send 1
+   * MiB that is unread, or the `window` of a `Mux`.
    */
   receiveHighWaterMark?: number;
   /** The most bytes of one message in either direction, all frames together; -1 means any number. Default: 1 MiB. */

@@ -47,7 +47,7 @@ test('offers ZWSMUX1.0 first, and opens one channel on the route of the URL', as
   ws.open('ZWSMUX1.0');
   assert.deepEqual(ws.sent, [{ op: 'login', mechanism: 'PLAIN', data: '\x03ann\x06secret' }]);
   ws.sendFrame('ready', [100, 4]);
-  assert.deepEqual(ws.sent[1], { op: 'open', channel: 1, window: 262144, type: 'SUB', routingId: 'me', route: '' });
+  assert.deepEqual(ws.sent[1], { op: 'open', channel: 1, window: 1 << 20, type: 'SUB', routingId: 'me', route: '' });
   assert.deepEqual([socket.ready, events], [false, []]);
   ws.opened(1);
   await ready;
@@ -110,16 +110,16 @@ test('Req and Push', async () => {
 test('grants credit as the application reads, and drops nothing', async () => {
   const { ws, socket, events, opened } = await connected(Pull, { receiveHighWaterMark: 1 });
   const granted = () => opened.at(-1).sent.filter(({ op }) => op === 'credit').map(({ size }) => size);
-  const large = 'x'.repeat((64 << 10) - 8);
+  const large = 'x'.repeat((256 << 10) - 8);
   ws.message(1, [large], [large], [large]);
   await advance(1000);
   assert.deepEqual([granted(), events.length], [[], 1]);
   for (let i = 0; i < 2; i++) await socket.receive();
-  assert.deepEqual(granted(), [128 << 10]);
+  assert.deepEqual(granted(), [512 << 10]);
   ws.lose();
   await advance(250);
   opened[1].open('ZWSMUX1.0').sendFrame('ready', [100, 4]);
-  assert.equal(opened[1].sent[1].window, (256 - 64) << 10, 'one message is unread');
+  assert.equal(opened[1].sent[1].window, (1024 - 256) << 10, 'one message is unread');
 });
 
 test('refusals before and after the channel is open', async () => {
@@ -203,7 +203,7 @@ test('close', async () => {
 const DEFECTS = {
   'another channel': [(ws) => ws.message(2, ['x']), 1002],
   'opened twice': [(ws) => ws.opened(1), 1002],
-  'a message without credit': [(ws) => ws.message(1, ['x'.repeat(1 << 18)]).message(1, ['x']), 1002],
+  'a message without credit': [(ws) => ws.message(1, ['x'.repeat(1 << 20)]).message(1, ['x']), 1002],
   'a message over the limit': [(ws) => ws.message(1, ['x'.repeat(1 << 20), 'x']), 1009],
   'text': [(ws) => ws.onmessage({ data: 'ready' }), 1003],
 };

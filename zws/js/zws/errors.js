@@ -45,6 +45,12 @@ export const EXPIRED = 4401;
 export const NOT_ACCEPTABLE = 4406;
 export const TOO_MANY = 4429;
 
+/** Throws unless a message of the server, so far, is within the limits of the options. */
+export function checkLimits(size, frames, { maxMessageSize, maxFrames }) {
+  const limit = size > maxMessageSize ? `${maxMessageSize} bytes` : frames > maxFrames && `${maxFrames} frames`;
+  if (limit) throw new ProtocolError(`message too large: want at most ${limit}`, TOO_LARGE);
+}
+
 // After any other code, and after none, a retry with the same credentials can succeed.
 const FINAL = [1002, 1003, 1007, TOO_LARGE, 4400, EXPIRED, 4403, 4404, NOT_ACCEPTABLE, 4409, 4500, 4502];
 

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
 import { command, parseCommand, parseNumber, parseStatus } from './command.js';
-import { NOT_ACCEPTABLE, ProtocolError, TOO_LARGE, codeOfStatus } from './errors.js';
-import { COMMAND, Frame, LAST, MORE, encode, messageOf, parse, toText } from './frame.js';
+import { NOT_ACCEPTABLE, ProtocolError, TOO_LARGE, checkLimits, codeOfStatus } from './errors.js';
+import { COMMAND, Frame, LAST, MORE, Message, encode, parse, toText } from './frame.js';
 
 // The server's socket types that each type can talk to (23/ZMTP, "Socket Type Property").
 const PEERS = {
@@ -26,7 +26,7 @@ export class Frames {
   #options;
   #status = 0; // of an ERROR command
   #minor; // ZMTP 3 minor version of the peer behind a relay; -1 without a relay
-  #frames = []; // of the message being received
+  #frames = new Message(); // of the message being received
   #size = 0;
 
   constructor(link, options) {
@@ -113,16 +113,14 @@ export class Frames {
   }
 
   #frame(flag, body) {
-    const { maxMessageSize, maxFrames } = this.#options;
     this.#size += body.length;
-    if (this.#size > maxMessageSize) throw new ProtocolError(`message too large: want at most ${maxMessageSize} bytes`, TOO_LARGE);
-    if (this.#frames.length === maxFrames) throw new ProtocolError(`message too large: want at most ${maxFrames} frames`, TOO_LARGE);
-    this.#frames.push(new Frame(body.buffer, body.byteOffset, body.length));
+    checkLimits(this.#size, this.#frames.length + 1, this.#options);
+    this.#frames[this.#frames.length] = new Frame(body.buffer, body.byteOffset, body.length);
     if (flag === MORE) return;
     const frames = this.#frames;
-    this.#frames = [];
+    this.#frames = new Message();
     this.#size = 0;
-    this.#link._owner._received(this.#link, messageOf(frames));
+    this.#link._owner._received(this.#link, frames);
   }
 
   #command(body) {

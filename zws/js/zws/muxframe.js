@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
 import { parseCommand, parseNumber, short } from './command.js';
-import { ProtocolError, TOO_LARGE } from './errors.js';
-import { Frame, concat, messageOf, toBytes } from './frame.js';
+import { ProtocolError, checkLimits } from './errors.js';
+import { Frame, Message, concat, toBytes } from './frame.js';
 
 // The ops that a client sends, and those of a server with the sizes of their numbers.
 const LOGIN = 1, OPEN = 3, MESSAGES = 5, CREDIT = 6, CLOSE = 7, RELAY = 11, OPEN_HISTORY = 13, PING = 21;
@@ -72,7 +72,11 @@ export const close = (channel, code) => concat([CLOSE], number(channel), number(
 export const command = (channel, name, data) => concat([COMMANDS[name]], number(channel), ...data);
 
 /** Returns the credit that a message costs: its encoded size in bytes. */
-export const costOf = (frames) => frames.reduce((cost, frame) => cost + 4 + frame.length, 4);
+export function costOf(frames) {
+  let cost = 4;
+  for (let i = 0; i < frames.length; i++) cost += 4 + frames[i].length;
+  return cost;
+}
 
 /** Encodes messages with one message. */
 export function message(channel, frames) {
@@ -93,9 +97,11 @@ export function parse(data) {
 /**
  * Parses the messages of a frame. They are copied, several together up to BLOCK bytes: keeping one
  * does not keep all of a frame in memory, and a copy of each would take most of the time. The marks
- * of a frame of marked messages are added to marks: position and time.
+ * of a frame of marked messages are added to marks: position and time. A message without credit, and
+ * one that is too large, are found before they are copied, however large the frame is.
  */
-export function parseMessages(rest, { maxMessageSize, maxFrames }, marks) {
+export function parseMessages(rest, options, marks, credit = Infinity) {
+  const largest = options.maxMessageSize + 4 * options.maxFrames; // encoded
   const view = new DataView(rest.buffer, rest.byteOffset, rest.length), messages = [];
   /** Returns the end of the field whose length is at start, which must not exceed limit. */
   const endOf = (start, limit) => {
@@ -110,7 +116,10 @@ export function parseMessages(rest, { maxMessageSize, maxFrames }, marks) {
       offset += mark.length;
       marks.push(mark);
     }
-    const start = offset, end = endOf(offset, rest.length), frames = [];
+    const start = offset, end = endOf(offset, rest.length), frames = new Message();
+    if (credit <= 0) throw new ProtocolError('message without credit');
+    credit -= end - start + (marks?.at(-1).length ?? 0);
+    if (end - start - 4 > largest) checkLimits(Infinity, 0, options);
     if (end > last) {
       first = start;
       last = Math.max(end, Math.min(start + BLOCK, rest.length));
@@ -121,13 +130,11 @@ export function parseMessages(rest, { maxMessageSize, maxFrames }, marks) {
     do {
       const next = endOf(offset, end), frame = new Frame(block, offset + 4 - first, next - offset - 4);
       size += frame.length;
-      if (size > maxMessageSize || frames.length === maxFrames) {
-        throw new ProtocolError(`message too large: want at most ${maxMessageSize} bytes and ${maxFrames} frames`, TOO_LARGE);
-      }
-      frames.push(frame);
+      frames[frames.length] = frame;
+      checkLimits(size, frames.length, options);
       offset = next;
     } while (offset < end);
-    messages.push(messageOf(frames));
+    messages.push(frames);
   } while (offset < rest.length);
   return messages;
 }

@@ -4,7 +4,7 @@
 import { short } from './command.js';
 import { ClosedError, RefusedError, SocketError } from './errors.js';
 import { call } from './events.js';
-import { concat, equal, messageOf, toBytes } from './frame.js';
+import { concat, equal, toBytes } from './frame.js';
 import { checkWait } from './options.js';
 import { Socket } from './socket.js';
 
@@ -194,7 +194,8 @@ export class Req extends Readable(Socket) {
     const id = this.#id, at = id?.length;
     if (connection !== this.#replier || !(frames.length > at + 1) || frames[at].length || (at && !equal(frames[0], id[0]))) return false;
     this.#replier = undefined;
-    return super._received(connection, messageOf(frames.slice(at + 1)));
+    frames.splice(0, at + 1);
+    return super._received(connection, frames);
   }
 
   _disconnected(connection, event) {

@@ -5,6 +5,39 @@ import { limited } from './wait.js';
 
 const POLL_INTERVAL = 10; // ms between checks of WebSockets whose buffers are full
 
+const COMPACT = 1024; // taken items whose places a Fifo keeps
+
+/** A queue that takes its first item in constant time. */
+export class Fifo {
+  #items = [];
+  #first = 0;
+
+  get length() {
+    return this.#items.length - this.#first;
+  }
+
+  push(item) {
+    this.#items.push(item);
+  }
+
+  /** Takes the last item, which is there. */
+  pop() {
+    return this.#items.pop();
+  }
+
+  /** Takes the first item, or returns undefined. */
+  shift() {
+    if (!this.length) return undefined;
+    const item = this.#items[this.#first];
+    this.#items[this.#first++] = undefined;
+    if (this.#first > COMPACT || !this.length) {
+      this.#items = this.#items.slice(this.#first);
+      this.#first = 0;
+    }
+    return item;
+  }
+}
+
 /** Received messages: a queue for each connection, read round-robin. */
 export class Inbox {
   #queues = new Map(); // by connection, in the order in which they are read
@@ -34,8 +67,8 @@ export class Inbox {
       connection._consumed?.();
       return;
     }
-    const queue = this.#queues.get(connection) ?? [];
-    this.#queues.set(connection, queue);
+    let queue = this.#queues.get(connection);
+    if (!queue) this.#queues.set(connection, queue = new Fifo());
     queue.push(message);
     if (queue.length <= this.#limit || connection._consumed) return;
     queue.shift();
@@ -53,9 +86,8 @@ export class Inbox {
   take({ timeout = -1, signal } = {}) {
     for (const [connection, queue] of this.#queues) {
       if (signal?.aborted) return Promise.reject(signal.reason);
-      this.#queues.delete(connection);
-      if (!queue.length) continue; // put adds it again
       const message = queue.shift();
+      if (!queue.length || this.#queues.size > 1) this.#queues.delete(connection); // put adds it again
       if (queue.length) this.#queues.set(connection, queue);
       connection._consumed?.();
       return Promise.resolve(message);

@@ -5,7 +5,7 @@ import { ProtocolError, isFinal } from './errors.js';
 import { loginOf, open, parse, ping } from './muxframe.js';
 import { Stream } from './stream.js';
 
-const WINDOW = 256 << 10; // bytes that the server may send before the application reads them
+const WINDOW = 1 << 20; // bytes that the server may send before the application reads them: enough for 10 MB/s at a distance of 100 ms
 const CHANNEL = 1;
 
 /** The state of one WebSocket, and what stays unread after it. link is its Connection. */

@@ -3,6 +3,7 @@
 
 import { ProtocolError, TOO_LARGE } from './errors.js';
 import { Frame, toText } from './frame.js';
+import { Fifo } from './queues.js';
 import { MAX_CREDIT, command, costOf, credit, message, parseMessages } from './muxframe.js';
 
 const HISTORY = ['marked', 'resumed', 'live']; // ops of channels with a history
@@ -23,7 +24,7 @@ export class Stream {
   #credit = 0; // bytes that may still be sent
   #waiting = []; // frames that wait for credit: data, and its cost
   #granted = 0; // bytes that the server may still send
-  #costs = []; // of the received messages that are unread
+  #costs = new Fifo(); // of the received messages that are unread
   #unread = 0; // bytes: the sum of #costs
 
   constructor(host, owner, options, window) {
@@ -108,13 +109,12 @@ export class Stream {
   #messages(rest, marks) {
     let messages;
     try {
-      messages = parseMessages(rest, this.#options, marks);
+      messages = parseMessages(rest, this.#options, marks, this.#granted);
     } catch (error) {
       if (error.code !== TOO_LARGE) throw error;
       return this.#host._ended(error.code, error.message); // the limit is this socket's alone
     }
     messages.forEach((frames, i) => {
-      if (this.#granted <= 0) throw new ProtocolError('message without credit');
       let cost = costOf(frames);
       if (marks) {
         cost += marks[i].length;
