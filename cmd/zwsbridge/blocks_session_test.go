@@ -48,6 +48,9 @@ func newSession(t *testing.T) *session {
 			t.Fatal(err)
 		}
 	}
+	if _, err := certs.SelfSigned(certs.SelfSignedOptions{Dir: filepath.Join(s.dir, "certs")}); err != nil { // portal.crt
+		t.Fatal(err)
+	}
 	for _, name := range []string{"certs/oidc.secret", "certs/backend.password", "zwsbridge.creds"} {
 		s.write(name, "secret\n")
 	}

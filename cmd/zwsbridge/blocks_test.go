@@ -224,7 +224,7 @@ func (s *session) checkTOML(b *block) {
 // compile checks the types of a Go program.
 func (s *session) compile(b *block) {
 	program := filepath.Join(s.dir, "main.go")
-	s.write("main.go", b.text)
+	s.write("main.go", strings.Replace(b.text, "package main", "package block", 1)) // which is not linked
 	wd, err := os.Getwd()
 	if err != nil {
 		s.t.Fatal(err)
@@ -235,7 +235,7 @@ func (s *session) compile(b *block) {
 		s.t.Fatal(err)
 	}
 	s.write("overlay.json", string(overlay))
-	cmd := exec.Command("go", "vet", "-overlay", filepath.Join(s.dir, "overlay.json"), "./block")
+	cmd := exec.Command("go", "build", "-overlay", filepath.Join(s.dir, "overlay.json"), "./block")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		s.t.Errorf("%s: %v\n%s", b, err, out)
 	}
@@ -263,7 +263,11 @@ func (s *session) checkNginx(b *block) {
 		s.t.Logf("%s: no nginx", b)
 		return
 	}
-	s.write("nginx.conf", "pid nginx.pid;\nerror_log stderr;\nevents {}\nhttp {\naccess_log off;\n"+s.local(b.text)+"}\n")
+	text := s.local(b.text)
+	if !strings.Contains(text, "server {") {
+		text = "server {\nlisten 127.0.0.1:8080;\n" + text + "}\n"
+	}
+	s.write("nginx.conf", "pid nginx.pid;\nerror_log stderr;\nevents {}\nhttp {\naccess_log off;\n"+text+"}\n")
 	cmd := exec.Command(nginx, "-t", "-p", s.dir, "-c", "nginx.conf")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		s.t.Errorf("%s: %v\n%s", b, err, out)
