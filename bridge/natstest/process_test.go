@@ -32,7 +32,7 @@ const roleVariable = "ZWSBRIDGE_NATSTEST_ROLE"
 func TestMain(m *testing.M) {
 	switch os.Getenv(roleVariable) {
 	case "nats":
-		runNATS(os.Args[1], os.Args[2])
+		runNATS(os.Args[1], os.Args[2], os.Args[3:])
 	case "bridge":
 		runBridge(os.Args[1])
 	default:
@@ -40,15 +40,27 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// runNATS runs a NATS server with JetStream in dir until it is killed. It prints its URL.
-func runNATS(dir, port string) {
+// runNATS runs a NATS server with JetStream in dir until it is killed. It prints its URL. cluster, if
+// not empty, is its number and the ports at which the servers of a cluster connect to each other.
+func runNATS(dir, port string, cluster []string) {
 	n, err := strconv.Atoi(port)
 	if err != nil {
 		panic(err)
 	}
-	s, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: n, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true,
-	})
+	o := &server.Options{Host: "127.0.0.1", Port: n, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true}
+	if len(cluster) > 0 {
+		number, err := strconv.Atoi(cluster[0])
+		if err != nil {
+			panic(err)
+		}
+		o.ServerName = cluster[0]
+		o.Cluster = server.ClusterOpts{Name: "test", Host: "127.0.0.1"}
+		if o.Cluster.Port, err = strconv.Atoi(cluster[1+number]); err != nil {
+			panic(err)
+		}
+		o.Routes = server.RoutesFromStr("nats://127.0.0.1:" + strings.Join(cluster[1:], ",nats://127.0.0.1:"))
+	}
+	s, err := server.NewServer(o)
 	if err != nil {
 		panic(err)
 	}
