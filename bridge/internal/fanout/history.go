@@ -34,7 +34,11 @@ func (h *Hub) Keep(topics [][]byte) {
 	for _, s := range old {
 		if !s.pinned {
 			h.unsubscribed(s)
+			h.uncovered = true
 		}
+	}
+	if h.uncovered {
+		h.uncover()
 	}
 }
 

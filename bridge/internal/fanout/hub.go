@@ -71,6 +71,7 @@ type Hub struct {
 
 	dirty     []*subscription // may have to change upstream
 	pinned    []*subscription // to the topics of the log
+	uncovered bool            // some that were are not any more, since the last changes
 	followers []*Member
 	lingering list.List     // of *subscription: without groups, the longest idle first
 	idleBytes int64         // of the topics in lingering

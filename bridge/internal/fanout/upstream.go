@@ -1,7 +1,9 @@
 package fanout
 
 import (
+	"bytes"
 	"context"
+	"slices"
 	"time"
 )
 
@@ -28,16 +30,8 @@ func (h *Hub) Run(ctx context.Context, up Upstream) error {
 	}
 	for {
 		wait := h.expire(time.Now())
-		subscribe, unsubscribe := h.changes()
-		if len(unsubscribe) > 0 { // first: their room may have been given away
-			if err := up.Unsubscribe(ctx, unsubscribe...); err != nil {
-				return err
-			}
-		}
-		if len(subscribe) > 0 {
-			if err := up.Subscribe(ctx, subscribe...); err != nil {
-				return err
-			}
+		if err := h.apply(ctx, up); err != nil {
+			return err
 		}
 		timer.Reset(wait)
 		select {
@@ -51,18 +45,38 @@ func (h *Hub) Run(ctx context.Context, up Upstream) error {
 	}
 }
 
-// changes returns what has changed upstream since the last call. The topics are all
-// different, so their order does not matter.
-func (h *Hub) changes() (subscribe, unsubscribe [][]byte) {
+// apply makes up subscribed to what has changed since the last call.
+func (h *Hub) apply(ctx context.Context, up Upstream) error {
+	subscribe, unsubscribe, uncovered := h.changes()
+	if !uncovered && len(unsubscribe) > 0 { // first: their room may have been given away
+		if err := up.Unsubscribe(ctx, unsubscribe...); err != nil {
+			return err
+		}
+	}
+	if len(subscribe) > 0 {
+		if err := up.Subscribe(ctx, subscribe...); err != nil {
+			return err
+		}
+	}
+	if uncovered && len(unsubscribe) > 0 { // last: until now, others came because of them
+		return up.Unsubscribe(ctx, unsubscribe...)
+	}
+	return nil
+}
+
+// changes returns what has changed upstream since the last call. The topics are all different, so their
+// order does not matter, unless some were covered.
+func (h *Hub) changes() (subscribe, unsubscribe [][]byte, uncovered bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	uncovered, h.uncovered = h.uncovered, false
 	for _, s := range h.dirty {
 		s.dirty = false
 		wanted := len(s.groups) > 0 || s.lingering != nil || s.pinned
 		if !wanted {
 			h.trie.remove(s)
 		}
-		if wanted == s.sent {
+		if wanted == s.sent || !s.sent && h.covered(s) {
 			continue
 		}
 		if s.sent = wanted; wanted {
@@ -72,7 +86,25 @@ func (h *Hub) changes() (subscribe, unsubscribe [][]byte) {
 		}
 	}
 	h.dirty = nil
-	return subscribe, unsubscribe
+	return subscribe, unsubscribe, uncovered
+}
+
+// covered reports whether the log keeps all that s is about, so that it comes without a subscription
+// of its own upstream, which would cost more than all else about a client that subscribes. Lock held on
+// entry.
+func (h *Hub) covered(s *subscription) bool {
+	return !s.pinned && slices.ContainsFunc(h.pinned, func(p *subscription) bool { return bytes.HasPrefix(s.topic, p.topic) })
+}
+
+// uncover has those subscriptions sent upstream that are not covered any more. Lock held on entry.
+func (h *Hub) uncover() {
+	for _, g := range h.groups {
+		for s := range g.subscriptions {
+			if !s.sent {
+				h.mark(s)
+			}
+		}
+	}
 }
 
 // newSubscription adds a subscription without groups. Lock held on entry, as in the functions
@@ -88,7 +120,7 @@ func (h *Hub) subscribed(s *subscription) {
 	if s.lingering != nil {
 		h.endLinger(s)
 	}
-	if !s.sent {
+	if !s.sent && !h.covered(s) {
 		h.mark(s)
 	}
 }

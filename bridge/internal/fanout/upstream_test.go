@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/zwsbridge/zwsbridge/bridge/internal/history"
 )
 
 // publisher is an Upstream that records +topic and -topic.
@@ -267,4 +270,71 @@ func TestForget(t *testing.T) {
 			t.Errorf("%+v, want the topic that lingers", s)
 		}
 	})
+}
+
+// TestCovered: what the log keeps is not subscribed to again for a member, until the log no longer
+// keeps it.
+func TestCovered(t *testing.T) {
+	h := newKeeping(t, history.Options{})
+	var done []string
+	up := &sequence{&done}
+	apply := func(want string) {
+		t.Helper()
+		if err := h.apply(t.Context(), up); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(done)
+		if got := strings.Join(done, " "); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		done = nil
+	}
+	h.Keep([][]byte{[]byte("a/"), []byte("b/")})
+	apply("1+a/ 1+b/")
+	c := &client{codec: lines("")}
+	m := h.Join(c, MemberOptions{Codec: c.codec})
+	for _, topic := range []string{"a", "a/", "a/1", "b/1", "c"} {
+		if err := m.Subscribe([]byte(topic), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply("1+a 1+c")
+	publish(h, "a/1x")
+	if got := fmt.Sprint(c.take()); got != "[a/1x]" {
+		t.Errorf("got %v", got)
+	}
+	m.Unsubscribe([]byte("a/1"))
+	h.expire(time.Now().Add(time.Minute))
+	apply("")
+	if err := m.Subscribe([]byte("a/1"), false); err != nil {
+		t.Fatal(err)
+	}
+	apply("")
+	h.Keep([][]byte{[]byte("b/1")}) // a/ is a subscription of the member as well
+	h.expire(time.Now().Add(time.Minute))
+	apply("1+a/1 1+b/1 2-b/")
+	h.Keep(nil)
+	apply("")
+	m.Leave()
+	h.expire(time.Now().Add(time.Minute))
+	apply("1-a 1-a/ 1-a/1 1-b/1 1-c")
+}
+
+// sequence notes in which call a topic was subscribed to or unsubscribed from.
+type sequence struct{ done *[]string }
+
+func (s *sequence) note(sign string, topics [][]byte) error {
+	call := 1
+	if len(*s.done) > 0 {
+		call = 2
+	}
+	for _, topic := range topics {
+		*s.done = append(*s.done, fmt.Sprint(call, sign, string(topic)))
+	}
+	return nil
+}
+
+func (s *sequence) Subscribe(_ context.Context, topics ...[]byte) error { return s.note("+", topics) }
+func (s *sequence) Unsubscribe(_ context.Context, topics ...[]byte) error {
+	return s.note("-", topics)
 }
