@@ -85,6 +85,9 @@ func (nothingKept) Next(b queue.Batch) (done bool) {
 	return true
 }
 
+// Held implements queue.Puller.
+func (nothingKept) Held() int64 { return 0 }
+
 // subscribeLast subscribes to topic, unless the client has done so, and gives it the last values.
 func (s *stream) subscribeLast(ctx context.Context, topic []byte) error {
 	s.deciding.Lock()

@@ -240,6 +240,17 @@ func (r *reading) resumed(b queue.Batch, at history.Position, what history.Resum
 	_ = b.Resumed(p, what.Recovered, what.Gap) // an error ends the stream
 }
 
+// entryCost is about what an entry that was read takes, beside its bytes.
+const entryCost = 96
+
+// Held implements queue.Puller.
+func (r *reading) Held() (bytes int64) {
+	for i := r.next; i < len(r.entries); i++ {
+		bytes += int64(r.entries[i].Size()) + entryCost
+	}
+	return bytes
+}
+
 // took makes entries what is given next. Hub.mu is held on entry.
 func (r *reading) took(entries []history.Entry) {
 	r.entries, r.next = entries, 0

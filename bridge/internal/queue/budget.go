@@ -50,7 +50,8 @@ func (b *Budget) SetLimit(limit int64) {
 }
 
 // Held returns how many bytes are counted: what waits in the queues and what their writer
-// has taken and not finished, as encoded, with 256 bytes for each run of messages.
+// has taken and not finished, as encoded, with 256 bytes for each run of messages; notifications; and
+// what pullers have read and not given.
 func (b *Budget) Held() int64 { return b.held.Load() }
 
 // Full reports whether the bound is reached.

@@ -272,6 +272,71 @@ func TestBudgetYields(t *testing.T) {
 type pullerFunc func(Batch) bool
 
 func (f pullerFunc) Next(b Batch) bool { return f(b) }
+func (pullerFunc) Held() int64         { return 0 }
+
+// paused is a puller that is done the second time.
+type paused int64
+
+func (p *paused) Next(Batch) bool { *p /= 2; return *p == 500 }
+func (p *paused) Held() int64     { return int64(*p) }
+
+// told is a batch of a client with a history.
+type told struct{ *textBatch }
+
+func (told) Resumed([]byte, bool, bool) error { return nil }
+func (told) Live([]byte) error                { return nil }
+
+// TestBudgetNotifications checks that notifications count until they are written, and what a puller
+// holds until it is done, and that the end of the queue ends both.
+func TestBudgetNotifications(t *testing.T) {
+	b := NewBudget(1<<20, nil)
+	q := newQueue(Options{Budget: b})
+	for range 2 {
+		if err := q.Unsubscribed(make([]byte, 1000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q.Gap(make([]byte, 16))
+	if got, want := b.Held(), int64(2*1000+16+3*insertCost); got != want {
+		t.Errorf("%d bytes are held for notifications, want %d", got, want)
+	}
+	p := paused(2000)
+	if err := q.Insert(&p); err != nil {
+		t.Fatal(err)
+	}
+	q.Next(told{new(textBatch)})
+	if got := b.Held(); got != 1000 {
+		t.Errorf("%d bytes are held for a puller that is not done, want 1000", got)
+	}
+	q.Next(new(textBatch))
+	if got := b.Held(); got != 0 {
+		t.Errorf("%d bytes are held for nothing", got)
+	}
+	p = 2000
+	_ = q.Insert(&p)
+	q.Next(new(textBatch))
+	_ = q.Unsubscribed([]byte("a"))
+	if q.Close(); b.Held() != 0 {
+		t.Errorf("%d bytes are held for a closed queue", b.Held())
+	}
+}
+
+// TestBudgetOfNotifications checks that others of the connection make room for notifications.
+func TestBudgetOfNotifications(t *testing.T) {
+	b := NewBudget(10_000, nil)
+	full, q := newQueue(Options{Codec: lines{}, Budget: b}), newQueue(Options{Codec: lines{}, Budget: b})
+	c := text(30, 300)
+	defer c.Release()
+	for i := range 30 {
+		full.PutRange(c, i, i+1)
+	}
+	if err := q.Unsubscribed(make([]byte, 5000)); err != nil {
+		t.Fatal(err)
+	}
+	if b.Held() > 10_000 || full.Dropped() == 0 {
+		t.Errorf("%d bytes are held, %d messages were dropped", b.Held(), full.Dropped())
+	}
+}
 
 // TestBudgetConcurrent runs producers and writers of queues with all policies at the same time.
 func TestBudgetConcurrent(t *testing.T) {

@@ -29,10 +29,12 @@ func (q *Queue) Next(b Batch) {
 	q.release()
 	for !b.Full() {
 		if q.pulling != nil {
-			if !pull(q.pulling, b) {
+			if done := pull(q.pulling, b); !done {
+				q.hold(q.pulling.Held())
 				return
 			}
 			q.pulling = nil
+			q.hold(0)
 			continue
 		}
 		if q.current.chunk == nil {
@@ -85,6 +87,19 @@ func pull(p Puller, b Batch) (done bool) {
 	return p.Next(b)
 }
 
+// hold has the budget count n bytes for the puller that is not done.
+func (q *Queue) hold(n int64) {
+	if q.o.Budget == nil {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.pulled != n && !q.closed {
+		q.pulled = n
+		q.settle()
+	}
+}
+
 // release lets go of what was written.
 func (q *Queue) release() {
 	if q.written.empty() {
@@ -111,6 +126,7 @@ func (q *Queue) take() (n *insert, some bool) {
 		return nil, false
 	}
 	if n := q.due(); n != nil {
+		q.settle()
 		return n, true
 	}
 	if q.items.empty() {

@@ -37,21 +37,26 @@ func (q *Queue) Gap(at []byte) {
 	default:
 		err = q.noteLocked(insert{gap: at})
 	}
+	q.settle()
 	q.mu.Unlock()
-	q.noted(err)
+	q.notified(err)
 }
 
 // note queues an insert.
 func (q *Queue) note(n insert) error {
 	q.mu.Lock()
 	err := q.noteLocked(n)
+	q.settle()
 	q.mu.Unlock()
-	q.noted(err)
+	q.notified(err)
+	if b := q.o.Budget; err == nil && b != nil && !b.fits(0) && b.relieve(q, 0) {
+		return ErrFull
+	}
 	return err
 }
 
-// noted tells the owner what has become of an insert.
-func (q *Queue) noted(err error) {
+// notified tells the owner what has become of an insert.
+func (q *Queue) notified(err error) {
 	switch err {
 	case ErrFull:
 		q.owner.Overflow()
@@ -71,6 +76,7 @@ func (q *Queue) noteLocked(n insert) error {
 	}
 	n.due = q.passed + uint64(q.messages)
 	q.inserts = append(q.inserts, n)
+	q.noted += n.cost()
 	return nil
 }
 
@@ -82,6 +88,7 @@ func (q *Queue) due() *insert {
 		return nil
 	}
 	n := q.inserts[0]
+	q.noted -= n.cost()
 	if q.inserts = q.inserts[1:]; len(q.inserts) == 0 {
 		q.inserts = nil // an idle client keeps no memory
 	}

@@ -14,6 +14,9 @@ type Puller interface {
 	// Next appends to b until b is full or nothing is left, and reports whether nothing is. It
 	// must not block. Only the client's writer calls it, without any lock.
 	Next(b Batch) (done bool)
+	// Held returns how many bytes it holds until Next is called again, for Options.Budget. The
+	// client's writer calls it.
+	Held() int64
 }
 
 // Backlog is the history that a queue falls back on (Replay).
@@ -146,6 +149,9 @@ func (q *Queue) yieldGaps() {
 	q.inserts = slices.DeleteFunc(q.inserts, func(n insert) bool {
 		if n.gap != nil && (len(q.missing) == 0 || bytes.Compare(n.gap[positionOrder:], q.missing[positionOrder:]) < 0) {
 			q.missing = append(q.missing[:0], n.gap...)
+		}
+		if n.gap != nil {
+			q.noted -= n.cost()
 		}
 		return n.gap != nil
 	})

@@ -81,6 +81,8 @@ type Queue struct {
 	keptBytes int64
 	bytes     int64
 	taken     int64 // what the writer has taken and not finished costs in a budget
+	pulled    int64 // what a puller holds that is not done
+	noted     int64 // what inserts cost in a budget
 	dropped   uint64
 	reported  uint64 // of dropped: that the owner was told of
 	passed    uint64 // messages that have left at the front: taken by the writer or dropped
@@ -345,7 +347,7 @@ func (q *Queue) close() {
 	}
 	q.closed = true
 	q.items.release()
-	q.messages, q.kept, q.bytes, q.keptBytes, q.taken = 0, 0, 0, 0, 0
+	q.messages, q.kept, q.bytes, q.keptBytes, q.taken, q.pulled, q.noted = 0, 0, 0, 0, 0, 0, 0
 	q.newest, q.inserts = nil, nil
 	q.settle()
 	q.space.Broadcast()

@@ -15,7 +15,15 @@ type share struct {
 func (it *item) cost() int64 { return it.bytes() + itemCost }
 
 // cost returns what a budget counts for the queue. Lock held on entry.
-func (q *Queue) cost() int64 { return q.bytes + q.taken + itemCost*int64(q.items.len) }
+func (q *Queue) cost() int64 {
+	return q.bytes + q.taken + q.pulled + q.noted + itemCost*int64(q.items.len)
+}
+
+// insertCost is what an insert costs beside its topic or position.
+const insertCost = 64
+
+// cost returns what the insert costs in a budget.
+func (n *insert) cost() int64 { return insertCost + int64(len(n.topic)+len(n.gap)) }
 
 // policy returns what the queue does at a limit. While it holds messages that must not be
 // dropped, none is dropped at the front. Lock held on entry.
