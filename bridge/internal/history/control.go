@@ -86,6 +86,9 @@ func (l *Log) apply(raw []byte) {
 	switch k := kind(raw[0]); {
 	case isGap(k):
 		l.gaps = append(l.gaps, l.end)
+		if k == kindSkipped {
+			l.skips = append(l.skips, l.end)
+		}
 		if t := l.topics.byName[string(raw[1:])]; k == kindSkipped && t != nil {
 			l.voidValue(t)
 		}
@@ -110,13 +113,33 @@ func (l *Log) apply(raw []byte) {
 	}
 }
 
-// skip records that a message of t, nil if that is not known, was too large. Lock held on entry.
-func (l *Log) skip(t *topic) {
-	if t == nil {
+// maxSkipped is the length of the longest topic, in bytes, that a record names of a message that was too
+// large, and maxSkips how many such records one resume looks at.
+const (
+	maxSkipped = 1 << 10
+	maxSkips   = 1 << 10
+)
+
+// skip records that a message of the topic of that name was too large. Lock held on entry.
+func (l *Log) skip(name []byte) {
+	if len(name) > maxSkipped {
 		l.control(gapRecord("message too large"))
 		return
 	}
-	l.control(append([]byte{byte(kindSkipped)}, t.name...))
+	l.control(append([]byte{byte(kindSkipped)}, name...))
+}
+
+// skipped reports whether a message that matches was too large, in the records from that sequence on.
+// Lock held on entry.
+func (l *Log) skipped(match *Match, from uint64) bool {
+	v := l.view()
+	for i := len(l.skips) - 1; i >= 0 && l.skips[i] >= from; i-- {
+		b, n := v.find(l.skips[i])
+		if len(l.skips)-i > maxSkips || match.Matches(b.raw(n)[1:]) {
+			return true
+		}
+	}
+	return false
 }
 
 // voidValue removes the last value of t: a newer message was not kept.

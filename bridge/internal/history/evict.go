@@ -54,6 +54,9 @@ func (l *Log) evict() {
 		}
 	}
 	l.first++
+	if len(l.skips) > 0 && l.skips[0] < l.first {
+		l.skips = l.skips[1:]
+	}
 	for len(l.outages) > 0 && l.outages[0] <= l.first {
 		l.outages = l.outages[1:]
 	}

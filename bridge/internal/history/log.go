@@ -27,6 +27,7 @@ type Log struct {
 	first, end uint64
 	messages   int
 	gaps       []uint64 // sequences of records before which something may be missing
+	skips      []uint64 // sequences of records of messages that are not kept
 	outages    []uint64 // sequences behind the gaps that clients are told of while they read; only appended to
 	topics     topics
 	values     values
@@ -128,7 +129,7 @@ func (l *Log) Append(m zmtp.Message) (at Position, kept bool) {
 	}
 	size := messageSize(m)
 	if !l.fits(m[0], size) {
-		l.skip(t)
+		l.skip(m[0])
 		return l.position(), false
 	}
 	l.tick()
@@ -239,12 +240,13 @@ func (l *Log) Gap(reason string) Position {
 	return l.position()
 }
 
-// Missed records that a message of topic has reached the bridge and is not kept.
+// Missed records that a message of topic has reached the bridge, which does not keep it. Nothing is
+// recorded of topics that are not kept.
 func (l *Log) Missed(topic []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.state.Err == nil && !l.closed && !l.o.Replica {
-		l.control(gapRecord("a message was larger than the bridge accepts"))
+	if l.state.Err == nil && !l.closed && !l.o.Replica && l.kept.match(topic) {
+		l.skip(topic)
 	}
 }
 

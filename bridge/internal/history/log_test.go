@@ -212,10 +212,16 @@ func TestTooLarge(t *testing.T) {
 	l.Append(message("a", strings.Repeat("x", 10_000)))
 	want(t, payloads(l.Last(matching(""), l.End())), "2")
 	r, answer := l.Resume(start, matching(""))
-	if !answer.Recovered || !answer.Gap {
+	if answer.Recovered || !answer.Gap {
 		t.Errorf("%+v", answer)
 	}
 	want(t, payloads(r), "1", "2")
+	if _, answer := l.Resume(start, matching("b")); !answer.Recovered {
+		t.Errorf("%+v of another topic", answer)
+	}
+	if _, answer := l.Resume(l.End(), matching("a")); !answer.Recovered || answer.Gap {
+		t.Errorf("%+v after it", answer)
+	}
 	l.Append(message("a", "3"))
 	want(t, payloads(l.Last(matching(""), l.End())), "3", "2")
 	l.checkSizes(t)

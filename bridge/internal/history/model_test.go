@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +58,18 @@ func (m *model) missing(from uint64) bool {
 		}
 	}
 	return false
+}
+
+// tooLarge reports whether a message that a reader would have to give was too large.
+func (m *model) tooLarge(from uint64, topics []string, f Filter) bool {
+	return slices.ContainsFunc(m.all, func(x modelMessage) bool {
+		return x.skipped && x.seq >= from && matchesAny(topics, x.topic) && (f == nil || f.Allows([]byte(x.topic)))
+	})
+}
+
+// matchesAll reports whether all topics are kept completely.
+func matchesAll(kept, topics []string) bool {
+	return !slices.ContainsFunc(topics, func(topic string) bool { return !matchesAny(kept, topic) })
 }
 
 // read returns the sequences that a reader of the prefixes from that sequence on has to give.
@@ -131,9 +144,6 @@ func (t *modelTest) publish() {
 	before := t.l.End()
 	x.seq = before.Sequence
 	x.wall, x.mono = t.clock.wall, t.clock.mono
-	t.l.mu.Lock()
-	known := t.l.topics.byName[x.topic] != nil
-	t.l.mu.Unlock()
 	m := zmtp.Message{[]byte(x.topic), []byte(x.payload)}
 	if t.r.IntN(10) == 0 {
 		m = append(m, nil)
@@ -151,10 +161,6 @@ func (t *modelTest) publish() {
 	x.skipped = len(x.payload) >= int(t.l.o.MaxBytes)
 	if kept == x.skipped {
 		t.Fatalf("message of %d bytes: kept is %v", len(x.payload), kept)
-	}
-	if x.skipped && !known {
-		x.topic = "" // the log does not know of which it was
-		x.gap = true
 	}
 	t.m.all = append(t.m.all, x)
 	if t.r.IntN(4) == 0 {
@@ -200,6 +206,11 @@ func (t *modelTest) check() {
 	}
 	if gap := t.m.missing(from); answer.Gap != gap {
 		t.Fatalf("gap: %v, want %v", answer.Gap, gap)
+	}
+	if want := at.Sequence >= s.First.Sequence && !t.m.tooLarge(from, topics, filter); answer.Recovered && !want {
+		t.Fatalf("recovered although messages are not kept, from %d on", from)
+	} else if want && !answer.Recovered && matchesAll(t.kept, topics) {
+		t.Fatalf("not recovered although everything is kept, from %d on", from)
 	}
 	if answer.Recovered && at.Sequence < s.First.Sequence {
 		t.Fatal("recovered although messages are not kept any more")

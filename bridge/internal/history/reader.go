@@ -68,7 +68,7 @@ func (l *Log) Resume(at Position, match *Match) (*Reader, Resumed) {
 	l.mu.Lock()
 	from, known := l.locate(at)
 	answer := Resumed{
-		Recovered: known && l.covered(match.prefixes, from),
+		Recovered: known && l.covered(match.prefixes, from) && !l.skipped(match, from),
 		Gap:       l.gapAfter(from),
 	}
 	l.mu.Unlock()
