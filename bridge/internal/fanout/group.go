@@ -18,6 +18,7 @@ type subscription struct {
 	groups []*group
 
 	pinned    bool          // the log keeps it
+	fresh     bool          // a client that had not had it before has made it
 	sent      bool          // subscribed upstream
 	dirty     bool          // is in Hub.dirty
 	lingering *list.Element // its element of Hub.lingering; nil if it is not in there

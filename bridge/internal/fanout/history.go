@@ -64,13 +64,14 @@ func (m *Member) Resume(at []byte, greet, filtered bool, topics ...[]byte) error
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.deliver()
+	m.since, m.greet = new(history.Position), greet
+	_ = m.since.UnmarshalBinary(at) // an unknown position, or none, is the zero one: it has seen nothing
+	fresh := !h.log.Has(*m.since)
 	for _, topic := range topics {
-		if _, err := m.subscribe(topic, filtered); err != nil {
+		if _, err := m.subscribe(topic, filtered, fresh); err != nil {
 			return err
 		}
 	}
-	m.since, m.greet = new(history.Position), greet
-	_ = m.since.UnmarshalBinary(at) // an unknown position, or none, is the zero one: it has seen nothing
 	m.queue.FallBehind()
 	return nil
 }
@@ -82,7 +83,7 @@ func (m *Member) SubscribeLast(topic []byte, filtered bool) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.deliver()
-	if _, err := m.subscribe(topic, filtered); err != nil {
+	if _, err := m.subscribe(topic, filtered, true); err != nil {
 		return err
 	}
 	err := m.last(topic)

@@ -103,7 +103,7 @@ func (m *Member) Subscribe(topic []byte, filtered bool) error {
 	h := m.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	added, err := m.subscribe(topic, filtered)
+	added, err := m.subscribe(topic, filtered, true)
 	if added && h.lastValues {
 		err = m.last(topic)
 	}
@@ -111,8 +111,9 @@ func (m *Member) Subscribe(topic []byte, filtered bool) error {
 	return err
 }
 
-// subscribe implements Subscribe, without last values. Lock held on entry.
-func (m *Member) subscribe(topic []byte, filtered bool) (added bool, err error) {
+// subscribe implements Subscribe, without last values. fresh is set unless the client has had this
+// subscription before. Lock held on entry.
+func (m *Member) subscribe(topic []byte, filtered, fresh bool) (added bool, err error) {
 	h := m.hub
 	if m.group == nil {
 		return false, ErrLeft
@@ -144,6 +145,7 @@ func (m *Member) subscribe(topic []byte, filtered bool) (added bool, err error) 
 	key.topics = key.topics.plus(s.hash)
 	h.move(m, key, s, nil)
 	m.matches = nil
+	s.fresh = s.fresh || fresh
 	h.subscribed(s)
 	return true, nil
 }

@@ -89,11 +89,12 @@ func (h *Hub) changes() (subscribe, unsubscribe [][]byte, uncovered bool) {
 	return subscribe, unsubscribe, uncovered
 }
 
-// covered reports whether the log keeps all that s is about, so that it comes without a subscription
-// of its own upstream, which would cost more than all else about a client that subscribes. Lock held on
-// entry.
+// covered reports whether s need not be subscribed to upstream: the log keeps all of it, and all who have
+// made it resume where they were, so that they need no publisher that answers a subscription with what is
+// current. To resume costs half without. Lock held on entry.
 func (h *Hub) covered(s *subscription) bool {
-	return !s.pinned && slices.ContainsFunc(h.pinned, func(p *subscription) bool { return bytes.HasPrefix(s.topic, p.topic) })
+	return !s.pinned && !s.fresh &&
+		slices.ContainsFunc(h.pinned, func(p *subscription) bool { return bytes.HasPrefix(s.topic, p.topic) })
 }
 
 // uncover has those subscriptions sent upstream that are not covered any more. Lock held on entry.

@@ -272,8 +272,8 @@ func TestForget(t *testing.T) {
 	})
 }
 
-// TestCovered: what the log keeps is not subscribed to again for a member, until the log no longer
-// keeps it.
+// TestCovered: what the log keeps is not subscribed to again for a member that resumes, until the log no
+// longer keeps it, or another member subscribes to it.
 func TestCovered(t *testing.T) {
 	h := newKeeping(t, history.Options{})
 	var done []string
@@ -292,32 +292,36 @@ func TestCovered(t *testing.T) {
 	h.Keep([][]byte{[]byte("a/"), []byte("b/")})
 	apply("1+a/ 1+b/")
 	c := &client{codec: lines("")}
-	m := h.Join(c, MemberOptions{Codec: c.codec})
-	for _, topic := range []string{"a", "a/", "a/1", "b/1", "c"} {
-		if err := m.Subscribe([]byte(topic), false); err != nil {
-			t.Fatal(err)
-		}
+	m, other := h.Join(c, MemberOptions{Codec: c.codec}), h.Join(new(client), MemberOptions{})
+	at, _ := h.log.End().AppendBinary(nil)
+	if err := m.Resume(at, true, false, []byte("a"), []byte("a/"), []byte("a/1"), []byte("a/2"), []byte("b/1"), []byte("c")); err != nil {
+		t.Fatal(err)
 	}
 	apply("1+a 1+c")
 	publish(h, "a/1x")
 	if got := fmt.Sprint(c.take()); got != "[a/1x]" {
 		t.Errorf("got %v", got)
 	}
+	if err := other.Subscribe([]byte("a/2"), false); err != nil {
+		t.Fatal(err)
+	}
+	apply("1+a/2")
+	other.Leave()
 	m.Unsubscribe([]byte("a/1"))
 	h.expire(time.Now().Add(time.Minute))
 	apply("")
-	if err := m.Subscribe([]byte("a/1"), false); err != nil {
+	if err := h.Join(new(client), MemberOptions{}).Resume(nil, true, false, []byte("a/1")); err != nil {
 		t.Fatal(err)
 	}
-	apply("")
+	apply("1+a/1")
 	h.Keep([][]byte{[]byte("b/1")}) // a/ is a subscription of the member as well
 	h.expire(time.Now().Add(time.Minute))
-	apply("1+a/1 1+b/1 2-b/")
+	apply("1+b/1 2-b/")
 	h.Keep(nil)
 	apply("")
 	m.Leave()
 	h.expire(time.Now().Add(time.Minute))
-	apply("1-a 1-a/ 1-a/1 1-b/1 1-c")
+	apply("1-a 1-a/ 1-a/2 1-b/1 1-c")
 }
 
 // sequence notes in which call a topic was subscribed to or unsubscribed from.
