@@ -19,6 +19,7 @@
 //	{"socket":1,"event":"handshake:error:auth","status":400}
 //	{"socket":1,"event":"failed","error":"…"}
 //
+// The JavaScript client takes "watch", and "watched" for the event of what held its thread up.
 // Browsers also take "offline", "online", and, in Chromium, "freeze" and "thaw" for the page of a socket.
 // A peer reports messages at once, except on sockets with the option "paused", which wait for
 // "read". A frame is a string in which each character is one byte. The test chooses the numbers

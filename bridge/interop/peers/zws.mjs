@@ -91,6 +91,8 @@ await serve({
   send: handle,
   read: handle,
   close: handle,
+  watch: handle,
+  watched: handle,
   // These are for the page of the socket, or for the whole browser.
   async offline({ socket }) {
     await pageOf.get(socket).offline(true)

@@ -8,8 +8,11 @@ const toBytes = (frames) => frames.map((frame) => Uint8Array.from(frame, (c) => 
 const credentials = {
   PLAIN: (zws, { username, password }) => zws.plain(username, password),
   CURVE: (zws, { keys }) => zws.curve(keys),
-  // One token after the other; the last one again and again.
-  BEARER: (zws, { tokens }) => zws.bearer(async () => (tokens.length > 1 ? tokens.shift() : tokens[0])),
+  // One token after the other; the last one again and again. "" is one that never comes.
+  BEARER: (zws, { tokens }) => zws.bearer(() => {
+    const token = tokens.length > 1 ? tokens.shift() : tokens[0]
+    return new Promise((resolve) => { if (token) resolve(token) })
+  }),
 }
 
 const events = ["ready", "recovered", "disconnect", "refused", "lost", "expiring", "renewed", "unsubscribed", "resumed"]
@@ -20,8 +23,8 @@ export function driver(zws, emit, more = {}) {
   const muxes = new Map() // by URL and login
 
   function settingsFor(options) {
-    const login = credentials[options.mechanism]?.(zws, options)
-    return { reconnectInterval: 20, reconnectMaxInterval: 200, ...(login && { login }), ...more }
+    const login = credentials[options.mechanism]?.(zws, options), { heartbeat, handshakeTimeout } = options
+    return { reconnectInterval: 20, reconnectMaxInterval: 200, ...(login && { login }), heartbeat, handshakeTimeout, ...more }
   }
 
   /** Returns the Mux of a login. */
@@ -49,7 +52,30 @@ export function driver(zws, emit, more = {}) {
     }
   }
 
+  const late = { longest: 0, task: 0 } // ms: of a timer, and of what the browser calls a long task
+
+  /** Watches how long something else keeps the thread. */
+  function watch() {
+    let last = performance.now()
+    setInterval(() => {
+      late.longest = Math.max(late.longest, performance.now() - last - 20)
+      last = performance.now()
+    }, 20)
+    try {
+      new PerformanceObserver((list) => {
+        for (const { duration } of list.getEntries()) late.task = Math.max(late.task, duration)
+      }).observe({ type: "longtask" })
+    } catch { /* only in Chromium */ }
+  }
+
   return {
+    watch,
+
+    /** Reports what watch has seen. */
+    watched({ socket }) {
+      emit({ socket, event: "watched", frames: [late.longest, late.task].map((ms) => `${Math.round(ms)} ms`) })
+    },
+
     // A paused socket is not read before the command read.
     open(command) {
       const { socket, type, connect, subscribe = [], options } = command
