@@ -16,7 +16,7 @@ import (
 
 //go:generate npm run bundle
 
-//go:embed zws.js zws/*.js dist/*.js dist/zws/*.js
+//go:embed zws.js zws/*.js dist/zws.js dist/zws/*.js
 var modules embed.FS
 
 // client returns the files of the client by URL path: those of dist, and the modules that none

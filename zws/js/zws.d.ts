@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" />
 // ZeroMQ sockets for browsers, over WebSocket (45/ZWS).
 // SPDX-License-Identifier: MPL-2.0
 

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" />
 // Many ZeroMQ sockets on one WebSocket and one login: ZWSMUX1.0 of zwsbridge.
 // SPDX-License-Identifier: MPL-2.0
 
