@@ -38,6 +38,7 @@ type Route struct {
 	keeping atomic.Bool // the route writes to the archive
 
 	users      users // of inbound backends
+	failing    failing
 	violations violations
 }
 

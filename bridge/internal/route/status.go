@@ -3,24 +3,18 @@ package route
 import (
 	"context"
 	"log/slog"
+	"sync"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 )
 
-// backendChanged counts and logs a change of a backend's state: a warning for what goes
-// wrong, a note when it is over. An attempt to connect again still has the last error.
+// backendChanged counts a change of a backend's state and logs it: a warning when it begins to
+// fail, a note when that is over. Everything else is for debugging, the further attempts too.
 func (r *Route) backendChanged(s backend.Status) {
 	r.metrics.Backend(s)
 	r.users.changed(s)
 	if r.keeping.Load() && s.State == backend.Connected && s.Reconnects > 0 {
 		r.archive.gap(s.Address + " was away")
-	}
-	level := slog.LevelDebug
-	switch {
-	case s.Err != nil && s.State != backend.Connecting:
-		level = slog.LevelWarn
-	case s.State == backend.Connected && s.Reconnects > 0:
-		level = slog.LevelInfo
 	}
 	attrs := []slog.Attr{slog.String("state", s.State.String()), slog.String("endpoint", s.Address)}
 	if s.Position > 0 {
@@ -32,5 +26,43 @@ func (r *Route) backendChanged(s backend.Status) {
 	if s.Err != nil {
 		attrs = append(attrs, slog.String("error", s.Err.Error()))
 	}
-	r.log.LogAttrs(context.Background(), level, "backend", attrs...)
+	r.log.LogAttrs(context.Background(), r.failing.level(s), "backend", attrs...)
+}
+
+// maxFailing limits the endpoints that are known to fail: clients can have endpoints of their own.
+const maxFailing = 10_000
+
+// failing are the endpoints that fail, so that each attempt to connect to one is not another
+// warning.
+type failing struct {
+	mu     sync.Mutex
+	states map[string]backend.State // by address
+}
+
+// level returns at which level a change is logged.
+func (f *failing) level(s backend.Status) slog.Level {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	before, failing := f.states[s.Address]
+	switch {
+	case s.State == backend.Connected:
+		delete(f.states, s.Address)
+		if failing || s.Reconnects > 0 {
+			return slog.LevelInfo
+		}
+	case s.State == backend.Gone:
+		delete(f.states, s.Address)
+		if s.Err != nil {
+			return slog.LevelWarn
+		}
+	case s.Err != nil && s.State != backend.Connecting && (!failing || before != s.State):
+		if f.states == nil {
+			f.states = make(map[string]backend.State)
+		}
+		if failing || len(f.states) < maxFailing {
+			f.states[s.Address] = s.State
+		}
+		return slog.LevelWarn
+	}
+	return slog.LevelDebug
 }

@@ -154,6 +154,16 @@ const codeColumns = [
 ];
 const codeKey = (c) => `${c.route} ${c.code}`;
 const refusals = new Table($('refusals'), codeColumns, { key: codeKey, empty: 'No client has been refused.' });
+const refused = new Table($('refused'), [
+  { head: 'User', text: (r) => r.user || '(none)', name: true, long: true },
+  { head: 'Address', text: (r) => r.address, long: true },
+  { head: 'Route', text: (r) => r.route, long: true },
+  { head: 'Code', text: (r) => String(r.code), number: true },
+  { head: 'Reason', text: (r) => r.error ? `${r.reason}: ${r.error}` : r.reason, long: true },
+  { head: 'What', text: (r) => r.kind, faint: true },
+  { head: 'Number', text: (r) => number.format(r.count), number: true },
+  { head: 'Ago', text: (r) => since(r.time), number: true },
+], { key: (r) => JSON.stringify([r.kind, r.user, r.address, r.route, r.code, r.reason, r.error, r.mechanism, r.dialect, r.asker, r.authenticator]), empty: 'Nobody has been refused.' });
 const ends = new Table($('ends'), codeColumns, { key: codeKey, empty: 'No session has ended.' });
 const zapStatus = { 200: 'accepted', 300: 'temporary error', 400: 'refused', 500: 'internal error' };
 const logins = new Table($('logins'), [
@@ -296,10 +306,11 @@ let timer = 0;
 async function update() {
   clearTimeout(timer);
   try {
-    const [summary, sessionList, backendList, historyList] = await Promise.all(['/summary', '/sessions', '/backends', '/history'].map(get));
+    const [summary, sessionList, backendList, historyList, refusedList] = await Promise.all(['/summary', '/sessions', '/backends', '/history', '/refusals'].map(get));
     const permanent = historyList.length ? await getQueues() : [];
     show(summary, sessionList, backendList);
     showHistory(historyList, permanent);
+    refused.show(refusedList.slice(0, 50));
     $('live').classList.remove('stale');
     setLoggedIn(true);
   } catch (error) {
