@@ -177,6 +177,9 @@ func (s source) Gauges() metrics.Gauges {
 		now, most := gate.Open()
 		g.Listeners[name] = metrics.Open{Now: now, Most: most}
 	}
+	if s.options.CertificateExpiry != nil {
+		g.CertificateExpiry = s.options.CertificateExpiry()
+	}
 	limits := s.failures.Stats()
 	g.Logins = metrics.Logins{Tracked: limits.Tracked, Blocked: limits.Blocked, Known: limits.Known, Waiting: limits.Waiting}
 	for name, err := range s.state.Load().auth.Files() {

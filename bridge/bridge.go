@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,6 +40,9 @@ type Options struct {
 	// Registerer, if not nil, has the bridge's metrics registered too, so that the program
 	// serves them with its own. The operators' interface serves them in any case.
 	Registerer prometheus.Registerer
+	// CertificateExpiry, if not nil, returns when the TLS certificate of the program's listener, or
+	// an earlier one of its chain, expires, for the metrics; zero = unknown. It must not block.
+	CertificateExpiry func() time.Time
 }
 
 // Bridge serves the routes of a configuration to WebSocket clients. All methods may be called
@@ -75,6 +79,7 @@ func New(c *config.Config, o Options) (_ *Bridge, err error) {
 	b.state.Store(&state{config: c}) // for a scrape of the metrics before New returns
 	b.failures = auth.NewFailures(zap.HandlerFunc(b.authenticate), errTooManyFailures)
 	b.metrics = metrics.New(source{b})
+	b.failures.Observe = b.metrics.Judged
 	b.gate, b.adminGate = b.newGate(serverListener), b.newGate(adminListener)
 	if b.poller, err = zws.NewPoller(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return nil, err

@@ -159,6 +159,9 @@ func (b *Bridge) adopt(s, old *state) {
 	b.state.Store(s)
 }
 
+// ReloadFailed tells the metrics that the program has a configuration that it could not read.
+func (b *Bridge) ReloadFailed() { b.metrics.Reloaded(false) }
+
 // Reload validates another configuration as [New] does and puts it in force. If it returns an
 // error nothing has changed. Listeners and TLS belong to the program, not to the
 // bridge, and stay.
@@ -168,14 +171,14 @@ func (b *Bridge) adopt(s, old *state) {
 // there and limits change in place. Sessions end with 1001, and may connect again, if their
 // route is gone, has another socket or domain, shares its backends in another way, or does not
 // take their mechanism any more, or if an authenticator has a say now that was not asked.
-func (b *Bridge) Reload(c *config.Config) error {
+func (b *Bridge) Reload(c *config.Config) (err error) {
+	defer func() { b.metrics.Reloaded(err == nil) }()
 	b.reloading.Lock()
 	defer b.reloading.Unlock()
 	if b.connections.Closing() != nil {
 		return conn.ErrShutdown
 	}
-	c, err := validate(c, b.options)
-	if err != nil {
+	if c, err = validate(c, b.options); err != nil {
 		return err
 	}
 	old := b.state.Load()

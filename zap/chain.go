@@ -55,9 +55,9 @@ type ChainOptions struct {
 	Logger *slog.Logger
 	// LogAccepted leaves the lines about refusals out, for a caller that logs those itself.
 	LogAccepted bool
-	// Observe, if not nil, is called with every decision, including those from the cache.
-	// The entry is empty if none decided. It must not block.
-	Observe func(entry string, status Status)
+	// Observe, if not nil, is called with every decision, including those from the cache, and
+	// how long it took. The entry is empty if none decided. It must not block.
+	Observe func(entry string, status Status, took time.Duration)
 }
 
 // Chain is a [Handler] that asks its entries in order; the first that replies decides.
@@ -76,7 +76,7 @@ type Chain struct {
 	cache   *Cache        // nil if disabled
 	log     *slog.Logger
 	quiet   bool // ChainOptions.LogAccepted
-	observe func(string, Status)
+	observe func(string, Status, time.Duration)
 	changes Changes
 	stops   []func() // registrations with the entries' Revokers
 	closing sync.Once
@@ -127,8 +127,9 @@ func NewChain(o ChainOptions) (*Chain, error) {
 
 // Authenticate asks the entries. It always returns a reply and never an error.
 func (c *Chain) Authenticate(ctx context.Context, req *Request) (*Reply, error) {
+	start := time.Now()
 	reply := Decide(ctx, c.handler, req)
-	c.note(ctx, req, reply)
+	c.note(ctx, req, reply, time.Since(start))
 	return reply, nil
 }
 
@@ -247,9 +248,9 @@ func agree(ctx context.Context, a Authorizer, req *Request, reply *Reply) (err e
 
 // note logs and counts a decision. It does not log the name that a refused peer claimed, which
 // may be a password in the wrong field; handlers put the names of known users in their texts.
-func (c *Chain) note(ctx context.Context, req *Request, reply *Reply) {
+func (c *Chain) note(ctx context.Context, req *Request, reply *Reply, took time.Duration) {
 	if c.observe != nil {
-		c.observe(reply.Authenticator, reply.Status)
+		c.observe(reply.Authenticator, reply.Status, took)
 	}
 	if c.quiet && reply.Status != OK {
 		return

@@ -111,7 +111,7 @@ func TestChainOrder(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var seen result
-			chain := newChain(t, ChainOptions{Entries: c.entries, Observe: func(entry string, status Status) {
+			chain := newChain(t, ChainOptions{Entries: c.entries, Observe: func(entry string, status Status, _ time.Duration) {
 				seen.Entry, seen.Status = entry, status
 			}})
 			reply, err := chain.Authenticate(t.Context(), plain("ada", "secret"))

@@ -47,7 +47,7 @@ func newServer(c *config.Config, log *logger) (*server, error) {
 			return nil, errors.Join(err, s.closeListeners())
 		}
 	}
-	if s.bridge, err = bridge.New(c, bridge.Options{Logger: log.Logger}); err != nil {
+	if s.bridge, err = bridge.New(c, bridge.Options{Logger: log.Logger, CertificateExpiry: expiry(c, tlsConfig)}); err != nil {
 		return nil, errors.Join(err, s.closeListeners())
 	}
 	s.http = httpServer(c, s.bridge, log.Logger)
@@ -136,6 +136,7 @@ func (s *server) reload() {
 	}
 	if err != nil {
 		s.log.configure(&s.config.Log)
+		s.bridge.ReloadFailed()
 		s.log.Error("configuration not reloaded, the current one stays in use", "error", err)
 		return
 	}

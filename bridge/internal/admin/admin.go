@@ -53,6 +53,7 @@ type admin struct {
 //	GET  /identities       JSON, ?user= or ?id= of a token endpoint's identity_map
 //	GET  /history          JSON, one object a route with a history
 //	GET  /queues           JSON, one object a permanent queue
+//	GET  /debug/pprof/NAME for administrators: heap, profile?seconds=30, … for go tool pprof
 //	POST /sessions/kick    JSON {"session": 7} or {"user": "alice"}: ends them with 4401
 //	POST /routes/connect   JSON {"route": "/d", "endpoint": "tcp://…"}, and "server_key" with CURVE
 //	POST /routes/disconnect  the same: until a reload or start if the configuration names it
@@ -86,6 +87,7 @@ func New(bridge Source, m *metrics.Metrics, log *slog.Logger) http.Handler {
 	mux.Handle("GET /identities", a.permit(tagMonitoring, a.serveIdentities))
 	mux.Handle("GET /history", a.permit(tagMonitoring, a.serveHistory))
 	mux.Handle("GET /queues", a.permit(tagMonitoring, a.serveQueues))
+	mux.Handle("GET /debug/pprof/{name}", a.permit(tagAdministrator, a.serveProfile))
 	mux.Handle("POST /sessions/kick", a.permit(tagAdministrator, a.serveKick))
 	mux.Handle("POST /routes/connect", a.permit(tagAdministrator, a.serveConnect))
 	mux.Handle("POST /routes/disconnect", a.permit(tagAdministrator, a.serveDisconnect))

@@ -23,7 +23,7 @@ type Options struct {
 	// record. Nil means slog.Default().
 	Logger *slog.Logger
 	// Observe, if not nil, is called with every decision; see [zap.ChainOptions].
-	Observe func(entry string, status zap.Status)
+	Observe func(entry string, status zap.Status, took time.Duration)
 	// Waiting, if not nil, is called when a login begins to wait for a free processor, and
 	// the function that it returns when the wait has ended.
 	Waiting func() (done func())

@@ -41,6 +41,10 @@ const (
 //     pair has fewer refused logins than the limit itself;
 //   - all else is refused unasked, the right password too.
 type Failures struct {
+	// Observe, if not nil, is called with every decision of Authenticate and how long it took. It
+	// is set before the first one, and must not block.
+	Observe func(zap.Status, time.Duration)
+
 	next  zap.Handler
 	cause error
 	// subjects returns what a login counts against.
@@ -94,19 +98,28 @@ func (f *Failures) SetLimit(max int, timeout time.Duration) {
 // Authenticate judges a login. It holds back the answer for a second if it is the third refusal
 // or a later one. It always returns a reply, never an error.
 func (f *Failures) Authenticate(ctx context.Context, req *zap.Request) (*zap.Reply, error) {
+	start := time.Now()
+	reply := f.judge(ctx, req)
+	if f.Observe != nil {
+		f.Observe(reply.Status, time.Since(start))
+	}
+	return reply, nil
+}
+
+func (f *Failures) judge(ctx context.Context, req *zap.Request) *zap.Reply {
 	a := &attempt{failures: f, counted: f.subjects(f, ctx, req)}
 	if err := a.forbidden(); err != nil {
 		if a.guess || req.Mechanism == zap.NULL {
-			return unasked(err), nil
+			return unasked(err)
 		}
 		ctx = zap.WithShare(ctx, beyondShare)
 	}
 	if req.Mechanism == zap.NULL {
-		return zap.Decide(ctx, f.next, req), nil
+		return zap.Decide(ctx, f.next, req)
 	}
 	if f.early && a.guess {
 		if err := a.Enter(ctx); err != nil {
-			return unasked(err), nil
+			return unasked(err)
 		}
 	}
 	reply := zap.Decide(zap.WithGuard(ctx, a), f.next, req)
@@ -115,7 +128,7 @@ func (f *Failures) Authenticate(ctx context.Context, req *zap.Request) (*zap.Rep
 		a.Leave()
 	}
 	holdBack(ctx, late)
-	return reply, nil
+	return reply
 }
 
 // AuthenticateToken is Authenticate for a BEARER request at the operators' interface, whose token

@@ -1,6 +1,10 @@
 package metrics
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Source is asked at each scrape for what can be looked up, so that nothing has to be
 // counted twice.
@@ -19,7 +23,9 @@ type Gauges struct {
 	Logins      Logins               // limits on refused logins
 	History     map[string]History   // of routes with a history, by path
 	Finders     map[Finder]Found     // what finds endpoints
-	UserFiles   map[string]bool      // whether the users of an authenticator can be read from their file, by its name
+	// CertificateExpiry is when the first certificate of the listener's chain expires; zero = unknown.
+	CertificateExpiry time.Time
+	UserFiles         map[string]bool // whether the users of an authenticator can be read from their file, by its name
 }
 
 // Open are the TCP connections of a listener.
@@ -98,6 +104,8 @@ var (
 		"1 if a source of endpoints works, 0 if it has failed and its last list stays in force.", []string{"route", "source"}, nil)
 	sourceEndpoints = prometheus.NewDesc("zwsbridge_endpoint_source_endpoints",
 		"Endpoints in the list of a source that is in force.", []string{"route", "source"}, nil)
+	certificateExpiry = prometheus.NewDesc("zwsbridge_certificate_expiry_timestamp_seconds",
+		"When the TLS certificate of a listener, or an earlier one of its chain, expires, in Unix time.", []string{"listener"}, nil)
 	backends = prometheus.NewDesc("zwsbridge_backends",
 		"Connections to backends, and inbound backends, by state.", []string{"route", "state"}, nil)
 )
@@ -105,7 +113,8 @@ var (
 // Describe implements prometheus.Collector.
 func (g gauges) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{connections, tcpConnections, maxTCPConnections, queuedMessages, queuedBytes, waitingMessages, subscriptionBytes,
-		historyMessages, historyBytes, historyLeader, permanentQueues, trackedFailures, blockedLogins, knownPairs, waitingLogins, userFiles, sourceWorks, sourceEndpoints, backends} {
+		historyMessages, historyBytes, historyLeader, permanentQueues, trackedFailures, blockedLogins, knownPairs, waitingLogins, userFiles, sourceWorks, sourceEndpoints, backends,
+		certificateExpiry} {
 		out <- d
 	}
 }
@@ -147,6 +156,9 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge(knownPairs, float64(now.Logins.Known))
 	gauge(waitingLogins, float64(now.Logins.Waiting))
+	if t := now.CertificateExpiry; !t.IsZero() {
+		gauge(certificateExpiry, float64(t.Unix()), "server")
+	}
 	for name, readable := range now.UserFiles {
 		gauge(userFiles, oneIf(readable), name)
 	}

@@ -28,6 +28,10 @@ type Metrics struct {
 	logins           *prometheus.CounterVec // authenticator, status
 	loginQueue       prometheus.Gauge
 	loginWait        prometheus.Histogram
+	login            *prometheus.HistogramVec // status
+	authenticator    *prometheus.HistogramVec // authenticator, status
+	reloadOK         prometheus.Gauge
+	reloadTime       prometheus.Gauge
 	messages         *prometheus.CounterVec   // route, direction
 	bytes            *prometheus.CounterVec   // route, direction
 	dropped          *prometheus.CounterVec   // route, reason
@@ -85,10 +89,10 @@ func newCollectors() *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
-	histogram := func(name, help string) *prometheus.HistogramVec {
+	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
 		return prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: name, Help: help, Buckets: prometheus.ExponentialBuckets(0.001, 4, 8),
-		}, []string{"route"})
+		}, labels)
 	}
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
@@ -115,9 +119,14 @@ func newCollectors() *Metrics {
 			"unroutable = to a peer or session that does not exist, unasked = a reply to no request or a probe, "+
 			"replaced = a request that its client has replaced before the reply, "+
 			"too-large = larger than max_message or max_frames, not-allowed = the rights of the client or backend do not allow it.", "route", "reason"),
-		handshake:        histogram("zwsbridge_handshake_seconds", "Time from the upgrade to READY, including the login at the backend."),
-		backendHandshake: histogram("zwsbridge_backend_handshake_seconds", "Time of connect and ZMTP handshake with a backend, where they succeeded."),
+		handshake:        histogram("zwsbridge_handshake_seconds", "Time from the upgrade to READY, including the login at the backend.", "route"),
+		backendHandshake: histogram("zwsbridge_backend_handshake_seconds", "Time of connect and ZMTP handshake with a backend, where they succeeded.", "route"),
 	}
+	m.login = histogram("zwsbridge_login_seconds", "Time from the credentials of a client to the decision, with all waits, by status of ZAP.", "status")
+	m.authenticator = histogram("zwsbridge_authenticator_seconds", "Time of a decision of the ZAP handler, by the authenticator that has decided and status.", "authenticator", "status")
+	m.reloadOK = prometheus.NewGauge(prometheus.GaugeOpts{Name: "zwsbridge_config_last_reload_successful", Help: "1 if the configuration in force is that of the last reload, or start, 0 if the last reload has failed."})
+	m.reloadTime = prometheus.NewGauge(prometheus.GaugeOpts{Name: "zwsbridge_config_last_reload_success_timestamp_seconds", Help: "When the configuration in force was loaded, in Unix time."})
+	m.Reloaded(true)
 	m.history = newHistory(counter)
 	m.connectionsRefused = counter("zwsbridge_connections_refused_total", "TCP connections that were not served because too many are "+
 		"open: address = of one address, connections = in all, descriptors = in all, for the file descriptors there are.", "listener", "reason")
@@ -134,9 +143,26 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-// Login counts a decision of the ZAP handler; authenticator is empty if none decided.
-func (m *Metrics) Login(authenticator string, status zap.Status) {
-	m.logins.WithLabelValues(authenticator, strconv.Itoa(int(status))).Inc()
+// Login counts a decision of the ZAP handler, and how long it took; authenticator is empty if none
+// decided.
+func (m *Metrics) Login(authenticator string, status zap.Status, took time.Duration) {
+	code := strconv.Itoa(int(status))
+	m.logins.WithLabelValues(authenticator, code).Inc()
+	m.authenticator.WithLabelValues(authenticator, code).Observe(took.Seconds())
+}
+
+// Judged counts how long a login took in all: with the time that it has waited for others, and that
+// a refusal is held back.
+func (m *Metrics) Judged(status zap.Status, took time.Duration) {
+	m.login.WithLabelValues(strconv.Itoa(int(status))).Observe(took.Seconds())
+}
+
+// Reloaded counts a reload of the configuration.
+func (m *Metrics) Reloaded(ok bool) {
+	m.reloadOK.Set(oneIf(ok))
+	if ok {
+		m.reloadTime.SetToCurrentTime()
+	}
 }
 
 // LoginWaits counts a login among those that wait for a free processor, until the function that
