@@ -34,7 +34,8 @@ func TestMetricsLint(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	names := []string{
-		"zwsbridge_accept_errors_total", "zwsbridge_backend_handshake_seconds", "zwsbridge_backends", "zwsbridge_build_info", "zwsbridge_bytes_total", "zwsbridge_connections",
+		"zwsbridge_accept_errors_total", "zwsbridge_authenticator_seconds", "zwsbridge_login_seconds",
+		"zwsbridge_config_last_reload_successful", "zwsbridge_config_last_reload_success_timestamp_seconds", "zwsbridge_backend_handshake_seconds", "zwsbridge_backends", "zwsbridge_build_info", "zwsbridge_bytes_total", "zwsbridge_connections",
 		"zwsbridge_connections_refused_total", "zwsbridge_connections_stalled_total", "zwsbridge_max_tcp_connections", "zwsbridge_tcp_connections",
 		"zwsbridge_dropped_total", "zwsbridge_handshake_seconds", "zwsbridge_login_queue", "zwsbridge_login_wait_seconds",
 		"zwsbridge_resumes_total", "zwsbridge_replayed_messages_total", "zwsbridge_queue_takeovers_total", "zwsbridge_queues_in_use_total",

@@ -104,7 +104,7 @@ func TestDockerfile(t *testing.T) {
 	e.serve()
 }
 
-// TestGrafana checks that the dashboard uses only metrics that the bridge exports.
+// TestGrafana checks that the dashboard and the alert rules use only metrics that the bridge exports.
 func TestGrafana(t *testing.T) {
 	text, err := os.ReadFile("grafana/zwsbridge.json")
 	if err != nil {
@@ -144,5 +144,29 @@ func TestGrafana(t *testing.T) {
 	}
 	if names < 15 {
 		t.Errorf("found %d metrics in the dashboard, want at least 15", names)
+	}
+	rules, err := os.ReadFile("grafana/alerts.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range regexp.MustCompile(`zwsbridge_[a-z_]+`).FindAllString(string(rules), -1) {
+		if !strings.Contains(defined.String(), `"`+strings.TrimSuffix(name, "_bucket")+`"`) {
+			t.Errorf("alerts.yml uses %s, which the bridge does not export", name)
+		}
+	}
+}
+
+// TestAlerts checks and tests the alert rules with promtool, where it is installed.
+func TestAlerts(t *testing.T) {
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("promtool is not installed: it is in the package prometheus")
+	}
+	for _, args := range [][]string{{"check", "rules", "alerts.yml"}, {"test", "rules", "alerts_test.yml"}} {
+		cmd := exec.Command(promtool, args...)
+		cmd.Dir = "grafana"
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
 	}
 }

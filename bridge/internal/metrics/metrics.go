@@ -134,6 +134,7 @@ func newCollectors() *Metrics {
 	m.stalled = counter("zwsbridge_connections_stalled_total", "Connections that were closed because their clients read nothing of a response.", "listener")
 	m.all = []prometheus.Collector{m.sessions, m.started, m.ended, m.refusals, m.logins, m.loginQueue, m.loginWait, m.messages,
 		m.bytes, m.dropped, m.handshake, m.backendHandshake, m.connectionsRefused, m.acceptErrors, m.stalled, newBuild()}
+	m.all = append(m.all, m.login, m.authenticator, m.reloadOK, m.reloadTime)
 	m.all = append(m.all, m.history.all()...)
 	return m
 }
