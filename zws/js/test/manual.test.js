@@ -38,7 +38,8 @@ function completed(script) {
   const imported = [...script.matchAll(/import \{(.*?)\}/gs)].map((match) => match[1]).join();
   const missing = names.filter((name) => !imported.includes(name) && script.includes(name));
   return `import { ${missing} } from '/zws.js';\n${script}`
-    .replace(/'\/zws\.js'/g, "'@zwsbridge/zws'").replace(/'\/zws\/(mux|relay)\.js'/g, "'@zwsbridge/zws/$1'");
+    .replace(/'\/zws\.js'/g, "'@zwsbridge/zws'").replace(/'\/zws\/(mux|relay|store)\.js'/g, "'@zwsbridge/zws/$1'")
+    .replace(/'https:.*zws\.all\.js'/g, "'@zwsbridge/zws/all'");
 }
 
 test('the JavaScript of README and manual has the right types', () => {
