@@ -103,7 +103,6 @@ func TestBlocks(t *testing.T) {
 			}
 		}
 		t.Run(strings.TrimSuffix(filepath.Base(page), ".md"), func(t *testing.T) {
-			t.Parallel()
 			s := newSession(t)
 			for _, b := range blocks {
 				if _, ok := b.mark("not run"); !ok {
