@@ -127,7 +127,7 @@ func TestKilledLeader(t *testing.T) {
 		late := dial(t, follower, first, "house/t")
 		same(t, append(moved[:1:1], late.until(kept[len(kept)-1].number, nil)...)[from:], kept)
 		if !late.resumed.Recovered || !late.resumed.Gap {
-			t.Errorf("resumed from before the takeover: %+v, want recovered with a gap", late.resumed)
+			t.Errorf("resumed from before the takeover: %+v, want recovered with a gap", *late.resumed)
 		}
 		staying.Close()
 		again.Close()
@@ -193,7 +193,7 @@ func TestNATSRestarted(t *testing.T) {
 	c := dial(t, follower, at, "house/t")
 	c.expect(p.last-149, p.last)
 	if !c.resumed.Recovered || c.resumed.Gap {
-		t.Errorf("resumed: %+v, want recovered without a gap", c.resumed)
+		t.Errorf("resumed: %+v, want recovered without a gap", *c.resumed)
 	}
 }
 

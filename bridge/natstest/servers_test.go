@@ -123,7 +123,7 @@ func TestThreeServers(t *testing.T) {
 	again := dial(t, follower, first, "house/t")
 	again.until(p.last, nil)
 	if missing := p.last - from + 1 - len(had); !again.resumed.Recovered || missing > 0 && !again.resumed.Gap {
-		t.Errorf("resumed: %+v, and %d messages are missing", again.resumed, missing)
+		t.Errorf("resumed: %+v, and %d messages are missing", *again.resumed, missing)
 	}
 }
 

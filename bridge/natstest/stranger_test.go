@@ -68,7 +68,7 @@ func TestStrangerPublishes(t *testing.T) {
 	p.publish("house/t", 5)
 	c.expect(from, p.last)
 	if !c.resumed.Recovered {
-		t.Errorf("resumed: %+v, want recovered", c.resumed)
+		t.Errorf("resumed: %+v, want recovered", *c.resumed)
 	}
 }
 
