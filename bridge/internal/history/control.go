@@ -15,7 +15,7 @@ const (
 	kindStart                   // a generation begins, or the topics change; see startRecord
 	kindForget                  // a topic was forgotten; it follows
 	kindSkipped                 // a message was too large to be kept; its topic follows
-	kindVoid                    // what is kept of topics is not their last value; see voidRecord
+	kindVoid                    // messages of topics were not kept, so that they have no last value; see voidRecord
 )
 
 var errRecord = errors.New("not a record of the history")
@@ -97,6 +97,7 @@ func (l *Log) apply(raw []byte) {
 			l.gaps = append(l.gaps, l.end)
 		}
 	case k == kindVoid:
+		l.skips = append(l.skips, l.end)
 		l.void(raw[1:])
 	case k == kindForget:
 		name := string(raw[1:])
@@ -129,13 +130,29 @@ func (l *Log) skip(name []byte) {
 	l.control(append([]byte{byte(kindSkipped)}, name...))
 }
 
-// skipped reports whether a message that matches was too large, in the records from that sequence on.
-// Lock held on entry.
+// skipped reports whether a message that matches was not kept, since it was too large or since the store
+// had failed: by the records from that sequence on, or because it has failed now. Lock held on entry.
 func (l *Log) skipped(match *Match, from uint64) bool {
 	v := l.view()
 	for i := len(l.skips) - 1; i >= 0 && l.skips[i] >= from; i-- {
 		b, n := v.find(l.skips[i])
-		if len(l.skips)-i > maxSkips || match.Matches(b.raw(n)[1:]) {
+		if len(l.skips)-i > maxSkips || skips(b.raw(n), match) {
+			return true
+		}
+	}
+	return l.missed.matches(match)
+}
+
+// skips reports whether the control record raw is about a message that matches.
+func skips(raw []byte, match *Match) bool {
+	if kind(raw[0]) == kindSkipped {
+		return match.Matches(raw[1:])
+	}
+	if len(raw) == 1 { // any topic
+		return !match.Empty()
+	}
+	for name, rest, ok := frame(raw[1:]); ok; name, rest, ok = frame(rest) {
+		if match.Matches(name) {
 			return true
 		}
 	}

@@ -3,7 +3,8 @@ package history
 import "encoding/binary"
 
 // missed are the topics of messages that the store does not have, since it has failed. What it has of
-// them is not their last value any more: that is recorded once it works again.
+// them is not their last value any more, and no client can recover them: that is recorded once it works
+// again.
 type missed struct {
 	topics map[string]bool
 	bytes  int64
@@ -27,6 +28,16 @@ func (m *missed) add(name []byte, bound int64) {
 	m.topics[string(name)] = true
 }
 
+// matches reports whether one of the topics, or one that is not known, matches.
+func (m *missed) matches(match *Match) bool {
+	for name := range m.topics {
+		if match.Matches([]byte(name)) {
+			return true
+		}
+	}
+	return m.all && !match.Empty()
+}
+
 // miss notes that a message of that topic, t if the log knows it, was not kept. Lock held on entry,
 // as in the functions below.
 func (l *Log) miss(t *topic, name []byte) {
@@ -47,8 +58,8 @@ func (l *Log) missBatch(from, to uint64) {
 	}
 }
 
-// voidRecord returns the control record that the topics of m have no last value; without a topic,
-// none has.
+// voidRecord returns the control record that messages of the topics of m were not kept, so that these have
+// no last value; without a topic, none has.
 func (m *missed) voidRecord() []byte {
 	raw := []byte{byte(kindVoid)}
 	for name := range m.topics {

@@ -70,7 +70,8 @@ func (f *diskFile) Truncate(size int64) error {
 }
 
 // TestDiskFull fills the disk: the log goes on without storing, says so, and records a gap when it
-// works again.
+// works again. Who resumes is not told that what it did not store is recovered: then, afterwards, or after
+// a restart.
 func TestDiskFull(t *testing.T) {
 	for _, sync := range []time.Duration{0, time.Second} {
 		for room := 0; room < 120; room += 7 {
@@ -99,7 +100,13 @@ func TestDiskFull(t *testing.T) {
 				if !failed || !errors.Is(s.Err, syscall.ENOSPC) || s.Since.IsZero() || s.Missed == 0 {
 					t.Fatalf("failed: %v, state %+v", failed, s)
 				}
-				missed := l.End()
+				missed, other := l.End(), history.NewMatch([][]byte{[]byte("a"), []byte("c")}, nil)
+				if _, answer := resume(l, at); answer.Recovered {
+					t.Fatalf("%+v while the disk is full", answer)
+				}
+				if _, answer := l.Resume(at, other); !answer.Recovered {
+					t.Fatalf("%+v of other topics while the disk is full", answer)
+				}
 				time.Sleep(2 * time.Second)
 				d.set(1 << 20)
 				if err := l.Flush(); err != nil || l.State().Err != nil || len(states) != 2 {
@@ -109,8 +116,12 @@ func TestDiskFull(t *testing.T) {
 				for _, l := range []*history.Log{l, openLog(t, copyDir(t, dir), o, Options{})} {
 					for _, from := range []history.Position{at, missed} {
 						got, answer := resume(l, from)
-						if !answer.Recovered || !answer.Gap || got[len(got)-1] != "c 3" || from == at && got[0] != "a 1" {
+						if answer.Recovered || !answer.Gap || got[len(got)-1] != "c 3" || from == at && got[0] != "a 1" {
 							t.Fatalf("%+v, %q", answer, got)
+						}
+						// A backend that was away meanwhile is not recorded.
+						if _, answer := l.Resume(from, other); !answer.Recovered || !answer.Gap {
+							t.Fatalf("%+v of other topics", answer)
 						}
 					}
 				}
@@ -180,7 +191,7 @@ func TestDiskFullAtStart(t *testing.T) {
 		l.Close()
 		l = openLog(t, dir, history.Options{}, Options{})
 		got, answer := resume(l, at)
-		if wantLines(t, "resumed", got, []string{"d 4"}); !answer.Recovered || !answer.Gap {
+		if wantLines(t, "resumed", got, []string{"d 4"}); answer.Recovered || !answer.Gap {
 			t.Fatalf("%+v", answer)
 		}
 	})
