@@ -63,6 +63,7 @@ func addMetrics(t *testing.T, parts map[string]string) {
 			}
 			kind := "gauge"
 			switch collector.(type) {
+			case prometheus.Gauge: // has the methods of a Counter too
 			case *prometheus.CounterVec, prometheus.Counter:
 				kind = "counter"
 			case *prometheus.HistogramVec, prometheus.Histogram:

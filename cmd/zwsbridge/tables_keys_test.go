@@ -13,6 +13,29 @@ import (
 	"github.com/zwsbridge/zwsbridge/bridge/config"
 )
 
+// TestRestartKeys checks that operating.md names the keys that need a restart.
+func TestRestartKeys(t *testing.T) {
+	code, err := os.ReadFile("../../bridge/config/changes.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("manual/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(code), "var restartKeys = []string{")
+	list, _, _ = strings.Cut(list, "}")
+	keys := regexp.MustCompile(`"([a-z.A-Z_]+)"`).FindAllStringSubmatch(list, -1)
+	if len(keys) < 10 {
+		t.Fatalf("found %d keys in changes.go, want at least 10", len(keys))
+	}
+	for _, key := range keys {
+		if !strings.Contains(string(page), "`"+key[1]+"`") {
+			t.Errorf("operating.md does not name %s, which needs a restart", key[1])
+		}
+	}
+}
+
 // annotation is what bridge.toml says about a key.
 type annotation struct{ value, comment string }
 
