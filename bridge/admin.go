@@ -24,6 +24,7 @@ type (
 	Backend  = admin.Backend
 	Identity = admin.Identity
 	Refusal  = refusal.Refusal
+	Reloaded = admin.Reloaded
 )
 
 // Admin returns the operators' interface, for a listener of its own: health checks, metrics,
@@ -36,6 +37,10 @@ func (b *Bridge) Admin() http.Handler {
 		}
 	})
 }
+
+// AdminSocket is Admin for a listener that only administrators can connect to, such as a unix
+// socket with mode 0660: they need no login.
+func (b *Bridge) AdminSocket() http.Handler { return admin.OnSocket(b.Admin()) }
 
 // Sessions lists the sessions that are logged in, oldest first.
 func (b *Bridge) Sessions() []Session { return b.connections.Sessions() }
@@ -110,6 +115,13 @@ func (b *Bridge) Identities(user, id string) ([]Identity, error) {
 		found = append(found, Identity(i))
 	}
 	return found, err
+}
+
+func (s source) ReloadFile(ctx context.Context) (Reloaded, error) {
+	if s.options.Reload == nil {
+		return Reloaded{}, admin.ErrNoReload
+	}
+	return s.options.Reload(ctx)
 }
 
 // Route returns the route at path; nil if there is none.

@@ -43,6 +43,9 @@ type Options struct {
 	// CertificateExpiry, if not nil, returns when the TLS certificate of the program's listener, or
 	// an earlier one of its chain, expires, for the metrics; zero = unknown. It must not block.
 	CertificateExpiry func() time.Time
+	// Reload, if not nil, is called when an operator asks for a reload of the configuration file;
+	// it calls [Bridge.Reload].
+	Reload func(context.Context) (Reloaded, error)
 }
 
 // Bridge serves the routes of a configuration to WebSocket clients. All methods may be called

@@ -21,7 +21,7 @@ type Change struct {
 var restartKeys = []string{
 	"server.listen", "server.tls", "server.cert", "server.key", "server.hosts",
 	"server.acme_cache", "server.acme_url", "server.client_ca",
-	"server.proxy_protocol", "admin.listen",
+	"server.proxy_protocol", "admin.listen", "admin.socket",
 	"history.store", "history.dir", "history.sync", "history.nats",
 }
 

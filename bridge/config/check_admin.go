@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"net"
 	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 )
@@ -11,7 +14,13 @@ import (
 // admin checks the table [admin], if there is such a listener.
 func (c *checker) admin() {
 	a := &c.Admin
+	if a.Socket != "" {
+		c.adminSocket(a.Socket)
+	}
 	if a.Listen == "" {
+		if a.Socket != "" {
+			c.allReadyNeeds(a)
+		}
 		return
 	}
 	c.listen("admin.listen", a.Listen)
@@ -27,15 +36,41 @@ func (c *checker) admin() {
 		c.secretFile("admin.token_file", a.TokenFile)
 		c.adminToken(a.TokenFile)
 	}
-	for i, path := range a.ReadyNeeds {
-		c.readyNeeds(entry("admin.ready_needs", i), path)
-	}
+	c.allReadyNeeds(a)
 	if a.URL != "" {
 		c.pageURL(a)
 	}
 	c.oidc(a)
 	if !isLoopback(a.Listen) {
 		c.warn("admin.listen", "%s can be reached from other machines, without TLS", a.Listen)
+	}
+}
+
+// adminSocket checks admin.socket: a path of a file that can be made.
+func (c *checker) adminSocket(socket Path) {
+	const key = "admin.socket"
+	if runtime.GOOS == "windows" {
+		c.fault(key, "is not available on Windows, where the mode of a socket does not limit who connects: use admin.listen")
+		return
+	}
+	if n := len(socket); n > maxSocketPath {
+		c.fault(key, "%s has %d bytes: the path of a unix socket has at most %d", socket, n, maxSocketPath)
+	}
+	dir := filepath.Dir(string(socket))
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		// A warning, since systemd makes it when it starts the bridge.
+		c.warn(key, "there is no directory %s: make it, or with systemd set RuntimeDirectory=", dir)
+		return
+	}
+	if info, err := os.Lstat(string(socket)); err == nil && info.Mode().Type() != os.ModeSocket {
+		c.fault(key, "%s exists and is not a socket: want another path", socket)
+	}
+}
+
+// allReadyNeeds checks admin.ready_needs, which counts for both listeners.
+func (c *checker) allReadyNeeds(a *Admin) {
+	for i, path := range a.ReadyNeeds {
+		c.readyNeeds(entry("admin.ready_needs", i), path)
 	}
 }
 

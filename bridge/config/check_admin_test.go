@@ -1,6 +1,26 @@
 package config
 
-import "testing"
+import (
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// TestCheckAdminSocket checks the path of admin.socket.
+func TestCheckAdminSocket(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		testRows(t, []row{{"[admin]\nsocket = \"certs/admin.sock\"\n", `admin.socket: is not available on Windows`}})
+		return
+	}
+	testRows(t, []row{
+		{"[admin]\nsocket = \"/tmp/none.sock\"\n", ``},
+		{"[admin]\nlisten = \"\"\nsocket = \"/tmp/none.sock\"\n", ``},
+		{"[admin]\nsocket = \"/none/admin.sock\"\n", `warning: admin.socket: there is no directory /none: make it, or with systemd set RuntimeDirectory=`},
+		{"[admin]\nsocket = \"certs/password\"\n", `F:5: admin.socket: `},
+		{"[admin]\nsocket = \"/tmp/" + strings.Repeat("x", 200) + "\"\n", `F:5: admin.socket: `},
+		{"[admin]\nlisten = \"\"\nsocket = \"/tmp/none.sock\"\nready_needs = [\"/none\"]\n", `admin.ready_needs[0]: is "/none": want the path of a route`},
+	})
+}
 
 // TestCheckOIDC checks the keys of the login of operators at a provider.
 func TestCheckOIDC(t *testing.T) {

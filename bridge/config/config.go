@@ -105,6 +105,7 @@ const (
 // Admin is the table [admin]: the operators' interface. Without the table there is none.
 type Admin struct {
 	Listen    string   `toml:"listen"` // host:port; empty = no such listener
+	Socket    Path     `toml:"socket"` // a unix socket, mode 0660, whose peers are administrators; empty = none
 	Hosts     []string `toml:"hosts"`
 	TokenFile Path     `toml:"token_file"`
 	// ReadyNeeds are the paths of routes without whose backends /readyz answers 503.

@@ -7,13 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/cmd/zwsbridge/adminclient"
 )
 
 // healthTimeout limits how long health waits for an answer.
@@ -29,7 +28,7 @@ func newHealth() *cobra.Command {
 clients, at /readyz of its admin interface, and print the answer. Exit code 0 if
 it can, 1 if not.
 
-Without admin.listen, health reports whether server.listen can be connected to.
+Without an admin interface, health reports whether server.listen can be connected to.
 The container image runs it with --live as its health check.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -54,7 +53,7 @@ The container image runs it with --live as its health check.`,
 // health prints what the bridge answers at path of its admin interface. An answer other than
 // 200 is an error.
 func health(ctx context.Context, c *config.Config, path string, stdout io.Writer) error {
-	if c.Admin.Listen == "" {
+	if c.Admin.Listen == "" && c.Admin.Socket == "" {
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", dialable(c.Server.Listen))
 		if err != nil {
 			return err
@@ -62,24 +61,15 @@ func health(ctx context.Context, c *config.Config, path string, stdout io.Writer
 		_, err = fmt.Fprintln(stdout, "accepts connections; admin.listen would tell more")
 		return errors.Join(err, conn.Close())
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+dialable(c.Admin.Listen)+path, nil)
+	o := adminclient.Options{Socket: string(c.Admin.Socket)}
+	if c.Admin.Listen != "" {
+		o = adminclient.Options{URL: "http://" + dialable(c.Admin.Listen)}
+	}
+	text, err := adminclient.New(o).Probe(ctx, path)
 	if err != nil {
 		return err
 	}
-	direct := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // no proxy of the environment
-	resp, err := direct.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s %s", path, resp.Status, strings.TrimSpace(string(body)))
-	}
-	_, err = fmt.Fprintln(stdout, strings.TrimSpace(string(body)))
+	_, err = fmt.Fprintln(stdout, text)
 	return err
 }
 

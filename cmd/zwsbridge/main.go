@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/cmd/zwsbridge/adminclient"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -82,8 +83,9 @@ func newRoot() *cobra.Command {
 		Long: `zwsbridge connects browsers and other WebSocket clients to ZeroMQ sockets, with
 authentication on both hops.
 
-Run the bridge with serve, or try it with demo. The commands sub, push, req and
-dealer are clients for the shell. 'zwsbridge help' lists the topics of the manual.
+Run the bridge with serve, or try it with demo. The commands status, sessions,
+kick and reload operate a bridge that runs; sub, push, req and dealer are clients
+for the shell. 'zwsbridge help' lists the topics of the manual.
 
 Exit codes: 0 success, 1 failure, 2 wrong usage or configuration, 3 refused by
 the peer.`,
@@ -97,7 +99,7 @@ the peer.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetHelpCommand(newHelp())
 	root.AddCommand(
-		newServe(), newCheck(), newHealth(), newDemo(),
+		newServe(), newCheck(), newHealth(), newStatus(), newSessions(), newKick(), newReload(), newDemo(),
 		newKeygen(), newPasswd(), newToken(),
 		newSub(), newPush(), newReq(), newDealer(), newDiscover(),
 		newVersion(),
@@ -130,6 +132,9 @@ func exitCode(err error) int {
 		return exitUsage
 	}
 	if _, ok := errors.AsType[*zmtp.RefusedError](err); ok {
+		return exitRefused
+	}
+	if answer, ok := errors.AsType[*adminclient.Error](err); ok && answer.Refused() {
 		return exitRefused
 	}
 	if closed, ok := errors.AsType[*zws.CloseError](err); ok && (isRefusal(closed) || closed.Status != 0) {

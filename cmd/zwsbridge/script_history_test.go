@@ -73,7 +73,7 @@ func damageFile(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // awaitReady implements the script command "ready REGEXP". It asks for /readyz until the answer
-// matches.
+// matches, and sets $ADMIN to the address of the admin interface.
 func awaitReady(ts *testscript.TestScript, neg bool, args []string) {
 	d, want := daemonOf(ts), regexp.MustCompile(args[0])
 	var entry struct{ Msg, Address string }
@@ -91,6 +91,7 @@ func awaitReady(ts *testscript.TestScript, neg bool, args []string) {
 		r.Body.Close()
 		ts.Check(err)
 		if answer = r.Status + " " + string(body); want.MatchString(answer) {
+			ts.Setenv("ADMIN", entry.Address)
 			return
 		}
 	}

@@ -122,9 +122,9 @@ func programDir(ts *testscript.TestScript) string {
 	return ""
 }
 
-// signalDaemon implements the script command "signal HUP|TERM".
+// signalDaemon implements the script command "signal HUP|KILL|TERM".
 func signalDaemon(ts *testscript.TestScript, neg bool, args []string) {
-	signals := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM}
+	signals := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL, "TERM": syscall.SIGTERM}
 	ts.Check(daemonOf(ts).cmd.Process.Signal(signals[args[0]]))
 }
 

@@ -32,6 +32,10 @@ type server struct {
 	// The admin interface; nil without admin.listen.
 	adminListener net.Listener
 	admin         *http.Server
+	// The same at admin.socket; nil without.
+	socketListener net.Listener
+	socket         *http.Server
+	reloads        chan reloadRequest // from operators
 }
 
 // newServer opens the listeners and creates the bridge. The caller calls run, which closes
@@ -41,13 +45,19 @@ func newServer(c *config.Config, log *logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{started: c, config: c, log: log, listener: listener, certs: certs, announcer: announcer{log: log.Logger, publish: dnssd.Publish}}
+	s := &server{started: c, config: c, log: log, listener: listener, certs: certs, announcer: announcer{log: log.Logger, publish: dnssd.Publish},
+		reloads: make(chan reloadRequest)}
 	if c.Admin.Listen != "" {
 		if s.adminListener, err = net.Listen("tcp", c.Admin.Listen); err != nil {
 			return nil, errors.Join(err, s.closeListeners())
 		}
 	}
-	if s.bridge, err = bridge.New(c, bridge.Options{Logger: log.Logger, CertificateExpiry: expiry(c, tlsConfig)}); err != nil {
+	if c.Admin.Socket != "" {
+		if s.socketListener, err = listenSocket(string(c.Admin.Socket)); err != nil {
+			return nil, errors.Join(err, s.closeListeners())
+		}
+	}
+	if s.bridge, err = bridge.New(c, bridge.Options{Logger: log.Logger, CertificateExpiry: expiry(c, tlsConfig), Reload: s.requestReload}); err != nil {
 		return nil, errors.Join(err, s.closeListeners())
 	}
 	s.http = httpServer(c, s.bridge, log.Logger)
@@ -56,13 +66,19 @@ func newServer(c *config.Config, log *logger) (*server, error) {
 		s.admin = httpServer(c, s.bridge.Admin(), log.Logger)
 		s.adminListener = s.bridge.AdminListener(s.adminListener, s.admin)
 	}
+	if s.socketListener != nil {
+		s.socket = httpServer(c, s.bridge.AdminSocket(), log.Logger)
+		s.socket.WriteTimeout = socketWriteTimeout
+	}
 	return s, nil
 }
 
 func (s *server) closeListeners() error {
 	err := errors.Join(s.listener.Close(), s.certs.Close())
-	if s.adminListener != nil {
-		err = errors.Join(err, s.adminListener.Close())
+	for _, l := range []net.Listener{s.adminListener, s.socketListener} {
+		if l != nil {
+			err = errors.Join(err, l.Close())
+		}
 	}
 	return err
 }
@@ -98,6 +114,10 @@ func (s *server) run(ctx context.Context, reload <-chan os.Signal) error {
 		s.log.Info("serving the admin interface", "address", s.adminListener.Addr().String())
 		group.Go(func() error { return serveHTTP(s.admin, s.adminListener) })
 	}
+	if s.socket != nil {
+		s.log.Info("serving the admin interface on a socket", "socket", s.socketListener.Addr().String())
+		group.Go(func() error { return serveHTTP(s.socket, s.socketListener) })
+	}
 	s.announcer.set(s.config, s.listener)
 	group.Go(func() error {
 		for {
@@ -105,7 +125,9 @@ func (s *server) run(ctx context.Context, reload <-chan os.Signal) error {
 			case <-ctx.Done():
 				return s.shutdown()
 			case <-reload:
-				s.reload()
+				_, _ = s.reload() // logged
+			case request := <-s.reloads:
+				request.answer(s.reload())
 			}
 		}
 	})
@@ -126,7 +148,7 @@ func serveHTTP(server *http.Server, l net.Listener) error {
 
 // reload applies the configuration file again. On any error the current configuration
 // stays in use. Keys that the listeners depend on take effect at the next start.
-func (s *server) reload() {
+func (s *server) reload() (bridge.Reloaded, error) {
 	c, err := loadAndWarn(s.config.File, s.log)
 	if err == nil {
 		err = c.MakeMissing()
@@ -138,23 +160,24 @@ func (s *server) reload() {
 		s.log.configure(&s.config.Log)
 		s.bridge.ReloadFailed()
 		s.log.Error("configuration not reloaded, the current one stays in use", "error", err)
-		return
+		return bridge.Reloaded{}, err
 	}
-	var changed, needRestart []string
+	var done bridge.Reloaded
 	for _, change := range config.Changes(s.config, c) {
-		changed = append(changed, change.Key)
+		done.Changed = append(done.Changed, change.Key)
 	}
 	for _, change := range config.Changes(s.started, c) {
 		if change.Restart {
-			needRestart = append(needRestart, change.Key)
+			done.NeedRestart = append(done.NeedRestart, change.Key)
 		}
 	}
 	s.config = c
 	s.announcer.set(c, s.listener)
-	if len(needRestart) > 0 {
-		s.log.Warn("changes that take effect after a restart only", "keys", needRestart)
+	if len(done.NeedRestart) > 0 {
+		s.log.Warn("changes that take effect after a restart only", "keys", done.NeedRestart)
 	}
-	s.log.Info("configuration reloaded", "changed", changed, "routes", len(c.Routes))
+	s.log.Info("configuration reloaded", "changed", done.Changed, "routes", len(c.Routes))
+	return done, nil
 }
 
 // shutdown stops accepting connections, closes those there are with 1001, and waits for
@@ -171,8 +194,10 @@ func (s *server) shutdown() error {
 	if err := errors.Join(s.bridge.Close(ctx), <-closed); err != nil {
 		s.log.Warn("not all connections ended in time", "error", err)
 	}
-	if s.admin != nil { // last, so that /readyz can report the shutdown
-		_ = s.admin.Close()
+	for _, admin := range []*http.Server{s.admin, s.socket} { // last, so that /readyz can report the shutdown
+		if admin != nil {
+			_ = admin.Close()
+		}
 	}
 	return errors.Join(s.http.Close(), s.certs.Close())
 }

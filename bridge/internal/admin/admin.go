@@ -37,9 +37,10 @@ type admin struct {
 
 // New returns the operators' interface, for a listener of its own:
 //
-//	GET  /livez            without credentials, from this machine only
-//	GET  /readyz           the same; JSON, 503 if no clients can be served, see Readiness
-//	GET  /metrics          the same; Prometheus
+//	GET  /livez            without credentials
+//	GET  /readyz           without credentials, 503 if no clients can be served; the reasons as JSON,
+//	                       see Readiness, on this machine and for operators
+//	GET  /metrics          without credentials from this machine only; Prometheus
 //	GET  /                 a page that shows the rest to people; it holds no data itself
 //	POST /login            a form with access_token, or with user and password: a cookie
 //	GET  /login            JSON: the host of an OIDC provider to log in with, if there is one
@@ -55,6 +56,7 @@ type admin struct {
 //	GET  /queues           JSON, one object a permanent queue
 //	GET  /debug/pprof/NAME for administrators: heap, profile?seconds=30, … for go tool pprof
 //	POST /sessions/kick    JSON {"session": 7} or {"user": "alice"}: ends them with 4401
+//	POST /reload           JSON {}: applies the configuration file again, see Reloaded
 //	POST /routes/connect   JSON {"route": "/d", "endpoint": "tcp://…"}, and "server_key" with CURVE
 //	POST /routes/disconnect  the same: until a reload or start if the configuration names it
 //	POST /queues/delete    JSON {"route": "/d", "user": "alice", "name": ""}: ends its client too
@@ -68,8 +70,8 @@ func New(bridge Source, m *metrics.Metrics, log *slog.Logger) http.Handler {
 	a := &admin{bridge: bridge, metrics: m, log: log}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", a.localOrMonitoring(m.Handler()))
-	mux.Handle("GET /livez", a.localOrMonitoring(http.HandlerFunc(serveLive)))
-	mux.Handle("GET /readyz", a.localOrMonitoring(http.HandlerFunc(a.serveReady)))
+	mux.HandleFunc("GET /livez", serveLive)
+	mux.HandleFunc("GET /readyz", a.serveReady)
 	static := page.Handler()
 	for _, path := range page.Paths {
 		mux.Handle("GET "+path, static)
@@ -89,6 +91,7 @@ func New(bridge Source, m *metrics.Metrics, log *slog.Logger) http.Handler {
 	mux.Handle("GET /queues", a.permit(tagMonitoring, a.serveQueues))
 	mux.Handle("GET /debug/pprof/{name}", a.permit(tagAdministrator, a.serveProfile))
 	mux.Handle("POST /sessions/kick", a.permit(tagAdministrator, a.serveKick))
+	mux.Handle("POST /reload", a.permit(tagAdministrator, a.serveReload))
 	mux.Handle("POST /routes/connect", a.permit(tagAdministrator, a.serveConnect))
 	mux.Handle("POST /routes/disconnect", a.permit(tagAdministrator, a.serveDisconnect))
 	mux.Handle("POST /queues/delete", a.permit(tagAdministrator, a.serveDeleteQueue))
@@ -107,6 +110,9 @@ func New(bridge Source, m *metrics.Metrics, log *slog.Logger) http.Handler {
 
 // knownHost reports whether the Host of the request is a name or address of this listener.
 func (a *admin) knownHost(r *http.Request) bool {
+	if onSocket(r) {
+		return true
+	}
 	name := r.Host
 	if host, _, err := net.SplitHostPort(r.Host); err == nil {
 		name = host
@@ -122,12 +128,18 @@ func (a *admin) knownHost(r *http.Request) bool {
 // localOrMonitoring serves programs on this machine, and others that may read.
 func (a *admin) localOrMonitoring(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if from, err := clientaddr.Locate(r, nil); err == nil && from.Local {
+		if local(r) {
 			h.ServeHTTP(w, r)
 		} else if _, ok := a.authorized(w, r, tagMonitoring); ok {
 			h.ServeHTTP(w, r)
 		}
 	})
+}
+
+// local reports whether a program on this machine sent the request without a proxy.
+func local(r *http.Request) bool {
+	from, err := clientaddr.Locate(r, nil)
+	return err == nil && from.Local
 }
 
 // permit serves operators that have the tag.
@@ -176,16 +188,30 @@ func serveLive(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, "ok\n")
 }
 
-func (a *admin) serveReady(w http.ResponseWriter, _ *http.Request) {
-	r := a.bridge.Readiness()
-	if r.Degraded == nil {
-		r.Degraded = []string{}
+// serveReady answers a load balancer, which has no credentials, by the status alone: the reasons
+// name routes and authenticators.
+func (a *admin) serveReady(w http.ResponseWriter, r *http.Request) {
+	status, text := http.StatusOK, "ready"
+	ready := a.bridge.Readiness()
+	if len(ready.Unready) > 0 {
+		status, text = http.StatusServiceUnavailable, "not ready"
+	}
+	if !local(r) {
+		if !hasCredentials(r) {
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, text+"\n")
+			return
+		}
+		if _, ok := a.authorized(w, r, tagMonitoring); !ok {
+			return
+		}
+	}
+	if ready.Degraded == nil {
+		ready.Degraded = []string{}
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if len(r.Unready) > 0 {
-		w.WriteHeader(http.StatusServiceUnavailable)
-	}
-	writeJSON(w, r)
+	w.WriteHeader(status)
+	writeJSON(w, ready)
 }
 
 func (a *admin) serveSessions(w http.ResponseWriter, _ *http.Request, _ *operator) {

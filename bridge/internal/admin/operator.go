@@ -77,7 +77,16 @@ func (a *admin) operator(r *http.Request) (*operator, *denial) {
 			return o, nil
 		}
 	}
+	if onSocket(r) {
+		return socketOperator, nil
+	}
 	return nil, &denial{status: http.StatusUnauthorized, text: "authentication required: the admin token, or a login tagged monitoring or administrator"}
+}
+
+// hasCredentials reports whether a request comes from an operator, who can be refused.
+func hasCredentials(r *http.Request) bool {
+	_, err := r.Cookie(operatorCookie)
+	return err == nil || r.Header.Get("Authorization") != "" || onSocket(r)
 }
 
 func (a *admin) byPassword(r *http.Request, user, password string) (*operator, *denial) {

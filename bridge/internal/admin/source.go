@@ -55,6 +55,9 @@ type Source interface {
 	// Kick ends the session of that number, or every session of that user, with close code
 	// 4401. It returns how many there were, and ErrQuery unless exactly one is given.
 	Kick(number uint64, user string) (int, error)
+	// ReloadFile applies the configuration file again. The error is ErrNoReload if the program
+	// does not do so on request.
+	ReloadFile(context.Context) (Reloaded, error)
 	// Route returns the route at path; nil if there is none.
 	Route(path string) *route.Route
 	// Archives lists what routes with a history keep, by path.
