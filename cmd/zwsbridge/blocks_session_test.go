@@ -167,6 +167,11 @@ func (s *session) console(b *block) {
 			next, want, _ = strings.Cut(want, "\n")
 			command = strings.TrimSuffix(command, "\\") + strings.TrimSpace(next)
 		}
+		for _, program := range []string{"bash", "curl"} {
+			if _, err := exec.LookPath(program); err != nil && (program == "bash" || strings.Contains(command, program)) {
+				s.t.Skipf("%s needs %s", b, program)
+			}
+		}
 		command = strings.Replace(command, "go run ./cmd/zwsbridge", "zwsbridge", 1)
 		if command == "zwsbridge demo" {
 			command += " --listen 127.0.0.1:8443"
