@@ -225,7 +225,7 @@ func (s *session) command(ctx context.Context, command string) *exec.Cmd {
 	return cmd
 }
 
-// serve starts the bridge, instead of the one that runs, and waits until it serves. It returns what the
+// serve starts the bridge, after it has ended a running one, and waits until it serves. It returns what the
 // bridge has printed on standard output.
 func (s *session) serve(b *block, command string) string {
 	s.stop()
