@@ -24,7 +24,7 @@ export function useConnection(url: string | URL | null | undefined, options?: Mu
 
 /**
  * The messages of a subscription. `data` is the latest message, or what `reduce` makes of them.
- * A component renders at most once in 16 ms for messages. There is no socket while `target` is
+ * A component renders at most once in 16 ms for messages. No socket is open while `target` is
  * null or undefined.
  */
 export function useSubscription<Value = Message>(

@@ -17,7 +17,7 @@ export function createConnection(url: string | URL, options?: MuxOptions): Reada
 
 /**
  * The messages of a subscription. `data` is the latest message, or what `reduce` makes of them. The
- * store changes at most once in 16 ms for messages. There is no socket if `target` is null or
+ * store changes at most once in 16 ms for messages. No socket is open if `target` is null or
  * undefined.
  */
 export function createSubscription<Value = Message>(

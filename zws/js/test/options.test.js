@@ -78,7 +78,7 @@ test('targets', () => {
     [null, 'unsupported target null, want a URL or a route of a Mux'],
     [{}, 'unsupported target [object Object], want a URL or a route of a Mux'],
     [7, 'unsupported target 7, want a URL or a route of a Mux'],
-    ['/devices', 'invalid URL "/devices", want one such as wss://host/path'], // there is no page that it is relative to
+    ['/devices', 'invalid URL "/devices", want one such as wss://host/path'], // outside a page, a path is relative to nothing
     ['ftp://host/', 'unsupported URL scheme "ftp:", want "ws:" or "wss:"'],
   ]) {
     for (const use of [() => sub.connect(target), () => sub.disconnect(target), () => new Mux(target, { WebSocket })]) {

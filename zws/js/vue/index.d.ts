@@ -26,7 +26,7 @@ export function useConnection(url: MaybeRefOrGetter<string | URL | null | undefi
 
 /**
  * The messages of a subscription. `data` is the latest message, or what `reduce` makes of them. It
- * changes at most once in 16 ms. There is no socket while `target` is null or undefined.
+ * changes at most once in 16 ms. No socket is open while `target` is null or undefined.
  */
 export function useSubscription<Value = Message>(
   target: MaybeRefOrGetter<Target>, topics: MaybeRefOrGetter<Topics>,

@@ -177,7 +177,7 @@ export function requests(target, options) {
     if (target != null) return open(store, req = new Req(options), target);
   });
   const request = async (message, wait) => {
-    if (target == null) throw new ClosedError('there is no target to send requests to');
+    if (target == null) throw new ClosedError('requests need a target');
     const release = store._used ? undefined : store.subscribe(() => {}), own = req;
     const pending = (n, more) => own === req && store._used && store._set({ pending: store.get().pending + n, ...more });
     pending(1, own.state === 'ready' ? { error: undefined } : {});
