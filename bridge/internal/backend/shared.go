@@ -99,7 +99,7 @@ func (s *Shared) crowded() bool {
 // serve runs one inbound peer.
 func (s *Shared) serve(conn *zmtp.Conn, l *listening) {
 	reply := conn.Peer().Reply
-	status := Status{Address: conn.RemoteAddr().String(), User: userOf(reply), State: Connected, Since: time.Now()}
+	status := Status{Address: conn.RemoteAddr().String(), User: userOf(reply), Identity: claimedID(conn.Peer()), State: Connected, Since: time.Now()}
 	p := &peer{core: s.core, conn: conn, status: status, owner: ownerOf(conn), via: l}
 	if s.o.Rights != nil {
 		p.rights = s.o.Rights(reply)

@@ -43,8 +43,10 @@ type Status struct {
 	// Source is where the endpoint comes from.
 	Source Source
 	// User is the user id that the ZAP handler gave an inbound peer.
-	User  string
-	State State
+	User string
+	// Identity is the routing id that an inbound peer claims; empty if it claims none.
+	Identity string
+	State    State
 	// Since is when the state began.
 	Since time.Time
 	// Err is why it is Waiting, Refused or Gone: an *[Error] after a failed attempt, the

@@ -265,6 +265,13 @@ func (l *Log) Flush() error {
 	return l.flush()
 }
 
+// Restored reports whether the store had records when the log was made.
+func (l *Log) Restored() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.o.Store != nil && l.current().first > 1
+}
+
 // End returns the position of the next message.
 func (l *Log) End() Position {
 	l.mu.Lock()

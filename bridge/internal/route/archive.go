@@ -21,7 +21,8 @@ type Archive struct {
 	Log    *history.Log
 	Queues *history.Queues
 
-	file *history.QueueFile // nil without a directory
+	file      *history.QueueFile // nil without a directory
+	returning *returning
 
 	// The rest is used where bridges share the history.
 	share *natsstore.Share
@@ -71,6 +72,7 @@ func (s archiveStore) open(path string, o archiveOptions, logger *slog.Logger) (
 	if a.Log, err = history.New(o.log); err != nil {
 		return nil, err
 	}
+	a.returning = newReturning(s.nats != nil || a.Log.Restored())
 	if s.nats != nil {
 		if err := a.join(*s.nats, path, o, logger); err != nil {
 			return nil, err

@@ -13,9 +13,7 @@ import (
 func (r *Route) backendChanged(s backend.Status) {
 	r.metrics.Backend(s)
 	r.users.changed(s)
-	if r.keeping.Load() && s.State == backend.Connected && s.Reconnects > 0 {
-		r.archive.gap(s.Address + " was away")
-	}
+	r.recordGap(s)
 	attrs := []slog.Attr{slog.String("state", s.State.String()), slog.String("endpoint", s.Address)}
 	if s.Position > 0 {
 		attrs = append(attrs, slog.Int("backend", s.Position))
@@ -27,6 +25,19 @@ func (r *Route) backendChanged(s backend.Status) {
 		attrs = append(attrs, slog.String("error", s.Err.Error()))
 	}
 	r.log.LogAttrs(context.Background(), r.failing.level(s), "backend", attrs...)
+}
+
+// recordGap records in the history that a backend was away.
+func (r *Route) recordGap(s backend.Status) {
+	switch {
+	case r.archive == nil:
+	case r.listens && s.Position == 0: // also before Keep: the backend has left the route that this one replaces
+		if r.archive.returning.gap(s) {
+			r.archive.gap(s.Address + " was away")
+		}
+	case r.keeping.Load() && s.State == backend.Connected && s.Reconnects > 0:
+		r.archive.gap(s.Address + " was away")
+	}
 }
 
 // maxFailing limits the endpoints that are known to fail: clients can have endpoints of their own.

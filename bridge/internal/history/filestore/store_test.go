@@ -117,8 +117,8 @@ func TestRestart(t *testing.T) {
 	publish(t, l, "b", "2")
 	publish(t, l, "a", "3")
 	end := l.End()
-	if _, answer := resume(l, at); answer.Gap || !answer.Recovered {
-		t.Fatalf("before the restart: %+v", answer)
+	if _, answer := resume(l, at); answer.Gap || !answer.Recovered || l.Restored() {
+		t.Fatalf("before the restart: %+v, restored: %v", answer, l.Restored())
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
@@ -130,8 +130,8 @@ func TestRestart(t *testing.T) {
 	got, answer := resume(l, at)
 	wantLines(t, "resumed", got, []string{"b 2", "a 3"})
 	wantLines(t, "last values", last(l), []string{"a 3", "b 2"})
-	if !answer.Recovered || !answer.Gap {
-		t.Fatalf("after the restart: %+v", answer)
+	if !answer.Recovered || !answer.Gap || !l.Restored() {
+		t.Fatalf("after the restart: %+v, restored: %v", answer, l.Restored())
 	}
 	// A position behind what was stored: a client has seen messages that a loss of power took.
 	beyond := end
