@@ -114,7 +114,7 @@ func TestAdminConnect(t *testing.T) {
 	shows(first + " file ready")
 	reloadWith(`share = "none"`)
 	shows(first + " file ready")
-	if n := len(o.list("/sessions")); n != 1 {
+	if n := len(o.sessions()); n != 1 {
 		t.Errorf("%d sessions, want 1", n)
 	}
 }

@@ -298,7 +298,7 @@ func TestAdminPage(t *testing.T) {
 	admin, _, _, _ := startAdmin(t)
 	o := &operator{t: t, admin: admin}
 	for path, kind := range map[string]string{"/": "text/html", "/admin.css": "text/css", "/admin.js": "text/javascript",
-		"/codes.js": "text/javascript", "/sparkline.js": "text/javascript", "/table.js": "text/javascript"} {
+		"/codes.js": "text/javascript", "/format.js": "text/javascript", "/pages.js": "text/javascript", "/sparkline.js": "text/javascript", "/table.js": "text/javascript"} {
 		resp := o.do("GET", path, "", "")
 		if resp.StatusCode != 200 || !strings.HasPrefix(resp.Header.Get("Content-Type"), kind) {
 			t.Errorf("%s: %s %s", path, resp.Status, resp.Header.Get("Content-Type"))

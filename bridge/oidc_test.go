@@ -342,8 +342,8 @@ func TestOIDCNotConfigured(t *testing.T) {
 	admin, _, _, _ := startAdmin(t)
 	o := &operator{t: t, admin: admin}
 	text, err := io.ReadAll(o.do("GET", "/login", "", "").Body)
-	if err != nil || strings.TrimSpace(string(text)) != "{}" {
-		t.Errorf("/login returns %s, want {}", text)
+	if err != nil || strings.TrimSpace(string(text)) != `{"form":"password"}` {
+		t.Errorf("/login returns %s, want the form for passwords alone", text)
 	}
 	for _, path := range []string{"/login/oidc", "/login/oidc/callback?code=1&state=2"} {
 		if resp := o.do("GET", path, "", ""); resp.StatusCode != 404 {
@@ -353,7 +353,7 @@ func TestOIDCNotConfigured(t *testing.T) {
 	p := newProvider(t, "")
 	b := &browser{t: t}
 	text, err = io.ReadAll(b.get(p.startAdmin("") + "/login").Body)
-	if want := `{"oidc":"` + strings.TrimPrefix(p.server.URL, "http://") + `"}`; err != nil || strings.TrimSpace(string(text)) != want {
+	if want := `{"oidc":"` + strings.TrimPrefix(p.server.URL, "http://") + `","form":"token"}`; err != nil || strings.TrimSpace(string(text)) != want {
 		t.Errorf("/login returns %s, want %s", text, want)
 	}
 }

@@ -92,7 +92,7 @@ func TestRelay(t *testing.T) {
 				if s := sessions[len(sessions)-1]; s.User != "alice" || s.Mechanism != "PLAIN" || s.Relayed != string(inner.Name()) || s.Route != "/relay" {
 					t.Errorf("operators see %+v", s)
 				}
-				if backends := b.Backends(); len(backends) == 0 || backends[len(backends)-1].State != "ready" {
+				if backends := b.Backends(); len(backends) == 0 || backends[len(backends)-1].State != "ready" || backends[len(backends)-1].Source != "file" {
 					t.Errorf("operators see the backends %+v", backends)
 				}
 			})

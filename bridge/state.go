@@ -159,8 +159,8 @@ func (b *Bridge) adopt(s, old *state) {
 	b.state.Store(s)
 }
 
-// ReloadFailed tells the metrics that the program has a configuration that it could not read.
-func (b *Bridge) ReloadFailed() { b.metrics.Reloaded(false) }
+// ReloadFailed reports to operators that the program has a configuration that it could not read, and why.
+func (b *Bridge) ReloadFailed(err error) { b.metrics.Reloaded(err) }
 
 // Reload validates another configuration as [New] does and puts it in force. If it returns an
 // error nothing has changed. Listeners and TLS belong to the program, not to the
@@ -172,7 +172,7 @@ func (b *Bridge) ReloadFailed() { b.metrics.Reloaded(false) }
 // route is gone, has another socket or domain, shares its backends in another way, or does not
 // take their mechanism any more, or if an authenticator has a say now that was not asked.
 func (b *Bridge) Reload(c *config.Config) (err error) {
-	defer func() { b.metrics.Reloaded(err == nil) }()
+	defer func() { b.metrics.Reloaded(err) }()
 	b.reloading.Lock()
 	defer b.reloading.Unlock()
 	if b.connections.Closing() != nil {

@@ -158,7 +158,7 @@ func (s *server) reload() (bridge.Reloaded, error) {
 	}
 	if err != nil {
 		s.log.configure(&s.config.Log)
-		s.bridge.ReloadFailed()
+		s.bridge.ReloadFailed(err)
 		s.log.Error("configuration not reloaded, the current one stays in use", "error", err)
 		return bridge.Reloaded{}, err
 	}

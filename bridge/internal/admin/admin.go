@@ -46,9 +46,11 @@ type admin struct {
 //	GET  /login            JSON: the host of an OIDC provider to log in with, if there is one
 //	GET  /login/oidc       sends the browser there; it comes back to /login/oidc/callback
 //	POST /logout           JSON {}: ends it
-//	GET  /summary          JSON: the operator, connections, counts by route and by code
-//	GET  /sessions         JSON, one object a session
-//	GET  /backends         JSON, one object an endpoint, an inbound backend or a source that fails
+//	GET  /summary          JSON: the operator, problems, connections, counts by route and by code
+//	GET  /sessions         JSON, one object a session; ?user=, ?route=, ?address= (or a network) and
+//	                       ?search= filter, ?sort= orders, ?limit= and ?after= page, see SessionList
+//	GET  /backends         JSON, one object an endpoint, an inbound backend or a source that fails;
+//	                       of each session where these have their own, unless ?group=endpoint
 //	GET  /sources          JSON, one object a source of endpoints: srv://, dnssd://, connect_file
 //	GET  /refusals         JSON, the last 200 refusals, newest first; ?user= and ?address= (or a network)
 //	GET  /identities       JSON, ?user= or ?id= of a token endpoint's identity_map
@@ -81,14 +83,21 @@ func New(bridge Source, m *metrics.Metrics, log *slog.Logger) http.Handler {
 	mux.HandleFunc("GET "+oidcStart, a.serveOIDCStart)
 	mux.HandleFunc("GET "+oidcCallback, a.serveOIDCCallback)
 	mux.Handle("POST /logout", sameOrigin(http.HandlerFunc(a.serveLogout)))
-	mux.Handle("GET /summary", a.permit(tagMonitoring, a.serveSummary))
-	mux.Handle("GET /sessions", a.permit(tagMonitoring, a.serveSessions))
-	mux.Handle("GET /backends", a.permit(tagMonitoring, a.serveBackends))
-	mux.Handle("GET /sources", a.permit(tagMonitoring, a.serveSources))
-	mux.Handle("GET /refusals", a.permit(tagMonitoring, a.serveRefusals))
-	mux.Handle("GET /identities", a.permit(tagMonitoring, a.serveIdentities))
-	mux.Handle("GET /history", a.permit(tagMonitoring, a.serveHistory))
-	mux.Handle("GET /queues", a.permit(tagMonitoring, a.serveQueues))
+	read := func(path string, h func(http.ResponseWriter, *http.Request, *operator), parameters ...string) {
+		mux.Handle("GET "+path, a.permit(tagMonitoring, func(w http.ResponseWriter, r *http.Request, o *operator) {
+			if checkQuery(w, r, parameters) {
+				h(w, r, o)
+			}
+		}))
+	}
+	read("/summary", a.serveSummary)
+	read("/sessions", a.serveSessions, sessionParameters...)
+	read("/backends", a.serveBackends, backendParameters...)
+	read("/sources", a.serveSources)
+	read("/refusals", a.serveRefusals, "user", "address")
+	read("/identities", a.serveIdentities, "user", "id")
+	read("/history", a.serveHistory)
+	read("/queues", a.serveQueues)
 	mux.Handle("GET /debug/pprof/{name}", a.permit(tagAdministrator, a.serveProfile))
 	mux.Handle("POST /sessions/kick", a.permit(tagAdministrator, a.serveKick))
 	mux.Handle("POST /reload", a.permit(tagAdministrator, a.serveReload))
@@ -213,23 +222,6 @@ func (a *admin) serveReady(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(status)
 	writeJSON(w, ready)
 }
-
-func (a *admin) serveSessions(w http.ResponseWriter, _ *http.Request, _ *operator) {
-	writeJSON(w, a.bridge.Sessions())
-}
-
-func (a *admin) serveBackends(w http.ResponseWriter, _ *http.Request, _ *operator) {
-	list := a.bridge.Backends()
-	for _, f := range a.bridge.Finders() {
-		if f.Error != "" {
-			list = append(list, Backend{Route: f.Route, Address: f.Address, Source: f.Source, State: sourceFailed, Since: f.Since, Error: f.Error})
-		}
-	}
-	writeJSON(w, list)
-}
-
-// sourceFailed is the state of what finds endpoints and cannot, among the backends.
-const sourceFailed = "source failed"
 
 func (a *admin) serveSources(w http.ResponseWriter, _ *http.Request, _ *operator) {
 	writeJSON(w, a.bridge.Finders())

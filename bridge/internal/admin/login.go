@@ -5,12 +5,36 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/refusal"
 	"github.com/zwsbridge/zwsbridge/zws"
 )
 
 // maxLoginForm bounds the form of a login, in bytes.
 const maxLoginForm = 64 << 10
+
+// loginWays are the ways to log in, for the page: it shows one, and the others on demand.
+type loginWays struct {
+	OIDC string `json:"oidc,omitempty"` // the host of the provider of admin.oidc
+	Form string `json:"form"`           // the form that will do for most operators: password or token
+}
+
+// serveLoginWays answers with the ways to log in. A password will do where something that can tag users
+// judges it; otherwise operators have the admin token or the token of a provider.
+func (a *admin) serveLoginWays(w http.ResponseWriter, _ *http.Request) {
+	ways := loginWays{Form: "token"}
+	if o := a.bridge.OIDC(); o != nil {
+		ways.OIDC = o.host
+	}
+	c := a.bridge.Config()
+	for _, entry := range c.Zap.Chain {
+		switch c.Auth[entry.Authn].Settings.(type) {
+		case *config.HTTP, *config.Remote:
+			ways.Form = "password"
+		}
+	}
+	writeJSON(w, ways)
+}
 
 // serveLogin takes a form, from the page or from a provider's own (access_token), and sets a
 // cookie that no script can read and no other site can send.

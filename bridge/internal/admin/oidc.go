@@ -76,15 +76,6 @@ func NewOIDC(c *config.Config, old *OIDC) (*OIDC, error) {
 	return o, nil
 }
 
-// serveLoginWays lists the ways to log in beside the forms of the page.
-func (a *admin) serveLoginWays(w http.ResponseWriter, _ *http.Request) {
-	ways := make(map[string]string)
-	if o := a.bridge.OIDC(); o != nil && o.host != "" {
-		ways["oidc"] = o.host
-	}
-	writeJSON(w, ways)
-}
-
 // provider returns the client of the provider, or answers the request if there is none.
 func (a *admin) provider(w http.ResponseWriter) *oidclogin.Client {
 	if o := a.bridge.OIDC(); o != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
+	"github.com/zwsbridge/zwsbridge/internal/buildinfo"
 )
 
 // Summary is what an operator sees of the bridge as a whole. The counts are those of
@@ -16,13 +17,38 @@ type Summary struct {
 	Operator string `json:"operator"`
 	May      string `json:"may"`
 
+	Version        string               `json:"version"`
 	Since          time.Time            `json:"since"`
+	Problems       []Problem            `json:"problems"`
 	Connections    int                  `json:"connections"`
 	MaxConnections int                  `json:"max_connections"` // 0 = no limit
+	Sessions       SessionCounts        `json:"sessions"`
+	Endpoints      int                  `json:"endpoints"` // and inbound backends
+	Backends       map[string]int       `json:"backends"`  // connections to them by state
 	Routes         []RouteSummary       `json:"routes"`
 	Refusals       []metrics.CodeCount  `json:"refusals"`
 	Ends           []metrics.CodeCount  `json:"ends"`
 	Logins         []metrics.LoginCount `json:"logins"`
+}
+
+// SessionCounts are what all sessions have together.
+type SessionCounts struct {
+	Number   int   `json:"number"`
+	Users    int   `json:"users"`
+	Messages int   `json:"queued_messages"`
+	Bytes    int64 `json:"queued_bytes"`
+}
+
+func countSessions(list []Session) SessionCounts {
+	c := SessionCounts{Number: len(list)}
+	users := make(map[string]bool)
+	for i := range list {
+		users[list[i].User] = true
+		c.Messages += list[i].Messages
+		c.Bytes += list[i].Bytes
+	}
+	c.Users = len(users)
+	return c
 }
 
 // RouteSummary is what an operator sees of a route.
@@ -40,15 +66,25 @@ func (a *admin) serveSummary(w http.ResponseWriter, _ *http.Request, o *operator
 		return
 	}
 	c := a.bridge.Config()
+	backends := a.backends()
+	endpoints := byEndpoint(backends)
 	s := Summary{
 		Operator:       o.name,
 		May:            tagMonitoring,
+		Version:        buildinfo.Get().Version,
 		Since:          counts.Since,
+		Problems:       problems(a.bridge.Readiness(), counts, endpoints),
+		Sessions:       countSessions(a.bridge.Sessions()),
+		Endpoints:      len(endpoints),
+		Backends:       make(map[string]int),
 		Connections:    a.bridge.Connections(),
 		MaxConnections: c.Server.MaxConnections,
 		Refusals:       counts.Refusals,
 		Ends:           counts.Ends,
 		Logins:         counts.Logins,
+	}
+	for i := range backends {
+		s.Backends[backends[i].State]++
 	}
 	if o.may(tagAdministrator) {
 		s.May = tagAdministrator

@@ -14,6 +14,16 @@ type Counts struct {
 	Refusals []CodeCount            // clients that were refused
 	Ends     []CodeCount            // sessions that have ended
 	Logins   []LoginCount
+	// ReloadFailure is why the last reload has failed; nil if it has not.
+	ReloadFailure *ReloadFailure
+	// CertificateExpiry is when the TLS certificate of the listener expires; zero = unknown.
+	CertificateExpiry time.Time
+}
+
+// ReloadFailure is when and why a reload of the configuration has failed.
+type ReloadFailure struct {
+	Time time.Time
+	Err  error
 }
 
 // RouteCounts are the counters of one route; in means from clients.
@@ -51,11 +61,12 @@ func (m *Metrics) Counts() (*Counts, error) {
 		return nil, err
 	}
 	c := &Counts{
-		Since:    m.since,
-		Routes:   make(map[string]RouteCounts),
-		Refusals: []CodeCount{},
-		Ends:     []CodeCount{},
-		Logins:   []LoginCount{},
+		Since:         m.since,
+		Routes:        make(map[string]RouteCounts),
+		Refusals:      []CodeCount{},
+		Ends:          []CodeCount{},
+		Logins:        []LoginCount{},
+		ReloadFailure: m.reloadFailure.Load(),
 	}
 	for _, family := range families {
 		for _, metric := range family.GetMetric() {
@@ -78,6 +89,9 @@ func (c *Counts) add(name string, metric *dto.Metric) {
 		return
 	case "zwsbridge_session_ends_total":
 		c.Ends = append(c.Ends, CodeCount{label["route"], label["code"], n})
+		return
+	case "zwsbridge_certificate_expiry_timestamp_seconds":
+		c.CertificateExpiry = time.Unix(int64(n), 0)
 		return
 	case "zwsbridge_logins_total":
 		c.Logins = append(c.Logins, LoginCount{label["authenticator"], label["status"], n})

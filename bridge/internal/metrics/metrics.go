@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,11 +33,12 @@ type Metrics struct {
 	authenticator    *prometheus.HistogramVec // authenticator, status
 	reloadOK         prometheus.Gauge
 	reloadTime       prometheus.Gauge
-	messages         *prometheus.CounterVec   // route, direction
-	bytes            *prometheus.CounterVec   // route, direction
-	dropped          *prometheus.CounterVec   // route, reason
-	handshake        *prometheus.HistogramVec // route
-	backendHandshake *prometheus.HistogramVec // route
+	reloadFailure    atomic.Pointer[ReloadFailure] // of the last reload; nil if it has succeeded
+	messages         *prometheus.CounterVec        // route, direction
+	bytes            *prometheus.CounterVec        // route, direction
+	dropped          *prometheus.CounterVec        // route, reason
+	handshake        *prometheus.HistogramVec      // route
+	backendHandshake *prometheus.HistogramVec      // route
 
 	connectionsRefused *prometheus.CounterVec // listener, reason
 	acceptErrors       *prometheus.CounterVec // listener
@@ -126,7 +128,7 @@ func newCollectors() *Metrics {
 	m.authenticator = histogram("zwsbridge_authenticator_seconds", "Time of a decision of the ZAP handler, by the authenticator that has decided and status.", "authenticator", "status")
 	m.reloadOK = prometheus.NewGauge(prometheus.GaugeOpts{Name: "zwsbridge_config_last_reload_successful", Help: "1 if the configuration in force is that of the last reload, or start, 0 if the last reload has failed."})
 	m.reloadTime = prometheus.NewGauge(prometheus.GaugeOpts{Name: "zwsbridge_config_last_reload_success_timestamp_seconds", Help: "When the configuration in force was loaded, in Unix time."})
-	m.Reloaded(true)
+	m.Reloaded(nil)
 	m.history = newHistory(counter)
 	m.connectionsRefused = counter("zwsbridge_connections_refused_total", "TCP connections that were not served because too many are "+
 		"open: address = of one address, connections = in all, descriptors = in all, for the file descriptors there are.", "listener", "reason")
@@ -158,12 +160,15 @@ func (m *Metrics) Judged(status zap.Status, took time.Duration) {
 	m.login.WithLabelValues(strconv.Itoa(int(status))).Observe(took.Seconds())
 }
 
-// Reloaded counts a reload of the configuration.
-func (m *Metrics) Reloaded(ok bool) {
-	m.reloadOK.Set(oneIf(ok))
-	if ok {
+// Reloaded counts a reload of the configuration. err is why it has failed; nil if it has not.
+func (m *Metrics) Reloaded(err error) {
+	m.reloadOK.Set(oneIf(err == nil))
+	if err == nil {
 		m.reloadTime.SetToCurrentTime()
+		m.reloadFailure.Store(nil)
+		return
 	}
+	m.reloadFailure.Store(&ReloadFailure{time.Now(), err})
 }
 
 // LoginWaits counts a login among those that wait for a free processor, until the function that

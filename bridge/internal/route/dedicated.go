@@ -128,15 +128,19 @@ func (d *dedicated) routingID(c *Client) ([]byte, error) {
 	return nil, nil
 }
 
-// statuses implements upstream.
+// statuses implements upstream: the endpoints to which no stream has a connection.
 func (d *dedicated) statuses() []backend.Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.open) > 0 {
-		return nil
+	used := make(map[string]bool)
+	for s := range d.open {
+		for _, one := range s.dialed.Status() {
+			used[one.Address] = true
+		}
 	}
-	return d.links.Load().idle()
+	return d.links.Load().unused(len(d.open), used)
 }
+
 func (d *dedicated) close() {}
 
 // unfiltered is a socket whose receiver checks each message itself.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
@@ -169,11 +170,15 @@ func (l *links) options(o backend.Options) backend.Options {
 	return o
 }
 
-// idle returns the state of endpoints to which no stream has a connection.
-func (l *links) idle() []backend.Status {
-	list := make([]backend.Status, len(l.connect))
+// unused returns the state of endpoints to which no stream has a connection: used are the addresses
+// that streams have. An endpoint with placeholders is another one for each stream, and used if there
+// are streams.
+func (l *links) unused(streams int, used map[string]bool) (list []backend.Status) {
 	for i, e := range l.connect {
-		list[i] = backend.Status{Position: i + 1, Address: e.Address, Source: e.Source, State: backend.Idle, Since: l.since}
+		if used[e.Address] || streams > 0 && strings.Contains(e.Address, "{") {
+			continue
+		}
+		list = append(list, backend.Status{Position: i + 1, Address: e.Address, Source: e.Source, State: backend.Idle, Since: l.since})
 	}
 	return list
 }

@@ -25,6 +25,7 @@ type relays struct {
 type relaySocket struct {
 	unfiltered
 	address string
+	source  backend.Source
 	route   *relays
 	client  *Client
 }
@@ -55,7 +56,7 @@ func (r *relays) attach(ctx context.Context, c *Client) (*Attachment, error) {
 	if err != nil {
 		return nil, disallowed(err)
 	}
-	s := &relaySocket{unfiltered{relay}, o.Address, r, c}
+	s := &relaySocket{unfiltered{relay}, o.Address, l.connect[0].Source, r, c}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.open[s] = true
@@ -94,6 +95,15 @@ func (s *relaySocket) relink(l *links) {
 	}
 }
 
+// Status implements backend.Socket.
+func (s *relaySocket) Status() []backend.Status {
+	list := s.unfiltered.Status()
+	for i := range list {
+		list[i].Position, list[i].Source = 1, s.source
+	}
+	return list
+}
+
 func (s *relaySocket) Close() error {
 	s.route.mu.Lock()
 	delete(s.route.open, s)
@@ -101,14 +111,15 @@ func (s *relaySocket) Close() error {
 	return s.unfiltered.Close()
 }
 
-// statuses implements upstream.
+// statuses implements upstream: the endpoint, if no stream has a connection to it.
 func (r *relays) statuses() []backend.Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.open) > 0 {
-		return nil
+	used := make(map[string]bool)
+	for s := range r.open {
+		used[s.address] = true
 	}
-	return r.links.Load().idle()
+	return r.links.Load().unused(len(r.open), used)
 }
 func (r *relays) close() {}
 

@@ -16,7 +16,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect
 	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 // Paths lists the patterns that Handler serves, in the syntax of [http.ServeMux].
-var Paths = []string{"/{$}", "/admin.css", "/admin.js", "/codes.js", "/sparkline.js", "/table.js"}
+var Paths = []string{"/{$}", "/admin.css", "/admin.js", "/codes.js", "/format.js", "/pages.js", "/sparkline.js", "/table.js"}
 
 // Handler returns a handler that serves the page's files at Paths.
 func Handler() http.Handler {

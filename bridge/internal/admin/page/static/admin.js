@@ -1,12 +1,15 @@
 // The admin page: reads the state of the bridge from the admin interface every two seconds and
 // shows it.
 import { loginFailure, meaning } from './codes.js';
+import { bytes, duration, lag, number, since, until } from './format.js';
+import { Pages } from './pages.js';
 import { sparkline } from './sparkline.js';
 import { Table } from './table.js';
 
 const interval = 2000; // ms between two updates
 const historySize = 60; // updates that a sparkline shows
-const maxRows = 500; // of the table of sessions; the filter finds the others
+const maxRows = 50; // of a table; there are pages of sessions
+const fewRefusals = 10; // that are shown at first
 
 const $ = (id) => document.getElementById(id);
 
@@ -44,29 +47,6 @@ async function attempt(answer, path, body) {
   return !failure;
 }
 
-// ---- Formats --------------------------------------------------------------------------
-
-const number = new Intl.NumberFormat('en', { maximumFractionDigits: 1 });
-const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-
-function bytes(n) {
-  let unit = 0;
-  for (; n >= 1024 && unit < units.length - 1; unit++) n /= 1024;
-  return `${number.format(n)} ${units[unit]}`;
-}
-
-function duration(seconds) {
-  const s = Math.max(0, Math.round(seconds));
-  if (s < 60) return `${s} s`;
-  if (s < 3600) return `${Math.floor(s / 60)} min`;
-  if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor(s % 3600 / 60)} min`;
-  return `${Math.floor(s / 86400)} d ${Math.floor(s % 86400 / 3600)} h`;
-}
-
-const lag = (seconds) => seconds < 1 ? `${Math.round(seconds * 1000)} ms` : duration(seconds);
-const since = (time) => duration((Date.now() - new Date(time)) / 1000);
-const until = (time) => time ? `in ${duration((new Date(time) - Date.now()) / 1000)}` : 'never';
-
 // ---- Tables ---------------------------------------------------------------------------
 
 let canChange = false; // whether the operator may end sessions
@@ -74,40 +54,48 @@ let canChange = false; // whether the operator may end sessions
 const sessions = new Table($('sessions'), [
   { head: 'User', text: (s) => s.user || '(none)', name: true, long: true },
   { head: 'Route', text: (s) => s.route, long: true },
-  { head: 'Dialect', text: (s) => s.dialect },
-  { head: 'Mechanism', text: (s) => s.mechanism, note: (s) => s.relayed ? `${s.relayed} to the backend` : '' },
+  { head: 'Dialect', text: (s) => s.dialect, minor: true },
+  { head: 'Mechanism', text: (s) => s.mechanism, note: (s) => s.relayed ? `${s.relayed} to the backend` : '', minor: true },
   { head: 'Address', text: (s) => s.address, long: true },
   { head: 'Connected', text: (s) => since(s.since), number: true },
-  { head: 'Queue', text: (s) => number.format(s.queued_messages), note: (s) => s.queued_messages ? bytes(s.queued_bytes) : '', number: true },
-  { head: 'Lag', text: (s) => lag(s.lag_seconds), number: true, bad: (s) => s.lag_seconds >= 1 },
-  { head: 'Dropped', text: (s) => number.format(s.dropped), number: true, bad: (s) => s.dropped > 0 },
-  { head: 'Subscribed', text: (s) => bytes(s.subscription_bytes), number: true },
-  { head: 'Expires', text: (s) => until(s.expires), number: true },
+  { head: 'Queue', text: (s) => number.format(s.queued_messages), note: (s) => s.queued_messages ? bytes(s.queued_bytes) : '', number: true, idle: (s) => !s.queued_messages },
+  { head: 'Lag', text: (s) => lag(s.lag_seconds), number: true, minor: true, bad: (s) => s.lag_seconds >= 1 },
+  { head: 'Dropped', text: (s) => number.format(s.dropped), number: true, minor: true, bad: (s) => s.dropped > 0 },
+  { head: 'Subscribed', text: (s) => bytes(s.subscription_bytes), number: true, minor: true },
+  { head: 'Expires', text: (s) => until(s.expires), number: true, minor: true },
   { head: '', button: 'End …', label: (s) => `End the session of ${s.user || 'an anonymous user'} on ${s.route}`, press: confirmKick, shown: () => canChange },
 ], { key: (s) => s.session });
 
-const stateClass = { idle: 'wait', ready: 'good', connecting: 'wait', unreachable: 'warn', refused: 'bad', gone: 'wait' };
+const stateClass = { idle: 'wait', ready: 'good', connecting: 'wait', unreachable: 'warn', refused: 'bad', gone: 'wait', 'source failed': 'bad' };
 
-let users = new Map(); // user names by session number
+/** Returns the state of an endpoint: that of one connection, or of all connections that sessions have to it. */
+function stateOf({ state, states }) {
+  const list = Object.entries(states);
+  const [[, n]] = list;
+  if (list.length === 1) return n > 1 ? `${number.format(n)} ${state}` : state;
+  return list.map(([name, number_]) => `${number.format(number_)} ${name}`).join(', ');
+}
 
-function userOf(backend) {
-  if (backend.session) return `${users.get(backend.session) || '(none)'}, own connection`;
-  return backend.user || 'shared';
+/** Returns for whom an endpoint is connected. */
+function usedBy({ session, states, user, state }) {
+  const n = Object.values(states).reduce((a, b) => a + b);
+  if (session || n > 1) return n > 1 ? `${number.format(n)} sessions` : `session ${session}`;
+  return user || (state === 'idle' || state === 'source failed' ? '' : 'all sessions');
 }
 
 const backends = new Table($('backends'), [
   { head: 'Route', text: (b) => b.route, name: true, long: true },
-  { head: 'Backend', text: (b) => b.backend ? String(b.backend) : 'inbound', number: true },
+  { head: 'Backend', text: (b) => b.backend ? String(b.backend) : b.state === 'source failed' ? '' : 'inbound', number: true, minor: true },
   { head: 'Address', text: (b) => b.address, long: true },
   { head: 'Source', text: (b) => b.source ?? '' },
-  { head: 'State', text: (b) => b.state, pill: (b) => stateClass[b.state] ?? 'wait' },
+  { head: 'State', text: stateOf, lead: true, pill: (b) => stateClass[b.state] ?? 'wait' },
   { head: 'For', text: (b) => since(b.since), number: true },
-  { head: 'Reconnects', text: (b) => number.format(b.reconnects), number: true, bad: (b) => b.reconnects > 0 },
-  { head: 'User', text: userOf, long: true },
+  { head: 'Reconnects', text: (b) => number.format(b.reconnects), number: true, minor: true, bad: (b) => b.reconnects > 0 },
+  { head: 'Used by', text: usedBy, long: true, minor: true },
   { head: 'Next try', text: (b) => b.next_try ? until(b.next_try) : '', number: true },
   { head: 'Last error', text: (b) => b.error ?? '', long: true, faint: true },
   { head: '', button: 'Disconnect …', label: (b) => `Disconnect ${b.address} from ${b.route}`, press: confirmDisconnect, shown: (b) => canChange && b.can_disconnect },
-], { key: (b) => `${b.route} ${b.session ?? 0} ${b.address}`, empty: 'No backends yet. Some routes connect to theirs when a client connects.' });
+], { key: (b) => `${b.route} ${b.address}`, empty: 'No backends yet. Inbound backends are listed when they connect.' });
 
 const routes = new Table($('routes'), [
   { head: 'Route', text: (r) => r.path, name: true, long: true },
@@ -115,24 +103,24 @@ const routes = new Table($('routes'), [
   { head: 'Sessions', text: (r) => number.format(r.sessions), number: true },
   { head: 'In', text: (r) => `${number.format(r.in)} /s`, number: true },
   { head: 'Out', text: (r) => `${number.format(r.out)} /s`, number: true },
-  { head: 'In, total', text: (r) => number.format(r.messages_in), note: (r) => bytes(r.bytes_in), number: true },
-  { head: 'Out, total', text: (r) => number.format(r.messages_out), note: (r) => bytes(r.bytes_out), number: true },
+  { head: 'In, total', text: (r) => number.format(r.messages_in), note: (r) => bytes(r.bytes_in), number: true, minor: true },
+  { head: 'Out, total', text: (r) => number.format(r.messages_out), note: (r) => bytes(r.bytes_out), number: true, minor: true },
   { head: 'Dropped', text: (r) => number.format(r.dropped), number: true, bad: (r) => r.dropped > 0 },
-  { head: 'Waiting', text: (r) => number.format(r.waiting), number: true, bad: (r) => r.waiting > 0 },
-  { head: 'Subscribed', text: (r) => bytes(r.subscription_bytes), number: true },
+  { head: 'Waiting', text: (r) => number.format(r.waiting), number: true, minor: true, bad: (r) => r.waiting > 0 },
+  { head: 'Subscribed', text: (r) => bytes(r.subscription_bytes), number: true, minor: true },
 ], { key: (r) => r.path, empty: 'There are no routes.' });
 
 const histories = new Table($('histories'), [
   { head: 'Route', text: (h) => h.route, name: true, long: true },
-  { head: 'State', text: (h) => h.state, pill: (h) => h.error ? 'bad' : 'good' },
+  { head: 'State', text: (h) => h.state, lead: true, pill: (h) => h.error ? 'bad' : 'good' },
   { head: 'Messages', text: (h) => number.format(h.messages), note: (h) => bytes(h.bytes), number: true },
   { head: 'Rate', text: (h) => `${number.format(h.rate)} /s`, number: true },
   { head: 'Topics', text: (h) => number.format(h.topics), number: true },
-  { head: 'Last values', text: (h) => number.format(h.last_values), number: true },
-  { head: 'Oldest', text: (h) => h.oldest ? `${since(h.oldest)} ago` : '', number: true },
-  { head: 'Newest', text: (h) => h.newest ? `${since(h.newest)} ago` : '', number: true },
+  { head: 'Last values', text: (h) => number.format(h.last_values), number: true, minor: true },
+  { head: 'Oldest', text: (h) => h.oldest ? `${since(h.oldest)} ago` : '', number: true, minor: true },
+  { head: 'Newest', text: (h) => h.newest ? `${since(h.newest)} ago` : '', number: true, minor: true },
   { head: 'Not stored', text: (h) => number.format(h.missed), number: true, bad: (h) => h.missed > 0 },
-  { head: 'Leader', text: (h) => h.leader },
+  { head: 'Leader', text: (h) => h.leader, minor: true },
   { head: 'Error', text: (h) => h.error ?? '', long: true, faint: true },
 ], { key: (h) => h.route });
 
@@ -141,7 +129,7 @@ const queues = new Table($('queues'), [
   { head: 'User', text: (q) => q.user, name: true, long: true },
   { head: 'Queue', text: (q) => q.name || '(default)', long: true },
   { head: 'Route', text: (q) => q.route, long: true },
-  { head: 'Waiting', text: (q) => number.format(q.waiting) + (q.waiting >= maxWaiting ? ' or more' : ''), number: true },
+  { head: 'Waiting', text: (q) => number.format(q.waiting) + (q.waiting >= maxWaiting ? ' or more' : ''), number: true, minor: true },
   { head: 'Last seen', text: (q) => q.used ? 'in use' : q.last_seen ? `${since(q.last_seen)} ago` : '', number: true },
   { head: '', button: 'Delete …', label: (q) => `Delete the queue ${q.name || '(default)'} of ${q.user} on ${q.route}`, press: confirmDelete, shown: () => canChange },
 ], { key: (q) => JSON.stringify([q.route, q.user, q.name]) });
@@ -154,16 +142,17 @@ const codeColumns = [
 ];
 const codeKey = (c) => `${c.route} ${c.code}`;
 const refusals = new Table($('refusals'), codeColumns, { key: codeKey, empty: 'No client has been refused.' });
-const refused = new Table($('refused'), [
+const recent = new Table($('recent'), [
   { head: 'User', text: (r) => r.user || '(none)', name: true, long: true },
-  { head: 'Address', text: (r) => r.address, long: true },
-  { head: 'Route', text: (r) => r.route, long: true },
-  { head: 'Code', text: (r) => String(r.code), number: true },
-  { head: 'Reason', text: (r) => r.error ? `${r.reason}: ${r.error}` : r.reason, long: true },
-  { head: 'What', text: (r) => r.kind, faint: true },
-  { head: 'Number', text: (r) => number.format(r.count), number: true },
-  { head: 'Ago', text: (r) => since(r.time), number: true },
+  { head: 'Reason', text: (r) => r.error ? `${r.reason}: ${r.error}` : r.reason, long: true, wide: true },
+  { head: 'Code', text: (r) => String(r.code), number: true, lead: true },
+  { head: 'Route', text: (r) => r.route ?? '', long: true, minor: true },
+  { head: 'Address', text: (r) => r.address, long: true, lead: true },
+  { head: 'What', text: (r) => r.kind, minor: true },
+  { head: 'Times', text: (r) => number.format(r.count), number: true, minor: true },
+  { head: 'Last', text: (r) => `${since(r.time)} ago`, number: true, lead: true },
 ], { key: (r) => JSON.stringify([r.kind, r.user, r.address, r.route, r.code, r.reason, r.error, r.mechanism, r.dialect, r.asker, r.authenticator]), empty: 'Nobody has been refused.' });
+
 const ends = new Table($('ends'), codeColumns, { key: codeKey, empty: 'No session has ended.' });
 const zapStatus = { 200: 'accepted', 300: 'temporary error', 400: 'refused', 500: 'internal error' };
 const logins = new Table($('logins'), [
@@ -229,22 +218,18 @@ function withRates(summary, now) {
   }));
 }
 
-const sum = (list, field) => list.reduce((n, x) => n + x[field], 0);
+const sumOf = (list) => list.reduce((n, x) => n + x, 0);
+const sum = (list, field) => sumOf(list.map((x) => x[field]));
 
-function show(summary, sessionList, backendList) {
+function show(summary, backendList) {
   const now = performance.now(), routeList = withRates(summary, now);
   last = { summary, now };
   canChange = summary.may === 'administrator';
+  $('version').textContent = summary.version;
   $('who').textContent = `${summary.operator || '(no name)'}${canChange ? '' : ' (read only)'}`;
-  const ready = backendList.filter((b) => b.state === 'ready').length;
-  const used = backendList.filter((b) => b.state !== 'idle').length;
-  const backendState = used ? `${ready} of ${used} backends ready` : 'no backends yet';
-  setState(`up ${since(summary.since)} · ${backendState}`, ready < used ? 'warn' : 'good');
-
-  showTiles(summary, sessionList, routeList);
-  showSessions(sessionList);
-  users = new Map(sessionList.map((s) => [s.session, s.user]));
-  $('n-backends').textContent = backendList.length;
+  showProblems(summary);
+  showTiles(summary, routeList);
+  $('n-backends').textContent = number.format(summary.endpoints) + (summary.endpoints > maxRows ? `, the first ${maxRows}, those with problems first` : '');
   backends.show(backendList);
   showConnect(routeList);
   routes.show(routeList);
@@ -253,24 +238,79 @@ function show(summary, sessionList, backendList) {
   logins.show(summary.logins);
 }
 
-function showTiles(summary, sessionList, routeList) {
-  tiles.connections.update(summary.connections, summary.max_connections ? `of ${number.format(summary.max_connections)}` : 'no limit');
-  const userCount = new Set(sessionList.map((s) => s.user)).size;
-  tiles.sessions.update(sessionList.length, userCount === 1 ? '1 user' : `${number.format(userCount)} users`);
+/** Shows what is wrong, first on the page and in the header. */
+function showProblems({ problems, since: started, backends: states }) {
+  const used = sumOf(Object.values(states)) - (states.idle ?? 0);
+  const backendState = used ? `${number.format(states.ready ?? 0)} of ${number.format(used)} backend connections ready` : 'no backend connections yet';
+  const tone = problems.some((p) => p.severity === 'error') ? 'bad' : problems.length ? 'warn' : 'good';
+  const count = problems.length ? `${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}` : 'no problems';
+  setState(`${count} · up ${since(started)} · ${backendState}`, tone);
+  $('problems').hidden = problems.length === 0;
+  $('n-problems').textContent = problems.length;
+  const items = problems.map((p) => {
+    const item = element('li', p.severity === 'error' ? 'bad' : 'warn', p.text);
+    if (p.since) item.append(' ', element('small', '', `for ${since(p.since)}`));
+    return item;
+  });
+  const text = (list) => [...list].map((e) => e.className + e.textContent).join('\n');
+  if (text(items) !== text($('problem-list').children)) $('problem-list').replaceChildren(...items);
+}
+
+function showTiles({ connections, max_connections: most, sessions: all }, routeList) {
+  tiles.connections.update(connections, most ? `of ${number.format(most)}` : 'no limit');
+  tiles.sessions.update(all.number, all.users === 1 ? '1 user' : `${number.format(all.users)} users`);
   tiles.incoming.update(sum(routeList, 'in'), `${bytes(sum(routeList, 'bytesIn'))}/s`);
   tiles.outgoing.update(sum(routeList, 'out'), `${bytes(sum(routeList, 'bytesOut'))}/s`);
-  tiles.queued.update(sum(sessionList, 'queued_messages'), bytes(sum(sessionList, 'queued_bytes')));
+  tiles.queued.update(all.queued_messages, bytes(all.queued_bytes));
   tiles.dropped.update(sum(routeList, 'lost'), `${number.format(sum(routeList, 'dropped'))} in total`, sum(routeList, 'lost') > 0);
 }
 
-function showSessions(list) {
-  const filter = $('filter').value.trim().toLowerCase();
-  const matching = list.filter((s) => `${s.user} ${s.route} ${s.address} ${s.dialect}`.toLowerCase().includes(filter));
-  $('n-sessions').textContent = (filter ? `${number.format(matching.length)} of ` : '') + number.format(list.length)
-    + (matching.length > maxRows ? `, showing the first ${maxRows}` : '');
-  sessions.empty.textContent = filter ? 'No session matches the filter.' : 'There are no sessions.';
-  sessions.show(matching.slice(0, maxRows));
+let allRefusals = false; // whether more than the first few are shown
+
+function showRecent(list) {
+  $('n-recent').textContent = list.length || '';
+  recent.show(allRefusals ? list : list.slice(0, fewRefusals));
+  $('more-recent').hidden = list.length <= fewRefusals;
+  $('more-recent').textContent = allRefusals ? 'Show fewer' : `Show all ${list.length}`;
 }
+
+$('more-recent').addEventListener('click', () => {
+  allRefusals = !allRefusals;
+  update();
+});
+
+// ---- Sessions -------------------------------------------------------------------------
+
+const pages = new Pages();
+
+function showSessions({ total, matching, sessions: list, next }) {
+  const searched = pages.search !== '';
+  $('n-sessions').textContent = (searched ? `${number.format(matching)} of ` : '') + number.format(total);
+  sessions.empty.textContent = searched ? 'No session matches the search.' : 'There are no sessions.';
+  sessions.show(list);
+  pages.next = next;
+  $('pages').hidden = pages.first && !next;
+  $('previous').disabled = pages.first;
+  $('next').disabled = !next;
+  const from = pages.index * maxRows + 1;
+  $('range').textContent = list.length ? `${number.format(from)}–${number.format(from + list.length - 1)} of ${number.format(matching)}` : '';
+}
+
+for (const [id, move] of [['previous', () => pages.back()], ['next', () => pages.forward()]]) {
+  $(id).addEventListener('click', () => {
+    move();
+    update();
+  });
+}
+
+for (const [id, event] of [['filter', 'input'], ['sort', 'change']]) {
+  $(id).addEventListener(event, () => {
+    pages.ask($('filter').value.trim(), $('sort').value);
+    update();
+  });
+}
+
+// ---- History --------------------------------------------------------------------------
 
 let lastEnds = new Map(), lastEndsAt = 0; // of the histories, at the previous update
 
@@ -301,19 +341,30 @@ async function getQueues() {
   return queueList;
 }
 
-let timer = 0;
+// ---- Every two seconds ----------------------------------------------------------------
+
+let timer = 0, updates = 0;
 
 async function update() {
   clearTimeout(timer);
+  const current = ++updates;
   try {
-    const [summary, sessionList, backendList, historyList, refusedList] = await Promise.all(['/summary', '/sessions', '/backends', '/history', '/refusals'].map(get));
+    const paths = ['/summary', pages.path(maxRows), `/backends?group=endpoint&limit=${maxRows}`, '/history', '/refusals'];
+    const [summary, sessionList, backendList, historyList, refusalList] = await Promise.all(paths.map(get));
     const permanent = historyList.length ? await getQueues() : [];
-    show(summary, sessionList, backendList);
+    if (current !== updates) return; // a later one, perhaps for another page of sessions, is on its way
+    if (!sessionList.sessions.length && !pages.first) {
+      pages.back(); // the sessions of this page have ended
+      return update();
+    }
+    show(summary, backendList);
+    showSessions(sessionList);
+    showRecent(refusalList);
     showHistory(historyList, permanent);
-    refused.show(refusedList.slice(0, 50));
     $('live').classList.remove('stale');
     setLoggedIn(true);
   } catch (error) {
+    if (current !== updates) return;
     if (error instanceof RequestError && error.status === 401) {
       if (!$('live').hidden) showLoginError('Your login has ended. Log in again.');
       return setLoggedIn(false);
@@ -325,7 +376,6 @@ async function update() {
 }
 
 document.addEventListener('visibilitychange', () => { if (!document.hidden && !$('live').hidden) update(); });
-$('filter').addEventListener('input', update);
 
 function setState(text, className) {
   if ($('state').textContent !== text) $('state').textContent = text;
@@ -348,7 +398,11 @@ function setLoggedIn(loggedIn) {
   }
 }
 
-const focusLogin = () => ($('by-provider').hidden ? $('token') : $('by-provider').querySelector('a')).focus();
+/** Puts the focus on the way to log in that is shown first. */
+function focusLogin() {
+  const first = $('by-provider').hidden ? $('first-form').querySelector('input') : $('by-provider').querySelector('a');
+  first?.focus();
+}
 
 function showLoginError(text) {
   $('refused').textContent = text;
@@ -397,10 +451,10 @@ async function prepareLogin() {
     history.replaceState(null, '', '/'); // so that a reload does not show it again
     showLoginError(failure);
   }
-  const { oidc } = await get('/login');
-  if (!oidc) return;
-  offer($('by-provider'), '/login/oidc', oidc);
-  if (!$('login').hidden && !$('token').value) focusLogin();
+  const { oidc, form } = await get('/login');
+  if (oidc) offer($('by-provider'), '/login/oidc', oidc);
+  else $('first-form').append($(`by-${form}`));
+  if (!$('login').hidden && !$('first-form').contains(document.activeElement)) focusLogin();
 }
 
 // ---- Ending sessions ------------------------------------------------------------------
@@ -478,4 +532,4 @@ function confirmDisconnect({ route, address, source }) {
 }
 
 update();
-prepareLogin().catch(() => {}); // the forms work without it
+prepareLogin().catch(() => { $('other-ways').open = true; }); // the forms work without it

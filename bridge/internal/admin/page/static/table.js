@@ -1,4 +1,4 @@
-const classOf = (column) => ['number', 'long', 'faint'].filter((name) => column[name]).join(' ');
+const classOf = (column) => ['number', 'long', 'wide', 'faint', 'lead', 'minor'].filter((name) => column[name]).join(' ');
 
 /**
  * A table that keeps its rows by key and updates them in place, so that focus and selection
@@ -7,8 +7,11 @@ const classOf = (column) => ['number', 'long', 'faint'].filter((name) => column[
  * A column is { head, text(item) }. Optional are number (right-aligned), name (the cell is the
  * header of its row), long (can wrap anywhere), faint, note(item) for a second line, and
  * bad(item) or pill(item) for the style. A column of buttons is { head, button, label(item),
- * press(item), shown(item) }. On narrow screens each row of a table with the class cards becomes a
- * card, where data-head labels the values.
+ * press(item), shown(item) }. wide cells get what the others leave.
+ *
+ * On narrow screens each row of a table with the class cards is two lines: the name, lead cells and
+ * buttons, then the others, where data-head labels numbers. minor cells are only there if they are bad,
+ * and those with idle(item) if that is false; wide and faint cells have a line of their own.
  */
 export class Table {
   constructor(table, columns, { key, empty = '' }) {
@@ -93,6 +96,7 @@ export class Table {
       const text = c.text(item);
       if (content.textContent !== text) content.textContent = text;
       content.parentElement.classList.toggle('empty', text === '');
+      if (c.idle) content.parentElement.classList.toggle('idle', c.idle(item));
       if (c.note) content.nextSibling.textContent = c.note(item);
       content.className = c.pill ? `pill ${c.pill(item)}` : c.bad?.(item) ? 'bad' : '';
     });
