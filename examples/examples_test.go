@@ -28,7 +28,7 @@ func TestGoHouse(t *testing.T) {
 	})
 }
 
-// TestSystemd verifies the unit with systemd-analyze if it is installed.
+// TestSystemd verifies the units with systemd-analyze if it is installed.
 func TestSystemd(t *testing.T) {
 	skipOnWindows(t)
 	analyze, err := exec.LookPath("systemd-analyze")
@@ -39,7 +39,12 @@ func TestSystemd(t *testing.T) {
 	binary := build(t, "zwsbridge", "../cmd/zwsbridge")
 	e.copy("systemd/zwsbridge.service", "zwsbridge.service", "/usr/bin/zwsbridge", binary)
 	unit := filepath.Join(e.dir, "zwsbridge.service")
-	if out, err := e.command(t.Context(), analyze, "verify", "--man=no", unit).CombinedOutput(); err != nil || strings.Contains(string(out), "zwsbridge.service:") {
+	verify := []string{"verify", "--man=no", unit}
+	for _, name := range []string{"zwsbridge.socket", "zwsbridge-admin.socket"} {
+		e.copy("systemd/"+name, name)
+		verify = append(verify, filepath.Join(e.dir, name))
+	}
+	if out, err := e.command(t.Context(), analyze, verify...).CombinedOutput(); err != nil || regexp.MustCompile(`zwsbridge\S*\.(service|socket):`).Match(out) {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}
 	out, err := e.command(t.Context(), analyze, "security", "--no-pager", "--offline=true", unit).CombinedOutput()

@@ -62,7 +62,7 @@ func runDemo(cmd *cobra.Command, address, dir string) error {
 	if err != nil {
 		return err
 	}
-	s, err := newServer(c, log)
+	s, err := newServer(c, log, nil)
 	if err != nil {
 		return err
 	}

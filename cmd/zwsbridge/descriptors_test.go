@@ -147,6 +147,7 @@ func join(t *testing.T, address string, n int, requests ...string) (crowd []net.
 // program is `zwsbridge serve` in another process.
 type program struct {
 	t             *testing.T
+	cmd           *exec.Cmd
 	server, admin string // addresses
 	lines         chan string
 }
@@ -168,7 +169,19 @@ func startLimited(t *testing.T, descriptors int, config string) *program {
 	if err := large.Truncate(64 << 20); err != nil { // takes no space
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "bridge.toml"), []byte(config), 0o600); err != nil {
+	cmd := exec.Command("sh", "-c", fmt.Sprintf("ulimit -n %d && exec ./zwsbridge serve", descriptors))
+	cmd.Dir = dir
+	p := startProgram(t, cmd, config)
+	p.logged(`"msg":"fewer connections than server.max_connections`)
+	p.server, p.admin = p.address("serving"), p.address("serving the admin interface")
+	return p
+}
+
+// startProgram starts a command that runs ./zwsbridge in its directory, with that configuration.
+// It ends with the test.
+func startProgram(t *testing.T, cmd *exec.Cmd, config string) *program {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(cmd.Dir, "bridge.toml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	// By this name the test binary is the program: see TestMain.
@@ -176,11 +189,9 @@ func startLimited(t *testing.T, descriptors int, config string) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(self, filepath.Join(dir, "zwsbridge")); err != nil {
+	if err := os.Symlink(self, filepath.Join(cmd.Dir, "zwsbridge")); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("sh", "-c", fmt.Sprintf("ulimit -n %d && exec ./zwsbridge serve", descriptors))
-	cmd.Dir = dir
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -188,7 +199,7 @@ func startLimited(t *testing.T, descriptors int, config string) *program {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p := &program{t: t, lines: make(chan string, 10000)}
+	p := &program{t: t, cmd: cmd, lines: make(chan string, 10000)}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -202,16 +213,17 @@ func startLimited(t *testing.T, descriptors int, config string) *program {
 		<-done
 		_ = cmd.Wait()
 	})
-	address := func(message string) string {
-		var entry struct{ Address string }
-		if err := json.Unmarshal([]byte(p.logged(`"msg":"`+message+`"`)), &entry); err != nil {
-			t.Fatal(err)
-		}
-		return entry.Address
-	}
-	p.logged(`"msg":"fewer connections than server.max_connections`)
-	p.server, p.admin = address("serving"), address("serving the admin interface")
 	return p
+}
+
+// address returns the address in the next line of the log with that message.
+func (p *program) address(message string) string {
+	p.t.Helper()
+	var entry struct{ Address string }
+	if err := json.Unmarshal([]byte(p.logged(`"msg":"`+message+`"`)), &entry); err != nil {
+		p.t.Fatal(err)
+	}
+	return entry.Address
 }
 
 // logged waits for a line of the log that has all parts.

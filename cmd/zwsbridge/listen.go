@@ -13,14 +13,14 @@ import (
 	"github.com/zwsbridge/zwsbridge/certs"
 )
 
-// listen opens the listener for clients, and returns the TLS configuration that belongs on top
+// listen opens the listener for clients, unless it was passed, and returns the TLS configuration that belongs on top
 // of it; nil if TLS is off. The caller closes the listener, then the closer.
-func listen(c *config.Config, log *slog.Logger) (net.Listener, *tls.Config, io.Closer, error) {
+func listen(c *config.Config, log *slog.Logger, passed sockets) (net.Listener, *tls.Config, io.Closer, error) {
 	config, closer, err := tlsConfig(c, log)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	l, err := net.Listen("tcp", c.Server.Listen)
+	l, err := passed.listen(serverSocket, c.Server.Listen, log)
 	if err != nil {
 		closer.Close()
 		return nil, nil, nil, err

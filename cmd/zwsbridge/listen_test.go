@@ -34,7 +34,7 @@ func serveConfig(t *testing.T, c *config.Config) net.Addr {
 	t.Helper()
 	c.Server.Listen = "127.0.0.1:0"
 	log := slog.New(slog.DiscardHandler)
-	l, tlsConfig, closer, err := listen(c, log)
+	l, tlsConfig, closer, err := listen(c, log, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func TestListenErrors(t *testing.T) {
 		c.Server.Key = config.Path(filepath.Join(t.TempDir(), "portal.key"))
 		c.Server.Listen = "127.0.0.1:0"
 		change(c)
-		if l, _, _, err := listen(c, slog.New(slog.DiscardHandler)); err == nil {
+		if l, _, _, err := listen(c, slog.New(slog.DiscardHandler), nil); err == nil {
 			l.Close()
 			t.Errorf("%s: no error", name)
 		}

@@ -22,7 +22,11 @@ SIGTERM or SIGINT shuts the bridge down: it accepts no more connections, closes
 those it has with code 1001, and exits after server.drain at the latest.
 
 SIGHUP reloads the configuration. A file with errors (see "zwsbridge check")
-changes nothing.`,
+changes nothing.
+
+Under systemd the bridge notifies about its state (Type=notify, WatchdogSec=), and
+uses the sockets that socket units named "server" and "admin" pass to it instead
+of listening on server.listen and admin.listen.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serve(cmd.Context(), file, newLogger(cmd.ErrOrStderr()))
@@ -41,10 +45,20 @@ func serve(ctx context.Context, file string, log *logger) error {
 	if err := c.MakeMissing(); err != nil {
 		return err
 	}
-	s, err := newServer(c, log)
+	notifier, err := newNotifier(log.Logger)
 	if err != nil {
 		return err
 	}
+	passed, err := passedSockets()
+	if err != nil {
+		return err
+	}
+	defer passed.close()
+	s, err := newServer(c, log, passed)
+	if err != nil {
+		return err
+	}
+	s.notifier = notifier
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)

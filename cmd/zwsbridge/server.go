@@ -28,6 +28,7 @@ type server struct {
 	certs     io.Closer
 	http      *http.Server
 	announcer announcer
+	notifier  *notifier // nil: nobody is notified
 
 	// The admin interface; nil without admin.listen.
 	adminListener net.Listener
@@ -38,17 +39,17 @@ type server struct {
 	reloads        chan reloadRequest // from operators
 }
 
-// newServer opens the listeners and creates the bridge. The caller calls run, which closes
-// them.
-func newServer(c *config.Config, log *logger) (*server, error) {
-	listener, tlsConfig, certs, err := listen(c, log.Logger)
+// newServer opens the listeners that are not among the passed ones and creates the bridge. The
+// caller calls run, which closes them.
+func newServer(c *config.Config, log *logger, passed sockets) (*server, error) {
+	listener, tlsConfig, certs, err := listen(c, log.Logger, passed)
 	if err != nil {
 		return nil, err
 	}
 	s := &server{started: c, config: c, log: log, listener: listener, certs: certs, announcer: announcer{log: log.Logger, publish: dnssd.Publish},
 		reloads: make(chan reloadRequest)}
 	if c.Admin.Listen != "" {
-		if s.adminListener, err = net.Listen("tcp", c.Admin.Listen); err != nil {
+		if s.adminListener, err = passed.listen(adminSocket, c.Admin.Listen, log.Logger); err != nil {
 			return nil, errors.Join(err, s.closeListeners())
 		}
 	}
@@ -56,6 +57,9 @@ func newServer(c *config.Config, log *logger) (*server, error) {
 		if s.socketListener, err = listenSocket(string(c.Admin.Socket)); err != nil {
 			return nil, errors.Join(err, s.closeListeners())
 		}
+	}
+	if err := passed.unused(); err != nil {
+		return nil, errors.Join(err, s.closeListeners())
 	}
 	if s.bridge, err = bridge.New(c, bridge.Options{Logger: log.Logger, CertificateExpiry: expiry(c, tlsConfig), Reload: s.requestReload}); err != nil {
 		return nil, errors.Join(err, s.closeListeners())
@@ -119,6 +123,11 @@ func (s *server) run(ctx context.Context, reload <-chan os.Signal) error {
 		group.Go(func() error { return serveHTTP(s.socket, s.socketListener) })
 	}
 	s.announcer.set(s.config, s.listener)
+	// Also while shutting down, and not waited for: a bridge that hangs must be able to end.
+	watched, unwatch := context.WithCancel(context.Background())
+	defer unwatch()
+	go s.notifier.watchdog(watched, s.probe)
+	s.notifier.ready(s.status())
 	group.Go(func() error {
 		for {
 			select {
@@ -138,6 +147,14 @@ func (s *server) run(ctx context.Context, reload <-chan os.Signal) error {
 	return group.Wait()
 }
 
+func (s *server) status() string { return "serving on " + s.listener.Addr().String() }
+
+// probe returns if the bridge does not hang: it takes the locks of the connections and backends.
+func (s *server) probe() {
+	_ = s.bridge.Sessions()
+	_ = s.bridge.Backends()
+}
+
 // serveHTTP serves l until the server is shut down.
 func serveHTTP(server *http.Server, l net.Listener) error {
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -146,9 +163,21 @@ func serveHTTP(server *http.Server, l net.Listener) error {
 	return nil
 }
 
-// reload applies the configuration file again. On any error the current configuration
-// stays in use. Keys that the listeners depend on take effect at the next start.
+// reload applies the configuration file again, and notifies systemd.
 func (s *server) reload() (bridge.Reloaded, error) {
+	s.notifier.reloading()
+	done, err := s.apply()
+	status := s.status()
+	if err != nil {
+		status = "the last reload changed nothing: " + err.Error()
+	}
+	s.notifier.ready(status)
+	return done, err
+}
+
+// apply puts the configuration file in force. On any error the current configuration stays in
+// use. Keys that the listeners depend on take effect at the next start.
+func (s *server) apply() (bridge.Reloaded, error) {
 	c, err := loadAndWarn(s.config.File, s.log)
 	if err == nil {
 		err = c.MakeMissing()
@@ -184,6 +213,7 @@ func (s *server) reload() (bridge.Reloaded, error) {
 // them to end for server.drain at most. The rest ends with the process.
 func (s *server) shutdown() error {
 	s.log.Info("shutting down", "drain", s.config.Server.Drain.String())
+	s.notifier.stopping()
 	s.announcer.close()
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.Server.Drain)
 	defer cancel()

@@ -58,7 +58,7 @@ func TestDeb(t *testing.T) {
 	}
 
 	r.run("/usr/bin/dpkg", "-r", "zwsbridge")
-	if d := cmp.Diff("disable --now zwsbridge.service\ndaemon-reload\n", systemctl()); d != "" {
+	if d := cmp.Diff("disable --now zwsbridge.socket zwsbridge-admin.socket zwsbridge.service\ndaemon-reload\n", systemctl()); d != "" {
 		t.Errorf("systemctl calls of the removal, -want +got:\n%s", d)
 	}
 	for name, want := range map[string]bool{"/usr/bin/zwsbridge": false, unitFile: false, configFile: true, state: true} {
@@ -76,6 +76,9 @@ func TestDeb(t *testing.T) {
 }
 
 const unitFile = "/usr/lib/systemd/system/zwsbridge.service"
+
+// socketFiles are units that can be enabled beside it.
+var socketFiles = []string{"/usr/lib/systemd/system/zwsbridge.socket", "/usr/lib/systemd/system/zwsbridge-admin.socket"}
 
 // fakeSystemd makes it look as if systemd ran in the system. The function that it returns
 // reports the calls of systemctl since it was called before.
@@ -99,6 +102,8 @@ func (r root) checkInstalled(t *testing.T) {
 	for name, want := range map[string]string{
 		"/usr/bin/zwsbridge": "-rwxr-xr-x 0:0",
 		unitFile:             "-rw-r--r-- 0:0",
+		socketFiles[0]:       "-rw-r--r-- 0:0",
+		socketFiles[1]:       "-rw-r--r-- 0:0",
 		"/etc/zwsbridge":     fmt.Sprintf("drwxr-x--- 0:%d", u.gid),
 		configFile:           fmt.Sprintf("-rw-r----- 0:%d", u.gid),
 		stateDir:             fmt.Sprintf("drwx------ %d:%d", u.uid, u.gid),
@@ -118,14 +123,18 @@ func (r root) checkInstalled(t *testing.T) {
 	}
 }
 
-// verifyUnit applies systemd-analyze to the unit, with the installed program.
+// verifyUnit applies systemd-analyze to the units, with the installed program.
 func (r root) verifyUnit(t *testing.T) {
 	t.Helper()
 	// What the unit refers to, which a minimal Debian lacks.
-	for _, unit := range []string{"network-online.target", "multi-user.target", "sysinit.target", "basic.target", "shutdown.target", "-.mount", "system.slice"} {
+	for _, unit := range []string{"network-online.target", "multi-user.target", "sysinit.target", "basic.target", "sockets.target", "shutdown.target", "-.mount", "system.slice"} {
 		r.write("/usr/lib/systemd/system/"+unit, "[Unit]\nDescription="+unit+"\n", 0o644)
 	}
-	out, err := exec.Command("systemd-analyze", "verify", "--man=no", "--root="+r.dir, filepath.Base(unitFile)).CombinedOutput()
+	args := []string{"verify", "--man=no", "--root=" + r.dir, filepath.Base(unitFile)}
+	for _, name := range socketFiles {
+		args = append(args, filepath.Base(name))
+	}
+	out, err := exec.Command("systemd-analyze", args...).CombinedOutput()
 	if err != nil || strings.Contains(string(out), "zwsbridge") {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}

@@ -5,7 +5,7 @@ set -e
 case "$1" in
   remove | 0)
     if [ -d /run/systemd/system ]; then
-      systemctl disable --now zwsbridge.service || true
+      systemctl disable --now zwsbridge.socket zwsbridge-admin.socket zwsbridge.service || true
     fi
     ;;
 esac
