@@ -77,7 +77,7 @@ insecure_null = true
 	ask()
 	crowd := join(t, p.server, 300, "GET /zws/nacl.js HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	join(t, inbound, 200, "")
-	p.logged(`"connections refused: too many are open"`, `"reason":"descriptors"`)
+	p.logged(`"connection refused"`, `the limit of file descriptors is reached`)
 	ask()
 	for range 3 {
 		status := func(path string) string {
