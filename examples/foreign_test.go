@@ -67,14 +67,14 @@ func TestCzmqHouse(t *testing.T) {
 	})
 }
 
-// nginx runs nginx with the nginx.conf of the example in front of the bridge at the given
-// address. It returns the address of nginx and the CA of its certificate.
-func nginx(t *testing.T, e *testEnv, bridge string) (address string, roots *x509.CertPool) {
+// nginx runs nginx with the files of the example in front of the bridge at the given addresses.
+// It returns the address of nginx and the CA of its certificate.
+func nginx(t *testing.T, e *testEnv, bridge, admin string) (address string, roots *x509.CertPool) {
 	t.Helper()
 	roots = selfSigned(t, e)
 	address = freePort(t)
-	e.copy("nginx/nginx.conf", "nginx.conf", "listen 443 ssl", "listen "+address+" ssl", "127.0.0.1:8443", bridge,
-		"/etc/nginx/portal", e.dir+"/portal", "/var/www/portal", absolute(t, "nginx"))
+	e.copy("nginx/nginx.conf", "nginx.conf", "listen 443 ssl", "listen "+address+" ssl", "127.0.0.1:8443", bridge, "127.0.0.1:9090", admin,
+		"192.168.0.0/16", "127.0.0.2/32", "/etc/nginx/portal", e.dir+"/portal", "/var/www/portal", absolute(t, "nginx"))
 	user := ""
 	if os.Getuid() == 0 {
 		user = "user root; " // the directory has mode 0700
@@ -87,11 +87,8 @@ func nginx(t *testing.T, e *testEnv, bridge string) (address string, roots *x509
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		fmt.Fprintf(&temporary, "%s_temp_path %s/%[1]s; ", kind, e.dir)
 	}
-	main := fmt.Sprintf("%sdaemon off; pid %s/nginx.pid; error_log stderr warn; events {}\nhttp { access_log off; %s include %s/nginx.conf; }\n",
-		user, e.dir, &temporary, e.dir)
-	if err := os.WriteFile(filepath.Join(e.dir, "main.conf"), []byte(main), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	e.copy("nginx/main.conf", "main.conf", "worker_processes auto;", fmt.Sprintf("%sworker_processes 1; daemon off; pid %s/nginx.pid; error_log stderr warn;", user, e.dir),
+		"include mime.types;", "access_log off; "+temporary.String(), "conf.d/*.conf", e.dir+"/nginx.conf")
 	e.start(binary, "-p", e.dir, "-c", filepath.Join(e.dir, "main.conf"), "-e", "stderr")
 	for deadline := time.Now().Add(timeout); ; {
 		conn, err := net.Dial("tcp", address)
@@ -128,10 +125,12 @@ func TestNginx(t *testing.T) {
 	readings := freePort(t)
 	house := build(t, "go-house", "./go-house")
 	e.startHouse(house, "-readings", readings, "-commands", freePort(t))
+	admin := freePort(t)
 	// 127.0.0.2 is the address at home.
-	e.copy("nginx/bridge.toml", "bridge.toml", "127.0.0.1:8443", "127.0.0.1:0", "127.0.0.1:5556", readings, "192.168.0.0/16", "127.0.0.2/32")
+	e.copy("nginx/bridge.toml", "bridge.toml", "127.0.0.1:8443", "127.0.0.1:0", "127.0.0.1:5556", readings, "192.168.0.0/16", "127.0.0.2/32",
+		"127.0.0.1:9090", admin)
 	bridge := e.serve()
-	address, roots := nginx(t, e, bridge)
+	address, roots := nginx(t, e, bridge, admin)
 
 	login := func(url, from string, header http.Header) error {
 		ctx, cancel := context.WithTimeout(t.Context(), timeout)
@@ -175,6 +174,20 @@ func TestNginx(t *testing.T) {
 	}
 	if err := login("wss://"+address+"/devices", "127.0.0.2", nil); err == nil {
 		t.Error("the bridge can be reached outside of /ws/")
+	}
+	// nginx refuses operators elsewhere, and the bridge does not take those at home for programs on
+	// its machine.
+	for from, want := range map[string]int{"127.0.0.2": http.StatusUnauthorized, "127.0.0.3": http.StatusForbidden} {
+		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+		client := http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots}}}
+		resp, err := client.Get("https://" + address + "/bridge-admin/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("the admin interface from %s: %s, want %d", from, resp.Status, want)
+		}
 	}
 }
 
