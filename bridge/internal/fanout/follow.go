@@ -25,7 +25,6 @@ type follower struct {
 	seat    int              // index in Hub.followers
 	seen    history.Position // of the last message that it had been given at the last visit
 	told    history.Position // up to which it has everything, as it was told last
-	gapped  uint64           // Hub.number of the message that follows the gap which it was told of last
 }
 
 // follow adds m to the followers. Lock held on entry, as in the functions below that say nothing

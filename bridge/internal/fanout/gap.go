@@ -4,8 +4,8 @@ import "github.com/zwsbridge/zwsbridge/bridge/internal/history"
 
 // Gap records in the log that messages may be missing here, which have not reached the bridge, and
 // notifies the members that keep positions: they would take a resume later for complete, or have to
-// load their state again now. Of several gaps without a message between them, a member is notified
-// of the first.
+// load their state again now. Each gap is notified, since what was loaded after the last one is
+// outdated, but only one of several that still wait without a message between them.
 func (h *Hub) Gap(reason string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -23,12 +23,10 @@ func (h *Hub) tellGapNow(at history.Position) {
 	}
 }
 
-// missed notifies m of a gap before at, unless it has no subscriptions, so that it misses nothing,
-// or was notified since the last message. A member whose writer reads the log comes to the gap there.
+// missed notifies m of a gap before at, unless it has no subscriptions, so that it misses nothing. A
+// member whose writer reads the log comes to the gap there.
 func (m *Member) missed(at []byte) {
-	if m.gapped == m.hub.number+1 || len(m.group.subscriptions) == 0 {
-		return
+	if len(m.group.subscriptions) > 0 {
+		m.queue.Gap(at)
 	}
-	m.gapped = m.hub.number + 1
-	m.queue.Gap(at)
 }

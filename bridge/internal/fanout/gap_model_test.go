@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/history"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
 )
 
 // gapModel is what a fickle client has to be told of gaps.
@@ -22,7 +23,7 @@ type modelGap struct {
 	before      int            // the message that follows
 	made        map[string]int // the client's subscriptions at the gaps
 	told, most  int
-	again       bool // the client has subscribed since the last of the gaps
+	due         bool // the client was not told of the last of the gaps
 }
 
 // subscribed notes a subscription.
@@ -30,9 +31,6 @@ func (f *fickle) subscribed(prefix string) {
 	f.since[prefix] = len(f.topics)
 	f.number++
 	f.made[prefix] = f.number
-	if n := len(f.gaps); n > 0 {
-		f.gaps[n-1].again = true
-	}
 }
 
 // gap is a backend that was away.
@@ -48,9 +46,9 @@ func (f *fickle) gap() {
 	for prefix := range f.since {
 		g.made[prefix] = f.made[prefix]
 	}
-	if len(f.since) > 0 && (g.most == 0 || g.again) {
+	if len(f.since) > 0 {
 		g.most++
-		g.again = false
+		g.due = true
 	}
 }
 
@@ -68,6 +66,7 @@ func (f *fickle) Resumed(at []byte, recovered, gap bool) error {
 		for i := range f.gaps {
 			f.gaps[i].told++
 			f.gaps[i].most++
+			f.gaps[i].due = false
 		}
 		return nil
 	}
@@ -81,16 +80,17 @@ func (f *fickle) Resumed(at []byte, recovered, gap bool) error {
 	case i < 0:
 		f.fail("told of a gap at %d, where there is none", p.Sequence)
 	default:
-		f.tell(&f.gaps[i])
+		f.tell(&f.gaps[i], p.Sequence)
 		for j := range i { // what was delivered since then has shown that it was told in time
-			f.gaps[j].told = max(f.gaps[j].told, 1)
+			f.gaps[j].due = false
 		}
 	}
 	return nil
 }
 
-// tell checks that the client is told of g in its place.
-func (f *fickle) tell(g *modelGap) {
+// tell checks that the client is told of g at that position, in its place.
+func (f *fickle) tell(g *modelGap, at uint64) {
+	g.due = g.due && at < g.last
 	if g.told++; g.told > g.most {
 		f.fail("told %d times of the gap before message %d, want at most %d", g.told, g.before, g.most)
 	}
@@ -105,7 +105,7 @@ func (f *fickle) tell(g *modelGap) {
 // checkTold checks that the client was told of the gaps before message n.
 func (f *fickle) checkTold(n int) {
 	for _, g := range f.gaps {
-		if g.before > n || g.told > 0 {
+		if g.before > n || !g.due {
 			continue
 		}
 		for prefix, number := range g.made {
@@ -125,6 +125,12 @@ func (f *fickle) reachedBefore(n int) {
 	}
 }
 
+// nothing is a puller without messages.
+type nothing struct{}
+
+func (nothing) Next(queue.Batch) bool { return true }
+func (nothing) Held() int64           { return 0 }
+
 // TestGapMutants: TestSeamModel finds clients that are not told of a gap, or not in its place.
 func TestGapMutants(t *testing.T) {
 	mutants := map[string]func(*fickle){
@@ -140,9 +146,19 @@ func TestGapMutants(t *testing.T) {
 		"told twice": func(f *fickle) {
 			f.hub.tellGap = func(h *Hub, at history.Position) {
 				h.tellGapNow(at)
-				for _, m := range h.followers {
-					m.gapped = 0
+				for _, m := range h.followers { // or the queue takes both for one
+					_ = m.queue.Insert(nothing{})
 				}
+				h.tellGapNow(at)
+			}
+		},
+		"told of the first of several only": func(f *fickle) {
+			last := -1
+			f.hub.tellGap = func(h *Hub, at history.Position) {
+				if len(f.topics) > last {
+					h.tellGapNow(at)
+				}
+				last = len(f.topics)
 			}
 		},
 		"not told while it is behind": func(f *fickle) { f.deaf = true },

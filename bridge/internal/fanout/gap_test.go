@@ -144,7 +144,7 @@ func TestGap(t *testing.T) {
 	for _, tc := range []struct{ name, do, want string }{
 		{"between messages", "sub:a 1a gap 2a read", "1" + told + " 2"},
 		{"nothing waits", "sub:a gap read 1a read", told + " 1"},
-		{"several in a row", "sub:a gap gap read gap 1a gap read", told + " 1" + told},
+		{"several in a row", "sub:a gap gap read gap 1a gap read", told + told + " 1" + told},
 		{"messages of others between", "sub:a gap 1b gap read", told},
 		{"messages of others between, and read", "sub:a gap read 1b gap read", told + told},
 		{"subscribed afterwards", "gap sub:a 1a read", "1"},
@@ -156,7 +156,7 @@ func TestGap(t *testing.T) {
 		{"behind a resume", "1a resume:a read 2a gap 3a read", "resumed(false,false) 1 live 2" + told + " 3"},
 		{"while it is read", "1a 2a resume:a read1 read1 gap 3a read", "resumed(false,false) 1 2 resumed(true,true) 3 live"},
 		{"several while it is read", "1a resume:a read1 2a gap gap 3b gap 4a gap read",
-			"resumed(false,false) 1 2 resumed(true,true) resumed(true,true) 4 resumed(true,true) live"},
+			"resumed(false,false) 1 2 resumed(true,true) resumed(true,true) resumed(true,true) 4 resumed(true,true) live"},
 		{"answered and while it is read", "1a gap 2a resume:a read1 gap 3a read", "resumed(false,true) 1 2 resumed(true,true) 3 live"},
 		{"subscribed while it is read", "1b 2b resume:b read1 read1 3a sub:a gap 4a read", "resumed(false,false) 1 2 resumed(true,true) 4 live"},
 		{"the only subscription, while the log is read", "1b 2b resume:b read1 read1 unsub:b gap 4a read", "resumed(false,false) 1 live"},

@@ -192,7 +192,6 @@ type reading struct {
 	frames  zmtp.Message
 	match   *history.Match // the subscriptions as they are now, with filter
 	filter  Filter
-	gap     uint64 // sequence behind the last gap that the client was told of, or was directly behind that
 	told    bool   // the client was told that messages are missing, and not yet that what follows is live
 }
 
@@ -205,7 +204,9 @@ func (r *reading) give(b queue.Batch) (all bool) {
 	for ; r.next < len(r.entries) && !b.Full(); r.next++ {
 		e := &r.entries[r.next]
 		if e.Gap {
-			r.missed(b, e.After)
+			if !r.match.Empty() {
+				r.resumed(b, e.After, history.Resumed{Recovered: true, Gap: true})
+			}
 			continue
 		}
 		if topic := e.Topic(); r.match.Matches(topic) && (r.filter == nil || r.filter.Allows(topic)) {
@@ -220,18 +221,6 @@ func (r *reading) give(b queue.Batch) (all bool) {
 		f(int(r.given - before))
 	}
 	return r.next == len(r.entries)
-}
-
-// missed tells the client of a gap before at, unless another one is directly before it.
-func (r *reading) missed(b queue.Batch, at history.Position) {
-	if r.match.Empty() {
-		return
-	}
-	again := at.Sequence == r.gap+1
-	if r.gap = at.Sequence; again {
-		return
-	}
-	r.resumed(b, at, history.Resumed{Recovered: true, Gap: true})
 }
 
 // resumed tells the client what is missing before at.

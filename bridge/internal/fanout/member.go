@@ -140,7 +140,6 @@ func (m *Member) subscribe(topic []byte, filtered, fresh bool) (added bool, err 
 	if h.log != nil {
 		m.stepped(step{cut: h.log.End(), topic: s.topic, added: true})
 	}
-	m.gapped = 0 // it can miss messages of this topic as well
 	key := m.group.groupKey
 	key.topics = key.topics.plus(s.hash)
 	h.move(m, key, s, nil)
