@@ -192,7 +192,7 @@ type reading struct {
 	frames  zmtp.Message
 	match   *history.Match // the subscriptions as they are now, with filter
 	filter  Filter
-	told    bool   // the client was told that messages are missing, and not yet that what follows is live
+	told    bool // the client was told that messages are missing, and not yet that what follows is live
 }
 
 // stepBytes is how much is read from the log at once.
