@@ -413,7 +413,7 @@ export class Dealer<T = Message> extends ReadableSocket<T> implements Writable {
 export class Req<T = Message> extends ReadableSocket<T> implements Writable {
   /**
    * Sends a request and returns its reply. Calls wait for each other. It rejects with `EAGAIN` after
-   * `timeout` (default: `receiveTimeout`), with `ELOST` if the connection is lost, and with the
+   * `timeout` (default: `receiveTimeout`), which begins with its turn, with `ELOST` if the connection is lost, and with the
    * reason of `signal`. In the first two cases it sends the request again before, up to `retries`
    * times (default: 0): only for requests that may be carried out twice. A number before the
    * delimiter tells the replies apart, so a late one does no harm: REP repeats it by itself, and a

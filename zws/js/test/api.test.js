@@ -141,6 +141,21 @@ test('return ends an iteration that waits, and the next one begins', async () =>
   }
 });
 
+test('return ends its own iteration only', async () => {
+  const { socket, ws } = await connected(Pull, ['PUSH']);
+  const [first, second] = [socket[Symbol.asyncIterator](), socket[Symbol.asyncIterator]()], next = first.next();
+  const busy = second.next();
+  second.return();
+  assert.deepEqual(await busy, { done: true, value: undefined });
+  await assert.rejects(first.next(), { code: 'EBUSY' });
+  ws.message('a');
+  assert.deepEqual(strings((await next).value), ['a']);
+  const waiting = first.next();
+  await assert.rejects(first.next(), { code: 'EBUSY' });
+  first.return();
+  assert.deepEqual(await waiting, { done: true, value: undefined });
+});
+
 test('receiveTimeout does not end an iteration', async () => {
   const { socket, ws } = await connected(Sub, ['PUB'], { receiveTimeout: 10 });
   const next = socket[Symbol.asyncIterator]().next();
@@ -202,6 +217,18 @@ test('on message, once, off', async () => {
   opened[1].message('5');
   await settle();
   assert.deepEqual(got, ['1', '2', '3', '5']);
+});
+
+test('no event message after close', async () => {
+  const { socket, ws } = await connected(Pull, ['PUSH']), got = [];
+  socket.on('message', (message) => {
+    got.push(message.text());
+    socket.close();
+  });
+  ws.message('a');
+  ws.message('b');
+  await settle();
+  assert.deepEqual(got, ['a']);
 });
 
 test('a message that cannot be decoded does not end the event message', async () => {
@@ -369,6 +396,43 @@ test('request: signal, and a lost connection', async () => {
   opened[2].login('ROUTER').message('5', '', 'yes');
   assert.equal((await again).text(), 'yes');
   assert.throws(() => socket.request([]), RangeError);
+});
+
+test('request: signal while an earlier one has no reply', async () => {
+  const { socket, ws } = await connected(Req, ['ROUTER']), controller = new AbortController();
+  const first = socket.request('1'), second = socket.request('2', { signal: controller.signal }), third = socket.request('3');
+  await settle();
+  controller.abort();
+  await assert.rejects(second, aborted);
+  await assert.rejects(socket.request('4', { signal: AbortSignal.abort() }), aborted);
+  ws.message('1', '', 'one');
+  assert.equal((await first).text(), 'one');
+  await settle();
+  assert.deepEqual(ws.messages.map((frames) => frames.at(-1)), ['1', '3'], 'without what was given up');
+  ws.message('2', '', 'three');
+  assert.equal((await third).text(), 'three');
+});
+
+test('Req: the application disconnects from what owes the reply', async () => {
+  const { socket, opened } = await connected(Req, ['ROUTER', 'ROUTER']), urls = ['ws://host/0', 'ws://host/1'];
+  const owing = () => opened.slice(0, 2).findIndex((ws) => ws.messages.length);
+  const waiting = socket.request('a', { retries: 1 });
+  await settle();
+  const first = owing(), other = opened[1 - first];
+  socket.disconnect(urls[first]);
+  await settle();
+  other.message('2', '', 'yes');
+  assert.equal((await waiting).text(), 'yes', 'the next attempt is with the other');
+  await socket.send('b');
+  const reply = assert.rejects(socket.receive(), { code: 'ECLOSED' });
+  socket.disconnect(urls[1 - first]);
+  await reply;
+  socket.connect(urls[0]);
+  await settle();
+  opened[2].login('ROUTER');
+  await socket.send('c');
+  opened[2].message('', 'again');
+  assert.equal((await socket.receive()).text(), 'again');
 });
 
 test('await using', async () => {

@@ -137,12 +137,14 @@ test('an empty token is a refusal', async () => {
 
 test('tries again after the token function has failed', async () => {
   const cause = new Error('offline');
-  let fails = true;
-  const { events, opened } = await begin({ login: bearer(() => { if (fails) throw cause; return 'one'; }) });
-  assert.deepEqual(events, [['disconnect', { code: 1006, reason: 'the credentials are not available', delay: 250, cause }]]);
-  fails = false;
-  await advance(250);
-  assert.equal(opened.length, 1);
+  for (const thrown of [cause, null, undefined, 'offline']) { // a page can throw anything
+    let fails = true;
+    const { events, opened } = await begin({ login: bearer(() => { if (fails) throw thrown; return 'one'; }) });
+    assert.deepEqual(events, [['disconnect', { code: 1006, reason: 'the credentials are not available', delay: 250, cause: thrown }]]);
+    fails = false;
+    await advance(250);
+    assert.equal(opened.length, 1);
+  }
 });
 
 test('invalid CURVE keys, and keys that are not a pair', async () => {

@@ -66,6 +66,13 @@ test('options of calls that wait', async () => {
   }
   for (const options of [{ retries: -1 }, { retries: NaN }, { timeout: NaN }]) assert.throws(() => req.request('a', options), RangeError);
   assert.throws(() => req.request('a', { retries: '1' }), { message: 'option retries is 1, want at least 0' });
+  for (const [name, call] of Object.entries({ ...calls, drain: (o) => dealer.drain(o) })) {
+    for (const options of [null, 5, 'x']) await assert.rejects(call(options), { message: `options are ${options}, want an object` }, name);
+    await assert.rejects(call({ timeOut: 5 }), { name: 'TypeError', message: /^unknown option "timeOut", want one of / }, name);
+  }
+  assert.throws(() => req.request('a', null), TypeError);
+  assert.throws(() => req.request('a', { retrys: 2 }), { message: 'unknown option "retrys", want one of timeout, signal, retries' });
+  assert.throws(() => sub.connect('ws://host/', { logn: 1 }), { message: 'unknown option "logn", want one of login, signal' });
   await assert.rejects(dealer.drain({ signal: {} }), TypeError);
   assert.throws(() => sub.connect('ws://host/', { signal: 1 }), TypeError);
   assert.equal(sub.state, 'idle', 'a wrong option connects to nothing');

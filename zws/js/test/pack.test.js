@@ -69,7 +69,10 @@ test('installed in an empty project: in Node, in a bundle, and the types', async
   // Without the libraries that the client is developed with, and with the checks of every declaration.
   writeFileSync(join(directory, 'page.ts'), "import { Sub } from '@zwsbridge/zws';\nimport { Mux } from '@zwsbridge/zws/mux';\nimport { relay } from '@zwsbridge/zws/relay';\nimport { subscription } from '@zwsbridge/zws/store';\nimport * as all from '@zwsbridge/zws/all';\nconst sub: Sub = new all.Sub();\nexport { Mux, relay, sub, subscription };\n");
   const tsc = join(new URL('.', root).pathname, 'node_modules/typescript/bin/tsc');
-  const compilerOptions = { noEmit: true, strict: true, skipDefaultLibCheck: true, types: [], target: 'es2022', lib: ['es2022', 'dom'], module: 'esnext', moduleResolution: 'bundler' };
-  writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['page.ts'] }));
-  execFileSync(process.execPath, [tsc], { cwd: directory, stdio: ['ignore', 'inherit', 'inherit'] });
+  const strict = { noEmit: true, strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, skipDefaultLibCheck: true };
+  for (const [module, moduleResolution] of [['esnext', 'bundler'], ['node16', 'node16'], ['nodenext', 'nodenext']]) {
+    const compilerOptions = { ...strict, types: [], target: 'es2022', lib: ['es2022', 'dom'], module, moduleResolution };
+    writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['page.ts'] }));
+    execFileSync(process.execPath, [tsc], { cwd: directory, stdio: ['ignore', 'inherit', 'inherit'] });
+  }
 });

@@ -349,6 +349,17 @@ test('Pair has at most one connection', async () => {
   assert.deepEqual([opened[0].messages, strings(await socket.receive())], [[['ping']], ['pong']]);
 });
 
+test('refuses a handler that is not a function', () => {
+  const { WebSocket } = network(), sub = new Sub({ WebSocket });
+  for (const method of ['on', 'once']) assert.throws(() => sub[method]('ready', undefined), { name: 'TypeError', message: 'event handler is undefined, want a function' });
+});
+
+test('Sub: wrong topics subscribe to nothing', async () => {
+  const { socket, opened } = await connected(Sub, ['PUB']);
+  assert.throws(() => socket.subscribe('a', 5), TypeError);
+  assert.deepEqual(opened[0].messages, []);
+});
+
 test('refuses an unknown event', () => {
   const { WebSocket } = network();
   const { events } = new Sub({ WebSocket });

@@ -96,6 +96,18 @@ test('onMessage, and a listener that throws', async () => {
   leave();
 });
 
+test('nothing changes after the last listener has left in onMessage', async () => {
+  const { WebSocket, opened } = network(), got = [];
+  const store = subscription(URL, 'a', { WebSocket, onMessage: (message) => { got.push(message.text()); leave(); } });
+  const { leave } = await listen(store);
+  opened[0].login('PUB').message('a', '1');
+  opened[0].message('a', '2');
+  await settle();
+  mock.timers.tick(100);
+  assert.deepEqual(got, ['1']);
+  assert.equal(store.get().data, undefined);
+});
+
 test('errors: a lost connection, a refusal, lost messages', async () => {
   const { WebSocket, opened } = network(), cause = undefined;
   const store = subscription(URL, 'a', { WebSocket, receiveHighWaterMark: 1 });

@@ -23,16 +23,16 @@ export class Events {
   }
 
   on(name, handler) {
-    return this.#update(name, (handlers) => [...handlers, { handler, call: handler }]);
+    return this.#update(name, handler, (handlers) => [...handlers, { handler, call: handler }]);
   }
 
   /** Calls handler for the next event only. */
   once(name, handler) {
-    return this.#update(name, (handlers) => [...handlers, { handler, call: (event) => { this.off(name, handler); handler(event); } }]);
+    return this.#update(name, handler, (handlers) => [...handlers, { handler, call: (event) => { this.off(name, handler); handler(event); } }]);
   }
 
   off(name, handler) {
-    return this.#update(name, (handlers) => handlers.filter((h) => h.handler !== handler));
+    return this.#update(name, handler, (handlers) => handlers.filter((h) => h.handler !== handler));
   }
 
   /** Whether the event has handlers. */
@@ -41,8 +41,9 @@ export class Events {
   }
 
   /** Replaces the handlers of an event; an emit in progress keeps the old list. */
-  #update(name, change) {
+  #update(name, handler, change) {
     const handlers = this.#handlers.get(name);
+    if (typeof handler !== 'function') throw new TypeError(`event handler is ${String(handler)}, want a function`);
     if (!handlers) throw new TypeError(`unknown event "${name}", want one of ${[...this.#handlers.keys()].join(', ')}`);
     this.#handlers.set(name, change(handlers));
     this.#changed?.(name);

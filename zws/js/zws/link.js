@@ -123,7 +123,7 @@ export class Link {
   /** Handles credentials that are not available, or a URL that cannot be used. */
   #failed(error) {
     if (error instanceof RefusedError) return this.#refuse(error);
-    if (error.name === 'SecurityError') return this.#refuse(new RefusedError(4403, 'the browser does not allow this page to connect to the URL'));
+    if (error?.name === 'SecurityError') return this.#refuse(new RefusedError(4403, 'the browser does not allow this page to connect to the URL'));
     this.#retry(1006, 'the credentials are not available', error);
   }
 

@@ -82,7 +82,12 @@ export function checkLogin(login) {
 }
 
 /** Throws a TypeError or RangeError for wrong options of a call that waits. */
-export function checkWait({ timeout = -1, retries = 0, signal }) {
+export function checkWait(options, names = ['timeout', 'signal', 'retries']) {
+  if (options === null || typeof options !== 'object') throw new TypeError(`options are ${String(options)}, want an object`);
+  for (const name in options) {
+    if (!names.includes(name)) throw new TypeError(`unknown option "${name}", want one of ${names.join(', ')}`);
+  }
+  const { timeout = -1, retries = 0, signal } = options;
   checkNumber('timeout', timeout, NUMBERS.receiveTimeout);
   checkNumber('retries', retries, [0, Infinity]);
   if (signal != null && !signal.addEventListener) throw new TypeError('option signal: want an AbortSignal');

@@ -7,8 +7,7 @@ import { call } from './events.js';
 import { concat, equal, toBytes } from './frame.js';
 import { checkWait } from './options.js';
 import { Socket } from './socket.js';
-
-const FOREVER = { timeout: -1 };
+import { limited } from './wait.js';
 
 const Readable = (Base) => class extends Base {
   #messages; // the iterator that reads for the event message
@@ -18,13 +17,17 @@ const Readable = (Base) => class extends Base {
   }
 
   receive(options) {
-    if (options) {
+    if (options !== undefined) {
       try {
         checkWait(options);
       } catch (error) {
         return Promise.reject(error);
       }
     }
+    return this.#decoded(options);
+  }
+
+  #decoded(options) {
     const message = this._take(options), { decode } = this._options;
     return decode ? message.then(decode) : message;
   }
@@ -35,29 +38,26 @@ const Readable = (Base) => class extends Base {
   }
 
   [Symbol.asyncIterator]() {
-    return this.#iterate(() => this.receive(FOREVER));
+    return this.#iterate((options) => this.#decoded(options));
   }
 
   #iterate(receive) {
-    const end = { done: true, value: undefined };
-    let waiting = false, over = false;
+    const end = { done: true, value: undefined }, owner = {};
+    let over = false;
     return {
       next: async () => {
         if (over) return end;
-        waiting = true;
         try {
-          return { done: false, value: await receive() };
+          return { done: false, value: await receive({ timeout: -1, owner }) };
         } catch (error) {
           if (!over && !(error instanceof ClosedError)) throw error;
           over = true;
           return end;
-        } finally {
-          waiting = false;
         }
       },
       return: async () => {
         over = true;
-        if (waiting) this._inbox.fail(new ClosedError('the iteration has ended'));
+        this._inbox.fail(new ClosedError('the iteration has ended'), owner);
         return end;
       },
       [Symbol.asyncIterator]() {
@@ -74,10 +74,13 @@ const Readable = (Base) => class extends Base {
       return;
     }
     if (this.#messages || !this._connections.length) return;
-    const messages = this.#messages = this.#iterate(() => this._take(FOREVER)), { decode = (message) => message } = this._options;
+    const messages = this.#messages = this.#iterate((options) => this._take(options)), { decode = (message) => message } = this._options;
     try {
       // A message that cannot be decoded is reported to the page, and the next one follows.
-      for await (const message of messages) call((m) => this.events.emit('message', decode(m)), message);
+      for await (const message of messages) {
+        if (this.closed) break; // a handler has closed it, and is not called with what is unread
+        call((m) => this.events.emit('message', decode(m)), message);
+      }
     } catch (error) {
       if (!(error instanceof RefusedError)) queueMicrotask(() => { throw error; }); // a refusal has an event of its own
     } finally {
@@ -165,18 +168,20 @@ export class Req extends Readable(Socket) {
   }
 
   /**
-   * Sends a request and returns its reply; calls wait for each other. After timeout ms, or if the
-   * connection is lost, it sends the request again up to retries times. A frame before the
-   * delimiter tells the replies apart, so a late one does no harm.
+   * Sends a request and returns its reply; calls wait for each other. After timeout ms from its
+   * turn on, or if the connection is lost, it sends the request again up to retries times. A frame
+   * before the delimiter tells the replies apart, so a late one does no harm.
    */
-  request(message, { timeout = this._options.receiveTimeout, signal, retries = 0 } = {}) {
-    checkWait({ timeout, signal, retries });
-    const frames = this._frames(message), result = this.#requests.then(() => this.#request(frames, timeout, signal, retries));
-    this.#requests = result.catch(() => {});
+  request(message, options = {}) {
+    checkWait(options);
+    const frames = this._frames(message), earlier = this.#requests, result = this.#request(earlier, frames, options);
+    this.#requests = Promise.allSettled([earlier, result]);
     return result;
   }
 
-  async #request(frames, timeout, signal, retries) {
+  async #request(earlier, frames, { timeout = this._options.receiveTimeout, signal, retries = 0 }) {
+    signal?.throwIfAborted();
+    await limited((resolve) => earlier.then(resolve), { signal });
     for (;;) {
       const entry = await this.#send([toBytes(String(++this.#count))], frames, { signal });
       try {
@@ -203,8 +208,8 @@ export class Req extends Readable(Socket) {
     this.#gone(connection);
   }
 
-  _refused(connection, error) {
-    super._refused(connection, error);
+  /** Handles the end of a connection, by the application or a refusal. */
+  _left(connection) {
     this.#gone(connection);
   }
 
@@ -212,7 +217,7 @@ export class Req extends Readable(Socket) {
   #gone(connection) {
     if (connection !== this.#replier) return;
     this.#replier = undefined;
-    if (!this._connections.length) return; // the refusal is the error, and says more
+    if (this.closed || !this._connections.length) return; // that is the error, and says more
     const lost = new SocketError('ELOST', 'the connection was lost before the reply');
     if (!this._inbox.fail(lost)) this.#lost = lost;
   }
@@ -248,11 +253,11 @@ export class Sub extends Readable(Socket) {
   subscribe(...topics) {
     const { last } = topics.at(-1)?.constructor === Object ? topics.pop() : {};
     if (last && !this._options.history) throw new SocketError('EHISTORY', 'last values need the option history: true');
-    for (const topic of topics.length ? topics : ['']) this._subscribe(1, toBytes(topic), last);
+    for (const topic of (topics.length ? topics : ['']).map(toBytes)) this._subscribe(1, topic, last);
   }
 
   unsubscribe(...topics) {
-    for (const topic of topics.length ? topics : ['']) this._subscribe(0, toBytes(topic));
+    for (const topic of (topics.length ? topics : ['']).map(toBytes)) this._subscribe(0, topic);
   }
 
   /**

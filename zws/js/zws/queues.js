@@ -82,8 +82,8 @@ export class Inbox {
     return size;
   }
 
-  /** Returns a promise of the next message. */
-  take({ timeout = -1, signal } = {}) {
+  /** Returns a promise of the next message. owner identifies the reader for fail. */
+  take({ timeout = -1, signal, owner } = {}) {
     for (const [connection, queue] of this.#queues) {
       if (signal?.aborted) return Promise.reject(signal.reason);
       const message = queue.shift();
@@ -95,7 +95,7 @@ export class Inbox {
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#end) return Promise.reject(this.#end);
     if (this.#reader) return Promise.reject(new SocketError('EBUSY', 'another receive is waiting'));
-    const start = (resolve, reject) => { this.#reader = { resolve, reject }; };
+    const start = (resolve, reject) => { this.#reader = { resolve, reject, owner }; };
     if (timeout < 0 && !signal) return new Promise(start);
     const timedOut = new SocketError('EAGAIN', `no message within ${timeout} ms`);
     return timeout === 0 ? Promise.reject(timedOut) : limited(start, { timeout, signal }, timedOut, () => { this.#reader = undefined; });
@@ -107,9 +107,9 @@ export class Inbox {
     if (error) this.fail(error);
   }
 
-  /** Rejects a waiting read. Returns whether there was one. */
-  fail(error) {
-    return !!this.#reader && this.#settle('reject', error);
+  /** Rejects a waiting read, with an owner only that of the owner. Returns whether there was one. */
+  fail(error, owner) {
+    return !!this.#reader && (!owner || owner === this.#reader.owner) && this.#settle('reject', error);
   }
 
   #settle(how, value) {
@@ -221,7 +221,7 @@ export class Outbox {
     const timeout = new SocketError('EAGAIN', 'the send queue is full');
     if (!limits.timeout) throw timeout;
     try {
-      await limited((resolve) => { this.#room = resolve; }, limits, timeout, () => {});
+      await limited((resolve) => { this.#room = resolve; }, limits, timeout);
     } finally {
       this.#room = undefined;
     }

@@ -89,10 +89,10 @@ export class Socket {
   }
 
   /** Connects to another URL or route of a Mux, or again to one that refused. The promise can be ignored. */
-  connect(target, { login = this._options.login, signal } = {}) {
-    const url = absolute(target);
+  connect(target, options = {}) {
+    checkWait(options, ['login', 'signal']);
+    const url = absolute(target), { login = this._options.login, signal } = options;
     checkLogin(login);
-    checkWait({ signal });
     if (this.closed) throw new ClosedError('the socket is closed');
     if (this._single && this.#connections.size) throw new SocketError('EINUSE', 'the socket is already connected: it has at most one connection');
     if (this.#connections.has(url)) throw new SocketError('EINUSE', `the socket is already connected to ${url}`);
@@ -125,8 +125,9 @@ export class Socket {
   }
 
   /** Waits until the send queue is empty and the connections have sent what they hold. */
-  async drain({ signal } = {}) {
-    checkWait({ signal });
+  async drain(options = {}) {
+    checkWait(options, ['signal']);
+    const { signal } = options;
     for (;;) {
       signal?.throwIfAborted();
       if (this.closed) throw new ClosedError('the socket is closed');
@@ -227,6 +228,7 @@ export class Socket {
     this.#connections.delete(connection.url);
     this.#pending.get(connection)?.reject(error);
     this.#pending.delete(connection);
+    this._left?.(connection);
   }
 
   /** Counts a dropped message. One event reports all that are dropped in the same task. */

@@ -160,6 +160,7 @@ export function subscription(target, topics, { initial, reduce = (_, message) =>
     sub.subscribe(...[topics].flat());
     sub.on('message', (message) => {
       onMessage?.(message, own);
+      if (own.closed) return; // by the last listener, which has left
       data = reduce(data, message);
       store._set({ data }, true);
     });

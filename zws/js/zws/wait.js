@@ -8,9 +8,9 @@ export function whenAborted(signal, action) {
 
 /**
  * Returns a promise that start(resolve, reject) settles. It rejects with timedOut after timeout ms, -1
- * being without limit, and when signal is aborted. cancel is called then.
+ * being without limit, and when signal is aborted. cancel, if given, is called then.
  */
-export function limited(start, { timeout, signal }, timedOut, cancel) {
+export function limited(start, { timeout, signal }, timedOut, cancel = () => {}) {
   return new Promise((resolve, reject) => {
     let timer, stop;
     const end = (settle) => (value) => {
