@@ -96,7 +96,7 @@ func startDemo(t *testing.T) *demo {
 	d := &demo{t: t, home: t.TempDir()}
 	d.binary = filepath.Join(t.TempDir(), "zwsbridge")
 	run(t, "go", "build", "-o", d.binary, "../../cmd/zwsbridge")
-	cmd := exec.Command(d.binary, "demo", "--listen", "127.0.0.1:0", "--dir", d.home)
+	cmd := exec.Command(d.binary, "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--dir", d.home)
 	cmd.Stderr = t.Output()
 	out, err := cmd.StdoutPipe()
 	if err == nil {

@@ -174,12 +174,17 @@ func (s *session) console(b *block) {
 		}
 		command = strings.Replace(command, "go run ./cmd/zwsbridge", "zwsbridge", 1)
 		if command == "zwsbridge demo" {
-			command += " --listen 127.0.0.1:8443"
+			command += " --listen 127.0.0.1:8443 --admin 127.0.0.1:9090"
 		}
 		want = strings.TrimSpace(want)
 		if strings.HasPrefix(command, "zwsbridge serve") || strings.HasPrefix(command, "zwsbridge demo") {
-			if got := s.serve(b, command); want != "" && !matches(want, strings.TrimSpace(got)) {
-				s.t.Errorf("%s: %s printed:\n%s\nwant:\n%s", b, command, got, want)
+			stdout := s.serve(b, command)
+			got := func() string { return strings.TrimSpace(s.shown(stdout.String())) }
+			// What was printed before the log says "serving" can be read after it.
+			for begin := time.Now(); want != "" && !matches(want, got()); time.Sleep(5 * time.Millisecond) {
+				if time.Since(begin) > blockTimeout {
+					s.t.Fatalf("%s: %s printed:\n%s\nwant:\n%s", b, command, got(), want)
+				}
 			}
 			continue
 		}
@@ -226,8 +231,8 @@ func (s *session) command(ctx context.Context, command string) *exec.Cmd {
 }
 
 // serve starts the bridge, after it has ended a running one, and waits until it serves. It returns what the
-// bridge has printed on standard output.
-func (s *session) serve(b *block, command string) string {
+// bridge prints on standard output.
+func (s *session) serve(b *block, command string) *syncBuffer {
 	s.stop()
 	s.patient()
 	s.log = new(syncBuffer)
@@ -257,7 +262,7 @@ func (s *session) serve(b *block, command string) string {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
-	return s.shown(stdout.String())
+	return stdout
 }
 
 // startDevice starts a ZeroMQ socket that a page takes for granted: "PUB ENDPOINT TOPIC VALUE"

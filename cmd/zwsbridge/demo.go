@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -13,7 +15,7 @@ import (
 )
 
 func newDemo() *cobra.Command {
-	var address, dir string
+	var address, admin, dir string
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run a demonstration: two simulated houses, the bridge and a web page",
@@ -23,17 +25,21 @@ web page.
 
 Prints the URL of the page and the passwords. Passwords and keys are generated at
 the first start and kept in the directory of --dir, together with the
-configuration of the bridge.`,
+configuration of the bridge. If another program listens at one of the addresses,
+choose others; with port 0 any free port is taken.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd, address, dir) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd, address, admin, dir) },
 	}
 	cmd.Flags().StringVar(&address, "listen", "127.0.0.1:8443", "`address` of the page and the bridge")
+	cmd.Flags().StringVar(&admin, "admin", "127.0.0.1:9090", "`address` of the admin page")
 	cmd.Flags().StringVar(&dir, "dir", filepath.Join("certs", "demo"), "`directory` for keys, passwords and the configuration")
 	return cmd
 }
 
 // runDemo runs houses, bridge and page until the command's context is done.
-func runDemo(cmd *cobra.Command, address, dir string) error {
+func runDemo(cmd *cobra.Command, address, admin, dir string) error {
+	// Hashing the passwords takes seconds on a small machine.
+	fmt.Fprintf(cmd.ErrOrStderr(), "Starting two houses and the bridge; keys and passwords are in %s.\n", dir)
 	log := newLogger(cmd.ErrOrStderr())
 	home, err := demo.Open(dir)
 	if err != nil {
@@ -55,7 +61,7 @@ func runDemo(cmd *cobra.Command, address, dir string) error {
 		running.Go(func() error { return house.Run(ctx) })
 		houses = append(houses, house)
 	}
-	if err := home.WriteConfig(address, houses); err != nil {
+	if err := home.WriteConfig(address, admin, houses); err != nil {
 		return err
 	}
 	c, err := loadAndWarn(home.Config(), log)
@@ -63,6 +69,9 @@ func runDemo(cmd *cobra.Command, address, dir string) error {
 		return err
 	}
 	s, err := newServer(c, log, nil)
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "listen" {
+		return fmt.Errorf("%w: another program, or another demo, may listen there: choose other addresses with --listen and --admin, or port 0 for any", err)
+	}
 	if err != nil {
 		return err
 	}

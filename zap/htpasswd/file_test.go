@@ -169,6 +169,17 @@ func TestSet(t *testing.T) {
 	if !strings.HasPrefix(string(text), "# by hand\nada:$2y$") || strings.Count(string(text), "\n") != 4 {
 		t.Errorf("the file is now\n%s", text)
 	}
+	must(t, Delete(file, "bob"))
+	must(t, Delete(file, "ada"))
+	if users, err := Users(file); err != nil || len(users) != 1 || users[0] != "carol" || mode() != 0o640 {
+		t.Errorf("after two were deleted: users %q, error %v, mode %v", users, err, mode())
+	}
+	if text, err := os.ReadFile(file); err != nil || !strings.HasPrefix(string(text), "# by hand\ncarol:") {
+		t.Errorf("the file is now\n%s, error %v", text, err)
+	}
+	if err := Delete(file, "ada"); !errors.Is(err, ErrNoUser) {
+		t.Errorf("of a user who is not there: %v", err)
+	}
 	if entries, _ := os.ReadDir(filepath.Dir(file)); len(entries) != 1 {
 		t.Errorf("%d files remain", len(entries))
 	}

@@ -42,16 +42,53 @@ func set(file, user, password string, cost int) error {
 	return nil
 }
 
-// replaceLine replaces the user's line, or appends one.
+// ErrNoUser is returned by [Delete] if the file does not have the user.
+var ErrNoUser = errors.New("no such user")
+
+// Delete removes a user's line and keeps everything else in the file, as [Set] does.
+func Delete(file, user string) error {
+	if real, err := filepath.EvalSymlinks(file); err == nil {
+		file = real // keeps the link
+	}
+	err := rewrite(file, func(text string) (string, error) {
+		t, err := parse(text)
+		if err != nil {
+			return "", err
+		}
+		if _, ok := t.hashes[user]; !ok {
+			return "", fmt.Errorf(" user %q: %w", user, ErrNoUser)
+		}
+		return replaceLine(text, user, "")
+	})
+	if err != nil {
+		return fmt.Errorf("htpasswd: %w", err)
+	}
+	return nil
+}
+
+// Users returns the users of a file, in its order.
+func Users(file string) ([]string, error) {
+	t, err := read(file)
+	if err != nil {
+		return nil, fmt.Errorf("htpasswd: %w", err)
+	}
+	return t.users, nil
+}
+
+// replaceLine replaces the user's line, or appends one. line has no line end; if it is empty,
+// the user's line is removed.
 func replaceLine(text, user, line string) (string, error) {
 	if _, err := parse(text); err != nil {
 		return "", err
+	}
+	if line != "" {
+		line += "\n"
 	}
 	var b strings.Builder
 	found := false
 	for old := range strings.Lines(text) {
 		if !isComment(old) && strings.HasPrefix(old, user+":") {
-			old, found = line+"\n", true
+			old, found = line, true
 		}
 		b.WriteString(old)
 	}
@@ -59,7 +96,7 @@ func replaceLine(text, user, line string) (string, error) {
 		if text != "" && !strings.HasSuffix(text, "\n") {
 			b.WriteByte('\n')
 		}
-		b.WriteString(line + "\n")
+		b.WriteString(line)
 	}
 	return b.String(), nil
 }

@@ -138,12 +138,12 @@ func (c *Client) Sessions(ctx context.Context, user, route string) ([]json.RawMe
 	}
 	var list []json.RawMessage
 	for {
-		var page sessionPage
+		var page struct {
+			Sessions []json.RawMessage `json:"sessions"`
+			Next     string            `json:"next"` // for ?after=; empty if there are no more
+		}
 		if err := c.get(ctx, "/sessions?"+query.Encode(), &page); err != nil {
 			return nil, err
-		}
-		if page.all {
-			page.filter(query)
 		}
 		list = append(list, page.Sessions...)
 		if page.Next == "" {

@@ -180,7 +180,7 @@ func TestHome(t *testing.T) {
 	if a, b := first.Passwords["ann"], first.Passwords["bob"]; len(a) < 12 || a == b {
 		t.Errorf("passwords of %d and %d characters, equal: %v", len(a), len(b), a == b)
 	}
-	if err := first.WriteConfig("127.0.0.1:0", nil); err != nil {
+	if err := first.WriteConfig("127.0.0.1:0", "127.0.0.1:0", nil); err != nil {
 		t.Fatal(err)
 	}
 	if runtime.GOOS == "windows" {
@@ -217,7 +217,7 @@ func TestConfig(t *testing.T) {
 		defer house.close()
 		houses = append(houses, house)
 	}
-	if err := home.WriteConfig("127.0.0.1:0", houses); err != nil {
+	if err := home.WriteConfig("127.0.0.1:0", "127.0.0.1:0", houses); err != nil {
 		t.Fatal(err)
 	}
 	c, faults := config.Load(home.Config())

@@ -92,9 +92,9 @@ func readOrGenerate(file string, size int) (string, error) {
 // Config returns the path of the bridge's configuration file.
 func (h *Home) Config() string { return filepath.Join(h.Dir, "bridge.toml") }
 
-// WriteConfig writes the configuration of a bridge that listens on the given address, with
+// WriteConfig writes the configuration of a bridge that listens on the given addresses, with
 // houses as its backends. It can serve as an example.
-func (h *Home) WriteConfig(listen string, houses []*House) error {
+func (h *Home) WriteConfig(listen, admin string, houses []*House) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# Written by "zwsbridge demo" at every start.
 [server]
@@ -104,7 +104,7 @@ key = "portal.key"
 
 # The admin interface and its page.
 [admin]
-listen = "127.0.0.1:0"
+listen = %q
 token_file = "admin.token"
 
 [zap]
@@ -127,7 +127,7 @@ allow = [
   { user = "bob", subscribe = ["house/"] },
 ]
 connect = [
-`, listen)
+`, listen, admin)
 	for _, house := range houses {
 		fmt.Fprintf(&b, "  { endpoint = %q, server_key = %q },\n", house.Readings(), certs.EncodeKey(h.Houses[house.name].Public))
 	}
