@@ -233,7 +233,8 @@ func (b *Bridge) Close(ctx context.Context) error {
 	}
 	b.reloading.Lock()
 	defer b.reloading.Unlock()
-	old := b.state.Swap(&state{config: b.state.Load().config})
+	old := b.state.Load()
+	b.state.Store(&state{config: old.config, static: old.static}) // files are served to requests that are on their way
 	if old.auth == nil {
 		return nil // closed before
 	}

@@ -1,11 +1,41 @@
 package bridge
 
 import (
+	"context"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/zap"
 )
+
+// TestStaticAfterClose checks that a request that was on its way when the bridge closed gets its
+// file, and not 404.
+func TestStaticAfterClose(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "page.txt"), []byte("hello"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := config.Default()
+	c.Server.Static = config.Path(dir)
+	b, err := New(c, Options{Logger: slog.New(slog.DiscardHandler), Handler: zap.HandlerFunc(nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	b.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/page.txt", nil))
+	if w.Code != http.StatusOK || w.Body.String() != "hello" {
+		t.Errorf("%d %q, want 200 hello", w.Code, w.Body)
+	}
+}
 
 // TestStaticMethods checks that files are served for GET and HEAD only, if there are any.
 func TestStaticMethods(t *testing.T) {
