@@ -195,10 +195,10 @@ func TestNginx(t *testing.T) {
 func TestPortal(t *testing.T) {
 	need(t, "npm", "chromium")
 	e := newEnv(t)
-	readings := freePort(t)
+	readings, commands := freePort(t), freePort(t)
 	house := build(t, "go-house", "./go-house")
-	e.startHouse(house, "-readings", readings, "-commands", freePort(t))
-	e.copy("portal/bridge.toml", "bridge.toml", "127.0.0.1:8443", "127.0.0.1:0", "127.0.0.1:5556", readings,
+	e.startHouse(house, "-readings", readings, "-commands", commands)
+	e.copy("portal/bridge.toml", "bridge.toml", "127.0.0.1:8443", "127.0.0.1:0", "127.0.0.1:5556", readings, "127.0.0.1:5557", commands,
 		`static = "page"`, fmt.Sprintf("static = %q", absolute(t, "portal/page")))
 	browser := os.Getenv("CHROMIUM")
 	if browser == "" {

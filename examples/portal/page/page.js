@@ -1,31 +1,84 @@
-import { plain, Sub } from '/zws.js';
+import { plain, Req, Sub } from '/zws.js';
 
-const say = (text) => { document.querySelector('[role=status]').textContent = text; };
+const $ = (selector) => document.querySelector(selector);
+const say = (text) => { $('[role=status]').textContent = text; };
 
-document.querySelector('form').addEventListener('submit', async (event) => {
+$('#login').addEventListener('submit', async (event) => {
   event.preventDefault();
-  const { user, password } = Object.fromEntries(new FormData(event.target));
-  const devices = new Sub({ login: plain(user, password) });
-  devices.events.on('disconnect', ({ code, reason }) => say(`${code} ${reason}: trying again …`));
-  devices.events.on('recovered', () => say('connected again'));
+  const form = Object.fromEntries(new FormData(event.target));
+  const user = form.user.trim().toLowerCase(); // phones write "Alice "
+  const login = plain(user, form.password);
+  // '' is the oldest reading that the bridge keeps, so that the curves begin with the last minutes.
+  const devices = new Sub({ login, history: true, position: '' });
+  devices.events.on('disconnect', ({ code, reason }) => { refused(code, reason); say('trying again …'); old(true); });
+  devices.events.on('recovered', () => { say('connected again'); old(false); });
   devices.subscribe(`house/${user}/`);
+  say('connecting …');
   try {
     await devices.connect('/devices');
     say('connected');
+    $('#login').hidden = true;
+    $('dl').innerHTML = '<dd class="waiting"></dd>';
+    control(login);
     for await (const [topic, value] of devices) show(String(topic), String(value));
   } catch (refusal) {
     say(refusal.message); // code and reason, as "4400 login refused"
+    refused(refusal.code, refusal.reason);
   }
 });
 
-const lines = new Map(); // by topic
+// ---- Readings, with a curve of the last minutes -----------------------------------------
+
+const curves = new Map(); // by topic
 
 function show(topic, value) {
-  if (!lines.has(topic)) {
+  if (!curves.has(topic)) {
+    $('.waiting')?.remove();
     const name = document.createElement('dt'), line = document.createElement('dd');
     name.textContent = topic;
-    lines.set(topic, line);
-    document.querySelector('dl').append(name, line);
+    line.innerHTML = '<span></span><svg viewBox="0 0 100 20" preserveAspectRatio="none"><polyline/></svg>';
+    $('dl').append(name, line);
+    curves.set(topic, { line, values: [] });
   }
-  lines.get(topic).textContent = value;
+  const { line, values } = curves.get(topic);
+  line.firstChild.textContent = value;
+  values.splice(0, values.length - 119);
+  values.push(Number(value));
+  const low = Math.min(...values), span = Math.max(...values) - low || 1;
+  const points = values.map((v, i) => `${i * 100 / Math.max(values.length - 1, 1)},${19 - (v - low) / span * 18}`);
+  line.querySelector('polyline').setAttribute('points', points.join(' '));
+}
+
+const old = (on) => $('dl').classList.toggle('old', on);
+
+// ---- A control, which looks so if it is not permitted -----------------------------------
+
+async function control(login) {
+  const commands = new Req({ login });
+  $('#light').hidden = false;
+  $('#light').addEventListener('submit', async (event) => {
+    event.preventDefault();
+    try {
+      await commands.send(['light', event.submitter.value]);
+      $('output').textContent = String(await commands.receive());
+    } catch (refusal) {
+      refused(refusal.code, refusal.reason);
+    }
+  });
+  try {
+    await commands.connect('/commands');
+  } catch (refusal) {
+    for (const button of document.querySelectorAll('#light button')) button.disabled = true;
+    $('output').textContent = 'not permitted';
+    refused(refusal.code, refusal.reason);
+  }
+}
+
+// ---- What the bridge has refused --------------------------------------------------------
+
+function refused(code, reason) {
+  const item = document.createElement('li');
+  item.textContent = `${new Date().toLocaleTimeString()} ${code} ${reason}`;
+  $('h2').hidden = false;
+  $('ul').prepend(item);
 }

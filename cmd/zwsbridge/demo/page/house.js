@@ -4,6 +4,7 @@ import { sparkline } from './sparkline.js';
 import { explain } from './words.js';
 
 const maxReadings = 60; // in a sparkline
+const expectedRooms = 2; // whose places are kept until the first reading
 const minSpan = 1; // °C: the smallest range that a sparkline spreads over its height
 const staleAfter = 10_000; // ms without a reading until the last one is marked as old
 const EXPIRED = 4401, NOT_PERMITTED = 4403;
@@ -16,13 +17,14 @@ export class House {
     this.createElement(own);
     // '' is the oldest reading that the bridge keeps: the sparklines begin with the last minutes.
     this.readings = new Sub({ login, history: true, position: '' });
-    this.commands = new Commands(name, login);
+    this.commands = new Commands(name, login, () => this.rooms.forEach((room) => room.forbid(this.commands.forbidden)));
     this.readings.events
       .on('ready', () => this.setStatus('good', 'live', this.rooms.size ? '' : 'Waiting for the first reading …'))
       .on('recovered', () => this.setStatus('good', 'live again'))
       .on('lost', ({ count }) => this.setStatus('warn', 'live', `${count} readings were lost: this page was too slow.`))
       .on('disconnect', (error) => {
         this.setStatus('warn', 'reconnecting', explain(error));
+        this.element.classList.add('gone'); // what is shown may be out of date
         this.countDown(Date.now() + error.delay);
       })
       .on('refused', (error) => {
@@ -53,6 +55,7 @@ export class House {
     this.note.hidden = true;
     this.cards = element('div', 'rooms');
     this.element.append(heading, this.note, this.cards);
+    for (let i = 0; i < expectedRooms; i++) this.cards.append(skeleton());
   }
 
   showRefused(error) {
@@ -74,7 +77,11 @@ export class House {
   room(name) {
     if (!this.rooms.has(name)) {
       const room = new Room(this, name);
-      if (!this.rooms.size) this.setStatus('good', 'live');
+      if (!this.rooms.size) {
+        this.setStatus('good', 'live');
+        this.cards.replaceChildren(); // the skeletons
+      }
+      if (this.commands.forbidden) room.forbid(this.commands.forbidden);
       this.rooms.set(name, room);
       const next = [...this.rooms.keys()].sort().find((other) => other > name);
       this.cards.insertBefore(room.element, this.rooms.get(next)?.element ?? null);
@@ -83,6 +90,7 @@ export class House {
   }
 
   setStatus(tone, status, note = '') {
+    if (tone === 'good') this.element.classList.remove('gone');
     this.status.className = `state ${tone}`;
     this.status.textContent = status;
     this.note.textContent = note;
@@ -112,12 +120,24 @@ export class House {
   }
 }
 
-/** Sends commands to one house, one after another, on a connection of its own. */
+/**
+ * Sends commands to one house, one after another, on a connection of its own. It connects at once, to
+ * find out whether the user may send any; if not, it calls onForbidden.
+ */
 class Commands {
-  constructor(name, login) {
+  forbidden = ''; // why the user may not send commands
+
+  constructor(name, login, onForbidden) {
     this.url = `/house/${name}`;
     this.login = login;
     this.last = Promise.resolve();
+    this.socket = new Req({ login });
+    this.socket.connect(this.url).catch((error) => {
+      this.close();
+      if (error.code !== NOT_PERMITTED) return; // the next command tries again
+      this.forbidden = explain(error);
+      onForbidden();
+    });
   }
 
   /** Sends a command after those before it are answered. Resolves to the answer. */
@@ -192,6 +212,17 @@ class Room {
     return row;
   }
 
+  /** Shows that the user may not send commands here; pressing a control says why. */
+  forbid(reason) {
+    this.forbidden = reason;
+    this.element.classList.add('forbidden');
+    for (const control of this.element.querySelectorAll('.control :is(button, input)')) {
+      control.setAttribute('aria-disabled', 'true');
+      control.title = reason;
+    }
+    this.target.readOnly = true;
+  }
+
   show(quantity, value) {
     if (quantity === 'light') this.light.setAttribute('aria-checked', String(value === 'on'));
     if (quantity === 'target' && document.activeElement !== this.target) this.target.value = Number(value);
@@ -219,6 +250,7 @@ class Room {
   }
 
   async command(button, name, value) {
+    if (this.forbidden) return this.showAnswer('bad', this.forbidden);
     button.disabled = true;
     this.showAnswer('wait', 'sent …');
     try {
@@ -242,6 +274,14 @@ function element(name, className, text = '') {
   if (className) e.className = className;
   e.textContent = text;
   return e;
+}
+
+/** Returns an empty card for a room that is not known yet. */
+function skeleton() {
+  const card = element('div', 'room skeleton');
+  card.setAttribute('aria-hidden', 'true');
+  for (const part of ['title', 'temperature', 'graph', 'control', 'control']) card.append(element('div', `bar ${part}`));
+  return card;
 }
 
 const capitalize = (name) => name[0].toUpperCase() + name.slice(1);

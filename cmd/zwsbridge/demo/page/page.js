@@ -11,7 +11,8 @@ let houses = []; // empty while nobody is logged in
 
 $('login').addEventListener('submit', async (event) => {
   event.preventDefault();
-  const { user, password } = Object.fromEntries(new FormData(event.target));
+  const { user: typed, password } = Object.fromEntries(new FormData(event.target));
+  const user = residents.find((name) => name === typed.trim().toLowerCase()) ?? typed; // phones write "Ann "
   setBusy(true);
   setNotice('');
   // Connect once before the houses are shown, so that a wrong password is reported only once.
