@@ -73,13 +73,13 @@ function stateOf({ state, states }) {
   const list = Object.entries(states);
   const [[, n]] = list;
   if (list.length === 1) return n > 1 ? `${number.format(n)} ${state}` : state;
-  return list.map(([name, number_]) => `${number.format(number_)} ${name}`).join(', ');
+  return list.map(([name, count]) => `${number.format(count)} ${name}`).join(', ');
 }
 
 /** Returns for whom an endpoint is connected. */
 function usedBy({ session, states, user, state }) {
   const n = Object.values(states).reduce((a, b) => a + b);
-  if (session || n > 1) return n > 1 ? `${number.format(n)} sessions` : `session ${session}`;
+  if (session || n > 1) return n > 1 ? `${number.format(n)} sessions` : '1 session';
   return user || (state === 'idle' || state === 'source failed' ? '' : 'all sessions');
 }
 
