@@ -97,7 +97,7 @@ func (f *clientFlags) dial(cmd *cobra.Command, address string, socket zmtp.Socke
 	for {
 		c, err := zws.Dial(cmd.Context(), address, o)
 		if !waitAsAdvised(cmd, err) {
-			return c, err
+			return c, withHint(address, err)
 		}
 	}
 }

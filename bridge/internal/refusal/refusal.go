@@ -70,6 +70,9 @@ func Because(k Kind, err error) Refusal {
 		f.Error, f.Authenticator = strings.TrimPrefix(refused.Reason, passed), refused.Authenticator
 	} else if cause.Err != nil {
 		f.Error = cause.Err.Error()
+		if errors.Is(cause.Err, zws.ErrOrigin) {
+			f.Error += ": to admit its pages, add it to origins in [server]"
+		}
 	}
 	return f
 }

@@ -23,6 +23,9 @@ func (r *Route) backendChanged(s backend.Status) {
 	}
 	if s.Err != nil {
 		attrs = append(attrs, slog.String("error", s.Err.Error()))
+		if check := backend.Check(s.Err); check != "" {
+			attrs = append(attrs, slog.String("check", check))
+		}
 	}
 	r.log.LogAttrs(context.Background(), r.failing.level(s), "backend", attrs...)
 }
