@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -191,7 +190,7 @@ func (b *Bridge) refuse(w http.ResponseWriter, r *http.Request, rt *route.Route,
 	b.metrics.Refused(path, zws.Cause(err))
 	f := refusal.Because(refusal.Client, err)
 	f.Address, f.Route, f.NoRoute = from.String(), r.URL.Path, rt == nil
-	f.Dialect, _, _ = strings.Cut(r.Header.Get("Sec-Websocket-Protocol"), ",")
+	f.Dialect = zws.Offered(r)
 	b.refusals.Add(f)
 	server := &b.state.Load().config.Server
 	_ = zws.Refuse(w, r, zws.Options{Origins: server.Origins, Secure: from.Secure, WriteTimeout: server.WriteTimeout}, err)

@@ -11,8 +11,8 @@ import (
 // Attempt is what a client claims about itself, as far as it has come, before its login is judged
 // and if it is refused. Nothing of it is verified.
 type Attempt struct {
-	// Dialect is a subprotocol as it was offered: the one that was chosen, or else the first
-	// that is known, or the first. The client can make it up.
+	// Dialect is the subprotocol that was chosen, or else the first known one that was offered.
+	// It is empty where only unknown ones were: a page may have put its token there.
 	Dialect string
 	// Mechanism and Credentials are as in Login, and the credentials are as secret. Mechanism is
 	// empty if the client has not come so far.
@@ -25,9 +25,17 @@ func (o *Options) offered(r *http.Request) {
 	if o.Attempt == nil {
 		return
 	}
-	if list := offers(r); len(list) > 0 {
-		*o.Attempt = Attempt{Dialect: list[0].name}
+	*o.Attempt = Attempt{Dialect: Offered(r)}
+}
+
+// Offered returns the first known subprotocol that a request offers, empty if there is none.
+func Offered(r *http.Request) string {
+	for _, f := range offers(r) {
+		if f.dialect != nil {
+			return f.name
+		}
 	}
+	return ""
 }
 
 // attempted fills in Options.Attempt. err is why the client was refused, or nil.

@@ -59,7 +59,7 @@ func (c *checker) adminSocket(socket Path) {
 	dir := filepath.Dir(string(socket))
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		// A warning, since systemd makes it when it starts the bridge.
-		c.warn(key, "there is no directory %s: make it, or with systemd set RuntimeDirectory=", dir)
+		c.warn(key, "directory %s does not exist: make it, or with systemd set RuntimeDirectory=", dir)
 		return
 	}
 	if info, err := os.Lstat(string(socket)); err == nil && info.Mode().Type() != os.ModeSocket {

@@ -15,7 +15,7 @@ func TestCheckAdminSocket(t *testing.T) {
 	testRows(t, []row{
 		{"[admin]\nsocket = \"/tmp/none.sock\"\n", ``},
 		{"[admin]\nlisten = \"\"\nsocket = \"/tmp/none.sock\"\n", ``},
-		{"[admin]\nsocket = \"/none/admin.sock\"\n", `warning: admin.socket: there is no directory /none: make it, or with systemd set RuntimeDirectory=`},
+		{"[admin]\nsocket = \"/none/admin.sock\"\n", `warning: admin.socket: directory /none does not exist: make it, or with systemd set RuntimeDirectory=`},
 		{"[admin]\nsocket = \"certs/password\"\n", `F:5: admin.socket: `},
 		{"[admin]\nsocket = \"/tmp/" + strings.Repeat("x", 200) + "\"\n", `F:5: admin.socket: `},
 		{"[admin]\nlisten = \"\"\nsocket = \"/tmp/none.sock\"\nready_needs = [\"/none\"]\n", `admin.ready_needs[0]: is "/none": want the path of a route`},

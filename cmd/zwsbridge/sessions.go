@@ -107,7 +107,7 @@ if there was no such session.` + adminHelp,
 			case err != nil:
 				return f.explain(err)
 			case n == 0 && number != 0:
-				return fmt.Errorf("there is no session %d", number)
+				return fmt.Errorf("session %d does not exist", number)
 			case n == 0:
 				return fmt.Errorf("user %s has no session", formatFrame([]byte(user)))
 			}
