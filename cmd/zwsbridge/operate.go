@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/url"
 	"os"
 	"time"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/cmd/zwsbridge/adminclient"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 // adminVariable is the environment variable with the default of --url.
@@ -30,9 +33,9 @@ const adminHelp = `
 The bridge is the one that runs here with the configuration file of --config, and
 is asked at admin.socket, where nobody needs a login, or else at admin.listen with
 the token of admin.token_file. Another is asked at --url, or at the URL in the
-environment variable ` + adminVariable + `, with --token-file or --user; the password is
+environment variable ` + adminVariable + `, with --token-file or --login; the password is
 read from --password-file, the environment variable ` + passwordVariable + ` or the
-terminal.
+terminal. A login goes over http:// to this machine only, elsewhere over https://.
 
 The exit code is 3 if the bridge refuses the login or does not permit the request
 to it.`
@@ -70,21 +73,34 @@ func (f *adminFlags) client(cmd *cobra.Command) (*adminclient.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Socket == "" && o.URL == "" {
-		if err := f.fromConfig(&o); err != nil {
-			return nil, err
-		}
+	switch {
+	case o.URL != "":
+		err = checkAdminURL(o.URL, o.User != "" || o.Token != "")
+	case o.Socket == "":
+		err = f.fromConfig(&o)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if o.URL == "" {
 		return adminclient.New(o), nil
-	}
-	if u, err := url.Parse(o.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, usagef("URL %q: want http:// or https:// and a host", o.URL)
 	}
 	if o.TLS, err = f.login.tlsConfig(); err != nil {
 		return nil, err
 	}
 	return adminclient.New(o), nil
+}
+
+// checkAdminURL refuses a URL at which the login could be read on the way.
+func checkAdminURL(address string, loggedIn bool) error {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return usagef("URL %q: want http:// or https:// and a host", address)
+	case u.Scheme == "http" && loggedIn && !zmtp.IsLocal("tcp://"+net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "80"))):
+		return usagef("URL %q: a login goes over http:// to this machine only, want https://", address)
+	}
+	return nil
 }
 
 // fromConfig fills in where the bridge of the configuration file is, and the admin token if there is
