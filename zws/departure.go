@@ -73,7 +73,7 @@ func (c *Conn) awaitDeparture(stopping <-chan struct{}) {
 // wholeClose reports whether p begins with a close frame.
 func wholeClose(p []byte) bool {
 	h, ok := wsframe.ParseHeader(p)
-	return ok && h.First == wsframe.Close && h.Length+h.Payload <= len(p)
+	return ok && h.First == wsframe.Close && h.Payload <= len(p)-h.Length
 }
 
 // whileWatched returns a handler that asks next while the connection is watched, so that the context

@@ -296,7 +296,7 @@ var unsupported = map[int]string{
 // errTooLong, as soon as a frame announces them.
 func appendAll(dst []byte, r io.Reader, w *wire, most int64) ([]byte, error) {
 	for {
-		if int64(len(dst))+w.announced() > most {
+		if w.announced() > most-int64(len(dst)) { // a sum could overflow
 			return dst, errTooLong
 		}
 		if len(dst) == cap(dst) {
@@ -317,8 +317,9 @@ func appendAll(dst []byte, r io.Reader, w *wire, most int64) ([]byte, error) {
 func grow(dst []byte, w *wire) []byte {
 	size := max(2*cap(dst), scratchSize)
 	if w != nil {
-		if left, last := w.frames.Left(); last && left > 0 {
-			size = min(size, len(dst)+left+1) // room to find the end
+		// left is what the client says, up to the largest int.
+		if left, last := w.frames.Left(); last && left > 0 && left < size-len(dst) {
+			size = len(dst) + left + 1 // room to find the end
 		}
 	}
 	return append(make([]byte, 0, size), dst...)
