@@ -5,11 +5,14 @@ package queue
 // and Conflate drop the messages that do not fit.
 func (q *Queue) PutKept(c *Chunk) error {
 	it := item{chunk: c, to: int32(c.Messages()), kept: true}
-	if q.o.KeptBytes == 0 {
-		return q.putItem(it, q.wait)
-	}
-	err := q.putItem(it, q.putKept)
-	if b := q.o.Budget; err == nil && b != nil && !b.fits(0) {
+	var bounded bool
+	err := q.putItem(it, func(it item) (wake bool, err error) {
+		if bounded = q.o.KeptBytes > 0; bounded { // with the lock: SetBounds can change it
+			return q.putKept(it)
+		}
+		return q.wait(it)
+	})
+	if b := q.o.Budget; bounded && err == nil && b != nil && !b.fits(0) {
 		return q.overflow(it.messages())
 	}
 	return err

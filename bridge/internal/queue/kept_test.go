@@ -79,3 +79,28 @@ func TestKeptBytes(t *testing.T) {
 		t.Errorf("%d other messages were dropped", n)
 	}
 }
+
+// TestKeptBytesChange changes the limit of kept messages while they are put: none is refused by one
+// that is not in force.
+func TestKeptBytesChange(t *testing.T) {
+	o := Options{Messages: 10_000, Bytes: DefaultBytes}
+	q := newQueue(o)
+	defer q.Close()
+	c := NewChunk(nil, 100)
+	defer c.Release()
+	c.Append(zmtp.Message{[]byte("topic")})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 2000 {
+			o.KeptBytes = int64(i%2) << 20
+			q.SetBounds(o)
+		}
+	}()
+	for range 2000 {
+		if err := q.PutKept(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-done
+}
