@@ -49,7 +49,9 @@ func record(w http.ResponseWriter, r *http.Request, length time.Duration, start 
 			return
 		}
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // it ends the request's context
+	deadlines := http.NewResponseController(w)
+	_ = deadlines.SetReadDeadline(time.Time{})  // it ends the request's context
+	_ = deadlines.SetWriteDeadline(time.Time{}) // of the server: it can pass before there is an answer
 	w.Header().Set("Content-Type", "application/octet-stream")
 	if err := start(); err != nil { // another one is running
 		w.Header().Del("Content-Type")
