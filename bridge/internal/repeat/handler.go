@@ -44,7 +44,7 @@ func (h handler) Handle(ctx context.Context, r slog.Record) error {
 			r = r.Clone()
 			r.AddAttrs(slog.Int(Suppressed, extra))
 		}
-		_ = h.Handler.Handle(ctx, r) // to whom could it be told
+		_ = h.Handler.Handle(ctx, r) // a log that fails has no other log
 	})
 	return nil
 }
