@@ -50,9 +50,11 @@ func (c *Conn) discardFrame(h header, tooLarge error) (Frame, error) {
 	if d.err == nil {
 		*d = discarding{err: tooLarge, size: c.incoming.size}
 	}
-	if d.size += int64(h.length) + h.size; d.size > c.limits.Load().Discard {
-		return Frame{}, fmt.Errorf("%w; more than %d are not even discarded", d.err, c.limits.Load().Discard)
+	length := int64(h.length)
+	if most := c.limits.Load().Discard; h.size > most-d.size-length { // a sum could overflow
+		return Frame{}, fmt.Errorf("%w; more than %d are not even discarded", d.err, most)
 	}
+	d.size += length + h.size
 	keep := func(p []byte) {
 		if first {
 			d.first = append(d.first, p[:min(len(p), maxFirst-len(d.first))]...)

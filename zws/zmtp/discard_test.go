@@ -96,6 +96,19 @@ func TestDiscardLimit(t *testing.T) {
 	}
 }
 
+// TestDiscardLargest checks that the largest frame that a header can announce closes the connection at
+// once.
+func TestDiscardLargest(t *testing.T) {
+	for _, before := range []string{"", "\x01\x01t"} {
+		c, p := newRawPeer(t, 1, DEALER, Options{SocketType: ROUTER, Limits: discardLimits})
+		go p.send(before + "\x02\x7f\xff\xff\xff\xff\xff\xff\xff")
+		if _, err := c.ReadMessage(); !errors.Is(err, ErrTooLarge) {
+			t.Errorf("after %q: %v, want the end of the connection", before, err)
+		}
+		p.Close()
+	}
+}
+
 // TestDiscardCommands checks that commands are handled between the frames of a message that is
 // discarded, and that one over the limit is an error.
 func TestDiscardCommands(t *testing.T) {
