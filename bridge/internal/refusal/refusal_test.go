@@ -81,6 +81,7 @@ func TestFlood(t *testing.T) {
 		}
 		r.Add(Refusal{Kind: Client, User: "bob", Address: "192.0.2.2", Route: "/devices", Code: 4403})
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		total, lines := 0, 0
 		for line := range strings.Lines(b.String()) {
 			var l struct {

@@ -17,6 +17,7 @@ type Limiter struct {
 	mu       sync.Mutex
 	interval time.Duration // 0 = no limit
 	kinds    map[string]*kind
+	writes   sync.WaitGroup // by timers
 }
 
 // kind is a kind of line that was written less than an interval ago.
@@ -45,8 +46,12 @@ func (l *Limiter) SetInterval(d time.Duration) {
 	}
 }
 
-// Close writes what is held. Later lines are not limited. It may be called more than once.
-func (l *Limiter) Close() { l.SetInterval(0) }
+// Close writes what is held, and waits until it is written. Later lines are not limited. It may be
+// called more than once.
+func (l *Limiter) Close() {
+	l.SetInterval(0)
+	l.writes.Wait()
+}
 
 // Do calls write: at once if no line of the same kind was written in the last interval, and
 // otherwise at the end of it, unless another of the kind follows until then. extra is how many such
@@ -94,6 +99,8 @@ func (l *Limiter) over(key string, k *kind) {
 		delete(l.kinds, key)
 	} else {
 		k.timer.Reset(l.interval)
+		l.writes.Add(1)
+		defer l.writes.Done()
 	}
 	l.mu.Unlock()
 	if held > 0 {

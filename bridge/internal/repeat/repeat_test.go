@@ -43,6 +43,7 @@ func TestFlood(t *testing.T) {
 			time.Sleep(3 * time.Millisecond)
 		}
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		got := lines(t, &b)
 		total := 0
 		for _, l := range got {
@@ -125,6 +126,7 @@ func TestInterval(t *testing.T) {
 		l.Do("", write)
 		l.Do("", write)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if want := []int{0, 2, 0, 0}; fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%v were left out, want %v", got, want)
 		}
