@@ -91,9 +91,12 @@ func (f *adminFlags) client(cmd *cobra.Command) (*adminclient.Client, error) {
 	return adminclient.New(o), nil
 }
 
-// checkAdminURL refuses a URL at which the login could be read on the way.
+// checkAdminURL refuses a URL that contains a login, or at which the login could be read on the way.
 func checkAdminURL(address string, loggedIn bool) error {
 	u, err := url.Parse(address)
+	if err == nil && u.User != nil { // it would be sent, and be in the list of processes
+		return usagef("URL %q: want no login in it, but --login or --token-file", u.Redacted())
+	}
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 		return usagef("URL %q: want http:// or https:// and a host", address)
