@@ -14,7 +14,11 @@ func (r *Route) backendChanged(s backend.Status) {
 	r.metrics.Backend(s)
 	r.users.changed(s)
 	r.recordGap(s)
-	attrs := []slog.Attr{slog.String("state", s.State.String()), slog.String("endpoint", s.Address)}
+	where := "endpoint"
+	if r.listens && s.Position == 0 {
+		where = "address" // a peer's: many, so log.repeat does not take each for a fault of its own
+	}
+	attrs := []slog.Attr{slog.String("state", s.State.String()), slog.String(where, s.Address)}
 	if s.Position > 0 {
 		attrs = append(attrs, slog.Int("backend", s.Position))
 	}
