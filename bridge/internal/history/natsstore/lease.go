@@ -105,8 +105,16 @@ func (s *Share) campaign() error {
 			s.act(kv)
 		}
 		s.judge()
-		timer.Reset(max(s.nextAct(), time.Millisecond))
+		timer.Reset(s.pause(known))
 	}
+}
+
+// pause returns how long campaign waits for the bucket; known if it has heard of the lease.
+func (s *Share) pause(known bool) time.Duration {
+	if !known { // nothing is done, so nextAct does not change
+		return s.o.Lease / 6
+	}
+	return max(s.nextAct(), time.Millisecond)
 }
 
 // nextAct returns how long nothing has to be done about the lease.
