@@ -17,6 +17,8 @@ const (
 	socketMode = 0o660
 	// socketWriteTimeout limits how long a program at admin.socket takes to read an answer.
 	socketWriteTimeout = 30 * time.Second
+	// socketProbe limits how long abandoned waits for a program that listens and does not accept.
+	socketProbe = time.Second
 )
 
 // listenSocket opens admin.socket, and replaces the socket that a bridge left behind that was
@@ -45,7 +47,7 @@ func abandoned(path string) bool {
 	if err != nil || info.Mode().Type() != os.ModeSocket {
 		return false
 	}
-	c, err := net.Dial("unix", path)
+	c, err := net.DialTimeout("unix", path, socketProbe)
 	if err == nil {
 		c.Close()
 	}
