@@ -33,7 +33,7 @@ const (
 
 var logLevels = []string{LevelDebug, LevelInfo, LevelWarn, LevelError}
 
-// SlogLevel returns Level as a level of package log/slog.
+// SlogLevel returns Level as a level of package log/slog; one below slog.LevelDebug if Level is invalid.
 func (l *Log) SlogLevel() slog.Level {
 	return slog.LevelDebug + 4*slog.Level(slices.Index(logLevels, l.Level))
 }

@@ -30,10 +30,18 @@ func newLogger(w io.Writer) *logger {
 	return l
 }
 
-// configure puts a level and a format in force.
+// configure puts a level and a format in force. One that is invalid, which is reported elsewhere,
+// changes nothing.
 func (l *logger) configure(c *config.Log) {
-	l.level.Set(c.SlogLevel())
-	l.json.Store(c.Format == config.FormatJSON || c.Format == config.FormatAuto && !l.terminal)
+	if level := c.SlogLevel(); level >= slog.LevelDebug {
+		l.level.Set(level)
+	}
+	switch c.Format {
+	case config.FormatAuto:
+		l.json.Store(!l.terminal)
+	case config.FormatText, config.FormatJSON:
+		l.json.Store(c.Format == config.FormatJSON)
+	}
 }
 
 // durationText shows durations as text, which has a unit: package slog writes nanoseconds to JSON.

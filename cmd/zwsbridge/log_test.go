@@ -9,7 +9,8 @@ import (
 	"github.com/zwsbridge/zwsbridge/bridge/config"
 )
 
-// TestLogger: level and format change for loggers that exist, and durations have a unit.
+// TestLogger: level and format change for loggers that exist, unless they are invalid, and durations
+// have a unit.
 func TestLogger(t *testing.T) {
 	var b bytes.Buffer
 	l := newLogger(&b)
@@ -21,7 +22,9 @@ func TestLogger(t *testing.T) {
 		{config.Log{Level: "info", Format: "auto"}, `"msg":"m","route":"/a","g":{"lasted":"258ms"}}`},
 		{config.Log{Level: "info", Format: "text"}, `msg=m route=/a g.lasted=258ms`},
 		{config.Log{Level: "warn", Format: "text"}, ``},
+		{config.Log{Level: "verbose", Format: "text"}, ``}, // the level stays
 		{config.Log{Level: "error", Format: "json"}, ``},
+		{config.Log{Level: "info", Format: "xml"}, `"msg":"m","route":"/a","g":{"lasted":"258ms"}}`}, // the format stays
 		{config.Log{Level: "debug", Format: "json"}, `"msg":"m","route":"/a","g":{"lasted":"258ms"}}`},
 	} {
 		b.Reset()
