@@ -81,9 +81,15 @@ func (c *clustered) keep(on bool) {
 		c.route.archive.hub.Store(c.hub)
 		c.route.archive.cluster.Store(c)
 	} else {
-		c.route.archive.hub.CompareAndSwap(c.hub, nil)
+		c.leave()
 	}
 	c.changed()
+}
+
+// leave takes the route off the archive, unless another has replaced it there.
+func (c *clustered) leave() {
+	c.route.archive.hub.CompareAndSwap(c.hub, nil)
+	c.route.archive.cluster.CompareAndSwap(c, nil)
 }
 
 // clusterUpstream is what the hub subscribes at.
@@ -300,7 +306,7 @@ func (c *clustered) close() {
 	c.mu.Lock()
 	c.closed, c.keeping = true, false
 	c.mu.Unlock()
-	c.route.archive.hub.CompareAndSwap(c.hub, nil)
+	c.leave()
 	c.cancel()
 	c.running.Wait()
 }

@@ -54,10 +54,19 @@ func (c *clustered) handOver(o operation) (changed bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", ErrNotAnswered, err)
 	}
+	return readOutcome(reply)
+}
+
+// readOutcome returns what the bridge that leads has answered. It answers nothing while none of its
+// routes writes to the archive, as between two configurations.
+func readOutcome(reply []byte) (changed bool, err error) {
+	if len(reply) == 0 {
+		return false, fmt.Errorf("%w: it does not serve the route at present", ErrNotAnswered)
+	}
 	var done outcome
 	switch err := json.Unmarshal(reply, &done); {
 	case err != nil:
-		return false, err
+		return false, fmt.Errorf("%w: its answer is malformed: %w", ErrNotAnswered, err)
 	case done.NotListed:
 		return false, ErrNotListed
 	case done.Error != "":
