@@ -45,22 +45,25 @@ func (q *Queues) awaitElsewhere(ctx context.Context, key QueueKey) {
 
 // Merge takes what a bridge, perhaps this one, has stored of a queue; nil if it has deleted it, by a
 // claim of that number. The newest claim decides whose client has the queue; what one of them has
-// acknowledged stays so.
-func (q *Queues) Merge(key QueueKey, s *QueueState, deleted uint64, bridge string) {
+// acknowledged stays so. gone is true if the queue is deleted.
+func (q *Queues) Merge(key QueueKey, s *QueueState, deleted uint64, bridge string) (gone bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	one := q.queues[key]
 	if one != nil && bridge == q.o.Bridge {
-		return // it is older than what this bridge has
+		return false // it is older than what this bridge has
 	}
 	if s == nil {
-		if one != nil && one.claim <= deleted {
+		if one != nil && one.claim > deleted {
+			return false
+		}
+		if one != nil {
 			if one.client != nil {
 				one.client.lost(ErrQueueDeleted)
 			}
 			q.remove(key)
 		}
-		return
+		return true
 	}
 	if one == nil {
 		one = &queue{}
@@ -84,6 +87,7 @@ func (q *Queues) Merge(key QueueKey, s *QueueState, deleted uint64, bridge strin
 			one.topics[t] = true
 		}
 	}
+	return false
 }
 
 // MergeCursor takes what a bridge, perhaps this one, has stored of what is acknowledged in a queue.

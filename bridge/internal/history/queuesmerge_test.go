@@ -173,13 +173,11 @@ func TestQueuesMergeDeleted(t *testing.T) {
 		t.Fatal(err)
 	}
 	claim := h.State().Claim
-	q.Merge(key, nil, claim-1, "there")
-	if q.Len() != 1 || lost != nil {
-		t.Errorf("an older deletion: %d queues, client lost it: %v", q.Len(), lost)
+	if gone := q.Merge(key, nil, claim-1, "there"); gone || q.Len() != 1 || lost != nil {
+		t.Errorf("an older deletion: gone %t, %d queues, client lost it: %v", gone, q.Len(), lost)
 	}
-	q.Merge(key, nil, claim+1, "there")
-	if q.Len() != 0 || lost != ErrQueueDeleted {
-		t.Errorf("a later deletion: %d queues, client lost it: %v", q.Len(), lost)
+	if gone := q.Merge(key, nil, claim+1, "there"); !gone || q.Len() != 0 || lost != ErrQueueDeleted {
+		t.Errorf("a later deletion: gone %t, %d queues, client lost it: %v", gone, q.Len(), lost)
 	}
 	q.MergeCursor(key, Position{1, 9}, "there")
 	if q.Len() != 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"sync"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -25,8 +26,12 @@ const (
 	shards        = 64
 )
 
-// cursors are what the clients of this bridge have acknowledged. Only Save and SaveCursors use them.
-type cursors [shards]map[history.QueueKey]history.Position
+// cursors are what the clients of this bridge have acknowledged, except for what another bridge has
+// stored as well.
+type cursors struct {
+	mu     sync.Mutex
+	shards [shards]map[history.QueueKey]history.Position
+}
 
 func shardOf(key history.QueueKey) int {
 	h := fnv.New32a()
@@ -36,16 +41,68 @@ func shardOf(key history.QueueKey) int {
 }
 
 func (c *cursors) set(key history.QueueKey, acked history.Position) (shard int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	shard = shardOf(key)
-	if c[shard] == nil {
-		c[shard] = make(map[history.QueueKey]history.Position)
+	if c.shards[shard] == nil {
+		c.shards[shard] = make(map[history.QueueKey]history.Position)
 	}
-	c[shard][key] = acked
+	c.shards[shard][key] = acked
 	return shard
 }
 
 // drop removes a queue without a client here.
-func (c *cursors) drop(key history.QueueKey) { delete(c[shardOf(key)], key) }
+func (c *cursors) drop(key history.QueueKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.shards[shardOf(key)], key)
+}
+
+// dropBefore removes a queue whose position is before a sequence.
+func (c *cursors) dropBefore(key history.QueueKey, sequence uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	shard := c.shards[shardOf(key)]
+	if acked, ok := shard[key]; ok && acked.Sequence < sequence {
+		delete(shard, key)
+	}
+}
+
+// encode is encodeCursors of a shard.
+func (c *cursors) encode(bridge string, shard, most int) (messages [][]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return encodeCursors(bridge, c.shards[shard], most)
+}
+
+// replacing merges what bridges have stored, and drops the cursors of this bridge that it makes
+// superfluous: their queues have moved or were deleted.
+type replacing struct {
+	queues  merger
+	cursors *cursors
+	bridge  string // this one
+}
+
+// Merge implements merger.
+func (r replacing) Merge(key history.QueueKey, state *history.QueueState, deleted uint64, bridge string) (gone bool) {
+	gone = r.queues.Merge(key, state, deleted, bridge)
+	switch {
+	case bridge == r.bridge:
+	case gone:
+		r.cursors.drop(key)
+	case state != nil:
+		r.cursors.dropBefore(key, state.Acked.Sequence+1)
+	}
+	return gone
+}
+
+// MergeCursor implements merger.
+func (r replacing) MergeCursor(key history.QueueKey, acked history.Position, bridge string) {
+	r.queues.MergeCursor(key, acked, bridge)
+	if bridge != r.bridge { // if both have the same position, neither drops it: else both would
+		r.cursors.dropBefore(key, acked.Sequence)
+	}
+}
 
 // encodeCursors returns a shard as messages of at most most bytes.
 func encodeCursors(bridge string, shard map[history.QueueKey]history.Position, most int) (messages [][]byte) {
@@ -113,7 +170,7 @@ func (q queueStore) SaveCursors(acked map[history.QueueKey]history.Position) err
 	}
 	var futures []jetstream.PubAckFuture
 	for shard := range changed {
-		for i, p := range encodeCursors(s.o.Bridge, s.cursors[shard], s.maxMessage()) {
+		for i, p := range s.cursors.encode(s.o.Bridge, shard, s.maxMessage()) {
 			future, err := s.queueJS.PublishMsgAsync(&nats.Msg{Subject: fmt.Sprintf("%sc-%s-%d-%d", s.queueSubject, escape(s.o.Bridge), shard, i), Data: p})
 			if err != nil {
 				return err

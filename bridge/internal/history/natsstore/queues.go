@@ -164,8 +164,9 @@ func (s *Share) readQueues(queues *history.Queues) error {
 	if stream.CachedInfo().State.Msgs == 0 {
 		s.queuesRead()
 	}
+	stored := replacing{queues, &s.cursors, s.o.Bridge}
 	return s.consume(s.queueStream, 1, nil, func() {}, func(m jetstream.Msg) error {
-		if err := mergeStored(m.Data(), queues); err != nil {
+		if err := mergeStored(m.Data(), stored); err != nil {
 			s.o.Logger.Error("history: a queue cannot be read", "stream", s.queueStream, "error", err.Error())
 		}
 		if meta, err := m.Metadata(); err == nil && meta.NumPending == 0 {
@@ -177,7 +178,7 @@ func (s *Share) readQueues(queues *history.Queues) error {
 
 // merger takes what bridges have stored: history.Queues.
 type merger interface {
-	Merge(key history.QueueKey, state *history.QueueState, deleted uint64, bridge string)
+	Merge(key history.QueueKey, state *history.QueueState, deleted uint64, bridge string) (gone bool)
 	MergeCursor(key history.QueueKey, acked history.Position, bridge string)
 }
 

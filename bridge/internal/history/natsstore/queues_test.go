@@ -13,11 +13,13 @@ import (
 // merged notes what is merged.
 type merged struct {
 	calls   []string
+	claim   uint64 // of the queues
 	cursors map[history.QueueKey]history.Position
 }
 
-func (m *merged) Merge(key history.QueueKey, s *history.QueueState, deleted uint64, bridge string) {
+func (m *merged) Merge(key history.QueueKey, s *history.QueueState, deleted uint64, bridge string) (gone bool) {
 	m.calls = append(m.calls, fmt.Sprintf("%q %v %d %s", key, s, deleted, bridge))
+	return s == nil && deleted >= m.claim
 }
 
 func (m *merged) MergeCursor(key history.QueueKey, acked history.Position, bridge string) {
@@ -99,9 +101,45 @@ func TestShards(t *testing.T) {
 	for i := range 1000 {
 		c.drop(history.QueueKey{User: fmt.Sprint("user", i)})
 	}
-	for i, shard := range c {
+	for i, shard := range c.shards {
 		if len(shard) > 0 {
 			t.Errorf("shard %d still has %d queues", i, len(shard))
+		}
+	}
+}
+
+// TestReplacing: a cursor is dropped once another bridge has stored that position, or has deleted the
+// queue, and not before.
+func TestReplacing(t *testing.T) {
+	key := history.QueueKey{User: "a", Name: "b"}
+	at := func(sequence uint64) history.Position { return history.Position{Generation: 1, Sequence: sequence} }
+	state := func(sequence uint64) *history.QueueState { return &history.QueueState{Acked: at(sequence)} }
+	for name, tt := range map[string]struct {
+		merge   func(r replacing)
+		dropped bool
+	}{
+		"older state":      {func(r replacing) { r.Merge(key, state(9), 0, "other") }, false},
+		"same state":       {func(r replacing) { r.Merge(key, state(10), 0, "other") }, true},
+		"own state":        {func(r replacing) { r.Merge(key, state(10), 0, "here") }, false},
+		"other queue":      {func(r replacing) { r.Merge(history.QueueKey{User: "a"}, state(10), 0, "other") }, false},
+		"same cursor":      {func(r replacing) { r.MergeCursor(key, at(10), "other") }, false},
+		"newer cursor":     {func(r replacing) { r.MergeCursor(key, at(11), "other") }, true},
+		"own cursor":       {func(r replacing) { r.MergeCursor(key, at(11), "here") }, false},
+		"deletion":         {func(r replacing) { r.Merge(key, nil, 5, "other") }, true},
+		"earlier deletion": {func(r replacing) { r.Merge(key, nil, 4, "other") }, false},
+		"own deletion":     {func(r replacing) { r.Merge(key, nil, 5, "here") }, false},
+	} {
+		var c cursors
+		shard := c.set(key, at(10))
+		tt.merge(replacing{&merged{claim: 5}, &c, "here"})
+		after := new(merged)
+		for _, p := range c.encode("here", shard, 1000) {
+			if err := mergeStored(p, after); err != nil {
+				t.Error(err)
+			}
+		}
+		if got := len(after.cursors) == 0; got != tt.dropped {
+			t.Errorf("%s: dropped %t, want %t", name, got, tt.dropped)
 		}
 	}
 }
