@@ -33,13 +33,13 @@ reconnect = "500ms..5s"
 }
 
 // startFound runs the bridge in its namespace.
-func startFound(t *testing.T, l *lan, source string) (bridge *host, binary string) {
+func startFound(t *testing.T, l *lan, source string, endpoints int) (bridge *host, binary string) {
 	t.Helper()
 	h := newHome(t)
 	h.write("bridge.toml", found(source))
 	binary = h.build()
 	bridge = startIn(t, l.bridge, true, binary, "serve", "--config", h.path("bridge.toml"))
-	bridge.logs("serving", "address")
+	bridge.serves(source, endpoints)
 	return bridge, binary
 }
 
@@ -93,8 +93,7 @@ func TestDNSSD(t *testing.T) {
 	device.publish(deviceAddress, 5556, "zeroconf")
 	device.publish(deviceAddress, 5557, "avahi")
 	const source = "dnssd://_zmtp._tcp"
-	bridge, binary := startFound(t, l, source)
-	bridge.endpoints(source, 0)
+	bridge, binary := startFound(t, l, source, 0)
 	added := browser.wait("added")
 	if want := []string{"bridge v1.2._zws._tcp.local.", bridgeAddress, "8443", "paths=/devices", "tls=0"}; !slices.Equal(added.Frames, want) {
 		t.Errorf("python-zeroconf sees %q, want %q", added.Frames, want)
@@ -157,7 +156,7 @@ func TestAnnounceConflict(t *testing.T) {
 	need(t, "avahi-daemon")
 	l := newLAN(t)
 	l.avahi(t, newHome(t), "_zws._tcp", "bridge v1.2", 1)
-	bridge, _ := startFound(t, l, "dnssd://_zmtp._tcp")
+	bridge, _ := startFound(t, l, "dnssd://_zmtp._tcp", 0)
 	if name := bridge.logs("announced in the local network", "name"); name != "bridge v1.2 (2)" {
 		t.Errorf("announced as %q, want another name than that of avahi", name)
 	}
@@ -190,8 +189,7 @@ func TestSRV(t *testing.T) {
 	first := srv("house1.houses.lan", 5556)
 	address := func(a string) string { return "--host-record=house1.houses.lan," + a }
 	dns := l.dnsmasq(t, first, address(deviceAddress))
-	bridge, binary := startFound(t, l, source)
-	bridge.endpoints(source, 1)
+	bridge, binary := startFound(t, l, source, 1)
 	client := l.subscribe(t, binary)
 	client.gets("first")
 

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -149,13 +150,28 @@ func (h *host) until(want string, accept func(line string) bool) {
 // endpoints waits until the bridge logs that a source has so many endpoints.
 func (h *host) endpoints(source string, n int) {
 	h.t.Helper()
-	h.until(fmt.Sprintf("%d endpoints of %s", n, source), func(line string) bool {
-		var l struct {
-			Msg, Source, Error string
-			Endpoints          int
-		}
-		return json.Unmarshal([]byte(line), &l) == nil && l.Source == source && l.Endpoints == n && l.Error == ""
+	h.until(fmt.Sprintf("%d endpoints of %s", n, source), func(line string) bool { return hasEndpoints(line, source, n) })
+}
+
+// serves waits until the bridge logs that it serves, and before or after that the first n endpoints
+// of a source.
+func (h *host) serves(source string, n int) {
+	h.t.Helper()
+	serving, listed := false, false
+	h.until(fmt.Sprintf("serving, and %d endpoints of %s", n, source), func(line string) bool {
+		serving = serving || strings.Contains(line, `"msg":"serving"`)
+		listed = listed || hasEndpoints(line, source, n)
+		return serving && listed
 	})
+}
+
+// hasEndpoints reports whether a line of the bridge says that a source has n endpoints.
+func hasEndpoints(line, source string, n int) bool {
+	var l struct {
+		Msg, Source, Error string
+		Endpoints          int
+	}
+	return json.Unmarshal([]byte(line), &l) == nil && l.Source == source && l.Endpoints == n && l.Error == ""
 }
 
 // logs waits for a line of the bridge with this message, and returns one of its attributes.
