@@ -18,6 +18,7 @@ const maxProfile = 2 * time.Minute
 func (a *admin) serveProfile(w http.ResponseWriter, r *http.Request, o *operator) {
 	name := r.PathValue("name")
 	a.log.Info("profile taken", "by", o.name, "profile", name)
+	w.Header().Set("Content-Type", "application/octet-stream") // http.Error replaces it
 	switch name {
 	case "profile":
 		record(w, r, 30*time.Second, func() error { return pprof.StartCPUProfile(w) }, pprof.StopCPUProfile)
@@ -32,7 +33,6 @@ func (a *admin) serveProfile(w http.ResponseWriter, r *http.Request, o *operator
 		return
 	}
 	debug, _ := strconv.Atoi(r.FormValue("debug")) // 0 = the form of go tool pprof
-	w.Header().Set("Content-Type", "application/octet-stream")
 	if debug > 0 {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	}
@@ -52,9 +52,7 @@ func record(w http.ResponseWriter, r *http.Request, length time.Duration, start 
 	deadlines := http.NewResponseController(w)
 	_ = deadlines.SetReadDeadline(time.Time{})  // it ends the request's context
 	_ = deadlines.SetWriteDeadline(time.Time{}) // of the server: it can pass before there is an answer
-	w.Header().Set("Content-Type", "application/octet-stream")
-	if err := start(); err != nil { // another one is running
-		w.Header().Del("Content-Type")
+	if err := start(); err != nil {             // another one is running
 		http.Error(w, err.Error(), http.StatusConflict)
 		return
 	}
