@@ -13,8 +13,8 @@ import type { ConnectionState, RequestStore, Requests, SharedRoute, Subscription
 export type { ConnectionState, Requests, SharedRoute, Subscription, SubscriptionOptions, Target, Topics };
 
 export interface Connection extends ConnectionState {
-  /** Returns what `useSubscription` and `useRequest` connect to, for a path such as `/devices`. It is the same object for the same path. */
-  route(path: string): SharedRoute;
+  /** Returns what `useSubscription` and `useRequest` connect to, for a path such as `/devices`: the same object for the same path, and null without a URL. */
+  route(path: string): SharedRoute | null;
   /** Connects again at once. */
   reconnect(): void;
 }

@@ -12,8 +12,8 @@ import type { Readable } from 'svelte/store';
 
 export type { ConnectionState, Requests, SharedRoute, Subscription, SubscriptionOptions, Target, Topics };
 
-/** One WebSocket and one login for many stores, as the `Mux` of @zwsbridge/zws. `route` returns what they connect to. */
-export function createConnection(url: string | URL, options?: MuxOptions): Readable<ConnectionState> & Pick<ConnectionStore, 'route' | 'reconnect'>;
+/** One WebSocket and one login for many stores, as the `Mux` of @zwsbridge/zws. `route` returns what they connect to. None is open if `url` is null or undefined. */
+export function createConnection(url: string | URL | null | undefined, options?: MuxOptions): Readable<ConnectionState> & Pick<ConnectionStore, 'route' | 'reconnect'>;
 
 /**
  * The messages of a subscription. `data` is the latest message, or what `reduce` makes of them. The

@@ -138,12 +138,17 @@ test('without a target', async () => {
     leave();
   }
   await assert.rejects(asking.request('a'), ClosedError);
+  for (const s of [none, subscription(none.route('/devices'), 'a')]) {
+    const { values, leave } = await listen(s);
+    assert.deepEqual([values, s.get().state], [[], 'idle']);
+    leave();
+  }
   assert.deepEqual(none.get(), idle);
 });
 
 test('wrong options and targets throw for the first listener', () => {
   const { WebSocket } = network();
-  for (const store of [subscription(URL, 'a', { WebSocket, debug: 1 }), subscription({}, 'a', { WebSocket }), subscription(URL, 7, { WebSocket }), requests('ftp://host/', { WebSocket })]) {
+  for (const store of [subscription(URL, 'a', { WebSocket, debug: 1 }), subscription({}, 'a', { WebSocket }), subscription(URL, 7, { WebSocket }), requests('ftp://host/', { WebSocket }), connection(URL, { WebSocket, debug: 1 })]) {
     for (let i = 0; i < 2; i++) assert.throws(() => store.subscribe(() => {}), TypeError);
   }
   const { WebSocket: M, opened } = muxNetwork(), shared = connection(URL, { WebSocket: M });
@@ -226,8 +231,13 @@ test('a connection for many sockets', async () => {
   whole.leave();
   assert.deepEqual([opened[1].closedWith, shared.get()], [1000, connecting]);
   shared.reconnect();
+  const last = await listen(subscription(shared.route('/devices'), 'a', { WebSocket }));
+  opened[2].ready();
+  assert.equal(shared.get().state, 'ready');
+  last.leave();
+  assert.deepEqual([opened[2].closedWith, shared.get()], [1000, connecting], 'the last socket has left');
   await listen(shared);
-  assert.equal(opened.length, 3);
+  assert.equal(opened.length, 4);
 });
 
 test('a refused login reaches all sockets of a connection', async () => {

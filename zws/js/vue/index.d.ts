@@ -16,7 +16,7 @@ type Refs<Value> = { readonly [Name in keyof Value]: Readonly<Ref<Value[Name]>> 
 
 export interface Connection extends Refs<ConnectionState> {
   /** Returns what `useSubscription` and `useRequest` connect to, for a path such as `/devices`. */
-  route(path: string): () => SharedRoute;
+  route(path: string): () => SharedRoute | null;
   /** Connects again at once. */
   reconnect(): void;
 }

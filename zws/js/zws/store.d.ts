@@ -43,15 +43,16 @@ export interface SharedRoute {
 export type Target = string | URL | Route | SharedRoute | null | undefined;
 
 export interface ConnectionStore extends Store<ConnectionState> {
-  /** Returns the target of a socket that shares the connection, for a path such as `/devices`. */
-  route(path: string): SharedRoute;
+  /** Returns the target of a socket that shares the connection, for a path such as `/devices`; null without a URL. */
+  route(path: string): SharedRoute | null;
 }
 
 /**
  * Returns the store of a {@link Mux}, one WebSocket and one login for many sockets. It is open as
- * long as the store has listeners, or the store of a socket on one of its routes has.
+ * long as the store has listeners, or the store of a socket on one of its routes has; never while
+ * `url` is null or undefined.
  */
-export function connection(url: string | URL, options?: MuxOptions): ConnectionStore;
+export function connection(url: string | URL | null | undefined, options?: MuxOptions): ConnectionStore;
 
 /** Topics of a subscription: a frame of text or bytes, or several. '' is every message. */
 export type Topics = string | Uint8Array | readonly (string | Uint8Array)[];

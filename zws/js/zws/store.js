@@ -115,21 +115,24 @@ export function connection(url, options) {
   const routes = new Map(); // by path
   let mux, users = 0;
   const hold = () => {
-    if (!users++) {
+    if (!users) {
       mux = new Mux(url, options);
       store._set({ state: mux.state, error: undefined });
       follow(store, mux);
     }
+    users++; // now: wrong options have thrown
     return () => {
       if (--users) return;
       mux.close();
       mux = undefined;
+      store._set(begun(url));
     };
   };
   // Without listeners the store follows a Mux that the stores of sockets use.
-  const store = new Store(() => (mux ? store.get() : begun(url)), hold);
+  const store = new Store(() => (mux ? store.get() : begun(url)), () => (url == null ? undefined : hold()));
   return Object.assign(store, {
     route(path) {
+      if (url == null) return null;
       if (!routes.has(path)) {
         routes.set(path, {
           _hold() {
