@@ -177,16 +177,27 @@ func TestNginx(t *testing.T) {
 	}
 	// nginx refuses operators elsewhere, and the bridge does not take those at home for programs on
 	// its machine.
-	for from, want := range map[string]int{"127.0.0.2": http.StatusUnauthorized, "127.0.0.3": http.StatusForbidden} {
-		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	for _, c := range []struct {
+		from, path string
+		want       int
+	}{
+		{"127.0.0.2", "/admin.js", http.StatusOK}, {"127.0.0.2", "/summary", http.StatusUnauthorized},
+		{"127.0.0.2", "/metrics", http.StatusUnauthorized}, {"127.0.0.3", "/admin.js", http.StatusForbidden},
+	} {
+		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(c.from)}}
 		client := http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots}}}
-		resp, err := client.Get("https://" + address + "/bridge-admin/metrics")
+		r, err := http.NewRequestWithContext(t.Context(), "GET", "https://"+address+c.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = "bridge.lan"
+		resp, err := client.Do(r)
 		if err != nil {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
-		if resp.StatusCode != want {
-			t.Errorf("the admin interface from %s: %s, want %d", from, resp.Status, want)
+		if resp.StatusCode != c.want {
+			t.Errorf("the admin interface from %s, %s: %s, want %d", c.from, c.path, resp.Status, c.want)
 		}
 	}
 }
