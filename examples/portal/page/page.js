@@ -10,7 +10,7 @@ $('#login').addEventListener('submit', async (event) => {
   const login = plain(user, form.password);
   // '' is the oldest reading that the bridge keeps, so that the curves begin with the last minutes.
   const devices = new Sub({ login, history: true, position: '' });
-  devices.events.on('disconnect', ({ code, reason }) => { refused(code, reason); say('trying again …'); old(true); });
+  devices.events.on('disconnect', ({ code, reason }) => { refused(`${code} ${reason}`); say('trying again …'); old(true); });
   devices.events.on('recovered', () => { say('connected again'); old(false); });
   devices.subscribe(`house/${user}/`);
   say('connecting …');
@@ -23,7 +23,7 @@ $('#login').addEventListener('submit', async (event) => {
     for await (const [topic, value] of devices) show(String(topic), String(value));
   } catch (refusal) {
     say(refusal.message); // code and reason, as "4400 login refused"
-    refused(refusal.code, refusal.reason);
+    refused(refusal.message);
   }
 });
 
@@ -59,10 +59,10 @@ async function control(login) {
   $('#light').addEventListener('submit', async (event) => {
     event.preventDefault();
     try {
-      await commands.send(['light', event.submitter.value]);
-      $('output').textContent = String(await commands.receive());
-    } catch (refusal) {
-      refused(refusal.code, refusal.reason);
+      const answer = await commands.request(['light', event.submitter.value], { timeout: 5000 });
+      $('output').textContent = answer.text();
+    } catch (failure) {
+      refused(failure.message); // also that no answer has come in time
     }
   });
   try {
@@ -70,15 +70,15 @@ async function control(login) {
   } catch (refusal) {
     for (const button of document.querySelectorAll('#light button')) button.disabled = true;
     $('output').textContent = 'not permitted';
-    refused(refusal.code, refusal.reason);
+    refused(refusal.message);
   }
 }
 
 // ---- What the bridge has refused --------------------------------------------------------
 
-function refused(code, reason) {
+function refused(text) {
   const item = document.createElement('li');
-  item.textContent = `${new Date().toLocaleTimeString()} ${code} ${reason}`;
+  item.textContent = `${new Date().toLocaleTimeString()} ${text}`;
   $('h2').hidden = false;
   $('ul').prepend(item);
 }
