@@ -432,6 +432,7 @@ for (const form of [$('by-token'), $('by-password')]) {
 $('logout').addEventListener('submit', async (event) => {
   event.preventDefault();
   clearTimeout(timer);
+  updates++; // what an update on its way brings is not shown any more
   const response = await post('/logout', {}).catch(() => null);
   setLoggedIn(false);
   if (response?.status === 200) offer($('elsewhere'), (await response.json()).oidc);
@@ -515,7 +516,6 @@ function showConnect(routeList) {
   $('connect-route').replaceChildren(...paths.map((path) => new Option(path)));
   if (paths.includes(chosen)) $('connect-route').value = chosen;
 }
-
 
 $('connect').addEventListener('submit', async (event) => {
   event.preventDefault();
