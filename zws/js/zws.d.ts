@@ -212,8 +212,8 @@ export interface WaitOptions {
 /** How a socket that receives makes values of messages. */
 export interface Decoding<T> {
   /**
-   * Returns what `receive`, `for await` and the event `message` get for a message. They reject with
-   * what it throws. Default: the message itself.
+   * Returns what `receive`, `for await` and the event `message` get for a message. The first two
+   * reject with what it throws. Default: the message itself.
    */
   decode?: (message: Message) => T;
 }

@@ -82,7 +82,7 @@ export function checkLogin(login) {
 }
 
 /** Throws a TypeError or RangeError for wrong options of a call that waits. */
-export function checkWait(options, names = ['timeout', 'signal', 'retries']) {
+export function checkWait(options, names = ['timeout', 'signal']) {
   if (options === null || typeof options !== 'object') throw new TypeError(`options are ${String(options)}, want an object`);
   for (const name in options) {
     if (!names.includes(name)) throw new TypeError(`unknown option "${name}", want one of ${names.join(', ')}`);

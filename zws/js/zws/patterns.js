@@ -173,7 +173,7 @@ export class Req extends Readable(Socket) {
    * before the delimiter tells the replies apart, so a late one does no harm.
    */
   request(message, options = {}) {
-    checkWait(options);
+    checkWait(options, ['timeout', 'signal', 'retries']);
     const frames = this._frames(message), earlier = this.#requests, result = this.#request(earlier, frames, options);
     this.#requests = Promise.allSettled([earlier, result]);
     return result;
