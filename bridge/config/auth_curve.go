@@ -44,11 +44,15 @@ func (s *Curve) validate(c *checker, key string) {
 
 // curveKeys reports what serve finds in a directory of CURVE keys.
 func (c *checker) curveKeys(key string, dir Path) {
+	if info, err := os.Stat(string(dir)); err == nil && !info.IsDir() {
+		c.fault(key, "%s is a file: want a directory with the public file of each key", dir)
+		return
+	}
 	ignored, err := curvekeys.Check(string(dir))
 	for _, problem := range ignored {
 		c.warn(key, "%s: the file is ignored", reason(problem))
 	}
 	if err != nil {
-		c.fault(key, "%s", reason(err))
+		c.fault(key, "%s", unusable(err))
 	}
 }

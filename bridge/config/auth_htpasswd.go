@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"os"
 
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zap/htpasswd"
@@ -36,9 +37,13 @@ func (s *Htpasswd) validate(c *checker, key string) {
 	if !c.exists(key, s.File, "add users with zwsbridge passwd") {
 		return
 	}
+	if info, err := os.Stat(string(s.File)); err == nil && info.IsDir() {
+		c.fault(key, "%s is a directory: want a file, which zwsbridge passwd creates", s.File)
+		return
+	}
 	users, err := htpasswd.New(htpasswd.Options{File: string(s.File), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		c.fault(key, "%s", reason(err))
+		c.fault(key, "%s", unusable(err))
 	} else {
 		_ = users.Close() // it was only read
 	}

@@ -50,7 +50,7 @@ func (s *HTTP) validate(c *checker, key string) {
 		}
 	}
 	if s.UserPath == "" && c.authenticates(key) {
-		c.fault(key, "has no user_path, which an authn of zap.chain needs")
+		c.fault(key, "has no user_path, which an authn of zap.chain needs: want the URL that judges a name and a password")
 	}
 	if s.VhostPath == "" && s.ResourcePath == "" && s.TopicPath == "" && !c.authenticates(key) {
 		c.fault(key, "has nothing to ask: want vhost_path, resource_path or topic_path")

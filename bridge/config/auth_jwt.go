@@ -153,7 +153,7 @@ func (s *JWT) validateKeys(c *checker, key string) {
 			c.warn(entry(key+".keys", i), "%s: the file is ignored", reason(problem))
 		}
 		if err != nil {
-			c.fault(entry(key+".keys", i), "%s", reason(err))
+			c.fault(entry(key+".keys", i), "%s", unusable(err))
 		}
 	}
 	if s.JWKSURL != "" {

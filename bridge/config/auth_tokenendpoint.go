@@ -45,7 +45,7 @@ func (s *TokenEndpoint) validate(c *checker, key string) {
 		c.plainHTTP(key+".url", s.URL, "tokens can be read, and answers forged, on the way")
 	}
 	if _, err := regexp.Compile(s.TokenRegex); err != nil {
-		c.fault(key+".token_regex", "is not an RE2 expression: %v", err)
+		c.fault(key+".token_regex", `is %q: want an RE2 expression like "[0-9a-f]{32}": %v`, s.TokenRegex, err)
 	}
 	c.oneOf(key+".identity_map", s.IdentityMap, []string{"", "uuid4"})
 	if s.IdentityMap != "" {

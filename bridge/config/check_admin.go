@@ -29,7 +29,7 @@ func (c *checker) admin() {
 	}
 	for i, h := range a.Hosts {
 		if h == "" || strings.ContainsAny(h, "/ ") {
-			c.fault(entry("admin.hosts", i), "is %q: want a host name as in a Host header", h)
+			c.fault(entry("admin.hosts", i), "is %q: want a host name as in a Host header, like \"ops.example\"", h)
 		}
 	}
 	if a.TokenFile != "" {
@@ -93,10 +93,25 @@ func (c *checker) readyNeeds(key, path string) {
 	i := slices.IndexFunc(c.Routes, func(r Route) bool { return r.Path == path })
 	switch {
 	case i < 0:
-		c.fault(key, "is %q: want the path of a route", path)
+		c.fault(key, "is %q: want the path of a route%s", path, c.routePaths())
 	case !c.Routes[i].Shared() && len(c.Routes[i].Bind) == 0:
 		c.fault(key, "route %s has no backends without clients, each of which has its own connection: want a route whose clients share one", path)
 	}
+}
+
+// routePaths lists the paths of the first routes for a fault.
+func (c *checker) routePaths() string {
+	var paths []string
+	for _, r := range c.Routes {
+		paths = append(paths, r.Path)
+	}
+	switch {
+	case len(paths) == 0:
+		return "; there is none"
+	case len(paths) > 5:
+		return ", like " + choices(paths[:5])
+	}
+	return ": " + choices(paths)
 }
 
 // pageURL checks admin.url: an origin whose host the listener answers.

@@ -12,7 +12,8 @@ import (
 
 // connect checks the endpoints that the bridge connects to.
 func (c *checker) connect(key string, r *Route) {
-	if !r.connects() && len(r.Bind) == 0 {
+	bad := c.hasFault(key+".connect") || c.hasFault(key+".bind") || c.hasFault(key+".connect_file")
+	if !r.connects() && len(r.Bind) == 0 && !bad {
 		c.fault(key, "has neither connect nor bind: want at least one endpoint")
 	}
 	templates := false
@@ -27,6 +28,9 @@ func (c *checker) connect(key string, r *Route) {
 			c.placeholders(of, e.Endpoint, "user", "claim", "meta")
 		default:
 			c.endpoint(of, e.Endpoint, false)
+		}
+		if n := slices.Index(r.Connect, e); n < i && e.Endpoint != "" {
+			c.warn(of, "%q is also %s: two connections to one backend, so that each message of a PUB comes twice", e.Endpoint, entry(key+".connect", n))
 		}
 		if !e.ServerKey.IsZero() && r.Mechanism != zap.CURVE && !r.Relay {
 			c.fault(of, `has a server_key, and mechanism is %q: want "CURVE"`, r.Mechanism)
@@ -71,7 +75,7 @@ func (c *checker) bind(key string, r *Route, seen map[string]string) {
 	}
 	if len(r.Bind) == 0 {
 		if r.BindDomain != "" {
-			c.fault(key+".bind_domain", "is only for routes with bind")
+			c.fault(key+".bind_domain", "is %q on a route without bind: want bind, or no bind_domain", r.BindDomain)
 		}
 		c.peers(key, r)
 		return
@@ -169,11 +173,13 @@ func (c *checker) curve(key string, r *Route) {
 	for i, e := range r.Connect {
 		if e.IsSource() {
 			c.keyOfSource(entry(key+".connect", i), r, &e)
-		} else if e.ServerKey.IsZero() {
+		} else if of := entry(key+".connect", i); e.ServerKey.IsZero() && !c.hasFault(key+".server_key") && !c.hasFault(of) {
 			c.fault(entry(key+".connect", i), `has no server_key, and neither has the route: mechanism = "CURVE" needs the backend's public key`)
 		}
 	}
-	c.required(key+".cert", string(r.Cert), `mechanism = "CURVE"`)
+	if r.Cert == "" {
+		c.fault(key+".cert", `missing: mechanism = "CURVE" needs the bridge's own key here; create it with zwsbridge keygen`)
+	}
 	if r.Cert != "" && !HasPlaceholder(string(r.Cert)) {
 		c.secretCert(key+".cert", r.Cert)
 	}
@@ -197,7 +203,7 @@ func (c *checker) unused(key string, r *Route) {
 		{"insecure_null", r.InsecureNull, r.Mechanism == zap.NULL, `mechanism = "NULL" with bind`},
 	} {
 		if k.given && !k.used {
-			c.fault(key+"."+k.name, "is only for %s: mechanism is %q, credentials are %q", k.where, r.Mechanism, r.Credentials)
+			c.fault(key+"."+k.name, "is only for %s: mechanism is %q, credentials are %q; want that, or no %s", k.where, r.Mechanism, r.Credentials, k.name)
 		}
 	}
 }

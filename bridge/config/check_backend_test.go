@@ -65,6 +65,6 @@ func TestCheckBind(t *testing.T) {
 		{strings.Replace(bind("tcp://*:1", curve+devices), "DEALER", "REP", 1), `route[0].socket: is "REP" with bind`},
 		{bind("tcp://*:1", curve+devices) + strings.Replace(bind("tcp://*:1", curve+devices), "/r", "/s", 1), `route[1].bind[0]: "tcp://*:1" is also route[0].bind[0]`},
 		{bind("tcp://*:1", curve+devices+"on_full = \"block\"\n"), `route[0].on_full: is "block" on a route whose clients share a connection`},
-		{aRoute + devices, `route[0].bind_domain: is only for routes with bind`},
+		{aRoute + devices, `route[0].bind_domain: is "devices" on a route without bind`},
 	})
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/pem"
 	"errors"
 	"io/fs"
 	"maps"
@@ -9,6 +10,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/zwsbridge/zwsbridge/certs"
 )
@@ -18,10 +21,26 @@ func (c *checker) directory(key string, p Path) {
 	info, err := os.Stat(string(p))
 	switch {
 	case err != nil:
-		c.fault(key, "%s", reason(err))
+		c.fault(key, "%s", unusable(err))
 	case !info.IsDir():
 		c.fault(key, "%s is a file: want a directory", p)
 	}
+}
+
+// unusable returns the reason why a file or directory cannot be used, and what to do.
+func unusable(err error) string {
+	text := reason(err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		text += ": create it, or correct the path"
+	case errors.Is(err, fs.ErrPermission):
+		text += ": want one that the user who runs the bridge can read"
+	case errors.Is(err, syscall.EISDIR):
+		text += ": want a file"
+	case errors.Is(err, syscall.ENOTDIR):
+		text += ": want directories in the path before the last name"
+	}
+	return text
 }
 
 // makeable reports a directory that serve cannot create, since it is, or is below, a file.
@@ -48,7 +67,7 @@ func (c *checker) exists(key string, p Path, use string) bool {
 	case errors.Is(err, fs.ErrNotExist):
 		c.warn(key, "%s does not exist yet, so nobody can log in by it: serve creates it, empty; %s", p, use)
 	case err != nil:
-		c.fault(key, "%s", reason(err))
+		c.fault(key, "%s", unusable(err))
 	}
 	return err == nil
 }
@@ -61,7 +80,7 @@ func (c *checker) secretFile(key string, p Path) {
 	info, err := os.Stat(string(p))
 	switch {
 	case err != nil:
-		c.fault(key, "%s", reason(err))
+		c.fault(key, "%s", unusable(err))
 	case info.IsDir():
 		c.fault(key, "%s is a directory: want a file", p)
 	default:
@@ -97,25 +116,86 @@ func (c *checker) readableHashes(key string, p Path) {
 // secretCert reports a CURVE certificate whose secret half cannot be used.
 func (c *checker) secretCert(key string, p Path) {
 	switch _, err := c.Server.Private().Certificate(string(p)); {
+	case errors.Is(err, fs.ErrNotExist) && strings.HasSuffix(string(p), certs.SecretSuffix):
+		c.fault(key, "is %s: want it without %s, which the bridge adds itself", p, certs.SecretSuffix)
 	case errors.Is(err, fs.ErrNotExist):
-		c.fault(key, "%s: create the certificate with zwsbridge keygen", reason(err))
+		c.fault(key, "%s: create the certificate with zwsbridge keygen %s", reason(err), p)
 	case err != nil:
-		c.fault(key, "%s", reason(err))
+		c.fault(key, "%s", unusable(err))
 	default:
 		c.openFile(key, string(p)+certs.SecretSuffix)
 	}
 }
 
-// pair reports a TLS certificate and key that cannot be used.
-func (c *checker) pair(key string, cert, private Path) {
-	if cert == "" || private == "" {
+// pair reports the keys cert and key of table if that TLS certificate and its key cannot be used,
+// and warns of a certificate that is not valid at present.
+func (c *checker) pair(table string, cert, private Path) {
+	if cert == "" || private == "" || c.swapped(table, cert, private) {
 		return
 	}
-	if _, err := c.Server.Private().Pair(string(cert), string(private)); err != nil {
-		c.fault(key, "%s", reason(err))
+	pair, err := c.Server.Private().Pair(string(cert), string(private))
+	if err != nil {
+		c.fault(table+pairKey(err, private), "%s", pairFault(err))
 		return
 	}
-	c.openFile(key, string(private))
+	c.openFile(table+".key", string(private))
+	switch now := time.Now(); {
+	case now.After(pair.Leaf.NotAfter):
+		c.warn(table+".cert", "%s has expired on %s, so peers refuse it: renew it", cert, pair.Leaf.NotAfter.Format(time.DateOnly))
+	case now.Before(pair.Leaf.NotBefore):
+		c.warn(table+".cert", "%s is not valid before %s, so peers refuse it: wait, or set the clock", cert, pair.Leaf.NotBefore.Format(time.DateTime))
+	}
+}
+
+// swapped reports files of a TLS certificate and its key that hold the other one.
+func (c *checker) swapped(table string, cert, private Path) bool {
+	certInCert, keyInCert := pemKinds(cert)
+	certInKey, keyInKey := pemKinds(private)
+	if keyInCert && !certInCert {
+		c.fault(table+".cert", "%s holds a private key and no certificate: want the certificate here and its key in %s.key", cert, table)
+		return true
+	}
+	if certInKey && !keyInKey {
+		c.fault(table+".key", "%s holds a certificate and no private key: want the key of %s.cert here", private, table)
+		return true
+	}
+	return false
+}
+
+// pemKinds reports whether a PEM file has certificates and private keys. A file that cannot be
+// read has none.
+func pemKinds(p Path) (certificate, key bool) {
+	text, err := certs.Private{AnyMode: true}.Read(string(p), maxConfig)
+	if err != nil {
+		return false, false
+	}
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		certificate = certificate || block.Type == "CERTIFICATE"
+		key = key || strings.HasSuffix(block.Type, "PRIVATE KEY")
+	}
+	return certificate, key
+}
+
+// pairKey returns which key of a table an error about a TLS certificate and its key is about.
+func pairKey(err error, private Path) string {
+	var file *fs.PathError
+	var mode *certs.PermissionError
+	if errors.As(err, &mode) || errors.As(err, &file) && file.Path == string(private) {
+		return ".key"
+	}
+	return ".cert"
+}
+
+// pairFault returns what is wrong with a TLS certificate and its key.
+func pairFault(err error) string {
+	text := strings.Replace(unusable(err), ": tls: ", ": ", 1)
+	switch {
+	case strings.Contains(text, "does not match"):
+		text += ": want the key that the certificate was made for"
+	case strings.Contains(text, "PEM"):
+		text += ": want PEM, as certbot and openssl write it"
+	}
+	return text
 }
 
 // roots reports a file without certificates of authorities.
@@ -123,9 +203,15 @@ func (c *checker) roots(key string, p Path) {
 	if p == "" {
 		return
 	}
-	if _, err := certs.Roots(string(p)); err != nil {
-		c.fault(key, "%s", reason(err))
+	_, err := certs.Roots(string(p))
+	if err == nil {
+		return
 	}
+	text := unusable(err)
+	if strings.Contains(text, "PEM") {
+		text += ": want the certificates of authorities in PEM"
+	}
+	c.fault(key, "%s", text)
 }
 
 // certExists reports whether there is a CURVE certificate with its secret half.

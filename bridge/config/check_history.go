@@ -11,10 +11,15 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
+var (
+	stores     = []string{StoreMemory, StoreFile, StoreNATS}
+	lastValues = []string{LastValueOff, LastValueAsk, LastValueAlways}
+)
+
 // history checks where messages are kept.
 func (c *checker) history() {
 	h := &c.History
-	if !c.oneOf("history.store", h.Store, []string{StoreMemory, StoreFile, StoreNATS}) {
+	if !c.oneOf("history.store", h.Store, stores) {
 		return
 	}
 	for _, key := range []string{"history.dir", "history.sync"} {
@@ -73,7 +78,7 @@ func (c *checker) natsServer(key, text string) {
 		return
 	}
 	if u.User != nil {
-		c.fault(key, "has a password: it belongs into user and password_file, or credentials")
+		c.fault(key, "has a password: want it in user and password_file, or in credentials")
 	}
 	n := &c.History.NATS
 	if secure := u.Scheme == "tls" || u.Scheme == "wss" || n.CA != "" || n.Cert != ""; !secure && !isLoopback(net.JoinHostPort(u.Hostname(), "0")) {
@@ -85,7 +90,7 @@ func (c *checker) natsServer(key, text string) {
 func (c *checker) routeHistory(key string, r *Route) {
 	h, of := &r.History, key+".history"
 	if !h.Kept() {
-		if c.given[of] {
+		if c.given[of] && !c.hasFault(of) {
 			c.fault(of, `has no topics: want the prefixes that are kept, like ["house/"]; [""] keeps everything`)
 		}
 		if r.OnFull == OnFullReplay {
@@ -103,7 +108,7 @@ func (c *checker) routeHistory(key string, r *Route) {
 			c.fault(entry(of+".topics", i), "has %d bytes: server.max_topic permits %d", len(topic), c.Server.MaxTopic)
 		}
 	}
-	c.oneOf(of+".last_value", h.LastValue, []string{LastValueOff, LastValueAsk, LastValueAlways})
+	c.oneOf(of+".last_value", h.LastValue, lastValues)
 	c.atLeast(of+".max_bytes", int64(h.MaxBytes), 1<<10)
 	c.atLeast(of+".max_last_values", int64(h.MaxLastValues), 1)
 	c.userQueue(of, r)
@@ -116,9 +121,9 @@ func (c *checker) userQueue(of string, r *Route) {
 	if h.Queue == "" || !c.oneOf(of+".queue", h.Queue, []string{"", QueueUser}) {
 		return
 	}
-	for i, m := range r.ClientMechanisms {
+	for _, m := range r.ClientMechanisms {
 		if m == zap.NULL {
-			c.fault(entry(of+".queue", i), `is "user", and client_mechanisms has "NULL": an anonymous client has no user whose queue it could get`)
+			c.fault(of+".queue", `is "user", and client_mechanisms has "NULL": an anonymous client has no user whose queue it could get; want no queue, or no "NULL"`)
 		}
 	}
 	if age := *h.MaxAge; age > 0 && (h.QueueAge == 0 || age < h.QueueAge) {

@@ -18,7 +18,7 @@ func (c *checker) peers(key string, r *Route) {
 	c.laterFrames(key, r)
 	switch {
 	case len(r.Bind) == 0 && r.BindAllow != nil:
-		c.fault(key+".bind_allow", "is only for routes with bind")
+		c.fault(key+".bind_allow", "is only for routes with bind: want bind, or no bind_allow")
 	case len(r.Bind) > 0 && r.BindAllow == nil && (publishes(r) || subscribes(r)):
 		c.warn(key, "has no bind_allow: every backend that can log in here can %s", peerAbilities(r))
 	case len(r.Bind) > 0:
@@ -69,6 +69,9 @@ func peerAbilities(r *Route) string {
 func (c *checker) bindAllow(key string, r *Route) {
 	for i, rule := range r.BindAllow {
 		of := entry(key+".bind_allow", i)
+		if c.hasFault(of) {
+			continue
+		}
 		if !c.isGiven(of+".user", true) {
 			c.fault(of, `has no user: want the user that a backend logs in as, or "*" for every backend`)
 		}

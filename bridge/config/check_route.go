@@ -20,7 +20,7 @@ var socketTypes = []zmtp.SocketType{
 }
 
 func (c *checker) routes() {
-	if len(c.Routes) == 0 {
+	if len(c.Routes) == 0 && !c.hasFault("route") {
 		c.warn("", "has no [[route]]: there is nothing to connect to")
 	}
 	paths := make(map[string]string)
@@ -63,6 +63,9 @@ func (c *checker) routePath(key, p string, seen map[string]string) {
 		c.fault(key+".path", "%q is also the path of %s: want another", p, other)
 	}
 	seen[p] = key
+	if strings.Contains(p, "*") {
+		c.warn(key+".path", `is %q, and "*" is not a wildcard: only requests for this very path reach the route`, p)
+	}
 	if js.Serves(p) {
 		c.fault(key+".path", "is %q, where the bridge serves its JavaScript client: want another", p)
 	} else if c.Server.Static != "" {
@@ -85,6 +88,8 @@ func (c *checker) clientDomain(key string, r *Route) {
 	}
 }
 
+var clientMechanisms = []zap.Mechanism{zap.NULL, zap.PLAIN, zap.BEARER, zap.CURVE, zap.TLS}
+
 // undecided reports a route of whose mechanisms no entry of the chain decides on any.
 func (c *checker) undecided(key string, r *Route) {
 	entries := 0
@@ -98,7 +103,8 @@ func (c *checker) undecided(key string, r *Route) {
 			return
 		}
 	}
-	if entries > 0 && !c.ownHandler && len(r.ClientMechanisms) > 0 { // else reported elsewhere
+	known := func(m zap.Mechanism) bool { return slices.Contains(clientMechanisms, m) }
+	if entries > 0 && slices.ContainsFunc(r.ClientMechanisms, known) && !c.ownHandler && len(r.ClientMechanisms) > 0 { // else reported elsewhere
 		c.warn(key, "no entry of zap.chain for %q decides on a login by %s: nobody can log in", r.Domain, choices(r.ClientMechanisms))
 	}
 }
@@ -109,12 +115,15 @@ func (c *checker) clientMechanisms(key string, r *Route) {
 	if len(r.ClientMechanisms) == 0 {
 		c.fault(of, `is empty, so nobody could log in: want some of "NULL", "PLAIN", "BEARER", "CURVE" and "TLS"`)
 	}
+	if c.hasFault(of) {
+		return
+	}
 	given := c.isGiven(of, !slices.Equal(r.ClientMechanisms, defaultClientMechanisms(c.Config, r)))
 	c.undecided(of, r)
 	for i, m := range r.ClientMechanisms {
 		of := entry(of, i)
-		if !slices.Contains([]zap.Mechanism{zap.NULL, zap.PLAIN, zap.BEARER, zap.CURVE, zap.TLS}, m) {
-			c.fault(of, `is %q: want "NULL", "PLAIN", "BEARER", "CURVE" or "TLS"`, m)
+		if !slices.Contains(clientMechanisms, m) {
+			c.fault(of, "is %q: want %s", m, choices(clientMechanisms))
 			continue
 		}
 		passedOn := m == zap.PLAIN || m == zap.BEARER
@@ -131,6 +140,8 @@ func (c *checker) clientMechanisms(key string, r *Route) {
 	}
 }
 
+var onFullChoices = []string{OnFullDropOldest, OnFullDropNewest, OnFullConflate, OnFullDisconnect, OnFullBlock, OnFullReplay}
+
 // queue checks what is kept for a slow client, and what happens when that is full.
 func (c *checker) queue(key string, r *Route) {
 	c.atLeast(key+".high_water_mark", int64(r.HighWaterMark), 1)
@@ -141,7 +152,7 @@ func (c *checker) queue(key string, r *Route) {
 	if c.Server.MaxConnectionBytes > 0 && r.HighWaterBytes > c.Server.MaxConnectionBytes {
 		c.warn(key+".high_water_bytes", "is more than server.max_connection_bytes, which limits it")
 	}
-	c.oneOf(key+".on_full", r.OnFull, []string{OnFullDropOldest, OnFullDropNewest, OnFullConflate, OnFullDisconnect, OnFullBlock, OnFullReplay})
+	c.oneOf(key+".on_full", r.OnFull, onFullChoices)
 	switch {
 	case r.OnFull == OnFullBlock && r.Stalls():
 		c.fault(key+".on_full", `is "block" on a route whose clients share a connection: one slow client would hold up all; want "drop-oldest", "drop-newest", "conflate" or "disconnect"`)
@@ -190,9 +201,9 @@ func (c *checker) share(key string, r *Route) {
 	case r.Socket != zmtp.DEALER && r.Socket != zmtp.REQ:
 		c.fault(key, `is "requests" on a %s route: want DEALER or REQ`, r.Socket)
 	case r.Credentials == CredentialsClient:
-		c.fault(key, `is "requests" with credentials = "client", which gives each client its own upstream`)
+		c.fault(key, `is "requests" with credentials = "client", which gives each client its own upstream: want "", or credentials = "static"`)
 	case r.PerUser():
-		c.fault(key, `is "requests", and the upstream depends on the client`)
+		c.fault(key, `is "requests", and the upstream depends on the client: want "", or connect, username and the rest without placeholders`)
 	}
 }
 
@@ -207,7 +218,7 @@ func (c *checker) identity(key string, r *Route) {
 	}
 	switch {
 	case !r.Sends():
-		c.fault(key+".stamp", "is %q on a %s route, whose clients send nothing", r.Stamp, r.Socket)
+		c.fault(key+".stamp", `is %q on a %s route, whose clients send nothing: want ""`, r.Stamp, r.Socket)
 	case r.Stamp == StampRoutingID && !slices.Contains([]zmtp.SocketType{zmtp.DEALER, zmtp.REQ, zmtp.ROUTER}, r.Socket):
 		c.fault(key+".stamp", `is "routing-id" on a %s route: only DEALER, REQ and ROUTER send a routing id; want "frame"`, r.Socket)
 	case r.Stamp == StampRoutingID && !own:
@@ -227,11 +238,14 @@ func (c *checker) allow(key string, r *Route) {
 	switch {
 	case r.AllowAll && r.Allow != nil:
 		c.fault(key, "has AllowAll and rules: want one of them")
-	case r.Allow == nil && !r.AllowAll:
+	case r.Allow == nil && !r.AllowAll && r.Socket != "":
 		c.warn(key, `has no allow: every client that can log in here can do everything that a %s socket can; allow = "all" says so on purpose`, r.Socket)
 	}
 	for i, rule := range r.Allow {
 		of := entry(key+".allow", i)
+		if c.hasFault(of) {
+			continue
+		}
 		if !c.isGiven(of+".user", true) {
 			c.fault(of, `has no user: want a user name, or "*" for everybody`)
 		}
@@ -268,7 +282,8 @@ func (c *checker) placeholders(key, text string, allowed ...string) {
 		name, after, _ := strings.Cut(after, "}")
 		kind, member, dotted := strings.Cut(name, ".")
 		if !slices.Contains(allowed, kind) || dotted == (kind == "user") || dotted && member == "" {
-			c.fault(key, "holds {%s}: want {%s}", name, strings.Join(allowed, "}, {"))
+			forms := strings.NewReplacer("claim", "claim.NAME", "meta", "meta.NAME").Replace(strings.Join(allowed, "}, {"))
+			c.fault(key, "holds {%s}: want {%s}", name, forms)
 		}
 		rest = after
 	}

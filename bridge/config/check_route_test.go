@@ -24,7 +24,7 @@ func TestCheckRoute(t *testing.T) {
 		{route(`connect = ["inproc://x"]`), `route[0].connect[0]: has the transport "inproc"`},
 		{route(`connect = [{ server_key = "` + testKey + `" }]`), `route[0].connect[0]: has no endpoint`},
 		{route(`connect = ["tcp://{meta.house}:1"]`), `route[0].connect: depends on the client: want endpoints_allowed`},
-		{route(`connect = ["tcp://{house}:1"]`), `route[0].connect[0]: holds {house}: want {user}, {claim}, {meta}`},
+		{route(`connect = ["tcp://{house}:1"]`), `route[0].connect[0]: holds {house}: want {user}, {claim.NAME}, {meta.NAME}`},
 		{route(`connect = ["tcp://{meta}:1"]`), `route[0].connect[0]: holds {meta}`},
 		{aRoute + `endpoints_allowed = ["tcp://*.lan:1"]`, ``},
 		{aRoute + `endpoints_allowed = ["tcp://127.0.0.1:*"]`, ``},

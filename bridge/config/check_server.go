@@ -66,16 +66,16 @@ func (c *checker) tls() {
 	case TLSFiles:
 		c.required("server.cert", string(s.Cert), `tls = "files"`)
 		c.required("server.key", string(s.Key), `tls = "files"`)
-		c.pair("server.cert", s.Cert, s.Key)
+		c.pair("server", s.Cert, s.Key)
 	case TLSACME:
 		if len(s.Hosts) == 0 {
-			c.fault("server.hosts", `missing: tls = "acme" needs the names to request certificates for`)
+			c.fault("server.hosts", `missing: tls = "acme" needs the names to request certificates for, like ["bridge.example"]`)
 		}
 		c.required("server.acme_cache", string(s.ACMECache), `tls = "acme"`)
 		c.makeable("server.acme_cache", s.ACMECache)
 	case TLSOff:
 		if s.ClientCA != "" {
-			c.fault("server.client_ca", `needs TLS, and server.tls is "off"`)
+			c.fault("server.client_ca", `needs TLS, and server.tls is "off": want another tls, or no client_ca`)
 		}
 		if !isLoopback(s.Listen) && len(s.TrustedProxies) == 0 {
 			c.warn("server.tls", "%s is reached without TLS: anyone on the network path can read everything", s.Listen)

@@ -22,10 +22,10 @@ func (c *checker) zap() {
 			continue
 		}
 		if z.Clients == "" {
-			c.fault(key, "is neither ipc nor loopback, so CURVE is needed, with zap.clients: a directory with the zcert file of each server that may ask")
+			c.fault(key, "is neither ipc nor loopback, so CURVE is needed: want zap.clients, a directory with the zcert file of each server that may ask")
 		}
 		if !certExists(c.Server.CurveCert) {
-			c.fault(key, "is neither ipc nor loopback, so CURVE is needed, with server.curve_cert: create it with zwsbridge keygen")
+			c.fault(key, "is neither ipc nor loopback, so CURVE is needed: want server.curve_cert, created with zwsbridge keygen")
 		}
 	}
 	if z.Clients != "" {
@@ -61,24 +61,26 @@ func (c *checker) chain() {
 		c.warn("zap.chain", "has no effect: the program decides on logins itself")
 	case c.ownHandler:
 	case len(c.Zap.Chain) == 0:
-		c.warn("zap", "has no chain: nobody can log in")
+		if !c.hasFault("zap.chain") {
+			c.warn("zap", `has no chain: nobody can log in; want one like [ { authn = "users" } ]`)
+		}
 	}
 	used := make(map[string]bool)
 	for i, e := range c.Zap.Chain {
 		c.chainEntry(entry("zap.chain", i), e, used)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Auth)) {
-		if !used[name] && !c.ownHandler {
-			c.warn(joinKey("auth", name), "has no effect: no entry of zap.chain names it")
+		if key := joinKey("auth", name); !used[name] && !c.ownHandler && !c.hasFault(key) && !c.hasFault("zap.chain") {
+			c.warn(key, "has no effect: no entry of zap.chain names it")
 		}
 	}
 }
 
 // chainEntry checks one entry of the chain and adds the names in it to used.
 func (c *checker) chainEntry(key string, e ChainEntry, used map[string]bool) {
-	if e.Authn == "" {
+	if e.Authn == "" && !c.hasFault(key) {
 		c.fault(key, "has no authn: want %s", c.authNames())
-	} else {
+	} else if e.Authn != "" {
 		c.member(key+".authn", e.Authn, used)
 	}
 	for n, name := range e.Authz {
@@ -140,7 +142,7 @@ func (c *checker) authenticators() {
 // clientTLS checks the TLS files of an HTTP client.
 func (c *checker) clientTLS(key string, ca, cert, private Path) {
 	c.roots(key+".ca", ca)
-	c.pair(key+".cert", cert, private)
+	c.pair(key, cert, private)
 	if (cert == "") != (private == "") {
 		c.fault(key, "has only one of cert and key: want both or neither")
 	}

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/zwsbridge/zwsbridge/zap"
 )
 
 // decoder puts what the TOML library has parsed into the types of [Config]. The library's own
@@ -29,7 +31,11 @@ func (d *decoder) value(key string, dst reflect.Value, src any) {
 	taken := false
 	switch src := src.(type) {
 	case string:
-		taken = d.text(key, dst, d.expand(key, src))
+		text, ok := d.expand(key, src)
+		if !ok {
+			return // dst keeps its default
+		}
+		taken = d.text(key, dst, text)
 	case bool:
 		if taken = dst.Kind() == reflect.Bool; taken {
 			dst.SetBool(src)
@@ -40,8 +46,42 @@ func (d *decoder) value(key string, dst reflect.Value, src any) {
 		taken = d.composite(key, dst, src)
 	}
 	if !taken {
-		d.fault(key, "is %s: want %s", describeValue(src), describeType(dst.Type()))
+		d.wrongType(key, dst.Type(), src)
 	}
+}
+
+// wrongType reports a value that the type of its key cannot have.
+func (d *decoder) wrongType(key string, t reflect.Type, src any) {
+	want := describeType(t)
+	text, isText := src.(string)
+	switch allowed := words[indices.ReplaceAllString(key, "")]; {
+	case t.Kind() == reflect.String && allowed != nil:
+		want = choices(allowed)
+	case isText && t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.String:
+		want += fmt.Sprintf(", like [%q]", text)
+	case t == reflect.TypeFor[map[string]Auth]():
+		want = "tables with a name each, like [auth.users]"
+	case t.Kind() == reflect.Struct && !strings.ContainsAny(key, ".["):
+		want = fmt.Sprintf("one table, [%s]", key)
+	}
+	d.fault(key, "is %s: want %s", describeValue(src), want)
+}
+
+// words are the keys whose values are one of a few words, without the indices of entries.
+var words = map[string][]string{
+	"server.tls":               tlsChoices,
+	"log.level":                logLevels,
+	"log.format":               logFormats,
+	"history.store":            stores,
+	"route.mechanism":          {string(zap.NULL), string(zap.PLAIN), string(zap.CURVE)},
+	"route.credentials":        {CredentialsStatic, CredentialsClient},
+	"route.ready":              {ReadyAny, ReadyAll, ReadyNone},
+	"route.on_full":            onFullChoices,
+	"route.share":              {"", ShareRequests, ShareNone},
+	"route.stamp":              {"", StampFrame, StampRoutingID},
+	"route.on_wide":            {OnWideRefuse, OnWideNarrow},
+	"route.history.last_value": lastValues,
+	"route.history.queue":      {"", QueueUser},
 }
 
 // text stores a string in dst. It reports false if the type of dst has no string form.
@@ -205,18 +245,22 @@ func absolute(dir, name string) Path {
 
 var envPattern = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
 
-// expand replaces ${NAME} by the environment variable; its value is not expanded again.
-func (d *decoder) expand(key, text string) string {
-	return envPattern.ReplaceAllStringFunc(text, func(reference string) string {
-		value, ok := d.getenv(reference[2 : len(reference)-1])
-		if !ok {
-			d.fault(key, "%s is not set in the environment", reference)
+// expand replaces ${NAME} by the environment variable; its value is not expanded again. It
+// reports false if a variable is not set.
+func (d *decoder) expand(key, text string) (expanded string, ok bool) {
+	ok = true
+	expanded = envPattern.ReplaceAllStringFunc(text, func(reference string) string {
+		value, set := d.getenv(reference[2 : len(reference)-1])
+		if !set {
+			d.fault(key, "%s is not set in the environment: set it for the bridge, with systemd by Environment=", reference)
+			ok = false
 		}
 		if value != "" {
 			d.expanded[value] = reference
 		}
 		return value
 	})
+	return expanded, ok
 }
 
 // fields returns the fields of a struct by their names in the file.
@@ -243,6 +287,16 @@ func describeType(t reflect.Type) string {
 		return `a network like "10.0.0.0/8"`
 	case CurveKey:
 		return "a CURVE public key (40 Z85 characters)"
+	case ChainEntry:
+		return `a table like { authn = "users" }`
+	case PeerRule:
+		return `a table like { user = "*", publish = ["house/{user}/"] }`
+	case AllowRule:
+		return `a table like { user = "*", subscribe = ["house/{user}/"] }`
+	case Auth:
+		return `a table like [auth.users], with a type`
+	case Route:
+		return "a table of its own, [[route]]"
 	case Endpoint:
 		return `an endpoint like "tcp://127.0.0.1:5556" or a table with endpoint and server_key`
 	}

@@ -39,6 +39,8 @@ func parseEndpoint(endpoint string, bound bool) error {
 		switch {
 		case err != nil:
 			return fmt.Errorf("is %q: want %s", endpoint, endpointForms)
+		case strings.ContainsAny(port, "/?#"):
+			return fmt.Errorf("is %q: want nothing after the port", endpoint)
 		case !validPort(port):
 			return fmt.Errorf("is %q: want a port from 0 to 65535", endpoint)
 		case bound && host == "":

@@ -98,6 +98,15 @@ func (r *reporter) warn(key, format string, args ...any) {
 	r.add(Fault{Key: key, Text: fmt.Sprintf(format, args...), Warning: true})
 }
 
+// hasFault reports whether key, or a key or entry in it, has a fault already: what follows from
+// that is not reported as well.
+func (r *reporter) hasFault(key string) bool {
+	return slices.ContainsFunc(r.faults, func(f Fault) bool {
+		rest, in := strings.CutPrefix(f.Key, key)
+		return in && !f.Warning && (rest == "" || rest[0] == '.' || rest[0] == '[')
+	})
+}
+
 func (r *reporter) add(f Fault) {
 	f.File = r.file
 	f.Line = r.lines.line(f.Key)

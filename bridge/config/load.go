@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 
 	"github.com/BurntSushi/toml"
 )
@@ -48,20 +49,20 @@ func Parse(r io.Reader, file string) (_ *Config, faults Faults) {
 }
 
 func unreadable(file string, err error) Faults {
-	return Faults{{File: file, Text: "cannot be read: " + reason(err)}}
+	return Faults{{File: file, Text: "cannot be read: " + unusable(err)}}
 }
 
 // parse reads the text of a configuration file in dir.
 func parse(file, dir, text string, getenv func(string) (string, bool)) (*Config, Faults) {
 	r := &reporter{file: file, expanded: make(map[string]string)}
+	text = strings.TrimPrefix(text, "\ufeff") // as the library does; the index of lines must too
 	parsed := make(map[string]any)
 	if _, err := toml.Decode(text, &parsed); err != nil {
-		f := Fault{File: file, Text: err.Error()}
 		var syntax toml.ParseError
 		if errors.As(err, &syntax) {
-			f.Line, f.Key, f.Text = syntax.Position.Line, syntax.LastKey, syntax.Message
+			return nil, Faults{syntaxFault(file, text, syntax)}
 		}
-		return nil, Faults{f}
+		return nil, Faults{{File: file, Text: err.Error()}}
 	}
 	r.lines = indexLines(text)
 	c := Default()

@@ -31,7 +31,10 @@ const (
 	FormatJSON = "json"
 )
 
-var logLevels = []string{LevelDebug, LevelInfo, LevelWarn, LevelError}
+var (
+	logLevels  = []string{LevelDebug, LevelInfo, LevelWarn, LevelError}
+	logFormats = []string{FormatAuto, FormatText, FormatJSON}
+)
 
 // SlogLevel returns Level as a level of package log/slog; one below slog.LevelDebug if Level is invalid.
 func (l *Log) SlogLevel() slog.Level {
@@ -41,7 +44,7 @@ func (l *Log) SlogLevel() slog.Level {
 // log checks the table [log].
 func (c *checker) log() {
 	c.oneOf("log.level", c.Log.Level, logLevels)
-	c.oneOf("log.format", c.Log.Format, []string{FormatAuto, FormatText, FormatJSON})
+	c.oneOf("log.format", c.Log.Format, logFormats)
 	if c.Log.Repeat > maxRepeat {
 		c.fault("log.repeat", "is %v: want at most %v", c.Log.Repeat, maxRepeat)
 	}

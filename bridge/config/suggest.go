@@ -16,6 +16,12 @@ func (d *decoder) unknownKey(key, name string, known map[string]reflect.Value) {
 		return
 	}
 	names := slices.Sorted(maps.Keys(known))
+	for _, meant := range elsewhere[strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(name))] {
+		if _, ok := known[meant]; ok {
+			d.fault(key, "unknown key: did you mean %s?", meant)
+			return
+		}
+	}
 	if meant := similar(name, names); meant != "" {
 		d.fault(key, "unknown key: did you mean %s?", meant)
 		return
@@ -25,6 +31,17 @@ func (d *decoder) unknownKey(key, name string, known map[string]reflect.Value) {
 		hint = fmt.Sprintf("; did you mean %s of %s?", name, table)
 	}
 	d.fault(key, "unknown key: allowed here are %s%s", strings.Join(names, ", "), hint)
+}
+
+// elsewhere are names that other programs have for keys of this one, without hyphens and
+// underscores.
+var elsewhere = map[string][]string{
+	"port": {"listen"}, "address": {"listen", "connect"}, "addr": {"listen", "connect"}, "host": {"hosts", "connect"},
+	"certificate": {"cert"}, "privatekey": {"key"}, "allowedorigins": {"origins"}, "cors": {"origins"}, "root": {"static"},
+	"endpoint": {"connect"}, "endpoints": {"connect"}, "url": {"connect"}, "type": {"socket"}, "sockettype": {"socket"}, "topics": {"allow"}, "rules": {"allow"},
+	"acl": {"allow"}, "user": {"username"}, "password": {"password_file"}, "publickey": {"server_key"}, "hwm": {"high_water_mark"},
+	"token": {"token_file"}, "secret": {"token_file"}, "path": {"file", "dir"}, "clientid": {"oidc_client_id"},
+	"maxsize": {"max_bytes"}, "retention": {"max_age"}, "ttl": {"max_age"}, "prefixes": {"topics"},
 }
 
 // tableWith returns the table that has a key called name; empty if several have it, or none.
@@ -53,7 +70,7 @@ func similar(text string, names []string) string {
 		if a == b {
 			return name
 		}
-		if n := distance(a, b); n < least || n == least && best == "" && n < len(name) && len(text) >= 3 {
+		if n := distance(a, b); n < least {
 			best, least = name, n
 		}
 	}

@@ -21,7 +21,10 @@ func TestUnknownKeys(t *testing.T) {
 		{curve + "directory = \"x\"\n", `auth.x.directory: unknown key: allowed here are dir, type, user_prefix`},
 		{curve + "dirs = \"x\"\n", `auth.x.dirs: unknown key: did you mean dir?`},
 		{aRoute + "high_watermark = 1\n", `route[0].high_watermark: unknown key: did you mean high_water_mark?`},
-		{aRoute + "hwm = 1\n", `route[0].hwm: unknown key: allowed here are allow,`},
+		{aRoute + "hwm = 1\n", `route[0].hwm: unknown key: did you mean high_water_mark?`},
+		{aRoute + "lag = 1\n", `route[0].lag: unknown key: allowed here are allow,`},
+		{"[server]\nport = 1\n", `server.port: unknown key: did you mean listen?`},
+		{"[server]\ncork = 1\n", `server.cork: unknown key: allowed here are acme_cache,`},
 		{aRoute + "origins = []\n", `; did you mean origins of [server]? (route /r)`},
 		{aRoute + "x = 1\n", `route[0].x: unknown key: allowed here are allow,`},
 	})

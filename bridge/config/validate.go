@@ -108,19 +108,30 @@ func (c *checker) atLeast(key string, n, least int64) {
 func (c *checker) listen(key, address string) {
 	host, port, err := net.SplitHostPort(address)
 	switch {
-	case err != nil || !validPort(port):
+	case err != nil && strings.Count(address, ":") > 2 && address[0] != '[':
+		c.fault(key, `is %q: want brackets around an IPv6 address, like "[::1]:8443"`, address)
+	case err != nil:
 		c.fault(key, `is %q: want host:port like "127.0.0.1:8443"`, address)
+	case !validPort(port):
+		c.fault(key, `is %q: want a port from 0 to 65535, like "127.0.0.1:8443"`, address)
 	case host == "*": // the form of ZeroMQ, as in bind
 		c.fault(key, "is %q: want %q for all addresses of this machine", address, ":"+port)
+	case !validHost(host):
+		c.fault(key, "is %q: want a host name or an address before the port", address)
 	}
 }
 
-// url checks a URL without showing it: it can contain a password.
+// url checks a URL. It shows none that can contain a password.
 func (c *checker) url(key, text string, schemes ...string) {
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || !slices.Contains(schemes, u.Scheme) {
-		c.fault(key, "is not a URL with a host and the scheme %s", choices(schemes))
+	if err == nil && u.Host != "" && slices.Contains(schemes, u.Scheme) {
+		return
 	}
+	if strings.ContainsAny(text, "@?") {
+		c.fault(key, "is not a URL with a host and the scheme %s", choices(schemes))
+		return
+	}
+	c.fault(key, `is %q: want a URL with a host and the scheme %s, like "%s://host.example/path"`, text, choices(schemes), schemes[0])
 }
 
 // plainHTTP warns of http:// to another machine.

@@ -176,7 +176,7 @@ func TestValidateEmpty(t *testing.T) {
 func TestOwnHandler(t *testing.T) {
 	c := handMade()
 	c.Auth, c.Zap.Chain = nil, nil
-	if _, faults := Validate(c, ValidateOptions{}); len(faults) != 1 || faults[0].Text != "has no chain: nobody can log in" {
+	if _, faults := Validate(c, ValidateOptions{}); len(faults) != 1 || !strings.HasPrefix(faults[0].Text, "has no chain: nobody can log in") {
 		t.Errorf("without a handler: %v", faults)
 	}
 	c.Routes[0].Bind, c.Routes[0].BindDomain, c.Routes[0].InsecureNull = []string{"ipc://x"}, "devices", true

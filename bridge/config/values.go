@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -33,7 +34,10 @@ func (s *Size) UnmarshalText(text []byte) error {
 		}
 	}
 	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || n < 0 || n > (1<<62)/factor {
+	if errors.Is(err, strconv.ErrRange) || err == nil && n > (1<<62)/factor {
+		return fmt.Errorf("is %q: want less than 4294967296 GiB", text)
+	}
+	if err != nil || n < 0 {
 		return fmt.Errorf(`is %q: want a whole number with B, KiB, MiB, GiB, kB, MB or GB, like "16KiB"`, text)
 	}
 	*s = Size(n * factor)
