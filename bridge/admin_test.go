@@ -152,6 +152,9 @@ func TestAdminLogin(t *testing.T) {
 			if resp := o.do("POST", "/sessions/kick", "application/json", `{"user":"nobody"}`); resp.StatusCode != tc.change {
 				t.Errorf("kick: %s, want %d", resp.Status, tc.change)
 			}
+			if resp := o.do("GET", "/debug/pprof/goroutine", "", ""); resp.StatusCode != tc.change { // it shows arguments and paths
+				t.Errorf("profile: %s, want %d", resp.Status, tc.change)
+			}
 		})
 	}
 

@@ -1,6 +1,9 @@
 package bridge_test
 
 import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -71,4 +74,48 @@ func TestSessionLog(t *testing.T) {
 
 	refusal(t, url+"/d", plainLogin("carol", zmtp.SUB))
 	log.waitFor(t, `msg="client refused"`, "route=/d", "user=carol", "code=4400", `error="unknown user"`)
+}
+
+// TestReloadRepeat checks that log.repeat changes with a reload, both ways. It refuses operators, whose
+// refusals are written before the answer.
+func TestReloadRepeat(t *testing.T) {
+	var dir string
+	backend := silent(t, zmtp.PUB)
+	text := func(repeat string) string {
+		return fmt.Sprintf("[server]\nmax_failures = 0\n[admin]\n[log]\nrepeat = %q\n", repeat) + usersOnly + routeTo("/d", "SUB", backend)
+	}
+	_, b, log := startLogging(t, func(d string) string { dir = d; return text("1h") })
+	refuse := func(users ...string) {
+		t.Helper()
+		for _, user := range users {
+			r := httptest.NewRequest("GET", "http://localhost/summary", nil)
+			r.SetBasicAuth(user, "wrong")
+			w := httptest.NewRecorder()
+			if b.Admin().ServeHTTP(w, r); w.Code != http.StatusUnauthorized {
+				t.Errorf("%s: %d, want 401", user, w.Code)
+			}
+		}
+	}
+	refuse("ann", "bea", "cat")
+	reload(t, b, dir, text("0s")) // writes what is held
+	refuse("dan", "eve")
+	reload(t, b, dir, text("1h"))
+	refuse("fay", "gus", "hal")
+	reload(t, b, dir, text("0s"))
+	want := []string{"ann", "cat suppressed=1", "dan", "eve", "fay", "hal suppressed=1"}
+	var got []string
+	log.mu.Lock()
+	defer log.mu.Unlock()
+	for line := range strings.Lines(log.text.String()) {
+		if _, rest, ok := strings.Cut(line, `msg="operator refused" user=`); ok {
+			user, rest, _ := strings.Cut(strings.TrimSpace(rest), " ")
+			if i := strings.Index(rest, " suppressed="); i >= 0 {
+				user += rest[i:]
+			}
+			got = append(got, user)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("lines %q, want %q", got, want)
+	}
 }

@@ -1,16 +1,20 @@
 package bridge_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gorilla/websocket"
 
+	"github.com/zwsbridge/zwsbridge/bridge"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
@@ -115,4 +119,68 @@ func metrics(t *testing.T, admin string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// TestReloadMetrics checks that a reload that failed is seen until one succeeds.
+func TestReloadMetrics(t *testing.T) {
+	var dir string
+	text := "[admin]\n" + usersOnly + routeTo("/d", "SUB", silent(t, zmtp.PUB))
+	_, b := startIn(t, func(d string) string { dir = d; return text })
+	admin := httptest.NewServer(b.Admin())
+	defer admin.Close()
+	check := func(when string, successful float64) (at float64) {
+		t.Helper()
+		all := scrape(t, admin.URL)
+		if got := all["zwsbridge_config_last_reload_successful"]; got != successful {
+			t.Errorf("%s: zwsbridge_config_last_reload_successful %v, want %v", when, got, successful)
+		}
+		return all["zwsbridge_config_last_reload_success_timestamp_seconds"]
+	}
+	first := check("at the start", 1)
+	b.ReloadFailed(errors.New("bridge.toml:7: unknown key"))
+	if at := check("after a reload that failed", 0); at != first || first == 0 {
+		t.Errorf("the last success was at %v, then at %v without another", first, at)
+	}
+	reload(t, b, dir, text)
+	if at := check("after a reload that succeeded", 1); at <= first {
+		t.Errorf("the last success was at %v, still at %v after another", first, at)
+	}
+}
+
+// TestCertificateExpiryMetric checks that the expiry is asked for at each scrape, and that there is
+// no such metric while it is not known.
+func TestCertificateExpiryMetric(t *testing.T) {
+	const name = `zwsbridge_certificate_expiry_timestamp_seconds{listener="server"}`
+	dir := t.TempDir()
+	c := loadConfig(t, dir, "[admin]\n"+routeTo("/d", "SUB", silent(t, zmtp.PUB)))
+	var expires time.Time
+	b, err := bridge.New(c, bridge.Options{Logger: slog.New(slog.DiscardHandler), CertificateExpiry: func() time.Time { return expires }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close(t.Context())
+	admin := httptest.NewServer(b.Admin())
+	defer admin.Close()
+	if v, ok := scrape(t, admin.URL)[name]; ok {
+		t.Errorf("%s %v without a certificate", name, v)
+	}
+	for _, at := range []int64{1_900_000_000, 1_950_000_000} { // a renewed one
+		expires = time.Unix(at, 0)
+		if got := scrape(t, admin.URL)[name]; got != float64(at) {
+			t.Errorf("%s %v, want %d", name, got, at)
+		}
+	}
+}
+
+// scrape returns the samples of /metrics by name and labels.
+func scrape(t *testing.T, admin string) map[string]float64 {
+	t.Helper()
+	samples := make(map[string]float64)
+	for line := range strings.Lines(metrics(t, admin)) {
+		i := strings.LastIndexByte(line, ' ')
+		if v, err := strconv.ParseFloat(strings.TrimSpace(line[i+1:]), 64); err == nil && line[0] != '#' {
+			samples[line[:i]] = v
+		}
+	}
+	return samples
 }

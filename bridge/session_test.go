@@ -254,4 +254,11 @@ func TestAdminAPI(t *testing.T) {
 	if got := sessionEnd(t, alice); got.Code != 4401 {
 		t.Errorf("after the kick: %v, want 4401", got)
 	}
+	// The listener of the clients has none of it.
+	admin.URL = strings.Replace(url, "ws", "http", 1)
+	for _, path := range []string{"/livez", "/readyz", "/metrics", "/sessions", "/debug/pprof/heap"} {
+		if status, _ := ask("GET", path, "", token...); status != http.StatusNotFound {
+			t.Errorf("%s of the listener for clients: %d, want 404", path, status)
+		}
+	}
 }

@@ -58,7 +58,7 @@ func health(ctx context.Context, c *config.Config, path string, stdout io.Writer
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintln(stdout, "accepts connections; admin.listen would tell more")
+		_, err = fmt.Fprintln(stdout, "accepts connections; with an [admin] table, health also asks whether logins can be judged")
 		return errors.Join(err, conn.Close())
 	}
 	o := adminclient.Options{Socket: string(c.Admin.Socket)}

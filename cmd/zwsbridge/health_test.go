@@ -44,7 +44,7 @@ func TestHealth(t *testing.T) {
 
 	check(`admin = { listen = "`+admin+`" }`, "/readyz of "+admin+"\n", exitSuccess)
 	check(`admin = { listen = "0.0.0.0:`+port+`" }`, "/readyz of "+admin+"\n", exitSuccess) // asked on the loopback interface
-	check(`server = { listen = "`+admin+`" }`, "accepts connections; admin.listen would tell more\n", exitSuccess)
+	check(`server = { listen = "`+admin+`" }`, "accepts connections; with an [admin] table, health also asks whether logins can be judged\n", exitSuccess)
 	status = http.StatusServiceUnavailable
 	check(`admin = { listen = "`+admin+`" }`, "zwsbridge: /readyz: 503 Service Unavailable: /readyz of "+admin+"\n", exitFailure)
 	check(`admin = { listen = "`+admin+`" }`, "/livez of "+admin+"\n", exitSuccess, "--live")
