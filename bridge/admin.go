@@ -45,18 +45,14 @@ func (b *Bridge) AdminSocket() http.Handler { return admin.OnSocket(b.Admin()) }
 // Sessions lists the sessions that are logged in, oldest first.
 func (b *Bridge) Sessions() []Session { return b.connections.Sessions() }
 
-// Backends lists the endpoints of all routes and the inbound backends.
+// Backends lists the endpoints of all routes and the inbound backends, without CanDisconnect.
 func (b *Bridge) Backends() []Backend {
 	list := []Backend{}
-	now := b.state.Load()
 	add := func(path string, session uint64, statuses []backend.Status) {
 		for _, s := range statuses {
 			info := Backend{
 				Route: path, Session: session, Position: s.Position, Address: s.Address, User: printable.Name(s.User),
 				Source: string(s.Source), State: s.State.String(), Since: s.Since, Reconnects: s.Reconnects,
-			}
-			if r := now.routes[path]; r != nil {
-				info.CanDisconnect = r.CanDisconnect(s.Address)
 			}
 			if !s.Next.IsZero() {
 				info.NextTry = &s.Next
@@ -67,7 +63,7 @@ func (b *Bridge) Backends() []Backend {
 			list = append(list, info)
 		}
 	}
-	for _, r := range now.sorted() {
+	for _, r := range b.state.Load().sorted() {
 		add(r.Path(), 0, r.Status())
 	}
 	b.connections.EachBackend(add)

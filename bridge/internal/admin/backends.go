@@ -40,10 +40,24 @@ func (a *admin) serveBackends(w http.ResponseWriter, r *http.Request, _ *operato
 		http.Error(w, err.Error(), http.StatusBadRequest)
 	case group:
 		endpoints := byEndpoint(list)
-		writeJSON(w, endpoints[:min(limit, len(endpoints))])
+		endpoints = endpoints[:min(limit, len(endpoints))]
+		for i := range endpoints {
+			a.completeBackend(&endpoints[i].Backend)
+		}
+		writeJSON(w, endpoints)
 	default:
-		writeJSON(w, list[:min(limit, len(list))])
+		list = list[:min(limit, len(list))]
+		for i := range list {
+			a.completeBackend(&list[i])
+		}
+		writeJSON(w, list)
 	}
+}
+
+// completeBackend sets CanDisconnect, which takes regular expressions: only of backends that are shown.
+func (a *admin) completeBackend(b *Backend) {
+	r := a.bridge.Route(b.Route)
+	b.CanDisconnect = r != nil && r.CanDisconnect(b.Address)
 }
 
 func parseBackendQuery(v url.Values) (group bool, limit int, err error) {

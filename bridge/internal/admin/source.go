@@ -44,7 +44,7 @@ type Source interface {
 	Connections() int
 	// Sessions lists the sessions that are logged in, oldest first.
 	Sessions() []Session
-	// Backends lists the endpoints of all routes and the inbound backends.
+	// Backends lists the endpoints of all routes and the inbound backends, without CanDisconnect.
 	Backends() []Backend
 	// Finders lists what finds endpoints for routes.
 	Finders() []Finder
@@ -95,7 +95,8 @@ type Backend struct {
 	Error      string     `json:"error,omitempty"`
 	NextTry    *time.Time `json:"next_try,omitempty"`
 	Reconnects int        `json:"reconnects"`
-	// CanDisconnect is set if operators may disconnect the endpoint from its route.
+	// CanDisconnect is set if operators may disconnect the endpoint from its route. Only the answer to
+	// GET /backends has it.
 	CanDisconnect bool `json:"can_disconnect,omitempty"`
 }
 
