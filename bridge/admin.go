@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/accept"
@@ -168,25 +169,30 @@ func (s source) StillValid(reply *zap.Reply) bool {
 	return chain != nil && !chain.Revoked(reply) && !chain.Unasked(reply)
 }
 
+func (s source) CertificateExpiry() (t time.Time) {
+	if s.options.CertificateExpiry != nil {
+		t = s.options.CertificateExpiry()
+	}
+	return t
+}
+
 // Gauges implements metrics.Source.
 func (s source) Gauges() metrics.Gauges {
 	g := metrics.Gauges{
-		Connections: s.connections.Open(),
-		Listeners:   make(map[string]metrics.Open),
-		Queues:      make(map[string]metrics.Queue),
-		Backends:    make(map[metrics.BackendState]int),
-		Waiting:     make(map[string]int),
-		Subscribed:  make(map[string]int64),
-		UserFiles:   make(map[string]bool),
-		History:     make(map[string]metrics.History),
-		Finders:     make(map[metrics.Finder]metrics.Found),
+		Connections:       s.connections.Open(),
+		CertificateExpiry: s.CertificateExpiry(),
+		Listeners:         make(map[string]metrics.Open),
+		Queues:            make(map[string]metrics.Queue),
+		Backends:          make(map[metrics.BackendState]int),
+		Waiting:           make(map[string]int),
+		Subscribed:        make(map[string]int64),
+		UserFiles:         make(map[string]bool),
+		History:           make(map[string]metrics.History),
+		Finders:           make(map[metrics.Finder]metrics.Found),
 	}
 	for name, gate := range map[string]*accept.Gate{serverListener: s.gate, adminListener: s.adminGate} {
 		now, most := gate.Open()
 		g.Listeners[name] = metrics.Open{Now: now, Most: most}
-	}
-	if s.options.CertificateExpiry != nil {
-		g.CertificateExpiry = s.options.CertificateExpiry()
 	}
 	limits := s.failures.Stats()
 	g.Logins = metrics.Logins{Tracked: limits.Tracked, Blocked: limits.Blocked, Known: limits.Known, Waiting: limits.Waiting}

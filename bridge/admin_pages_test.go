@@ -34,7 +34,8 @@ func decoded[T any](o *operator, path string) (v T) {
 func TestAdminSessions(t *testing.T) {
 	admin, routes, _, b := startAdmin(t)
 	for _, user := range []string{"bob", "alice", "alice"} {
-		connect(t, routes+"/d", plainLogin(user, zmtp.SUB))
+		c := connect(t, routes+"/d", plainLogin(user, zmtp.SUB))
+		must(t, c.Subscribe(t.Context(), []byte("a")))
 	}
 	eventually(t, "three sessions", func() bool { return len(b.Sessions()) == 3 })
 	o := &operator{t: t, admin: admin}
@@ -51,6 +52,9 @@ func TestAdminSessions(t *testing.T) {
 	if got := strings.Join(users, " "); got != "bob alice alice" || second.Next != "" {
 		t.Errorf("the pages have %s, next %q", got, second.Next)
 	}
+	eventually(t, "subscriptions in the summary", func() bool {
+		return decoded[adminapi.Summary](o, "/summary").Routes[0].SubscriptionBytes > 0
+	})
 	s := decoded[adminapi.Summary](o, "/summary")
 	if s.Sessions.Number != 3 || s.Sessions.Users != 2 || s.Version == "" || s.Endpoints != 1 || s.Backends["ready"] != 1 {
 		t.Errorf("summary %+v", s)

@@ -31,17 +31,14 @@ func TestByEndpoint(t *testing.T) {
 	if endpoints[1].State != "ready" || endpoints[2].State != "idle" {
 		t.Errorf("then %s and %s, want ready and idle", endpoints[1].State, endpoints[2].State)
 	}
-	counts := &metrics.Counts{
-		ReloadFailure:     &metrics.ReloadFailure{Time: next, Err: errors.New("line 3")},
-		CertificateExpiry: time.Now().Add(10 * 24 * time.Hour),
-	}
-	list := problems(Readiness{Unready: []string{"shutting down"}, Degraded: []string{"backend missing: /b", "source failed: /c srv://c"}}, counts, endpoints)
+	failure, expiry := &metrics.ReloadFailure{Time: next, Err: errors.New("line 3")}, time.Now().Add(10*24*time.Hour)
+	list := problems(Readiness{Unready: []string{"shutting down"}, Degraded: []string{"backend missing: /b", "source failed: /c srv://c"}}, failure, expiry, endpoints)
 	var texts []string
 	for _, p := range list {
 		texts = append(texts, p.Severity+" "+p.Text)
 	}
 	want := "error shutting down\nerror the configuration was not reloaded, the previous one stays in use: line 3\n" +
-		"warning the TLS certificate expires at " + counts.CertificateExpiry.UTC().Format(time.RFC3339) + "\nwarning backend missing: /b\nerror tcp://a:1 of /b refuses the login (1 of 3 connections): no"
+		"warning the TLS certificate expires at " + expiry.UTC().Format(time.RFC3339) + "\nwarning backend missing: /b\nerror tcp://a:1 of /b refuses the login (1 of 3 connections): no"
 	if got := strings.Join(texts, "\n"); got != want {
 		t.Errorf("problems\n%s\nwant\n%s", got, want)
 	}
@@ -53,7 +50,7 @@ func TestBackendProblemsBounded(t *testing.T) {
 	for range 3000 {
 		endpoints = append(endpoints, EndpointStatus{Backend: Backend{Route: "/a", Address: "tcp://a:1", State: "unreachable"}})
 	}
-	list := problems(Readiness{}, &metrics.Counts{}, endpoints)
+	list := problems(Readiness{}, nil, time.Time{}, endpoints)
 	if n := len(list); n != maxBackendProblems+1 || !strings.HasPrefix(list[n-1].Text, "2980 more backends") {
 		t.Errorf("%d problems, the last is %+v", n, list[n-1])
 	}

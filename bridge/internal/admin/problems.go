@@ -32,20 +32,21 @@ const (
 	certificateSevere  = 3 * 24 * time.Hour
 )
 
-// problems lists what is wrong.
-func problems(ready Readiness, c *metrics.Counts, endpoints []EndpointStatus) []Problem {
+// problems lists what is wrong. reload is why the last one has failed, nil if it has not; certificate is
+// when that of the listener expires, zero if that is unknown.
+func problems(ready Readiness, reload *metrics.ReloadFailure, certificate time.Time, endpoints []EndpointStatus) []Problem {
 	list := []Problem{}
 	for _, text := range ready.Unready {
 		list = append(list, Problem{Severity: severe, Kind: "unready", Text: text})
 	}
-	if f := c.ReloadFailure; f != nil {
+	if reload != nil {
 		list = append(list, Problem{
-			Severity: severe, Kind: "reload", Since: f.Time,
-			Text: "the configuration was not reloaded, the previous one stays in use: " + f.Err.Error(),
+			Severity: severe, Kind: "reload", Since: reload.Time,
+			Text: "the configuration was not reloaded, the previous one stays in use: " + reload.Err.Error(),
 		})
 	}
-	if left := time.Until(c.CertificateExpiry); !c.CertificateExpiry.IsZero() && left < certificateWarning {
-		list = append(list, certificateProblem(c.CertificateExpiry, left))
+	if left := time.Until(certificate); !certificate.IsZero() && left < certificateWarning {
+		list = append(list, certificateProblem(certificate, left))
 	}
 	for _, text := range ready.Degraded {
 		if !strings.HasPrefix(text, "source failed: ") { // below, with the reason

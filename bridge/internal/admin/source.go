@@ -40,6 +40,8 @@ type Source interface {
 	Refused(refusal.Refusal)
 	// Readiness returns what is wrong at present.
 	Readiness() Readiness
+	// CertificateExpiry returns when the TLS certificate of the listener expires; zero = unknown.
+	CertificateExpiry() time.Time
 	// Connections returns how many WebSocket connections there are.
 	Connections() int
 	// Sessions lists the sessions that are logged in, oldest first.

@@ -56,6 +56,9 @@ type RouteSummary struct {
 	Path   string `json:"path"`
 	Socket string `json:"socket"`
 	metrics.RouteCounts
+	Waiting int `json:"waiting"` // messages that nobody can take at present
+	// SubscriptionBytes is what clients, or backends that connect, are subscribed to.
+	SubscriptionBytes int64 `json:"subscription_bytes"`
 }
 
 func (a *admin) serveSummary(w http.ResponseWriter, _ *http.Request, o *operator) {
@@ -73,7 +76,7 @@ func (a *admin) serveSummary(w http.ResponseWriter, _ *http.Request, o *operator
 		May:            tagMonitoring,
 		Version:        buildinfo.Get().Version,
 		Since:          counts.Since,
-		Problems:       problems(a.bridge.Readiness(), counts, endpoints),
+		Problems:       problems(a.bridge.Readiness(), counts.ReloadFailure, a.bridge.CertificateExpiry(), endpoints),
 		Sessions:       countSessions(a.bridge.Sessions()),
 		Endpoints:      len(endpoints),
 		Backends:       make(map[string]int),
@@ -91,7 +94,11 @@ func (a *admin) serveSummary(w http.ResponseWriter, _ *http.Request, o *operator
 	}
 	for i := range c.Routes {
 		r := &c.Routes[i]
-		s.Routes = append(s.Routes, RouteSummary{r.Path, string(r.Socket), counts.Routes[r.Path]})
+		summary := RouteSummary{Path: r.Path, Socket: string(r.Socket), RouteCounts: counts.Routes[r.Path]}
+		if live := a.bridge.Route(r.Path); live != nil {
+			summary.Waiting, summary.SubscriptionBytes = live.Waiting(), live.SubscriptionBytes()
+		}
+		s.Routes = append(s.Routes, summary)
 	}
 	slices.SortFunc(s.Routes, func(a, b RouteSummary) int { return cmp.Compare(a.Path, b.Path) })
 	writeJSON(w, s)

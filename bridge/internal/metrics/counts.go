@@ -16,8 +16,6 @@ type Counts struct {
 	Logins   []LoginCount
 	// ReloadFailure is why the last reload has failed; nil if it has not.
 	ReloadFailure *ReloadFailure
-	// CertificateExpiry is when the TLS certificate of the listener expires; zero = unknown.
-	CertificateExpiry time.Time
 }
 
 // ReloadFailure is when and why a reload of the configuration has failed.
@@ -34,9 +32,6 @@ type RouteCounts struct {
 	BytesIn     uint64 `json:"bytes_in"`
 	BytesOut    uint64 `json:"bytes_out"`
 	Dropped     uint64 `json:"dropped"`
-	Waiting     uint64 `json:"waiting"` // messages that nobody can take at present
-	// SubscriptionBytes is what clients, or backends that connect, are subscribed to.
-	SubscriptionBytes uint64 `json:"subscription_bytes"`
 }
 
 // CodeCount counts one close code on one route, which is [NoRoute] where the client asked
@@ -54,9 +49,9 @@ type LoginCount struct {
 	Number        uint64 `json:"number"`
 }
 
-// Counts returns the present counters.
+// Counts returns the present counters. It does not ask the Source, which lists all sessions and backends.
 func (m *Metrics) Counts() (*Counts, error) {
-	families, err := m.registry.Gather()
+	families, err := m.counted.Gather()
 	if err != nil {
 		return nil, err
 	}
@@ -90,9 +85,6 @@ func (c *Counts) add(name string, metric *dto.Metric) {
 	case "zwsbridge_session_ends_total":
 		c.Ends = append(c.Ends, CodeCount{label["route"], label["code"], n})
 		return
-	case "zwsbridge_certificate_expiry_timestamp_seconds":
-		c.CertificateExpiry = time.Unix(int64(n), 0)
-		return
 	case "zwsbridge_logins_total":
 		c.Logins = append(c.Logins, LoginCount{label["authenticator"], label["status"], n})
 		return
@@ -118,10 +110,6 @@ func (r *RouteCounts) add(name, direction string, n uint64) {
 		r.BytesOut = n
 	case name == "zwsbridge_bytes_total":
 		r.BytesIn = n
-	case name == "zwsbridge_waiting_messages":
-		r.Waiting = n
-	case name == "zwsbridge_subscription_bytes":
-		r.SubscriptionBytes = n
 	case name == "zwsbridge_dropped_total":
 		r.Dropped += n // for each reason
 	}

@@ -18,6 +18,7 @@ import (
 // Metrics are the counters of one bridge. All methods may be called concurrently.
 type Metrics struct {
 	registry *prometheus.Registry
+	counted  *prometheus.Registry  // the part of registry that Counts gathers
 	also     prometheus.Registerer // of the program; nil without
 	all      []prometheus.Collector
 	since    time.Time
@@ -56,6 +57,7 @@ func New(source Source) *Metrics {
 	m := newCollectors()
 	m.all = append(m.all, gauges{source})
 	m.registry.MustRegister(m.all...)
+	m.counted.MustRegister(m.sessions, m.ended, m.refusals, m.logins, m.messages, m.bytes, m.dropped)
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -98,6 +100,7 @@ func newCollectors() *Metrics {
 	}
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
+		counted:  prometheus.NewRegistry(),
 		since:    time.Now(),
 		sessions: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "zwsbridge_sessions", Help: "Sessions that are logged in.",
