@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -96,10 +97,16 @@ func (s *Shared) crowded() bool {
 	return len(s.core.peers) >= s.o.MaxPeers
 }
 
+// lastConnection is the highest Status.Connection.
+var lastConnection atomic.Uint64
+
 // serve runs one inbound peer.
 func (s *Shared) serve(conn *zmtp.Conn, l *listening) {
 	reply := conn.Peer().Reply
-	status := Status{Address: conn.RemoteAddr().String(), User: userOf(reply), Identity: claimedID(conn.Peer()), State: Connected, Since: time.Now()}
+	status := Status{
+		Address: conn.RemoteAddr().String(), User: userOf(reply), Identity: claimedID(conn.Peer()),
+		Connection: lastConnection.Add(1), State: Connected, Since: time.Now(),
+	}
 	p := &peer{core: s.core, conn: conn, status: status, owner: ownerOf(conn), via: l}
 	if s.o.Rights != nil {
 		p.rights = s.o.Rights(reply)

@@ -46,7 +46,10 @@ type Status struct {
 	User string
 	// Identity is the routing id that an inbound peer claims; empty if it claims none.
 	Identity string
-	State    State
+	// Connection is the number of an inbound peer's connection, which no other of the process has: on
+	// ipc:// all peers have the same Address. 0 for an endpoint.
+	Connection uint64
+	State      State
 	// Since is when the state began.
 	Since time.Time
 	// Err is why it is Waiting, Refused or Gone: an *[Error] after a failed attempt, the

@@ -14,7 +14,7 @@ type returning struct {
 	mu    sync.Mutex
 	all   bool                    // any can have been there before: at another bridge, before a restart, or too many to know
 	known map[peerKey]*attendance // has those that are connected, unless there were too many
-	joins map[string]uint64       // attendance.joins when a backend that is connected joined, by remote address
+	joins map[uint64]uint64       // attendance.joins when a backend that is connected joined, by its connection
 }
 
 // peerKey is by what an inbound backend is recognized.
@@ -29,7 +29,7 @@ type attendance struct {
 const maxKnown = 10_000
 
 func newReturning(all bool) *returning {
-	return &returning{all: all, known: make(map[peerKey]*attendance), joins: make(map[string]uint64)}
+	return &returning{all: all, known: make(map[peerKey]*attendance), joins: make(map[uint64]uint64)}
 }
 
 // gap reports whether a change of the state of an inbound backend means that messages are missing: it was
@@ -42,11 +42,11 @@ func (r *returning) gap(s backend.Status) bool {
 	switch s.State {
 	case backend.Connected:
 		a.joins++
-		r.joins[s.Address] = a.joins
+		r.joins[s.Connection] = a.joins
 		return r.all || a.left
 	case backend.Gone:
-		overtaken := r.joins[s.Address] < a.joins
-		delete(r.joins, s.Address)
+		overtaken := r.joins[s.Connection] < a.joins
+		delete(r.joins, s.Connection)
 		a.left = true
 		return overtaken
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // TestReturning checks at which changes of inbound backends messages are missing. "+ann/1@a" joins as
-// user ann with routing id 1 from address a, "-ann/1@a" leaves; "!" marks those with a gap.
+// user ann with routing id 1 by connection a, "-ann/1@a" leaves; "!" marks those with a gap.
 func TestReturning(t *testing.T) {
 	for _, tc := range []struct {
 		all  bool
@@ -27,9 +27,9 @@ func TestReturning(t *testing.T) {
 		r, got := newReturning(tc.all), []string(nil)
 		for change := range strings.FieldsSeq(tc.want) {
 			change = strings.TrimPrefix(change, "!")
-			who, address, _ := strings.Cut(change[1:], "@")
+			who, connection, _ := strings.Cut(change[1:], "@")
 			user, id, _ := strings.Cut(who, "/")
-			s := backend.Status{User: user, Identity: id, Address: address, State: backend.Connected}
+			s := backend.Status{User: user, Identity: id, Address: "ipc", Connection: uint64(connection[0]), State: backend.Connected}
 			if change[0] == '-' {
 				s.State = backend.Gone
 			}
@@ -42,7 +42,7 @@ func TestReturning(t *testing.T) {
 			t.Errorf("all %v: got %s, want %s", tc.all, got, tc.want)
 		}
 		if len(r.joins) > len(r.known)+2 {
-			t.Errorf("%s: %d addresses are left", tc.want, len(r.joins))
+			t.Errorf("%s: %d connections are left", tc.want, len(r.joins))
 		}
 	}
 }
@@ -51,7 +51,7 @@ func TestReturning(t *testing.T) {
 func TestReturningBounded(t *testing.T) {
 	r := newReturning(false)
 	for i := range maxKnown + 100 {
-		s := backend.Status{Identity: fmt.Sprint(i), State: backend.Connected}
+		s := backend.Status{Identity: fmt.Sprint(i), Connection: uint64(i), State: backend.Connected}
 		if gap := r.gap(s); gap != (i >= maxKnown) {
 			t.Fatalf("backend %d joins: gap %v", i, gap)
 		}
@@ -59,7 +59,7 @@ func TestReturningBounded(t *testing.T) {
 		r.gap(s)
 	}
 	if len(r.known) > maxKnown || len(r.joins) > 0 {
-		t.Errorf("%d keys and %d addresses are left", len(r.known), len(r.joins))
+		t.Errorf("%d keys and %d connections are left", len(r.known), len(r.joins))
 	}
 	if !r.gap(backend.Status{Identity: "0", State: backend.Connected}) {
 		t.Error("no gap for one that has left")
