@@ -37,7 +37,7 @@ type clustered struct {
 	sent    map[string]bool // what up is subscribed to
 	closed  bool
 
-	followed string // what operators have changed, as run has applied it last
+	followed followed // what run has applied last
 }
 
 // reopenWait is how long a socket that cannot be opened is left alone.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 )
@@ -112,13 +113,22 @@ func (r *Route) announce() {
 	}
 }
 
-// follow does what operators have changed on the bridge that leads, once.
+// followed is what operators have changed on the bridge that leads, and when the configuration was read to
+// which that was applied.
+type followed struct {
+	changes string
+	since   time.Time // links.since
+}
+
+// follow does what operators have changed on the bridge that leads, once, and again after a reload here:
+// what that takes back stays as it is on the bridge that leads.
 func (c *clustered) follow() {
 	c.mu.Lock()
 	keeping := c.keeping // the route is complete
 	c.mu.Unlock()
 	text := c.share.Operator()
-	if !keeping || text == nil || c.share.Leading() || string(text) == c.followed {
+	now := followed{string(text), c.route.links.Load().since}
+	if !keeping || text == nil || c.share.Leading() || now == c.followed {
 		return
 	}
 	var changes operatorChanges
@@ -145,5 +155,5 @@ func (c *clustered) follow() {
 	if err != nil {
 		c.route.log.Error("what was connected on another bridge cannot be on this one", slog.String("error", err.Error()))
 	}
-	c.followed = string(text)
+	c.followed = now
 }

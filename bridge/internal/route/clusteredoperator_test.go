@@ -1,10 +1,16 @@
 package route
 
 import (
+	"encoding/json"
 	"errors"
+	"log/slog"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/fanout"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/history/natsstore"
+	"github.com/zwsbridge/zwsbridge/zap"
 )
 
 // TestReadOutcome: an answer that is none is not taken for a fault of the request.
@@ -43,4 +49,37 @@ func TestKeepClustered(t *testing.T) {
 			t.Errorf("step %d: got %p, want %p", i, got, s.want)
 		}
 	}
+}
+
+// TestFollowReload: a reload of a bridge that does not lead changes nothing in what operators have connected
+// and disconnected on the one that does.
+func TestFollowReload(t *testing.T) {
+	const first, second, added = "tcp://127.0.0.1:1", "tcp://127.0.0.1:2", "tcp://127.0.0.1:3"
+	file := []Endpoint{{Address: first}, {Address: second}}
+	read := func(second int64, allowed ...string) *links {
+		return &links{since: time.Unix(second, 0), allowed: newAllowedEndpoints(allowed), credentials: credentials{mechanism: zap.NULL}}
+	}
+	r := &Route{settings: settings{log: slog.New(slog.DiscardHandler)}, sources: sources{map[string][]Endpoint{fileList: file}, make(map[string]bool)}}
+	r.links.Store(read(1, first, added))
+	c := &clustered{route: r, share: new(natsstore.Share), wake: make(chan struct{}, 1), keeping: true}
+	r.upstream = c
+	check := func(when string, want ...string) {
+		t.Helper()
+		c.follow()
+		var got []string
+		for _, e := range r.links.Load().connect {
+			got = append(got, e.Address)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: endpoints %q, want %q", when, got, want)
+		}
+	}
+	c.share.SetOperator(json.RawMessage(`{"connected":[{"endpoint":"` + added + `"}],"disconnected":["` + first + `"]}`))
+	check("at first", second, added)
+	(&Update{route: r, links: read(2), file: file}).apply()
+	check("after a reload that does not list the one that was added", second)
+	(&Update{route: r, links: read(3, first, added), file: file}).apply()
+	check("after another reload", second, added)
+	c.share.SetOperator(json.RawMessage("{}"))
+	check("after a reload of the bridge that leads", first, second)
 }
