@@ -56,7 +56,7 @@ func health(ctx context.Context, c *config.Config, path string, stdout io.Writer
 	if c.Admin.Listen == "" && c.Admin.Socket == "" {
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", dialable(c.Server.Listen))
 		if err != nil {
-			return err
+			return notRunning(err)
 		}
 		_, err = fmt.Fprintln(stdout, "accepts connections; with an [admin] table, health also asks whether logins can be judged")
 		return errors.Join(err, conn.Close())
@@ -67,7 +67,7 @@ func health(ctx context.Context, c *config.Config, path string, stdout io.Writer
 	}
 	text, err := adminclient.New(o).Probe(ctx, path)
 	if err != nil {
-		return err
+		return notRunning(err)
 	}
 	_, err = fmt.Fprintln(stdout, text)
 	return err

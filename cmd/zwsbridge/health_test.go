@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -50,9 +51,18 @@ func TestHealth(t *testing.T) {
 	check(`admin = { listen = "`+admin+`" }`, "/livez of "+admin+"\n", exitSuccess, "--live")
 
 	operators.Close()
-	for _, settings := range []string{`admin = { listen = "` + admin + `" }`, `server = { listen = "` + admin + `" }`} {
-		if text, code := health(settings); code != exitFailure || !strings.Contains(text, "connect") {
+	socket := filepath.Join(t.TempDir(), "admin.sock")
+	for settings, where := range map[string]string{
+		`admin = { listen = "` + admin + `" }`:               admin,
+		`server = { listen = "` + admin + `" }`:              admin,
+		`admin = { listen = "", socket = "` + socket + `" }`: socket,
+	} {
+		text, code := health(settings)
+		if code != exitFailure || !strings.Contains(text, "connect") {
 			t.Errorf("%s without a bridge: %q, exit code %d, want %d", settings, text, code, exitFailure)
+		}
+		if want := "zwsbridge: no bridge runs at " + where + ": connect"; runtime.GOOS != "windows" && !strings.HasPrefix(text, want) {
+			t.Errorf("%s without a bridge: %q, want %q", settings, text, want)
 		}
 	}
 	if text, code := health("="); code != exitUsage {

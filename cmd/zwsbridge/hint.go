@@ -5,10 +5,22 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net"
 	"strings"
+	"syscall"
 
 	"github.com/zwsbridge/zwsbridge/zws"
 )
+
+// notRunning returns err, or that no bridge runs where nothing has accepted the connection.
+func notRunning(err error) error {
+	dial, ok := errors.AsType[*net.OpError](err)
+	if !ok || dial.Addr == nil || !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return fmt.Errorf("no bridge runs at %s: %w", dial.Addr, dial.Err)
+}
 
 // withHint adds to an error of a connection to address what the user can do about it.
 func withHint(address string, err error) error {

@@ -145,7 +145,7 @@ func (f *adminFlags) explain(err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w: want a user who can write to the socket (the bridge's group, or root)", err)
 	}
-	return withHint(f.url, err)
+	return withHint(f.url, notRunning(err))
 }
 
 // since returns how long ago t is, for people: 3d4h, 5h7m, 12m8s or 9s.
