@@ -116,6 +116,7 @@ func (h *handshake) accept(ctx context.Context, w http.ResponseWriter, r *http.R
 		defer stop()
 		return nil, h.fail(err)
 	}
+	h.options.Attempt = nil // it has the credentials, and a login that can be renewed keeps the options
 	login := h.login
 	c.login.Store(&login)
 	for _, topic := range login.Subscribe {
