@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -78,26 +77,15 @@ func TestReloadLimits(t *testing.T) {
 // TestReloadSlowClients changes on_full and flush of a route: its session stays, and the new ones
 // count.
 func TestReloadSlowClients(t *testing.T) {
-	publications := make(chan zmtp.Message)
-	pub := listen(t, zmtp.PUB, zap.NULL, always(zap.OK), func(c *zmtp.Conn) {
-		if _, err := c.ReadMessage(); err != nil {
-			return
-		}
-		for m := range publications {
-			if c.Write(m) != nil {
-				return
-			}
-		}
-	})
-	defer close(publications)
+	pub := startPress(t)
 	var dir string
-	text := func(lines ...string) string { return usersOnly + routeTo("/d", "SUB", pub, lines...) }
+	text := func(lines ...string) string { return usersOnly + routeTo("/d", "SUB", pub.endpoint, lines...) }
 	url, b := startIn(t, func(d string) string { dir = d; return text(`flush = "900ms"`) })
 	c := connect(t, url+"/d", plainLogin("alice", zmtp.SUB))
 	must(t, c.Subscribe(t.Context(), nil))
-	publications <- message("waits", "for a moment")
+	pub.out <- message("waits", "for a moment")
 	reload(t, b, dir, text(`flush = "1ms"`, `on_full = "disconnect"`, "high_water_mark = 10"))
-	publications <- message("does not")
+	pub.out <- message("does not")
 	for _, want := range []string{"waits", "does not"} {
 		m, err := c.Recv(t.Context())
 		must(t, err)
@@ -108,7 +96,7 @@ func TestReloadSlowClients(t *testing.T) {
 	stop := time.After(time.Minute)
 	for large := message("large", strings.Repeat("x", 100_000)); len(b.Sessions()) > 0; {
 		select {
-		case publications <- large:
+		case pub.out <- large:
 		case <-stop:
 			t.Fatal("a client that does not read is not disconnected")
 		}

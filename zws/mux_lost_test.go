@@ -4,23 +4,12 @@ import (
 	"encoding/binary"
 	"testing"
 	"time"
-
-	"github.com/zwsbridge/zwsbridge/zws"
 )
 
 // TestMuxLostWithoutCredit: a client that gives no credit is not sent a frame for every few
 // messages that are dropped for it, and what it was not told comes before it gets messages again.
 func TestMuxLostWithoutCredit(t *testing.T) {
-	channels := make(chan *zws.Channel, 1)
-	s := serveMuxWith(t, muxOptions(), func(p *zws.PendingChannel) {
-		c, err := p.Accept(zws.AcceptOptions{})
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		channels <- c
-		c.Close(runChannel(c))
-	})
+	s, channels := serveMuxChannels(t)
 	p := s.dialRaw(t, "/", offering("ZWSMUX1.0"))
 	p.send("\x01\x04NULL")
 	p.expect("\x02\x00\x00\x00\x64")

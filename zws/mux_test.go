@@ -253,10 +253,10 @@ func TestMuxSubscribe(t *testing.T) {
 	}
 }
 
-// TestMuxNotifications: renewal, the end of the login, and losses on a channel.
-func TestMuxNotifications(t *testing.T) {
+// serveMuxChannels serves channels, and returns each one that is opened.
+func serveMuxChannels(t *testing.T) (*server, <-chan *zws.Channel) {
 	channels := make(chan *zws.Channel, 1)
-	s := serveMuxWith(t, muxOptions(), func(p *zws.PendingChannel) {
+	return serveMuxWith(t, muxOptions(), func(p *zws.PendingChannel) {
 		c, err := p.Accept(zws.AcceptOptions{})
 		if err != nil {
 			t.Error(err)
@@ -264,7 +264,12 @@ func TestMuxNotifications(t *testing.T) {
 		}
 		channels <- c
 		c.Close(runChannel(c))
-	})
+	}), channels
+}
+
+// TestMuxNotifications: renewal, the end of the login, and losses on a channel.
+func TestMuxNotifications(t *testing.T) {
+	s, channels := serveMuxChannels(t)
 	notifications := make(chan zws.Notification, 10)
 	m, err := zws.DialMux(t.Context(), s.url(), zws.DialOptions{
 		Security: zmtp.Bearer{Token: "alice"}, Notify: func(n zws.Notification) { notifications <- n },
