@@ -27,9 +27,6 @@ func set(file, user, password string, cost int) error {
 	if len(password) > MaxPassword {
 		return fmt.Errorf("htpasswd: password of %d bytes, bcrypt uses at most %d", len(password), MaxPassword)
 	}
-	if real, err := filepath.EvalSymlinks(file); err == nil {
-		file = real // keeps the link
-	}
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), cost)
 	if err != nil {
 		return fmt.Errorf("htpasswd: %w", err)
@@ -47,9 +44,6 @@ var ErrNoUser = errors.New("no such user")
 
 // Delete removes a user's line and keeps everything else in the file, as [Set] does.
 func Delete(file, user string) error {
-	if real, err := filepath.EvalSymlinks(file); err == nil {
-		file = real // keeps the link
-	}
 	err := rewrite(file, func(text string) (string, error) {
 		t, err := parse(text)
 		if err != nil {
@@ -101,9 +95,12 @@ func replaceLine(text, user, line string) (string, error) {
 	return b.String(), nil
 }
 
-// rewrite replaces the file's text with the result of edit. The temporary file beside it is
+// rewrite replaces the file's text with the result of edit, and keeps a link to it. The temporary file beside it is
 // also the lock: while it exists, no other call can start.
 func rewrite(file string, edit func(string) (string, error)) (err error) {
+	if real, err := filepath.EvalSymlinks(file); err == nil {
+		file = real
+	}
 	next := file + ".new"
 	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
