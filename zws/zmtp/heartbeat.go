@@ -71,7 +71,9 @@ func (c *Conn) stopHeartbeat() {
 	}
 }
 
-// answerPing sends the PONG and applies the time-to-live of the PING to the peer.
+// answerPing sends the PONG and applies the time-to-live of the PING to the peer. Nothing is read
+// meanwhile, so a peer that takes no PONG within the patience of Options.Heartbeat is silent too,
+// however many PINGs it sends.
 func (c *Conn) answerPing(data []byte) error {
 	if len(data) < ttlSize || len(data) > ttlSize+maxPingContext {
 		return fmt.Errorf("%w: PING with %d bytes of data, want %d to %d", ErrProtocol, len(data), ttlSize, ttlSize+maxPingContext)
@@ -81,6 +83,10 @@ func (c *Conn) answerPing(data []byte) error {
 		if c.o.Heartbeat > 0 {
 			c.in.patience = min(ttl, patience(c.o.Heartbeat))
 		}
+	}
+	if limit := patience(c.o.Heartbeat); limit > 0 {
+		timer := time.AfterFunc(limit, func() { c.shut(fmt.Errorf("%w: no PONG taken for %v", ErrSilent, limit)) })
+		defer timer.Stop()
 	}
 	return c.writeFrames(Frame{Command: true, Body: Command{cmdPong, data[ttlSize:]}.Append(nil)})
 }

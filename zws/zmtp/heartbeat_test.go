@@ -127,3 +127,34 @@ func TestHeartbeatWithoutReader(t *testing.T) {
 		c.Close()
 	})
 }
+
+// TestPingWithoutReading checks that a peer that sends PINGs and reads nothing is taken for lost,
+// also while a message waits to be written to it. It runs in real time: a goroutine that waits for
+// a mutex stops the clock of synctest.
+func TestPingWithoutReading(t *testing.T) {
+	for name, message := range map[string]bool{"idle": false, "writing": true} {
+		t.Run(name, func(t *testing.T) {
+			c, p := newRawPeer(t, 1, DEALER, Options{SocketType: ROUTER, Heartbeat: 20 * time.Millisecond, WriteTimeout: time.Hour})
+			defer p.Close()
+			written := make(chan error, 1)
+			if message {
+				go func() { written <- c.Write(Message{[]byte("a")}) }()
+			} else {
+				written <- ErrSilent
+			}
+			go func() {
+				var err error
+				for err == nil { // until the connection is closed
+					_, err = io.WriteString(p.Conn, command("PING", "\x00\x00"))
+				}
+			}()
+			if _, err := c.ReadFrame(); !errors.Is(err, ErrSilent) {
+				t.Errorf("got %v, want ErrSilent", err)
+			}
+			if err := <-written; !errors.Is(err, ErrSilent) {
+				t.Errorf("writing: %v, want ErrSilent", err)
+			}
+			c.Close()
+		})
+	}
+}
