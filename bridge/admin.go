@@ -151,6 +151,7 @@ func (s source) Refused(f Refusal)      { s.refusals.Add(f) }
 func (s source) Config() *config.Config { return s.state.Load().config }
 func (s source) OIDC() *admin.OIDC      { return s.state.Load().oidc }
 func (s source) Connections() int       { return s.connections.Open() }
+func (s source) MaxConnections() int    { _, most := s.gate.Open(); return most }
 
 func (s source) Authenticate(ctx context.Context, req *zap.Request) *zap.Reply {
 	return zap.Decide(ctx, s.failures, req)

@@ -44,6 +44,7 @@ func startAdmin(t *testing.T) (admin, routes, tokenFile string, b *bridge.Bridge
 		return fmt.Sprintf(`
 [server]
 origins = ["https://portal.example", "*"]
+max_connections = 50
 [admin]
 token_file = "token"
 [zap]
@@ -264,7 +265,7 @@ func TestAdminSummary(t *testing.T) {
 	if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
 		t.Fatal(err)
 	}
-	if s.Operator != "dave" || s.May != "monitoring" || s.Connections != 1 || s.MaxConnections != 10000 {
+	if s.Operator != "dave" || s.May != "monitoring" || s.Connections != 1 || s.MaxConnections != 50 {
 		t.Errorf("%+v", s)
 	}
 	if len(s.Routes) != 1 || s.Routes[0].Path != "/d" || s.Routes[0].Socket != "SUB" || s.Routes[0].Sessions != 1 {

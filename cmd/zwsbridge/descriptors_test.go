@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -39,6 +40,7 @@ handshake_timeout = "1h"
 write_timeout = "1h"
 [admin]
 listen = "127.0.0.1:0"
+socket = "admin.sock"
 [zap]
 chain = [ { authn = "guests" }, { authn = "guests", domains = ["devices"] } ]
 [auth.guests]
@@ -55,6 +57,11 @@ bind = ["tcp://`+inbound+`"]
 bind_domain = "devices"
 insecure_null = true
 `)
+	status := exec.Command("./zwsbridge", "status")
+	status.Dir = p.cmd.Dir
+	if out, err := status.CombinedOutput(); err != nil || !regexp.MustCompile(`(?m)^connections +0 of at most \d\d$`).Match(out) {
+		t.Errorf("%v, want the number that 128 descriptors permit:\n%s", err, out)
+	}
 	good, err := zws.DialMux(t.Context(), "ws://"+p.server+"/echo", zws.DialOptions{})
 	if err != nil {
 		t.Fatal(err)

@@ -44,6 +44,9 @@ type Source interface {
 	CertificateExpiry() time.Time
 	// Connections returns how many WebSocket connections there are.
 	Connections() int
+	// MaxConnections returns how many connections there can be: server.max_connections, or what
+	// the limit of file descriptors permits. 0 means no limit.
+	MaxConnections() int
 	// Sessions lists the sessions that are logged in, oldest first.
 	Sessions() []Session
 	// Backends lists the endpoints of all routes and the inbound backends, without CanDisconnect.

@@ -81,7 +81,7 @@ func (a *admin) serveSummary(w http.ResponseWriter, _ *http.Request, o *operator
 		Endpoints:      len(endpoints),
 		Backends:       make(map[string]int),
 		Connections:    a.bridge.Connections(),
-		MaxConnections: c.Server.MaxConnections,
+		MaxConnections: a.bridge.MaxConnections(),
 		Refusals:       counts.Refusals,
 		Ends:           counts.Ends,
 		Logins:         counts.Logins,
