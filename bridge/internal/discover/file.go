@@ -82,13 +82,16 @@ type entry struct {
 	ServerKey string `json:"server_key"`
 }
 
+// errShape describes the file. The errors of json name Go types instead.
+var errShape = errors.New(`want a list of endpoints like "tcp://192.0.2.1:5556" or {"endpoint": "tcp://…", "server_key": "…"}`)
+
 // UnmarshalJSON implements json.Unmarshaler.
 func (e *entry) UnmarshalJSON(text []byte) error {
 	if len(text) > 0 && text[0] == '"' {
 		return json.Unmarshal(text, &e.Endpoint)
 	}
 	if len(text) == 0 || text[0] != '{' {
-		return errors.New(`want a list of endpoints like "tcp://192.0.2.1:5556" or {"endpoint": "tcp://…", "server_key": "…"}`)
+		return errShape
 	}
 	type object entry // without this method
 	d := json.NewDecoder(bytes.NewReader(text))
@@ -99,7 +102,15 @@ func (e *entry) UnmarshalJSON(text []byte) error {
 // parse reads the list.
 func (f *file) parse(text []byte) ([]Endpoint, error) {
 	var entries []entry
-	if err := json.Unmarshal(text, &entries); err != nil {
+	err := json.Unmarshal(text, &entries)
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		name := "the file"
+		if wrong.Field != "" {
+			name = wrong.Field
+		}
+		return nil, fmt.Errorf("%s is JSON of type %s: %w", name, wrong.Value, errShape)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if entries == nil {

@@ -39,10 +39,11 @@ func TestFileParse(t *testing.T) {
 		{text: `["tcp://a:1", "udp://b:1"]`, err: "entry 2: want tcp://"},
 		{text: `["tcp://a:1", 5]`, err: "want a list of endpoints"},
 		{text: `[null]`, err: "want a list of endpoints"},
+		{text: `{"endpoint": "tcp://a:1"}`, err: "the file is JSON of type object: want a list of endpoints"},
+		{text: `[{"endpoint": 5}]`, err: "endpoint is JSON of type number: want a list of endpoints"},
 		{text: `[["tcp://a:1"]]`, err: "want a list of endpoints"},
 		{text: `[{"endpoint": "tcp://a:1", "key": ""}]`, err: `unknown field "key"`},
 		{text: `null`, err: "is null"},
-		{text: `{"endpoint": "tcp://a:1"}`, err: "cannot unmarshal object"},
 		{text: ``, err: "unexpected end"},
 		{text: `[] []`, err: "after top-level value"},
 	} {

@@ -144,7 +144,7 @@ const codeKey = (c) => `${c.route} ${c.code}`;
 const refusals = new Table($('refusals'), codeColumns, { key: codeKey, empty: 'No client has been refused.' });
 const recent = new Table($('recent'), [
   { head: 'User', text: (r) => r.user || '(none)', name: true, long: true },
-  { head: 'Reason', text: (r) => r.error ? `${r.reason}: ${r.error}` : r.reason, long: true, wide: true },
+  { head: 'Reason', text: (r) => [r.reason, r.error].filter(Boolean).join(': '), long: true, wide: true },
   { head: 'Code', text: (r) => String(r.code), number: true, lead: true },
   { head: 'Route', text: (r) => r.route ?? '', long: true, minor: true },
   { head: 'Address', text: (r) => r.address, long: true, lead: true },
