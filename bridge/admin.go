@@ -170,12 +170,7 @@ func (s source) StillValid(reply *zap.Reply) bool {
 	return chain != nil && !chain.Revoked(reply) && !chain.Unasked(reply)
 }
 
-func (s source) CertificateExpiry() (t time.Time) {
-	if s.options.CertificateExpiry != nil {
-		t = s.options.CertificateExpiry()
-	}
-	return t
-}
+func (s source) CertificateExpiry() time.Time { return s.options.CertificateExpiry() }
 
 // Gauges implements metrics.Source.
 func (s source) Gauges() metrics.Gauges {

@@ -74,6 +74,9 @@ func New(c *config.Config, o Options) (_ *Bridge, err error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	if o.CertificateExpiry == nil {
+		o.CertificateExpiry = func() time.Time { return time.Time{} }
+	}
 	b := &Bridge{options: o}
 	b.repeats.SetInterval(c.Log.Repeat)
 	b.refusals = refusal.New(slog.New(printable.Handler(o.Logger.Handler())), &b.repeats)

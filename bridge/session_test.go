@@ -7,10 +7,12 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/zwsbridge/zwsbridge/bridge"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zap/htpasswd"
 	"github.com/zwsbridge/zwsbridge/zws"
@@ -66,6 +68,32 @@ func TestExpiry(t *testing.T) {
 		list := b.Sessions()
 		return len(list) == 1 && time.Until(list[0].Expires) > 90*time.Minute
 	})
+}
+
+// TestListed checks that a client that was sent READY is among the sessions, so that an operator's
+// kick reaches it.
+func TestListed(t *testing.T) {
+	url, b := muxBridge(t)
+	m := dialMux(t, url+"/pair", "bob")
+	for range 100 {
+		has := func(route, dialect string) bool {
+			return slices.ContainsFunc(b.Sessions(), func(s bridge.Session) bool { return s.Route == route && s.Dialect == dialect })
+		}
+		one := openMux(t, m, zws.ChannelOptions{Route: "/control"})
+		if !has("/control", "ZWSMUX1.0") {
+			t.Fatal("a channel is open and not listed")
+		}
+		_ = one.Close()
+		eventually(t, "the channel has ended", func() bool { return !has("/control", "ZWSMUX1.0") })
+		c := connect(t, url+"/control", plainLogin("alice", zmtp.DEALER))
+		if n, err := b.Kick(0, "alice"); n != 1 || err != nil {
+			t.Fatalf("kicked %d, %v: a client with READY is not listed", n, err)
+		}
+		if got := sessionEnd(t, c); got.Code != 4401 {
+			t.Fatalf("the client ends with %v, want 4401", got)
+		}
+		eventually(t, "alice has left", func() bool { return !has("/control", "ZWS2.0/PLAIN") })
+	}
 }
 
 // TestRevoked checks that a changed password and a kick end the sessions of the user.

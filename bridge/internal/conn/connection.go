@@ -27,6 +27,7 @@ type connection struct {
 	streams  map[*stream]bool
 }
 
+// newConnection lists a connection. The caller stops it.
 func (s *Set) newConnection(id session, domain string, l *zws.Login) *connection {
 	c := &connection{session: id, set: s, domain: domain, streams: make(map[*stream]bool)}
 	c.login.Store(l)
@@ -34,6 +35,10 @@ func (s *Set) newConnection(id session, domain string, l *zws.Login) *connection
 	if l.Multiplexed {
 		c.bound.budget = queue.NewBudget(s.maxBytes.Load(), c.watch)
 	}
+	s.mu.Lock()
+	s.connections[c] = true
+	s.mu.Unlock()
+	c.bound.limit(s.maxBytes.Load()) // SetMaxBytes may have missed this connection
 	return c
 }
 
@@ -85,10 +90,6 @@ func (c *connection) start(ws *zws.Conn) {
 	c.ws = ws
 	cause, expiring := c.cause, c.expiring
 	c.mu.Unlock()
-	c.set.mu.Lock()
-	c.set.connections[c] = true
-	c.set.mu.Unlock()
-	c.bound.limit(c.set.maxBytes.Load()) // SetMaxBytes may have missed this connection
 	if !expiring.IsZero() {
 		ws.Expiring(time.Until(expiring))
 	}
@@ -132,13 +133,25 @@ func (c *connection) ending() error {
 	return c.cause
 }
 
-// ended reports whether the connection is over.
-func (c *connection) ended() bool { return c.ws.Cause() != nil }
+// ready returns the WebSocket connection; nil before READY.
+func (c *connection) ready() *zws.Conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ws
+}
+
+// ended reports whether the connection is over, or is to end although it was not sent READY yet.
+func (c *connection) ended() bool {
+	if ws := c.ready(); ws != nil {
+		return ws.Cause() != nil
+	}
+	return c.ending() != nil
+}
 
 // user returns the name that the login was made for, which renewals keep.
 func (c *connection) user() string { return c.login.Load().User() }
 
-// all returns the streams that were sent READY.
+// all returns the streams that are open.
 func (c *connection) all() []*stream {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -164,7 +177,7 @@ func (c *connection) renew(ctx context.Context, l *zws.Login) error {
 			s.end(err)
 		}
 	}
-	if cause := c.ws.Cause(); cause != nil {
+	if cause := c.ready().Cause(); cause != nil { // its reader renews it, so there was READY
 		return cause
 	}
 	return nil

@@ -42,8 +42,9 @@ type entry interface {
 	info() Info
 }
 
-// sessions returns the sessions of a connection that are logged in and not over: its streams,
-// and the connection itself if it is a multiplexed one.
+// sessions returns the sessions of a connection that are not over: its streams, and the connection
+// itself if it is a multiplexed one. Those that are about to be sent READY are among them, so that no
+// client has READY and is not listed.
 func (c *connection) sessions() []entry {
 	if c.ended() {
 		return nil
@@ -53,7 +54,7 @@ func (c *connection) sessions() []entry {
 		list = append(list, c)
 	}
 	for _, s := range c.all() {
-		if s.channel.Cause() == nil {
+		if !s.ended() {
 			list = append(list, s)
 		}
 	}
@@ -86,7 +87,7 @@ func (s *stream) info() Info {
 	i := s.conn.info()
 	i.Number, i.Route, i.Since = s.number, s.route.Path(), s.since
 	i.Held = 0 // the connection's
-	i.Relayed = string(s.channel.Login().Relayed)
+	i.Relayed = string(s.relayed)
 	i.Dropped = s.queue.Dropped()
 	i.Messages, i.Bytes = s.queue.Len()
 	i.SubscriptionBytes = s.subscriptions.account.Held()

@@ -62,7 +62,9 @@ func (c *connection) reevaluate(ctx context.Context) {
 		c.end(errRouteChanged)
 	default:
 		o := &c.route.Rules().Options
-		c.ws.SetLimits(o.MaxMessage, o.MaxFrames)
+		if ws := c.ready(); ws != nil {
+			ws.SetLimits(o.MaxMessage, o.MaxFrames)
+		}
 		for _, s := range c.all() {
 			s.catchUp(ctx)
 		}

@@ -57,8 +57,8 @@ type Set struct {
 	maxBytes atomic.Int64 // see SetMaxBytes
 
 	mu          sync.Mutex
-	connections map[*connection]bool
-	number      uint64 // of the last session; starts at random, so that bridges do not share numbers
+	connections map[*connection]bool // from the login on, so that operators see each client that was sent READY
+	number      uint64               // of the last session; starts at random, so that bridges do not share numbers
 	running     sync.WaitGroup
 }
 
@@ -110,7 +110,7 @@ func (s *Set) next() uint64 {
 	return s.number
 }
 
-// all returns the connections that are accepted.
+// all returns the connections whose login was accepted.
 func (s *Set) all() []*connection {
 	s.mu.Lock()
 	defer s.mu.Unlock()

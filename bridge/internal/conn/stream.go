@@ -19,8 +19,9 @@ import (
 type stream struct {
 	session
 	conn    *connection
-	release func() // the routing id
-	minor   byte   // of the ZMTP version that the backend of a relay speaks
+	release func()        // the routing id
+	minor   byte          // of the ZMTP version that the backend of a relay speaks
+	relayed zap.Mechanism // that the client speaks with the backend of a relay
 
 	rights    atomic.Pointer[route.Rights]
 	queue     *queue.Queue
@@ -54,7 +55,7 @@ func (c *connection) open(ctx context.Context, id session, l *zws.Login) (_ *str
 	if err != nil {
 		return nil, err
 	}
-	s := &stream{session: id, conn: c}
+	s := &stream{session: id, conn: c, relayed: l.Relayed}
 	s.rights.Store(rights)
 	if s.stamp, err = id.route.Stamp(l); err != nil {
 		return nil, err
@@ -93,6 +94,9 @@ func (c *connection) open(ctx context.Context, id session, l *zws.Login) (_ *str
 		s.close()
 		return nil, err
 	}
+	c.mu.Lock()
+	c.streams[s] = true // before READY, see connection.sessions
+	c.mu.Unlock()
 	return s, nil
 }
 
@@ -132,9 +136,6 @@ func (s *stream) start(channel *zws.Channel, message string) {
 	s.channel = channel
 	cause := s.cause
 	s.mu.Unlock()
-	s.conn.mu.Lock()
-	s.conn.streams[s] = true
-	s.conn.mu.Unlock()
 	channel.Attach(s)
 	if cause != nil {
 		channel.Close(cause)
@@ -144,9 +145,6 @@ func (s *stream) start(channel *zws.Channel, message string) {
 
 // stop takes down a stream that was started, once its channel is over.
 func (s *stream) stop() {
-	s.conn.mu.Lock()
-	delete(s.conn.streams, s)
-	s.conn.mu.Unlock()
 	left := s.queue.Close()
 	s.close()
 	dropped := s.queue.Dropped()
@@ -161,6 +159,9 @@ func (s *stream) stop() {
 // close gives back what the stream holds. When it returns, nothing of it runs any more.
 func (s *stream) close() {
 	s.queue.Close() // first: a backend that waits for room returns
+	s.conn.mu.Lock()
+	delete(s.conn.streams, s)
+	s.conn.mu.Unlock()
 	if s.socket != nil {
 		_ = s.socket.Close()
 	}
@@ -183,6 +184,14 @@ func (s *stream) end(cause error) {
 	if channel != nil {
 		channel.Close(cause)
 	}
+}
+
+// ended reports whether the stream is over, or is to end although it was not sent READY yet.
+func (s *stream) ended() bool {
+	if channel := s.opened(); channel != nil {
+		return channel.Cause() != nil
+	}
+	return s.ending() != nil
 }
 
 // finish ends the stream once everything that is queued for the client was written: it is
