@@ -3,8 +3,10 @@ package zws
 import (
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
+	"github.com/zwsbridge/zwsbridge/internal/poll"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
@@ -43,6 +45,7 @@ type Batch struct {
 	// not, everything is copied to own.
 	vectored bool
 	size     int
+	last     bool // the connection ends with it
 	err      error
 	channel  *muxChannel // whose turn it is, on a connection with many
 }
@@ -233,4 +236,33 @@ func (b *Batch) writeTo(conn net.Conn) error {
 	pieces := b.pieces // WriteTo consumes it
 	_, err := pieces.WriteTo(conn)
 	return err
+}
+
+// maxVector is how many pieces one system call takes (IOV_MAX).
+const maxVector = 1024
+
+// tryWrite writes what s takes at once and reports whether that is everything. What is left, also
+// after an error, is for writeTo.
+func (b *Batch) tryWrite(s syscall.RawConn) (all bool) {
+	b.endArray()
+	b.cut()
+	var n int
+	if len(b.pieces) == 1 {
+		n, _ = poll.Write(s, b.pieces[0])
+	} else {
+		n, _ = poll.Writev(s, b.pieces[:min(len(b.pieces), maxVector)])
+	}
+	left := 0
+	for left < len(b.pieces) && n >= len(b.pieces[left]) {
+		n -= len(b.pieces[left])
+		left++
+	}
+	if left == len(b.pieces) {
+		return true
+	}
+	kept := copy(b.pieces, b.pieces[left:])
+	clear(b.pieces[kept:])
+	b.pieces = b.pieces[:kept]
+	b.pieces[0] = b.pieces[0][n:]
+	return false
 }

@@ -126,7 +126,7 @@ func (c *Conn) SetLimits(message int64, frames int) {
 
 // Wait returns when the WebSocket is closed. A ReadMessage or NextChannel that waits then
 // returns soon. Wait does not close the connection itself.
-func (c *Conn) Wait() { <-c.out.end() }
+func (c *Conn) Wait() { <-c.out.done() }
 
 // Expiring tells a client that asked for notifications that its login ends in d, in whole
 // seconds (EXPIRING). It does not block.

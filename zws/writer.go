@@ -6,14 +6,18 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/zwsbridge/zwsbridge/internal/poll"
 )
 
 // writer is the one goroutine that writes a connection: data, commands and control frames.
 // It runs only while there is something to write, so that an idle connection has neither
-// its stack nor a buffer.
+// its stack nor a buffer. A goroutine that calls Channel.Flush is the writer as long as it does
+// not have to wait.
 type writer struct {
 	conn      *Conn
 	transport net.Conn
+	direct    syscall.RawConn // for writes that do not wait; nil if the transport has none
 	vectored  bool
 	timeout   time.Duration
 	deadline  time.Time    // of writes; only the writing goroutine uses it
@@ -44,6 +48,7 @@ func (w *writer) open(c *Conn, transport net.Conn, timeout time.Duration) {
 	// A TCP or Unix connection, or a type that embeds one; others, such as TLS, would make one
 	// write of each piece.
 	_, w.vectored = transport.(syscall.Conn)
+	w.direct = poll.Direct(transport)
 }
 
 // wake makes sure that what was queued before the call is written. Any goroutine may call
@@ -53,7 +58,7 @@ func (w *writer) wake() {
 		switch w.state.Load() {
 		case idle:
 			if w.state.CompareAndSwap(idle, writing) {
-				go w.run()
+				go w.run(true)
 				return
 			}
 		case writing:
@@ -66,25 +71,68 @@ func (w *writer) wake() {
 	}
 }
 
-// run writes until nothing is left or the connection has ended.
-func (w *writer) run() {
+// flush is wake, except that the caller writes as much as the system takes at once. Only the rest
+// is left to another goroutine.
+func (w *writer) flush() {
+	switch {
+	case w.direct == nil || !w.state.CompareAndSwap(idle, writing):
+		w.wake()
+	default:
+		w.run(false)
+	}
+}
+
+// run writes until nothing is left or the connection has ended. If it may not wait, another
+// goroutine continues where it would have to.
+func (w *writer) run(wait bool) {
+	b := newBatch(w.conn, w.vectored)
 	for {
 		w.state.Store(writing)
-		if !w.flush() {
-			w.state.Store(ended)
-			close(w.end())
+		switch w.write(b, wait) {
+		case closed:
+			b.free()
+			w.end()
+			return
+		case waits:
+			go w.finish(b)
 			return
 		}
 		if w.state.CompareAndSwap(writing, idle) {
+			b.free()
 			return
 		}
 	}
 }
 
-// flush writes what is queued. It returns false when the connection is closed.
-func (w *writer) flush() bool {
-	b := newBatch(w.conn, w.vectored)
-	defer b.free()
+// finish writes what is left of b and then what is queued.
+func (w *writer) finish(b *Batch) {
+	ok := w.send(b, b.last)
+	b.free()
+	if ok {
+		w.run(true)
+	} else {
+		w.end()
+	}
+}
+
+// end reports that the connection is closed.
+func (w *writer) end() {
+	w.state.Store(ended)
+	close(w.done())
+}
+
+// result is how write has ended.
+type result int
+
+const (
+	written result = iota // everything
+	waits                 // b is not written yet
+	closed                // the connection is
+)
+
+// write writes what is queued, by b. If it may not wait it leaves in b what the system does not
+// take at once.
+func (w *writer) write(b *Batch, wait bool) result {
 	for {
 		b.reset()
 		source, last := w.collect(b)
@@ -96,19 +144,29 @@ func (w *writer) flush() bool {
 			continue // collect appends the close frame now
 		}
 		if b.size == 0 && !last {
-			return true
+			return written
 		}
-		w.extendDeadline()
-		if err := b.writeTo(w.transport); err != nil {
-			w.conn.Close(writeError(err))
-			w.conn.closeTransport()
-			return false
+		if b.last = last; !wait && (last || !b.tryWrite(w.direct)) {
+			return waits // for the client to close its side, or to read
 		}
-		if last {
-			w.conn.linger()
-			return false
+		if wait && !w.send(b, last) {
+			return closed
 		}
 	}
+}
+
+// send writes b. It returns false when the connection is closed, as it is after the last batch.
+func (w *writer) send(b *Batch, last bool) (open bool) {
+	w.extendDeadline()
+	if err := b.writeTo(w.transport); err != nil {
+		w.conn.Close(writeError(err))
+		w.conn.closeTransport()
+		return false
+	}
+	if last {
+		w.conn.linger()
+	}
+	return !last
 }
 
 // extendDeadline gives a write at least timeout, and at most an eighth more: setting a
@@ -154,8 +212,8 @@ func (w *writer) collect(b *Batch) (source Source, last bool) {
 	return w.source, false
 }
 
-// end returns a channel that is closed when the connection is.
-func (w *writer) end() chan struct{} {
+// done returns a channel that is closed when the connection is.
+func (w *writer) done() chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed == nil {

@@ -74,7 +74,7 @@ func TestNothingIsTorn(t *testing.T) {
 					noise.Go(func() {
 						for range 200 {
 							conn.Channel().Lost(1)
-							conn.Channel().Wake()
+							conn.Channel().Flush()
 						}
 					})
 				}

@@ -5,7 +5,9 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
+	"github.com/zwsbridge/zwsbridge/internal/poll"
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
@@ -14,6 +16,7 @@ import (
 // time. The code that made a Conn closes it.
 type Conn struct {
 	nc        net.Conn
+	direct    syscall.RawConn // for writes that do not wait; nil if nc has none
 	o         Options
 	limits    atomic.Pointer[Limits] // those of o, or of SetLimits
 	mechanism Mechanism
@@ -72,7 +75,7 @@ func newConn(nc net.Conn, o Options) (*Conn, error) {
 		nc.Close()
 		return nil, err
 	}
-	c := &Conn{nc: nc, o: o, in: newReader(nc, o.ReadBuffer)}
+	c := &Conn{nc: nc, direct: poll.Direct(nc), o: o, in: newReader(nc, o.ReadBuffer)}
 	c.limits.Store(&c.o.Limits)
 	return c, nil
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/zwsbridge/zwsbridge/internal/poll"
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
@@ -61,9 +62,10 @@ func DialRaw(ctx context.Context, endpoint string, o RawOptions) (*RawConn, erro
 
 func newRawConn(nc net.Conn, o RawOptions) *RawConn {
 	return &RawConn{conn: &Conn{
-		nc: nc,
-		o:  Options{HandshakeTimeout: o.Timeout, WriteTimeout: o.WriteTimeout},
-		in: newReader(nc, DefaultReadBuffer),
+		nc:     nc,
+		direct: poll.Direct(nc),
+		o:      Options{HandshakeTimeout: o.Timeout, WriteTimeout: o.WriteTimeout},
+		in:     newReader(nc, DefaultReadBuffer),
 	}}
 }
 

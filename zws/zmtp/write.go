@@ -63,11 +63,18 @@ func (c *Conn) encode(b *writeBuffer, f Frame) error {
 	return nil
 }
 
-// flush writes b and returns how many bytes were written. Lock held on entry: writing.
+// flush writes b and returns how many bytes were written. Lock held on entry: writing. Setting a
+// deadline costs as much as a tenth of a small write, so it is done only where the system does not
+// take everything at once.
 func (c *Conn) flush(b *writeBuffer) (n int64, err error) {
+	if n = b.tryWrite(c.direct); n == b.size {
+		return n, nil
+	}
 	err = c.nc.SetWriteDeadline(time.Now().Add(c.o.WriteTimeout))
 	if err == nil {
-		n, err = b.writeTo(c.nc)
+		var more int64
+		more, err = b.writeTo(c.nc)
+		n += more
 	}
 	if err == nil {
 		return n, nil

@@ -3,6 +3,9 @@ package zmtp
 import (
 	"net"
 	"sync"
+	"syscall"
+
+	"github.com/zwsbridge/zwsbridge/internal/poll"
 )
 
 const (
@@ -59,14 +62,25 @@ func (b *writeBuffer) complete(n int64) int {
 	return messages
 }
 
-// writeTo writes everything and returns how many bytes were written. On a socket of the
+// tryWrite writes what s, which can be nil, takes at once, and returns how many bytes that is. It
+// leaves the rest for writeTo.
+func (b *writeBuffer) tryWrite(s syscall.RawConn) int64 {
+	if s == nil || len(b.vec) > 0 || len(b.buf) == 0 {
+		return 0 // large bodies are rarely taken at once
+	}
+	n, _ := poll.Write(s, b.buf)
+	b.done = n
+	return int64(n)
+}
+
+// writeTo writes everything that was not written and returns how many bytes were written. On a socket of the
 // operating system it is one call.
 func (b *writeBuffer) writeTo(nc net.Conn) (int64, error) {
 	if len(b.vec) == 0 {
-		if len(b.buf) == 0 {
+		if len(b.buf) == b.done {
 			return 0, nil
 		}
-		n, err := nc.Write(b.buf)
+		n, err := nc.Write(b.buf[b.done:])
 		return int64(n), err
 	}
 	if b.done < len(b.buf) {

@@ -27,6 +27,7 @@ type stream struct {
 	queue     *queue.Queue
 	socket    route.Socket
 	history   route.History // nil if the route keeps nothing
+	dedicated bool          // socket serves no other stream
 	permanent permanent
 
 	forwarding
@@ -88,7 +89,7 @@ func (c *connection) open(ctx context.Context, id session, l *zws.Login) (_ *str
 		return nil, err
 	}
 	s.mu.Lock()
-	s.socket, s.history, s.minor = attached.Socket, attached.History, attached.Minor
+	s.socket, s.history, s.minor, s.dedicated = attached.Socket, attached.History, attached.Minor, attached.Dedicated
 	s.mu.Unlock()
 	if err := s.resumeQueue(ctx); err != nil {
 		s.close()
@@ -231,9 +232,15 @@ func (s *stream) Next(b *zws.Batch) {
 func (s *stream) Ended() bool { return s.conn.expired() }
 
 // Wake implements queue.Owner: it starts the writer, which Attach does for what was queued
-// before READY.
+// before READY. What comes from a socket of the stream's own is written by the goroutine that has
+// read it, as far as the client's system takes it.
 func (s *stream) Wake() {
-	if channel := s.opened(); channel != nil {
+	channel := s.opened()
+	switch {
+	case channel == nil:
+	case s.dedicated:
+		channel.Flush()
+	default:
 		channel.Wake()
 	}
 }

@@ -68,7 +68,7 @@ func (d *dedicated) attach(ctx context.Context, c *Client) (*Attachment, error) 
 	if d.links.Load() != l { // prepare's function may have missed the socket
 		s.relink(d.links.Load())
 	}
-	return &Attachment{Socket: s}, nil
+	return &Attachment{Socket: s, Dedicated: true}, nil
 }
 
 // prepare implements upstream. What cannot be resolved concerns single streams.

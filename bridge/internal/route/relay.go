@@ -63,7 +63,7 @@ func (r *relays) attach(ctx context.Context, c *Client) (*Attachment, error) {
 	if r.links.Load() != l { // prepare's function may have missed the stream
 		s.relink(r.links.Load())
 	}
-	return &Attachment{Socket: s, Minor: relay.Minor()}, nil
+	return &Attachment{Socket: s, Minor: relay.Minor(), Dedicated: true}, nil
 }
 
 // relayed returns where a client of a relay is connected to.

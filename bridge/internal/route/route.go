@@ -135,6 +135,8 @@ type Attachment struct {
 	History History
 	// Minor is the minor version of ZMTP 3 that the backend of a relay speaks.
 	Minor byte
+	// Dedicated reports that Socket has connections of its own, which serve no other stream.
+	Dedicated bool
 }
 
 // upstream is how the streams of a route get their sockets.
