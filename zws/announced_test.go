@@ -16,7 +16,7 @@ func TestAnnouncesTooMuch(t *testing.T) {
 	for _, first := range []byte{0x80, 0x00} { // the last fragment, and one before it
 		header := []byte{first, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1, 2, 3, 4}
 		for _, inLibrary := range []int{0, len(header)} {
-			w := new(wire)
+			w := &reader{wire: new(wire)}
 			w.frames.Track(header)
 			w.peeked = bufio.NewReaderSize(bytes.NewReader(header[:inLibrary]), libraryBuffer)
 			w.peeked.Peek(inLibrary)

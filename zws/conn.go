@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"github.com/zwsbridge/zwsbridge/zws/internal/wsframe"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -21,8 +19,8 @@ import (
 // at a time.
 type Conn struct {
 	dialect   *dialect
-	ws        *websocket.Conn // for reading only; see wire
-	wire      *wire
+	wire      wire
+	reader    *reader        // nil while the client is idle; the holder of reading uses it
 	mechanism zmtp.Mechanism // nil on dialects without one
 	login     atomic.Pointer[Login]
 	renewal   *renewal // nil on dialects without one
@@ -42,9 +40,9 @@ type Conn struct {
 
 	confirmed atomic.Pointer[func(token uint64)] // AcceptOptions.Confirmed; nil before READY
 
-	// reading holds one token while a goroutine reads. That goroutine sets readEnded when
-	// the client will send no more.
-	reading   chan struct{}
+	// reading is held while a goroutine reads. That goroutine sets readEnded when the client
+	// will send no more.
+	reading   token
 	readEnded bool
 
 	// poller watches the connection instead of a reader while parked is set, by the
@@ -60,14 +58,14 @@ type Conn struct {
 
 // newConn upgrades the request. If that fails, the client was answered with an HTTP status.
 func newConn(w http.ResponseWriter, r *http.Request, chosen offer, o *Options) (*Conn, error) {
-	ws, wire, err := upgrade(w, r, chosen.name)
+	reader, err := upgrade(w, r, chosen.name)
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{
-		dialect: chosen.dialect, ws: ws, wire: wire, reading: make(chan struct{}, 1),
-		poller: o.Poller,
-	}
+	c := &Conn{dialect: chosen.dialect, poller: o.Poller}
+	c.wire.Conn = reader.wire.Conn
+	c.use(reader)
+	limitUnsent(c.wire.Conn)
 	c.maxMessage.Store(o.MaxMessage)
 	c.maxFrames.Store(int64(o.MaxFrames))
 	if c.dialect.renewable {
@@ -77,10 +75,7 @@ func newConn(w http.ResponseWriter, r *http.Request, chosen offer, o *Options) (
 	c.silent.Store(wantsNoClose(r))
 	c.out.pings.bare = isLibzmq(r)
 	c.channel.conn = c
-	c.out.open(c, wire.Conn, o.WriteTimeout)
-	ws.SetPingHandler(c.answerPing)
-	ws.SetPongHandler(c.pong)
-	ws.SetCloseHandler(func(int, string) error { return nil }) // Close answers it
+	c.out.open(c, c.wire.Conn, o.WriteTimeout)
 	return c, nil
 }
 
@@ -230,8 +225,8 @@ func (c *Conn) linger() {
 		half.CloseWrite()
 	}
 	c.wire.expire(time.Now().Add(lingerTime)) // also ends a read that is waiting
-	c.reading <- struct{}{}
-	defer func() { <-c.reading }()
+	c.reading.take()
+	defer c.reading.put()
 	if !c.readEnded {
 		io.Copy(io.Discard, c.wire.Conn)
 	}

@@ -21,12 +21,9 @@ func (c *Conn) watch() (stop func()) {
 	stopping, done := make(chan struct{}), make(chan struct{})
 	timer := time.AfterFunc(watchDelay, func() {
 		defer close(done)
-		select {
-		case c.reading <- struct{}{}:
+		if c.reading.takeUnless(stopping, c.ctx.Done()) {
 			c.awaitDeparture(stopping)
-			<-c.reading
-		case <-stopping:
-		case <-c.ctx.Done():
+			c.reading.put()
 		}
 	})
 	return func() {
@@ -44,14 +41,15 @@ func (c *Conn) watch() (stop func()) {
 // stopping is closed and the read deadline is over. The caller holds the token of reading.
 func (c *Conn) awaitDeparture(stopping <-chan struct{}) {
 	c.wire.SetReadDeadline(time.Time{}) // the handshake's
+	in := c.attach()
 	for {
 		select {
 		case <-stopping:
 			return
 		default:
 		}
-		if len(c.wire.buffered()) == 0 {
-			if n, err := c.wire.fill(); n == 0 && isTimeout(err) {
+		if len(in.buffered()) == 0 {
+			if n, err := in.fill(); n == 0 && isTimeout(err) {
 				return
 			} else if n == 0 {
 				c.readEnded = true
@@ -62,8 +60,8 @@ func (c *Conn) awaitDeparture(stopping <-chan struct{}) {
 		if c.takeControl() {
 			continue
 		}
-		if p := c.wire.buffered(); wholeClose(p) {
-			_, _, err := c.ws.NextReader()
+		if p := in.buffered(); wholeClose(p) {
+			_, _, err := in.ws.NextReader()
 			c.Close(c.readError(err))
 		}
 		return
@@ -80,11 +78,11 @@ func wholeClose(p []byte) bool {
 // of a login ends when its client leaves. The caller of the handler holds the token of reading.
 func (c *Conn) whileWatched(next zap.Handler) zap.Handler {
 	return zap.HandlerFunc(func(ctx context.Context, r *zap.Request) (*zap.Reply, error) {
-		<-c.reading
+		c.reading.put()
 		stop := c.watch()
 		defer func() {
 			stop()
-			c.reading <- struct{}{}
+			c.reading.take()
 		}()
 		return next.Authenticate(ctx, r)
 	})

@@ -108,9 +108,9 @@ func (h *handshake) accept(ctx context.Context, w http.ResponseWriter, r *http.R
 		c.liveness.start(c, h.options.PingInterval)
 	}
 
-	c.reading <- struct{}{}
+	c.reading.take()
 	err = c.dialect.login(h, c.ctx)
-	<-c.reading
+	c.reading.put()
 	h.attempted(err)
 	if err != nil {
 		defer stop()
@@ -131,9 +131,9 @@ func (h *handshake) fail(err error) *CloseError {
 	c := h.conn
 	cause := Cause(err)
 	if cause.Status != 0 && h.helloDue {
-		c.reading <- struct{}{}
+		c.reading.take()
 		h.awaitHello()
-		<-c.reading
+		c.reading.put()
 	}
 	if cause.Status != 0 && !h.errorSent && c.dialect.commands && c.ctx.Err() == nil {
 		c.send(h.errorCommand(cause.Status))

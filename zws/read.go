@@ -83,20 +83,21 @@ func (ch *Channel) Buffered() bool {
 	if ch.mux != nil {
 		return ch.mux.buffered()
 	}
-	return len(ch.first) > 0 || ch.conn.wire.whole(ch.conn.dialect.frames.more)
+	c := ch.conn
+	return len(ch.first) > 0 || c.reader != nil && c.reader.whole(c.dialect.frames.more)
 }
 
 // startReading makes the caller the reader until it calls stopReading, and waits a while
 // for something to read.
 func (c *Conn) startReading() {
-	c.reading <- struct{}{}
+	c.reading.take()
 	c.liveness.listening.Store(true)
-	c.wire.await()
+	c.attach().await()
 }
 
 func (c *Conn) stopReading() {
 	c.liveness.listening.Store(false)
-	<-c.reading
+	c.reading.put()
 }
 
 // readFrames reads one frame and returns the message that it completes, if it does.
@@ -258,16 +259,17 @@ func (c *Conn) readFrame(limit func() int64) (rawFrame, error) {
 // given kind. It calls limit when the message begins to arrive, which SetLimits may have changed
 // since the call. It takes no buffer before that, and the buffer grows only with what has arrived.
 func (c *Conn) readWebSocket(kind int, limit func() int64) (pooled, error) {
-	c.ws.SetReadLimit(0) // none for the first fragment, which appendAll checks
-	got, r, err := c.ws.NextReader()
+	in := c.attach()
+	in.ws.SetReadLimit(0) // none for the first fragment, which appendAll checks
+	got, r, err := in.ws.NextReader()
 	if err != nil {
 		return pooled{}, c.readError(err)
 	}
 	c.liveness.begin()
 	most := limit()
-	c.ws.SetReadLimit(most)
+	in.ws.SetReadLimit(most)
 	p := pooled{buffer: scratch.Get().(*[]byte)}
-	p.data, err = appendAll((*p.buffer)[:0], r, c.wire, most)
+	p.data, err = appendAll((*p.buffer)[:0], r, in, most)
 	*p.buffer = p.data[:0]
 	if err != nil {
 		p.free()
@@ -292,15 +294,15 @@ var unsupported = map[int]string{
 
 // appendAll appends what r holds to dst. The memory at most doubles at a time, so that its
 // size follows what has arrived and copying costs as much per byte whatever the size; and it
-// ends with the frame, if w, which can be nil, knows where that is. More than most bytes are
+// ends with the frame, if in, which can be nil, knows where that is. More than most bytes are
 // errTooLong, as soon as a frame announces them.
-func appendAll(dst []byte, r io.Reader, w *wire, most int64) ([]byte, error) {
+func appendAll(dst []byte, r io.Reader, in *reader, most int64) ([]byte, error) {
 	for {
-		if w.announced() > most-int64(len(dst)) { // a sum could overflow
+		if in.announced() > most-int64(len(dst)) { // a sum could overflow
 			return dst, errTooLong
 		}
 		if len(dst) == cap(dst) {
-			dst = grow(dst, w)
+			dst = grow(dst, in)
 		}
 		n, err := r.Read(dst[len(dst):cap(dst)])
 		dst = dst[:len(dst)+n]
@@ -314,11 +316,11 @@ func appendAll(dst []byte, r io.Reader, w *wire, most int64) ([]byte, error) {
 }
 
 // grow returns dst with more room.
-func grow(dst []byte, w *wire) []byte {
+func grow(dst []byte, in *reader) []byte {
 	size := max(2*cap(dst), scratchSize)
-	if w != nil {
+	if in != nil {
 		// left is what the client says, up to the largest int.
-		if left, last := w.frames.Left(); last && left > 0 && left < size-len(dst) {
+		if left, last := in.frames.Left(); last && left > 0 && left < size-len(dst) {
 			size = len(dst) + left + 1 // room to find the end
 		}
 	}
@@ -332,7 +334,7 @@ const tooLargeText = "larger than this server accepts"
 
 // readError translates an error of the WebSocket library, all of which are final.
 func (c *Conn) readError(err error) error {
-	if v := c.wire.verdict; v != nil {
+	if v := c.reader.verdict; v != nil {
 		if v.Code == CodeTooLarge {
 			v.Reason = tooLargeText
 		}

@@ -60,7 +60,7 @@ func TestWhole(t *testing.T) {
 				if inLibrary > min(cut, libraryBuffer) {
 					continue
 				}
-				w := &wire{ahead: new([]byte), rest: tt.data[inLibrary:cut]}
+				w := &reader{wire: new(wire), ahead: new([]byte), rest: tt.data[inLibrary:cut]}
 				w.peeked = bufio.NewReaderSize(bytes.NewReader(tt.data[:inLibrary]), libraryBuffer)
 				w.peeked.Peek(inLibrary)
 				want := tt.message > 0 && cut >= tt.message

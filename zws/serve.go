@@ -38,18 +38,25 @@ func (c *Conn) serve() {
 	ch.ended()
 }
 
-// ready waits a while for something to read.
+// ready waits a while for something to read. If nothing comes, a connection that can be parked
+// gives its reader back.
 func (ch *Channel) ready() bool {
 	if len(ch.first) > 0 {
 		return true
 	}
 	c := ch.conn
-	c.reading <- struct{}{}
-	defer func() { <-c.reading }()
-	for c.wire.await() {
+	c.reading.take()
+	defer c.reading.put()
+	for c.attach().await() {
 		if !c.takeControl() {
 			return true
 		}
+		if c.poller != nil && len(c.reader.buffered()) == 0 {
+			break // an idle client has answered a ping
+		}
+	}
+	if c.poller != nil {
+		c.detach()
 	}
 	return false
 }
@@ -58,7 +65,7 @@ func (ch *Channel) ready() bool {
 // the reader of an idle client does not have to wait inside the WebSocket library for what
 // follows it. All others, and all malformed ones, are left to the library.
 func (c *Conn) takeControl() bool {
-	p := c.wire.buffered()
+	p := c.reader.buffered()
 	h, ok := wsframe.ParseHeader(p)
 	if !ok || h.First != wsframe.Ping && h.First != wsframe.Pong || h.Payload > wsframe.MaxControl || h.Length != 6 || len(p) < 6+h.Payload {
 		return false
@@ -71,7 +78,7 @@ func (c *Conn) takeControl() bool {
 		c.answerPing(string(payload))
 	}
 	c.liveness.heard.Store(true)
-	c.wire.discard(h.Length + h.Payload)
+	c.reader.discard(h.Length + h.Payload)
 	return true
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -48,6 +49,7 @@ func releaseMemory(ctx context.Context) {
 		}
 		metrics.Read(total)
 		if b.ended(total[0].Value.Uint64()) {
+			runtime.GC() // pools give up what they hold in the second collection
 			debug.FreeOSMemory()
 		}
 	}

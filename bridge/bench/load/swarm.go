@@ -37,8 +37,10 @@ type swarm struct {
 type client struct {
 	conn net.Conn
 	counter
-	tls  atomic.Int64 // payload bytes, where the client has a goroutine of its own
-	base int64        // payload bytes before the measurement
+	tls     atomic.Int64 // payload bytes, where the client has a goroutine of its own
+	base    int64        // payload bytes before the measurement
+	mux     bool         // a client of ZWSMUX1.0
+	granted int64        // payload bytes that it has given credit for again
 }
 
 // stampMark precedes the time at which a message was published, in 16 hexadecimal digits.
@@ -87,7 +89,7 @@ func (s *swarm) connect(p *Peer, srv *Server, n int) error {
 					failed = fmt.Errorf("client %d: %w", i, err)
 				}
 				if failed == nil {
-					s.clients = append(s.clients, &client{conn: conn})
+					s.clients = append(s.clients, newClient(conn))
 				}
 				stop := failed != nil
 				mu.Unlock()
@@ -99,6 +101,14 @@ func (s *swarm) connect(p *Peer, srv *Server, n int) error {
 	}
 	dialing.Wait()
 	return failed
+}
+
+func newClient(conn net.Conn) *client {
+	c := &client{conn: conn}
+	if mux, ok := conn.(muxConn); ok {
+		c.conn, c.mux, c.overhead = mux.NetConn(), true, muxHeader
+	}
+	return c
 }
 
 // start begins to read. Every client is connected before.
@@ -154,6 +164,7 @@ func (s *swarm) loop() {
 				continue
 			}
 			c.count(buffer[:k])
+			c.grant()
 			if e.Pad < timed && s.timing.Load() {
 				s.stamps(buffer[:k])
 			}
@@ -186,15 +197,17 @@ func (s *swarm) rebase() {
 }
 
 func (s *swarm) readTLS(c *client, timing bool) {
-	var count counter
+	own := newClient(c.conn) // the other goroutine reads c
+	own.mux, own.overhead = c.mux, c.overhead
 	buffer := make([]byte, 64<<10)
 	for {
-		k, err := c.conn.Read(buffer)
+		k, err := own.conn.Read(buffer)
 		if err != nil {
 			return
 		}
-		count.count(buffer[:k])
-		c.tls.Store(count.payload)
+		own.count(buffer[:k])
+		own.grant()
+		c.tls.Store(own.payload)
 		if timing && s.timing.Load() {
 			s.stamps(buffer[:k])
 		}

@@ -140,6 +140,9 @@ type counter struct {
 	skip    int // payload bytes of the current frame that are still to come
 	header  [10]byte
 	have    int // bytes in header
+	// overhead is how many bytes of each frame are not of its messages, whose number in a frame
+	// varies.
+	overhead int64
 }
 
 // count takes the bytes of one read. Most frames have a two-byte header that arrives whole.
@@ -173,6 +176,6 @@ func (c *counter) count(p []byte) {
 func (c *counter) frame(first byte, size int) {
 	c.have, c.skip = 0, size
 	if first&0xf < opClose {
-		c.payload += int64(size)
+		c.payload += int64(size) - c.overhead
 	}
 }

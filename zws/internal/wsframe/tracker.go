@@ -15,6 +15,9 @@ type Tracker struct {
 // whether that frame ends its message.
 func (t *Tracker) Left() (n int, final bool) { return t.payload, t.final }
 
+// Between reports whether what has passed ends with a whole frame.
+func (t *Tracker) Between() bool { return t.payload == 0 && t.have == 0 && !t.lost }
+
 // Track follows p. If a frame is invalid, it returns how many bytes of p come before it, and
 // what is wrong with it. Frames that are not masked or announce more than an int can hold are
 // left to the reader.
