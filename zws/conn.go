@@ -21,7 +21,7 @@ type Conn struct {
 	dialect   *dialect
 	wire      wire
 	reader    *reader        // nil while the client is idle; the holder of reading uses it
-	mechanism zmtp.Mechanism // nil on dialects without one
+	mechanism zmtp.Mechanism // nil unless it encrypts
 	login     atomic.Pointer[Login]
 	renewal   *renewal // nil on dialects without one
 	channel   Channel

@@ -81,7 +81,9 @@ func (h *handshake) sendReady(AcceptOptions) {
 	if len(local) > len(h.local()) {
 		h.ready = h.mechanism.(zmtp.ServerMechanism).Ready(local)
 	}
-	h.conn.mechanism = h.mechanism
+	if h.conn.dialect.sealed { // the others do not change frames
+		h.conn.mechanism = h.mechanism
+	}
 	h.conn.send(*h.ready)
 }
 

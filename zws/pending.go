@@ -73,7 +73,9 @@ func (p *PendingConn) Accept(o AcceptOptions) (*Conn, error) {
 		c.renewal.accept, c.renewal.refused = o.Renew, o.RenewalRefused
 	}
 	c.channel.history.begin(c.Login(), o)
-	c.confirmed.Store(&o.Confirmed)
+	if confirmed := o.Confirmed; confirmed != nil {
+		c.confirmed.Store(&confirmed)
+	}
 	c.wire.SetReadDeadline(time.Time{})
 	if c.dialect.ready != nil {
 		c.dialect.ready(h, o)

@@ -19,7 +19,7 @@ var tlsBuffers = struct{ records, messages, rest []uintptr }{
 	tlsField[bytes.Buffer]("rawInput"), tlsField[bytes.Buffer]("hand"), tlsField[bytes.Reader]("input"),
 }
 
-// tlsField returns the offset of a field of tls.Conn; none if there is no such field.
+// tlsField returns the offset of a field of tls.Conn, if it has such a field.
 func tlsField[T any](name string) []uintptr {
 	f, ok := reflect.TypeFor[tls.Conn]().FieldByName(name)
 	if !ok || f.Type != reflect.TypeFor[T]() {

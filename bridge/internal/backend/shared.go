@@ -141,6 +141,9 @@ func (s *Shared) Attach(r Receiver, o AttachOptions) (Socket, error) {
 	return st, nil
 }
 
+// Settle forgets the attempts of a visit that nobody will Wait for any more. Wait does it as well.
+func (v *Visit) Settle() { v.attempts = nil }
+
 // Enter counts a client of the socket, which need not have a stream of its own. It has
 // endpoints tried at once that wait, at most one time a second each. The caller calls Leave.
 func (s *Shared) Enter() *Visit {
@@ -167,6 +170,7 @@ type Visit struct {
 // about or found under way, so that Wait fails as soon as these have. Errors are those of
 // Dial; an [*Error] that wraps [zmtp.ErrUnreachable] if ctx ends first; and [ErrClosed].
 func (v *Visit) Wait(ctx context.Context) error {
+	defer v.Settle()
 	s := v.socket
 	var err error
 	if s.dialer != nil {

@@ -16,9 +16,14 @@ type bound struct {
 	sent   backend.Budget // of what the client has sent and backends of its own have not taken
 
 	mu      sync.Mutex
-	timer   *time.Timer // nil unless the fullest stream is watched
-	fullest progress    // when the watch began
+	watched *watched // nil unless the fullest stream is watched
 	stopped bool
+}
+
+// watched is the fullest stream as it was when the watch began.
+type watched struct {
+	timer   *time.Timer
+	fullest progress
 }
 
 // progress is how far the client has come with a stream.
@@ -65,9 +70,9 @@ func (c *connection) watch() {
 	b, now := &c.bound, c.fullest()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.timer == nil && !b.stopped {
-		b.fullest = now
-		b.timer = time.AfterFunc(c.route.Rules().Options.WriteTimeout, c.judge)
+	if b.watched == nil && !b.stopped {
+		b.watched = &watched{fullest: now}
+		b.watched.timer = time.AfterFunc(c.route.Rules().Options.WriteTimeout, c.judge)
 	}
 }
 
@@ -76,14 +81,13 @@ func (c *connection) watch() {
 func (c *connection) judge() {
 	b := &c.bound
 	b.mu.Lock()
-	b.timer = nil
-	before := b.fullest
-	b.fullest = progress{}
+	before := b.watched
+	b.watched = nil
 	b.mu.Unlock()
-	if !b.budget.Waiting() {
+	if before == nil || !b.budget.Waiting() {
 		return
 	}
-	if now := c.fullest(); now.stream != nil && now == before {
+	if now := c.fullest(); now.stream != nil && now == before.fullest {
 		now.stream.end(errHoldsUp)
 	}
 	c.watch()
@@ -111,8 +115,8 @@ func (b *bound) stop() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.stopped = true
-	if b.timer != nil {
-		b.timer.Stop()
-		b.timer = nil
+	if b.watched != nil {
+		b.watched.timer.Stop()
+		b.watched = nil
 	}
 }

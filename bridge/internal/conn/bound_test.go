@@ -46,12 +46,13 @@ func newHeld(t *testing.T) *held {
 }
 
 func (h *held) open(number uint64) *stream {
-	s := &stream{session: h.c.session, conn: h.c}
+	own := h.c.session
+	s := &stream{session: &own, conn: h.c}
 	s.number = number
 	s.queue = queue.New(h.c.share(queue.Options{OnFull: queue.Block}), s)
 	h.c.mu.Lock()
 	defer h.c.mu.Unlock()
-	h.c.streams[s] = true
+	h.c.add(s)
 	return s
 }
 

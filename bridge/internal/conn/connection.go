@@ -2,11 +2,14 @@ package conn
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
+	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -21,15 +24,16 @@ type connection struct {
 	bound  bound
 
 	mu       sync.Mutex
-	ws       *zws.Conn // nil before READY
-	cause    error     // the first that end was called with
-	expiring time.Time // end of the login that the client is to be notified of after READY
-	streams  map[*stream]bool
+	ws       *zws.Conn        // nil before READY
+	cause    error            // the first that end was called with
+	expiring *time.Time       // end of the login that the client is to be notified of after READY; nil for none
+	only     *stream          // that was sent READY, unless there are several
+	streams  map[*stream]bool // if there are several
 }
 
 // newConnection lists a connection. The caller stops it.
 func (s *Set) newConnection(id session, domain string, l *zws.Login) *connection {
-	c := &connection{session: id, set: s, domain: domain, streams: make(map[*stream]bool)}
+	c := &connection{session: id, set: s, domain: domain}
 	c.login.Store(l)
 	c.bound.sent.SetLimit(s.maxBytes.Load())
 	if l.Multiplexed {
@@ -56,7 +60,7 @@ func (c *connection) serve(p *zws.PendingConn) error {
 
 // servePlain serves a connection with one stream, which ends with it.
 func (c *connection) servePlain(p *zws.PendingConn) error {
-	s, err := c.open(p.Context(), c.session, p.Login())
+	s, err := c.open(p.Context(), &c.session, p.Login())
 	if err != nil {
 		return p.Reject(closeCause(err))
 	}
@@ -66,7 +70,7 @@ func (c *connection) servePlain(p *zws.PendingConn) error {
 			return p.Reject(cause)
 		}
 	}
-	ws, err := p.Accept(zws.AcceptOptions{Renew: c.renew, RenewalRefused: c.renewalRefused, Minor: s.minor, History: s.history != nil, Request: s.request, Confirmed: s.confirmed})
+	ws, err := p.Accept(s.acceptOptions(p.Login()))
 	if err != nil {
 		s.close()
 		return err
@@ -74,14 +78,38 @@ func (c *connection) servePlain(p *zws.PendingConn) error {
 	c.start(ws)
 	s.start(ws.Channel(), "session started")
 	c.reevaluate(c.set.ctx) // rules, users or the login may have changed while it was opened
-	ctx := ws.Context()
-	ws.Channel().Serve(func(m zmtp.Message) error { return s.forward(ctx, m, ws.Channel().Buffered()) }, func() {
-		ws.Wait()
-		s.stop()
-		c.stop()
-		c.set.leave(c.from)
-	})
+	ws.Channel().Serve(s.handle, s.left)
 	return nil
+}
+
+// acceptOptions returns the options of the stream's connection or channel. Functions that cannot be
+// called are left out: an idle client would keep them.
+func (s *stream) acceptOptions(l *zws.Login) zws.AcceptOptions {
+	o := zws.AcceptOptions{Minor: s.minor, History: s.history != nil}
+	if l.Mechanism == zap.BEARER {
+		o.Renew, o.RenewalRefused = s.conn.renew, s.conn.renewalRefused
+	}
+	if l.History {
+		o.Request = s.request
+	}
+	if s.permanent != nil {
+		o.Confirmed = s.confirmed
+	}
+	return o
+}
+
+// handle passes a message of the client of a plain connection to the backend.
+func (s *stream) handle(m zmtp.Message) error {
+	return s.forward(s.channel.Context(), m, s.channel.Buffered())
+}
+
+// left ends the stream of a plain connection that is over, and the connection.
+func (s *stream) left() {
+	c := s.conn
+	c.ws.Wait()
+	s.stop()
+	c.stop()
+	c.set.leave(c.from)
 }
 
 // start makes ws the connection's, once READY was sent.
@@ -90,8 +118,8 @@ func (c *connection) start(ws *zws.Conn) {
 	c.ws = ws
 	cause, expiring := c.cause, c.expiring
 	c.mu.Unlock()
-	if !expiring.IsZero() {
-		ws.Expiring(time.Until(expiring))
+	if expiring != nil {
+		ws.Expiring(time.Until(*expiring))
 	}
 	if cause == nil {
 		cause = c.set.Closing() // Close may have missed this connection
@@ -155,11 +183,33 @@ func (c *connection) user() string { return c.login.Load().User() }
 func (c *connection) all() []*stream {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	list := make([]*stream, 0, len(c.streams))
-	for s := range c.streams {
-		list = append(list, s)
+	if c.only != nil {
+		return []*stream{c.only}
 	}
-	return list
+	return slices.Collect(maps.Keys(c.streams))
+}
+
+// add adds a stream that was sent READY. Lock held on entry, as in remove.
+func (c *connection) add(s *stream) {
+	switch {
+	case c.only == nil && len(c.streams) == 0:
+		c.only = s
+		return
+	case c.streams == nil:
+		c.streams = make(map[*stream]bool)
+	}
+	if c.only != nil {
+		c.streams[c.only] = true
+		c.only = nil
+	}
+	c.streams[s] = true
+}
+
+func (c *connection) remove(s *stream) {
+	if c.only == s {
+		c.only = nil
+	}
+	delete(c.streams, s)
 }
 
 // renew replaces the login by a renewed one of the same user. The connection's reader calls

@@ -12,7 +12,6 @@ import (
 // delivering is the way of messages from a backend of the stream's own into its queue; a hub
 // fills the queue itself. Only the backend uses chunk, size, over and left.
 type delivering struct {
-	codec queue.Codec
 	chunk *queue.Chunk // what the backend has brought since the last Flush
 	kept  bool         // the chunk holds subscriptions of peers, which are not dropped
 	size  int          // of the chunk before, which the next one is made for
@@ -25,13 +24,27 @@ type delivering struct {
 	dropped [][]byte // topics of dropped subscriptions, for the end of that
 }
 
+// deliveries returns the way of messages from a backend of the stream's own.
+func (s *stream) deliveries() *delivering {
+	if d := s.delivering.Load(); d != nil {
+		return d
+	}
+	s.delivering.CompareAndSwap(nil, new(delivering))
+	return s.delivering.Load()
+}
+
+// unsubscribed is delivering.unsubscribed.
+func (s *stream) unsubscribed(topic []byte, limit int) error {
+	return s.deliveries().unsubscribed(s.queue, topic, limit)
+}
+
 // minChunk is the smallest chunk, in bytes.
 const minChunk = 256
 
 // Message implements backend.Receiver: it collects what the client may see. It takes nothing
 // once the queue is closed, so that another client may have it.
 func (s *stream) Message(m zmtp.Message) error {
-	d := &s.delivering
+	d := s.deliveries()
 	if d.over != nil {
 		return d.over
 	}
@@ -47,13 +60,13 @@ func (s *stream) Message(m zmtp.Message) error {
 		return nil
 	}
 	if kept := isSubscription(socket, m); kept != d.kept {
-		if s.put(); d.over != nil {
+		if s.put(d); d.over != nil {
 			return d.over
 		}
 		d.kept = kept
 	}
 	if d.chunk == nil {
-		d.chunk = queue.NewChunk(d.codec, max(d.size, minChunk))
+		d.chunk = queue.NewChunk(s.codec, max(d.size, minChunk))
 	}
 	d.chunk.Append(m)
 	return nil
@@ -78,13 +91,13 @@ func isSubscription(socket zmtp.SocketType, m zmtp.Message) bool {
 
 // Flush implements backend.Receiver: it queues what was collected.
 func (s *stream) Flush() {
-	s.put()
-	s.delivering.end(s.queue)
+	d := s.deliveries()
+	s.put(d)
+	d.end(s.queue)
 }
 
 // put queues the chunk, if there is one.
-func (s *stream) put() {
-	d := &s.delivering
+func (s *stream) put(d *delivering) {
 	if d.chunk == nil {
 		return
 	}

@@ -58,7 +58,7 @@ func TestDeliveryLimit(t *testing.T) {
 // TestDeliveryEnded: a stream takes what its queue drops, and nothing once that is closed.
 func TestDeliveryEnded(t *testing.T) {
 	for policy, want := range map[queue.Policy]error{queue.DropNewest: nil, queue.Disconnect: queue.ErrFull} {
-		c := &stream{session: session{route: testRoute(t, "PULL")}, conn: new(connection), release: func() {}}
+		c := &stream{session: &session{route: testRoute(t, "PULL")}, conn: new(connection), release: func() {}}
 		c.queue = queue.New(queue.Options{Messages: 1, OnFull: policy}, new(owner))
 		c.rights.Store(&route.Rights{Rights: rights.Combine()})
 		for range 2 {

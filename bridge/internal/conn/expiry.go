@@ -19,7 +19,7 @@ type expiry struct {
 	end atomic.Int64 // in Unix seconds; 0 = never
 
 	mu     sync.Mutex
-	timers []*time.Timer
+	timers *[2]*time.Timer // nil if it does not end
 }
 
 // schedule makes the connection end when its login does, and notifies the client before.
@@ -40,7 +40,7 @@ func (c *connection) schedule(reply *zap.Reply) error {
 	}
 	c.expiry.mu.Lock()
 	defer c.expiry.mu.Unlock()
-	c.expiry.timers = []*time.Timer{
+	c.expiry.timers = &[2]*time.Timer{
 		time.AfterFunc(left, func() { c.end(errExpired) }),
 		time.AfterFunc(max(left-expiryWarning, 0), func() { c.notifyExpiry(end) }),
 	}
@@ -50,6 +50,9 @@ func (c *connection) schedule(reply *zap.Reply) error {
 func (e *expiry) stop() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.timers == nil {
+		return
+	}
 	for _, t := range e.timers {
 		t.Stop()
 	}
@@ -61,7 +64,7 @@ func (c *connection) notifyExpiry(end time.Time) {
 	c.mu.Lock()
 	ws := c.ws
 	if ws == nil {
-		c.expiring = end
+		c.expiring = &end
 	}
 	c.mu.Unlock()
 	if ws != nil {

@@ -27,7 +27,7 @@ func TestForwardTogether(t *testing.T) {
 	for _, test := range []struct{ size, messages, want int }{{10, 1000, 256}, {40_000, 10, 2}, {100_000, 10, 1}} {
 		socket := new(sent)
 		id := session{route: testRoute(t, "DEALER")}
-		s := &stream{session: id, conn: NewSet(Options{}).newConnection(id, "", new(zws.Login)), socket: socket}
+		s := &stream{session: &id, conn: NewSet(Options{}).newConnection(id, "", new(zws.Login)), socket: socket}
 		s.rights.Store(&route.Rights{Rights: rights.Combine()})
 		for range test.messages {
 			if err := s.forward(t.Context(), zmtp.Message{make([]byte, test.size)}, true); err != nil {

@@ -55,7 +55,7 @@ func (s *stream) resume(ctx context.Context, r *zws.HistoryRequest) error {
 		prefixes, filtered = append(prefixes, c.subscribe...), c.filtered
 	}
 	for _, topic := range refused {
-		if err := s.unsubscribed(s.queue, topic, s.route.Rules().MaxSubscriptions); err != nil {
+		if err := s.unsubscribed(topic, s.route.Rules().MaxSubscriptions); err != nil {
 			return err
 		}
 	}

@@ -15,7 +15,11 @@ import (
 // serveMultiplexed serves a connection of ZWSMUX1.0, whose streams the client opens and
 // closes.
 func (c *connection) serveMultiplexed(p *zws.PendingConn) error {
-	ws, err := p.Accept(zws.AcceptOptions{Renew: c.renew, RenewalRefused: c.renewalRefused})
+	var o zws.AcceptOptions
+	if p.Login().Mechanism == zap.BEARER {
+		o.Renew, o.RenewalRefused = c.renew, c.renewalRefused
+	}
+	ws, err := p.Accept(o)
 	if err != nil {
 		return err
 	}
@@ -56,7 +60,7 @@ func (c *connection) serveChannel(p *zws.PendingChannel) {
 		c.set.refusedChannel(c, rt, path, p.Reject(closeCause(err)))
 		return
 	}
-	channel, err := p.Accept(zws.AcceptOptions{Minor: s.minor, History: s.history != nil, Request: s.request, Confirmed: s.confirmed})
+	channel, err := p.Accept(s.acceptOptions(l))
 	if err != nil {
 		s.close()
 		c.set.refusedChannel(c, rt, path, err)
@@ -84,7 +88,7 @@ func (c *connection) openChannel(ctx context.Context, rt *route.Route, l *zws.Lo
 	if err := c.mayOpen(rt, l, request); err != nil {
 		return nil, err
 	}
-	return c.open(ctx, session{number: c.set.next(), route: rt, from: c.from, since: time.Now()}, l)
+	return c.open(ctx, &session{number: c.set.next(), route: rt, from: c.from, since: time.Now()}, l)
 }
 
 // mayOpen returns why a channel cannot be opened on rt. The ZAP handler has judged the login

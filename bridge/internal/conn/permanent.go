@@ -14,7 +14,7 @@ import (
 
 // permanent is a stream's hold on a queue of its user that outlives the connection.
 type permanent struct {
-	held *history.Queue // nil if there is none
+	held *history.Queue
 	log  *history.Log
 	// pings: the client knows nothing of queues, so that it acknowledges by answering pings.
 	pings bool
@@ -71,7 +71,9 @@ func (s *stream) claimQueue(ctx context.Context, l *zws.Login) error {
 		s.route.Metrics().QueueInUse()
 		return nil
 	}
-	s.permanent.held, s.permanent.log, s.permanent.pings = held, a.Log, !named
+	if err == nil {
+		s.permanent = &permanent{held: held, log: a.Log, pings: !named}
+	}
 	return err
 }
 
@@ -94,7 +96,7 @@ func (s *stream) queueLost(err error) {
 // has the client given what it has not acknowledged. A queue that is new recovers nothing: perhaps
 // there was one before, which was deleted or not stored.
 func (s *stream) resumeQueue(ctx context.Context) error {
-	if s.permanent.held == nil {
+	if s.permanent == nil {
 		return nil
 	}
 	state := s.permanent.held.State()
@@ -113,19 +115,19 @@ func (s *stream) resumeQueue(ctx context.Context) error {
 
 // remember makes the queue subscribed to what the client is, after a change.
 func (s *stream) remember(sub zmtp.Subscription) {
-	switch held := s.permanent.held; {
-	case held == nil:
+	switch p := s.permanent; {
+	case p == nil:
 	case sub.Cancel:
-		held.Unsubscribe(sub.Topic)
+		p.held.Unsubscribe(sub.Topic)
 	default:
-		held.Subscribe(sub.Topic)
+		p.held.Subscribe(sub.Topic)
 	}
 }
 
 // acknowledge is what a client that knows of queues says to have.
 func (s *stream) acknowledge(at []byte) {
 	var p history.Position
-	if s.permanent.held != nil && p.UnmarshalBinary(at) == nil {
+	if s.permanent != nil && p.UnmarshalBinary(at) == nil {
 		s.permanent.held.Ack(p, s.permanent.log.End())
 	}
 }
@@ -140,7 +142,7 @@ func (s *stream) confirmed(token uint64) {
 
 // nextPermanent is Next for a client that acknowledges by answering pings.
 func (s *stream) nextPermanent(b *zws.Batch) {
-	p := &s.permanent
+	p := s.permanent
 	if !p.since.IsZero() && !p.answered.Load() && time.Since(p.since) > unansweredTime {
 		// It never answers a ping: what TCP has acknowledged is all that can be known.
 		if n, known := s.opened().Unsent(); known && n == 0 {
@@ -196,7 +198,7 @@ func (g givenBatch) note(at []byte) {
 
 // detachQueue leaves the queue to the next connection.
 func (s *stream) detachQueue() {
-	if s.permanent.held != nil {
+	if s.permanent != nil {
 		s.permanent.held.Detach()
 	}
 }

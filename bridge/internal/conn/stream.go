@@ -17,21 +17,22 @@ import (
 // stream is one ZeroMQ socket of a client on a route: what the client may do there, what
 // waits for it, and the socket towards the backends.
 type stream struct {
-	session
-	conn    *connection
-	release func()        // the routing id
-	minor   byte          // of the ZMTP version that the backend of a relay speaks
-	relayed zap.Mechanism // that the client speaks with the backend of a relay
+	*session // the connection's, if this is its only stream
+	conn     *connection
+	release  func()        // the routing id
+	minor    byte          // of the ZMTP version that the backend of a relay speaks
+	relayed  zap.Mechanism // that the client speaks with the backend of a relay
 
 	rights    atomic.Pointer[route.Rights]
 	queue     *queue.Queue
 	socket    route.Socket
 	history   route.History // nil if the route keeps nothing
 	dedicated bool          // socket serves no other stream
-	permanent permanent
+	permanent *permanent    // nil if there is none
+	codec     queue.Codec
 
 	forwarding
-	delivering
+	delivering    atomic.Pointer[delivering] // nil before a backend of its own brings something; see deliveries
 	subscriptions subscriptions
 
 	// deciding is held while rights or subscriptions change, so that no subscription is
@@ -50,7 +51,7 @@ type stream struct {
 var errTooSlow = &zws.CloseError{Code: zws.CodeTooSlow, Reason: "this client reads too slowly", Err: errors.New("high-water mark reached")}
 
 // open opens a stream and attaches it to the backends. The caller starts or closes it.
-func (c *connection) open(ctx context.Context, id session, l *zws.Login) (_ *stream, err error) {
+func (c *connection) open(ctx context.Context, id *session, l *zws.Login) (_ *stream, err error) {
 	rules := id.route.Rules()
 	rights, err := rules.Rights(ctx, l)
 	if err != nil {
@@ -82,7 +83,7 @@ func (c *connection) open(ctx context.Context, id session, l *zws.Login) (_ *str
 		Login: l, Renewed: c.login.Load, Number: id.number, Queue: s.queue, Codec: s.codec,
 		Filter: filter{s}, Receiver: s, Excess: s.excess, End: s.end, Finish: s.finish,
 		MayReceive: s.mayReceive, MayAddress: s.mayAddress, Sent: &c.bound.sent,
-		Positioned: l.History || s.permanent.held != nil,
+		Positioned: l.History || s.permanent != nil,
 	})
 	if err != nil {
 		s.close()
@@ -96,7 +97,7 @@ func (c *connection) open(ctx context.Context, id session, l *zws.Login) (_ *str
 		return nil, err
 	}
 	c.mu.Lock()
-	c.streams[s] = true // before READY, see connection.sessions
+	c.add(s) // before READY, see connection.sessions
 	c.mu.Unlock()
 	return s, nil
 }
@@ -150,7 +151,7 @@ func (s *stream) stop() {
 	s.close()
 	dropped := s.queue.Dropped()
 	if s.route.SocketType() == zmtp.PULL { // jobs, which nobody else gets
-		left += s.delivering.left
+		left += s.deliveries().left
 		dropped += uint64(left)
 		s.route.Metrics().SlowClient(uint64(left))
 	}
@@ -161,13 +162,15 @@ func (s *stream) stop() {
 func (s *stream) close() {
 	s.queue.Close() // first: a backend that waits for room returns
 	s.conn.mu.Lock()
-	delete(s.conn.streams, s)
+	s.conn.remove(s)
 	s.conn.mu.Unlock()
 	if s.socket != nil {
 		_ = s.socket.Close()
 	}
 	s.subscriptions.account.Close()
-	s.delivering.close()
+	if d := s.delivering.Load(); d != nil {
+		d.close()
+	}
 	s.detachQueue()
 	s.release()
 }
@@ -216,7 +219,7 @@ func (s *stream) Next(b *zws.Batch) {
 		s.end(errExpired)
 		return
 	}
-	if s.permanent.pings {
+	if s.permanent != nil && s.permanent.pings {
 		s.nextPermanent(b)
 	} else {
 		s.queue.Next(b)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -25,7 +24,7 @@ type subscriptions struct {
 	account *quota.Account // of what they are upstream; nil on routes without subscriptions
 
 	mu     sync.Mutex
-	topics map[string][][]byte
+	topics topicSet
 	// narrowed: one of them is something else than itself upstream.
 	narrowed bool
 	// filtered: one of them brings messages that the client may not see.
@@ -49,15 +48,11 @@ func (s *subscriptions) replace(topic string, granted rights.Allowed) change {
 	defer s.mu.Unlock()
 	again := granted.Filter && !s.filtered
 	s.filtered = s.filtered || granted.Filter
-	before := s.topics[topic]
-	switch {
-	case len(granted.Prefixes) == 0:
-		delete(s.topics, topic)
-	case s.topics == nil:
-		s.topics = make(map[string][][]byte)
-		fallthrough
-	default:
-		s.topics[topic] = granted.Prefixes
+	before := s.topics.get(topic)
+	if len(granted.Prefixes) == 0 {
+		s.topics.remove(topic)
+	} else {
+		s.topics.put(topic, granted.Prefixes)
 		s.narrowed = s.narrowed || len(granted.Prefixes) > 1 || string(granted.Prefixes[0]) != topic
 	}
 	c := change{filtered: s.filtered}
@@ -85,7 +80,7 @@ func (s *subscriptions) elsewhere(topic string, prefix []byte) bool {
 	if !s.narrowed {
 		return false // each is itself
 	}
-	for t, prefixes := range s.topics {
+	for t, prefixes := range s.topics.all {
 		if t != topic && contains(prefixes, prefix) {
 			return true
 		}
@@ -105,7 +100,7 @@ func (s *subscriptions) current(topic []byte) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, prefixes := range s.topics {
+	for _, prefixes := range s.topics.all {
 		if slices.ContainsFunc(prefixes, func(p []byte) bool { return bytes.HasPrefix(topic, p) }) {
 			return true
 		}
@@ -118,13 +113,17 @@ func (s *subscriptions) current(topic []byte) bool {
 func (s *subscriptions) has(topic []byte) (known bool, number int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.topics[string(topic)] != nil, len(s.topics)
+	return s.topics.get(string(topic)) != nil, s.topics.size()
 }
 
 func (s *subscriptions) all() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Collect(maps.Keys(s.topics))
+	list := make([]string, 0, s.topics.size())
+	for topic := range s.topics.all {
+		list = append(list, topic)
+	}
+	return list
 }
 
 // subscribe adds or removes one subscription of the client.
@@ -224,7 +223,7 @@ func (s *stream) adopt(ctx context.Context, r *route.Rights) (dropped int, err e
 			dropped++
 			s.subscriptions.lapsed.Store(true)
 			s.remember(zmtp.Subscription{Topic: []byte(topic), Cancel: true})
-			if err := s.unsubscribed(s.queue, []byte(topic), r.Rules.MaxSubscriptions); err != nil {
+			if err := s.unsubscribed([]byte(topic), r.Rules.MaxSubscriptions); err != nil {
 				return dropped, err
 			}
 		}

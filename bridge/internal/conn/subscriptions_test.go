@@ -22,7 +22,7 @@ func TestReplaceBytes(t *testing.T) {
 		bytes := int64(0)
 		upstream := make(map[string]bool)
 		for range 300 {
-			topic := fmt.Sprint(r.IntN(6))
+			topic := fmt.Sprint(r.IntN(2 * fewTopics))
 			granted := rights.Allowed{Filter: r.IntN(20) == 0}
 			if r.IntN(4) > 0 {
 				for _, i := range r.Perm(len(prefixes))[:1+r.IntN(4)] {
@@ -39,7 +39,7 @@ func TestReplaceBytes(t *testing.T) {
 			}
 			want := make(map[string]bool)
 			sum := int64(0)
-			for _, granted := range s.topics {
+			for _, granted := range s.topics.all {
 				for _, p := range granted {
 					if !want[string(p)] {
 						want[string(p)] = true

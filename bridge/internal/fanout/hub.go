@@ -88,6 +88,7 @@ type Hub struct {
 	timer      *time.Timer      // delivers after Options.Flush
 	armed      bool             // timer is running
 	stats      Stats
+	unused     recovery // of the members, without a log
 }
 
 // Stats are the current size of a hub and its counts.

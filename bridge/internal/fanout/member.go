@@ -69,7 +69,12 @@ type Member struct {
 	group *group // nil after Leave or Forget
 	at    int    // index in group.members
 
-	// The rest is used where the hub has a log, and guarded by hub.mu as well.
+	*recovery
+}
+
+// recovery is what a member has that the hub's log is for, guarded by hub.mu as well. Members of a
+// hub without a log share one that is never used.
+type recovery struct {
 	since   *history.Position // from where it resumes, until its writer begins to read
 	matches *history.Match    // of the subscriptions without those in steps; nil if they have changed
 	steps   []step            // since its queue has fallen behind
@@ -83,9 +88,10 @@ type Member struct {
 func (h *Hub) Join(q Queue, o MemberOptions) *Member {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	m := &Member{hub: h, queue: q, filter: o.Filter}
+	m := &Member{hub: h, queue: q, filter: o.Filter, recovery: &h.unused}
 	h.members++
 	if h.log != nil {
+		m.recovery = new(recovery)
 		q.SetBacklog(m)
 	}
 	h.enter(m, groupKey{lane: h.lane(o.Codec)}, nil)

@@ -6,13 +6,12 @@ package queue
 // subscribed to meanwhile is noted for Replay only.
 func (q *Queue) SetBounds(o Options) {
 	q.mu.Lock()
-	q.o.Messages, q.o.Bytes, q.o.Notifications = o.Messages, o.Bytes, o.Notifications
-	q.o.OnFull, q.o.KeptBytes = o.OnFull, o.KeptBytes
+	q.o.limits = o.limits()
 	if o.OnFull != Conflate {
 		q.newest = nil
 	}
 	q.settle()
-	q.space.Broadcast()
+	q.freed()
 	q.mu.Unlock()
 	if q.o.Budget != nil {
 		q.o.Budget.notify()

@@ -29,8 +29,8 @@ func (it *item) at() []byte {
 // an item is valid until the item is popped.
 type fifo struct {
 	head, tail *block
-	first, end int // index of the first item in head, and after the last in tail
-	len        int
+	first, end int16 // index of the first item in head, and after the last in tail
+	len        int32
 }
 
 type block struct {
@@ -48,7 +48,7 @@ func (f *fifo) push(it item) *item {
 	case f.head == nil:
 		f.head = blocks.Get().(*block)
 		f.tail, f.first, f.end = f.head, 0, 0
-	case f.end == len(f.tail.items):
+	case int(f.end) == len(f.tail.items):
 		f.tail.next = blocks.Get().(*block)
 		f.tail, f.end = f.tail.next, 0
 	}
@@ -72,7 +72,7 @@ func (f *fifo) pop() item {
 	case b == f.tail && f.first == f.end:
 		f.head, f.tail = nil, nil
 		blocks.Put(b)
-	case f.first == len(b.items):
+	case int(f.first) == len(b.items):
 		f.head, f.first = b.next, 0
 		b.next = nil
 		blocks.Put(b)

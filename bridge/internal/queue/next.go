@@ -26,6 +26,17 @@ type Batch interface {
 // calls it. What it has given stays unchanged until the next call, so the writer calls it
 // after each write until nothing is appended.
 func (q *Queue) Next(b Batch) {
+	if q.writing == nil {
+		q.writing = writings.Get().(*writing)
+	}
+	q.next(b)
+	if q.writing.idle() {
+		writings.Put(q.writing)
+		q.writing = nil
+	}
+}
+
+func (q *Queue) next(b Batch) {
 	q.release()
 	for !b.Full() {
 		if q.pulling != nil {
@@ -44,10 +55,10 @@ func (q *Queue) Next(b Batch) {
 				return
 			case n == nil:
 			case n == &backlog:
-				q.pulling = q.o.Backlog.CatchUp()
+				q.pulling = q.backlog().CatchUp()
 				continue
 			case n == &reached:
-				if !q.o.Backlog.Reached(b) {
+				if !q.backlog().Reached(b) {
 					q.again()
 				}
 				continue
@@ -150,7 +161,7 @@ func (q *Queue) take() (n *insert, some bool) {
 	}
 	q.passed += uint64(q.current.messages())
 	q.bytes -= q.current.bytes()
-	q.space.Broadcast()
+	q.freed()
 	if q.o.Budget != nil {
 		q.taken += q.current.cost()
 		q.settle()

@@ -27,8 +27,8 @@ func (q *Queue) Gap(at []byte) {
 	var err error
 	switch n := len(q.inserts); {
 	case q.behind:
-		if len(q.missing) == 0 {
-			q.missing = append(q.missing, at...)
+		if l := q.logged(); len(l.missing) == 0 {
+			l.missing = append(l.missing, at...)
 		}
 		q.mu.Unlock()
 		return

@@ -42,7 +42,17 @@ type History interface {
 }
 
 // SetBacklog sets Options.Backlog, before anything is put.
-func (q *Queue) SetBacklog(b Backlog) { q.o.Backlog = b }
+func (q *Queue) SetBacklog(b Backlog) {
+	q.mu.Lock()
+	q.logged().backlog = b
+	q.mu.Unlock()
+}
+
+func (q *Queue) backlog() Backlog {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.logged().backlog
+}
 
 // Insert queues p at the end: the writer takes it after the messages that wait now, and before
 // those that are put later. It counts towards Options.Notifications and returns what
@@ -85,8 +95,9 @@ func (q *Queue) Behind() bool {
 func (q *Queue) CaughtUp() (skipped uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	skipped = q.skipped
-	q.behind, q.skipped, q.missing = false, 0, q.missing[:0]
+	l := q.logged()
+	skipped = l.skipped
+	q.behind, l.skipped, l.missing = false, 0, l.missing[:0]
 	return skipped
 }
 
@@ -95,7 +106,7 @@ func (q *Queue) CaughtUp() (skipped uint64) {
 func (q *Queue) Skipped() uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.skipped
+	return q.logged().skipped
 }
 
 // Lose counts n messages as dropped, which the backlog has dropped before the writer has taken them,
@@ -118,10 +129,10 @@ func (q *Queue) Lose(n uint64) {
 func (q *Queue) Missing() []byte {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.missing) == 0 {
-		return nil
+	if l := q.logged(); len(l.missing) > 0 {
+		return l.missing
 	}
-	return q.missing
+	return nil
 }
 
 // fallBehind queues what fits of it and leaves the rest to the backlog. Messages without a
@@ -139,16 +150,17 @@ func (q *Queue) fallBehind(it item) {
 // yields reports whether what waits can be left to the backlog: not while a puller has its place
 // between the messages. Lock held on entry, as in yield.
 func (q *Queue) yields() bool {
-	return q.o.OnFull == Replay && q.o.Backlog != nil && !q.closed &&
+	return q.o.OnFull == Replay && q.log != nil && q.log.backlog != nil && !q.closed &&
 		!slices.ContainsFunc(q.inserts, func(n insert) bool { return n.puller != nil })
 }
 
 // yieldGaps leaves the notifications of gaps to the backlog as well, which has to be read from
 // before the first of them. Lock held on entry.
 func (q *Queue) yieldGaps() {
+	l := q.logged()
 	q.inserts = slices.DeleteFunc(q.inserts, func(n insert) bool {
-		if n.gap != nil && (len(q.missing) == 0 || bytes.Compare(n.gap[positionOrder:], q.missing[positionOrder:]) < 0) {
-			q.missing = append(q.missing[:0], n.gap...)
+		if n.gap != nil && (len(l.missing) == 0 || bytes.Compare(n.gap[positionOrder:], l.missing[positionOrder:]) < 0) {
+			l.missing = append(l.missing[:0], n.gap...)
 		}
 		if n.gap != nil {
 			q.noted -= n.cost()
@@ -165,7 +177,7 @@ const positionOrder = 8
 // a position are dropped.
 func (q *Queue) yield() {
 	q.behind = true
-	q.missing = q.missing[:0] // of later ones
+	q.logged().missing = q.logged().missing[:0] // of later ones
 	for !q.items.empty() {
 		it := q.items.pop()
 		q.passed += uint64(it.messages())
@@ -194,9 +206,10 @@ func (q *Queue) skip(it item) {
 			q.dropped++
 			continue
 		}
-		q.skipped++
-		if len(q.missing) == 0 {
-			q.missing = append(q.missing, at...)
+		l := q.logged()
+		l.skipped++
+		if len(l.missing) == 0 {
+			l.missing = append(l.missing, at...)
 		}
 	}
 }
@@ -206,7 +219,10 @@ func (q *Queue) skip(it item) {
 func (q *Queue) Given(dst []byte) []byte {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return append(dst, q.given...)
+	if q.log == nil {
+		return dst
+	}
+	return append(dst, q.log.given...)
 }
 
 // give notes that the writer was given what ends at that position.
@@ -215,6 +231,7 @@ func (q *Queue) give(at []byte) {
 		return
 	}
 	q.mu.Lock()
-	q.given = append(q.given[:0], at...) // the chunk is used again after it was written
+	l := q.logged()
+	l.given = append(l.given[:0], at...) // the chunk is used again after it was written
 	q.mu.Unlock()
 }

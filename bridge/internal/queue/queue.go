@@ -69,36 +69,32 @@ type Owner interface {
 // Queue is what waits to be written to one client. Any number of goroutines may put into
 // it; one at a time may call Next.
 type Queue struct {
-	o     Options
+	o     settings
 	owner Owner
 	share
 
 	mu        sync.Mutex
-	space     sync.Cond // a blocked producer should try again
+	space     *sync.Cond // a blocked producer should try again; nil if there was none
 	items     fifo
 	messages  int
 	kept      int // of messages, by PutKept
 	keptBytes int64
 	bytes     int64
-	taken     int64 // what the writer has taken and not finished costs in a budget
 	pulled    int64 // what a puller holds that is not done
+	taken     int64 // what the writer has taken and not finished costs in a budget
 	noted     int64 // what inserts cost in a budget
 	dropped   uint64
 	reported  uint64 // of dropped: that the owner was told of
 	passed    uint64 // messages that have left at the front: taken by the writer or dropped
 	inserts   []insert
-	behind    bool   // nothing is put until the writer has caught up
-	refresh   bool   // Backlog.Reached is to be called once nothing waits
-	given     []byte // position of the last message given to a batch
-	skipped   uint64 // messages with a position that were not put since it has fallen behind
-	missing   []byte // position of the first message that was not put since then; empty if none
+	behind    bool    // nothing is put until the writer has caught up
+	refresh   bool    // Backlog.Reached is to be called once nothing waits
+	log       *logged // nil until the queue has to do with a history; see logged
 	closed    bool
 	newest    map[uint64]*item // while conflating: where the message of each topic waits
 
-	// Owned by the writer, not guarded by mu.
-	current item   // taken, and not yet given to a batch completely
-	written fifo   // given to the batch that is being written
-	pulling Puller // that is not done yet
+	// Owned by the writer, not guarded by mu. Nil while nothing is written.
+	*writing
 }
 
 // New returns an empty queue that reports to owner, which must not be nil.
@@ -112,8 +108,10 @@ func New(o Options, owner Owner) *Queue {
 	if o.Notifications == 0 {
 		o.Notifications = DefaultNotifications
 	}
-	q := &Queue{o: o, owner: owner}
-	q.space.L = &q.mu
+	q := &Queue{o: settings{o.limits(), o.Codec, o.Budget}, owner: owner}
+	if o.Backlog != nil {
+		q.SetBacklog(o.Backlog)
+	}
 	if o.Budget != nil {
 		o.Budget.join(q)
 	}
@@ -238,6 +236,9 @@ func (q *Queue) wait(it item) (wake bool, err error) {
 			q.await(it)
 			relieved = false
 		default:
+			if q.space == nil {
+				q.space = sync.NewCond(&q.mu)
+			}
 			q.space.Wait()
 			relieved = false
 		}
@@ -340,6 +341,13 @@ func (q *Queue) Close() (dropped int) {
 	return dropped
 }
 
+// freed has blocked producers try again. Lock held on entry.
+func (q *Queue) freed() {
+	if q.space != nil {
+		q.space.Broadcast()
+	}
+}
+
 // close implements Close. Lock held on entry.
 func (q *Queue) close() {
 	if q.closed {
@@ -350,5 +358,5 @@ func (q *Queue) close() {
 	q.messages, q.kept, q.bytes, q.keptBytes, q.taken, q.pulled, q.noted = 0, 0, 0, 0, 0, 0, 0
 	q.newest, q.inserts = nil, nil
 	q.settle()
-	q.space.Broadcast()
+	q.freed()
 }

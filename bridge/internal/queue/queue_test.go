@@ -292,7 +292,7 @@ func TestTaken(t *testing.T) {
 		t.Error("Close released what is being written")
 	}
 	q.Next(&p)
-	if c.refs.Load() != 0 || q.items.head != nil || q.written.head != nil {
+	if c.refs.Load() != 0 || q.items.head != nil || q.writing != nil {
 		t.Errorf("an empty queue holds memory: %d references", c.refs.Load())
 	}
 }

@@ -2,8 +2,11 @@ package rights
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/zwsbridge/zwsbridge/zap"
 )
@@ -44,11 +47,25 @@ type Subject struct {
 type Policy struct {
 	options Options
 	rules   []compiledRule
+
+	mu sync.Mutex
+	// same has what rules without placeholders make: it is the same for all users whom they
+	// allow something, and shared.
+	same map[string]*Set
 }
 
 type compiledRule struct {
 	user            string
 	subscribe, send []*Pattern
+}
+
+// maxSame limits Policy.same.
+const maxSame = 1000
+
+// varies reports whether what the rule allows depends on the login.
+func (r *compiledRule) varies() bool {
+	placeholders := func(p *Pattern) bool { return len(p.placeholders) > 0 }
+	return slices.ContainsFunc(r.subscribe, placeholders) || slices.ContainsFunc(r.send, placeholders)
 }
 
 // Compile compiles the rules of a route. A policy without rules allows nothing. The error
@@ -83,11 +100,37 @@ func parseAll(texts []string, separator string) ([]*Pattern, error) {
 
 // For returns what the rules allow s. The error is [ErrTooManyPatterns].
 func (p *Policy) For(s Subject) (*Set, error) {
-	var subscribe, send []topics
-	for _, r := range p.rules {
-		if r.user != "*" && r.user != s.User {
-			continue
+	var rules []compiledRule
+	var key []byte // the numbers of these rules
+	varies := false
+	for i, r := range p.rules {
+		if r.user == "*" || r.user == s.User {
+			rules, key = append(rules, r), binary.AppendUvarint(key, uint64(i))
+			varies = varies || r.varies()
 		}
+	}
+	if varies {
+		return p.expand(rules, s)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if set, known := p.same[string(key)]; known {
+		return set, nil
+	}
+	set, err := p.expand(rules, s)
+	if err == nil && len(p.same) < maxSame {
+		if p.same == nil {
+			p.same = make(map[string]*Set)
+		}
+		p.same[string(key)] = set
+	}
+	return set, err
+}
+
+// expand returns what rules allow s.
+func (p *Policy) expand(rules []compiledRule, s Subject) (*Set, error) {
+	var subscribe, send []topics
+	for _, r := range rules {
 		var err error
 		if subscribe, err = expandAll(subscribe, r.subscribe, s); err != nil {
 			return nil, err

@@ -72,6 +72,7 @@ func (u *shared) attach(ctx context.Context, c *Client) (*Attachment, error) {
 func (u *shared) waitReady(ctx context.Context, visit *backend.Visit) error {
 	l := u.route.links.Load()
 	if l.ready == backend.None {
+		visit.Settle()
 		return nil
 	}
 	if u.route.listens {
