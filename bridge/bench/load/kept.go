@@ -87,9 +87,15 @@ type OneTopic struct {
 	Clients int
 }
 
-// Run starts a bridge that [BridgeHistorian] describes and measures several times the processor
-// time of the bridge for one resume, without login.
-func (l OneTopic) Run(h *Historian, times int) ([]time.Duration, error) {
+// Answered is the processor time of the bridge for one request of a client that is connected.
+type Answered struct {
+	Resume time.Duration
+	Ping   time.Duration // of WebSocket, on a connection that was as idle: one read and one write
+}
+
+// Run starts a bridge that [BridgeHistorian] describes and measures several times what one resume
+// costs, without login.
+func (l OneTopic) Run(h *Historian, times int) ([]Answered, error) {
 	s, err := newSetup(h.Peer, Profile{Clients: 1, Pace: Pace{}.withDefaults()})
 	if err != nil {
 		return nil, err
@@ -102,7 +108,7 @@ func (l OneTopic) Run(h *Historian, times int) ([]time.Duration, error) {
 	return took, err
 }
 
-func (l OneTopic) run(s *setup, times int) (took []time.Duration, err error) {
+func (l OneTopic) run(s *setup, times int) (took []Answered, err error) {
 	if err := s.keep(l.Kept, l.Kept/l.Each); err != nil {
 		return nil, err
 	}
@@ -119,7 +125,7 @@ func (l OneTopic) run(s *setup, times int) (took []time.Duration, err error) {
 		return nil, err
 	}
 	for range times {
-		one, err := l.resume(s, position)
+		one, err := l.answer(s, position)
 		if err != nil {
 			return nil, err
 		}
@@ -128,24 +134,36 @@ func (l OneTopic) run(s *setup, times int) (took []time.Duration, err error) {
 	return took, nil
 }
 
-// resume connects the clients, and then has each of them resume another topic than that of the
-// position.
-func (l OneTopic) resume(s *setup, position string) (time.Duration, error) {
+// answer connects the clients, and then has each of them resume another topic than that of the
+// position, and as many others ping.
+func (l OneTopic) answer(s *setup, position string) (took Answered, err error) {
 	var all []*asker
 	defer func() { closeAll(all) }()
-	for i := range l.Clients {
+	for i := range 2 * l.Clients {
 		a, err := s.asBridge(bridgeResume(position, TopicName(1+i)))
 		if err != nil {
-			return 0, err
+			return took, err
 		}
-		all = append(all, a)
+		if all = append(all, a); i >= l.Clients {
+			a.request = appendFrame(nil, opPing, messageMark)
+		}
 	}
+	if took.Resume, err = s.each(all[:l.Clients], l.Each); err != nil {
+		return took, err
+	}
+	took.Ping, err = s.each(all[l.Clients:], 1)
+	return took, err
+}
+
+// each has askers ask for that many messages, one after the other, and returns what one of them
+// has cost the server.
+func (s *setup) each(askers []*asker, messages int) (time.Duration, error) {
 	s.quiet()
 	cpu := s.srv.cpu()
-	for _, a := range all {
-		if err := a.ask(l.Each); err != nil {
+	for _, a := range askers {
+		if err := a.ask(messages); err != nil {
 			return 0, err
 		}
 	}
-	return (s.srv.cpu() - cpu) / time.Duration(l.Clients), nil
+	return (s.srv.cpu() - cpu) / time.Duration(len(askers)), nil
 }
