@@ -15,7 +15,9 @@ func (s *stream) request(ctx context.Context, r *zws.HistoryRequest) error {
 	if err == nil {
 		switch r.Op {
 		case zws.HistoryResume:
-			err = s.resume(ctx, r)
+			if err = s.resume(ctx, r); err == nil {
+				s.Wake()
+			}
 		case zws.HistoryLast:
 			err = s.subscribeLast(ctx, r.Topics[0])
 		case zws.HistoryAck:

@@ -58,7 +58,8 @@ func (h *Hub) keep(m zmtp.Message) []byte {
 
 // Resume subscribes to topics, and gives the member what its log has kept of them after at, then
 // what comes live. The client is told whether anything is missing if greet is set. It is called
-// before the first Subscribe. Errors are those of Subscribe.
+// before the first Subscribe; the caller wakes the client's writer after it. Errors are those of
+// Subscribe.
 func (m *Member) Resume(at []byte, greet, filtered bool, topics ...[]byte) error {
 	h := m.hub
 	h.mu.Lock()

@@ -117,6 +117,7 @@ func seamRun(t *testing.T, seam func(*catchUp)) (fault string) {
 				if err := m.Resume(at, true, false, want...); err != nil {
 					panic(err)
 				}
+				r.Wake()
 				r.read(1+rand.IntN(messages/4), done)
 				select {
 				case <-done:

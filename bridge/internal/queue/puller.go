@@ -60,12 +60,12 @@ func (q *Queue) backlog() Backlog {
 func (q *Queue) Insert(p Puller) error { return q.note(insert{puller: p}) }
 
 // FallBehind makes the queue take nothing until it has caught up from Options.Backlog, as if it
-// were full (Replay). It is for a client that resumes, before anything is put.
+// were full (Replay). It is for a client that resumes, before anything is put. The writer is not
+// woken: the caller does so when it holds no locks that the Backlog needs.
 func (q *Queue) FallBehind() {
 	q.mu.Lock()
 	q.behind = true
 	q.mu.Unlock()
-	q.owner.Wake()
 }
 
 // Refresh has the writer call Backlog.Reached as soon as nothing waits.

@@ -122,7 +122,7 @@ type Socket interface {
 type History interface {
 	// Resume is the first Subscribe of a client that was away: it gets what the route has kept of
 	// topics after the position at, then what comes live. With greet the client is told whether
-	// anything is missing.
+	// anything is missing. The caller wakes the client's writer after it.
 	Resume(at []byte, greet, filtered bool, topics ...[]byte) error
 	// SubscribeLast is Subscribe for a client that also wants the last values of topics.
 	SubscribeLast(filtered bool, topics ...[]byte) error
