@@ -48,7 +48,7 @@ type Log struct {
 	written uint64 // everything before this sequence was given to the store
 	retry   int64  // l.mono when a failed store is tried again
 	state   State
-	missed  missed
+	missed  Missed
 	carried carried
 }
 

@@ -2,10 +2,10 @@ package history
 
 import "encoding/binary"
 
-// missed are the topics of messages that the store does not have, since it has failed. What it has of
+// Missed are the topics of messages that the store does not have, since it has failed. What it has of
 // them is not their last value any more, and no client can recover them: that is recorded once it works
-// again.
-type missed struct {
+// again. The zero value has none.
+type Missed struct {
 	topics map[string]bool
 	bytes  int64
 	all    bool // there are too many to tell
@@ -14,12 +14,13 @@ type missed struct {
 // maxMissed bounds the names of topics that are recorded, in bytes.
 const maxMissed = 1 << 20
 
-func (m *missed) add(name []byte, bound int64) {
+// Add adds a topic of a log of at most maxBytes. If they become too many, they are all topics.
+func (m *Missed) Add(name []byte, maxBytes int64) {
 	if m.all || m.topics[string(name)] {
 		return
 	}
-	if m.bytes += int64(len(name)) + 3; m.bytes > min(bound, maxMissed) {
-		*m = missed{all: true}
+	if m.bytes += int64(len(name)) + 3; m.bytes > min(maxBytes/16, maxMissed) {
+		*m = Missed{all: true}
 		return
 	}
 	if m.topics == nil {
@@ -29,7 +30,7 @@ func (m *missed) add(name []byte, bound int64) {
 }
 
 // matches reports whether one of the topics, or one that is not known, matches.
-func (m *missed) matches(match *Match) bool {
+func (m *Missed) matches(match *Match) bool {
 	for name := range m.topics {
 		if match.Matches([]byte(name)) {
 			return true
@@ -41,7 +42,7 @@ func (m *missed) matches(match *Match) bool {
 // miss notes that a message of that topic, t if the log knows it, was not kept. Lock held on entry,
 // as in the functions below.
 func (l *Log) miss(t *topic, name []byte) {
-	l.missed.add(name, l.o.MaxBytes/16)
+	l.missed.Add(name, l.o.MaxBytes)
 	if t != nil && l.hasValue(t) {
 		l.voidValue(t)
 	}
@@ -53,14 +54,14 @@ func (l *Log) missBatch(from, to uint64) {
 	for s := max(from, v.first); s < to; s++ {
 		b, i := v.find(s)
 		if s = b.base + uint64(i); b.records[i].topic != control {
-			l.missed.add(topicOf(b.raw(i)), l.o.MaxBytes/16)
+			l.missed.Add(topicOf(b.raw(i)), l.o.MaxBytes)
 		}
 	}
 }
 
 // voidRecord returns the control record that messages of the topics of m were not kept, so that these have
 // no last value; without a topic, none has.
-func (m *missed) voidRecord() []byte {
+func (m *Missed) voidRecord() []byte {
 	raw := []byte{byte(kindVoid)}
 	for name := range m.topics {
 		raw = binary.AppendUvarint(raw, uint64(len(name)))

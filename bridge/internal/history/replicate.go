@@ -15,7 +15,8 @@ type Replicated struct {
 	Entries []Entry
 	// Gaps are the places where messages may be missing that have not reached any bridge.
 	Gaps []Gap
-	// Missed are the topics of messages that were too large to be kept.
+	// Missed are the topics of messages that are not kept: one for each that was too large, and one
+	// for all of a topic that were dropped in a row. Builder.Void can have dropped others as well.
 	Missed [][]byte
 }
 
@@ -52,6 +53,10 @@ func (r *Replicated) collect(l *Log, raw []byte, isControl bool, wall int64) {
 		r.Entries = append(r.Entries, Entry{After: l.position(), Time: time.UnixMilli(wall), raw: raw})
 	case kind(raw[0]) == kindSkipped:
 		r.Missed = append(r.Missed, raw[1:])
+	case kind(raw[0]) == kindVoid:
+		for name, rest, ok := frame(raw[1:]); ok; name, rest, ok = frame(rest) {
+			r.Missed = append(r.Missed, name)
+		}
 	case len(l.gaps) > 0 && l.gaps[len(l.gaps)-1] == l.end-1:
 		r.gap(l, l.end)
 	}
@@ -154,6 +159,10 @@ func (b *Builder) Gap(reason string, wall int64) { b.control(gapRecord(reason), 
 func (b *Builder) Skipped(topic []byte, wall int64) {
 	b.control(append([]byte{byte(kindSkipped)}, topic...), wall)
 }
+
+// Void records that messages of the topics m were dropped: they have no last value, and no client can
+// recover them.
+func (b *Builder) Void(m *Missed, wall int64) { b.control(m.voidRecord(), wall) }
 
 // Forget records that topic was forgotten, as Log.Forget does.
 func (b *Builder) Forget(topic []byte, wall int64) { b.control(forgetRecord(topic), wall) }

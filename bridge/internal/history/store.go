@@ -204,7 +204,7 @@ func (l *Log) tryAgain() error {
 		l.control(raw)
 	}
 	l.batch = false
-	l.written, l.missed = l.end, missed{}
+	l.written, l.missed = l.end, Missed{}
 	l.state.Err, l.state.Since = nil, time.Time{}
 	state := l.state
 	l.mu.Unlock()

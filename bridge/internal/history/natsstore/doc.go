@@ -11,7 +11,7 @@
 // The leader gives what its backends publish to [Share.Append] and [Share.Flush], and the states of
 // its backends to [Share.SetStates]; they travel with the lease, so that all bridges know them
 // ([Share.Leader]). While NATS is away, the leader keeps a bounded number of bytes and writes them
-// later; what is beyond is lost, and a gap record says so.
+// later; what is beyond is lost, and records say so: of which topics, and that there is a gap.
 //
 // The package knows neither clients nor backends.
 package natsstore

@@ -45,6 +45,9 @@ type Bounds struct {
 	QueueAge time.Duration // 0: not bounded
 }
 
+// waiting is how many bytes can wait for NATS.
+func (b Bounds) waiting() int64 { return max(b.MaxBytes, minWaiting) }
+
 // Server is how NATS is reached.
 type Server struct {
 	URLs        []string

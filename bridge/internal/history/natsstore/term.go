@@ -29,7 +29,8 @@ type term struct {
 	build   history.Builder // what no batch has yet
 	batches []history.Batch // what the stream does not have yet, as far as is known
 	bytes   int             // of these
-	full    bool            // something was dropped, and no gap is recorded yet
+	full    bool            // messages are dropped until half of what can wait is free
+	dropped history.Missed  // topics of these
 	failed  error           // why nothing can be written at present
 
 	// Only run uses these.
@@ -73,19 +74,28 @@ func (t *term) append(m zmtp.Message) {
 	case size > history.MaxRecord || int64(size) > bounds.MaxBytes/2:
 		t.build.Skipped(m[0], time.Now().UnixMilli())
 		return
-	case int64(t.bytes+t.build.Size()+size) > max(bounds.MaxBytes, minWaiting):
+	case t.full || int64(t.bytes+t.build.Size()+size) > bounds.waiting():
 		t.full = true
+		t.dropped.Add(m[0], bounds.MaxBytes)
 		t.missed.Add(1)
 		return
-	case t.full:
-		t.full = false
-		t.build.Gap("NATS has not taken messages in time", time.Now().UnixMilli())
 	}
 	t.build.Message(m, time.Now().UnixMilli())
 	if t.build.Size() >= batchBytes {
 		t.seal()
 		wake(t.wake)
 	}
+}
+
+// resume records what was dropped, once half of the bytes that can wait is free. Lock held on entry.
+func (t *term) resume(waiting int64) {
+	if !t.full || int64(t.bytes+t.build.Size()) > waiting/2 {
+		return
+	}
+	wall := time.Now().UnixMilli()
+	t.build.Void(&t.dropped, wall) // first: who is told of the gap knows it
+	t.build.Gap("NATS has not taken messages in time", wall)
+	t.full, t.dropped = false, history.Missed{}
 }
 
 // seal makes a batch of what was added. Lock held on entry.
@@ -240,6 +250,7 @@ func (t *term) acknowledged(ack *jetstream.PubAck) error {
 
 // taken notes that the stream has the first n batches.
 func (t *term) taken(n int) {
+	waiting := t.share.currentBounds().waiting()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, b := range t.batches[:n] {
@@ -247,6 +258,7 @@ func (t *term) taken(n int) {
 	}
 	t.batches = append(t.batches[:0:0], t.batches[n:]...)
 	t.sent = max(t.sent-n, 0)
+	t.resume(waiting)
 }
 
 // recover finds out, after an error, what the stream has, so that the rest can be sent again. It
