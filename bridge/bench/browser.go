@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/bench/load"
@@ -163,9 +164,18 @@ func browserTable(o options, d *driver, browser, files string, clients []pageCli
 			row = []string{"failed"}
 			t.note("%s: %v", c.name, err)
 		}
-		t.row(append([]string{c.name}, row...)...)
+		row = append([]string{c.name}, row...)
+		t.row(row...)
+		fmt.Fprintf(os.Stderr, "%s  load %s\n", strings.Join(row, "  |  "), loadAverage())
 	}
 	t.print()
+}
+
+// loadAverage returns how many processes wanted to run in the last minute, or "".
+func loadAverage() string {
+	text, _ := os.ReadFile("/proc/loadavg")
+	first, _, _ := strings.Cut(string(text), " ")
+	return first
 }
 
 // browserRow measures one client, on a page that the bridge serves if it is the server.
