@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/internal/poll"
+	"github.com/zwsbridge/zwsbridge/zws/internal/muxframe"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
@@ -39,6 +40,7 @@ type Batch struct {
 	// own holds what was encoded or copied here; own[piece:] is not yet in pieces.
 	own    []byte
 	array  []byte // objects for a client that gets arrays, each with a comma before it
+	bundle muxframe.Bundler
 	piece  int
 	pieces net.Buffers
 	// vectored is set if the connection takes several pieces in one system call. If it is
@@ -73,6 +75,7 @@ func (b *Batch) free() {
 func (b *Batch) reset() {
 	clear(b.pieces) // keeps no shared bytes alive
 	b.own, b.array, b.pieces, b.piece, b.size = b.own[:0], b.array[:0], b.pieces[:0], 0, 0
+	b.bundle.Reset()
 }
 
 // Full reports whether no more should be appended. What is appended nevertheless is
@@ -171,8 +174,14 @@ func (b *Batch) encode(f func(dst []byte) []byte) {
 	b.size += len(b.own) - start
 }
 
-func (b *Batch) bytes(p []byte) {
+// endShared ends the WebSocket message to which more could be added.
+func (b *Batch) endShared() {
 	b.endArray()
+	b.own = b.bundle.AppendWebSocket(b.own)
+}
+
+func (b *Batch) bytes(p []byte) {
+	b.endShared()
 	b.size += len(p)
 	if !b.vectored || len(p) < copyBelow {
 		b.own = append(b.own, p...)
@@ -227,7 +236,7 @@ func (b *Batch) cut() {
 
 // writeTo writes the batch in one call, and in one system call if the connection can.
 func (b *Batch) writeTo(conn net.Conn) error {
-	b.endArray()
+	b.endShared()
 	b.cut()
 	if len(b.pieces) == 1 {
 		_, err := conn.Write(b.pieces[0])
@@ -244,7 +253,7 @@ const maxVector = 1024
 // tryWrite writes what s takes at once and reports whether that is everything. What is left, also
 // after an error, is for writeTo.
 func (b *Batch) tryWrite(s syscall.RawConn) (all bool) {
-	b.endArray()
+	b.endShared()
 	b.cut()
 	var n int
 	if len(b.pieces) == 1 {

@@ -53,7 +53,7 @@ func DialMux(ctx context.Context, rawURL string, o DialOptions) (*MuxClient, err
 	if err != nil {
 		return nil, err
 	}
-	ws.SetReadLimit(muxWrite + muxMark + muxLimit(o.MaxMessage, int64(o.MaxFrames))) // small messages before a large one
+	ws.SetReadLimit(muxWrite + muxShared + muxMark + muxLimit(o.MaxMessage, int64(o.MaxFrames))) // small messages before a large one
 	m := &MuxClient{ws: ws, options: &o, channels: make(map[uint32]*MuxChannel), done: make(chan struct{})}
 	stop := context.AfterFunc(ctx, func() { ws.NetConn().Close() })
 	defer stop()
@@ -255,6 +255,8 @@ func (m *MuxClient) end(err error) {
 
 func (m *MuxClient) handle(f *muxframe.Frame) error {
 	switch f.Op {
+	case muxframe.Bundle:
+		return m.handleBundle(f.Bundle)
 	case muxframe.Ready:
 		m.notify(Notification{Renewed: true})
 		return nil
@@ -290,6 +292,20 @@ func (m *MuxClient) handle(f *muxframe.Frame) error {
 		m.notify(Notification{Live: true, Channel: c})
 	}
 	return nil
+}
+
+// handleBundle acts on the frames of a bundle in their order.
+func (m *MuxClient) handleBundle(p []byte) error {
+	for {
+		f, rest, err := muxframe.Unbundle(p)
+		if err != nil {
+			return muxError(err)
+		}
+		if err := m.handle(&f); err != nil || len(rest) == 0 {
+			return err
+		}
+		p = rest
+	}
 }
 
 func (m *MuxClient) notify(n Notification) {

@@ -117,7 +117,7 @@ func (b *Batch) Confirm(token uint64) {
 
 // pings appends the pings that can be written now. writer.mu held on entry.
 func (b *Batch) pings(p *pings) {
-	b.endArray()
+	b.endShared()
 	start := len(b.own)
 	b.own = p.append(b.own)
 	b.size += len(b.own) - start

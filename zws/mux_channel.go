@@ -339,8 +339,7 @@ func (ch *muxChannel) deliver(b *Batch, p []byte) {
 			ch.rest = append(ch.rest, p)
 			return
 		}
-		b.encode(func(dst []byte) []byte { return muxframe.AppendHeader(dst, ch.op(), ch.number, n) })
-		b.bytes(p[:n])
+		b.muxMessages(p[:n])
 		p = p[n:]
 	}
 }

@@ -16,9 +16,12 @@ import (
 const (
 	// muxWindow is the credit of a client for a new channel, in bytes.
 	muxWindow = 64 << 10
-	// muxWrite is the size from which messages of a channel no longer share a WebSocket
-	// message, in bytes.
+	// muxWrite is the size from which no more messages are added to a WebSocket message, in
+	// bytes.
 	muxWrite = 16 << 10
+	// muxShared is the size from which messages have a WebSocket message of their own, for which
+	// they need not be copied, in bytes.
+	muxShared = 4 << 10
 	// muxMark is how long the mark of a message can be, in bytes.
 	muxMark = 1 + muxframe.MaxShort + 8
 	// maxControl limits the answers that wait for a client that does not read them, in
@@ -314,7 +317,29 @@ func (muxNotifier) renewed(c *Conn) { c.mux.sendReady() }
 
 // muxFrame appends a frame that needs no credit.
 func (b *Batch) muxFrame(f muxframe.Frame) {
-	b.encode(func(dst []byte) []byte { return append(dst, f.WebSocket()...) })
+	b.bundled(func() { b.bundle.Add(&f) })
+}
+
+// muxMessages appends encoded messages for the channel whose turn it is.
+func (b *Batch) muxMessages(p []byte) {
+	op, channel := b.channel.op(), b.channel.number
+	if len(p) < muxShared {
+		b.bundled(func() { b.bundle.AddMessages(op, channel, p) })
+		return
+	}
+	b.endShared()
+	b.encode(func(dst []byte) []byte { return muxframe.AppendHeader(dst, op, channel, len(p)) })
+	b.bytes(p)
+}
+
+// bundled calls add, which adds to the bundle.
+func (b *Batch) bundled(add func()) {
+	before := b.bundle.Len()
+	add()
+	b.size += b.bundle.Len() - before
+	if b.bundle.Len() >= muxWrite {
+		b.endShared()
+	}
 }
 
 // muxMessage appends a message for the channel whose turn it is.

@@ -77,7 +77,7 @@ func TestMuxFaults(t *testing.T) {
 		reason     string
 	}{
 		{"no op", "", 1002, "unknown op 00"},
-		{"an unknown op", "\x17", 1002, "unknown op 17"},
+		{"an unknown op", "\x18", 1002, "unknown op 18"},
 		{"a pong", "\x16", 1002, "only servers send op 16"},
 		{"a ping that is too long", "\x15" + strings.Repeat("x", 17), 1002, "the context of op 15 must be at most 16 bytes"},
 		{"an op of servers", "\x02\x00\x00\x00\x00", 1002, "only servers send op 02"},

@@ -22,6 +22,8 @@ type raw struct {
 	head string // of the server's answer, as it came
 	// patience is how long receive waits before the test fails.
 	patience time.Duration
+	// bundled are frames of a bundle of ZWSMUX1.0 that receive has not returned yet.
+	bundled []string
 }
 
 // dialRaw upgrades with the given target and further header lines.
@@ -96,8 +98,25 @@ func (p *raw) send(payload string) {
 	p.write(frame(0x82, payload))
 }
 
-// receive reads one frame, which must not be masked.
+// receive reads one frame, which must not be masked. It returns the frames of a bundle of ZWSMUX1.0
+// one by one: which ones share a bundle depends on the time.
 func (p *raw) receive() (first byte, payload string, err error) {
+	if len(p.bundled) == 0 {
+		first, payload, err := p.receiveWebSocket()
+		if err != nil || first != 0x82 || !strings.HasPrefix(payload, "\x17") {
+			return first, payload, err
+		}
+		for rest := payload[1:]; len(rest) > 0; {
+			n := 4 + int(binary.BigEndian.Uint32([]byte(rest)))
+			p.bundled, rest = append(p.bundled, rest[4:n]), rest[n:]
+		}
+	}
+	payload, p.bundled = p.bundled[0], p.bundled[1:]
+	return 0x82, payload, nil
+}
+
+// receiveWebSocket reads one frame of WebSocket, which must not be masked.
+func (p *raw) receiveWebSocket() (first byte, payload string, err error) {
 	p.conn.SetReadDeadline(time.Now().Add(p.patience))
 	head := make([]byte, 2)
 	if _, err := io.ReadFull(p.r, head); err != nil {

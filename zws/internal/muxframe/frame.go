@@ -10,7 +10,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// The ops of ZWSMUX1.0: the first byte of a WebSocket message.
+// The ops of ZWSMUX1.0: the first byte of a frame.
 const (
 	Login        byte = 0x01
 	Ready        byte = 0x02
@@ -37,6 +37,8 @@ const (
 	Live          byte = 0x12
 	Ack           byte = 0x13
 	Last          byte = 0x14
+
+	Bundle byte = 0x17
 )
 
 // The flags of ops.
@@ -61,7 +63,8 @@ const (
 	MaxLong = 1<<16 - 1
 )
 
-// Frame is one WebSocket message of ZWSMUX1.0. Which fields it has depends on Op.
+// Frame is a frame of ZWSMUX1.0, one WebSocket message unless it is in a bundle. Which fields it
+// has depends on Op.
 type Frame struct {
 	Op      byte
 	Channel uint32
@@ -73,6 +76,7 @@ type Frame struct {
 	Login    Credentials // Login
 	Open     Request     // Open, Relay, OpenHistory
 	Messages []byte      // one or more, encoded (Messages, Marked)
+	Bundle   []byte      // one or more frames, for Unbundle (Bundle)
 	Topic    []byte      // Unsubscribed, Last
 	Topics   [][]byte    // Resume
 	Context  []byte      // Ping, Pong
@@ -108,7 +112,7 @@ func (e *Error) Error() string { return e.text }
 func faultf(format string, args ...any) error { return &Error{fmt.Sprintf(format, args...)} }
 
 // Parse reads one WebSocket message. The frame aliases p. The error is an *Error. The
-// messages of a frame are not looked at: see CheckMessages.
+// messages of a frame are not looked at, see CheckMessages, nor the frames of a bundle.
 func Parse(p []byte) (Frame, error) {
 	c := cursor{rest: p}
 	f := Frame{Op: byte(c.uint(1))}
@@ -142,6 +146,8 @@ func Parse(p []byte) (Frame, error) {
 		f.Channel, f.Number = uint32(c.uint(4)), c.uint(8)
 	case Unsubscribed, Last:
 		f.Channel, f.Topic = uint32(c.uint(4)), c.all()
+	case Bundle:
+		f.Bundle = c.all()
 	case Ping, Pong:
 		if f.Context = c.all(); len(f.Context) > MaxContext {
 			return f, faultf("the context of op %02x must be at most %d bytes", f.Op, MaxContext)
@@ -167,6 +173,8 @@ func (f *Frame) Append(dst []byte) []byte {
 		return binary.BigEndian.AppendUint32(dst, uint32(f.Number))
 	case Ping, Pong:
 		return append(dst, f.Context...)
+	case Bundle:
+		return append(dst, f.Bundle...)
 	}
 	dst = binary.BigEndian.AppendUint32(dst, f.Channel)
 	switch f.Op {

@@ -2,6 +2,7 @@ package muxframe
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -47,6 +48,7 @@ type vector struct {
 	Queue       *string
 	Code        int
 	Reason      string
+	Frames      []hexBytes // of a bundle
 }
 
 type vectors struct {
@@ -64,7 +66,7 @@ var ops = map[string]byte{
 	"credit": Credit, "close": Close, "lost": Lost, "expiring": Expiring,
 	"unsubscribed": Unsubscribed, "relay": Relay, "relayed": Relayed, "open-history": OpenHistory,
 	"opened-history": OpenedHistory, "marked": Marked, "resume": Resume, "resumed": Resumed, "live": Live,
-	"ack": Ack, "last": Last, "ping": Ping, "pong": Pong,
+	"ack": Ack, "last": Last, "ping": Ping, "pong": Pong, "bundle": Bundle,
 }
 
 func readVectors(t testing.TB) (v vectors) {
@@ -108,6 +110,9 @@ func (v *vector) frame() Frame {
 		}
 		f.Open.Subscribe = append(f.Open.Subscribe, topic)
 	}
+	for _, frame := range v.Frames {
+		f.Bundle = append(binary.BigEndian.AppendUint32(f.Bundle, uint32(len(frame))), frame...)
+	}
 	for i, m := range v.Messages {
 		var message zmtp.Message
 		for _, frame := range m {
@@ -125,13 +130,24 @@ func (v *vector) frame() Frame {
 // anySize accepts messages of any size.
 func anySize(int64, int) error { return nil }
 
-// checkMessages checks the messages of a frame that has some.
+// checkMessages checks the messages of a frame that has some, and the frames of a bundle.
 func checkMessages(f *Frame) error {
 	switch f.Op {
 	case Messages:
 		return CheckMessages(f.Messages, anySize)
 	case Marked:
 		return CheckMarked(f.Messages, anySize)
+	case Bundle:
+		for rest := f.Bundle; ; {
+			one, more, err := Unbundle(rest)
+			if err == nil {
+				err = checkMessages(&one)
+			}
+			if err != nil || len(more) == 0 {
+				return err
+			}
+			rest = more
+		}
 	}
 	return nil
 }
@@ -168,6 +184,7 @@ func sameFields(a, b Frame) bool {
 	for _, f := range []*Frame{&a, &b} {
 		f.Open.RoutingID = append([]byte{}, f.Open.RoutingID...)
 		f.Messages = append([]byte{}, f.Messages...)
+		f.Bundle = append([]byte{}, f.Bundle...)
 		f.Topic = append([]byte{}, f.Topic...)
 		f.At = append([]byte{}, f.At...)
 		f.Context = append([]byte{}, f.Context...)

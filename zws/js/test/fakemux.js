@@ -27,6 +27,9 @@ function size(n) {
   return b;
 }
 
+/** Encodes a bundle of encoded frames. */
+const bundle = (frames) => new Uint8Array(Buffer.concat([Buffer.from([23]), ...frames.flatMap((f) => [size(f.byteLength), Buffer.from(f)])])).buffer;
+
 /** Parses a frame of the client. */
 export function read(data) {
   const b = Buffer.from(data), op = OPS[b[0]];
@@ -65,6 +68,12 @@ export function network(parse = read) {
 
     sendFrame(op, ...fields) {
       this.onmessage({ data: frame(op, ...fields) });
+      return this;
+    }
+
+    /** Sends encoded frames as one bundle. */
+    bundle(...frames) {
+      this.onmessage({ data: bundle(frames) });
       return this;
     }
 

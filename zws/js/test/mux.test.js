@@ -7,7 +7,7 @@ import { Dealer, Pair, Pull, Push, RefusedError, Req, Sub, XSub, bearer, curve, 
 import { none } from '../zws/credentials.js';
 import { Mux } from '../zws/mux.js';
 import { network as plainNetwork, record, settle } from './fake.js';
-import { URL, begin, connected, frame, network, over } from './fakemux.js';
+import { URL, begin, connected, frame, messages, network, over } from './fakemux.js';
 
 const strings = (message) => message.map(String);
 
@@ -297,6 +297,35 @@ for (const [name, [defect, code]] of Object.entries(DEFECTS)) {
     assert.deepEqual(strings(await good.socket.receive()), ['on']);
   });
 }
+
+test('a bundle is its frames in their order', async () => {
+  const m = await begin(), one = await over(m, Sub, ['/one']), two = await over(m, Sub, ['/two']);
+  m.ws.ready().bundle(frame('opened', [1, 4], [1000, 4]), frame('opened', [2, 4], [1000, 4]));
+  await Promise.all([...one.ready, ...two.ready]);
+  m.ws.bundle(
+    frame('messages', [1, 4], messages(['a'], ['b', 'c'])),
+    frame('messages', [2, 4], messages(['d'])),
+    frame('lost', [1, 4], [3, 8]),
+    frame('messages', [1, 4], messages(['e'])),
+    frame('close', [2, 4], [4503, 2], 'no backend'),
+  );
+  const received = [];
+  for (const { socket } of [one, one, two, one]) received.push(strings(await socket.receive()));
+  assert.deepEqual(received, [['a'], ['b', 'c'], ['d'], ['e']]);
+  assert.deepEqual(one.events.at(-1), ['lost', { count: 3 }]);
+  assert.deepEqual([two.events.at(-1)[0], two.events.at(-1)[1].code], ['disconnect', 4503]);
+});
+
+test('what follows in a bundle is ignored when a handler has closed the Mux, and refused if it is malformed', async () => {
+  const closing = await connected(Sub);
+  closing.socket.on('lost', () => closing.mux.close());
+  closing.ws.bundle(frame('lost', [1, 4], [3, 8]), frame('opened', [1, 4], [1, 4]), new ArrayBuffer(0));
+  assert.deepEqual([closing.mux.state, closing.muxEvents.map(([name]) => name)], ['closed', ['ready']]);
+
+  const refused = await connected(Sub);
+  refused.ws.bundle(frame('messages', [1, 4], messages(['a'])), new ArrayBuffer(0));
+  assert.deepEqual([refused.mux.state, String(await refused.socket.receive())], ['refused', 'a']);
+});
 
 test('refuses frames that come too early', async () => {
   for (const early of [(ws) => ws.open().opened(1), (ws) => ws.ready().message(1, ['x'])]) {

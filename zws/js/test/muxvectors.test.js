@@ -6,7 +6,7 @@ import test from 'node:test';
 
 import { short } from '../zws/command.js';
 import { concat, toBytes } from '../zws/frame.js';
-import { close, command, credit, login, message, open, parse, parseMessages, ping, relay } from '../zws/muxframe.js';
+import { close, command, credit, eachFrame, login, message, open, parseMessages, ping, relay } from '../zws/muxframe.js';
 
 const vectors = JSON.parse(readFileSync(new URL('../../testdata/mux-vectors.json', import.meta.url)));
 const unhex = (text) => new Uint8Array(Buffer.from(text.replaceAll(' ', ''), 'hex'));
@@ -48,6 +48,13 @@ function rest({ op, position, flags, topic, context, reason = '' }) {
   return topic === undefined ? toBytes(reason) : unhex(topic);
 }
 
+/** Returns the frames of a WebSocket message. */
+function parse(data) {
+  const all = [];
+  eachFrame(data.slice().buffer, { _handshake: {} }, (frame) => all.push(frame));
+  return all;
+}
+
 let written = 0, read = 0;
 
 for (const vector of vectors.mux) {
@@ -57,8 +64,10 @@ for (const vector of vectors.mux) {
       assert.equal(hex(write[vector.op](vector)), hex(frame));
       written++;
     }
-    if (vector.from !== 'client') {
-      const got = parse(frame.slice().buffer);
+    if (vector.op === 'bundle') {
+      assert.deepEqual(parse(frame), vector.frames.flatMap((one) => parse(unhex(one))));
+    } else if (vector.from !== 'client') {
+      const [got] = parse(frame);
       assert.deepEqual([got.op, got.numbers], [vector.op, numbers(vector)]);
       if (vector.messages) {
         const found = vector.positions && [];
@@ -73,8 +82,7 @@ for (const vector of vectors.mux) {
 for (const { name, bytes: data } of vectors.mux_invalid) {
   test(`refuses ${name}`, () => {
     assert.throws(() => {
-      const { op, rest } = parse(unhex(data).slice().buffer);
-      parseMessages(rest, limits, op === 'marked' ? [] : undefined);
+      for (const { op, rest } of parse(unhex(data))) parseMessages(rest, limits, op === 'marked' ? [] : undefined);
     }, { code: 1002 });
   });
 }

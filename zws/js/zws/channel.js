@@ -21,9 +21,10 @@ export class Channel {
   #number; // on the current WebSocket, while the channel is open or being opened
   #timers = new Timers();
   #closed = false;
-  /** Encodes the request that opens the channel; _answer is the op of the answer. */
+  /** Encodes the request that opens the channel. */
   _request = open;
-  _answer = 'opened';
+  /** The op of the answer, unless it is the usual one. */
+  _answer;
   ready = false;
   /** Whether the channel has been ready before. */
   wasReady = false;
@@ -35,7 +36,6 @@ export class Channel {
     this.#owner = owner;
     this.#options = options;
     this.#stream = new Stream(this, owner, options, mux._window);
-    if (options.history) this._answer = 'opened-history';
   }
 
   /** Whether a message would be sent without much delay. */

@@ -56,9 +56,6 @@ const FINAL = [1002, 1003, 1007, TOO_LARGE, 4400, EXPIRED, 4403, 4404, NOT_ACCEP
 
 export const isFinal = (code) => FINAL.includes(code);
 
-/** Returns the close code that corresponds to the status of an ERROR. */
-export const codeOfStatus = (status) => ({ 300: 4300, 400: 4400, 500: 4500 })[status] ?? 4400;
-
 // Reasons to show where the server gave none.
 const REASONS = {
   1000: 'closed by the server',

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 import { command, parseCommand, parseNumber, parseStatus } from './command.js';
-import { NOT_ACCEPTABLE, ProtocolError, TOO_LARGE, checkLimits, codeOfStatus } from './errors.js';
+import { NOT_ACCEPTABLE, ProtocolError, TOO_LARGE, checkLimits } from './errors.js';
 import { COMMAND, Frame, LAST, MORE, Message, encode, parse, toText } from './frame.js';
 
 // The server's socket types that each type can talk to (23/ZMTP, "Socket Type Property").
@@ -75,7 +75,7 @@ export class Frames {
   /** Returns the code, the reason and the status of the end of the WebSocket. */
   ended(code, reason) {
     const status = this.#status;
-    if (status && (code === 1005 || code === 1006)) code = codeOfStatus(status);
+    if (status && (code === 1005 || code === 1006)) code = 4000 + status;
     return [code, reason || (status && `the server answered ERROR ${status}`), status];
   }
 

@@ -7,7 +7,7 @@ import { ClosedError, ProtocolError } from './errors.js';
 import { toBytes } from './frame.js';
 import { CONNECTION_EVENTS, Events } from './events.js';
 import { Link } from './link.js';
-import { MAX_ROUTE, loginOf, parse, ping } from './muxframe.js';
+import { MAX_ROUTE, eachFrame, loginOf, ping } from './muxframe.js';
 import { Notifications } from './notifications.js';
 import { complete } from './options.js';
 import { absolute } from './socket.js';
@@ -39,7 +39,11 @@ class MuxLink extends Link {
   }
 
   _message(data) {
-    const frame = parse(data), { op, numbers: [number] } = frame;
+    eachFrame(data, this, (frame) => this.#frame(frame));
+  }
+
+  #frame(frame) {
+    const { op, numbers: [number] } = frame;
     if (op === 'ready') {
       this.maxChannels = number;
       if (this.ready) this._owner._notify(this, 'renewed', {});

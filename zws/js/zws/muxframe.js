@@ -1,32 +1,30 @@
-// Encodes and parses the frames of ZWSMUX1.0 (zws/PROTOCOL.md). Each frame is one WebSocket message.
+// Encodes and parses the frames of ZWSMUX1.0 (zws/PROTOCOL.md).
 // SPDX-License-Identifier: MPL-2.0
 
 import { parseCommand, parseNumber, short } from './command.js';
 import { ProtocolError, checkLimits } from './errors.js';
 import { Frame, Message, concat, toBytes } from './frame.js';
 
-// The ops that a client sends, and those of a server with the sizes of their numbers.
-const LOGIN = 1, OPEN = 3, MESSAGES = 5, CREDIT = 6, CLOSE = 7, RELAY = 11, OPEN_HISTORY = 13, PING = 21;
+// The ops that a client sends, and those of a server with the most bytes of their rest and the sizes of their numbers.
+const LOGIN = 1, OPEN = 3, MESSAGES = 5, CREDIT = 6, CLOSE = 7, RELAY = 11, OPEN_HISTORY = 13, PING = 21, BUNDLE = 23;
 const COMMANDS = { RESUME: 16, ACK: 19, LAST: 20 };
 const SERVER = {
-  2: ['ready', 4],
-  4: ['opened', 4, 4],
-  [MESSAGES]: ['messages', 4],
-  [CREDIT]: ['credit', 4, 4],
-  [CLOSE]: ['close', 4, 2],
-  8: ['lost', 4, 8],
-  9: ['expiring', 4],
-  10: ['unsubscribed', 4],
-  12: ['relayed', 4, 4, 1],
-  14: ['opened-history', 4, 4, 1],
-  15: ['marked', 4],
-  17: ['resumed', 4],
-  18: ['live', 4],
-  22: ['pong'],
+  2: ['ready', 0, 4],
+  4: ['opened', 0, 4, 4],
+  [MESSAGES]: ['messages', Infinity, 4],
+  [CREDIT]: ['credit', 0, 4, 4],
+  [CLOSE]: ['close', 123, 4, 2],
+  8: ['lost', 0, 4, 8],
+  9: ['expiring', 0, 4],
+  10: ['unsubscribed', Infinity, 4],
+  12: ['relayed', 0, 4, 4, 1],
+  14: ['opened-history', 0, 4, 4, 1],
+  15: ['marked', Infinity, 4],
+  17: ['resumed', Infinity, 4],
+  18: ['live', Infinity, 4],
+  22: ['pong', 16],
 };
-const VARIABLE = ['messages', 'unsubscribed', 'marked', 'resumed', 'live']; // ops whose rest has any length
 const BLOCK = 2048; // bytes
-const MAX_REST = { close: 123, pong: 16 }; // bytes: a reason, a context
 
 /** The most credit in bytes that a channel can have in one direction. */
 export const MAX_CREDIT = 2 ** 31 - 1;
@@ -83,14 +81,28 @@ export function message(channel, frames) {
   return concat([MESSAGES], number(channel), number(costOf(frames) - 4), ...frames.flatMap((frame) => [number(frame.length), frame]));
 }
 
-/** Parses a frame of the server: its op, its numbers (the channel first), and the rest. */
-export function parse(data) {
+/**
+ * Calls action for each frame of a WebSocket message: its op, its numbers (the channel first), and the
+ * rest. What follows is ignored when an action has closed the link.
+ */
+export function eachFrame(data, link, action) {
   if (!(data instanceof ArrayBuffer)) throw new ProtocolError('text message, want a binary one', 1003);
-  const frame = new Uint8Array(data), [op, ...sizes] = SERVER[frame[0]] ?? [];
-  if (!op) throw new ProtocolError(`unknown op ${frame[0]}, want one of ${Object.keys(SERVER).join(', ')}`);
+  const all = new Uint8Array(data);
+  if (all[0] !== BUNDLE) return action(parse(all));
+  let start = 1;
+  do {
+    const size = parseNumber(all.subarray(start, start += 4), 4), frame = all.subarray(start, start += size);
+    if (frame.length < size) throw new ProtocolError('malformed message: lengths do not match');
+    action(parse(frame));
+  } while (start < all.length && link._handshake);
+}
+
+function parse(frame) {
+  const [op, most, ...sizes] = SERVER[frame[0]] ?? [];
+  if (!op) throw new ProtocolError(`unknown op ${frame[0]}`);
   let offset = 1;
   const numbers = sizes.map((size) => parseNumber(frame.subarray(offset, offset += size), size)), rest = frame.subarray(offset);
-  if (rest.length > (MAX_REST[op] ?? 0) && !VARIABLE.includes(op)) throw new ProtocolError(`${op} is too long`);
+  if (rest.length > most) throw new ProtocolError(`${op} is too long`);
   return { op, numbers, rest };
 }
 

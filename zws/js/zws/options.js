@@ -65,9 +65,9 @@ function checkNumber(name, value, [min, max, special, meaning] = NUMBERS[name]) 
     `option ${name} is ${String(value)}, want ${range}${meaning ? `, or ${special} for ${meaning}` : ''}`);
 }
 
-function checkHeartbeat(heartbeat) {
+function checkHeartbeat(heartbeat = {}) {
   if (heartbeat === false) return undefined;
-  if (heartbeat === null || !['object', 'undefined'].includes(typeof heartbeat)) throw new TypeError('option heartbeat: want { interval, timeout } or false');
+  if (heartbeat === null || typeof heartbeat !== 'object') throw new TypeError('option heartbeat: want { interval, timeout } or false');
   const all = { interval: 30_000, timeout: 10_000 };
   for (const name in heartbeat) {
     if (!(name in all)) throw new TypeError(`unknown option "heartbeat.${name}", want interval or timeout`);

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 import { ProtocolError, isFinal } from './errors.js';
-import { loginOf, open, parse, ping } from './muxframe.js';
+import { eachFrame, loginOf, open, ping } from './muxframe.js';
 import { Stream } from './stream.js';
 
 const WINDOW = 1 << 20; // bytes that the server may send before the application reads them: enough for 10 MB/s at a distance of 100 ms
@@ -59,14 +59,18 @@ export class Single {
   }
 
   message(data) {
-    const frame = parse(data), { op, numbers: [number] } = frame;
+    eachFrame(data, this.#link, (frame) => this.#frame(frame));
+  }
+
+  #frame(frame) {
+    const { op, numbers: [number] } = frame;
     if (op === 'ready') this.#ready();
     else if (!this.#accepted) throw new ProtocolError(`unexpected ${op} before ready`);
     else if (op === 'expiring' && !this.#stream.open) this.#expiring = number;
     else if (op === 'expiring') this.#link._expiring(number);
     else if (op === 'pong') this.#link._pong(frame.rest);
     else if (number !== CHANNEL) throw new ProtocolError(`channel ${number} was never opened`);
-    else this.#stream.receive(frame, this.#options.history ? 'opened-history' : 'opened');
+    else this.#stream.receive(frame);
   }
 
   /** Handles the answer to a login. The route is that of the URL, whatever a proxy has made of its path. */

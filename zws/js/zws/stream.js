@@ -74,8 +74,8 @@ export class Stream {
     this.#grant();
   }
 
-  /** Handles a frame of the server. answer is the op that opens the channel. */
-  receive({ op, numbers: [, number, flag], rest }, answer) {
+  /** Handles a frame of the server. answer is the op that opens the channel, unless it is the usual one. */
+  receive({ op, numbers: [, number, flag], rest }, answer = this.#options.history ? 'opened-history' : 'opened') {
     if (op === 'messages' && this.open) return this.#messages(rest);
     if (op === 'close') return this.#host._ended(number, toText(rest));
     if (this.open === (op === answer)) throw new ProtocolError(`unexpected ${op}: the channel is ${this.open ? 'already' : 'not'} open`);
