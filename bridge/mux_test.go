@@ -81,12 +81,21 @@ func TestMux(t *testing.T) {
 		t.Errorf("a routing id that the user took again: %v, want 4409", err)
 	}
 	echo(pair2, "anything")
-	routes := map[string]int{}
+	routes, connections := map[string]int{}, 0
 	for _, s := range b.Sessions() {
 		if s.User != "alice" || s.Dialect != "ZWSMUX1.0" || s.Mechanism != "PLAIN" {
 			t.Errorf("%+v", s)
 		}
 		routes[s.Route]++
+		if s.Multiplexed {
+			connections++
+		}
+		if want := map[bool]int{true: 2}[s.Multiplexed]; s.Channels != want {
+			t.Errorf("%+v: %d channels, want %d", s, s.Channels, want)
+		}
+	}
+	if connections != 1 {
+		t.Errorf("%d sessions are connections, want 1", connections)
 	}
 	if fmt.Sprint(routes) != "map[/control:2 /pair:1]" { // including the connection, whose route is /control
 		t.Errorf("sessions %v", routes)

@@ -67,11 +67,15 @@ func printSessions(w io.Writer, list []json.RawMessage) error {
 		if err := json.Unmarshal(object, &s); err != nil {
 			return err
 		}
+		dialect := s.Dialect
+		if s.Multiplexed { // beside its channels
+			dialect += " (" + plural(s.Channels, "channel") + ")"
+		}
 		user := s.User
 		if user == "" {
 			user = "-"
 		}
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%.1f\t%d\n", s.Number, user, s.Route, s.Address, s.Dialect, since(s.Since), s.Messages, s.Lag, s.Dropped)
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%.1f\t%d\n", s.Number, user, s.Route, s.Address, dialect, since(s.Since), s.Messages, s.Lag, s.Dropped)
 	}
 	return table.Flush()
 }

@@ -22,6 +22,10 @@ type Info struct {
 	Since   time.Time `json:"since"`
 	// Expires is when the login ends; zero for never.
 	Expires time.Time `json:"expires,omitzero"`
+	// Multiplexed means that this is a connection of ZWSMUX1.0, which is listed beside its streams, so
+	// that it can be seen and ended as a whole. Channels is how many streams it has.
+	Multiplexed bool `json:"multiplexed,omitempty"`
+	Channels    int  `json:"channels,omitempty"`
 	// Messages and Bytes wait to be written to the client; Dropped were not written.
 	Messages int    `json:"queued_messages"`
 	Bytes    int64  `json:"queued_bytes"`
@@ -78,6 +82,7 @@ func (c *connection) info() Info {
 		i.Expires = end
 	}
 	if l.Multiplexed {
+		i.Multiplexed, i.Channels = true, len(c.all())
 		i.Held = c.bound.budget.Held() + c.bound.sent.Held()
 	}
 	return i
@@ -86,7 +91,7 @@ func (c *connection) info() Info {
 func (s *stream) info() Info {
 	i := s.conn.info()
 	i.Number, i.Route, i.Since = s.number, s.route.Path(), s.since
-	i.Held = 0 // the connection's
+	i.Held, i.Multiplexed, i.Channels = 0, false, 0 // the connection's
 	i.Relayed = string(s.relayed)
 	i.Dropped = s.queue.Dropped()
 	i.Messages, i.Bytes = s.queue.Len()

@@ -103,7 +103,7 @@ func newCollectors() *Metrics {
 		counted:  prometheus.NewRegistry(),
 		since:    time.Now(),
 		sessions: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "zwsbridge_sessions", Help: "Sessions that are logged in.",
+			Name: "zwsbridge_sessions", Help: "Sessions that are logged in. A connection of ZWSMUX1.0 counts as one, and each of its channels as one more.",
 		}, []string{"route", "dialect"}),
 		started:  counter("zwsbridge_sessions_total", "Sessions that have logged in.", "route", "dialect"),
 		ended:    counter("zwsbridge_session_ends_total", "Sessions that have ended, by WebSocket close code.", "route", "code"),
