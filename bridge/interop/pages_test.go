@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -75,11 +76,20 @@ func TestDemoPortal(t *testing.T) {
 	}
 }
 
+// TestDemoPortalStates looks at the portal of the demo while its sockets connect, and when the bridge
+// is gone.
+func TestDemoPortalStates(t *testing.T) {
+	executable := executableOf(t, "chromium")
+	d := startDemo(t)
+	run(t, "node", "peers/demostates.mjs", "chromium", executable, d.portal, d.secret("ann.password"), strconv.Itoa(d.process.Pid))
+}
+
 // demo is a running zwsbridge demo, with the URLs that it prints and its directory.
 type demo struct {
 	t             *testing.T
 	portal, admin string
 	home, binary  string
+	process       *os.Process
 }
 
 // secret returns a password or token that the demo has made.
@@ -105,6 +115,7 @@ func startDemo(t *testing.T) *demo {
 	if err != nil {
 		t.Fatal(err)
 	}
+	d.process = cmd.Process
 	t.Cleanup(func() {
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Error(err)
