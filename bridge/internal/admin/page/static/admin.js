@@ -53,8 +53,8 @@ let canChange = false; // whether the operator may end sessions
 
 const sessions = new Table($('sessions'), [
   { head: 'User', text: (s) => s.user || '(none)', name: true, long: true },
-  { head: 'Route', text: (s) => s.route, long: true },
-  { head: 'Dialect', text: (s) => s.multiplexed ? `${s.dialect}, channels: ${s.channels ?? 0}` : s.dialect, minor: true },
+  { head: 'Route', text: (s) => s.multiplexed ? `${s.route}, channels: ${s.channels ?? 0}` : s.route, long: true },
+  { head: 'Dialect', text: (s) => s.dialect, minor: true },
   { head: 'Mechanism', text: (s) => s.mechanism, note: (s) => s.relayed ? `${s.relayed} to the backend` : '', minor: true },
   { head: 'Address', text: (s) => s.address, long: true },
   { head: 'Connected', text: (s) => since(s.since), number: true },
