@@ -13,7 +13,6 @@ import (
 	"github.com/zwsbridge/zwsbridge/bridge/internal/admin"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/metrics"
-	"github.com/zwsbridge/zwsbridge/bridge/internal/printable"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/refusal"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
 	"github.com/zwsbridge/zwsbridge/zap"
@@ -50,18 +49,8 @@ func (b *Bridge) Sessions() []Session { return b.connections.Sessions() }
 func (b *Bridge) Backends() []Backend {
 	list := []Backend{}
 	add := func(path string, session uint64, statuses []backend.Status) {
-		for _, s := range statuses {
-			info := Backend{
-				Route: path, Session: session, Position: s.Position, Address: s.Address, User: printable.Name(s.User),
-				Source: string(s.Source), State: s.State.String(), Since: s.Since, Reconnects: s.Reconnects,
-			}
-			if !s.Next.IsZero() {
-				info.NextTry = &s.Next
-			}
-			if s.Err != nil {
-				info.Error = s.Err.Error()
-			}
-			list = append(list, info)
+		for _, one := range statuses {
+			list = append(list, admin.NewBackend(path, session, one))
 		}
 	}
 	for _, r := range b.state.Load().sorted() {
@@ -172,47 +161,16 @@ func (s source) StillValid(reply *zap.Reply) bool {
 
 func (s source) CertificateExpiry() time.Time { return s.options.CertificateExpiry() }
 
+// Readiness implements admin.Source.
+func (s source) Readiness() admin.Readiness { return s.parts().Readiness() }
+
 // Gauges implements metrics.Source.
-func (s source) Gauges() metrics.Gauges {
-	g := metrics.Gauges{
-		Connections:       s.connections.Open(),
-		CertificateExpiry: s.CertificateExpiry(),
-		Listeners:         make(map[string]metrics.Open),
-		Queues:            make(map[string]metrics.Queue),
-		Backends:          make(map[metrics.BackendState]int),
-		Waiting:           make(map[string]int),
-		Subscribed:        make(map[string]int64),
-		UserFiles:         make(map[string]bool),
-		History:           make(map[string]metrics.History),
-		Finders:           make(map[metrics.Finder]metrics.Found),
+func (s source) Gauges() metrics.Gauges { return s.parts().Gauges() }
+
+func (s source) parts() *admin.Parts {
+	now := s.state.Load()
+	return &admin.Parts{
+		Source: s, Chain: now.auth, Routes: now.sorted(), Failures: s.failures, Closing: s.connections.Closing() != nil,
+		Gates: map[string]*accept.Gate{serverListener: s.gate, adminListener: s.adminGate},
 	}
-	for name, gate := range map[string]*accept.Gate{serverListener: s.gate, adminListener: s.adminGate} {
-		now, most := gate.Open()
-		g.Listeners[name] = metrics.Open{Now: now, Most: most}
-	}
-	limits := s.failures.Stats()
-	g.Logins = metrics.Logins{Tracked: limits.Tracked, Blocked: limits.Blocked, Known: limits.Known, Waiting: limits.Waiting}
-	for name, err := range s.state.Load().auth.Files() {
-		g.UserFiles[name] = err == nil
-	}
-	for path, r := range s.state.Load().routes {
-		g.Queues[path] = metrics.Queue{}
-		g.Waiting[path] = r.Waiting()
-		g.Subscribed[path] = r.SubscriptionBytes()
-	}
-	for _, session := range s.Sessions() {
-		q := g.Queues[session.Route]
-		g.Queues[session.Route] = metrics.Queue{Messages: q.Messages + session.Messages, Bytes: q.Bytes + session.Bytes}
-	}
-	for _, a := range s.Archives() {
-		stats := a.Log.Stats()
-		g.History[a.Path] = metrics.History{Messages: stats.Messages, Bytes: stats.Bytes, Queues: a.Queues.Len(), Leads: a.Leading()}
-	}
-	for _, f := range s.Finders() {
-		g.Finders[metrics.Finder{Route: f.Route, Name: f.Address}] = metrics.Found{Works: f.Error == "", Endpoints: f.Endpoints}
-	}
-	for _, b := range s.Backends() {
-		g.Backends[metrics.BackendState{Route: b.Route, State: b.State}]++
-	}
-	return g
 }

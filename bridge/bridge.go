@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -45,6 +46,12 @@ type Options struct {
 	// Reload, if not nil, is called when an operator asks for a reload of the configuration file;
 	// it calls [Bridge.Reload].
 	Reload func(context.Context) (Reloaded, error)
+	// Socket, if not nil, returns for an endpoint of bind or zap.listen a socket that another process
+	// has handed over ([Bridge.Listeners]), as [zmtp.ListenOptions] has it.
+	Socket func(network, address string) net.Listener
+	// Exclusive, if not nil, is called before files are opened that one process only can have
+	// open: another process that has them calls [Bridge.Release] now.
+	Exclusive func() error
 }
 
 // Bridge serves the routes of a configuration to WebSocket clients. All methods may be called
@@ -89,7 +96,7 @@ func New(c *config.Config, o Options) (_ *Bridge, err error) {
 	if b.poller, err = zws.NewPoller(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return nil, err
 	}
-	b.connections = conn.NewSet(conn.Options{Log: b.options.Logger, Metrics: b.metrics, Refusals: b.refusals, Poller: b.poller, Route: b.route, Logins: logins{b}})
+	b.connections = conn.NewSet(conn.Options{Log: b.options.Logger, Metrics: b.metrics, Refusals: b.refusals, Poller: b.poller, Route: b.route, Logins: logins{b}, Cost: b.cost})
 	s, err := b.newState(c, &state{})
 	if err != nil {
 		return nil, errors.Join(err, b.closePoller())
@@ -201,6 +208,11 @@ func (b *Bridge) refuse(w http.ResponseWriter, r *http.Request, rt *route.Route,
 
 // route returns the route that is in force at path; nil if there is none.
 func (b *Bridge) route(path string) *route.Route { return b.state.Load().routes[path] }
+
+// cost is conn.Options.Cost.
+func (b *Bridge) cost(l *zws.Login) time.Duration {
+	return b.state.Load().auth.Cost(l.Reply.Authenticator)
+}
 
 // authenticate asks the chain in force.
 func (b *Bridge) authenticate(ctx context.Context, req *zap.Request) (*zap.Reply, error) {

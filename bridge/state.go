@@ -44,6 +44,7 @@ func (b *Bridge) newState(c *config.Config, old *state) (_ *state, err error) {
 	}()
 	if s.auth, err = auth.New(c, old.auth, auth.Options{
 		Handler: b.options.Handler, Logger: b.options.Logger, Observe: b.metrics.Login, Waiting: b.metrics.LoginWaits,
+		Exclusive: b.options.Exclusive,
 	}); err != nil {
 		return nil, err
 	}
@@ -56,7 +57,7 @@ func (b *Bridge) newState(c *config.Config, old *state) (_ *state, err error) {
 	if err := b.newRoutes(s, old); err != nil {
 		return nil, err
 	}
-	s.zapListen, err = auth.Listen(c, old.zapListen, zap.HandlerFunc(b.authenticate), b.options.Logger, b.refusals)
+	s.zapListen, err = auth.Listen(c, old.zapListen, zap.HandlerFunc(b.authenticate), b.options.Logger, b.refusals, b.options.Socket)
 	return s, err
 }
 
@@ -94,6 +95,7 @@ func (b *Bridge) newRoutes(s, old *state) (err error) {
 func (b *Bridge) routeOptions(s, old *state, path string) route.Options {
 	return route.Options{
 		Handler: b.failures, Metrics: b.metrics, Log: b.options.Logger, Refusals: b.refusals, History: s.history,
+		Socket: b.options.Socket, Exclusive: b.options.Exclusive,
 		Inherit: func(endpoint string) *zmtp.Listener { return old.listener(endpoint, path) },
 	}
 }
@@ -120,6 +122,16 @@ func (s *state) close(kept *state) {
 	for _, u := range s.updates {
 		u.Discard()
 	}
+	s.closeRoutes(kept)
+	if s.zapListen != nil {
+		s.zapListen.Close(kept.zapListen)
+	}
+	if s.auth != nil {
+		_ = s.auth.Close(kept.auth)
+	}
+}
+
+func (s *state) closeRoutes(kept *state) {
 	for path, r := range s.routes {
 		if kept.routes[path] != r {
 			r.Close()
@@ -127,12 +139,6 @@ func (s *state) close(kept *state) {
 				_ = a.Close() // it has logged what could not be stored
 			}
 		}
-	}
-	if s.zapListen != nil {
-		s.zapListen.Close(kept.zapListen)
-	}
-	if s.auth != nil {
-		_ = s.auth.Close(kept.auth)
 	}
 }
 

@@ -65,6 +65,7 @@ type Server struct {
 	PingInterval     time.Duration `toml:"ping_interval"` // 0 = no pings
 	WriteTimeout     time.Duration `toml:"write_timeout"`
 	Drain            time.Duration `toml:"drain"`
+	HandoverDrain    time.Duration `toml:"handover_drain"`
 
 	MaxHandshake     Size `toml:"max_handshake"`
 	MaxMessage       Size `toml:"max_message"`

@@ -125,7 +125,7 @@ share = "requests"
 		File: "F", Dir: dir,
 		Server: Server{
 			Listen: "127.0.0.1:8443", TLS: "self-signed", CurveCert: Path(filepath.Join(dir, "certs/server")),
-			HandshakeTimeout: 10 * time.Second, PingInterval: 25 * time.Second, WriteTimeout: 10 * time.Second, Drain: 10 * time.Second,
+			HandshakeTimeout: 10 * time.Second, PingInterval: 25 * time.Second, WriteTimeout: 10 * time.Second, Drain: 10 * time.Second, HandoverDrain: 2 * time.Minute,
 			MaxHandshake: 16 << 10, MaxMessage: 1 << 20, MaxFrames: 1000, MaxSubscriptions: 1000, MaxChannels: 100, MaxTopic: 1 << 10,
 			MaxSubscriptionBytesPerUser: 1 << 20, MaxConnectionBytes: 16 << 20, MaxConnections: 10000, MaxFailures: 10,
 		},

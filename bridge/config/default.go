@@ -28,6 +28,7 @@ func Default() *Config {
 			PingInterval:     zws.DefaultPingInterval,
 			WriteTimeout:     zws.DefaultWriteTimeout,
 			Drain:            10 * time.Second,
+			HandoverDrain:    2 * time.Minute,
 			MaxHandshake:     zws.DefaultMaxHandshake,
 			MaxMessage:       zws.DefaultMaxMessage,
 			MaxFrames:        zws.DefaultMaxFrames,

@@ -150,6 +150,10 @@ func (a *Authenticator) Err() error {
 // the queue.
 func (a *Authenticator) Backlog() time.Duration { return a.queue.backlog() }
 
+// HashTime returns the time for each login when many are judged one after the other on all processors; 0
+// if no hash was computed yet.
+func (a *Authenticator) HashTime() time.Duration { return a.queue.hashTime() }
+
 // Close stops watching the file. It must not be called from a function that was registered
 // with OnChange.
 func (a *Authenticator) Close() error { return a.watcher.Close() }

@@ -314,6 +314,13 @@ func (q *queue) refuse(n *network, cost int) error {
 	return zap.Busy(until * 2 / 3)
 }
 
+// hashTime returns how long a hash occupies all slots; 0 if none was computed yet.
+func (q *queue) hashTime() time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.took.all.mean / time.Duration(q.slots)
+}
+
 // backlog returns how long the logins that wait will take.
 func (q *queue) backlog() time.Duration {
 	q.mu.Lock()

@@ -55,6 +55,9 @@ type ServerOptions struct {
 	// Refused, if not nil, is called instead with every peer that is refused, with the error of its
 	// handshake or [ErrTooMany]. It must not block.
 	Refused func(peer net.Addr, err error)
+	// Socket, if not nil, returns a socket that another process has handed over, as
+	// [zmtp.ListenOptions] has it.
+	Socket func(network, address string) net.Listener
 }
 
 // ErrTooMany is why a peer beyond [ServerOptions.MaxServers] is disconnected.
@@ -118,6 +121,7 @@ func (s *Server) listen() (*zmtp.Listener, error) {
 	o := zmtp.ListenOptions{
 		Options: zmtp.Options{SocketType: zmtp.ROUTER, Limits: limits},
 		Refused: s.refused,
+		Socket:  s.o.Socket,
 	}
 	if old := s.o.Replaces; old != nil {
 		s.o.Replaces = nil // it would stay in memory
@@ -137,6 +141,9 @@ func (s *Server) refused(peer net.Addr, err error) {
 
 // Endpoint returns the endpoint with the actual port.
 func (s *Server) Endpoint() string { return s.listener.Endpoint() }
+
+// Listener returns what listens. Only the server closes it.
+func (s *Server) Listener() *zmtp.Listener { return s.listener }
 
 // Close stops listening, disconnects every peer, cancels the pending requests and waits for the
 // handler to return from them.

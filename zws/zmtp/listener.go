@@ -18,6 +18,8 @@ import (
 // be called by several goroutines. The code that made a Listener closes it.
 type Listener struct {
 	nl        net.Listener
+	network   string // that was asked for, as address
+	address   string
 	holders   *atomic.Int32 // of the socket; the last one to close it removes the file of an ipc endpoint
 	release   sync.Once
 	mechanism zap.Mechanism
@@ -60,12 +62,28 @@ func Listen(endpoint string, m zap.Mechanism, sec ServerSecurity, o ListenOption
 	if err := o.complete(m, sec); err != nil {
 		return nil, err
 	}
-	nl, err := listen(network, address)
-	if err != nil {
-		return nil, fmt.Errorf("zmtp: %s: %w", endpoint, err)
+	var nl net.Listener
+	if o.Socket != nil {
+		nl = o.Socket(network, address)
 	}
-	return serve(nl, m, sec, o), nil
+	if nl == nil {
+		if nl, err = listen(network, address); err != nil {
+			return nil, fmt.Errorf("zmtp: %s: %w", endpoint, err)
+		}
+	}
+	l := serve(nl, m, sec, o)
+	l.network, l.address = network, address
+	return l, nil
 }
+
+// Socket returns the socket of the listener, and the arguments of ListenOptions.Socket for which another
+// process should return it. It must not be closed.
+func (l *Listener) Socket() (network, address string, socket net.Listener) {
+	return l.network, l.address, l.nl
+}
+
+// KeepFile has Close leave the socket file of an ipc endpoint, since another process listens there now.
+func (l *Listener) KeepFile() { l.holders.Add(1) }
 
 // Share returns another Listener on the socket of l, with settings of its own, so that these can
 // change without a moment in which nobody listens. Both accept connections until one is closed.
@@ -90,7 +108,7 @@ func (l *Listener) Share(m zap.Mechanism, sec ServerSecurity, o ListenOptions) (
 	}
 	l.holders.Add(1)
 	shared := serve(nl, m, sec, o)
-	shared.holders = l.holders
+	shared.network, shared.address, shared.holders = l.network, l.address, l.holders
 	return shared, nil
 }
 

@@ -147,4 +147,7 @@ type ListenOptions struct {
 	// handshake, and with it the Conn. That function is called by several goroutines at
 	// the same time. Accept then returns no connections.
 	Each func(Options) (Options, func(*Conn, error))
+	// Socket, if not nil, returns a socket that listens already, which another process has opened and
+	// handed over; nil if there is none, and the listener opens one. The listener closes it.
+	Socket func(network, address string) net.Listener
 }

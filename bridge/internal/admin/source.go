@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/conn"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/discover"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/printable"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/refusal"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
 	"github.com/zwsbridge/zwsbridge/zap"
@@ -75,6 +77,21 @@ type Readiness struct {
 	Unready []string `json:"unready,omitempty"`
 	// Degraded are those not to send all of them.
 	Degraded []string `json:"degraded"`
+}
+
+// NewBackend returns what operators see of a connection to a backend; session is 0 if clients share it.
+func NewBackend(path string, session uint64, s backend.Status) Backend {
+	b := Backend{
+		Route: path, Session: session, Position: s.Position, Address: s.Address, User: printable.Name(s.User),
+		Source: string(s.Source), State: s.State.String(), Since: s.Since, Reconnects: s.Reconnects,
+	}
+	if !s.Next.IsZero() {
+		b.NextTry = &s.Next
+	}
+	if s.Err != nil {
+		b.Error = s.Err.Error()
+	}
+	return b
 }
 
 // ErrQuery: neither or both of two alternatives were given.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
@@ -27,6 +28,8 @@ type Options struct {
 	// Waiting, if not nil, is called when a login begins to wait for a free processor, and
 	// the function that it returns when the wait has ended.
 	Waiting func() (done func())
+	// Exclusive, if not nil, is called before files are opened that one process only can have open.
+	Exclusive func() error
 }
 
 // handlerEntry is the name of the only entry of a chain that asks [Options.Handler], in logs
@@ -41,6 +44,7 @@ type Chain struct {
 	authns         []string                 // those that judge logins of clients, each once
 	stores         map[config.Path]*tokenendpoint.Identities
 	closing        sync.Once
+	released       atomic.Bool // the stores are another process's
 }
 
 // authenticator is one that was built from an [auth.NAME] table.
@@ -210,7 +214,7 @@ func (a *Chain) add(c *config.Config, name string, previous *Chain, o Options) e
 		next.fingerprint += " insecure_file_modes"
 	}
 	old := previous.authenticators[name]
-	if old.built != nil && next.fingerprint != "" && next.fingerprint == old.fingerprint {
+	if old.built != nil && next.fingerprint != "" && next.fingerprint == old.fingerprint && !(previous.released.Load() && old.store != "") {
 		a.authenticators[name] = old
 		if old.store != "" {
 			a.stores[old.store] = previous.stores[old.store]
@@ -220,7 +224,7 @@ func (a *Chain) add(c *config.Config, name string, previous *Chain, o Options) e
 	var err error
 	next.built, err = build(c.Auth[name], deps{log: o.Logger, waiting: o.Waiting, private: c.Server.Private(), store: func(file config.Path) (*tokenendpoint.Identities, error) {
 		next.store = file
-		return a.openStore(file, previous)
+		return a.openStore(file, previous, o.Exclusive)
 	}})
 	if err == nil {
 		a.authenticators[name] = next

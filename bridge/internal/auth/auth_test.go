@@ -195,7 +195,7 @@ func TestListenTakesOver(t *testing.T) {
 	listen := func(name string, previous *Servers) *Servers {
 		t.Helper()
 		c := load(t, dir, strings.Replace(text, "%s", filepath.Join(sockets, name), 1))
-		s, err := Listen(c, previous, onlyAlice, slog.New(slog.DiscardHandler), nil)
+		s, err := Listen(c, previous, onlyAlice, slog.New(slog.DiscardHandler), nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -228,7 +228,7 @@ func TestListenTakesOver(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := load(t, dir, strings.Replace(text, "%s", filepath.Join(sockets, "b"), 1)+"zap.clients = \"clients\"\nserver.curve_cert = \"server\"\n")
-		keyed, err := Listen(c, last, onlyAlice, slog.New(slog.DiscardHandler), nil)
+		keyed, err := Listen(c, last, onlyAlice, slog.New(slog.DiscardHandler), nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

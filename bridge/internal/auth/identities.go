@@ -45,11 +45,16 @@ func (a *Chain) Identities(user, id string) ([]Identity, error) {
 
 // openStore opens an identity store, once for all authenticators that name it. One that
 // previous has open is taken over: a second opening would fail.
-func (a *Chain) openStore(file config.Path, previous *Chain) (*tokenendpoint.Identities, error) {
+func (a *Chain) openStore(file config.Path, previous *Chain, exclusive func() error) (*tokenendpoint.Identities, error) {
 	for _, c := range []*Chain{a, previous} {
-		if s := c.stores[file]; s != nil {
+		if s := c.stores[file]; s != nil && !c.released.Load() {
 			a.stores[file] = s
 			return s, nil
+		}
+	}
+	if exclusive != nil {
+		if err := exclusive(); err != nil {
+			return nil, err
 		}
 	}
 	s, err := tokenendpoint.OpenIdentities(string(file))
@@ -57,4 +62,16 @@ func (a *Chain) openStore(file config.Path, previous *Chain) (*tokenendpoint.Ide
 		a.stores[file] = s
 	}
 	return s, err
+}
+
+// Release closes the identity stores, so that another process can open them. Logins that need them
+// cannot be judged until a chain is made after this one.
+func (a *Chain) Release() {
+	if a == nil {
+		return
+	}
+	a.released.Store(true)
+	for _, store := range a.stores {
+		_ = store.Close()
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zap/curvekeys"
 	"github.com/zwsbridge/zwsbridge/zap/remote"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 // Servers are the endpoints of zap.listen, where native ZeroMQ servers ask the ZAP handler of
@@ -35,12 +36,13 @@ type server struct {
 // changed: then the servers that were connected are disconnected. previous may be nil. If Listen fails it closes what it has opened. The caller calls SetRules once c is in
 // force, and Close.
 //
-// Servers and logins that are refused are recorded in refusals.
+// Servers and logins that are refused are recorded in refusals. socket, if not nil, returns what another process
+// has handed over, as zmtp.ListenOptions has it.
 //
 // handler is asked without limits of its own: zap.listen counts refused logins by itself. A
 // login that handler accepts but that may do nothing in the domain of the server (RabbitMQ's
 // question about a vhost) is refused; grants that depend on routes do not count.
-func Listen(c *config.Config, previous *Servers, handler zap.Handler, log *slog.Logger, refusals *refusal.Recorder) (_ *Servers, err error) {
+func Listen(c *config.Config, previous *Servers, handler zap.Handler, log *slog.Logger, refusals *refusal.Recorder, socket func(network, address string) net.Listener) (_ *Servers, err error) {
 	s := &Servers{clients: c.Zap.Clients, open: make(map[string]*server)}
 	if s.clients != "" && len(c.Zap.Listen) > 0 {
 		if s.identity, err = c.Server.Private().Certificate(string(c.Server.CurveCert)); err != nil {
@@ -65,7 +67,7 @@ func Listen(c *config.Config, previous *Servers, handler zap.Handler, log *slog.
 			s.open[endpoint] = open
 			continue
 		}
-		if s.open[endpoint], err = s.listen(endpoint, open, log, refusals); err != nil {
+		if s.open[endpoint], err = s.listen(endpoint, open, log, refusals, socket); err != nil {
 			delete(s.open, endpoint)
 			return nil, fmt.Errorf("zap.listen: %w", err)
 		}
@@ -82,9 +84,9 @@ func (s *Servers) sameKeys(previous *Servers) bool {
 }
 
 // listen opens one endpoint, or takes it over from previous if that is not nil.
-func (s *Servers) listen(endpoint string, previous *server, log *slog.Logger, refusals *refusal.Recorder) (_ *server, err error) {
+func (s *Servers) listen(endpoint string, previous *server, log *slog.Logger, refusals *refusal.Recorder, socket func(network, address string) net.Listener) (_ *server, err error) {
 	opened := new(server)
-	o := remote.ServerOptions{Endpoint: endpoint, Handler: s.asked, EmptyDomain: s.asked.emptyDomain, Logger: log}
+	o := remote.ServerOptions{Endpoint: endpoint, Handler: s.asked, EmptyDomain: s.asked.emptyDomain, Logger: log, Socket: socket}
 	o.Refused = func(peer net.Addr, err error) { refusals.Add(refusal.OfPeer(refusal.Asker, peer.String(), err)) }
 	if s.clients != "" {
 		if opened.clients, err = curvekeys.New(curvekeys.Options{Dir: string(s.clients), Logger: log}); err != nil {
@@ -102,6 +104,17 @@ func (s *Servers) listen(endpoint string, previous *server, log *slog.Logger, re
 	}
 	opened.Server, err = remote.Listen(o)
 	return opened, err
+}
+
+// Listeners lists what listens.
+func (s *Servers) Listeners() (list []*zmtp.Listener) {
+	if s == nil {
+		return nil
+	}
+	for _, open := range s.open {
+		list = append(list, open.Listener())
+	}
+	return list
 }
 
 // Close closes the endpoints, except those that kept has taken over; kept may be nil.

@@ -59,6 +59,7 @@ func (s *Shared) open(address string, o *ListenOptions, inherit *zmtp.Listener) 
 func (s *Shared) listenOptions(o *ListenOptions) zmtp.ListenOptions {
 	return zmtp.ListenOptions{
 		Options: o.connection(o.HandshakeTimeout),
+		Socket:  o.Socket,
 		Refused: func(peer net.Addr, err error) {
 			switch {
 			case peer == nil && s.o.Failed != nil:
@@ -178,6 +179,16 @@ func closeAll(list, kept []*listening) {
 			_ = l.Close()
 		}
 	}
+}
+
+// Listeners lists what listens.
+func (s *Shared) Listeners() (list []*zmtp.Listener) {
+	s.core.mu.Lock()
+	defer s.core.mu.Unlock()
+	for _, l := range s.listeners {
+		list = append(list, l.Listener)
+	}
+	return list
 }
 
 // Listener returns what listens on an address of the options; nil if nothing does.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"time"
 
@@ -46,6 +47,10 @@ type Socket interface {
 	// differently from now on. Messages that wait are offered again. It changes nothing on
 	// sockets that are not a stream of a [Shared].
 	Recheck()
+
+	// Unfinished reports whether something of the client is to finish, as far as that is known: requests
+	// that are not answered, messages that are not written.
+	Unfinished() bool
 
 	// Close ends the socket. After its return no call to the Receiver is running or will
 	// come. It waits for Receiver calls that are under way and, up to [Options.Linger], for
@@ -229,6 +234,9 @@ type ListenOptions struct {
 	// Inherit, if not nil, returns the listener of another socket that has an address open, whose
 	// socket of the system is taken over; nil if there is none.
 	Inherit func(address string) *zmtp.Listener
+	// Socket, if not nil, returns a socket that another process has handed over, as
+	// [zmtp.ListenOptions] has it.
+	Socket func(network, address string) net.Listener
 	// Mechanism is what peers have to speak, and Security authenticates them: its Domain is
 	// the route's bind_domain.
 	Mechanism zap.Mechanism

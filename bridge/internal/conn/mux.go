@@ -79,6 +79,10 @@ func (c *connection) serveChannel(p *zws.PendingChannel) {
 
 // openChannel opens a stream if the login is good for the route.
 func (c *connection) openChannel(ctx context.Context, rt *route.Route, l *zws.Login, request *zws.ChannelRequest) (*stream, error) {
+	if cause := c.set.Closing(); cause != nil && rt == nil { // the next bridge has the route
+		c.end(cause)
+		return nil, cause
+	}
 	if rt == nil {
 		return nil, &zws.CloseError{Code: zws.CodeNoRoute, Status: zap.Refused, Reason: "unknown route"}
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws"
 )
 
-// Options are what a [Set] needs. All are required except Poller.
+// Options are what a [Set] needs. All are required except Poller and Cost.
 type Options struct {
 	Log     *slog.Logger
 	Metrics *metrics.Metrics
@@ -34,6 +34,9 @@ type Options struct {
 	Route func(path string) *route.Route
 	// Logins judges the logins that live connections were accepted with.
 	Logins Logins
+	// Cost returns how long a bridge needs to judge such a login; nil means no time. What ends connections
+	// spreads their clients by it.
+	Cost func(*zws.Login) time.Duration
 }
 
 // Logins reports which earlier logins do not hold any more.
@@ -59,6 +62,7 @@ type Set struct {
 	mu          sync.Mutex
 	connections map[*connection]bool // from the login on, so that operators see each client that was sent READY
 	number      uint64               // of the last session; starts at random, so that bridges do not share numbers
+	turns       turns
 	running     sync.WaitGroup
 }
 
@@ -143,21 +147,24 @@ func (s *Set) Kick(number uint64, user string) int {
 	return kicked
 }
 
-// Closing returns ErrShutdown once Close was called.
+// Closing returns why no connection is accepted: ErrShutdown once Close was called, ErrReplaced while
+// the bridge drains; nil if they are.
 func (s *Set) Closing() error {
-	if s.ctx.Err() == nil {
-		return nil
+	if s.ctx.Err() != nil {
+		return ErrShutdown
 	}
-	return ErrShutdown
+	if cause := s.turns.draining.Load(); cause != nil {
+		return cause
+	}
+	return nil
 }
 
-// Close ends all connections with ErrShutdown and waits for them until ctx is done; then it
-// returns ctx's error.
+// Close ends all connections with ErrShutdown, with the advice to come back one after the other, and waits
+// for them until ctx is done; then it returns ctx's error. What is queued for clients is written, if that
+// takes no longer than closeGrace.
 func (s *Set) Close(ctx context.Context) error {
 	s.cancel(ErrShutdown)
-	for _, c := range s.all() {
-		c.end(ErrShutdown)
-	}
+	s.endAll(ctx, s.all(), ErrShutdown, closeGrace)
 	done := make(chan struct{})
 	go func() {
 		s.running.Wait()

@@ -199,9 +199,9 @@ func (s *stream) ended() bool {
 }
 
 // finish ends the stream once everything that is queued for the client was written: it is
-// the last that the backend of a relay has sent.
+// the last that the backend of a relay has sent, or the connection is to end. The first cause counts.
 func (s *stream) finish(cause error) {
-	s.finished.Store(&cause)
+	s.finished.CompareAndSwap(nil, &cause)
 	s.Wake()
 }
 

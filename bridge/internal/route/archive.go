@@ -44,6 +44,8 @@ type archiveStore struct {
 	dir  string
 	sync time.Duration
 	nats *natsstore.Options // nil if it is not shared with other bridges
+
+	exclusive func() error // Options.Exclusive
 }
 
 // open opens the archive of the route with that path, or makes it. logger says which route.
@@ -56,6 +58,11 @@ func (s archiveStore) open(path string, o archiveOptions, logger *slog.Logger) (
 	}()
 	queues := history.QueueOptions{Age: o.queueAge, MaxPerUser: o.maxQueues, Failed: func(err error) { stored(logger, "queues", err) }}
 	if s.dir != "" {
+		if s.exclusive != nil {
+			if err := s.exclusive(); err != nil {
+				return nil, err
+			}
+		}
 		if err := os.MkdirAll(s.dir, 0o700); err != nil {
 			return nil, err
 		}

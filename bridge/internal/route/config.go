@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"math"
+	"net"
 	"reflect"
 	"slices"
 	"strings"
@@ -39,6 +40,11 @@ type Options struct {
 	// Inherit, if not nil, returns the listener of an earlier route that has an endpoint of bind
 	// open; nil if none has. The caller of New closes the earlier route.
 	Inherit func(endpoint string) *zmtp.Listener
+	// Socket, if not nil, returns a socket that another process has handed over, as
+	// [zmtp.ListenOptions] has it.
+	Socket func(network, address string) net.Listener
+	// Exclusive, if not nil, is called before files are opened that one process only can have open.
+	Exclusive func() error
 	// Connected are the endpoints that operators have connected on an earlier route with the
 	// same path. Those that this configuration does not let them connect are dropped.
 	Connected []Endpoint
@@ -91,7 +97,7 @@ func New(c *config.Config, rc *config.Route, o Options) (*Route, error) {
 	r.socketOptions.Dropped = r.metrics.Dropped
 	if rc.History.Kept() {
 		if r.archive = o.Archive; r.archive == nil {
-			if r.archive, err = storeOf(&o.History).open(rc.Path, rules.archive, s.log); err != nil {
+			if r.archive, err = storeOf(&o).open(rc.Path, rules.archive, s.log); err != nil {
 				return nil, err
 			}
 		}
@@ -256,6 +262,7 @@ func newInbound(c *config.Config, rc *config.Route, o *Options) (backend.ListenO
 		Security:         zmtp.ServerSecurity{Handler: o.Handler, Domain: rc.BindDomain},
 		HandshakeTimeout: rc.ConnectTimeout,
 		Inherit:          o.Inherit,
+		Socket:           o.Socket,
 
 		Envelope:             rc.Envelope == config.EnvelopeFrame,
 		TurnTimeout:          rc.ConnectTimeout,

@@ -7,10 +7,11 @@ import (
 )
 
 // storeOf returns where archives are kept.
-func storeOf(h *config.History) archiveStore {
+func storeOf(o *Options) archiveStore {
+	h := &o.History
 	switch h.Store {
 	case config.StoreFile:
-		return archiveStore{dir: string(h.Dir), sync: h.Sync}
+		return archiveStore{dir: string(h.Dir), sync: h.Sync, exclusive: o.Exclusive}
 	case config.StoreNATS:
 		return archiveStore{nats: newShareOptions(&h.NATS)}
 	}

@@ -110,6 +110,9 @@ func (s *hubSocket) Send(ctx context.Context, msgs ...zmtp.Message) error {
 // Recheck does nothing: what members may have is asked for each message.
 func (s *hubSocket) Recheck() {}
 
+// Unfinished implements Socket: a hub receives only, but for what an XSUB has sent already.
+func (s *hubSocket) Unfinished() bool { return false }
+
 func (s *hubSocket) Status() []backend.Status { return nil }
 
 func (s *hubSocket) Close() error {

@@ -112,6 +112,8 @@ type Socket interface {
 	Send(ctx context.Context, msgs ...zmtp.Message) error
 	// Recheck reports that MayReceive and MayAddress of the Client may answer differently.
 	Recheck()
+	// Unfinished, as [backend.Socket] has it.
+	Unfinished() bool
 	// Status returns the state of the connections that are the stream's own.
 	Status() []backend.Status
 	// Close ends the socket; when it returns nothing of it calls the client any more.

@@ -27,13 +27,14 @@ const leaseHistory = 1
 
 // elect keeps the lease while this bridge has it, and takes it if no other has.
 func (s *Share) elect() {
-	for s.ctx.Err() == nil {
+	defer close(s.resigned)
+	for s.stands.Err() == nil {
 		err := s.campaign()
-		if s.ctx.Err() == nil && err != nil && !errors.Is(err, errConnection) {
+		if s.stands.Err() == nil && err != nil && !errors.Is(err, errConnection) {
 			s.setElects(fmt.Errorf("bucket %s: %w", s.bucket, explain(err)))
 		}
 		select {
-		case <-s.ctx.Done():
+		case <-s.stands.Done():
 		case <-time.After(followRetry):
 		}
 	}
@@ -82,7 +83,7 @@ func (s *Share) campaign() error {
 	for {
 		asked := false
 		select {
-		case <-s.ctx.Done():
+		case <-s.stands.Done():
 			return nil
 		case entry, ok := <-w.Updates():
 			if !ok {

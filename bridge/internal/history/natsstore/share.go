@@ -25,6 +25,10 @@ type Share struct {
 	cancel context.CancelFunc
 	ended  sync.WaitGroup
 	ctx    context.Context
+	stands context.Context // ends with ctx and with Resign
+	resign context.CancelFunc
+
+	resigned chan struct{} // closed once this bridge does not lead any more, for good
 
 	stream, subject, bucket, key            string
 	queueStream, queueSubject, aliveSubject string
@@ -80,9 +84,10 @@ func Open(o Options) (*Share, error) {
 		operateSubject: o.Name + ".operate." + route,
 		opened:         time.Now(), heard: make(map[string]time.Time), complaints: make(map[string]time.Time),
 		large: make(map[history.QueueKey]bool),
-		renew: make(chan struct{}, 1), retry: make(chan struct{}, 1),
+		renew: make(chan struct{}, 1), retry: make(chan struct{}, 1), resigned: make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.stands, s.resign = context.WithCancel(s.ctx)
 	conn, err := o.connect(s.connectionChanged, s.complain)
 	if err != nil {
 		return nil, fmt.Errorf("history.nats: %w", err)
@@ -292,6 +297,16 @@ func (s *Share) Forget(topic []byte) (known bool, err error) {
 		}
 	}
 	return known, err
+}
+
+// Resign has this bridge never lead again. A leader writes what it has, for a moment at most, and gives
+// the lease back, before Resign returns. It goes on to deliver what others write.
+func (s *Share) Resign() {
+	if t := s.term.Load(); t != nil && s.conn.IsConnected() {
+		t.drain(time.Second)
+	}
+	s.resign()
+	<-s.resigned
 }
 
 // Close leaves the others. A leader writes what it has, for a moment at most, and gives the lease

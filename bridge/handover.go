@@ -1,0 +1,68 @@
+package bridge
+
+import (
+	"context"
+	"maps"
+
+	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// Listeners lists what is open for bind and zap.listen, so that the program can hand it over to another
+// process ([Options.Socket]).
+func (b *Bridge) Listeners() (list []*zmtp.Listener) {
+	s := b.state.Load()
+	for _, r := range s.sorted() {
+		list = append(list, r.Listeners()...)
+	}
+	return append(list, s.zapListen.Listeners()...)
+}
+
+// Release lets another process open the files that one process only can have open: it ends the sessions on
+// routes whose history is in files with 1001, closes these and the identity stores, and refuses
+// clients until HandOver or Resume is called.
+func (b *Bridge) Release(ctx context.Context) {
+	b.reloading.Lock()
+	defer b.reloading.Unlock()
+	b.shed(ctx, (*route.Route).KeepsFile)
+	b.state.Load().auth.Release()
+}
+
+// Resume undoes Release after the other process has failed.
+func (b *Bridge) Resume() error {
+	b.connections.EndDrain()
+	return b.Reload(b.state.Load().config)
+}
+
+// HandOver leaves the clients to another process, which serves already: the sessions on routes with bind
+// end with 1001 at once, together with their backends, all others in waves over server.handover_drain
+// at most, as the other process can judge their logins. It returns when they are over or ctx is done. The
+// caller then calls Close.
+func (b *Bridge) HandOver(ctx context.Context) {
+	b.reloading.Lock()
+	defer b.reloading.Unlock()
+	for _, l := range b.Listeners() {
+		l.KeepFile()
+	}
+	b.shed(ctx, (*route.Route).Listens)
+	s := b.state.Load()
+	for _, r := range s.routes {
+		r.Resign()
+	}
+	if s.zapListen != nil {
+		s.zapListen.Close(nil)
+	}
+	b.connections.Drain(ctx, s.config.Server.HandoverDrain)
+}
+
+// shed takes routes out of force, ends the sessions there, and closes the routes and what they keep.
+func (b *Bridge) shed(ctx context.Context, gone func(*route.Route) bool) {
+	b.connections.BeginDrain()
+	old := b.state.Load()
+	next := *old
+	next.routes = maps.Clone(old.routes)
+	maps.DeleteFunc(next.routes, func(_ string, r *route.Route) bool { return gone(r) })
+	b.state.Store(&next)
+	b.connections.EndRoutes(ctx)
+	old.closeRoutes(&next)
+}
