@@ -1,0 +1,98 @@
+package takeover
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Timeout is how long a new process may take until it serves.
+const Timeout = time.Minute
+
+// variable is the environment variable of a process that was started by Start: the process id of the
+// old one and a JSON list of the names of the listeners, whose descriptors begin with firstListener.
+const variable = "ZWSBRIDGE_TAKEOVER"
+
+const (
+	pairDescriptor = 3
+	firstListener  = 4
+)
+
+// Child is the new process, as the old one sees it. Its methods are called by one goroutine.
+type Child struct {
+	// Events has what the new process says, and is closed when it has ended, with the reason in Err.
+	Events <-chan Event
+
+	process *os.Process
+	pair    io.ReadWriteCloser
+	kill    sync.Once
+	mu      sync.Mutex
+	err     error
+}
+
+// Event is what a new process says.
+type Event int
+
+// The events.
+const (
+	Release Event = iota // needs the files
+	Ready                // serves
+)
+
+// PID returns the process id.
+func (c *Child) PID() int { return c.process.Pid }
+
+// Err returns why the process has ended before it was ready.
+func (c *Child) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// Released reports that the files are closed, and nothing was written to them since stopped.
+func (c *Child) Released(stopped time.Time) error {
+	return say(c.pair, wordReleased, strconv.FormatInt(stopped.UnixNano(), 10))
+}
+
+// Main reports that the new process is the service's main process now.
+func (c *Child) Main() error { return say(c.pair, wordMain, "") }
+
+// Left reports how many connections the old process has left. An error means that the new one has ended.
+func (c *Child) Left(n int) error { return say(c.pair, wordLeft, strconv.Itoa(n)) }
+
+// Kill ends the new process, and waits for its end.
+func (c *Child) Kill() {
+	c.kill.Do(func() { _ = c.process.Kill() })
+	for range c.Events {
+	}
+}
+
+// follow passes on what the new process says until it ends.
+func (c *Child) follow(events chan<- Event) {
+	defer close(events)
+	c.setErr(errors.New("it has ended without a reason"))
+	listen(c.pair, func(word, argument string) {
+		switch word {
+		case wordRelease:
+			events <- Release
+		case wordReady:
+			events <- Ready
+		case wordFailed:
+			c.setErr(errors.New(argument))
+		}
+	})
+	state, err := c.process.Wait()
+	if err == nil && !state.Success() {
+		c.setErr(fmt.Errorf("%s: %w", state, c.Err()))
+	}
+}
+
+func (c *Child) setErr(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err = err
+}
