@@ -42,6 +42,9 @@ func (b *Bridge) Admin() http.Handler {
 // socket with mode 0660: they need no login.
 func (b *Bridge) AdminSocket() http.Handler { return admin.OnSocket(b.Admin()) }
 
+// Connections returns how many WebSocket connections there are.
+func (b *Bridge) Connections() int { return b.connections.Open() }
+
 // Sessions lists the sessions that are logged in, oldest first.
 func (b *Bridge) Sessions() []Session { return b.connections.Sessions() }
 
@@ -92,11 +95,7 @@ func (b *Bridge) Identities(user, id string) ([]Identity, error) {
 		return nil, admin.ErrQuery
 	}
 	found := []Identity{}
-	chain := b.state.Load().auth
-	if chain == nil {
-		return found, nil
-	}
-	identities, err := chain.Identities(user, id)
+	identities, err := b.state.Load().auth.Identities(user, id)
 	for _, i := range identities {
 		found = append(found, Identity(i))
 	}
@@ -139,7 +138,7 @@ type source struct{ *Bridge }
 func (s source) Refused(f Refusal)      { s.refusals.Add(f) }
 func (s source) Config() *config.Config { return s.state.Load().config }
 func (s source) OIDC() *admin.OIDC      { return s.state.Load().oidc }
-func (s source) Connections() int       { return s.connections.Open() }
+func (s source) Predecessor() int       { return s.options.Predecessor() }
 func (s source) MaxConnections() int    { _, most := s.gate.Open(); return most }
 
 func (s source) Authenticate(ctx context.Context, req *zap.Request) *zap.Reply {

@@ -52,6 +52,8 @@ type Options struct {
 	// Exclusive, if not nil, is called before files are opened that one process only can have
 	// open: another process that has them calls [Bridge.Release] now.
 	Exclusive func() error
+	// Predecessor, if not nil, returns how many connections the process has left that hands over.
+	Predecessor func() int
 }
 
 // Bridge serves the routes of a configuration to WebSocket clients. All methods may be called
@@ -83,6 +85,9 @@ func New(c *config.Config, o Options) (_ *Bridge, err error) {
 	}
 	if o.CertificateExpiry == nil {
 		o.CertificateExpiry = func() time.Time { return time.Time{} }
+	}
+	if o.Predecessor == nil {
+		o.Predecessor = func() int { return 0 }
 	}
 	b := &Bridge{options: o}
 	b.repeats.SetInterval(c.Log.Repeat)

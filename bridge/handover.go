@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"maps"
+	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -20,12 +21,13 @@ func (b *Bridge) Listeners() (list []*zmtp.Listener) {
 
 // Release lets another process open the files that one process only can have open: it ends the sessions on
 // routes whose history is in files with 1001, closes these and the identity stores, and refuses
-// clients until HandOver or Resume is called.
-func (b *Bridge) Release(ctx context.Context) {
+// clients until HandOver or Resume is called. It returns when the bridge has stopped writing to them.
+func (b *Bridge) Release(ctx context.Context) (stopped time.Time) {
 	b.reloading.Lock()
 	defer b.reloading.Unlock()
-	b.shed(ctx, (*route.Route).KeepsFile)
+	stopped = b.shed(ctx, (*route.Route).KeepsFile)
 	b.state.Load().auth.Release()
+	return stopped
 }
 
 // Resume undoes Release after the other process has failed.
@@ -49,14 +51,13 @@ func (b *Bridge) HandOver(ctx context.Context) {
 	for _, r := range s.routes {
 		r.Resign()
 	}
-	if s.zapListen != nil {
-		s.zapListen.Close(nil)
-	}
+	s.zapListen.Close(nil)
 	b.connections.Drain(ctx, s.config.Server.HandoverDrain)
 }
 
 // shed takes routes out of force, ends the sessions there, and closes the routes and what they keep.
-func (b *Bridge) shed(ctx context.Context, gone func(*route.Route) bool) {
+// It returns when nothing was kept any more.
+func (b *Bridge) shed(ctx context.Context, gone func(*route.Route) bool) (stopped time.Time) {
 	b.connections.BeginDrain()
 	old := b.state.Load()
 	next := *old
@@ -64,5 +65,7 @@ func (b *Bridge) shed(ctx context.Context, gone func(*route.Route) bool) {
 	maps.DeleteFunc(next.routes, func(_ string, r *route.Route) bool { return gone(r) })
 	b.state.Store(&next)
 	b.connections.EndRoutes(ctx)
+	stopped = time.Now()
 	old.closeRoutes(&next)
+	return stopped
 }

@@ -123,12 +123,8 @@ func (s *state) close(kept *state) {
 		u.Discard()
 	}
 	s.closeRoutes(kept)
-	if s.zapListen != nil {
-		s.zapListen.Close(kept.zapListen)
-	}
-	if s.auth != nil {
-		_ = s.auth.Close(kept.auth)
-	}
+	s.zapListen.Close(kept.zapListen)
+	_ = s.auth.Close(kept.auth)
 }
 
 func (s *state) closeRoutes(kept *state) {

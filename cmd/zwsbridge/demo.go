@@ -68,7 +68,7 @@ func runDemo(cmd *cobra.Command, address, admin, dir string) error {
 	if err != nil {
 		return err
 	}
-	s, err := newServer(c, log, nil)
+	s, err := newServer(c, log, new(process))
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "listen" {
 		return fmt.Errorf("%w: another program, or another demo, may listen there: choose other addresses with --listen and --admin, or port 0 for any", err)
 	}

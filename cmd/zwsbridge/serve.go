@@ -24,6 +24,12 @@ those it has with code 1001, and exits after server.drain at the latest.
 SIGHUP reloads the configuration. A file with errors (see "zwsbridge check")
 changes nothing.
 
+SIGUSR2 (not on Windows) starts the program again, which may be a newer version by
+then, and hands all listeners over to it. Once it serves, this process closes its
+connections with code 1001, a few at a time, so that the new one can judge the
+logins of the clients that come back, for server.handover_drain at most, and exits.
+If the new process cannot start, this one goes on.
+
 Under systemd the bridge notifies about its state (Type=notify, WatchdogSec=), and
 uses the sockets that socket units named "server" and "admin" pass to it instead
 of listening on server.listen and admin.listen.`,
@@ -37,7 +43,20 @@ of listening on server.listen and admin.listen.`,
 }
 
 // serve runs the bridge with a configuration file until ctx is done.
-func serve(ctx context.Context, file string, log *logger) error {
+func serve(ctx context.Context, file string, log *logger) (err error) {
+	handover := make(chan os.Signal, 1)
+	if len(handoverSignals) > 0 { // otherwise it would be every signal
+		signal.Notify(handover, handoverSignals...)
+		defer signal.Stop(handover)
+	}
+	p, err := newProcess()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		p.passed.close()
+		p.parent.Failed(err)
+	}()
 	c, err := loadAndWarn(file, log)
 	if err != nil {
 		return err
@@ -45,20 +64,16 @@ func serve(ctx context.Context, file string, log *logger) error {
 	if err := c.MakeMissing(); err != nil {
 		return err
 	}
+	p.inherit(c)
 	notifier, err := newNotifier(log.Logger)
 	if err != nil {
 		return err
 	}
-	passed, err := passedSockets()
+	s, err := newServer(c, log, p)
 	if err != nil {
 		return err
 	}
-	defer passed.close()
-	s, err := newServer(c, log, passed)
-	if err != nil {
-		return err
-	}
-	s.notifier = notifier
+	s.notifier, s.handover = notifier, handover
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)

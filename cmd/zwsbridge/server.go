@@ -30,6 +30,10 @@ type server struct {
 	announcer announcer
 	notifier  *notifier // nil: nobody is notified
 
+	program  *process         // this process and the one before
+	handover <-chan os.Signal // each is a request to hand over; nil: none comes
+	unwatch  func()           // ends the notifications of the watchdog
+
 	// The admin interface; nil without admin.listen.
 	adminListener net.Listener
 	admin         *http.Server
@@ -41,27 +45,33 @@ type server struct {
 
 // newServer opens the listeners that are not among the passed ones and creates the bridge. The
 // caller calls run, which closes them.
-func newServer(c *config.Config, log *logger, passed sockets) (*server, error) {
+func newServer(c *config.Config, log *logger, p *process) (*server, error) {
+	passed := p.passed
 	listener, tlsConfig, certs, err := listen(c, log.Logger, passed)
 	if err != nil {
 		return nil, err
 	}
+	listener = p.pausable(listener)
 	s := &server{started: c, config: c, log: log, listener: listener, certs: certs, announcer: announcer{log: log.Logger, publish: dnssd.Publish},
-		reloads: make(chan reloadRequest)}
+		program: p, reloads: make(chan reloadRequest)}
 	if c.Admin.Listen != "" {
 		if s.adminListener, err = passed.listen(adminSocket, c.Admin.Listen, log.Logger); err != nil {
 			return nil, errors.Join(err, s.closeListeners())
 		}
 	}
 	if c.Admin.Socket != "" {
-		if s.socketListener, err = listenSocket(string(c.Admin.Socket)); err != nil {
+		if s.socketListener, err = listenSocket(string(c.Admin.Socket), passed); err != nil {
 			return nil, errors.Join(err, s.closeListeners())
 		}
 	}
 	if err := passed.unused(); err != nil {
 		return nil, errors.Join(err, s.closeListeners())
 	}
-	if s.bridge, err = bridge.New(c, bridge.Options{Logger: log.Logger, CertificateExpiry: expiry(c, tlsConfig), Reload: s.requestReload}); err != nil {
+	p.use(s)
+	if s.bridge, err = bridge.New(c, bridge.Options{
+		Logger: log.Logger, CertificateExpiry: expiry(c, tlsConfig), Reload: s.requestReload,
+		Socket: p.socket, Exclusive: p.parent.Release, Predecessor: p.parent.Left,
+	}); err != nil {
 		return nil, errors.Join(err, s.closeListeners())
 	}
 	s.http = httpServer(c, s.bridge, log.Logger)
@@ -108,8 +118,10 @@ func httpServer(c *config.Config, h http.Handler, log *slog.Logger) *http.Server
 }
 
 // run serves until ctx is done or a listener fails, and shuts down. It reloads the
-// configuration on each signal from reload.
+// configuration on each signal from reload, and hands over on one from s.handover.
 func (s *server) run(ctx context.Context, reload <-chan os.Signal) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	s.log.Info("serving", "version", buildinfo.Get().Version, "address", s.listener.Addr().String(),
 		"tls", s.config.Server.TLS, "routes", len(s.config.Routes))
 	group, ctx := errgroup.WithContext(ctx)
@@ -122,10 +134,12 @@ func (s *server) run(ctx context.Context, reload <-chan os.Signal) error {
 		s.log.Info("serving the admin interface on a socket", "socket", s.socketListener.Addr().String())
 		group.Go(func() error { return serveHTTP(s.socket, s.socketListener) })
 	}
+	s.takeOver()
 	s.announcer.set(s.config, s.listener)
 	// Also while shutting down, and not waited for: a bridge that hangs must be able to end.
 	watched, unwatch := context.WithCancel(context.Background())
 	defer unwatch()
+	s.unwatch = unwatch
 	go s.notifier.watchdog(watched, s.probe)
 	s.notifier.ready(s.status())
 	group.Go(func() error {
@@ -133,6 +147,11 @@ func (s *server) run(ctx context.Context, reload <-chan os.Signal) error {
 			select {
 			case <-ctx.Done():
 				return s.shutdown()
+			case <-s.handover:
+				if child := s.handOver(ctx); child != nil {
+					defer cancel()
+					return s.retire(ctx, child)
+				}
 			case <-reload:
 				_, _ = s.reload() // logged
 			case request := <-s.reloads:
@@ -215,6 +234,11 @@ func (s *server) shutdown() error {
 	s.log.Info("shutting down", "drain", s.config.Server.Drain.String())
 	s.notifier.stopping()
 	s.announcer.close()
+	return s.close()
+}
+
+// close is shutdown without a word.
+func (s *server) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.Server.Drain)
 	defer cancel()
 	// Shutdown closes the listener at once. It does not know the hijacked connections of

@@ -21,9 +21,13 @@ const (
 	socketProbe = time.Second
 )
 
-// listenSocket opens admin.socket, and replaces the socket that a bridge left behind that was
+// listenSocket opens admin.socket, unless it was passed, and replaces the socket that a bridge left behind that was
 // killed. The caller closes the listener, which removes the socket.
-func listenSocket(path string) (net.Listener, error) {
+func listenSocket(path string, passed sockets) (net.Listener, error) {
+	if l, ok := passed.take(inherited(unixSocket, path)).(*net.UnixListener); ok {
+		l.SetUnlinkOnClose(true)
+		return l, nil
+	}
 	config := net.ListenConfig{Control: limitMode}
 	l, err := config.Listen(context.Background(), "unix", path)
 	if errors.Is(err, syscall.EADDRINUSE) && abandoned(path) {

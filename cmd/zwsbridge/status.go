@@ -71,6 +71,9 @@ func printStatus(w io.Writer, s *adminclient.Summary, r *adminclient.Readiness) 
 	}
 	fmt.Fprintf(table, "running\t%s, since %s\n", since(s.Since), s.Since.Local().Format(time.RFC3339))
 	fmt.Fprintf(table, "connections\t%d%s\n", s.Connections, limit)
+	if s.Draining > 0 {
+		fmt.Fprintf(table, "draining\t%d left of the process before\n", s.Draining)
+	}
 	if len(s.Routes) > 0 {
 		// An empty line ends the columns of a tabwriter.
 		fmt.Fprint(table, "\nROUTE\tSOCKET\tSESSIONS\tIN\tOUT\tDROPPED\tWAITING\n")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"slices"
@@ -13,13 +14,15 @@ import (
 )
 
 // sockets are the listeners that systemd has opened (socket activation), by the name that
-// FileDescriptorName gives them. Those that have been used are removed. The zero value has none.
+// FileDescriptorName gives them, and those of a process that hands over, by that of inherited. Those that have
+// been used are removed. The zero value has none.
 type sockets map[string]net.Listener
 
 // The names of sockets.
 const (
 	serverSocket = "server"
 	adminSocket  = "admin"
+	unixSocket   = "admin.socket" // never from systemd
 )
 
 // passedSockets returns the listeners that systemd has passed to this process; none on other
@@ -58,16 +61,25 @@ func passedSockets() (_ sockets, err error) {
 
 // listen returns the socket of that name, and listens on address only if there is none.
 func (s sockets) listen(name, address string, log *slog.Logger) (net.Listener, error) {
-	l := s[name]
+	if l := s.take(inherited(name, address)); l != nil {
+		return l, nil
+	}
+	l := s.take(name)
 	if l == nil {
 		return net.Listen("tcp", address)
 	}
-	delete(s, name)
 	if !sameAddress(l.Addr(), address) {
 		log.Warn("the socket unit of systemd has another address than the configuration: its address is used",
 			"name", name, "address", l.Addr().String(), "configured", address)
 	}
 	return l, nil
+}
+
+// take returns the socket of that name, and removes it; nil if there is none.
+func (s sockets) take(name string) net.Listener {
+	l := s[name]
+	delete(s, name)
+	return l
 }
 
 // sameAddress reports whether a listener at addr is what listening on address would give.
@@ -127,6 +139,9 @@ func (n *notifier) send(assignments ...string) {
 
 func (n *notifier) ready(status string) { n.send(sd.SdNotifyReady, statusLine(status)) }
 func (n *notifier) stopping()           { n.send(sd.SdNotifyStopping, statusLine("shutting down")) }
+
+// handedOver tells systemd which process is the main one from now on.
+func (n *notifier) handedOver(pid int) { n.send(fmt.Sprintf("MAINPID=%d", pid)) }
 
 // reloading begins a reload, which ready ends.
 func (n *notifier) reloading() {

@@ -46,6 +46,8 @@ type Source interface {
 	CertificateExpiry() time.Time
 	// Connections returns how many WebSocket connections there are.
 	Connections() int
+	// Predecessor returns how many the process before this one has left, which hands over.
+	Predecessor() int
 	// MaxConnections returns how many connections there can be: server.max_connections, or what
 	// the limit of file descriptors permits. 0 means no limit.
 	MaxConnections() int

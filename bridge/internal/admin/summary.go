@@ -17,18 +17,20 @@ type Summary struct {
 	Operator string `json:"operator"`
 	May      string `json:"may"`
 
-	Version        string               `json:"version"`
-	Since          time.Time            `json:"since"`
-	Problems       []Problem            `json:"problems"`
-	Connections    int                  `json:"connections"`
-	MaxConnections int                  `json:"max_connections"` // 0 = no limit
-	Sessions       SessionCounts        `json:"sessions"`
-	Endpoints      int                  `json:"endpoints"` // and inbound backends
-	Backends       map[string]int       `json:"backends"`  // connections to them by state
-	Routes         []RouteSummary       `json:"routes"`
-	Refusals       []metrics.CodeCount  `json:"refusals"`
-	Ends           []metrics.CodeCount  `json:"ends"`
-	Logins         []metrics.LoginCount `json:"logins"`
+	Version        string    `json:"version"`
+	Since          time.Time `json:"since"`
+	Problems       []Problem `json:"problems"`
+	Connections    int       `json:"connections"`
+	MaxConnections int       `json:"max_connections"` // 0 = no limit
+	// Draining is how many connections the process before this one has left, which hands over.
+	Draining  int                  `json:"draining,omitempty"`
+	Sessions  SessionCounts        `json:"sessions"`
+	Endpoints int                  `json:"endpoints"` // and inbound backends
+	Backends  map[string]int       `json:"backends"`  // connections to them by state
+	Routes    []RouteSummary       `json:"routes"`
+	Refusals  []metrics.CodeCount  `json:"refusals"`
+	Ends      []metrics.CodeCount  `json:"ends"`
+	Logins    []metrics.LoginCount `json:"logins"`
 }
 
 // SessionCounts are what all sessions have together.
@@ -82,6 +84,7 @@ func (a *admin) serveSummary(w http.ResponseWriter, _ *http.Request, o *operator
 		Backends:       make(map[string]int),
 		Connections:    a.bridge.Connections(),
 		MaxConnections: a.bridge.MaxConnections(),
+		Draining:       a.bridge.Predecessor(),
 		Refusals:       counts.Refusals,
 		Ends:           counts.Ends,
 		Logins:         counts.Logins,

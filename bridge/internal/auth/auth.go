@@ -233,8 +233,11 @@ func (a *Chain) add(c *config.Config, name string, previous *Chain, o Options) e
 }
 
 // Close closes the chain, then its authenticators and stores, except those that kept uses
-// too; kept may be nil. It may be called more than once: only the first call closes.
+// too; a and kept may be nil. It may be called more than once: only the first call closes.
 func (a *Chain) Close(kept *Chain) (err error) {
+	if a == nil {
+		return nil
+	}
 	if kept == nil {
 		kept = new(Chain)
 	}

@@ -18,8 +18,10 @@ type Identity struct {
 // Identities looks up a user of a token endpoint, or the UUID id if user is empty. It returns
 // at most one Identity for each [auth.NAME] with an identity_map, sorted by that name, and
 // creates none.
-func (a *Chain) Identities(user, id string) ([]Identity, error) {
-	var found []Identity
+func (a *Chain) Identities(user, id string) (found []Identity, err error) {
+	if a == nil {
+		return nil, nil
+	}
 	for _, name := range slices.Sorted(maps.Keys(a.authenticators)) {
 		store := a.stores[a.authenticators[name].store]
 		if store == nil {
@@ -27,7 +29,6 @@ func (a *Chain) Identities(user, id string) ([]Identity, error) {
 		}
 		i := Identity{Auth: name, User: user, ID: id}
 		var known bool
-		var err error
 		if user != "" {
 			i.ID, known, err = store.LookupID(user)
 		} else {

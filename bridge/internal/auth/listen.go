@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 
 	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/refusal"
@@ -29,6 +30,7 @@ type Servers struct {
 type server struct {
 	*remote.Server
 	clients *curvekeys.Authenticator // nil without zap.clients: every local process may ask
+	closing sync.Once
 }
 
 // Listen opens the endpoints of zap.listen, except those that previous, from before a reload,
@@ -117,16 +119,22 @@ func (s *Servers) Listeners() (list []*zmtp.Listener) {
 	return list
 }
 
-// Close closes the endpoints, except those that kept has taken over; kept may be nil.
+// Close closes the endpoints, except those that kept has taken over; s and kept may be nil. It may be called more
+// than once.
 func (s *Servers) Close(kept *Servers) {
+	if s == nil {
+		return
+	}
 	for endpoint, open := range s.open {
 		if kept != nil && kept.open[endpoint] == open {
 			continue
 		}
-		_ = open.Close() // what it served is lost anyway
-		if open.clients != nil {
-			_ = open.clients.Close()
-		}
+		open.closing.Do(func() {
+			_ = open.Close() // what it served is lost anyway
+			if open.clients != nil {
+				_ = open.clients.Close()
+			}
+		})
 	}
 }
 

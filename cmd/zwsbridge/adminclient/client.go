@@ -79,6 +79,7 @@ type Summary struct {
 	Since          time.Time `json:"since"`
 	Connections    int       `json:"connections"`
 	MaxConnections int       `json:"max_connections"` // 0 = no limit
+	Draining       int       `json:"draining"`        // connections that the process before has left
 	Routes         []Route   `json:"routes"`
 }
 

@@ -85,6 +85,7 @@ func (c *Child) follow(events chan<- Event) {
 			c.setErr(errors.New(argument))
 		}
 	})
+	_ = c.pair.Close()
 	state, err := c.process.Wait()
 	if err == nil && !state.Success() {
 		c.setErr(fmt.Errorf("%s: %w", state, c.Err()))
