@@ -177,9 +177,7 @@ func (s *server) await(ctx context.Context, child *takeover.Child) (err error) {
 func (s *server) retire(ctx context.Context, child *takeover.Child) error {
 	start := time.Now()
 	s.log.Info("handed over", "to", child.PID(), "connections", s.bridge.Connections(), "handover_drain", s.config.Server.HandoverDrain)
-	if l, ok := s.socketListener.(*net.UnixListener); ok {
-		l.SetUnlinkOnClose(false) // it is the other's
-	}
+	keepFile(s.socketListener, true) // it is the other's
 	for _, server := range []*http.Server{s.http, s.admin, s.socket} {
 		if server != nil {
 			go func() { _ = server.Shutdown(ctx) }() // closes the listener at once

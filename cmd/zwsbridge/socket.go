@@ -24,8 +24,8 @@ const (
 // listenSocket opens admin.socket, unless it was passed, and replaces the socket that a bridge left behind that was
 // killed. The caller closes the listener, which removes the socket.
 func listenSocket(path string, passed sockets) (net.Listener, error) {
-	if l, ok := passed.take(inherited(unixSocket, path)).(*net.UnixListener); ok {
-		l.SetUnlinkOnClose(true)
+	if l := passed.take(inherited(unixSocket, path)); l != nil {
+		keepFile(l, false)
 		return l, nil
 	}
 	config := net.ListenConfig{Control: limitMode}
@@ -43,6 +43,13 @@ func listenSocket(path string, passed sockets) (net.Listener, error) {
 		return nil, errors.Join(fmt.Errorf("admin.socket: %w", err), l.Close())
 	}
 	return l, nil
+}
+
+// keepFile sets whether the file of a unix socket stays when its listener is closed.
+func keepFile(l net.Listener, keep bool) {
+	if u, ok := l.(interface{ SetUnlinkOnClose(bool) }); ok {
+		u.SetUnlinkOnClose(!keep)
+	}
 }
 
 // abandoned reports whether path is a socket that nothing listens at.

@@ -191,7 +191,7 @@ func (l *Listener) Close() error {
 	l.cancel()
 	l.release.Do(func() {
 		last := l.holders.Add(-1) == 0
-		if u, ok := l.nl.(*net.UnixListener); ok {
+		if u, ok := l.nl.(interface{ SetUnlinkOnClose(bool) }); ok {
 			u.SetUnlinkOnClose(last)
 		}
 	})

@@ -21,6 +21,7 @@ type Parent struct {
 	ended    chan struct{} // closed once it has ended
 	left     atomic.Int64
 	asked    sync.Once
+	ready    atomic.Bool
 	stopped  atomic.Int64 // when it stopped writing, in Unix nanoseconds; 0 if it was not asked to
 
 	mu        sync.Mutex
@@ -62,7 +63,27 @@ func (p *Parent) Listener(name string) net.Listener {
 		return nil
 	}
 	p.listeners[name] = list[1:]
+	if l, ok := list[0].(*net.UnixListener); ok {
+		return &unixListener{UnixListener: l, ready: &p.ready}
+	}
 	return list[0]
+}
+
+// unixListener removes its file only if this process has come to serve: otherwise the old process still
+// listens there.
+type unixListener struct {
+	*net.UnixListener
+	unlink atomic.Bool
+	ready  *atomic.Bool
+}
+
+// SetUnlinkOnClose sets whether Close removes the file, as that of net.UnixListener. At first it does not.
+func (l *unixListener) SetUnlinkOnClose(unlink bool) { l.unlink.Store(unlink) }
+
+// Close implements net.Listener.
+func (l *unixListener) Close() error {
+	l.UnixListener.SetUnlinkOnClose(l.unlink.Load() && l.ready.Load())
+	return l.UnixListener.Close()
 }
 
 // CloseUnused closes the listeners that were not used: their clients would wait for nothing.
@@ -111,6 +132,7 @@ func (p *Parent) Pause() time.Duration {
 
 // Ready reports that this process serves, and returns when it is the service's main process.
 func (p *Parent) Ready() error {
+	p.ready.Store(true)
 	if err := say(p.pair, wordReady, ""); err != nil {
 		return err
 	}
