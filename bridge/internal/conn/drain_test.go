@@ -42,9 +42,12 @@ func newDrained(t *testing.T) *drained {
 func (d *drained) open(number uint64, mux bool) (*connection, *asking) {
 	c := d.set.newConnection(session{number: number, route: d.route}, "", &zws.Login{Multiplexed: mux})
 	socket := new(asking)
-	s := &stream{session: c.session, conn: c, socket: socket}
+	own := c.session
+	s := &stream{session: &own, conn: c, socket: socket}
 	s.queue = queue.New(queue.Options{}, s)
-	c.streams[s] = true
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.add(s)
 	return c, socket
 }
 
@@ -177,9 +180,7 @@ func TestEndRoutes(t *testing.T) {
 		d.route = testRoute(t, "DEALER")
 		d.inForce.Store(d.route)
 		stays, _ := d.open(101, false)
-		for s := range all[0].streams { // the login was on the route that stays
-			s.route, all[0].route = gone, d.route
-		}
+		all[0].all()[0].route, all[0].route = gone, d.route // the login was on the route that stays
 		d.set.BeginDrain()
 		start := time.Now()
 		d.set.EndRoutes(t.Context())
