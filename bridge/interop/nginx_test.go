@@ -24,7 +24,7 @@ const nginxConfig = `
 daemon off;
 pid nginx.pid;
 error_log stderr warn;
-events {}
+events { worker_connections 8192; }
 http {
   access_log off;
   client_body_temp_path body;
