@@ -25,7 +25,7 @@ type Conn struct {
 	login     atomic.Pointer[Login]
 	renewal   *renewal // nil on dialects without one
 	channel   Channel
-	mux       *mux // nil on dialects with one channel, and before READY
+	mux       atomic.Pointer[mux] // nil on dialects with one channel, and before READY
 
 	maxMessage, maxFrames atomic.Int64 // see SetLimits
 
@@ -103,7 +103,11 @@ func (c *Conn) Cause() *CloseError {
 // source still holds is not written. Close does not block: the writer sends the close frame
 // and closes the WebSocket, within Options.WriteTimeout and two seconds.
 func (c *Conn) Close(cause error) {
+	again := c.ctx.Err() != nil
 	c.cancel(Cause(cause)) // keeps the first
+	if m := c.mux.Load(); m != nil && !again {
+		go m.endChannels() // the caller may have the lock
+	}
 	c.liveness.stop()
 	c.out.wake()
 	c.resume()
@@ -158,25 +162,17 @@ var errOneChannel = errors.New("zws: NextChannel on a connection with one channe
 // connection's end, a *CloseError. The end of ctx ends the connection. One goroutine at a
 // time may call it; after Close it returns within two seconds.
 func (c *Conn) NextChannel(ctx context.Context) (*PendingChannel, error) {
-	if c.mux == nil {
+	m := c.mux.Load()
+	if m == nil {
 		return nil, errOneChannel
 	}
 	defer context.AfterFunc(ctx, func() { c.Close(context.Cause(ctx)) })()
 	if c.ctx.Err() != nil {
 		return nil, c.Cause()
 	}
-	c.startReading()
-	defer c.stopReading()
 	for {
-		opened, err := c.mux.read()
-		if err != nil {
-			c.Close(err)
-		}
-		if c.ctx.Err() != nil {
-			return nil, c.Cause()
-		}
-		if opened != nil {
-			return &PendingChannel{opened}, nil
+		if opened, err := c.nextChannel(m); opened != nil || err != nil {
+			return opened, err
 		}
 	}
 }

@@ -25,14 +25,14 @@ type muxChannel struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	// arrived holds one token when inbox may hold something; only ReadMessage takes it.
-	arrived chan struct{}
+	reader shift // of Serve
 
 	// Guarded by parent.mu.
-	gone      bool   // closed by either side
-	released  bool   // closed or rejected by the caller
-	active    bool   // in parent.active
-	inbox     []byte // messages of the client, encoded, so that their cost is their size
+	arrived   chan struct{} // closed when the reader has something to look at; nil if nobody waits
+	gone      bool          // closed by either side
+	released  bool          // closed or rejected by the caller
+	active    bool          // in parent.active
+	inbox     []byte        // messages of the client, encoded, so that their cost is their size
 	requests  muxRequests
 	allowance int64 // what the client may still send; one message may take it below zero
 	consumed  int64 // what was read since the client last got credit
@@ -48,7 +48,7 @@ type muxChannel struct {
 }
 
 func newMuxChannel(m *mux, f *muxframe.Frame) *muxChannel {
-	ch := &muxChannel{parent: m, number: f.Channel, credit: int64(f.Number), arrived: make(chan struct{}, 1)}
+	ch := &muxChannel{parent: m, number: f.Channel, credit: int64(f.Number)}
 	ch.Channel.conn, ch.Channel.mux = m.conn, ch
 	ch.request = ChannelRequest(f.Open)
 	ch.request.RoutingID = bytes.Clone(f.Open.RoutingID) // f aliases a pooled buffer
@@ -119,42 +119,9 @@ func (ch *muxChannel) receive(p []byte, raw pooled) error {
 	default:
 		ch.inbox = append(ch.inbox, p...)
 	}
+	ch.arrive()
 	m.mu.Unlock()
-	signal(ch.arrived)
 	return nil
-}
-
-// signal puts a token into a channel with room for one.
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
-
-func (ch *muxChannel) readMessage() (zmtp.Message, error) {
-	if m := ch.takeFirst(); m != nil {
-		ch.history.note(m)
-		return m, nil
-	}
-	for ch.ctx.Err() == nil {
-		m, r := ch.take()
-		if r != nil {
-			if err := ch.ask(r); err != nil {
-				ch.close(err)
-			}
-			continue
-		}
-		if m != nil {
-			ch.history.note(m)
-			return m, nil
-		}
-		select {
-		case <-ch.arrived:
-		case <-ch.ctx.Done():
-		}
-	}
-	return nil, ch.cause()
 }
 
 // take takes a message out of the inbox, or a request that is due before it, and gives the
@@ -241,6 +208,7 @@ func (ch *muxChannel) end(cause *CloseError) bool {
 	ch.gone, ch.inbox, ch.requests = true, nil, muxRequests{}
 	delete(m.channels, ch.number)
 	ch.cancel(cause)
+	ch.arrive()
 	return true
 }
 

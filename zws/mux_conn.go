@@ -71,6 +71,7 @@ func (c muxCodec) AppendMessage(dst []byte, m zmtp.Message, at []byte) []byte {
 type mux struct {
 	conn    *Conn
 	options *Options
+	opened  func(*PendingChannel) // see Conn.ServeChannels
 
 	mu       sync.Mutex
 	channels map[uint32]*muxChannel
@@ -97,7 +98,7 @@ func (h *handshake) awaitMuxLogin(ctx context.Context) error {
 // startMux prepares the connection for channels and answers the login.
 func (h *handshake) startMux(AcceptOptions) {
 	m := &mux{conn: h.conn, options: h.options, channels: make(map[uint32]*muxChannel)}
-	h.conn.mux = m
+	h.conn.mux.Store(m)
 	h.conn.channel.Attach(m)
 	m.sendReady()
 }
@@ -313,7 +314,7 @@ func (muxNotifier) unsubscribed(b *Batch, topic []byte) error {
 	return nil
 }
 
-func (muxNotifier) renewed(c *Conn) { c.mux.sendReady() }
+func (muxNotifier) renewed(c *Conn) { c.mux.Load().sendReady() }
 
 // muxFrame appends a frame that needs no credit.
 func (b *Batch) muxFrame(f muxframe.Frame) {

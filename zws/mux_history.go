@@ -74,7 +74,7 @@ func (ch *muxChannel) receiveRequest(f *muxframe.Frame, size int) error {
 		return &CloseError{Code: CodeTooLarge, Reason: fmt.Sprintf("channel %d: more than %d bytes of requests wait", ch.number, maxControl)}
 	}
 	ch.requests.put(r, size, len(ch.inbox))
-	signal(ch.arrived)
+	ch.arrive()
 	return nil
 }
 

@@ -5,18 +5,26 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// Serve reads the one channel of a plain connection for its caller, instead of ReadMessage.
+// Serve reads a channel for its caller, instead of ReadMessage.
 // It calls handle with one message after another, which handle owns; an error that handle
 // returns ends the connection. When nothing more comes it calls ended. One goroutine at a
 // time calls either, and with Options.Poller there is none while the client is idle. Serve
 // returns at once and is called once.
 func (ch *Channel) Serve(handle func(zmtp.Message) error, ended func()) {
+	if ch.mux != nil {
+		ch.mux.serve(handle, ended)
+		return
+	}
 	ch.handle, ch.ended = handle, ended
 	go ch.conn.serve()
 }
 
 // serve is the reader until the client is idle or the connection has ended.
 func (c *Conn) serve() {
+	if m := c.mux.Load(); m != nil {
+		c.serveChannels(m)
+		return
+	}
 	ch := &c.channel
 	for c.ctx.Err() == nil {
 		c.liveness.listening.Store(true)

@@ -27,3 +27,24 @@ func TestBurst(t *testing.T) {
 		}
 	}
 }
+
+// TestGrowth: collections come early while memory grows, and until it has settled.
+func TestGrowth(t *testing.T) {
+	for _, off := range []bool{false, true} {
+		g := growth{off: off}
+		for i, tick := range []struct {
+			live    uint64
+			percent int // 0: unchanged
+		}{
+			{10_000, 0}, {10_000, 0}, {10_100, 0},
+			{20_000, growingPercent}, {20_000, 0}, {20_000, 0}, {30_000, 0},
+			{30_000, 0}, {29_000, 0}, {29_000, usualPercent}, {29_000, 0},
+			{60_000, growingPercent},
+		} {
+			percent, changed := g.tick(tick.live)
+			if want := tick.percent; changed != (want != 0 && !off) || changed && percent != want {
+				t.Errorf("off %v, tick %d: %d, %v, want %d", off, i, percent, changed, want)
+			}
+		}
+	}
+}

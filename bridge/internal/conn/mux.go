@@ -26,59 +26,63 @@ func (c *connection) serveMultiplexed(p *zws.PendingConn) error {
 	c.start(ws)
 	c.started(c.set, "session started", c.login.Load())
 	c.reevaluate(c.set.ctx)
-	go func() {
-		var serving sync.WaitGroup
-		for {
-			channel, err := ws.NextChannel(ws.Context())
-			if err != nil {
-				break
-			}
-			serving.Go(func() { c.serveChannel(channel) })
-		}
+	channels := new(sync.WaitGroup)
+	ws.ServeChannels(func(p *zws.PendingChannel) {
+		channels.Add(1)
+		go c.openChannel(p, channels)
+	}, func() {
 		ws.Wait()
-		serving.Wait()
+		channels.Wait()
 		c.stop()
 		c.session.ended(c.set, c.login.Load(), ws.Cause(), 0)
 		c.set.leave(c.from)
-	}()
+	})
 	return nil
 }
 
-// serveChannel serves one channel: a stream with the login of the connection, on the route
-// that the channel names, or else on the one that the client has connected to. It returns when
-// the channel is over.
-func (c *connection) serveChannel(p *zws.PendingChannel) {
+// openChannel opens one channel: a stream with the login of the connection, on the route
+// that the channel names, or else on the one that the client has connected to. channels counts it
+// until it is over.
+func (c *connection) openChannel(p *zws.PendingChannel, channels *sync.WaitGroup) {
+	s := c.acceptChannel(p)
+	if s == nil {
+		channels.Done()
+		return
+	}
+	s.channel.Serve(s.handle, func() {
+		s.channel.Close(nil) // gives its place back, if the client has closed it
+		s.stop()
+		channels.Done()
+	})
+}
+
+// acceptChannel returns the stream of a channel; nil if the client was refused.
+func (c *connection) acceptChannel(p *zws.PendingChannel) *stream {
 	ctx, l := p.Context(), p.Login()
 	path := cmp.Or(p.Request().Route, c.route.Path())
 	rt := c.set.o.Route(path)
-	s, err := c.openChannel(ctx, rt, l, p.Request())
+	s, err := c.openStream(ctx, rt, l, p.Request())
 	if err == nil && s.ending() != nil { // while it was opened
 		err = s.ending()
 		s.close()
 	}
 	if err != nil {
 		c.set.refusedChannel(c, rt, path, p.Reject(closeCause(err)))
-		return
+		return nil
 	}
 	channel, err := p.Accept(s.acceptOptions(l))
 	if err != nil {
 		s.close()
 		c.set.refusedChannel(c, rt, path, err)
-		return
+		return nil
 	}
 	s.start(channel, "channel opened")
-	defer s.stop()
 	s.catchUp(ctx)
-	for {
-		m, err := channel.ReadMessage()
-		if err != nil || s.forward(ctx, m, channel.Buffered()) != nil {
-			return
-		}
-	}
+	return s
 }
 
-// openChannel opens a stream if the login is good for the route.
-func (c *connection) openChannel(ctx context.Context, rt *route.Route, l *zws.Login, request *zws.ChannelRequest) (*stream, error) {
+// openStream opens a stream if the login is good for the route.
+func (c *connection) openStream(ctx context.Context, rt *route.Route, l *zws.Login, request *zws.ChannelRequest) (*stream, error) {
 	if cause := c.set.Closing(); cause != nil && rt == nil { // the next bridge has the route
 		c.end(cause)
 		return nil, cause
