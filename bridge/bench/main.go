@@ -41,7 +41,7 @@ func main() {
 	address := flag.String("address", "", "with -serve: where WebSocket clients connect")
 	feed := flag.String("feed", "", "with -serve: where the publisher is")
 	secure := flag.Bool("tls", false, "with -serve: TLS")
-	only := flag.String("only", "", "regular expression: which of fanout, tls, paced, slow, requests, topics, matching, idle, history-cost, history-last, history-resume, history-storm, browser-chromium, browser-firefox")
+	only := flag.String("only", "", "regular expression: which of fanout, tls, paced, slow, requests, topics, matching, idle, logins, history-cost, history-last, history-resume, history-storm, browser-chromium, browser-firefox")
 	peers := flag.String("peers", "", "regular expression: which peers")
 	duration := flag.Duration("time", 3*time.Second, "duration of one measurement")
 	repeat := flag.Int("repeat", 3, "measurements to take the median of")
@@ -100,6 +100,7 @@ func buildAndRun(o options) error {
 		{"topics", topicsPart},
 		{"matching", matchingPart},
 		{"idle", idlePart},
+		{"logins", loginsPart},
 		{"history-cost", historyCostPart},
 		{"history-last", historyLastPart},
 		{"history-resume", historyResumePart},

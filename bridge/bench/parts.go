@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/bench/load"
@@ -64,7 +65,7 @@ func fanoutPart(o options) error {
 func tlsPart(o options) error {
 	t := newTable("Saturated fan-out over TLS: CPU seconds per million deliveries (million deliveries/s)", "N=10", "N=100")
 	for _, p := range fanoutPeers(o) {
-		if p.Name != "zwsbridge" && p.Name != "nats-server" {
+		if !strings.HasPrefix(p.Name, "zwsbridge") && p.Name != "nats-server" || !o.peers.MatchString(p.Name) {
 			continue
 		}
 		row := []string{p.Name}
@@ -204,7 +205,7 @@ func idlePart(o options) error {
 		}
 		row := []string{p.Name}
 		for _, secure := range []bool{false, true} {
-			if secure && p.Name != "zwsbridge" && p.Name != "nats-server" && p.Name != "centrifuge" {
+			if secure && !strings.HasPrefix(p.Name, "zwsbridge") && p.Name != "nats-server" && p.Name != "centrifuge" {
 				row = append(row, "")
 				continue
 			}
@@ -215,6 +216,33 @@ func idlePart(o options) error {
 				continue
 			}
 			row = append(row, fmt.Sprintf("%.1f", float64(n)/1024))
+		}
+		t.row(row...)
+	}
+	t.print()
+	return nil
+}
+
+// loginsPart measures what it costs to let a client in.
+func loginsPart(o options) error {
+	t := newTable("Clients that connect: CPU µs of the server each", "ws", "wss, full handshake")
+	for _, p := range []*load.Peer{
+		load.Bridge("zwsbridge, PLAIN and a subscription", o.zwsbridge, "/sub"),
+		load.BridgeMux("zwsbridge, ZWSMUX1.0, PLAIN and a channel", o.zwsbridge, "/sub"),
+		{Name: "net/http and gorilla, upgrade alone", Start: hosted("upgrade"), Connect: load.Upgrade, Publisher: load.NoPublisher},
+	} {
+		row := []string{p.Name}
+		for _, secure := range []bool{false, true} {
+			var all []time.Duration
+			for range o.repeat {
+				each, err := load.Logins(p, 1000, secure)
+				if err != nil {
+					return err
+				}
+				all = append(all, each)
+			}
+			slices.Sort(all)
+			row = append(row, fmt.Sprintf("%.0f", float64(all[len(all)/2].Nanoseconds())/1e3))
 		}
 		t.row(row...)
 	}

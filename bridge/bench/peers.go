@@ -17,6 +17,7 @@ var program, _ = os.Executable()
 func fanoutPeers(o options) []*load.Peer {
 	return []*load.Peer{
 		load.Bridge("zwsbridge", o.zwsbridge, "/sub"),
+		load.BridgeMux("zwsbridge, ZWSMUX1.0", o.zwsbridge, "/sub"),
 		load.LibzmqPublisher("libzmq ws PUB"),
 		load.LibzmqProxy("libzmq proxy"),
 		{Name: "nats-server", Start: hosted("nats"), Connect: natsSub, Publisher: func(srv *load.Server) (*load.Publisher, error) {

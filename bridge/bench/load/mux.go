@@ -50,8 +50,8 @@ func bridgeMuxSub(srv *Server, path string) (net.Conn, error) {
 	short := func(s string) string { return string(rune(len(s))) + s }
 	open := binary.BigEndian.AppendUint32([]byte{muxOpen}, muxChannel)
 	open = binary.BigEndian.AppendUint32(open, muxWindow)
-	open = append(open, short("SUB")+short("")+"\x00\x00\x00\x00"...) // no routing id, the route of the WebSocket
-	open = append(binary.BigEndian.AppendUint32(open, uint32(len(Topic))), Topic...)
+	open = append(open, short("SUB")+short("")+"\x00\x00"...) // no routing id, the route of the WebSocket
+	open = append(binary.BigEndian.AppendUint16(open, uint16(len(Topic))), Topic...)
 	for _, step := range []struct {
 		send   string
 		answer byte

@@ -37,7 +37,7 @@ func Dial(srv *Server, path, subprotocol string) (*Conn, error) {
 	}
 	nc.SetDeadline(time.Now().Add(20 * time.Second))
 	if srv.TLS {
-		t := tls.Client(nc, &tls.Config{InsecureSkipVerify: true}) // a self-signed certificate on loopback
+		t := tls.Client(nc, clientTLS)
 		if err := t.Handshake(); err != nil {
 			return nil, err
 		}
