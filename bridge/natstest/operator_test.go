@@ -2,9 +2,15 @@ package natstest
 
 import (
 	"fmt"
+	"log/slog"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	kept "github.com/zwsbridge/zwsbridge/bridge/internal/history"
+	"github.com/zwsbridge/zwsbridge/bridge/internal/history/natsstore"
 )
 
 // endpoints lists what the bridge says of the endpoints of its route.
@@ -66,4 +72,47 @@ func TestOperator(t *testing.T) {
 	shows(fourth, file)
 	n.kill()
 	change(fourth, "connect", more.endpoint, fmt.Sprintf("503 endpoint %q of route /d: it has to be done by the bridge that reads the backends", more.endpoint))
+}
+
+// TestOperateOnClose: a bridge that is closed finishes what an operator has asked of it before.
+func TestOperateOnClose(t *testing.T) {
+	n := startNATS(t)
+	open := func(bridge string, operate func(request []byte) (reply []byte)) (*natsstore.Share, func()) {
+		log, err := kept.New(kept.Options{Replica: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := natsstore.Open(natsstore.Options{
+			Server: natsstore.Server{URLs: []string{n.first}}, Name: "zwsbridge", Route: "/d", Bridge: bridge,
+			Log: log, Deliver: func(b kept.Batch) error { return log.Replicate(b, nil) }, Operate: operate,
+			Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		closing := sync.OnceFunc(func() { s.Close(); log.Close() })
+		t.Cleanup(closing)
+		return s, closing
+	}
+	asked, closed := make(chan struct{}), make(chan struct{})
+	early := make(chan bool, 1)
+	leader, closing := open("leader", func([]byte) []byte {
+		close(asked)
+		select {
+		case <-closed:
+			early <- true
+		case <-time.After(100 * time.Millisecond): // in which it would be closed, if it did not wait
+			early <- false
+		}
+		return nil
+	})
+	eventually(t, "it leads", leader.Leading)
+	other, _ := open("other", nil)
+	go other.Operate(nil)
+	<-asked
+	closing()
+	close(closed)
+	if <-early {
+		t.Error("closed while an operation was on its way")
+	}
 }

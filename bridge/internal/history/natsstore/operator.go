@@ -3,6 +3,7 @@ package natsstore
 import (
 	"encoding/json"
 	"fmt"
+	"sync"
 
 	"github.com/nats-io/nats.go"
 )
@@ -17,16 +18,27 @@ func (s *Share) Operate(request []byte) (reply []byte, err error) {
 	return m.Data, nil
 }
 
-// serveOperate answers what other bridges ask by Operate, until the returned function is called.
-func (s *Share) serveOperate() (stop func()) {
-	if s.o.Operate == nil {
-		return func() {}
-	}
-	sub, err := s.conn.Subscribe(s.operateSubject, func(m *nats.Msg) { _ = m.Respond(s.o.Operate(m.Data)) })
+// serve answers requests of other bridges with f, one at a time, until the returned function is called,
+// which waits for the last one.
+func (s *Share) serve(subject string, f func(request []byte) (reply []byte)) (stop func()) {
+	var answering sync.Mutex
+	stopped := false
+	sub, err := s.conn.Subscribe(subject, func(m *nats.Msg) {
+		answering.Lock()
+		defer answering.Unlock()
+		if !stopped {
+			_ = m.Respond(f(m.Data))
+		}
+	})
 	if err != nil {
 		return func() {} // the connection is closed
 	}
-	return func() { _ = sub.Unsubscribe() }
+	return func() {
+		_ = sub.Unsubscribe()
+		answering.Lock()
+		defer answering.Unlock()
+		stopped = true
+	}
 }
 
 // SetOperator tells the other bridges, while this one leads, what operators have changed. The next

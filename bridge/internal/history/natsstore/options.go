@@ -32,7 +32,7 @@ type Options struct {
 	// stream, by one goroutine.
 	Deliver func(history.Batch) error
 	// Operate, if not nil, does, while this bridge leads, what an operator has asked of another one
-	// (Share.Operate), and returns the result.
+	// (Share.Operate), and returns the result. Share.Close waits for it.
 	Operate func(request []byte) (reply []byte)
 	Logger  *slog.Logger
 }

@@ -164,13 +164,10 @@ func (t *term) drain(wait time.Duration) {
 
 // run writes batches until the term ends.
 func (t *term) run() {
-	if sub, err := t.share.conn.Subscribe(t.share.forgetSubject, func(m *nats.Msg) {
-		t.forget(m.Data)
-		_ = m.Respond(nil)
-	}); err == nil {
-		defer func() { _ = sub.Unsubscribe() }()
+	defer t.share.serve(t.share.forgetSubject, func(topic []byte) []byte { t.forget(topic); return nil })()
+	if operate := t.share.o.Operate; operate != nil {
+		defer t.share.serve(t.share.operateSubject, operate)()
 	}
-	defer t.share.serveOperate()()
 	for t.ctx.Err() == nil {
 		wait, err := t.send()
 		var later <-chan time.Time
