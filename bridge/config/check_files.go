@@ -30,7 +30,9 @@ func (c *checker) directory(key string, p Path) {
 // unusable returns the reason why a file or directory cannot be used, and what to do.
 func unusable(err error) string {
 	text := reason(err)
+	var file *fs.PathError
 	switch {
+	case !errors.As(err, &file): // about what is in it
 	case errors.Is(err, fs.ErrNotExist):
 		text += ": create it, or correct the path"
 	case errors.Is(err, fs.ErrPermission):
@@ -39,6 +41,8 @@ func unusable(err error) string {
 		text += ": want a file"
 	case errors.Is(err, syscall.ENOTDIR):
 		text += ": want directories in the path before the last name"
+	default:
+		text += ": want one that can be read"
 	}
 	return text
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -25,4 +26,13 @@ func TestDirectoriesToMake(t *testing.T) {
 		{fmt.Sprintf("[server]\ntls = \"acme\"\nhosts = [\"a.example\"]\nacme_cache = %q\n", below("acme")), `server.acme_cache: ` + file + ` is a file`},
 		{fmt.Sprintf("[auth.x]\ntype = \"token-endpoint\"\nurl = \"https://chat.example/\"\nidentity_map = \"uuid4\"\nstore = %q\n", dir), `auth.x.store: ` + dir + ` is not a regular file`},
 	})
+}
+
+// TestUnusable: a file that the user who runs the bridge must not read, which tests as root cannot make.
+func TestUnusable(t *testing.T) {
+	err := &fs.PathError{Op: "open", Path: "/etc/portal.key", Err: fs.ErrPermission}
+	const want = "/etc/portal.key: permission denied: want one that the user who runs the bridge can read"
+	if got := unusable(err); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
 }

@@ -119,6 +119,7 @@ func TestMistakes(t *testing.T) {
 	var all strings.Builder
 	for _, record := range records {
 		config, want, _ := strings.Cut(record, "\n> ")
+		config = strings.TrimRight(config, "\n")
 		_, faults := load(dir, whole(config+"\n"))
 		var got []string
 		for _, f := range faults {
