@@ -318,6 +318,9 @@ func (muxNotifier) renewed(c *Conn) { c.mux.Load().sendReady() }
 
 // muxFrame appends a frame that needs no credit.
 func (b *Batch) muxFrame(f muxframe.Frame) {
+	if len(f.Topic) >= muxShared {
+		b.endShared()
+	}
 	b.bundled(func() { b.bundle.Add(&f) })
 }
 

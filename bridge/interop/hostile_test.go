@@ -41,6 +41,13 @@ var attacks = map[string]func(h *hostile, c net.Conn, first bool){
 		}
 		io.Copy(io.Discard, c)
 	},
+	"/bundle": func(h *hostile, c net.Conn, _ bool) { // pongs, in one message
+		const pong = "\x00\x00\x00\x01\x16"
+		n := h.huge / len(pong)
+		c.Write(append(binary.BigEndian.AppendUint64([]byte{0x82, 127}, uint64(n*len(pong)+1)), 0x17))
+		c.Write(bytes.Repeat([]byte(pong), n))
+		io.Copy(io.Discard, c)
+	},
 	"/op": func(_ *hostile, c net.Conn, _ bool) {
 		c.Write([]byte{0x82, 1, 99})
 		io.Copy(io.Discard, c)
@@ -190,6 +197,7 @@ var hostileCases = []struct {
 	reason  string
 }{
 	{"/huge", credentials{"heartbeat": false}, "refused", 1002, "message without credit"},
+	{"/bundle", credentials{"heartbeat": false}, "refused", 1002, "malformed bundle"},
 	{"/op", nil, "refused", 1002, "unknown op 99"},
 	{"/lengths", nil, "refused", 1002, "malformed message"},
 	{"/fragments", nil, "disconnect", 1006, "did not answer a ping"},

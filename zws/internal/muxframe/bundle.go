@@ -6,6 +6,9 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/internal/wsframe"
 )
 
+// MaxBundle is how long the frames of a bundle can be with the op, in bytes.
+const MaxBundle = 64 << 10
+
 // Unbundle reads the first frame of a bundle and returns what follows it. The frame aliases p.
 // The error is an *Error.
 func Unbundle(p []byte) (f Frame, rest []byte, err error) {

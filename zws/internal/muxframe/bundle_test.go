@@ -88,3 +88,14 @@ func unbundled(t *testing.T, p []byte) (all []Frame) {
 	}
 	return all
 }
+
+// TestBundleTooLarge: a frame of 64 KiB is a bundle, one of a byte more is not.
+func TestBundleTooLarge(t *testing.T) {
+	bundle := append([]byte{Bundle}, make([]byte, MaxBundle-1)...)
+	if _, err := Parse(bundle); err != nil {
+		t.Error(err)
+	}
+	if _, err := Parse(append(bundle, 0)); err == nil {
+		t.Error("not refused")
+	}
+}

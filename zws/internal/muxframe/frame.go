@@ -147,7 +147,9 @@ func Parse(p []byte) (Frame, error) {
 	case Unsubscribed, Last:
 		f.Channel, f.Topic = uint32(c.uint(4)), c.all()
 	case Bundle:
-		f.Bundle = c.all()
+		if f.Bundle = c.all(); len(p) > MaxBundle {
+			return f, faultf("a bundle of %d bytes: at most %d are allowed", len(p), MaxBundle)
+		}
 	case Ping, Pong:
 		if f.Context = c.all(); len(f.Context) > MaxContext {
 			return f, faultf("the context of op %02x must be at most %d bytes", f.Op, MaxContext)

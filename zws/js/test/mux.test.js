@@ -325,6 +325,10 @@ test('what follows in a bundle is ignored when a handler has closed the Mux, and
   const refused = await connected(Sub);
   refused.ws.bundle(frame('messages', [1, 4], messages(['a'])), new ArrayBuffer(0));
   assert.deepEqual([refused.mux.state, String(await refused.socket.receive())], ['refused', 'a']);
+
+  const large = await connected(Sub);
+  large.ws.bundle(...Array.from({ length: 8192 }, () => frame('lost', [1, 4], [3, 8])));
+  assert.deepEqual([large.mux.state, large.events.map(([name]) => name)], ['refused', ['ready', 'refused']]);
 });
 
 test('refuses frames that come too early', async () => {

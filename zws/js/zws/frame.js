@@ -77,7 +77,7 @@ export const encode = (flag, body) => concat([flag], body);
 export function parse(data) {
   if (!(data instanceof ArrayBuffer)) throw new ProtocolError('text message, want a binary one', 1003);
   const message = new Uint8Array(data), flag = message[0];
-  if (!message.length) throw new ProtocolError('empty message, want at least a flag byte');
+  if (!message.length) throw new ProtocolError('empty message');
   if (flag > COMMAND) throw new ProtocolError(`unknown flag byte ${flag}, want 0, 1 or 2`);
   return { flag, body: message.subarray(1) };
 }

@@ -6,7 +6,7 @@ import { ProtocolError, checkLimits } from './errors.js';
 import { Frame, Message, concat, toBytes } from './frame.js';
 
 // The ops that a client sends, and those of a server with the most bytes of their rest and the sizes of their numbers.
-const LOGIN = 1, OPEN = 3, MESSAGES = 5, CREDIT = 6, CLOSE = 7, RELAY = 11, OPEN_HISTORY = 13, PING = 21, BUNDLE = 23;
+const LOGIN = 1, OPEN = 3, MESSAGES = 5, CREDIT = 6, CLOSE = 7, RELAY = 11, OPEN_HISTORY = 13, PING = 21, BUNDLE = 23, MAX_BUNDLE = 1 << 16; // bytes
 const COMMANDS = { RESUME: 16, ACK: 19, LAST: 20 };
 const SERVER = {
   2: ['ready', 0, 4],
@@ -92,7 +92,7 @@ export function eachFrame(data, link, action) {
   let start = 1;
   do {
     const size = parseNumber(all.subarray(start, start += 4), 4), frame = all.subarray(start, start += size);
-    if (frame.length < size) throw new ProtocolError('malformed message: lengths do not match');
+    if (frame.length < size || all.length > MAX_BUNDLE) throw new ProtocolError('malformed bundle');
     action(parse(frame));
   } while (start < all.length && link._handshake);
 }

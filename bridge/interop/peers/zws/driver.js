@@ -106,7 +106,12 @@ export function driver(zws, emit, more = {}) {
     async send({ socket, frames }) {
       const sock = sockets.get(socket)
       await sock.send(sock.type ? toBytes(frames) : frames)
-      if (sock.type === "REQ") emit({ socket, event: "message", frames: toText(await sock.receive()) })
+      if (sock.type !== "REQ") return
+      try {
+        emit({ socket, event: "message", frames: toText(await sock.receive()) })
+      } catch ({ name, code }) {
+        emit({ socket, event: "rejected", error: `${name} ${code}` })
+      }
     },
 
     close({ socket }) {
