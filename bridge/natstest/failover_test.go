@@ -4,10 +4,14 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/zwsbridge/zwsbridge/zws"
 )
 
 // rounds returns how often a test ends something: 100 times in make soak.
@@ -214,4 +218,68 @@ func TestBothAtOnce(t *testing.T) {
 	p.publish("house/t", 100)
 	c.expect(from, p.last)
 	d.expect(from, p.last)
+}
+
+// TestLostTail: NATS comes back without what it had acknowledged last, as after a power failure. Clients go
+// on without doubles, also on the bridge that has read what is lost, and who resumes behind it is told.
+func TestLostTail(t *testing.T) {
+	n, p := startNATS(t), startPress(t)
+	leader, follower := startTwo(t, n, p, "")
+	p.waitIngested(leader)
+	a, b := dial(t, leader, "", "house/t"), dial(t, follower, "", "house/t")
+	publish := func() (position string) {
+		t.Helper()
+		from := p.last + 1
+		p.publish("house/t", 10)
+		a.expect(from, p.last)
+		b.expect(from, p.last)
+		return a.at
+	}
+	before := publish()
+	n.kill()
+	saved := filepath.Join(t.TempDir(), "saved")
+	if err := os.CopyFS(saved, os.DirFS(n.dir)); err != nil {
+		t.Fatal(err)
+	}
+	n.again()
+	both := func(state string) {
+		t.Helper()
+		eventually(t, "both are "+state, func() bool {
+			return (leader.history().State == "ok") == (state == "ok") && (follower.history().State == "ok") == (state == "ok")
+		})
+	}
+	both("ok")
+	lost := publish()
+	n.kill()
+	both("without NATS")
+	if err := os.RemoveAll(n.dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(n.dir, os.DirFS(saved)); err != nil {
+		t.Fatal(err)
+	}
+	n.again()
+	both("ok")
+	writer := leader
+	eventually(t, "a bridge leads", func() bool {
+		if follower.leads() {
+			writer = follower
+		}
+		return writer.leads()
+	})
+	p.waitIngested(writer)
+	p.publish("house/t", 1)
+	same(t, b.until(p.last, nil), a.until(p.last, nil))
+	third := startBridge(t, configuration(n, p, ""))
+	eventually(t, "the third has read the stream", func() bool { return third.history().State == "ok" })
+	for position, want := range map[string]zws.Resumed{before: {Recovered: true, Gap: true}, lost: {Gap: true}} {
+		c := dial(t, third, position, "house/t")
+		c.until(p.last, nil)
+		if got := *c.resumed; got.Recovered != want.Recovered || got.Gap != want.Gap {
+			t.Errorf("resumed: %+v, want %+v", got, want)
+		}
+	}
+	if text := leader.log.String() + follower.log.String(); !strings.Contains(text, "the stream has lost messages that were delivered") {
+		t.Error("no bridge has logged that messages are lost")
+	}
 }

@@ -2,6 +2,7 @@ package history
 
 import (
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -90,9 +91,24 @@ func (l *Log) locate(at Position) (from uint64, ok bool) {
 			// The client has seen what was lost before it was stored.
 			return max(end, l.first), false
 		}
-		return max(at.Sequence, l.first), at.Sequence >= l.first
+		return max(at.Sequence, l.first), at.Sequence >= l.first && !l.inHole(at.Sequence)
 	}
 	return l.first, false
+}
+
+// inHole reports whether sequence, which is not before the first record, follows a record that a copy does
+// not have: where another bridge has begun to write, sequences are left out, and the first of them can have
+// been used for messages that NATS has lost. Lock held on entry.
+func (l *Log) inHole(sequence uint64) bool {
+	if !l.o.Replica {
+		return false // what a store could not keep is known by its topics
+	}
+	i := sort.Search(len(l.sealed), func(i int) bool { return l.sealed[i].base > sequence })
+	next := l.active.base
+	if i < len(l.sealed) {
+		next = l.sealed[i].base
+	}
+	return i > 0 && sequence > l.sealed[i-1].end() && sequence < next
 }
 
 // gapAfter reports whether something may be missing at or after the record of that sequence.

@@ -40,7 +40,6 @@ func (s *Share) follow() {
 		}
 		if errors.Is(err, errHole) {
 			r.again = true
-			s.o.Logger.Warn("history: the stream has lost messages that were delivered: it is read again")
 			continue
 		}
 		s.setFollows(err)
@@ -70,7 +69,8 @@ func (s *Share) read(r *reader) error {
 	if err := s.compare(r, stream, &state); err != nil {
 		return err
 	}
-	if r.again {
+	if r.again && s.applied.Load() > 0 {
+		s.o.Logger.Warn("history: the stream has lost messages that were delivered: it is read again", "stream", s.stream)
 		s.progress(0)
 	}
 	if state.Msgs == 0 {
