@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -347,4 +348,28 @@ func TestFollower(t *testing.T) {
 		_, err := d.tryNext(20 * time.Millisecond)
 		return err == nil
 	})
+}
+
+// TestHandOver: a bridge that hands over gives the lease back, so that another leads, although it has not
+// ended.
+func TestHandOver(t *testing.T) {
+	n, p := startNATS(t), startPress(t)
+	leader, follower := startTwo(t, n, p, "")
+	p.waitIngested(leader)
+	a := dial(t, leader, "", "house/t")
+	from := p.last + 1
+	p.publish("house/t", 10)
+	a.expect(from, p.last)
+	if err := leader.cmd.Process.Signal(syscall.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the other leads", follower.leads)
+	if _, err := a.tryNext(patience); err == nil {
+		t.Error("a client of the bridge that hands over gets another message, want the end of its connection")
+	}
+	p.waitIngested(follower)
+	c := dial(t, follower, a.at, "house/t")
+	p.publish("house/t", 10)
+	for got := c.next(); got != p.last; got = c.next() {
+	}
 }

@@ -77,7 +77,7 @@ func runNATS(dir, port string, cluster []string) {
 const password = "secret"
 
 // runBridge runs a bridge with that configuration until it is killed or interrupted. It prints the
-// address of its clients and that of its operators.
+// address of its clients and that of its operators. On SIGUSR2 it hands over to the other bridges.
 func runBridge(file string) {
 	c, faults := config.Load(file)
 	if err := faults.Err(); err != nil {
@@ -94,6 +94,12 @@ func runBridge(file string) {
 	if err != nil {
 		panic(err)
 	}
+	handover := make(chan os.Signal, 1)
+	signal.Notify(handover, syscall.SIGUSR2)
+	go func() {
+		<-handover
+		b.HandOver(context.Background())
+	}()
 	fmt.Println(serve(b), serve(b.Admin()))
 	waitForEnd()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
