@@ -44,13 +44,15 @@ type departure struct {
 	waits bool // for the answers to requests
 }
 
-// departures gives each connection of the list a turn, behind those that were given out.
+// departures gives each connection of the list that has not ended a turn, behind those that were given out.
 func (s *Set) departures(list []*connection) []*departure {
-	all := make([]*departure, len(list)) // in the order of a map, so that no user is the last each time
+	all := make([]*departure, 0, len(list)) // in the order of a map, so that no user is the last each time
 	turn := time.Duration(0)
-	for i, c := range list {
-		all[i] = &departure{c: c, turn: turn}
-		turn += s.cost(c)
+	for _, c := range list {
+		if !c.ended() {
+			all = append(all, &departure{c: c, turn: turn})
+			turn += s.cost(c)
+		}
 	}
 	now := time.Now()
 	s.mu.Lock()
