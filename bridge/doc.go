@@ -44,12 +44,7 @@
 // From a client: the connection's reader passes it to the stream, which checks the rights and
 // forwards it to its backend socket.
 //
-// # The way to another process
-//
-// A program hands a bridge over by [Bridge.Listeners], [Bridge.Release] and [Bridge.HandOver]
-// (cmd/zwsbridge/takeover starts the other process). conn/drain.go gives each connection a turn, by how long
-// its login takes to judge (auth.Chain.Cost), and ends it then. What cannot wait, because its route has gone to
-// the other process, ends at once, with its turn as advice.
+// To another process, a program hands a bridge over by [Bridge.Listeners], [Bridge.Release] and [Bridge.HandOver].
 //
 // # Goroutines and locks
 //

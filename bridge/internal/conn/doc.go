@@ -20,6 +20,10 @@
 // waits for room in it, a timer watches the fullest stream, and ends it if its client takes
 // nothing.
 //
+// drain.go ends connections for another process: it gives each a turn, by how long its login takes to judge
+// (Options.Cost), and ends it then. What cannot wait, because its route is the other's already, ends at once, with
+// its turn as the advice when to come back.
+//
 // Locks. stream.deciding is held while rights or subscriptions change, which may ask an
 // authenticator; stream.mu, connection.mu and the queue's are held for memory only, and none
 // is taken while holding another, except that stream.deciding comes before stream.mu. bound.mu is

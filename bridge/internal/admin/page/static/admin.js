@@ -256,8 +256,9 @@ function showProblems({ problems, since: started, backends: states }) {
   if (text(items) !== text($('problem-list').children)) $('problem-list').replaceChildren(...items);
 }
 
-function showTiles({ connections, max_connections: most, sessions: all }, routeList) {
-  tiles.connections.update(connections, most ? `of ${number.format(most)}` : 'no limit');
+function showTiles({ connections, max_connections: most, draining, sessions: all }, routeList) {
+  const before = draining ? `, ${number.format(draining)} left in the process before` : '';
+  tiles.connections.update(connections, (most ? `of ${number.format(most)}` : 'no limit') + before);
   tiles.sessions.update(all.number, all.users === 1 ? '1 user' : `${number.format(all.users)} users`);
   tiles.incoming.update(sum(routeList, 'in'), `${bytes(sum(routeList, 'bytesIn'))}/s`);
   tiles.outgoing.update(sum(routeList, 'out'), `${bytes(sum(routeList, 'bytesOut'))}/s`);
