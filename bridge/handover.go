@@ -43,26 +43,27 @@ func (b *Bridge) Resume() error {
 func (b *Bridge) HandOver(ctx context.Context) {
 	b.reloading.Lock()
 	defer b.reloading.Unlock()
-	for _, l := range b.Listeners() {
-		l.KeepFile()
-	}
 	b.shed(ctx, (*route.Route).Listens)
 	s := b.state.Load()
 	for _, r := range s.routes {
 		r.Resign()
 	}
-	s.zapListen.Close(nil)
+	s.zapListen.HandOver()
 	b.connections.Drain(ctx, s.config.Server.HandoverDrain)
 }
 
-// shed takes routes out of force, ends the sessions there, and closes the routes and what they keep.
-// It returns when nothing was kept any more.
+// shed takes routes out of force, ends the sessions there, and closes the routes, which keep nothing since stopped.
 func (b *Bridge) shed(ctx context.Context, gone func(*route.Route) bool) (stopped time.Time) {
 	b.connections.BeginDrain()
 	old := b.state.Load()
 	next := *old
 	next.routes = maps.Clone(old.routes)
-	maps.DeleteFunc(next.routes, func(_ string, r *route.Route) bool { return gone(r) })
+	maps.DeleteFunc(next.routes, func(_ string, r *route.Route) bool {
+		if gone(r) {
+			r.KeepFiles()
+		}
+		return gone(r)
+	})
 	b.state.Store(&next)
 	b.connections.EndRoutes(ctx)
 	stopped = time.Now()

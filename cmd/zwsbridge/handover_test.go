@@ -60,6 +60,16 @@ bind_domain = "devices"
 insecure_null = true
 client_mechanisms = ["NULL"]
 allow = "all"
+[[route]]
+path = "/boundkept"
+socket = "SUB"
+bind = ["ipc://%[2]s/kept"]
+bind_domain = "devices"
+insecure_null = true
+client_mechanisms = ["NULL"]
+allow = "all"
+[route.history]
+topics = [""]
 `
 
 // upgraded is a program that is replaced again and again.
@@ -150,7 +160,8 @@ func TestHandover(t *testing.T) {
 		f.faults = faults
 		running.Go(func() { f.run(ctx) })
 	}
-	var inbound atomic.Int64
+	var inbound, kept atomic.Int64
+	running.Go(func() { inboundPublisher(ctx, "ipc://"+sockets+"/kept", &kept) })
 	running.Go(func() { inboundPublisher(ctx, "ipc://"+sockets+"/in", &inbound) })
 
 	// flows waits until each client gets messages on its visit of that number.
@@ -165,6 +176,7 @@ func TestHandover(t *testing.T) {
 	flows(1)
 	t.Logf("first upgrade: nothing was kept for %v", u.upgrade())
 	flows(2)
+	waitUntil(t, faults, "the inbound backend of a history comes back", func() bool { return kept.Load() == 2 })
 	connections := inbound.Load()
 	if connections != 2 {
 		t.Errorf("the inbound backend has connected %d times, want twice", connections)
@@ -201,10 +213,12 @@ allow = "all"
 		}
 	}
 
+	waitUntil(t, faults, "the inbound backend of a history comes back after the failure", func() bool { return kept.Load() == 3 })
 	writeConfig(t, u.cmd.Dir, config)
 	t.Logf("second upgrade: nothing was kept for %v", u.upgrade())
 	flows(3)
-	for _, file := range []string{"/in", "/zap"} {
+	waitUntil(t, faults, "the inbound backend of a history comes back again", func() bool { return kept.Load() == 4 })
+	for _, file := range []string{"/in", "/kept", "/zap"} {
 		if _, err := os.Stat(sockets + file); err != nil {
 			t.Error(err)
 		}

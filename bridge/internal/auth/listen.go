@@ -119,6 +119,14 @@ func (s *Servers) Listeners() (list []*zmtp.Listener) {
 	return list
 }
 
+// HandOver closes the endpoints, at which another process listens: their socket files stay.
+func (s *Servers) HandOver() {
+	for _, l := range s.Listeners() {
+		l.KeepFile()
+	}
+	s.Close(nil)
+}
+
 // Close closes the endpoints, except those that kept has taken over; s and kept may be nil. It may be called more
 // than once.
 func (s *Servers) Close(kept *Servers) {

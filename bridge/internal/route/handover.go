@@ -15,6 +15,13 @@ func (r *Route) Listeners() []*zmtp.Listener {
 	return nil
 }
 
+// KeepFiles has Close leave the socket files of ipc endpoints, where another process listens.
+func (r *Route) KeepFiles() {
+	for _, l := range r.Listeners() {
+		l.KeepFile()
+	}
+}
+
 // KeepsFile reports whether the history of the route is in files, which one process only can have open.
 func (r *Route) KeepsFile() bool { return r.archive != nil && r.archive.file != nil }
 
