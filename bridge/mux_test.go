@@ -264,3 +264,12 @@ func TestMuxRenewal(t *testing.T) {
 		t.Errorf("sending to a topic of the new token: %v", err)
 	}
 }
+
+// TestMuxReopen: a client can open and close any number of channels on one connection.
+func TestMuxReopen(t *testing.T) {
+	url, _ := muxBridge(t)
+	m := dialMux(t, url+"/control", "alice")
+	for range 3 * zws.DefaultMaxChannels {
+		openMux(t, m, zws.ChannelOptions{Route: "/flood"}).Close()
+	}
+}

@@ -15,8 +15,8 @@
 // its [Source] holds. A plain ZWS connection has one channel, [Conn.Channel]; a client of
 // ZWSMUX1.0 opens any number, which [Conn.NextChannel] returns as [PendingChannel].
 //
-// At most one goroutine reads a connection: the one that calls ReadMessage or NextChannel;
-// with Serve and a [Poller], none while the client is idle. At most one writes it: the
+// At most one goroutine reads a connection: the one that calls ReadMessage or NextChannel; with
+// Serve or [Conn.ServeChannels] and a [Poller], none while the client is idle. At most one writes it: the
 // connection starts a writer when something is queued, which asks the source, puts
 // everything into one write, and ends when nothing is left. Callers without a Source use
 // [Channel.Send].

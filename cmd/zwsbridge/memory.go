@@ -18,12 +18,14 @@ import (
 // Measured with `go run . -only idle -peers '^zwsbridge$'` in bridge/bench, kB of resident
 // memory per idle client of 5,000, without and with TLS, go1.26:
 //
-//	this file                    7.2   15.5
-//	runtime defaults            10.4   20.7
-//	GOGC=50                      8.6   17.4
-//	GOMEMLIMIT=64MiB            10.3   13.4   (collecting all the time)
+//	this file                    5.0    8.5
+//	GOGC=100, releases only      5.6    9.6
+//	GOGC=50, releases only       5.1    8.7
 //
-// GOGC=50 also costs a third more processor time for requests (DEALER with 64 in flight: 3.6
+// Before clients took half as much, runtime defaults without releases cost 10.4 and 20.7 instead
+// of 7.2 and 15.5, and GOMEMLIMIT=64MiB 10.3 and 13.4, collecting all the time.
+//
+// GOGC=50 at all times also costs a third more processor time for requests (DEALER with 64 in flight: 3.6
 // instead of 2.6 CPU seconds per million). A GOMEMLIMIT would have to match the number of
 // clients.
 const (

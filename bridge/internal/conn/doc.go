@@ -7,8 +7,8 @@
 // change of the users ends it. A stream (type stream) owns what belongs to a socket: rights,
 // subscriptions, the queue towards the client and the socket towards the backends.
 //
-// Goroutines. The reader of a connection calls stream.forward; an idle plain connection has
-// no reader. A backend, or the route's hub, calls stream.Message and stream.Flush or fills
+// Goroutines. The reader of a connection calls stream.forward; an idle connection has
+// none, nor have its channels. A backend, or the route's hub, calls stream.Message and stream.Flush or fills
 // the queue. The connection's writer calls stream.Next. Timers call connection.end.
 //
 // What ends a stream or connection calls end, which never blocks: it keeps the first cause,
