@@ -46,15 +46,15 @@ func (s *shift) end() { s.state.Store(ended) }
 func (c *Conn) ServeChannels(open func(*PendingChannel), ended func()) {
 	c.mux.Load().opened = open
 	c.channel.ended = ended
-	go c.serve()
+	c.startServing()
 }
 
-// serveChannels is the reader until the client is idle or the connection has ended.
-func (c *Conn) serveChannels(m *mux) {
+// serveChannels is serve for the channels of m.
+func (c *Conn) serveChannels(m *mux, watched bool) (idle bool) {
 	for c.ctx.Err() == nil {
 		c.liveness.listening.Store(true)
-		if !c.channel.ready() && c.park() {
-			return // another reader starts when something has arrived
+		if !c.channel.ready() && watched {
+			return true
 		}
 		ch, err := c.nextChannel(m)
 		if err != nil {
@@ -65,6 +65,7 @@ func (c *Conn) serveChannels(m *mux) {
 		}
 	}
 	c.channel.ended()
+	return false
 }
 
 // nextChannel reads one frame, and returns the channel that it opens, if it opens one.

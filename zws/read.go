@@ -49,6 +49,12 @@ func (ch *Channel) read() (zmtp.Message, error) {
 	}
 	c.startReading()
 	defer c.stopReading()
+	return ch.readNext()
+}
+
+// readNext is read for the goroutine that is the reader.
+func (ch *Channel) readNext() (zmtp.Message, error) {
+	c := ch.conn
 	for {
 		m, err := c.dialect.read(ch)
 		if err != nil {
@@ -83,8 +89,15 @@ func (ch *Channel) Buffered() bool {
 	if ch.mux != nil {
 		return ch.mux.buffered()
 	}
-	c := ch.conn
-	return len(ch.first) > 0 || c.reader != nil && c.reader.whole(c.dialect.frames.more)
+	if len(ch.first) > 0 {
+		return true
+	}
+	r, d := ch.conn.reader, ch.conn.dialect
+	if r == nil {
+		return false
+	}
+	whole, message := r.whole(d.frames)
+	return whole && (message || d.sealed || d.frames == frameCodec{})
 }
 
 // startReading makes the caller the reader until it calls stopReading, and waits a while

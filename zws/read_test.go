@@ -64,10 +64,22 @@ func TestWhole(t *testing.T) {
 				w.peeked = bufio.NewReaderSize(bytes.NewReader(tt.data[:inLibrary]), libraryBuffer)
 				w.peeked.Peek(inLibrary)
 				want := tt.message > 0 && cut >= tt.message
-				if got := w.whole(flagMore); got != want {
+				if got, _ := w.whole(zwsFrames); got != want {
 					t.Fatalf("%s: %d bytes, %d of them in the library: %v, want %v", tt.name, cut, inLibrary, got, want)
 				}
 			}
+		}
+	}
+}
+
+// TestWholeCommand: a command that has arrived is not taken for a message, for which a handler would
+// hold back the one before.
+func TestWholeCommand(t *testing.T) {
+	for flag, want := range map[byte]bool{flagLast: true, flagCommand: false} {
+		data := maskedFrame(wsframe.Binary, []byte{flag, 'x'})
+		w := &reader{ahead: new([]byte), rest: data, peeked: bufio.NewReaderSize(bytes.NewReader(nil), libraryBuffer)}
+		if whole, message := w.whole(zwsFrames); !whole || message != want {
+			t.Errorf("flag %02x: whole %v, message %v; want a whole one, %v", flag, whole, message, want)
 		}
 	}
 }

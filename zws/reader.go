@@ -11,6 +11,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/zwsbridge/zwsbridge/internal/poll"
 	"github.com/zwsbridge/zwsbridge/zws/internal/wsframe"
 )
 
@@ -147,6 +148,20 @@ func (r *reader) fill() (int, error) {
 	return n, nil // an error comes again with the next read
 }
 
+// tryFill reads ahead without waiting, and gives the connection a reader if anything has arrived.
+// full reports that there may be more to read. The caller holds the token of reading.
+func (c *Conn) tryFill() (full bool, err error) {
+	buffer := largeReads.Get().(*[]byte)
+	n, err := poll.Read(c.out.direct, *buffer)
+	if n == 0 {
+		largeReads.Put(buffer)
+		return false, err
+	}
+	r := c.attach()
+	r.ahead, r.pool, r.rest = buffer, &largeReads, (*buffer)[:n]
+	return n == largeRead, nil
+}
+
 // errFrame stands for a verdict about a frame that the library would accept.
 var errFrame = errors.New("zws: invalid WebSocket frame")
 
@@ -228,23 +243,26 @@ func (r *reader) drop(n int) {
 }
 
 // whole reports whether all WebSocket frames of a message have been read ahead: up to one
-// whose flag byte is not more. It returns false for fragmented messages, which it does not
-// look into.
-func (r *reader) whole(more byte) bool {
+// whose flag byte is not that of more, and whether the last one has the flag byte of a message. It
+// returns false for fragmented messages, which it does not look into.
+func (r *reader) whole(f frameCodec) (whole, message bool) {
 	ahead := ahead{rest: r.rest}
 	ahead.peeked, _ = r.peeked.Peek(r.peeked.Buffered())
 	for at := 0; ; {
 		h, ok := ahead.header(at)
 		body := at + h.Length
 		if !ok || !h.Whole() || h.Payload > ahead.len()-body {
-			return false
+			return false, false
 		}
 		at = body + h.Payload
 		if h.Control() {
 			continue
 		}
-		if h.Payload == 0 || ahead.byte(body)^h.Key[0] != more {
-			return true
+		if h.Payload == 0 {
+			return true, false
+		}
+		if flag := ahead.byte(body) ^ h.Key[0]; flag != f.more {
+			return true, flag == f.last
 		}
 	}
 }

@@ -160,7 +160,7 @@ func (w *writer) send(b *Batch, last bool) (open bool) {
 	w.extendDeadline()
 	if err := b.writeTo(w.transport); err != nil {
 		w.conn.Close(writeError(err))
-		w.conn.closeTransport()
+		w.conn.wire.Conn.Close()
 		return false
 	}
 	if last {

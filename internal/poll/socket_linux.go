@@ -13,7 +13,7 @@ const supported = true
 const ErrAgain = syscall.EAGAIN
 
 func read(fd uintptr, p []byte) (n int, err error) {
-	n, err = again(func() (int, error) { return syscall.Read(int(fd), p) })
+	n, err = uninterrupted(func() (int, error) { return syscall.Read(int(fd), p) })
 	if n == 0 && err == nil && len(p) > 0 {
 		return 0, io.EOF
 	}
@@ -21,15 +21,15 @@ func read(fd uintptr, p []byte) (n int, err error) {
 }
 
 func write(fd uintptr, p []byte) (int, error) {
-	return again(func() (int, error) { return syscall.Write(int(fd), p) })
+	return uninterrupted(func() (int, error) { return syscall.Write(int(fd), p) })
 }
 
 func writev(fd uintptr, pieces [][]byte) (int, error) {
-	return again(func() (int, error) { return unix.Writev(int(fd), pieces) })
+	return uninterrupted(func() (int, error) { return unix.Writev(int(fd), pieces) })
 }
 
-// again repeats a call that was interrupted.
-func again(call func() (int, error)) (int, error) {
+// uninterrupted repeats a call that was interrupted.
+func uninterrupted(call func() (int, error)) (int, error) {
 	for {
 		if n, err := call(); err != syscall.EINTR {
 			return n, err

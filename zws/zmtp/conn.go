@@ -32,6 +32,10 @@ type Conn struct {
 	// minor: the peer speaks ZMTP 3.minor, or a newer version that includes it.
 	minor byte
 
+	// yield, if not nil, is called by the reading goroutine before it waits.
+	yield func()
+
+	polled   atomic.Pointer[polled] // nil if a goroutine waits in ReadFrame
 	in       *reader
 	incoming incoming
 	writing  sync.Mutex // held during a write and the encoding before it
@@ -101,6 +105,7 @@ func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
 func (c *Conn) Close() error {
 	c.shut(net.ErrClosed)
 	c.stopHeartbeat()
+	c.stopPolling()
 	return nil
 }
 
@@ -108,5 +113,6 @@ func (c *Conn) Close() error {
 func (c *Conn) shut(cause error) {
 	if c.cause.CompareAndSwap(nil, &cause) {
 		c.nc.Close()
+		c.closed()
 	}
 }

@@ -107,7 +107,7 @@ func (r *RawConn) WriteFrames(frames ...Frame) error {
 	for _, f := range frames {
 		b.add(f, true)
 	}
-	_, err := c.flush(b)
+	_, err := c.flush(b, nil)
 	return err
 }
 

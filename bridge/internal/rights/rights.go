@@ -3,6 +3,7 @@ package rights
 import (
 	"context"
 	"errors"
+	"slices"
 )
 
 // ErrDenied is wrapped by every error that means "not permitted".
@@ -23,7 +24,8 @@ type Grant interface {
 	// nor allocates.
 	Deliver(topic []byte) bool
 
-	// Send decides on a message that the client sends. It may wait for a network.
+	// Send decides on a message that the client sends. It may wait for a network if the grant
+	// has a method Waits() bool that returns true.
 	Send(ctx context.Context, topic []byte) error
 
 	// Whole reports whether all topics are allowed, without exception, to receive and to
@@ -120,6 +122,14 @@ func (r *Rights) Send(ctx context.Context, topic []byte) error {
 		}
 	}
 	return nil
+}
+
+// Waits reports whether Send can wait for a network.
+func (r *Rights) Waits() bool {
+	return slices.ContainsFunc(r.grants, func(g Grant) bool {
+		w, ok := g.(interface{ Waits() bool })
+		return ok && w.Waits()
+	})
 }
 
 // Whole reports whether all topics are allowed to receive and to send.
