@@ -14,7 +14,8 @@ import (
 // ReadFrame.
 type polled struct {
 	wake  func()    // the user has to look at the connection
-	heard time.Time // when Poll has last read something or Idle was called
+	heard time.Time // when Poll has last read something, or Idle was called after that
+	fresh bool      // Poll has read something since Idle was called
 
 	due     atomic.Bool // timer has woken the user
 	mu      sync.Mutex
@@ -62,6 +63,7 @@ func (c *Conn) Poll() (more bool, err error) {
 	more, err = c.in.poll(c.direct)
 	switch {
 	case err == nil:
+		p.fresh = true
 		if c.in.patience > 0 {
 			p.heard = time.Now()
 		}
@@ -91,9 +93,11 @@ func (c *Conn) Partial() bool {
 // idle connection keeps no buffer.
 func (c *Conn) Idle() {
 	c.in.release()
-	if c.in.patience > 0 {
-		c.polled.Load().heard = time.Now()
+	p := c.polled.Load()
+	if p.fresh && c.in.patience > 0 { // what the user did meanwhile is no silence of the peer
+		p.heard = time.Now()
 	}
+	p.fresh = false
 }
 
 // silent returns an error if the peer was silent for too long, and otherwise has the user called
