@@ -6,7 +6,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/zwsbridge/zwsbridge/internal/poll"
+	"github.com/zwsbridge/zwsbridge/internal/nonblock"
 	"github.com/zwsbridge/zwsbridge/zws/internal/muxframe"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -257,9 +257,9 @@ func (b *Batch) tryWrite(s syscall.RawConn) (all bool) {
 	b.cut()
 	var n int
 	if len(b.pieces) == 1 {
-		n, _ = poll.Write(s, b.pieces[0])
+		n, _ = nonblock.Write(s, b.pieces[0])
 	} else {
-		n, _ = poll.Writev(s, b.pieces[:min(len(b.pieces), maxVector)])
+		n, _ = nonblock.Writev(s, b.pieces[:min(len(b.pieces), maxVector)])
 	}
 	left := 0
 	for left < len(b.pieces) && n >= len(b.pieces[left]) {

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/zwsbridge/zwsbridge/internal/poll"
 	"github.com/zwsbridge/zwsbridge/zws/internal/wsframe"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -46,9 +45,11 @@ type Conn struct {
 	reading   token
 	readEnded bool
 
+	// poller watches the connection instead of a reader while parked is set, by the
+	// number in watched.
 	poller  *Poller
-	watched atomic.Pointer[poll.Watch] // of poller, once Serve has been called
-	direct  bool                       // the poller's loop reads it, see ServeDirect
+	parked  atomic.Bool
+	watched uint64
 
 	out        writer
 	heartbeats heartbeats
@@ -109,9 +110,7 @@ func (c *Conn) Close(cause error) {
 	}
 	c.liveness.stop()
 	c.out.wake()
-	if w := c.watched.Load(); w != nil {
-		w.Wake()
-	}
+	c.resume()
 }
 
 // SetLimits replaces Options.MaxMessage and Options.MaxFrames for messages that come later. A
@@ -217,7 +216,7 @@ const lingerTime = 2 * time.Second
 // sends would reset it, and the close frame with its reason would be lost: so only the
 // server's side is closed at first, and what still comes is discarded for a while.
 func (c *Conn) linger() {
-	defer c.wire.Conn.Close()
+	defer c.closeTransport()
 	if half, ok := c.wire.Conn.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()
 	}
@@ -227,6 +226,14 @@ func (c *Conn) linger() {
 	if !c.readEnded {
 		io.Copy(io.Discard, c.wire.Conn)
 	}
+}
+
+// closeTransport closes the connection below, which the poller then forgets.
+func (c *Conn) closeTransport() {
+	if c.poller != nil {
+		c.poller.forget(c)
+	}
+	c.wire.Conn.Close()
 }
 
 // writeError distinguishes a client that does not read from a connection that broke.

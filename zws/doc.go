@@ -19,9 +19,7 @@
 // Serve or [Conn.ServeChannels] and a [Poller], none while the client is idle. At most one writes it: the
 // connection starts a writer when something is queued, which asks the source, puts
 // everything into one write, and ends when nothing is left. Callers without a Source use
-// [Channel.Send]. Callers that never wait save these goroutines as well: with
-// [Channel.ServeDirect] the poller's goroutine reads for many clients, and [Channel.Flush] writes
-// in the goroutine that has something to write.
+// [Channel.Send].
 //
 // # History
 //

@@ -46,15 +46,15 @@ func (s *shift) end() { s.state.Store(ended) }
 func (c *Conn) ServeChannels(open func(*PendingChannel), ended func()) {
 	c.mux.Load().opened = open
 	c.channel.ended = ended
-	c.startServing()
+	go c.serve()
 }
 
-// serveChannels is serve for the channels of m.
-func (c *Conn) serveChannels(m *mux, watched bool) (idle bool) {
+// serveChannels is the reader until the client is idle or the connection has ended.
+func (c *Conn) serveChannels(m *mux) {
 	for c.ctx.Err() == nil {
 		c.liveness.listening.Store(true)
-		if !c.channel.ready() && watched {
-			return true
+		if !c.channel.ready() && c.park() {
+			return // another reader starts when something has arrived
 		}
 		ch, err := c.nextChannel(m)
 		if err != nil {
@@ -65,7 +65,6 @@ func (c *Conn) serveChannels(m *mux, watched bool) (idle bool) {
 		}
 	}
 	c.channel.ended()
-	return false
 }
 
 // nextChannel reads one frame, and returns the channel that it opens, if it opens one.

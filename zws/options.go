@@ -113,7 +113,7 @@ type Options struct {
 	// that Accept returns; for the log of refusals.
 	Attempt *Attempt
 
-	// Poller, if not nil, waits for idle clients instead of a goroutine for each; see
+	// Poller, if not nil, waits for idle clients in place of a goroutine for each; see
 	// Channel.Serve.
 	Poller *Poller
 }

@@ -49,12 +49,6 @@ func (ch *Channel) read() (zmtp.Message, error) {
 	}
 	c.startReading()
 	defer c.stopReading()
-	return ch.readNext()
-}
-
-// readNext is read for the goroutine that is the reader.
-func (ch *Channel) readNext() (zmtp.Message, error) {
-	c := ch.conn
 	for {
 		m, err := c.dialect.read(ch)
 		if err != nil {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"github.com/zwsbridge/zwsbridge/internal/poll"
 	"github.com/zwsbridge/zwsbridge/zws/internal/wsframe"
 )
 
@@ -146,20 +145,6 @@ func (r *reader) fill() (int, error) {
 	}
 	r.ahead, r.pool, r.rest = buffer, pool, (*buffer)[:n]
 	return n, nil // an error comes again with the next read
-}
-
-// tryFill reads ahead without waiting, and gives the connection a reader if anything has arrived.
-// full reports that there may be more to read. The caller holds the token of reading.
-func (c *Conn) tryFill() (full bool, err error) {
-	buffer := largeReads.Get().(*[]byte)
-	n, err := poll.Read(c.out.direct, *buffer)
-	if n == 0 {
-		largeReads.Put(buffer)
-		return false, err
-	}
-	r := c.attach()
-	r.ahead, r.pool, r.rest = buffer, &largeReads, (*buffer)[:n]
-	return n == largeRead, nil
 }
 
 // errFrame stands for a verdict about a frame that the library would accept.

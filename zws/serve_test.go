@@ -37,18 +37,13 @@ type served struct {
 	ended chan struct{}
 }
 
-// serving are the two ways to serve a channel.
-var serving = map[string]serveFunc{"Serve": (*zws.Channel).Serve, "ServeDirect": (*zws.Channel).ServeDirect}
-
-type serveFunc func(ch *zws.Channel, handle func(zmtp.Message) error, ended func())
-
-// serveAll starts a server that echoes by serve.
-func serveAll(t testing.TB, o zws.Options, start func(*httptest.Server), serve serveFunc) (*server, chan *served) {
+// serveAll starts a server that echoes by Serve.
+func serveAll(t testing.TB, o zws.Options, start func(*httptest.Server)) (*server, chan *served) {
 	all := make(chan *served, 10_000)
 	s := serveWith(t, o, start, accept, func(conn *zws.Conn) {
 		v := &served{conn, &queue{channel: conn.Channel()}, make(chan struct{})}
 		conn.Channel().Attach(v.queue)
-		serve(conn.Channel(), func(m zmtp.Message) error {
+		conn.Channel().Serve(func(m zmtp.Message) error {
 			if string(m[0]) == "fail" {
 				return &zws.CloseError{Code: 4403, Reason: "you asked for it"}
 			}
@@ -79,18 +74,12 @@ func parked(t *testing.T) {
 // TestServe: an idle client has no reader. A reader starts when something arrives, and messages
 // of any size are handled in order.
 func TestServe(t *testing.T) {
-	for how, serve := range serving {
-		t.Run(how, func(t *testing.T) { testServe(t, serve) })
-	}
-}
-
-func testServe(t *testing.T, serve serveFunc) {
 	for name, start := range map[string]func(*httptest.Server){"ws": plain, "wss": tls} {
 		for _, mechanism := range []string{"ZWS2.0/NULL", "ZWS2.0/CURVE"} {
 			t.Run(name+" "+mechanism, func(t *testing.T) {
 				o := options()
 				o.Poller = newPoller(t)
-				s, all := serveAll(t, o, start, serve)
+				s, all := serveAll(t, o, start)
 				d := clients(&o, "user")[mechanism]
 				if s.TLS != nil {
 					d.TLS = s.Client().Transport.(*transport).TLSClientConfig
@@ -126,15 +115,9 @@ func testServe(t *testing.T, serve serveFunc) {
 // TestServeControl: pings are answered and pongs are noticed while the client is idle, whole or
 // in pieces, and the reader ends again.
 func TestServeControl(t *testing.T) {
-	for how, serve := range serving {
-		t.Run(how, func(t *testing.T) { testServeControl(t, serve) })
-	}
-}
-
-func testServeControl(t *testing.T, serve serveFunc) {
 	o := options()
 	o.Poller = newPoller(t)
-	s, all := serveAll(t, o, plain, serve)
+	s, all := serveAll(t, o, plain)
 	p := s.dialRaw(t, "/", offering("WSNetMQ"))
 	v := <-all
 	pong := func(payload string) {
@@ -175,12 +158,6 @@ func testServeControl(t *testing.T, serve serveFunc) {
 
 // TestServeEnds: ended is called once, whatever ends the connection, idle or not.
 func TestServeEnds(t *testing.T) {
-	for how, serve := range serving {
-		t.Run(how, func(t *testing.T) { testServeEnds(t, serve) })
-	}
-}
-
-func testServeEnds(t *testing.T, serve serveFunc) {
 	for name, end := range map[string]struct {
 		do   func(p *raw, s *zws.Conn)
 		code zws.Code
@@ -198,7 +175,7 @@ func testServeEnds(t *testing.T, serve serveFunc) {
 			t.Run(name, func(t *testing.T) {
 				o := options()
 				o.Poller = newPoller(t)
-				s, all := serveAll(t, o, plain, serve)
+				s, all := serveAll(t, o, plain)
 				p := s.dialRaw(t, "/", offering("WSNetMQ"))
 				v := <-all
 				if idle {
@@ -216,15 +193,9 @@ func testServeEnds(t *testing.T, serve serveFunc) {
 
 // TestServeMany: many clients at once become idle and active again, and some leave.
 func TestServeMany(t *testing.T) {
-	for how, serve := range serving {
-		t.Run(how, func(t *testing.T) { testServeMany(t, serve) })
-	}
-}
-
-func testServeMany(t *testing.T, serve serveFunc) {
 	o := options()
 	o.Poller = newPoller(t)
-	s, _ := serveAll(t, o, plain, serve)
+	s, _ := serveAll(t, o, plain)
 	var clients sync.WaitGroup
 	for i := range 50 {
 		clients.Go(func() {
@@ -251,65 +222,4 @@ func testServeMany(t *testing.T, serve serveFunc) {
 		})
 	}
 	clients.Wait()
-}
-
-// TestServeDirectYields: a client whose messages are not handled, because their handler waits, and
-// one that does not read its answers, do not keep others from theirs.
-func TestServeDirectYields(t *testing.T) {
-	for how, yields := range map[string]bool{"yields": true, "does not": false} {
-		t.Run(how, func(t *testing.T) {
-			o := options()
-			o.Poller = newPoller(t)
-			release := make(chan struct{})
-			s := serveWith(t, o, plain, accept, func(conn *zws.Conn) {
-				q := &queue{channel: conn.Channel()}
-				conn.Channel().Attach(q)
-				ended := make(chan struct{})
-				conn.Channel().ServeDirect(func(m zmtp.Message) error {
-					if string(m[0]) == "wait" {
-						if yields {
-							conn.Channel().Yield()
-						}
-						<-release
-					}
-					for range 1 + 1000*strings.Count(string(m[0]), "much") {
-						q.put(m)
-					}
-					return nil
-				}, func() { close(ended) })
-				<-ended
-				conn.Wait()
-			})
-			connect := func(first zmtp.Message) *zws.Client {
-				c, err := zws.Dial(t.Context(), s.url(), zws.DialOptions{SocketType: zmtp.DEALER})
-				if err == nil {
-					err = c.Send(t.Context(), first)
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(func() { c.Close() })
-				return c
-			}
-			much := connect(numbered(0, 10))
-			much.Send(t.Context(), zmtp.Message{[]byte("much"), make([]byte, 20_000)}) // 20 MB that are not read
-			var waiting []*zws.Client
-			for range 4 {
-				waiting = append(waiting, connect(zmtp.Message{[]byte("wait")}))
-			}
-			good := connect(numbered(0, 100))
-			for i := range 50 {
-				if m, err := good.Recv(t.Context()); err != nil || m.Size() != 104 {
-					t.Fatalf("received %d bytes, %v", m.Size(), err)
-				}
-				good.Send(t.Context(), numbered(i, 100))
-			}
-			close(release)
-			for _, c := range append(waiting, much) {
-				if _, err := c.Recv(t.Context()); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
 }

@@ -45,15 +45,6 @@ func (t *token) try() <-chan struct{} {
 	return t.free
 }
 
-// tryTake takes the token if nobody has it, and reports whether it did.
-func (t *token) tryTake() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	taken := !t.held
-	t.held = true
-	return taken
-}
-
 // put gives the token back.
 func (t *token) put() {
 	t.mu.Lock()

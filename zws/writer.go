@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/zwsbridge/zwsbridge/internal/poll"
+	"github.com/zwsbridge/zwsbridge/internal/nonblock"
 )
 
 // writer is the one goroutine that writes a connection: data, commands and control frames.
@@ -48,7 +48,7 @@ func (w *writer) open(c *Conn, transport net.Conn, timeout time.Duration) {
 	// A TCP or Unix connection, or a type that embeds one; others, such as TLS, would make one
 	// write of each piece.
 	_, w.vectored = transport.(syscall.Conn)
-	w.direct = poll.Direct(transport)
+	w.direct = nonblock.Socket(transport)
 }
 
 // wake makes sure that what was queued before the call is written. Any goroutine may call
@@ -160,7 +160,7 @@ func (w *writer) send(b *Batch, last bool) (open bool) {
 	w.extendDeadline()
 	if err := b.writeTo(w.transport); err != nil {
 		w.conn.Close(writeError(err))
-		w.conn.wire.Conn.Close()
+		w.conn.closeTransport()
 		return false
 	}
 	if last {

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
-	"github.com/zwsbridge/zwsbridge/internal/poll"
+	"github.com/zwsbridge/zwsbridge/internal/nonblock"
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
@@ -32,10 +32,6 @@ type Conn struct {
 	// minor: the peer speaks ZMTP 3.minor, or a newer version that includes it.
 	minor byte
 
-	// yield, if not nil, is called by the reading goroutine before it waits.
-	yield func()
-
-	polled   atomic.Pointer[polled] // nil if a goroutine waits in ReadFrame
 	in       *reader
 	incoming incoming
 	writing  sync.Mutex // held during a write and the encoding before it
@@ -79,7 +75,7 @@ func newConn(nc net.Conn, o Options) (*Conn, error) {
 		nc.Close()
 		return nil, err
 	}
-	c := &Conn{nc: nc, direct: poll.Direct(nc), o: o, in: newReader(nc, o.ReadBuffer)}
+	c := &Conn{nc: nc, direct: nonblock.Socket(nc), o: o, in: newReader(nc, o.ReadBuffer)}
 	c.limits.Store(&c.o.Limits)
 	return c, nil
 }
@@ -105,7 +101,6 @@ func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
 func (c *Conn) Close() error {
 	c.shut(net.ErrClosed)
 	c.stopHeartbeat()
-	c.stopPolling()
 	return nil
 }
 
@@ -113,6 +108,5 @@ func (c *Conn) Close() error {
 func (c *Conn) shut(cause error) {
 	if c.cause.CompareAndSwap(nil, &cause) {
 		c.nc.Close()
-		c.closed()
 	}
 }

@@ -83,13 +83,10 @@ func (c *Conn) answerPing(data []byte) error {
 		if c.o.Heartbeat > 0 {
 			c.in.patience = min(ttl, patience(c.o.Heartbeat))
 		}
-		if p := c.polled.Load(); p != nil {
-			p.wakeAfter(c.in.patience)
-		}
 	}
 	if limit := patience(c.o.Heartbeat); limit > 0 {
 		timer := time.AfterFunc(limit, func() { c.shut(fmt.Errorf("%w: no PONG taken for %v", ErrSilent, limit)) })
 		defer timer.Stop()
 	}
-	return c.writeFramesYielding(c.yield, Frame{Command: true, Body: Command{cmdPong, data[ttlSize:]}.Append(nil)})
+	return c.writeFrames(Frame{Command: true, Body: Command{cmdPong, data[ttlSize:]}.Append(nil)})
 }

@@ -1,16 +1,12 @@
 package zmtp
 
 import (
-	"context"
 	"errors"
 	"io"
-	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/zwsbridge/zwsbridge/zap"
 )
 
 // TestPong checks that a PONG returns the context of the PING.
@@ -161,85 +157,4 @@ func TestPingWithoutReading(t *testing.T) {
 			c.Close()
 		})
 	}
-}
-
-// TestPolledSilence checks that a polled connection notices a peer that becomes silent after it has
-// sent something, at whatever moment within the patience that was.
-func TestPolledSilence(t *testing.T) {
-	for _, after := range []time.Duration{40 * time.Millisecond, 100 * time.Millisecond, 160 * time.Millisecond} {
-		t.Run(after.String(), func(t *testing.T) {
-			t.Parallel()
-			c, p := newTCPPeer(t, Options{SocketType: ROUTER, Heartbeat: 100 * time.Millisecond})
-			if c.Socket() == nil {
-				t.Skip("this system cannot read without waiting")
-			}
-			wake := make(chan struct{}, 1)
-			turn := func() {
-				select {
-				case wake <- struct{}{}:
-				default:
-				}
-			}
-			c.Polled(turn, nil)
-			time.AfterFunc(after, func() {
-				p.send("\x00\x01a")
-				turn()
-			})
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-			defer cancel()
-			for {
-				more, err := c.Poll()
-				if errors.Is(err, ErrSilent) {
-					return
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				for c.Buffered() {
-					if _, err := c.ReadFrame(); err != nil {
-						t.Fatal(err)
-					}
-				}
-				if more {
-					continue
-				}
-				c.Idle()
-				select {
-				case <-wake:
-				case <-ctx.Done():
-					t.Fatal("the peer is silent for long, and the connection has not ended")
-				}
-			}
-		})
-	}
-}
-
-// newTCPPeer is newRawPeer over TCP, for a peer of ZMTP 3.1 that is a DEALER.
-func newTCPPeer(t *testing.T, o Options) (*Conn, *rawPeer) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	b, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &rawPeer{Conn: b, t: t, r: newReader(b, 0)}
-	p.send(string(greeting{3, 1, zap.NULL, false}.marshal()) + ready(zap.Metadata{{Name: "Socket-Type", Value: "DEALER"}}))
-	login := logins(t)[0]
-	c, err := Server(t.Context(), a, login.mechanism, login.server, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		c.Close()
-		p.Close()
-	})
-	return c, p
 }

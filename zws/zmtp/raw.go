@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/zwsbridge/zwsbridge/internal/poll"
+	"github.com/zwsbridge/zwsbridge/internal/nonblock"
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
@@ -63,7 +63,7 @@ func DialRaw(ctx context.Context, endpoint string, o RawOptions) (*RawConn, erro
 func newRawConn(nc net.Conn, o RawOptions) *RawConn {
 	return &RawConn{conn: &Conn{
 		nc:     nc,
-		direct: poll.Direct(nc),
+		direct: nonblock.Socket(nc),
 		o:      Options{HandshakeTimeout: o.Timeout, WriteTimeout: o.WriteTimeout},
 		in:     newReader(nc, DefaultReadBuffer),
 	}}
@@ -107,7 +107,7 @@ func (r *RawConn) WriteFrames(frames ...Frame) error {
 	for _, f := range frames {
 		b.add(f, true)
 	}
-	_, err := c.flush(b, nil)
+	_, err := c.flush(b)
 	return err
 }
 

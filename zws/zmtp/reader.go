@@ -24,7 +24,6 @@ type reader struct {
 	max        int  // limit of len(buf)
 	filled     bool // the last read filled buf, so more is likely to be waiting
 	large      []byte
-	pooled     *[]byte       // buf, if it belongs to pollBuffers
 	patience   time.Duration // how long one read may take; zero: without limit
 }
 
@@ -45,28 +44,19 @@ func (r *reader) take(n int) []byte {
 // fill makes room and reads once. It overwrites what peek and take returned before.
 func (r *reader) fill() error {
 	full := r.start == 0 && r.end == len(r.buf)
-	r.makeRoom(r.filled || full)
-	n, err := r.read(r.buf[r.end:])
-	r.end += n
-	r.filled = r.end == len(r.buf)
-	return err
-}
-
-// makeRoom makes room to read, in a larger buffer if grow is set and that is permitted.
-func (r *reader) makeRoom(grow bool) {
 	switch {
-	case grow && len(r.buf) < r.max:
-		grown := make([]byte, min(max(2*len(r.buf), firstReadBuffer), r.max))
+	case (r.filled || full) && len(r.buf) < r.max:
+		grown := make([]byte, min(2*len(r.buf), r.max))
 		r.end = copy(grown, r.peek())
 		r.buf, r.start = grown, 0
-		if r.pooled != nil {
-			pollBuffers.Put(r.pooled)
-			r.pooled = nil
-		}
 	case r.start > 0:
 		r.end = copy(r.buf, r.peek())
 		r.start = 0
 	}
+	n, err := r.read(r.buf[r.end:])
+	r.end += n
+	r.filled = r.end == len(r.buf)
+	return err
 }
 
 // read reads once from the connection. It returns an error only together with n == 0.

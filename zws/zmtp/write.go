@@ -13,17 +13,13 @@ var errNoFrame = errors.New("zmtp: message without a frame")
 // goroutines; the messages of one call stay together. Write does not keep what msgs refers to.
 // If a message has no frame, nothing is sent. Any other error is a [*WriteError], which says
 // how much was sent, and closes the connection.
-func (c *Conn) Write(msgs ...Message) error { return c.WriteYielding(nil, msgs...) }
-
-// WriteYielding is Write that calls yield, if it is not nil, before it waits: for the peer to read,
-// or for another goroutine that writes.
-func (c *Conn) WriteYielding(yield func(), msgs ...Message) error {
+func (c *Conn) Write(msgs ...Message) error {
 	for _, m := range msgs {
 		if len(m) == 0 {
 			return errNoFrame
 		}
 	}
-	c.lockWriting(yield)
+	c.writing.Lock()
 	defer c.writing.Unlock()
 	b := newWriteBuffer()
 	defer b.free()
@@ -35,29 +31,15 @@ func (c *Conn) WriteYielding(yield func(), msgs ...Message) error {
 		}
 		b.ends = append(b.ends, b.size)
 	}
-	if n, err := c.flush(b, yield); err != nil {
+	if n, err := c.flush(b); err != nil {
 		return &WriteError{Written: b.complete(n), Err: err}
 	}
 	return nil
 }
 
-// lockWriting locks writing, and calls yield, if it is not nil, before it waits for that.
-func (c *Conn) lockWriting(yield func()) {
-	if yield != nil {
-		if c.writing.TryLock() {
-			return
-		}
-		yield()
-	}
-	c.writing.Lock()
-}
-
 // writeFrames sends commands, or messages of one frame.
-func (c *Conn) writeFrames(frames ...Frame) error { return c.writeFramesYielding(nil, frames...) }
-
-// writeFramesYielding is writeFrames that calls yield as WriteYielding does.
-func (c *Conn) writeFramesYielding(yield func(), frames ...Frame) error {
-	c.lockWriting(yield)
+func (c *Conn) writeFrames(frames ...Frame) error {
+	c.writing.Lock()
 	defer c.writing.Unlock()
 	b := newWriteBuffer()
 	defer b.free()
@@ -66,7 +48,7 @@ func (c *Conn) writeFramesYielding(yield func(), frames ...Frame) error {
 			return err
 		}
 	}
-	_, err := c.flush(b, yield)
+	_, err := c.flush(b)
 	return err
 }
 
@@ -81,15 +63,12 @@ func (c *Conn) encode(b *writeBuffer, f Frame) error {
 	return nil
 }
 
-// flush writes b and returns how many bytes were written. It calls yield, if it is not nil, before
-// it waits. Lock held on entry: writing. Setting a deadline costs as much as a tenth of a small
-// write, so it is done only where the system does not take everything at once.
-func (c *Conn) flush(b *writeBuffer, yield func()) (n int64, err error) {
+// flush writes b and returns how many bytes were written. Lock held on entry: writing. Setting a
+// deadline costs as much as a tenth of a small write, so it is done only where the system does not
+// take everything at once.
+func (c *Conn) flush(b *writeBuffer) (n int64, err error) {
 	if n = b.tryWrite(c.direct); n == b.size {
 		return n, nil
-	}
-	if yield != nil {
-		yield()
 	}
 	err = c.nc.SetWriteDeadline(time.Now().Add(c.o.WriteTimeout))
 	if err == nil {

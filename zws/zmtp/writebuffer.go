@@ -5,7 +5,7 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/zwsbridge/zwsbridge/internal/poll"
+	"github.com/zwsbridge/zwsbridge/internal/nonblock"
 )
 
 const (
@@ -68,7 +68,7 @@ func (b *writeBuffer) tryWrite(s syscall.RawConn) int64 {
 	if s == nil || len(b.vec) > 0 || len(b.buf) == 0 {
 		return 0 // large bodies are rarely taken at once
 	}
-	n, _ := poll.Write(s, b.buf)
+	n, _ := nonblock.Write(s, b.buf)
 	b.done = n
 	return int64(n)
 }

@@ -12,7 +12,6 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/zwsbridge/zwsbridge/internal/poll"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -136,9 +135,6 @@ func (b *inbox) Discarded(m zmtp.Message) {
 	_ = b.Message(append(message("discarded"), m...))
 }
 
-// Room implements Roomy.
-func (b *inbox) Room(messages int, _ int64) bool { return cap(b.arrived)-len(b.arrived) >= messages }
-
 func (b *inbox) Flush() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -181,16 +177,8 @@ func message(frames ...string) zmtp.Message {
 	return m
 }
 
-// dial opens a socket whose connections a poller reads, on systems that have one. Tests that call
-// Dial have goroutines that read.
 func dial(t testing.TB, o DialOptions, r Receiver) *Dedicated {
 	t.Helper()
-	if o.dial == nil { // else it is in a synctest bubble
-		if p, err := poll.New(); err == nil {
-			t.Cleanup(func() { p.Close() })
-			o.Poller = p
-		}
-	}
 	s, err := Dial(t.Context(), o, r)
 	if err != nil {
 		t.Fatal(err)

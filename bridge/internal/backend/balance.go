@@ -135,7 +135,7 @@ func (b *balancer) rechecked(*stream)  {}
 func (b *balancer) pending() int       { return len(b.unplaced) }
 func (b *balancer) waiting() int       { return len(b.unplaced) }
 
-func (b *balancer) write(p *peer) (int, error) { return writeAll(p, p.out) }
+func (b *balancer) write(p *peer) (int, error) { return writeAll(p.conn, p.out) }
 
 // pair is a PAIR socket (31/EXPAIR).
 type pair struct{ balancer }

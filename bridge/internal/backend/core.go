@@ -21,8 +21,7 @@ type core struct {
 	pattern pattern
 	// subscriber is the pattern of a SUB or XSUB; nil for other socket types.
 	subscriber *subscriber
-	direct     bool   // Send writes itself if no writer runs
-	yield      func() // DialOptions.Yield
+	direct     bool // Send writes itself if no writer runs
 	// hopeless, if not nil, reports that nothing will be written soon: all endpoints have
 	// refused. It is called with the lock held.
 	hopeless func() bool
@@ -86,13 +85,10 @@ func (c *core) send(ctx context.Context, st *stream, msgs []zmtp.Message) error 
 		c.writer = nil
 		c.mu.Unlock()
 		if writer != nil {
-			writer.write(c.yield)
+			writer.write()
 		}
 		if room == nil {
 			return err
-		}
-		if c.yield != nil {
-			c.yield()
 		}
 		select {
 		case <-room:
@@ -135,11 +131,15 @@ func (c *core) wakeSenders() {
 // serve runs a connection until it ends, and returns why it did. joined is called once
 // messages can be sent to it.
 func (c *core) serve(p *peer, joined func()) error {
-	if !c.start(p, joined) {
+	if !c.join(p) {
+		_ = p.conn.Close()
 		return ErrClosed
 	}
+	joined()
 	err := p.read()
-	c.finish(p)
+	p.flush()
+	_ = p.conn.Close()
+	c.leave(p)
 	return err
 }
 

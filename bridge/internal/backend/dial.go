@@ -82,7 +82,7 @@ func newDialer(o DialOptions, shared bool) (*dialer, error) {
 	}
 	d := &dialer{core: newCore(o.Options, shared), o: o}
 	d.shared = shared
-	d.core.hopeless, d.core.yield = d.refused, o.Yield
+	d.core.hopeless = d.refused
 	if !shared {
 		d.clients = 1
 	}

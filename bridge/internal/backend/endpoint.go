@@ -35,33 +35,22 @@ type endpoint struct {
 	final        bool      // it is not tried again
 
 	used zmtp.ClientSecurity // by the last attempt that has ended
-
-	backoff backoff // only the goroutine that connects uses it
 }
 
 // run connects, serves the connection and connects again, until the endpoint is removed or the
 // socket is closed.
 func (e *endpoint) run() {
+	defer e.end()
 	if !e.wait() {
-		e.end()
 		return
 	}
-	e.backoff.rand = e.d.o.Rand
-	e.connectAgain()
-}
-
-// connectAgain connects and serves the connection, again and again. It returns when run does, or
-// when a poller watches the connection: once that is lost, another goroutine continues.
-func (e *endpoint) connectAgain() {
-	wait := &e.backoff
+	wait := backoff{rand: e.d.o.Rand}
 	for {
 		e.begin()
 		conn, took, err := e.connect()
 		switch {
 		case err == nil:
-			if watched := e.serve(conn, took); watched {
-				return
-			}
+			wait.lasted(e.serve(conn, took))
 		case e.ctx.Err() != nil:
 		case err.Kind == KindRefused:
 			e.change(Refused, err)
@@ -73,25 +62,9 @@ func (e *endpoint) connectAgain() {
 		wait.first, wait.most = e.d.o.Backoff, e.d.o.MaxBackoff
 		c.mu.Unlock()
 		if !e.pause(wait.next(err != nil && err.Kind == KindRefused)) {
-			e.end()
 			return
 		}
 	}
-}
-
-// lost is called when a connection that a poller watched is lost, before the endpoint is connected
-// again.
-func (e *endpoint) lost() {
-	c := e.d.core
-	c.mu.Lock()
-	wait := &e.backoff
-	wait.first, wait.most = e.d.o.Backoff, e.d.o.MaxBackoff
-	c.mu.Unlock()
-	if !e.pause(wait.next(false)) {
-		e.end()
-		return
-	}
-	e.connectAgain()
 }
 
 // begin begins an attempt. The first one is not an event.
@@ -144,13 +117,12 @@ func (e *endpoint) connect() (*zmtp.Conn, time.Duration, *Error) {
 	return conn, time.Since(started), nil
 }
 
-// serve runs a connection until it is lost. watched reports that a poller does so instead, and that
-// lost is called in the end.
-func (e *endpoint) serve(conn *zmtp.Conn, took time.Duration) (watched bool) {
+// serve runs a connection until it is lost, and returns how long it lasted.
+func (e *endpoint) serve(conn *zmtp.Conn, took time.Duration) time.Duration {
 	c := e.d.core
 	started := time.Now()
 	p := &peer{core: c, conn: conn, owner: owner{address: e.Address}}
-	ready := c.start(p, func() {
+	err := c.serve(p, func() {
 		c.mu.Lock()
 		e.status.Handshake = took
 		if e.begun > 1 || e.known {
@@ -164,33 +136,6 @@ func (e *endpoint) serve(conn *zmtp.Conn, took time.Duration) (watched bool) {
 			e.remove()
 		}
 	})
-	if !ready {
-		e.served(ErrClosed, started)
-		return false
-	}
-	if e.d.o.Poller != nil {
-		c.running.Add(1)
-		lost := func(err error) {
-			defer c.running.Done()
-			c.finish(p)
-			e.served(err, started)
-			e.lost()
-		}
-		if p.watch(e.d.o.Poller, lost) {
-			return true
-		}
-		c.running.Done()
-	}
-	err := p.read()
-	c.finish(p)
-	e.served(err, started)
-	return false
-}
-
-// served notes that a connection is lost.
-func (e *endpoint) served(err error, started time.Time) {
-	c := e.d.core
-	e.backoff.lasted(time.Since(started))
 	c.mu.Lock()
 	e.peer = nil
 	removed := e.removed
@@ -204,6 +149,7 @@ func (e *endpoint) served(err error, started time.Time) {
 	if e.ctx.Err() == nil {
 		e.change(Waiting, err)
 	}
+	return time.Since(started)
 }
 
 // change sets a new state and reports it. Connecting keeps the error of the last attempt.

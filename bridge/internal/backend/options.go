@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/zwsbridge/zwsbridge/internal/poll"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -197,10 +196,6 @@ type Options struct {
 // DialOptions are the options of a socket that connects.
 type DialOptions struct {
 	Options
-	// Yield, if not nil, is called by Send before it waits.
-	Yield func()
-	// Poller, if not nil, reads the connections, instead of a goroutine for each.
-	Poller *poll.Poller
 	// Endpoints are the backends at first, see [Dedicated.SetEndpoints]; at most one for PAIR.
 	Endpoints []Endpoint
 	// Ready is when Dial returns; the zero value is Any.

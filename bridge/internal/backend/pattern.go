@@ -78,4 +78,4 @@ func (none) waiting() int       { return 0 }
 
 func (none) send(*stream, []zmtp.Message) (int, error) { return 0, ErrCannotSend }
 
-func (none) write(p *peer) (int, error) { return writeAll(p, p.out) }
+func (none) write(p *peer) (int, error) { return writeAll(p.conn, p.out) }

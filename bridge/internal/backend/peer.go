@@ -74,19 +74,15 @@ type peer struct {
 	mark       uint64              // PUB: the last topics.match that found it
 
 	// Owned by the writer.
-	out   []zmtp.Message // the messages of batch
-	yield func()         // is called before a write waits; can be nil
+	out []zmtp.Message // the messages of batch
 
 	// Owned by the reader.
-	body      []byte // the frames of an incomplete message
-	ends      []int  // of each frame in body
-	frames    zmtp.Message
-	prefixed  zmtp.Message // ROUTER: a message with the routing id
-	heard     bool         // has sent a message
-	messages  int          // in the present turn, which lasts until endTurn
-	bytesRead int          // of these
-	polled    bool         // a poller waits for what it sends
-	audience  audience
+	body     []byte // the frames of an incomplete message
+	ends     []int  // of each frame in body
+	frames   zmtp.Message
+	prefixed zmtp.Message // ROUTER: a message with the routing id
+	heard    bool         // has sent a message
+	audience audience
 	seat
 }
 
@@ -121,15 +117,13 @@ func (p *peer) push(it item) {
 	}
 	p.core.running.Go(func() {
 		runtime.Gosched() // lets streams that are about to send do so first: one write for all
-		p.write(nil)
+		p.write()
 	})
 }
 
-// write writes what is queued until nothing is left, and calls yield, if it is not nil, before it
-// waits. One goroutine at a time calls it.
-func (p *peer) write(yield func()) {
+// write writes what is queued until nothing is left. One goroutine at a time calls it.
+func (p *peer) write() {
 	c := p.core
-	p.yield = yield
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(p.queue) > 0 && !p.broken {
@@ -188,43 +182,31 @@ func (p *peer) settle(n int, err error) {
 
 // read gives each message to the pattern until the connection fails.
 func (p *peer) read() error {
+	messages, bytes := 0, 0 // since the last flush
+	defer func() { p.core.received.Add(uint64(messages)) }()
 	for {
-		if err := p.readFrame(); err != nil {
-			p.core.received.Add(uint64(p.messages))
+		f, err := p.conn.ReadFrame()
+		if d, ok := asDiscarded(err); ok {
+			if err := p.tooLarge(d); err != nil {
+				return err
+			}
+		} else if err != nil {
 			return err
+		} else if m := p.message(f); m != nil {
+			if err := p.core.pattern.receive(p, m); err != nil {
+				return err
+			}
+			messages++
+			bytes += m.Size()
 		}
-		if p.messages >= maxTurnMessages || p.bytesRead >= maxTurnBytes || !p.conn.Buffered() {
-			p.endTurn()
+		p.heard = p.heard || !f.More
+		if messages >= maxTurnMessages || bytes >= maxTurnBytes || !p.conn.Buffered() {
+			p.flush()
+			p.core.received.Add(uint64(messages))
+			p.answered(messages)
+			messages, bytes = 0, 0
 		}
 	}
-}
-
-// readFrame reads one frame and gives the message that it completes to the pattern.
-func (p *peer) readFrame() error {
-	f, err := p.conn.ReadFrame()
-	if d, ok := asDiscarded(err); ok {
-		if err := p.tooLarge(d); err != nil {
-			return err
-		}
-	} else if err != nil {
-		return err
-	} else if m := p.message(f); m != nil {
-		if err := p.core.pattern.receive(p, m); err != nil {
-			return err
-		}
-		p.messages++
-		p.bytesRead += m.Size()
-	}
-	p.heard = p.heard || !f.More
-	return nil
-}
-
-// endTurn flushes the stream that has p's turn.
-func (p *peer) endTurn() {
-	p.flush()
-	p.core.received.Add(uint64(p.messages))
-	p.answered(p.messages)
-	p.messages, p.bytesRead = 0, 0
 }
 
 // message collects frames and returns the message once it is complete; nil before. It is valid
@@ -268,8 +250,8 @@ func (p *peer) deliver(st *stream, m zmtp.Message) (taken bool) {
 }
 
 // writeAll writes messages and returns how many were written whole.
-func writeAll(p *peer, msgs []zmtp.Message) (int, error) {
-	err := p.conn.WriteYielding(p.yield, msgs...)
+func writeAll(conn *zmtp.Conn, msgs []zmtp.Message) (int, error) {
+	err := conn.Write(msgs...)
 	if err == nil {
 		return len(msgs), nil
 	}

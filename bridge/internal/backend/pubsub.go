@@ -110,7 +110,7 @@ func (s *subscriber) write(p *peer) (int, error) {
 			for n < len(p.batch) && p.batch[n].kind == messageItem {
 				n++
 			}
-			if written, err := writeAll(p, p.out[from:n]); err != nil {
+			if written, err := writeAll(p.conn, p.out[from:n]); err != nil {
 				return from + written, err
 			}
 			continue

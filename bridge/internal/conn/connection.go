@@ -78,11 +78,7 @@ func (c *connection) servePlain(p *zws.PendingConn) error {
 	c.start(ws)
 	s.start(ws.Channel(), "session started")
 	c.reevaluate(c.set.ctx) // rules, users or the login may have changed while it was opened
-	if s.direct() {
-		ws.Channel().ServeDirect(s.handle, s.left)
-	} else {
-		ws.Channel().Serve(s.handle, s.left)
-	}
+	ws.Channel().Serve(s.handle, s.left)
 	return nil
 }
 

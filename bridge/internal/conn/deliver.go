@@ -72,9 +72,6 @@ func (s *stream) Message(m zmtp.Message) error {
 	return nil
 }
 
-// Room implements backend.Roomy.
-func (s *stream) Room(messages int, bytes int64) bool { return s.queue.Room(messages, bytes) }
-
 // Discarded implements backend.Receiver: the client would have had m.
 func (s *stream) Discarded(m zmtp.Message) {
 	if s.subscriptions.current(m[0]) && s.mayReceive(m) {

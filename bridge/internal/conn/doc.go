@@ -10,8 +10,6 @@
 // Goroutines. The reader of a connection calls stream.forward; an idle connection has
 // none, nor have its channels. A backend, or the route's hub, calls stream.Message and stream.Flush or fills
 // the queue. The connection's writer calls stream.Next. Timers call connection.end.
-// A stream with backend connections of its own has the poller's goroutine do all of that, so
-// stream.yield is called before something waits.
 //
 // What ends a stream or connection calls end, which never blocks: it keeps the first cause,
 // also before READY, and passes it to zws.Conn.Close or zws.Channel.Close, which turn it into

@@ -85,9 +85,6 @@ func (s *stream) check(ctx context.Context, m zmtp.Message) (done bool, err erro
 		}
 	}
 	if r := s.rights.Load(); !r.Unlimited() {
-		if r.Waits() {
-			s.yield()
-		}
 		if err := r.Send(ctx, route.Topic(socket, m)); err != nil {
 			return false, errors.Join(route.Denied(err), s.sendHeld(ctx))
 		}
@@ -102,7 +99,6 @@ func (s *stream) dropsProbe(ctx context.Context, socket zmtp.SocketType) bool {
 	switch socket {
 	case zmtp.REQ, zmtp.ROUTER:
 	case zmtp.DEALER:
-		s.yield()
 		if s.rights.Load().Send(ctx, nil) == nil {
 			return false
 		}

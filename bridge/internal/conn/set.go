@@ -27,8 +27,8 @@ type Options struct {
 	Metrics *metrics.Metrics
 	// Refusals records the clients, channels and renewals that are refused.
 	Refusals *refusal.Recorder
-	// Poller watches idle connections, so that they cost no goroutine, and serves streams with
-	// backend connections of their own; nil on systems without one.
+	// Poller watches idle connections, so that they cost no goroutine; nil on systems
+	// without one.
 	Poller *zws.Poller
 	// Route returns the route that is in force at path; nil if there is none.
 	Route func(path string) *route.Route

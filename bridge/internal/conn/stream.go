@@ -83,7 +83,6 @@ func (c *connection) open(ctx context.Context, id *session, l *zws.Login) (_ *st
 		Login: l, Renewed: c.login.Load, Number: id.number, Queue: s.queue, Codec: s.codec,
 		Filter: filter{s}, Receiver: s, Excess: s.excess, End: s.end, Finish: s.finish,
 		MayReceive: s.mayReceive, MayAddress: s.mayAddress, Sent: &c.bound.sent,
-		Poller: c.set.o.Poller, Yield: s.yield,
 		Positioned: l.History || s.permanent != nil,
 	})
 	if err != nil {
@@ -247,19 +246,6 @@ func (s *stream) Wake() {
 	default:
 		channel.Wake()
 	}
-}
-
-// yield is called by the goroutine that forwards a message of the client before it waits.
-func (s *stream) yield() {
-	if channel := s.opened(); channel != nil {
-		channel.Yield()
-	}
-}
-
-// direct reports whether messages of the client can be forwarded without waiting, except after
-// yield.
-func (s *stream) direct() bool {
-	return s.dedicated && !s.route.Relay() && !s.route.SocketType().Subscribes()
 }
 
 // Lost implements queue.Owner.

@@ -18,16 +18,5 @@ func (q *Queue) SetBounds(o Options) {
 	}
 }
 
-// Room reports whether so many more messages, of so many bytes together, can be put without waiting,
-// by a producer that is alone. Messages of PutKept can wait in any case.
-func (q *Queue) Room(messages int, bytes int64) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.o.OnFull != Block {
-		return true
-	}
-	return q.o.Budget == nil && q.messages+messages <= q.o.Messages && q.bytes+bytes <= q.o.Bytes
-}
-
 // blocks reports whether the producer of it waits for room. Lock held on entry.
 func (q *Queue) blocks(it item) bool { return it.kept || q.o.OnFull == Block }

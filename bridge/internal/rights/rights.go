@@ -3,7 +3,6 @@ package rights
 import (
 	"context"
 	"errors"
-	"slices"
 )
 
 // ErrDenied is wrapped by every error that means "not permitted".
@@ -24,8 +23,7 @@ type Grant interface {
 	// nor allocates.
 	Deliver(topic []byte) bool
 
-	// Send decides on a message that the client sends. It may wait for a network if the grant
-	// has a method Waits() bool that returns true.
+	// Send decides on a message that the client sends. It may wait for a network.
 	Send(ctx context.Context, topic []byte) error
 
 	// Whole reports whether all topics are allowed, without exception, to receive and to
@@ -122,14 +120,6 @@ func (r *Rights) Send(ctx context.Context, topic []byte) error {
 		}
 	}
 	return nil
-}
-
-// Waits reports whether Send can wait for a network.
-func (r *Rights) Waits() bool {
-	return slices.ContainsFunc(r.grants, func(g Grant) bool {
-		w, ok := g.(interface{ Waits() bool })
-		return ok && w.Waits()
-	})
 }
 
 // Whole reports whether all topics are allowed to receive and to send.

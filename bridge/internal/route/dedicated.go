@@ -53,7 +53,7 @@ func (d *dedicated) attach(ctx context.Context, c *Client) (*Attachment, error) 
 	if o.RoutingID, err = d.routingID(c); err != nil {
 		return nil, err
 	}
-	o.Budget, o.Group, o.Poller, o.Yield = c.Sent, &d.group, c.Poller, c.Yield
+	o.Budget, o.Group = c.Sent, &d.group
 	if d.socket == zmtp.REP {
 		o.MayReceive = c.MayReceive
 	}

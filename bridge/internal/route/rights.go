@@ -142,9 +142,6 @@ func (p perTopic) Send(ctx context.Context, topic []byte) error {
 	return withoutCause(p.Topics.Send(ctx, topic), "sending to this topic")
 }
 
-// Waits reports that the authenticator is asked over a network.
-func (p perTopic) Waits() bool { return true }
-
 // Whole implements rights.Grant: nobody can be asked about all topics.
 func (p perTopic) Whole() (receive, send bool) { return false, false }
 

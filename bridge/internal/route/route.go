@@ -89,10 +89,6 @@ type Client struct {
 	// [backend.AttachOptions] has them.
 	MayReceive func(m zmtp.Message) bool
 	MayAddress func(id []byte) bool
-	// Poller reads the connections of sockets of the client's own; nil on systems without one.
-	Poller *zws.Poller
-	// Yield is called by Send, on sockets of the client's own, before it waits.
-	Yield func()
 	// Sent bounds what sockets of the client's own hold of what it sends, over all streams of a
 	// connection.
 	Sent *backend.Budget
