@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/zwsbridge/zwsbridge/bridge"
 	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/cmd/zwsbridge/takeover"
 )
@@ -95,15 +96,15 @@ func (p *process) use(s *server) {
 }
 
 // takeOver tells the process that hands over that this one serves. It returns when this one is the main
-// process of the service.
-func (s *server) takeOver() {
+// process of the service, or ctx is done.
+func (s *server) takeOver(ctx context.Context) {
 	parent := s.program.parent
 	if parent == nil {
 		return
 	}
 	pause := parent.Pause()
-	if err := parent.Ready(); err != nil {
-		s.log.Warn("the process that hands over has ended early", "pid", parent.PID, "error", err)
+	if err := parent.Ready(ctx); err != nil {
+		s.log.Warn("the process that hands over has not finished that", "pid", parent.PID, "error", err)
 	}
 	s.log.Info("took over", "from", parent.PID, "pause", pause.Round(time.Millisecond))
 	time.AfterFunc(unusedAfter, parent.CloseUnused)
@@ -172,9 +173,12 @@ func (s *server) await(ctx context.Context, child *takeover.Child) (err error) {
 	}
 }
 
+// errHandedOver answers a request for a reload.
+var errHandedOver = errors.New("another process has taken over: reload again there")
+
 // retire ends the connections, which the new process takes, for server.handover_drain at most or until
 // ctx is done.
-func (s *server) retire(ctx context.Context, child *takeover.Child) error {
+func (s *server) retire(ctx context.Context, child *takeover.Child, reload <-chan os.Signal) error {
 	start := time.Now()
 	s.log.Info("handed over", "to", child.PID(), "connections", s.bridge.Connections(), "handover_drain", s.config.Server.HandoverDrain)
 	keepFile(s.socketListener, true) // it is the other's
@@ -183,23 +187,38 @@ func (s *server) retire(ctx context.Context, child *takeover.Child) error {
 			go func() { _ = server.Shutdown(ctx) }() // closes the listener at once
 		}
 	}
-	reporting, stop := context.WithCancel(ctx)
-	var reports sync.WaitGroup
-	reports.Go(func() { s.report(reporting, child) })
+	following, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { s.follow(following, child, reload) })
 	s.bridge.HandOver(ctx)
-	stop()
-	reports.Wait()
 	err := s.close()
+	stop()
+	running.Wait()
 	s.log.Info("all connections have ended after the handover", "to", child.PID(), "took", time.Since(start).Round(time.Millisecond))
 	return err
 }
 
-// report tells the new process each second how many connections are left, until ctx is done.
-func (s *server) report(ctx context.Context, child *takeover.Child) {
+// follow tells the new process each second how many connections are left, and passes on what is requested of
+// this one, until ctx is done.
+func (s *server) follow(ctx context.Context, child *takeover.Child, reload <-chan os.Signal) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	for child.Left(s.bridge.Connections()) == nil {
+	events := child.Events
+	for {
+		_ = child.Left(s.bridge.Connections()) // an error is the end of the process
 		select {
+		case <-events: // which is the only one after Ready
+			events = nil
+			if err := child.Err(); err != nil {
+				s.log.Error("the process that took over has ended, and nobody serves", "pid", child.PID(), "error", err)
+			}
+		case <-reload:
+			s.log.Info("a reload is left to the process that took over", "pid", child.PID())
+			_ = child.Reload() // likewise
+		case request := <-s.reloads:
+			request.answer(bridge.Reloaded{}, errHandedOver)
+		case <-s.handover:
+			s.log.Warn("handed over already: the signal is for the process that took over", "pid", child.PID())
 		case <-ticker.C:
 		case <-ctx.Done():
 			return

@@ -70,7 +70,7 @@ func newServer(c *config.Config, log *logger, p *process) (*server, error) {
 	p.use(s)
 	if s.bridge, err = bridge.New(c, bridge.Options{
 		Logger: log.Logger, CertificateExpiry: expiry(c, tlsConfig), Reload: s.requestReload,
-		Socket: p.socket, Exclusive: p.parent.Release, Predecessor: p.parent.Left,
+		Socket: p.socket, Exclusive: func() error { p.parent.Release(); return nil }, Predecessor: p.parent.Left,
 	}); err != nil {
 		return nil, errors.Join(err, s.closeListeners())
 	}
@@ -134,7 +134,7 @@ func (s *server) run(ctx context.Context, reload <-chan os.Signal) error {
 		s.log.Info("serving the admin interface on a socket", "socket", s.socketListener.Addr().String())
 		group.Go(func() error { return serveHTTP(s.socket, s.socketListener) })
 	}
-	s.takeOver()
+	s.takeOver(ctx)
 	s.announcer.set(s.config, s.listener)
 	// Also while shutting down, and not waited for: a bridge that hangs must be able to end.
 	watched, unwatch := context.WithCancel(context.Background())
@@ -150,7 +150,7 @@ func (s *server) run(ctx context.Context, reload <-chan os.Signal) error {
 			case <-s.handover:
 				if child := s.handOver(ctx); child != nil {
 					defer cancel()
-					return s.retire(ctx, child)
+					return s.retire(ctx, child, reload)
 				}
 			case <-reload:
 				_, _ = s.reload() // logged

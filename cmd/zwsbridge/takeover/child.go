@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -46,7 +47,7 @@ const (
 // PID returns the process id.
 func (c *Child) PID() int { return c.process.Pid }
 
-// Err returns why the process has ended before it was ready.
+// Err returns why the process has ended; nil if it was ready before and has succeeded.
 func (c *Child) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -64,6 +65,9 @@ func (c *Child) Main() error { return say(c.pair, wordMain, "") }
 // Left reports how many connections the old process has left. An error means that the new one has ended.
 func (c *Child) Left(n int) error { return say(c.pair, wordLeft, strconv.Itoa(n)) }
 
+// Reload has the new process, which serves, reload the configuration.
+func (c *Child) Reload() error { return c.process.Signal(syscall.SIGHUP) }
+
 // Kill ends the new process, and waits for its end.
 func (c *Child) Kill() {
 	c.kill.Do(func() { _ = c.process.Kill() })
@@ -80,6 +84,7 @@ func (c *Child) follow(events chan<- Event) {
 		case wordRelease:
 			events <- Release
 		case wordReady:
+			c.setErr(nil)
 			events <- Ready
 		case wordFailed:
 			c.setErr(errors.New(argument))
@@ -87,8 +92,12 @@ func (c *Child) follow(events chan<- Event) {
 	})
 	_ = c.pair.Close()
 	state, err := c.process.Wait()
-	if err == nil && !state.Success() {
-		c.setErr(fmt.Errorf("%s: %w", state, c.Err()))
+	switch cause := c.Err(); {
+	case err != nil || state.Success():
+	case cause == nil:
+		c.setErr(errors.New(state.String()))
+	default:
+		c.setErr(fmt.Errorf("%s: %w", state, cause))
 	}
 }
 

@@ -1,6 +1,7 @@
 package takeover
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -10,8 +11,8 @@ import (
 	"time"
 )
 
-// Parent is the old process, as the new one sees it. All methods may be called concurrently, and on nil,
-// which is a process that was started by itself.
+// Parent is the old process, as the new one sees it. All methods may be called concurrently. Listener, CloseUnused,
+// Release, Failed and Left may be called on nil, which is a process that was started by itself.
 type Parent struct {
 	PID int
 
@@ -104,22 +105,19 @@ func (p *Parent) CloseUnused() {
 var errEnded = errors.New("the process that was to hand over has ended")
 
 // Release has the old process close the files that one process only can have open, and returns when they are
-// closed. Only the first call does anything.
-func (p *Parent) Release() (err error) {
+// closed. Only the first call does anything. The files of a process that has ended are closed as well: then this
+// one is all that is left, and goes on.
+func (p *Parent) Release() {
 	if p == nil {
-		return nil
+		return
 	}
 	p.asked.Do(func() {
-		if err = say(p.pair, wordRelease, ""); err != nil {
-			return
-		}
+		_ = say(p.pair, wordRelease, "") // an error is the end of the process
 		select {
 		case <-p.released:
 		case <-p.ended:
-			err = errEnded
 		}
 	})
-	return err
 }
 
 // Pause returns how long nothing has been written to the files that were released; 0 if none were.
@@ -130,8 +128,8 @@ func (p *Parent) Pause() time.Duration {
 	return 0
 }
 
-// Ready reports that this process serves, and returns when it is the service's main process.
-func (p *Parent) Ready() error {
+// Ready reports that this process serves, and returns when it is the service's main process, or ctx is done.
+func (p *Parent) Ready(ctx context.Context) error {
 	p.ready.Store(true)
 	if err := say(p.pair, wordReady, ""); err != nil {
 		return err
@@ -141,6 +139,8 @@ func (p *Parent) Ready() error {
 		return nil
 	case <-p.ended:
 		return errEnded
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -158,6 +158,3 @@ func (p *Parent) Left() int {
 	}
 	return int(p.left.Load())
 }
-
-// Ended is closed when the old process has ended.
-func (p *Parent) Ended() <-chan struct{} { return p.ended }
