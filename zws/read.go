@@ -78,7 +78,8 @@ func (ch *Channel) takeFirst() zmtp.Message {
 
 // Buffered reports whether the client's next message has arrived completely, so that
 // ReadMessage will not wait for the network. It may be called by the goroutine that calls
-// ReadMessage. A message can be there although it returns false.
+// ReadMessage. A message can be there although it returns false: of objects and encrypted frames it
+// is not known before whether they are one, or a command.
 func (ch *Channel) Buffered() bool {
 	if ch.mux != nil {
 		return ch.mux.buffered()
@@ -91,7 +92,7 @@ func (ch *Channel) Buffered() bool {
 		return false
 	}
 	whole, message := r.whole(d.frames)
-	return whole && (message || d.sealed || d.frames == frameCodec{})
+	return whole && message && !d.sealed
 }
 
 // startReading makes the caller the reader until it calls stopReading, and waits a while

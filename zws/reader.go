@@ -159,6 +159,9 @@ func (r *reader) Read(p []byte) (int, error) {
 	if !r.upgraded { // the library only wants to know how large its buffer is
 		return n, err
 	}
+	if n > 0 {
+		err = nil // comes again with the next read; the library's buffer would keep it, also for another connection
+	}
 	r.wire.received.Add(int64(n))
 	good, reason := r.frames.Track(p[:n])
 	if reason == "" {

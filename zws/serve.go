@@ -59,7 +59,7 @@ func (ch *Channel) ready() bool {
 		if !c.takeControl() {
 			return true
 		}
-		if c.poller != nil && len(c.reader.buffered()) == 0 {
+		if c.poller != nil && len(c.reader.buffered()) == 0 && c.drained() {
 			break // an idle client has answered a ping
 		}
 	}
@@ -68,6 +68,10 @@ func (ch *Channel) ready() bool {
 	}
 	return false
 }
+
+// drained reports whether the poller will notice all that has not been read: nothing of it lies in
+// wrappers of the socket.
+func (c *Conn) drained() bool { return c.out.direct != nil || drainedTLS(c.wire.Conn) }
 
 // takeControl handles a ping or pong that has arrived whole and between messages, so that
 // the reader of an idle client does not have to wait inside the WebSocket library for what

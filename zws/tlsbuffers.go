@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"reflect"
+	"syscall"
 	"unsafe"
 )
 
@@ -37,6 +38,19 @@ func releaseTLS(conn net.Conn) {
 	release[bytes.Buffer](c, tlsBuffers.records)
 	release[bytes.Buffer](c, tlsBuffers.messages)
 	release[bytes.Reader](c, tlsBuffers.rest)
+}
+
+// drainedTLS reports whether conn is TLS on a socket, and all that was read from the socket has been
+// returned. If it is not known, it returns false. Nobody reads meanwhile.
+func drainedTLS(conn net.Conn) bool {
+	c, ok := conn.(*tls.Conn)
+	if !ok || len(tlsBuffers.records) == 0 || len(tlsBuffers.rest) == 0 {
+		return false
+	}
+	_, socket := c.NetConn().(syscall.Conn)
+	records := (*bytes.Buffer)(unsafe.Add(unsafe.Pointer(c), tlsBuffers.records[0]))
+	rest := (*bytes.Reader)(unsafe.Add(unsafe.Pointer(c), tlsBuffers.rest[0]))
+	return socket && records.Len() == 0 && rest.Len() == 0
 }
 
 // release zeroes the empty fields of type T at these offsets of c.
