@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/zwsbridge/zwsbridge/zws"
 )
@@ -57,5 +58,45 @@ func (s *stepwise) Next(b *zws.Batch) {
 	for ; len(s.sizes) > 0 && !b.Full(); s.sizes = s.sizes[1:] {
 		b.Message(numbered(s.next, s.sizes[0]), nil)
 		s.next++
+	}
+}
+
+// TestFlushTimeout: a client that does not read is disconnected within Options.WriteTimeout, also if
+// Flush has written what it could. A client beside it is not.
+func TestFlushTimeout(t *testing.T) {
+	o := options()
+	o.WriteTimeout = 200 * time.Millisecond
+	s := serveWith(t, o, plain, accept, drop)
+	d := clients(&o, "user")["ZWS2.0/NULL"]
+	slow, err := zws.Dial(t.Context(), s.url(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	deaf := (<-s.accepted).conn
+	good, err := zws.Dial(t.Context(), s.url(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer good.Close()
+	heard := (<-s.accepted).conn
+	var sources [2]stepwise
+	deaf.Channel().Attach(&sources[0])
+	heard.Channel().Attach(&sources[1])
+	for n := 0; deaf.Context().Err() == nil; n++ {
+		sources[0].add(20_000)
+		deaf.Channel().Flush()
+		sources[1].add(20_000)
+		heard.Channel().Flush()
+		if m, err := good.Recv(t.Context()); err != nil || m.Size() != numbered(n, 20_000).Size() {
+			t.Fatalf("message %d: %d bytes, %v", n, m.Size(), err)
+		}
+	}
+	deaf.Wait()
+	if cause := deaf.Cause(); cause.Code != zws.CodeTooSlow {
+		t.Errorf("ended with %v, want %d", cause, zws.CodeTooSlow)
+	}
+	if cause := heard.Cause(); cause != nil {
+		t.Errorf("the other connection has ended too: %v", cause)
 	}
 }

@@ -6,8 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/zap"
 )
 
 var errCut = errors.New("connection cut")
@@ -97,4 +101,52 @@ func testCut(t *testing.T, l login, room int64, msgs ...Message) {
 	if failure.Written != got {
 		t.Errorf("%d messages counted as written, %d received", failure.Written, got)
 	}
+}
+
+// TestWriteTimeoutDirect checks that Options.WriteTimeout applies to a peer over TCP that stops
+// reading, although most writes have no deadline.
+func TestWriteTimeoutDirect(t *testing.T) {
+	c, p := newTCPPeer(t, Options{SocketType: ROUTER, WriteTimeout: 100 * time.Millisecond})
+	read(t, p.Conn, greetingSize)
+	p.receive()
+	for {
+		err := c.Write(Message{make([]byte, 4000)})
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("got %v, want a deadline that was exceeded", err)
+		}
+		return
+	}
+}
+
+// newTCPPeer is newRawPeer over TCP, for a peer of ZMTP 3.1 that is a DEALER.
+func newTCPPeer(t *testing.T, o Options) (*Conn, *rawPeer) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	b, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &rawPeer{Conn: b, t: t, r: newReader(b, 0)}
+	p.send(string(greeting{3, 1, zap.NULL, false}.marshal()) + ready(zap.Metadata{{Name: "Socket-Type", Value: "DEALER"}}))
+	login := logins(t)[0]
+	c, err := Server(t.Context(), a, login.mechanism, login.server, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		c.Close()
+		p.Close()
+	})
+	return c, p
 }
