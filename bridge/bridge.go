@@ -104,7 +104,7 @@ func New(c *config.Config, o Options) (_ *Bridge, err error) {
 	b.connections = conn.NewSet(conn.Options{Log: b.options.Logger, Metrics: b.metrics, Refusals: b.refusals, Poller: b.poller, Route: b.route, Logins: logins{b}, Cost: b.cost})
 	s, err := b.newState(c, &state{})
 	if err != nil {
-		return nil, errors.Join(err, b.closePoller())
+		return nil, errors.Join(err, b.poller.Close())
 	}
 	b.adopt(s, new(state))
 	if o.Registerer != nil {
@@ -260,12 +260,5 @@ func (b *Bridge) Close(ctx context.Context) error {
 	old.stop()
 	old.close(&state{})
 	b.metrics.Close()
-	return b.closePoller()
-}
-
-func (b *Bridge) closePoller() error {
-	if b.poller == nil {
-		return nil
-	}
 	return b.poller.Close()
 }

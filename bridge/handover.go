@@ -5,6 +5,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/zwsbridge/zwsbridge/bridge/internal/conn"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -30,10 +31,10 @@ func (b *Bridge) Release(ctx context.Context) (stopped time.Time) {
 	return stopped
 }
 
-// Resume undoes Release after the other process has failed.
+// Resume undoes Release after the other process has failed. Clients are refused until the routes are back.
 func (b *Bridge) Resume() error {
-	b.connections.EndDrain()
-	return b.Reload(b.state.Load().config)
+	defer b.connections.EndDrain()
+	return b.reload(b.state.Load().config, conn.ErrReplaced)
 }
 
 // HandOver leaves the clients to another process, which serves already: the sessions on routes with bind

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -61,6 +64,45 @@ func TestRelease(t *testing.T) {
 	must(t, other.Close(t.Context()))
 	must(t, b.Resume())
 	connect(t, url+"/kept", plainLogin("alice", zmtp.SUB))
+}
+
+// TestResuming: a client that comes while the bridge opens its files again is not told that the route does
+// not exist.
+func TestResuming(t *testing.T) {
+	p := startPress(t)
+	text := usersOnly + fmt.Sprintf("[history]\nstore = \"file\"\ndir = %q\n", t.TempDir()) +
+		routeTo("/live", "SUB", p.endpoint) + routeTo("/kept", "SUB", p.endpoint, "[route.history]\ntopics = [\"\"]")
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "users.htpasswd"), users(), 0o600))
+	var opening func()
+	b, err := bridge.New(loadConfig(t, dir, text), bridge.Options{Exclusive: func() error {
+		if opening != nil {
+			opening()
+		}
+		return nil
+	}})
+	must(t, err)
+	server := httptest.NewServer(b)
+	t.Cleanup(func() {
+		must(t, b.Close(context.Background()))
+		server.Close()
+	})
+	mux := dialMux(t, strings.Replace(server.URL, "http", "ws", 1)+"/live", "alice")
+	b.Release(t.Context())
+	opened := false
+	opening = func() {
+		opened = true
+		_, err := mux.Open(t.Context(), zws.ChannelOptions{Route: "/kept"})
+		if cause, ok := errors.AsType[*zws.CloseError](err); !ok || cause.Code != zws.CodeGoingAway {
+			t.Errorf("a channel meanwhile: %v, want 1001", err)
+		}
+	}
+	must(t, b.Resume())
+	if !opened {
+		t.Error("the files are not opened again")
+	}
+	again := dialMux(t, strings.Replace(server.URL, "http", "ws", 1)+"/live", "alice")
+	openMux(t, again, zws.ChannelOptions{Route: "/kept"})
 }
 
 // TestHandOverBound: the sessions and the backends of a route with bind leave together, at once, and the

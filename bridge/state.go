@@ -173,11 +173,14 @@ func (b *Bridge) ReloadFailed(err error) { b.metrics.Reloaded(err) }
 // there and limits change in place. Sessions end with 1001, and may connect again, if their
 // route is gone, has another socket or domain, shares its backends in another way, or does not
 // take their mechanism any more, or if an authenticator has a say now that was not asked.
-func (b *Bridge) Reload(c *config.Config) (err error) {
+func (b *Bridge) Reload(c *config.Config) error { return b.reload(c, nil) }
+
+// reload is Reload, also while clients are refused for that cause.
+func (b *Bridge) reload(c *config.Config, closing error) (err error) {
 	defer func() { b.metrics.Reloaded(err) }()
 	b.reloading.Lock()
 	defer b.reloading.Unlock()
-	if b.connections.Closing() != nil {
+	if cause := b.connections.Closing(); cause != nil && cause != closing {
 		return conn.ErrShutdown
 	}
 	if c, err = validate(c, b.options); err != nil {

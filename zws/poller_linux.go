@@ -36,8 +36,11 @@ func NewPoller() (*Poller, error) {
 	return p, nil
 }
 
-// Close ends the poller. All connections that use it must be closed before.
+// Close ends the poller, which can be nil. All connections that use it must be closed before.
 func (p *Poller) Close() error {
+	if p == nil {
+		return nil
+	}
 	err := p.epoll.Close()
 	p.done.Wait()
 	return err
