@@ -126,14 +126,18 @@ type result int
 
 const (
 	written result = iota // everything
-	waits                 // b is not written yet
+	waits                 // there is more, and b is not written yet
 	closed                // the connection is
 )
 
+// maxFlushed is how many batches flush writes: a source that has much, for a client that reads fast,
+// would keep the caller, who may be the reader that has to see the client's pongs.
+const maxFlushed = 16
+
 // write writes what is queued, by b. If it may not wait it leaves in b what the system does not
-// take at once.
+// take at once, and stops after maxFlushed.
 func (w *writer) write(b *Batch, wait bool) result {
-	for {
+	for n := 1; ; n++ {
 		b.reset()
 		source, last := w.collect(b)
 		if source != nil && b.err == nil {
@@ -148,6 +152,10 @@ func (w *writer) write(b *Batch, wait bool) result {
 		}
 		if b.last = last; !wait && (last || !b.tryWrite(w.direct)) {
 			return waits // for the client to close its side, or to read
+		}
+		if !wait && n == maxFlushed {
+			b.reset()
+			return waits
 		}
 		if wait && !w.send(b, last) {
 			return closed
