@@ -27,7 +27,7 @@ func TestPrivateStreamsApart(t *testing.T) {
 			}
 		}
 	})
-	url, b := start(t, usersOnly+routeTo("/d", zmtp.DEALER, endpoint, "high_water_mark = 100"))
+	url, b := start(t, usersOnly+"[server]\nwrite_timeout = \"1h\"\n"+routeTo("/d", zmtp.DEALER, endpoint, "high_water_mark = 100"))
 	var running sync.WaitGroup
 	defer running.Wait()
 	var bad []*zws.Client
