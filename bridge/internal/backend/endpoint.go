@@ -138,10 +138,10 @@ func (e *endpoint) serve(conn *zmtp.Conn, took time.Duration) time.Duration {
 	})
 	c.mu.Lock()
 	e.peer = nil
-	removed := e.removed
+	over := e.removed || c.closing
 	c.mu.Unlock()
-	if removed {
-		e.cancel() // it is not connected again
+	if over {
+		e.cancel() // it is not connected again, and not reported as lost
 	}
 	if errors.Is(err, io.EOF) {
 		err = nil
