@@ -261,7 +261,7 @@ topics = [""]
 		<-p.ready
 		p.publish("a", 1, 2)
 		eventually(t, "2", func() bool { return last(t, url) == "2" })
-		if err := b.Reload(loadConfig(t, t.TempDir(), strings.ReplaceAll(text("high_water_mark = 10"), "users.htpasswd", usersFile(t)))); err != nil {
+		if err := b.Reload(loadConfig(t, t.TempDir(), strings.ReplaceAll(text(`on_full = "replay"`), "users.htpasswd", usersFile(t)))); err != nil {
 			t.Fatal(err)
 		}
 		<-p.ready
