@@ -274,9 +274,11 @@ func TestReload(t *testing.T) {
 			}
 		}
 		p.publish()
+		p.mu.Lock() // no key set is fetched before OnChange
 		gone := next(func(*Options) {})
 		notified := false
 		defer gone.OnChange(func() { notified = true })()
+		p.mu.Unlock()
 		synctest.Wait()
 		if !notified || !gone.Revoked(login) {
 			t.Errorf("an empty key set: notified %v, revoked %v", notified, gone.Revoked(login))
