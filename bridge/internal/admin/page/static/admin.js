@@ -52,8 +52,8 @@ async function attempt(answer, path, body) {
 let canChange = false; // whether the operator may end sessions
 
 const sessions = new Table($('sessions'), [
-  { head: 'User', text: (s) => s.user || '(none)', name: true, long: true },
-  { head: 'Route', text: (s) => s.multiplexed ? `${s.route}, channels: ${s.channels ?? 0}` : s.route, long: true },
+  { head: 'User', text: (s) => s.user || '(none)', note: (s) => s.multiplexed ? `channels: ${s.channels ?? 0}` : '', name: true, long: true },
+  { head: 'Route', text: (s) => s.route, long: true },
   { head: 'Dialect', text: (s) => s.dialect, minor: true },
   { head: 'Mechanism', text: (s) => s.mechanism, note: (s) => s.relayed ? `${s.relayed} to the backend` : '', minor: true },
   { head: 'Address', text: (s) => s.address, long: true },
