@@ -101,7 +101,8 @@ func (c *Client) Ping(payload []byte) error {
 // or writing to it breaks the client.
 func (c *Client) NetConn() net.Conn { return c.ws.NetConn() }
 
-// Close tells the server and closes the connection.
+// Close tells the server and closes the connection. What was sent and has not reached the server is lost if
+// it sends something at the same time; CloseSend, and Recv until its answer, makes sure of it.
 func (c *Client) Close() error {
 	c.history.stop()
 	_ = c.CloseSend() // the server may have closed first

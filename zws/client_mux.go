@@ -181,9 +181,17 @@ func (m *MuxClient) Renew(ctx context.Context, token string) error {
 }
 
 // Close closes all channels and the connection, and returns when the client's goroutine has
-// ended.
+// ended. It waits for the server's answer for at most two seconds: a connection that is closed while
+// something arrives is reset, and the server might not get what was sent.
 func (m *MuxClient) Close() error {
-	_ = sendClose(m.ws, m.options)
+	if sendClose(m.ws, m.options) == nil { // else the server may have closed first
+		late := time.NewTimer(lingerTime)
+		defer late.Stop()
+		select {
+		case <-m.done:
+		case <-late.C:
+		}
+	}
 	err := m.ws.Close()
 	m.running.Wait()
 	return err

@@ -30,10 +30,12 @@ type muxChannel struct {
 	// Guarded by parent.mu.
 	arrived   chan struct{} // closed when the reader has something to look at; nil if nobody waits
 	gone      bool          // closed by either side
+	taken     bool          // the reader has taken something and not come back yet
 	released  bool          // closed or rejected by the caller
 	active    bool          // in parent.active
 	inbox     []byte        // messages of the client, encoded, so that their cost is their size
 	requests  muxRequests
+	departing *departure
 	allowance int64 // what the client may still send; one message may take it below zero
 	consumed  int64 // what was read since the client last got credit
 	source    Source
@@ -136,12 +138,14 @@ func (ch *muxChannel) take() (zmtp.Message, *HistoryRequest) {
 		m.send(muxframe.Frame{Op: muxframe.Credit, Channel: ch.number, Number: uint64(ch.consumed)})
 		ch.consumed = 0
 	}
-	if r := ch.requests.take(); r != nil {
-		return nil, r
-	}
-	if len(ch.inbox) == 0 {
+	r := ch.requests.take()
+	if ch.taken = r != nil || len(ch.inbox) > 0; !ch.taken {
 		ch.inbox = nil // an idle channel keeps no buffer
+		ch.departed()
 		return nil, nil
+	}
+	if r != nil {
+		return nil, r
 	}
 	n := muxframe.Size(ch.inbox)
 	var message zmtp.Message
@@ -194,22 +198,23 @@ func (ch *muxChannel) close(err error) {
 
 // closed ends the channel because the client has closed it.
 func (ch *muxChannel) closed(code Code, reason string) {
-	ch.end(&CloseError{Code: code, Reason: reason, Err: ErrPeerClosed})
+	ch.parent.mu.Lock()
+	defer ch.parent.mu.Unlock()
+	ch.depart(&CloseError{Code: code, Reason: reason, Err: ErrPeerClosed})
 }
 
-// end ends the channel and reports whether it was open until now.
-func (ch *muxChannel) end(cause *CloseError) bool {
+// end ends the channel at once and reports whether it was open until now.
+func (ch *muxChannel) end(cause *CloseError) (open bool) {
 	m := ch.parent
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if ch.gone {
-		return false
-	}
+	open = !ch.gone
 	ch.gone, ch.inbox, ch.requests = true, nil, muxRequests{}
 	delete(m.channels, ch.number)
-	ch.cancel(cause)
+	ch.cancel(cause) // keeps the first
+	ch.departed()
 	ch.arrive()
-	return true
+	return open
 }
 
 func (ch *muxChannel) cause() *CloseError {

@@ -78,6 +78,8 @@ type mux struct {
 	last     uint32        // the highest number that the client has opened
 	held     int           // channels that the caller has not yet closed or rejected
 	active   []*muxChannel // that may have something to write, in turn
+
+	departing map[*muxChannel]bool // that the client has closed, and whose reader is not done
 }
 
 // awaitMuxLogin is the first-message rule of ZWSMUX1.0: a login, which startMux answers.

@@ -1,6 +1,7 @@
 package zws
 
 import (
+	"errors"
 	"sync/atomic"
 
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -72,6 +73,9 @@ func (c *Conn) nextChannel(m *mux) (*PendingChannel, error) {
 	c.startReading()
 	defer c.stopReading()
 	ch, err := m.read()
+	if errors.Is(err, ErrPeerClosed) {
+		m.depart(Cause(err))
+	}
 	if err != nil {
 		c.Close(err)
 	}

@@ -1,0 +1,65 @@
+package zws
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// departure is the end of a channel that its client has closed, until the reader has taken what the
+// client has sent before. The lock of the mux guards it.
+type departure struct {
+	cause *CloseError
+	timer *time.Timer // ends it
+}
+
+// depart ends the channel because the client has closed it: once the reader is done with what came before,
+// or after Options.WriteTimeout. Nothing is sent any more, and the client may open another channel instead.
+// Lock held on entry.
+func (ch *muxChannel) depart(cause *CloseError) {
+	if ch.gone {
+		return
+	}
+	m := ch.parent
+	ch.gone = true
+	delete(m.channels, ch.number)
+	if !ch.taken && len(ch.inbox) == 0 && len(ch.requests.list.list) == 0 {
+		ch.cancel(cause)
+		ch.arrive()
+		return
+	}
+	ch.departing = &departure{cause, time.AfterFunc(m.options.WriteTimeout, func() {
+		ch.end(&CloseError{Code: cause.Code, Reason: "what the client sent before it closed was not taken in time", Err: cause.Err})
+	})}
+	if m.departing == nil {
+		m.departing = make(map[*muxChannel]bool)
+	}
+	m.departing[ch] = true
+	ch.arrive()
+}
+
+// departed is called when the reader is done with everything, and at the end. Lock held on entry.
+func (ch *muxChannel) departed() {
+	d := ch.departing
+	if d == nil {
+		return
+	}
+	ch.departing = nil
+	delete(ch.parent.departing, ch)
+	d.timer.Stop()
+	ch.cancel(d.cause)
+}
+
+// depart ends all channels because the client has closed the connection, and waits for them.
+func (m *mux) depart(cause *CloseError) {
+	m.conn.liveness.listening.Store(false) // nothing more comes
+	m.mu.Lock()
+	for _, ch := range m.channels {
+		ch.depart(cause)
+	}
+	left := slices.Collect(maps.Keys(m.departing))
+	m.mu.Unlock()
+	for _, ch := range left {
+		<-ch.ctx.Done() // also when the connection ends for another cause
+	}
+}
