@@ -76,10 +76,10 @@ func TestSubscriptionBytesByDialect(t *testing.T) {
 					t.Errorf("%s: %d %s, want 4429 with the name of the bound", path, code, reason)
 				}
 				waitForMetric(t, b, fmt.Sprintf(`zwsbridge_subscription_bytes{route=%q} 0`, path))
+				d.holds(t, 0) // the next route has another connection, which can be ahead of this one
 			}
 		})
 	}
-	d.holds(t, 0)
 	if most := d.most(); most != 990 {
 		t.Errorf("the device held %d bytes, want 10 topics", most)
 	}
