@@ -174,7 +174,7 @@ func (b *Bridge) admit(ctx context.Context, rt *route.Route, from clientaddr.Cli
 		return &zws.CloseError{Code: zws.CodeTooMany, Reason: reason.Text()}
 	}
 	if rt == nil {
-		return &zws.CloseError{Code: zws.CodeNoRoute, Status: zap.Refused, Reason: "unknown route"}
+		return b.connections.NoRoute()
 	}
 	return b.connections.Enter(from.Address, accept.Counted(ctx))
 }

@@ -31,10 +31,12 @@ func (b *Bridge) Release(ctx context.Context) (stopped time.Time) {
 	return stopped
 }
 
-// Resume undoes Release after the other process has failed. Clients are refused until the routes are back.
+// Resume undoes Release after the other process has failed. Clients are refused until the routes are back. If it
+// fails, all other routes are served again, and it can be called again.
 func (b *Bridge) Resume() error {
-	defer b.connections.EndDrain()
-	return b.reload(b.state.Load().config, conn.ErrReplaced)
+	err := b.reload(b.state.Load().config, conn.ErrReplaced)
+	b.connections.EndDrain(err == nil)
+	return err
 }
 
 // HandOver leaves the clients to another process, which serves already: the sessions on routes with bind

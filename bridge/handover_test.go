@@ -61,9 +61,18 @@ func TestRelease(t *testing.T) {
 	if err := b.Resume(); err == nil || !strings.Contains(err.Error(), "another process") && !strings.Contains(err.Error(), "in use") {
 		t.Errorf("resumed while another bridge has the files: %v", err)
 	}
+	replaced("client with a history after Resume has failed", refusal(t, url+"/kept", plainLogin("alice", zmtp.SUB)))
+	mux = dialMux(t, url+"/live", "bob")
+	_, err = mux.Open(t.Context(), zws.ChannelOptions{Route: "/kept"})
+	replaced("channel with a history after Resume has failed", err)
+	openMux(t, mux, zws.ChannelOptions{Route: "/live"})
+	connect(t, url+"/live", plainLogin("alice", zmtp.SUB)).Close()
 	must(t, other.Close(t.Context()))
 	must(t, b.Resume())
 	connect(t, url+"/kept", plainLogin("alice", zmtp.SUB))
+	if cause := refusal(t, url+"/nothing", plainLogin("alice", zmtp.SUB)); cause.Code != zws.CodeNoRoute {
+		t.Errorf("client of a route that does not exist: %v, want 4404", cause)
+	}
 }
 
 // TestResuming: a client that comes while the bridge opens its files again is not told that the route does

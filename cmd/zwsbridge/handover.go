@@ -3,15 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"sync"
 	"syscall"
 	"time"
 
-	"github.com/zwsbridge/zwsbridge/bridge"
 	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/cmd/zwsbridge/takeover"
 )
@@ -95,6 +92,27 @@ func (p *process) use(s *server) {
 	add(unixSocket, string(s.config.Admin.Socket), s.socketListener)
 }
 
+// keep returns those of the listeners whose address cannot change without a restart, as they are after this process
+// has closed its own: clients wait there while nobody accepts them. letGo closes them.
+func (p *process) keep() (kept []takeover.Listener, letGo func()) {
+	var files []*os.File
+	for _, l := range p.open {
+		tcp, ok := l.Conn.(interface{ File() (*os.File, error) })
+		if _, unix := l.Conn.(*net.UnixListener); !ok || unix { // whose file ends with the process
+			continue
+		}
+		if f, err := tcp.File(); err == nil {
+			files = append(files, f)
+			kept = append(kept, takeover.Listener{Name: l.Name, Conn: f})
+		}
+	}
+	return kept, func() {
+		for _, f := range files {
+			_ = f.Close()
+		}
+	}
+}
+
 // takeOver tells the process that hands over that this one serves. It returns when this one is the main
 // process of the service, or ctx is done.
 func (s *server) takeOver(ctx context.Context) {
@@ -108,122 +126,6 @@ func (s *server) takeOver(ctx context.Context) {
 	}
 	s.log.Info("took over", "from", parent.PID, "pause", pause.Round(time.Millisecond))
 	time.AfterFunc(unusedAfter, parent.CloseUnused)
-}
-
-// handOver starts the program again and hands everything over to it. It returns nil if that fails: then
-// this process goes on.
-func (s *server) handOver(ctx context.Context) *takeover.Child {
-	listeners := s.program.open
-	for _, l := range s.bridge.Listeners() {
-		network, address, socket := l.Socket()
-		if c, ok := socket.(syscall.Conn); ok {
-			listeners = append(listeners[:len(listeners):len(listeners)], takeover.Listener{Name: endpoint(network, address), Conn: c})
-		}
-	}
-	s.log.Info("handing over to a new process", "program", os.Args[0])
-	child, err := takeover.Start(listeners)
-	if err == nil {
-		err = s.await(ctx, child)
-	}
-	if err != nil {
-		s.log.Error("not handed over, this process goes on", "error", err)
-		return nil
-	}
-	return child
-}
-
-// await returns once the new process serves, or with an error after it was ended and this process serves
-// as before.
-func (s *server) await(ctx context.Context, child *takeover.Child) (err error) {
-	released := false
-	defer func() {
-		if err == nil {
-			return
-		}
-		child.Kill()
-		if released {
-			err = errors.Join(err, s.bridge.Resume())
-			s.program.accepting.resume()
-		}
-	}()
-	timeout := time.NewTimer(takeover.Timeout)
-	defer timeout.Stop()
-	for {
-		select {
-		case event, ok := <-child.Events:
-			switch {
-			case !ok:
-				return child.Err()
-			case event == takeover.Release:
-				released = true
-				s.program.accepting.pause()
-				_ = child.Released(s.bridge.Release(ctx)) // an error is the end of the process, which is an event
-			case event == takeover.Ready:
-				s.unwatch()
-				s.announcer.close() // before the new process announces the bridge
-				s.notifier.handedOver(child.PID())
-				_ = child.Main() // likewise
-				return nil
-			}
-		case <-timeout.C:
-			return fmt.Errorf("process %d does not serve after %v", child.PID(), takeover.Timeout)
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// errHandedOver answers a request for a reload.
-var errHandedOver = errors.New("another process has taken over: reload again there")
-
-// retire ends the connections, which the new process takes, for server.handover_drain at most or until
-// ctx is done.
-func (s *server) retire(ctx context.Context, child *takeover.Child, reload <-chan os.Signal) error {
-	start := time.Now()
-	s.log.Info("handed over", "to", child.PID(), "connections", s.bridge.Connections(), "handover_drain", s.config.Server.HandoverDrain)
-	keepFile(s.socketListener, true) // it is the other's
-	for _, server := range []*http.Server{s.http, s.admin, s.socket} {
-		if server != nil {
-			go func() { _ = server.Shutdown(ctx) }() // closes the listener at once
-		}
-	}
-	following, stop := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { s.follow(following, child, reload) })
-	s.bridge.HandOver(ctx)
-	err := s.close()
-	stop()
-	running.Wait()
-	s.log.Info("all connections have ended after the handover", "to", child.PID(), "took", time.Since(start).Round(time.Millisecond))
-	return err
-}
-
-// follow tells the new process each second how many connections are left, and passes on what is requested of
-// this one, until ctx is done.
-func (s *server) follow(ctx context.Context, child *takeover.Child, reload <-chan os.Signal) {
-	ticker := time.NewTicker(time.Second)
-	defer ticker.Stop()
-	events := child.Events
-	for {
-		_ = child.Left(s.bridge.Connections()) // an error is the end of the process
-		select {
-		case <-events: // which is the only one after Ready
-			events = nil
-			if err := child.Err(); err != nil {
-				s.log.Error("the process that took over has ended, and nobody serves", "pid", child.PID(), "error", err)
-			}
-		case <-reload:
-			s.log.Info("a reload is left to the process that took over", "pid", child.PID())
-			_ = child.Reload() // likewise
-		case request := <-s.reloads:
-			request.answer(bridge.Reloaded{}, errHandedOver)
-		case <-s.handover:
-			s.log.Warn("handed over already: the signal is for the process that took over", "pid", child.PID())
-		case <-ticker.C:
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 // pausable is a listener whose Accept can be paused: clients that connect meanwhile wait in the system.

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/zwsbridge/zwsbridge/zap"
-	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
@@ -33,19 +32,11 @@ allow = "all"
 `
 
 // TestHandoverFollowed: while the process that has handed over waits for the answer to a request, it leaves
-// reloads to the new process, hands over to no other, and logs when the new one is killed.
+// reloads to the new process and hands over to no other.
 func TestHandoverFollowed(t *testing.T) {
 	endpoint, asked := silentBackend(t)
 	u := startUpgraded(t, fmt.Sprintf(followedConfig, endpoint))
-	c, err := zws.Dial(t.Context(), "ws://"+u.server+"/ask", zws.DialOptions{SocketType: zmtp.REQ, Security: zmtp.Null{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if err := c.Send(t.Context(), zmtp.Message{nil, []byte("?")}); err != nil {
-		t.Fatal(err)
-	}
-	<-asked
+	asking(t, u, asked)
 	u.upgrade()
 	before := u.cmd.Process
 	for s, want := range map[syscall.Signal]string{
@@ -57,8 +48,6 @@ func TestHandoverFollowed(t *testing.T) {
 		}
 		u.logged(want)
 	}
-	u.signal(syscall.SIGKILL)
-	u.logged("the process that took over has ended", "signal: killed")
 }
 
 // silentBackend starts a native peer that answers no request. It sends to asked for each.

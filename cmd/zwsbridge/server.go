@@ -33,6 +33,7 @@ type server struct {
 	program  *process         // this process and the one before
 	handover <-chan os.Signal // each is a request to hand over; nil: none comes
 	unwatch  func()           // ends the notifications of the watchdog
+	resuming <-chan time.Time // when Bridge.Resume is called again; nil: it has not failed
 
 	// The admin interface; nil without admin.listen.
 	adminListener net.Listener
@@ -152,6 +153,8 @@ func (s *server) run(ctx context.Context, reload <-chan os.Signal) error {
 					defer cancel()
 					return s.retire(ctx, child, reload)
 				}
+			case <-s.resuming:
+				s.resume()
 			case <-reload:
 				_, _ = s.reload() // logged
 			case request := <-s.reloads:
@@ -234,12 +237,12 @@ func (s *server) shutdown() error {
 	s.log.Info("shutting down", "drain", s.config.Server.Drain.String())
 	s.notifier.stopping()
 	s.announcer.close()
-	return s.close()
+	return s.close(context.Background())
 }
 
-// close is shutdown without a word.
-func (s *server) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), s.config.Server.Drain)
+// close is shutdown without a word. It does not wait once ctx is done.
+func (s *server) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.config.Server.Drain)
 	defer cancel()
 	// Shutdown closes the listener at once. It does not know the hijacked connections of
 	// WebSockets, which the bridge closes.

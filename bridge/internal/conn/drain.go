@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
+	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 )
 
@@ -32,6 +33,7 @@ var ErrReplaced = &zws.CloseError{Code: zws.CodeGoingAway, Reason: "another proc
 type turns struct {
 	next     time.Time                      // of the next client
 	draining atomic.Pointer[zws.CloseError] // why no connection is accepted; nil if they are
+	missing  atomic.Pointer[zws.CloseError] // why routes are missing that exist; nil if none are
 }
 
 // departure is the end of one connection.
@@ -98,10 +100,27 @@ func pace(all []*departure, within time.Duration) {
 }
 
 // BeginDrain refuses further connections with ErrReplaced, until EndDrain. Those there are stay.
-func (s *Set) BeginDrain() { s.turns.draining.Store(ErrReplaced) }
+func (s *Set) BeginDrain() {
+	s.turns.missing.Store(ErrReplaced)
+	s.turns.draining.Store(ErrReplaced)
+}
 
-// EndDrain has connections accepted again.
-func (s *Set) EndDrain() { s.turns.draining.Store(nil) }
+// EndDrain has connections accepted again. Unless all routes are back, those that ask for an unknown one are
+// still refused with ErrReplaced: it can be one of them.
+func (s *Set) EndDrain(allBack bool) {
+	s.turns.draining.Store(nil)
+	if allBack {
+		s.turns.missing.Store(nil)
+	}
+}
+
+// NoRoute returns what a client is told whose route is not in force.
+func (s *Set) NoRoute() error {
+	if cause := s.turns.missing.Load(); cause != nil {
+		return cause
+	}
+	return &zws.CloseError{Code: zws.CodeNoRoute, Status: zap.Refused, Reason: "unknown route"}
+}
 
 // Drain ends all connections with ErrReplaced, in waves over at most within, and returns when they are over
 // or ctx is done. A connection whose turn has come ends once its client has what is queued and its

@@ -89,7 +89,7 @@ func TestDrainPaced(t *testing.T) {
 		if err := d.set.Closing(); !errors.Is(err, ErrReplaced) {
 			t.Errorf("Closing: %v, want ErrReplaced", err)
 		}
-		d.set.EndDrain()
+		d.set.EndDrain(true)
 		if err := d.set.Closing(); err != nil {
 			t.Errorf("Closing after EndDrain: %v", err)
 		}

@@ -88,7 +88,7 @@ func (c *connection) openStream(ctx context.Context, rt *route.Route, l *zws.Log
 		return nil, cause
 	}
 	if rt == nil {
-		return nil, &zws.CloseError{Code: zws.CodeNoRoute, Status: zap.Refused, Reason: "unknown route"}
+		return nil, c.set.NoRoute()
 	}
 	if l.SocketType == "" {
 		l.SocketType = rt.Rules().Options.Untyped

@@ -3,13 +3,16 @@ package takeover
 import (
 	"errors"
 	"fmt"
-	"io"
+	"net"
 	"os"
 	"strconv"
 	"sync"
 	"syscall"
 	"time"
 )
+
+// sayTime is how long one line may take.
+const sayTime = time.Second
 
 // Timeout is how long a new process may take until it serves.
 const Timeout = time.Minute
@@ -29,7 +32,7 @@ type Child struct {
 	Events <-chan Event
 
 	process *os.Process
-	pair    io.ReadWriteCloser
+	pair    net.Conn
 	kill    sync.Once
 	mu      sync.Mutex
 	err     error
@@ -54,16 +57,22 @@ func (c *Child) Err() error {
 	return c.err
 }
 
+// say writes a line. It does not wait for a process that does not read: that is stopped.
+func (c *Child) say(word, argument string) error {
+	_ = c.pair.SetWriteDeadline(time.Now().Add(sayTime)) // an error comes again
+	return say(c.pair, word, argument)
+}
+
 // Released reports that the files are closed, and nothing was written to them since stopped.
 func (c *Child) Released(stopped time.Time) error {
-	return say(c.pair, wordReleased, strconv.FormatInt(stopped.UnixNano(), 10))
+	return c.say(wordReleased, strconv.FormatInt(stopped.UnixNano(), 10))
 }
 
 // Main reports that the new process is the service's main process now.
-func (c *Child) Main() error { return say(c.pair, wordMain, "") }
+func (c *Child) Main() error { return c.say(wordMain, "") }
 
 // Left reports how many connections the old process has left. An error means that the new one has ended.
-func (c *Child) Left(n int) error { return say(c.pair, wordLeft, strconv.Itoa(n)) }
+func (c *Child) Left(n int) error { return c.say(wordLeft, strconv.Itoa(n)) }
 
 // Reload has the new process, which serves, reload the configuration.
 func (c *Child) Reload() error { return c.process.Signal(syscall.SIGHUP) }

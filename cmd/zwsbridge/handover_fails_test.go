@@ -1,0 +1,272 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/zwsbridge/zwsbridge/cmd/zwsbridge/takeover"
+	"github.com/zwsbridge/zwsbridge/zws"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
+)
+
+// asking returns a client of u that waits for an answer which does not come, so that u keeps its connection for
+// a while after a handover.
+func asking(t *testing.T, u *upgraded, asked <-chan struct{}) *zws.Client {
+	t.Helper()
+	c, err := zws.Dial(t.Context(), "ws://"+u.server+"/ask", zws.DialOptions{SocketType: zmtp.REQ, Security: zmtp.Null{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	if err := c.Send(t.Context(), zmtp.Message{nil, []byte("?")}); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	return c
+}
+
+// heldConfig has a route whose connections last as long as their clients read nothing.
+const heldConfig = `
+[server]
+listen = "127.0.0.1:0"
+tls = "off"
+drain = "1m"
+write_timeout = "1m"
+[admin]
+listen = "127.0.0.1:0"
+[zap]
+chain = [ { authn = "guests" } ]
+[auth.guests]
+type = "anonymous"
+[[route]]
+path = "/echo"
+socket = "DEALER"
+connect = [%q]
+client_mechanisms = ["NULL"]
+allow = "all"
+`
+
+// flood sends to u, as a client that reads nothing, as much as is taken.
+func flood(t *testing.T, u *upgraded) {
+	t.Helper()
+	c, err := zws.Dial(t.Context(), "ws://"+u.server+"/echo", zws.DialOptions{SocketType: zmtp.DEALER, Security: zmtp.Null{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for m := (zmtp.Message{make([]byte, 1<<20)}); c.Send(t.Context(), m) == nil; { // until the connection ends
+		}
+	})
+	t.Cleanup(func() {
+		c.NetConn().Close()
+		running.Wait()
+	})
+}
+
+// TestHandoverReplaced: while a process that has handed over has connections left, it starts another one if
+// the new one ends, at the same address, and systemd learns which one is the main process. When too many have
+// ended it ends itself, with an error.
+func TestHandoverReplaced(t *testing.T) {
+	m, env := newManager(t)
+	u := startUpgraded(t, fmt.Sprintf(heldConfig, echoBackend(t)), env)
+	serving := `READY=1\nSTATUS=serving on ` + strings.ReplaceAll(u.server, ".", `\.`)
+	m.next(serving)
+	first := u.pid
+	flood(t, u)
+	u.upgrade()
+	m.next(fmt.Sprintf("MAINPID=%d", u.pid))
+	m.next(serving)
+	for range maxReplacements {
+		u.signal(syscall.SIGKILL)
+		u.logged("another one is started", "signal: killed")
+		m.next(fmt.Sprintf("MAINPID=%d", first))
+		var entry struct{ To int }
+		if err := json.Unmarshal([]byte(u.logged(`"msg":"another process has taken over"`)), &entry); err != nil {
+			t.Fatal(err)
+		}
+		u.pid = entry.To
+		m.next(fmt.Sprintf("MAINPID=%d", u.pid))
+		m.next(serving)
+		c, err := zws.Dial(t.Context(), "ws://"+u.server+"/echo", zws.DialOptions{SocketType: zmtp.DEALER, Security: zmtp.Null{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+	}
+	u.signal(syscall.SIGKILL)
+	m.next(fmt.Sprintf("MAINPID=%d", first))
+	u.logged("nobody serves, this process ends")
+	for range u.lines { // until it has ended
+	}
+	if err := u.cmd.Wait(); err == nil || u.cmd.ProcessState.ExitCode() != 1 {
+		t.Errorf("%v, want exit code 1", err)
+	}
+}
+
+// hang makes the program of u, when it is started again, one that never serves.
+func (u *upgraded) hang() {
+	u.t.Helper()
+	program := filepath.Join(u.cmd.Dir, "zwsbridge")
+	cat, err := exec.LookPath("cat")
+	if err != nil {
+		u.t.Skip(err)
+	}
+	for _, err := range []error{os.Remove(program), os.Symlink(cat, program), syscall.Mkfifo(filepath.Join(u.cmd.Dir, "serve"), 0o600)} {
+		if err != nil {
+			u.t.Fatal(err)
+		}
+	}
+}
+
+// TestHandoverStopped: SIGTERM while a process waits for the new one to serve ends both.
+func TestHandoverStopped(t *testing.T) {
+	u := startUpgraded(t, systemdConfig)
+	u.hang()
+	u.signal(syscall.SIGUSR2)
+	u.logged("handing over to a new process")
+	u.signal(syscall.SIGTERM)
+	u.logged("not handed over, since this process is to end", `"level":"INFO"`)
+	u.logged("shutting down")
+	for range u.lines { // until both have ended
+	}
+	if err := u.cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestHandoverSilent: a new process that is stopped before it serves is ended in time.
+func TestHandoverSilent(t *testing.T) {
+	args := os.Args
+	os.Args = []string{"sleep", "1000"}
+	child, err := takeover.Start(nil)
+	os.Args = args
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(child.PID(), syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	err = new(server).await(context.Background(), child, time.Millisecond, nil)
+	if err == nil || !strings.Contains(err.Error(), "does not serve after 1ms") {
+		t.Error(err)
+	}
+	for range 1000 { // fills what a process that reads nothing takes
+		if child.Left(1) != nil {
+			break
+		}
+	}
+	child.Kill()
+	if err := syscall.Kill(child.PID(), 0); err != syscall.ESRCH {
+		t.Errorf("after Kill the process has not ended: %v", err)
+	}
+}
+
+const resumedConfig = systemdConfig + `
+[history]
+store = "file"
+[[route]]
+path = "/kept"
+socket = "SUB"
+connect = ["tcp://127.0.0.1:1"]
+ready = "none"
+client_mechanisms = ["NULL"]
+allow = "all"
+[route.history]
+topics = [""]
+`
+
+// TestHandoverResumedLater: when neither the new process nor, after its failure, the old one can open the files,
+// the old one tries again until it can.
+func TestHandoverResumedLater(t *testing.T) {
+	u := startUpgraded(t, resumedConfig)
+	files, err := filepath.Glob(filepath.Join(u.cmd.Dir, "history", "*", "lock"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%d lock files of histories, %v", len(files), err)
+	}
+	lock, err := os.OpenFile(files[0], os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	locked := make(chan error, 1)
+	go func() { locked <- syscall.Flock(int(lock.Fd()), syscall.LOCK_EX) }() // as soon as the old process lets go
+	u.signal(syscall.SIGUSR2)
+	u.logged("not handed over, this process goes on", "in use by another")
+	if err := <-locked; err != nil {
+		t.Fatal(err)
+	}
+	u.logged("routes stay closed", "in use by another")
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_UN); err != nil {
+		t.Fatal(err)
+	}
+	u.logged("what was released is open again")
+	c, err := zws.Dial(t.Context(), "ws://"+u.server+"/kept", zws.DialOptions{SocketType: zmtp.SUB, Security: zmtp.Null{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+}
+
+// TestHandoverDraining: the new process says how many connections the old one has left.
+func TestHandoverDraining(t *testing.T) {
+	endpoint, asked := silentBackend(t)
+	config := strings.Replace(followedConfig, "[admin]\n", "[admin]\nsocket = \"admin.sock\"\n", 1)
+	u := startUpgraded(t, fmt.Sprintf(config, endpoint))
+	asking(t, u, asked)
+	u.upgrade()
+	status := func(flags ...string) string {
+		cmd := exec.Command("./zwsbridge", append([]string{"status"}, flags...)...)
+		cmd.Dir = u.cmd.Dir
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return string(out)
+	}
+	draining := func() int {
+		var summary struct{ Draining int }
+		if err := json.Unmarshal([]byte(status("--json")), &summary); err != nil {
+			t.Fatal(err)
+		}
+		return summary.Draining
+	}
+	const line = "draining     1 left of the process before\n"
+	waitUntil(t, nil, "that status shows 1 connection draining", func() bool { return draining() == 1 && strings.Contains(status(), line) })
+	waitUntil(t, nil, "no connection draining", func() bool { return draining() == 0 })
+	if out := status(); strings.Contains(out, "draining") {
+		t.Errorf("status says:\n%s", out)
+	}
+}
+
+// TestShutdownDraining: while a bridge shuts down, /readyz says how many connections are left.
+func TestShutdownDraining(t *testing.T) {
+	u := startUpgraded(t, fmt.Sprintf(heldConfig, echoBackend(t)))
+	flood(t, u)
+	u.signal(syscall.SIGTERM)
+	waitUntil(t, nil, "that /readyz says what is left", func() bool {
+		response, err := http.Get("http://" + u.admin + "/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(body), "draining: 1 connections left")
+	})
+}
