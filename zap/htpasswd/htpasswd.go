@@ -203,6 +203,9 @@ func (a *Authenticator) verify(ctx context.Context, l login) (bool, error) {
 	if l.known && a.verified.has(l.user, sum) {
 		return true, nil
 	}
+	if right, err := a.await(ctx, l, sum); right || err != nil {
+		return right, err
+	}
 	cost, err := bcrypt.Cost([]byte(l.hash))
 	if err != nil {
 		return false, fmt.Errorf("htpasswd: %w", err)
@@ -218,11 +221,31 @@ func (a *Authenticator) verify(ctx context.Context, l login) (bool, error) {
 		a.queue.leave(cost, 0)
 		return true, nil
 	}
+	if l.known {
+		defer a.verified.begin(sum)()
+	}
 	right, err := a.compareInSlot(l, cost)
 	if right && l.known {
 		a.verified.add(l.user, sum)
 	}
 	return right, err
+}
+
+// await waits while another login computes the hash of the same password, and reports whether that
+// was right. Thousands of clients of one user that come back together need one hash, and neither
+// their places in the queue nor advice to come later.
+func (a *Authenticator) await(ctx context.Context, l login, s sum) (bool, error) {
+	compared := a.verified.awaited(s)
+	if compared == nil {
+		return false, nil
+	}
+	defer a.waiting()()
+	select {
+	case <-compared:
+		return l.known && a.verified.has(l.user, s), nil
+	case <-ctx.Done():
+		return false, left(ctx)
+	}
 }
 
 // enter waits for a slot and for the guard of ctx. The guard comes second, so that logins wait in

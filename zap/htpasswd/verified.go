@@ -15,14 +15,15 @@ type verified struct {
 	secret [32]byte
 	max    int
 
-	mu   sync.Mutex
-	sums map[string]sum // by user
+	mu      sync.Mutex
+	sums    map[string]sum        // by user
+	hashing map[sum]chan struct{} // closed when the password has been compared
 }
 
 type sum [sha256.Size]byte
 
 func newVerified(max int) *verified {
-	v := &verified{max: max, sums: make(map[string]sum)}
+	v := &verified{max: max, sums: make(map[string]sum), hashing: make(map[sum]chan struct{})}
 	rand.Read(v.secret[:])
 	return v
 }
@@ -46,6 +47,31 @@ func (v *verified) has(user string, s sum) bool {
 	defer v.mu.Unlock()
 	known, ok := v.sums[user]
 	return ok && hmac.Equal(known[:], s[:])
+}
+
+// awaited returns a channel that is closed once a password that is being compared at the moment has
+// been; nil if s is not.
+func (v *verified) awaited(s sum) <-chan struct{} {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.hashing[s]
+}
+
+// begin says that s is being compared, until the returned function is called.
+func (v *verified) begin(s sum) (done func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.max == 0 || v.hashing[s] != nil {
+		return func() {}
+	}
+	compared := make(chan struct{})
+	v.hashing[s] = compared
+	return func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		delete(v.hashing, s)
+		close(compared)
+	}
 }
 
 // add remembers a verified password. If the cache is full, another user's is dropped.

@@ -85,8 +85,8 @@ func TestCacheSums(t *testing.T) {
 	}
 }
 
-// TestOneHashForOneAccount: of many clients that log in to one account at the same time, one
-// causes a hash.
+// TestOneHashForOneAccount: of many clients that log in to one account at the same time, more than
+// the queue has room for, one causes a hash, and all are logged in.
 func TestOneHashForOneAccount(t *testing.T) {
 	a, err := New(Options{File: users(t, "ada"), Concurrency: 1, Logger: slog.New(slog.DiscardHandler)})
 	must(t, err)
@@ -99,7 +99,7 @@ func TestOneHashForOneAccount(t *testing.T) {
 			return nil
 		}
 		var logins sync.WaitGroup
-		for range 100 {
+		for range maxWaiting + 1000 {
 			logins.Go(func() {
 				if r := zap.Decide(t.Context(), a, plain("ada", "ADA")); r.Status != zap.OK {
 					t.Errorf("status %d: %s", r.Status, r.Text)
