@@ -31,6 +31,7 @@ type options struct {
 	repeat      int
 	clients     []int
 	idle        int
+	returning   int
 	plot        string
 	zwsbridge   string // the binary to measure
 }
@@ -41,15 +42,22 @@ func main() {
 	address := flag.String("address", "", "with -serve: where WebSocket clients connect")
 	feed := flag.String("feed", "", "with -serve: where the publisher is")
 	secure := flag.Bool("tls", false, "with -serve: TLS")
-	only := flag.String("only", "", "regular expression: which of fanout, tls, paced, slow, requests, topics, matching, idle, logins, history-cost, history-last, history-resume, history-storm, browser-chromium, browser-firefox")
+	only := flag.String("only", "", "regular expression: which of fanout, tls, paced, slow, requests, topics, matching, idle, logins, return, history-cost, history-last, history-resume, history-storm, browser-chromium, browser-firefox")
 	peers := flag.String("peers", "", "regular expression: which peers")
 	duration := flag.Duration("time", 3*time.Second, "duration of one measurement")
 	repeat := flag.Int("repeat", 3, "measurements to take the median of")
 	clients := flag.String("clients", "1,10,100,1000", "numbers of clients for the saturated fan-out")
 	idle := flag.Int("idle", 5000, "number of idle connections")
+	returning := flag.Int("return", 10000, "number of clients that lose the bridge and come back")
 	plot := flag.String("plot", "bench.png", "file for the plot")
 	binary := flag.String("zwsbridge", "", "the binary to measure; empty: built from this tree")
 	flag.Parse()
+	if *host == "clients" {
+		if err := load.Reconnect(*address, *secure, *returning, returnLimit, os.Stdout); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	if *host != "" {
 		log.Fatal(serve(*host, *address, *feed, *secure))
 	}
@@ -59,6 +67,7 @@ func main() {
 		duration:  *duration,
 		repeat:    *repeat,
 		idle:      *idle,
+		returning: *returning,
 		plot:      *plot,
 		zwsbridge: *binary,
 	}
@@ -101,6 +110,7 @@ func buildAndRun(o options) error {
 		{"matching", matchingPart},
 		{"idle", idlePart},
 		{"logins", loginsPart},
+		{"return", returnPart},
 		{"history-cost", historyCostPart},
 		{"history-last", historyLastPart},
 		{"history-resume", historyResumePart},

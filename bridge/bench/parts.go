@@ -231,6 +231,9 @@ func loginsPart(o options) error {
 		load.BridgeMux("zwsbridge, ZWSMUX1.0, PLAIN and a channel", o.zwsbridge, "/sub"),
 		{Name: "net/http and gorilla, upgrade alone", Start: hosted("upgrade"), Connect: load.Upgrade, Publisher: load.NoPublisher},
 	} {
+		if !o.peers.MatchString(p.Name) {
+			continue
+		}
 		row := []string{p.Name}
 		for _, secure := range []bool{false, true} {
 			var all []time.Duration

@@ -43,6 +43,7 @@ func StartBridge(program string) func(*Server) error { return startBridge(progra
 // topics.
 func StartBridgeForTopics(program string) func(*Server) error {
 	return startBridge(program, settings{
+		shared: true,
 		server: "max_subscription_bytes_per_user = \"100MiB\"\n",
 		sub:    "max_subscription_bytes = \"1GiB\"\n",
 	})
@@ -53,6 +54,9 @@ type settings struct {
 	server string // of [server], and further tables after it
 	sub    string // of the SUB routes
 	kept   string // of [route.history] of /sub; "": no such table
+	// shared leaves out the routes with a connection to the backend for each client: for a client
+	// with two descriptors, half as many connections are permitted.
+	shared bool
 }
 
 func startBridge(program string, more settings) func(*Server) error {
@@ -84,34 +88,42 @@ func bridgeConfig(srv *Server, with settings) string {
 		kept = "[route.history]\n" + with.kept
 	}
 	topics := with.sub + "allow = [{ user = \"*\", subscribe = [\"bench\", \"house/\"] }]\n"
+	routes := route("/sub", "SUB", topics+kept) + route("/flush", "SUB", topics+"flush = \"5ms\"\n")
+	if !with.shared {
+		routes += route("/private", "DEALER", "") + route("/shared", "DEALER", "share = \"requests\"\n")
+	}
 	return fmt.Sprintf("[server]\nlisten = %q\ntls = %q\nmax_connections = 20000\n%s", srv.Address, tls, with.server) +
 		fmt.Sprintf("[admin]\nlisten = %q\n", freePort()) +
-		"[zap]\ncache = \"10m\"\nchain = [{ authn = \"users\" }]\n[auth.users]\ntype = \"htpasswd\"\nfile = \"users\"\n" +
-		route("/sub", "SUB", topics+kept) +
-		route("/flush", "SUB", topics+"flush = \"5ms\"\n") +
-		route("/private", "DEALER", "") +
-		route("/shared", "DEALER", "share = \"requests\"\n")
+		"[zap]\ncache = \"10m\"\nchain = [{ authn = \"users\" }]\n[auth.users]\ntype = \"htpasswd\"\nfile = \"users\"\n" + routes
 }
 
-// plainLogin logs in by 45/ZWS with PLAIN. metadata is added to that of the client.
+// plainSubprotocol is that of 45/ZWS with PLAIN.
+const plainSubprotocol = "ZWS2.0/PLAIN"
+
+// plainLogin connects and logs in by 45/ZWS with PLAIN. metadata is added to that of the client.
 func plainLogin(srv *Server, path, socketType, metadata string) (*Conn, error) {
-	c, err := Dial(srv, path, "ZWS2.0/PLAIN")
+	c, err := Dial(srv, path, plainSubprotocol)
 	if err != nil {
 		return nil, err
 	}
+	return c, plainHandshake(c, socketType, metadata)
+}
+
+// plainHandshake logs in on c with PLAIN.
+func plainHandshake(c *Conn, socketType, metadata string) error {
 	metadata = "\x0bSocket-Type\x00\x00\x00" + string(rune(len(socketType))) + socketType + metadata
 	for _, command := range []string{
 		"\x02\x05HELLO\x05alice" + string(rune(len(password))) + password,
 		"\x02\x08INITIATE" + metadata,
 	} {
 		if err := c.Send(OpBinary, command); err != nil {
-			return nil, err
+			return err
 		}
 		if _, err := c.Receive(); err != nil { // WELCOME, READY
-			return nil, err
+			return err
 		}
 	}
-	return c, nil
+	return nil
 }
 
 // BridgeSub connects a SUB client to a bridge that [StartBridge] started.

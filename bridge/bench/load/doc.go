@@ -6,7 +6,8 @@
 // publisher connects. [Run] measures fan-out from one publisher to many clients, [RoundTrips]
 // measures requests that an echo answers, and [Idle] the memory of clients that wait. A
 // [Historian] is a peer that keeps messages; [Storm], [LastValues] and [OneTopic] measure clients
-// that ask for them. The program under test is always driven over the network, never linked in, so that binaries of
+// that ask for them. [Return] measures clients that lose their server, which [Reconnect] runs. The
+// program under test is always driven over the network, never linked in, so that binaries of
 // different commits can be compared.
 //
 // The package knows zwsbridge ([Bridge]) and libzmq ([LibzmqProxy], [LibzmqPublisher]). It

@@ -44,6 +44,15 @@ func (s *Server) Launch(name string, args ...string) error {
 	return s.cmd.Start()
 }
 
+// restart sends the process a signal that ends it, waits for its end, and starts the program again.
+func (s *Server) restart(with os.Signal) error {
+	if err := s.cmd.Process.Signal(with); err != nil {
+		return err
+	}
+	s.cmd.Wait() // its state after the signal does not matter
+	return s.Launch(s.cmd.Path, s.cmd.Args[1:]...)
+}
+
 // wait returns once the server accepts connections, or after ten seconds with an error.
 func (s *Server) wait() error {
 	for range 400 {
@@ -82,14 +91,20 @@ func (s *Server) cpu() time.Duration {
 }
 
 // resident returns the size of the server's resident set in bytes.
-func (s *Server) resident() (int64, error) {
+func (s *Server) resident() (int64, error) { return s.memory("VmRSS:") }
+
+// peak returns the largest size that the server's resident set has had, in bytes.
+func (s *Server) peak() (int64, error) { return s.memory("VmHWM:") }
+
+// memory returns a line of the process's status in bytes.
+func (s *Server) memory(line string) (int64, error) {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if rest, ok := strings.CutPrefix(lines.Text(), "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(lines.Text(), line); ok {
 			kb, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
 			return kb << 10, err
 		}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -31,19 +32,25 @@ const (
 // Dial connects to srv and opens a WebSocket on path (RFC 6455, section 4.1), offering
 // subprotocol unless it is empty. What follows on the connection has 20 seconds; see [Conn.Raw].
 func Dial(srv *Server, path, subprotocol string) (*Conn, error) {
-	nc, err := net.DialTimeout("tcp", srv.Address, 10*time.Second)
+	return dial(&net.Dialer{Timeout: 10 * time.Second}, srv, path, subprotocol, 20*time.Second)
+}
+
+// dial is Dial with a dialer, and with the time for what follows on the connection.
+func dial(from *net.Dialer, srv *Server, path, subprotocol string, timeout time.Duration) (*Conn, error) {
+	nc, err := from.Dial("tcp", srv.Address)
 	if err != nil {
 		return nil, err
 	}
-	nc.SetDeadline(time.Now().Add(20 * time.Second))
+	nc.SetDeadline(time.Now().Add(timeout))
+	transport := nc
 	if srv.TLS {
-		t := tls.Client(nc, clientTLS)
-		if err := t.Handshake(); err != nil {
-			return nil, err
-		}
-		nc = t
+		transport = tls.Client(nc, clientTLS)
 	}
-	return upgrade(nc, path, subprotocol)
+	c, err := upgrade(transport, path, subprotocol)
+	if err != nil {
+		nc.Close()
+	}
+	return c, err
 }
 
 func upgrade(nc net.Conn, path, subprotocol string) (*Conn, error) {
@@ -120,13 +127,34 @@ func (c *Conn) Receive() ([]byte, error) {
 		}
 		switch head[0] & 0xf {
 		case opClose:
-			return nil, fmt.Errorf("closed by the server: %q", payload)
+			return nil, closedBy(payload)
 		case opPing, opPong:
 			continue
 		}
 		return payload, nil
 	}
 }
+
+// closeError is the end of a connection that the server has closed. The zero value is that of a
+// connection that was lost.
+type closeError struct {
+	code   int
+	reason string
+}
+
+func closedBy(payload []byte) closeError {
+	if len(payload) < 2 {
+		return closeError{}
+	}
+	return closeError{int(binary.BigEndian.Uint16(payload)), string(payload[2:])}
+}
+
+func (e closeError) Error() string {
+	return fmt.Sprintf("closed by the server: %d %s", e.code, e.reason)
+}
+
+// final reports whether the client is not to come back.
+func (e closeError) final() bool { return slices.Contains(finalCodes, e.code) }
 
 // Raw returns the connection below c, without a deadline, for a client that only counts what
 // it receives.
