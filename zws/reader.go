@@ -11,6 +11,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/zwsbridge/zwsbridge/internal/nonblock"
 	"github.com/zwsbridge/zwsbridge/zws/internal/wsframe"
 )
 
@@ -19,9 +20,10 @@ import (
 // only reads through it. What it would write by itself, the close frames of a protocol
 // error and of the read limit, is kept as its verdict and sent by the one writer.
 type reader struct {
-	*wire // that is read
-	conn  *Conn
-	ws    *websocket.Conn
+	*wire  // that is read
+	conn   *Conn
+	ws     *websocket.Conn
+	socket nonblock.Reader // of wire
 
 	upgraded bool
 	verdict  *CloseError
@@ -81,6 +83,7 @@ func (c *Conn) attach() *reader {
 // use makes r the reader of the connection.
 func (c *Conn) use(r *reader) {
 	r.conn, r.wire = c, &c.wire
+	r.socket.Reset(c.wire.Conn)
 	c.reader = r
 }
 
@@ -92,6 +95,7 @@ func (c *Conn) detach() {
 	}
 	c.reader = nil
 	r.conn, r.wire, r.until = nil, nil, time.Time{}
+	r.socket.Reset(nil)
 	readers.Put(r)
 	releaseTLS(c.wire.Conn)
 }
@@ -137,7 +141,7 @@ func (r *reader) fill() (int, error) {
 		pool = &largeReads
 	}
 	buffer := pool.Get().(*[]byte)
-	n, err := r.Conn.Read(*buffer)
+	n, err := r.socket.Read(*buffer)
 	r.busy = n >= smallRead
 	if n == 0 {
 		pool.Put(buffer)
@@ -155,10 +159,10 @@ func (r *reader) Read(p []byte) (int, error) {
 	if r.verdict != nil {
 		return 0, errFrame
 	}
-	n, err := r.read(p)
 	if !r.upgraded { // the library only wants to know how large its buffer is
-		return n, err
+		return r.Conn.Read(p)
 	}
+	n, err := r.read(p)
 	if n > 0 {
 		err = nil // comes again with the next read; the library's buffer would keep it, also for another connection
 	}
@@ -181,7 +185,7 @@ func (r *reader) read(p []byte) (int, error) {
 			r.SetReadDeadline(r.until) // await's deadline does not apply within a frame
 		}
 		if !r.busy || len(p) > libraryBuffer {
-			n, err := r.Conn.Read(p)
+			n, err := r.socket.Read(p)
 			r.busy = r.busy || n == libraryBuffer && n == len(p)
 			return n, err
 		}

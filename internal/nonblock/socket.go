@@ -1,20 +1,31 @@
 package nonblock
 
 import (
+	"errors"
+	"net"
 	"sync"
 	"syscall"
 )
 
 // Socket returns the socket that conn is, for [Write]; nil if there are wrappers that change what is
-// written, such as TLS, or the system is not supported.
-func Socket(conn any) syscall.RawConn {
-	if c, ok := conn.(syscall.Conn); ok && supported {
-		raw, err := c.SyscallConn()
-		if err == nil {
-			return raw
-		}
+// written, such as TLS, or the system is not supported. A type that embeds a TCP connection is such a
+// wrapper, unless its method Socket returns that connection.
+func Socket(conn net.Conn) syscall.RawConn {
+	if wrapper, ok := conn.(interface{ Socket() *net.TCPConn }); ok {
+		conn = wrapper.Socket()
 	}
-	return nil
+	var raw syscall.RawConn
+	var err error = errors.ErrUnsupported
+	switch c := conn.(type) {
+	case *net.TCPConn:
+		raw, err = c.SyscallConn()
+	case *net.UnixConn:
+		raw, err = c.SyscallConn()
+	}
+	if err != nil || !supported {
+		return nil
+	}
+	return raw
 }
 
 // operation is one call of Write or Writev. Its functions are made once, so that a call allocates

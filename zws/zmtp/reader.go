@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"github.com/zwsbridge/zwsbridge/internal/nonblock"
 )
 
 const (
@@ -19,7 +21,8 @@ const (
 // a header announces.
 type reader struct {
 	nc         net.Conn
-	buf        []byte // buf[start:end] has arrived and is not yet taken
+	socket     nonblock.Reader // of nc
+	buf        []byte          // buf[start:end] has arrived and is not yet taken
 	start, end int
 	max        int  // limit of len(buf)
 	filled     bool // the last read filled buf, so more is likely to be waiting
@@ -28,7 +31,9 @@ type reader struct {
 }
 
 func newReader(nc net.Conn, limit int) *reader {
-	return &reader{nc: nc, buf: make([]byte, firstReadBuffer), max: max(limit, firstReadBuffer)}
+	r := &reader{nc: nc, buf: make([]byte, firstReadBuffer), max: max(limit, firstReadBuffer)}
+	r.socket.Reset(nc)
+	return r
 }
 
 // peek returns what is buffered.
@@ -64,7 +69,7 @@ func (r *reader) read(p []byte) (int, error) {
 	if r.patience > 0 {
 		_ = r.nc.SetReadDeadline(time.Now().Add(r.patience)) // fails on a closed connection only
 	}
-	n, err := r.nc.Read(p)
+	n, err := r.socket.Read(p)
 	if n > 0 || err == nil {
 		return n, nil
 	}

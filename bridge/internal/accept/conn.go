@@ -50,6 +50,9 @@ func (c *Conn) Close() error {
 	return err
 }
 
+// Socket returns the TCP connection, for reads and for writes that do not wait.
+func (c *Conn) Socket() *net.TCPConn { return c.TCPConn }
+
 // SetDeadline sets the deadlines of reads and writes; see SetWriteDeadline.
 func (c *Conn) SetDeadline(t time.Time) error {
 	c.timed.Store(!t.IsZero())

@@ -12,12 +12,14 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/zwsbridge/zwsbridge/certs"
+	"github.com/zwsbridge/zwsbridge/internal/nonblock"
 )
 
 // large is a response that no buffer between server and client holds.
@@ -263,5 +265,22 @@ func TestDeadlineOfProgram(t *testing.T) {
 	c.SetWriteDeadline(time.Time{})
 	if _, err := c.Write(bytes.Repeat(large, 5)); err == nil || len(r.stalls) != 1 {
 		t.Errorf("without the deadline: %v, %d stalls", err, len(r.stalls))
+	}
+}
+
+// TestSocket: the socket of a connection can be used without the connection's own Write.
+func TestSocket(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if wrapped := (&Conn{TCPConn: client.(*net.TCPConn)}); runtime.GOOS == "linux" && nonblock.Socket(wrapped) == nil {
+		t.Error("package nonblock does not know the socket of a Conn")
 	}
 }
