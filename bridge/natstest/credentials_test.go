@@ -70,18 +70,10 @@ func TestCredentials(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
+	s := serveNATS(t, server.Options{
+		JetStream: true, StoreDir: t.TempDir(),
 		TrustedOperators: []*jwt.OperatorClaims{trusted}, AccountResolver: known, SystemAccount: systemName,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	go s.Start()
-	t.Cleanup(s.Shutdown)
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("the NATS server does not start")
-	}
 	file := filepath.Join(t.TempDir(), "bridge.creds")
 	write := func(signer nkeys.KeyPair) {
 		if err := os.WriteFile(file, credentials(t, signer), 0o600); err != nil {

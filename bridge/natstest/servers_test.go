@@ -127,14 +127,11 @@ func TestThreeServers(t *testing.T) {
 	}
 }
 
-// TestTLS: NATS is reached with TLS, a password and a CA; the log says so where the CA is another.
-func TestTLS(t *testing.T) {
-	https := httptest.NewTLSServer(nil)
-	defer https.Close()
-	s, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
-		Username: "bridge", Password: "right", TLS: true, TLSTimeout: 5, TLSConfig: &tls.Config{Certificates: https.TLS.Certificates},
-	})
+// serveNATS serves NATS in this process, at a port of its own, until the test ends.
+func serveNATS(t *testing.T, o server.Options) *server.Server {
+	t.Helper()
+	o.Host, o.Port, o.NoSigs, o.NoLog = "127.0.0.1", -1, true, true
+	s, err := server.NewServer(&o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,6 +140,17 @@ func TestTLS(t *testing.T) {
 	if !s.ReadyForConnections(patience) {
 		t.Fatal("the NATS server does not start")
 	}
+	return s
+}
+
+// TestTLS: NATS is reached with TLS, a password and a CA; the log says so where the CA is another.
+func TestTLS(t *testing.T) {
+	https := httptest.NewTLSServer(nil)
+	defer https.Close()
+	s := serveNATS(t, server.Options{
+		JetStream: true, StoreDir: t.TempDir(),
+		Username: "bridge", Password: "right", TLS: true, TLSTimeout: 5, TLSConfig: &tls.Config{Certificates: https.TLS.Certificates},
+	})
 	dir := t.TempDir()
 	other, err := generate()
 	if err != nil {

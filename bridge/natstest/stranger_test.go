@@ -100,15 +100,7 @@ func TestForeignStream(t *testing.T) {
 
 // TestNoJetStream: the log says what the NATS server is missing.
 func TestNoJetStream(t *testing.T) {
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	go s.Start()
-	t.Cleanup(s.Shutdown)
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("the NATS server does not start")
-	}
+	s := serveNATS(t, server.Options{})
 	b := startBridge(t, configuration(&natsServer{process: &process{first: s.ClientURL()}}, startPress(t), ""))
 	waitError(t, b, "JetStream does not answer")
 }
@@ -116,18 +108,10 @@ func TestNoJetStream(t *testing.T) {
 // TestCorrectedPassword: the log says that NATS refuses the password, and a corrected one is used
 // without a restart.
 func TestCorrectedPassword(t *testing.T) {
-	s, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
+	s := serveNATS(t, server.Options{
+		JetStream: true, StoreDir: t.TempDir(),
 		Username: "bridge", Password: "right",
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	go s.Start()
-	t.Cleanup(s.Shutdown)
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("the NATS server does not start")
-	}
 	file := filepath.Join(t.TempDir(), "password")
 	write := func(text string) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
