@@ -9,7 +9,7 @@ func (h *Hub) Replicate(b history.Batch) error {
 	defer h.mu.Unlock()
 	h.deliver() // members that join from here on read what follows from the log, or get it live
 	r := &h.replicated
-	r.Entries, r.Gaps, r.Missed = r.Entries[:0], r.Gaps[:0], r.Missed[:0]
+	r.Entries, r.Gaps, r.Missed, r.MissedAny = r.Entries[:0], r.Gaps[:0], r.Missed[:0], false
 	err := h.log.Replicate(b, r)
 	gaps := r.Gaps
 	for i, e := range r.Entries {
@@ -26,6 +26,9 @@ func (h *Hub) Replicate(b history.Batch) error {
 	for _, topic := range r.Missed {
 		h.discarded(topic)
 	}
+	if r.MissedAny {
+		h.discardedAny()
+	}
 	if err == nil {
 		h.copied = h.log.End()
 	}
@@ -33,4 +36,17 @@ func (h *Hub) Replicate(b history.Batch) error {
 	clear(r.Missed)
 	h.deliverSoon()
 	return err
+}
+
+// discardedAny tells all members with a subscription that they may have missed messages: which topics these had
+// is not known, nor how many there were. Lock held on entry.
+func (h *Hub) discardedAny() {
+	for _, g := range h.groups {
+		if len(g.subscriptions) == 0 {
+			continue
+		}
+		for _, member := range g.members {
+			member.queue.Missed(1)
+		}
+	}
 }

@@ -18,6 +18,8 @@ type Replicated struct {
 	// Missed are the topics of messages that are not kept: one for each that was too large, and one
 	// for all of a topic that were dropped in a row. Builder.Void can have dropped others as well.
 	Missed [][]byte
+	// MissedAny is set if more topics were dropped than a record names.
+	MissedAny bool
 }
 
 // Gap is a place in a batch where messages may be missing.
@@ -54,6 +56,7 @@ func (r *Replicated) collect(l *Log, raw []byte, isControl bool, wall int64) {
 	case kind(raw[0]) == kindSkipped:
 		r.Missed = append(r.Missed, raw[1:])
 	case kind(raw[0]) == kindVoid:
+		r.MissedAny = r.MissedAny || len(raw) == 1
 		for name, rest, ok := frame(raw[1:]); ok; name, rest, ok = frame(rest) {
 			r.Missed = append(r.Missed, name)
 		}
