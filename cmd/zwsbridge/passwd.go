@@ -22,8 +22,9 @@ func newPasswd() *cobra.Command {
 		Long: `Set the password of a user in an htpasswd file (bcrypt). The user is added if it
 is not in the file.
 
-The password is read from the terminal, or from the first line of standard
-input. A new file gets mode 0600. Missing directories are created. A running
+The password is read from the terminal. Without one it is the first line of
+standard input, or, if that is empty, the environment variable
+ZWSBRIDGE_PASSWORD. A new file gets mode 0600. Missing directories are created. A running
 bridge reads a changed file again by itself, and ends the sessions of users who
 are deleted or have another password.`,
 		Example: "  zwsbridge passwd certs/users.htpasswd ann\n  zwsbridge passwd --delete certs/users.htpasswd ann\n  zwsbridge passwd --list certs/users.htpasswd",
@@ -112,9 +113,11 @@ func newPassword(cmd *cobra.Command) (string, error) {
 		}
 	} else if password, err = readFirstLine(cmd.Context(), stdin); err != nil {
 		return "", err
+	} else if password == "" {
+		password = os.Getenv(passwordVariable)
 	}
 	if password == "" {
-		return "", usagef("the password is empty")
+		return "", usagef("the password is empty: type it, or pass it on standard input or in %s", passwordVariable)
 	}
 	return password, nil
 }
