@@ -87,7 +87,8 @@ func (l *unixListener) Close() error {
 	return l.UnixListener.Close()
 }
 
-// CloseUnused closes the listeners that were not used: their clients would wait for nothing.
+// CloseUnused closes the listeners that were not used: their clients would wait for nothing. It removes the files
+// of their unix sockets, which the old process has left.
 func (p *Parent) CloseUnused() {
 	if p == nil {
 		return
@@ -96,6 +97,9 @@ func (p *Parent) CloseUnused() {
 	defer p.mu.Unlock()
 	for _, list := range p.listeners {
 		for _, l := range list {
+			if l, ok := l.(*net.UnixListener); ok {
+				l.SetUnlinkOnClose(true)
+			}
 			_ = l.Close()
 		}
 	}
