@@ -50,7 +50,7 @@ func TestDeb(t *testing.T) {
 	}
 	edited := r.read(configFile)
 	install("7.9.0")
-	if d := cmp.Diff("daemon-reload\ntry-restart zwsbridge.service\n", systemctl()); d != "" {
+	if d := cmp.Diff("daemon-reload\nis-active --quiet zwsbridge.service\nkill --signal=USR2 --kill-whom=main zwsbridge.service\n", systemctl()); d != "" {
 		t.Errorf("systemctl calls of the upgrade, -want +got:\n%s", d)
 	}
 	if d := cmp.Diff(edited, r.read(configFile)); d != "" {

@@ -52,7 +52,7 @@ func TestRPM(t *testing.T) {
 		t.Errorf("the upgrade changes an edited configuration, -before +after:\n%s", d)
 	}
 	rpm("-e", "zwsbridge")
-	want := "daemon-reload\n" + "daemon-reload\ntry-restart zwsbridge.service\n" + "disable --now zwsbridge.socket zwsbridge-admin.socket zwsbridge.service\ndaemon-reload\n"
+	want := "daemon-reload\n" + "daemon-reload\nis-active --quiet zwsbridge.service\nkill --signal=USR2 --kill-whom=main zwsbridge.service\n" + "disable --now zwsbridge.socket zwsbridge-admin.socket zwsbridge.service\ndaemon-reload\n"
 	if d := cmp.Diff(want, systemctl()); d != "" {
 		t.Errorf("systemctl calls of installation, upgrade and removal, -want +got:\n%s", d)
 	}

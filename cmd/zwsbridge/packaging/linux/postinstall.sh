@@ -9,8 +9,11 @@ case "$1" in
 esac
 if [ -d /run/systemd/system ]; then
   systemctl daemon-reload || true
-  if [ -n "$previous" ]; then
-    systemctl try-restart zwsbridge.service || true
+  # A service that runs hands over to the new version without an interruption. systemd before 252 knows
+  # --kill-whom as --kill-who.
+  if [ -n "$previous" ] && systemctl is-active --quiet zwsbridge.service; then
+    systemctl kill --signal=USR2 --kill-whom=main zwsbridge.service ||
+      systemctl kill --signal=USR2 --kill-who=main zwsbridge.service || true
   fi
 fi
 if [ -z "$previous" ]; then
