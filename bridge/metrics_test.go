@@ -184,3 +184,17 @@ func scrape(t *testing.T, admin string) map[string]float64 {
 	}
 	return samples
 }
+
+// TestMetricsBeforeEvents checks that counters of events are 0 before the first one: the rate of one that appears
+// with it would not show it.
+func TestMetricsBeforeEvents(t *testing.T) {
+	_, b := start(t, usersOnly+routeTo("/x", "DEALER", silent(t, zmtp.ROUTER)))
+	for _, line := range []string{
+		`zwsbridge_logins_total{authenticator="users",status="400"} 0`,
+		`zwsbridge_refusals_total{code="4400",route="/x"} 0`,
+		`zwsbridge_refusals_total{code="4404",route="none"} 0`,
+		`zwsbridge_session_ends_total{code="1001",route="/x"} 0`,
+	} {
+		waitForMetric(t, b, line)
+	}
+}

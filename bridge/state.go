@@ -44,7 +44,7 @@ func (b *Bridge) newState(c *config.Config, old *state) (_ *state, err error) {
 	}()
 	if s.auth, err = auth.New(c, old.auth, auth.Options{
 		Handler: b.options.Handler, Logger: b.options.Logger, Observe: b.metrics.Login, Waiting: b.metrics.LoginWaits,
-		Exclusive: b.options.Exclusive,
+		Exclusive: b.options.Exclusive, Entry: b.metrics.Authenticator,
 	}); err != nil {
 		return nil, err
 	}

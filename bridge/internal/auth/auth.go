@@ -25,6 +25,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Observe, if not nil, is called with every decision; see [zap.ChainOptions].
 	Observe func(entry string, status zap.Status, took time.Duration)
+	// Entry, if not nil, is called with the name of each entry of the chain, before any decision.
+	Entry func(name string)
 	// Waiting, if not nil, is called when a login begins to wait for a free processor, and
 	// the function that it returns when the wait has ended.
 	Waiting func() (done func())
@@ -75,6 +77,11 @@ func New(c *config.Config, previous *Chain, o Options) (_ *Chain, err error) {
 	entries, err := a.entries(c, previous, o)
 	if err != nil {
 		return nil, err
+	}
+	for i := range entries {
+		if o.Entry != nil {
+			o.Entry(entries[i].Name)
+		}
 	}
 	a.Chain, err = zap.NewChain(zap.ChainOptions{
 		Entries:     entries,

@@ -78,14 +78,17 @@ func (c *Counts) add(name string, metric *dto.Metric) {
 		label[l.GetName()] = l.GetValue()
 	}
 	n := uint64(metric.GetCounter().GetValue() + metric.GetGauge().GetValue())
-	switch name {
-	case "zwsbridge_refusals_total":
+	events := name == "zwsbridge_refusals_total" || name == "zwsbridge_session_ends_total" || name == "zwsbridge_logins_total"
+	switch {
+	case events && n == 0:
+		return // it has not happened
+	case name == "zwsbridge_refusals_total":
 		c.Refusals = append(c.Refusals, CodeCount{label["route"], label["code"], n})
 		return
-	case "zwsbridge_session_ends_total":
+	case name == "zwsbridge_session_ends_total":
 		c.Ends = append(c.Ends, CodeCount{label["route"], label["code"], n})
 		return
-	case "zwsbridge_logins_total":
+	case name == "zwsbridge_logins_total":
 		c.Logins = append(c.Logins, LoginCount{label["authenticator"], label["status"], n})
 		return
 	}

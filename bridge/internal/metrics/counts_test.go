@@ -18,6 +18,8 @@ func (s silent) Gauges() Gauges {
 // TestCounts checks that the counts are those of the metrics, and are had without listing all sessions.
 func TestCounts(t *testing.T) {
 	m := New(silent{t})
+	m.Route("/a") // makes counters that are 0, which are left out
+	m.Authenticator("users")
 	m.sessions.WithLabelValues("/a", "ZWS2.0").Add(2)
 	m.sessions.WithLabelValues("/a", "ZWSJSON1.0").Add(1)
 	m.messages.WithLabelValues("/a", "in").Add(3)

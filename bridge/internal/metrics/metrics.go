@@ -132,6 +132,8 @@ func newCollectors() *Metrics {
 	m.reloadOK = prometheus.NewGauge(prometheus.GaugeOpts{Name: "zwsbridge_config_last_reload_successful", Help: "1 if the configuration in force is that of the last reload, or start, 0 if the last reload has failed."})
 	m.reloadTime = prometheus.NewGauge(prometheus.GaugeOpts{Name: "zwsbridge_config_last_reload_success_timestamp_seconds", Help: "When the configuration in force was loaded, in Unix time."})
 	m.Reloaded(nil)
+	m.Authenticator("")
+	m.refusals.WithLabelValues(NoRoute, strconv.Itoa(int(zws.CodeNoRoute)))
 	m.history = newHistory(counter)
 	m.connectionsRefused = counter("zwsbridge_connections_refused_total", "TCP connections that were not served because too many are "+
 		"open: address = of one address, connections = in all, descriptors = in all, for the file descriptors there are.", "listener", "reason")
@@ -147,6 +149,14 @@ func newCollectors() *Metrics {
 // Handler serves the metrics to Prometheus.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// Authenticator makes the counters of the decisions of an authenticator, which are 0 before the first one. An empty name
+// is for logins that none decides.
+func (m *Metrics) Authenticator(name string) {
+	for _, status := range []zap.Status{zap.OK, zap.Temporary, zap.Refused, zap.Internal} {
+		m.logins.WithLabelValues(name, strconv.Itoa(int(status)))
+	}
 }
 
 // Login counts a decision of the ZAP handler, and how long it took; authenticator is empty if none

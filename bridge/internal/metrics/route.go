@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,8 +23,27 @@ type Route struct {
 	handshake, backendHandshake prometheus.Observer
 }
 
+// refusalCodes and endCodes are those that are to be expected. Their counters are 0 before the first event: the rate
+// of a counter that appears with it does not show it.
+var (
+	refusalCodes = []zws.Code{
+		zws.CodeGoingAway, zws.CodeProtocol, zws.CodeTemporary, zws.CodeRefused, zws.CodeForbidden, zws.CodeNotTaken, zws.CodeTimeout,
+		zws.CodeTooMany, zws.CodeHandlerBroken, zws.CodeBackendRefused, zws.CodeBackendLost, zws.CodeBackendTimeout,
+	}
+	endCodes = []zws.Code{
+		zws.CodeNormal, zws.CodeGoingAway, zws.CodeProtocol, zws.CodeNoStatus, zws.CodeAbnormal, zws.CodeTooLarge, zws.CodeExpired,
+		zws.CodeForbidden, zws.CodeTimeout, zws.CodeTakenOver, zws.CodeTooMany, zws.CodeBackendLost, zws.CodeTooSlow,
+	}
+)
+
 // Route returns the counters of the route at path.
 func (m *Metrics) Route(path string) *Route {
+	for _, code := range refusalCodes {
+		m.refusals.WithLabelValues(path, strconv.Itoa(int(code)))
+	}
+	for _, code := range endCodes {
+		m.ended.WithLabelValues(path, strconv.Itoa(int(code)))
+	}
 	dropped := make(map[backend.Drop]prometheus.Counter)
 	for _, why := range []backend.Drop{backend.Unroutable, backend.Overflow, backend.Unasked, backend.Forbidden, backend.Replaced, backend.TooLarge} {
 		dropped[why] = m.dropped.WithLabelValues(path, why.String())
