@@ -3,7 +3,6 @@ package route
 import (
 	"context"
 	"errors"
-	"sync"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -13,7 +12,7 @@ import (
 func (r *Route) newUpstream() (upstream, error) {
 	switch {
 	case r.relay:
-		return &relays{Route: r, open: make(map[*relaySocket]bool)}, nil
+		return &relays{Route: r}, nil
 	case r.archive != nil && r.archive.share != nil:
 		return newClustered(r), nil
 	case r.listens:
@@ -23,17 +22,15 @@ func (r *Route) newUpstream() (upstream, error) {
 		socket, err := r.dialShared()
 		return newShared(r, socket, err)
 	}
-	return &dedicated{Route: r, open: make(map[*dedicatedSocket]bool)}, nil
+	return &dedicated{Route: r}, nil
 }
 
 // dedicated opens a socket for each stream, as is needed where the client's own credentials
 // are passed on and where replies must find their way back.
 type dedicated struct {
 	*Route
-	group backend.Group
-
-	mu   sync.Mutex
-	open map[*dedicatedSocket]bool
+	group   backend.Group
+	sockets linkedSockets[*dedicatedSocket]
 }
 
 // dedicatedSocket is a stream's own socket.
@@ -62,24 +59,13 @@ func (d *dedicated) attach(ctx context.Context, c *Client) (*Attachment, error) 
 		return nil, disallowed(err)
 	}
 	s := &dedicatedSocket{unfiltered{dialed}, dialed, d, c}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.open[s] = true
-	if d.links.Load() != l { // prepare's function may have missed the socket
-		s.relink(d.links.Load())
-	}
+	d.sockets.add(d.Route, s, l)
 	return &Attachment{Socket: s, Dedicated: true}, nil
 }
 
 // prepare implements upstream. What cannot be resolved concerns single streams.
 func (d *dedicated) prepare(l *links) (apply func(), err error) {
-	return func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		for s := range d.open {
-			s.relink(l)
-		}
-	}, nil
+	return func() { d.sockets.relink(l) }, nil
 }
 
 // relink connects the socket to the endpoints of l.
@@ -102,9 +88,7 @@ func (s *dedicatedSocket) Recheck() {
 }
 
 func (s *dedicatedSocket) Close() error {
-	s.route.mu.Lock()
-	delete(s.route.open, s)
-	s.route.mu.Unlock()
+	s.route.sockets.remove(s)
 	return s.dialed.Close()
 }
 
@@ -129,16 +113,12 @@ func (d *dedicated) routingID(c *Client) ([]byte, error) {
 }
 
 // statuses implements upstream: the endpoints to which no stream has a connection.
-func (d *dedicated) statuses() []backend.Status {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	used := make(map[string]bool)
-	for s := range d.open {
-		for _, one := range s.dialed.Status() {
-			used[one.Address] = true
-		}
+func (d *dedicated) statuses() []backend.Status { return d.sockets.unused(d.Route) }
+
+func (s *dedicatedSocket) addUsed(used map[string]bool) {
+	for _, one := range s.dialed.Status() {
+		used[one.Address] = true
 	}
-	return d.links.Load().unused(len(d.open), used)
 }
 
 func (d *dedicated) close() {}

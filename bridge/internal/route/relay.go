@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"sync"
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/backend"
 	"github.com/zwsbridge/zwsbridge/zap"
@@ -16,9 +15,7 @@ import (
 // in itself. Each frame, flag byte and body, is one message.
 type relays struct {
 	*Route
-
-	mu   sync.Mutex
-	open map[*relaySocket]bool
+	sockets linkedSockets[*relaySocket]
 }
 
 // relaySocket is a stream's connection to the backend.
@@ -57,12 +54,7 @@ func (r *relays) attach(ctx context.Context, c *Client) (*Attachment, error) {
 		return nil, disallowed(err)
 	}
 	s := &relaySocket{unfiltered{relay}, o.Address, l.connect[0].Source, r, c}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.open[s] = true
-	if r.links.Load() != l { // prepare's function may have missed the stream
-		s.relink(r.links.Load())
-	}
+	r.sockets.add(r.Route, s, l)
 	return &Attachment{Socket: s, Minor: relay.Minor(), Dedicated: true}, nil
 }
 
@@ -76,13 +68,7 @@ func (l *links) relayed(login *zws.Login) (address string, permit func(netip.Add
 
 // prepare implements upstream: streams to another backend end.
 func (r *relays) prepare(l *links) (apply func(), err error) {
-	return func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		for s := range r.open {
-			s.relink(l)
-		}
-	}, nil
+	return func() { r.sockets.relink(l) }, nil
 }
 
 // errBackendChanged ends the streams of a relay, whose handshake was with one backend.
@@ -105,22 +91,15 @@ func (s *relaySocket) Status() []backend.Status {
 }
 
 func (s *relaySocket) Close() error {
-	s.route.mu.Lock()
-	delete(s.route.open, s)
-	s.route.mu.Unlock()
+	s.route.sockets.remove(s)
 	return s.unfiltered.Close()
 }
 
 // statuses implements upstream: the endpoint, if no stream has a connection to it.
-func (r *relays) statuses() []backend.Status {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	used := make(map[string]bool)
-	for s := range r.open {
-		used[s.address] = true
-	}
-	return r.links.Load().unused(len(r.open), used)
-}
+func (r *relays) statuses() []backend.Status { return r.sockets.unused(r.Route) }
+
+func (s *relaySocket) addUsed(used map[string]bool) { used[s.address] = true }
+
 func (r *relays) close() {}
 
 // OpenAs returns why a channel cannot be opened on the route the way that the client of
