@@ -197,7 +197,7 @@ func TestNotTakenBeforeTheEnd(t *testing.T) {
 					return e.channel.Cause()
 				}
 				start := time.Now()
-				testEnding(t, &c, byServe, stuck, func(e *ending, _ *zws.Conn) {
+				testEnding(t, &c, byServe, stuck, func(e *ending, conn *zws.Conn) {
 					start = time.Now()
 					<-e.over
 					waited, want := time.Since(start), zws.DefaultWriteTimeout
@@ -209,6 +209,12 @@ func TestNotTakenBeforeTheEnd(t *testing.T) {
 					}
 					if e.cause == nil || !strings.Contains(e.cause.Reason, "not taken in time") {
 						t.Errorf("the end is %v", e.cause)
+					}
+					if c.name == "a channel" {
+						return // the connection stays
+					}
+					if conn.Wait(); !strings.Contains(conn.Cause().Reason, "not taken in time") {
+						t.Errorf("the client is told %v", conn.Cause())
 					}
 				})
 				testEnding(t, &c, byServe, stuck, func(e *ending, conn *zws.Conn) {

@@ -13,6 +13,9 @@ type departure struct {
 	timer *time.Timer // ends it
 }
 
+// notTaken is why a channel ended whose reader has not taken everything in time.
+const notTaken = "what the client sent before it closed was not taken in time"
+
 // depart ends the channel because the client has closed it: once the reader is done with what came before,
 // or after Options.WriteTimeout. Nothing is sent any more, and the client may open another channel instead.
 // Lock held on entry.
@@ -29,7 +32,7 @@ func (ch *muxChannel) depart(cause *CloseError) {
 		return
 	}
 	ch.departing = &departure{cause, time.AfterFunc(m.options.WriteTimeout, func() {
-		ch.end(&CloseError{Code: cause.Code, Reason: "what the client sent before it closed was not taken in time", Err: cause.Err})
+		ch.end(&CloseError{Code: cause.Code, Reason: notTaken, Err: cause.Err})
 	})}
 	if m.departing == nil {
 		m.departing = make(map[*muxChannel]bool)
@@ -50,8 +53,9 @@ func (ch *muxChannel) departed() {
 	ch.cancel(d.cause)
 }
 
-// depart ends all channels because the client has closed the connection, and waits for them.
-func (m *mux) depart(cause *CloseError) {
+// depart ends all channels because the client has closed the connection, and waits for them. It returns cause, or
+// why not everything was taken.
+func (m *mux) depart(cause *CloseError) *CloseError {
 	m.conn.liveness.listening.Store(false) // nothing more comes
 	m.mu.Lock()
 	for _, ch := range m.channels {
@@ -61,5 +65,9 @@ func (m *mux) depart(cause *CloseError) {
 	m.mu.Unlock()
 	for _, ch := range left {
 		<-ch.ctx.Done() // also when the connection ends for another cause
+		if end := ch.cause(); end.Reason == notTaken {
+			cause = end
+		}
 	}
+	return cause
 }

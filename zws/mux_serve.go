@@ -74,7 +74,7 @@ func (c *Conn) nextChannel(m *mux) (*PendingChannel, error) {
 	defer c.stopReading()
 	ch, err := m.read()
 	if errors.Is(err, ErrPeerClosed) {
-		m.depart(Cause(err))
+		err = m.depart(Cause(err))
 	}
 	if err != nil {
 		c.Close(err)
