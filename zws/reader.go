@@ -117,7 +117,7 @@ var (
 
 // attention is how long a reader waits for a client before the client counts as idle.
 // Tests shorten it.
-var attention = time.Second
+var attention = time.Second / 10
 
 // await waits until something can be read, if only an error, and reports whether it can; if
 // not, at least half of attention has passed. It reads ahead into a pooled buffer, which
