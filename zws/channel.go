@@ -17,7 +17,7 @@ type Channel struct {
 	mux    *muxChannel // nil for the one channel of a connection
 	frames [][]byte    // of the message that is being read
 	size   int64
-	first  []zmtp.Message         // subscriptions of the request, which are read before anything else
+	first  *[]zmtp.Message        // subscriptions of the request, which are read before anything else; nil once they are
 	outbox atomic.Pointer[outbox] // nil before the first Send
 
 	history historyState
@@ -32,9 +32,9 @@ func (ch *Channel) Conn() *Conn { return ch.conn }
 // Context ends with the channel and holds its cause.
 func (ch *Channel) Context() context.Context {
 	if ch.mux != nil {
-		return ch.mux.ctx
+		return &ch.mux.life
 	}
-	return ch.conn.ctx
+	return &ch.conn.life
 }
 
 // Request returns what the client of ZWSMUX1.0 asked for; nil for the one channel of a plain

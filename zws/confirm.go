@@ -14,18 +14,17 @@ import (
 // the count would lag behind for good. So the pings of Confirm carry a number, whose echo
 // answers all pings before it as well, and as a rule none is sent while another is unanswered.
 type pings struct {
-	unanswered int
+	unanswered uint32
 	due        bool // one of liveness is to be written
 	stale      bool // one was unanswered when the next was due, and so were all since
+	waiting    bool // next is to be asked about
+	bare       bool // pings carry no number
 
 	// asked is the place of the ping of Confirm among the unanswered, from 1; 0 if there is none.
-	asked  int
+	asked  uint32
 	number uint32 // of the last one of Confirm
 	token  uint64 // that it asks about
-	// waiting is set while next is to be asked about.
-	waiting bool
-	next    uint64
-	bare    bool // pings carry no number
+	next   uint64
 }
 
 // tick makes a ping of liveness due.
@@ -61,7 +60,7 @@ func (p *pings) payload() []byte {
 
 // answer counts a pong. confirmed is set if it answers the ping that asks about token.
 func (p *pings) answer(payload string) (token uint64, confirmed bool) {
-	n := 1
+	n := uint32(1)
 	if payload != "" {
 		if p.asked == 0 || payload != string(p.payload()) {
 			return 0, false // unsolicited, or for a ping that counts as answered

@@ -29,30 +29,28 @@ type Conn struct {
 
 	maxMessage, maxFrames atomic.Int64 // see SetLimits
 
-	// ctx ends with the connection and holds its cause.
-	ctx    context.Context
-	cancel context.CancelCauseFunc
+	life lifetime
+
+	confirmed atomic.Pointer[func(token uint64)] // AcceptOptions.Confirmed; nil before READY
 
 	// silent is set until READY for a client that wants no close frame; see wantsNoClose.
 	silent atomic.Bool
 
 	arrays atomic.Bool // the client of ZWSJSON1.0 gets arrays of objects
 
-	confirmed atomic.Pointer[func(token uint64)] // AcceptOptions.Confirmed; nil before READY
+	// poller watches the connection instead of a reader while parked is set, by the
+	// number in watched.
+	parked  atomic.Bool
+	poller  *Poller
+	watched uint64
 
 	// reading is held while a goroutine reads. That goroutine sets readEnded when the client
 	// will send no more.
-	reading   token
 	readEnded bool
-
-	// poller watches the connection instead of a reader while parked is set, by the
-	// number in watched.
-	poller  *Poller
-	parked  atomic.Bool
-	watched uint64
+	reading   token
 
 	out        writer
-	heartbeats heartbeats
+	heartbeats *heartbeats // nil before the first; only the reader uses it
 	liveness   liveness
 }
 
@@ -71,11 +69,10 @@ func newConn(w http.ResponseWriter, r *http.Request, chosen offer, o *Options) (
 	if c.dialect.renewable {
 		c.renewal = &renewal{options: o}
 	}
-	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.silent.Store(wantsNoClose(r))
 	c.out.pings.bare = isLibzmq(r)
 	c.channel.conn = c
-	c.out.open(c, c.wire.Conn, o.WriteTimeout)
+	c.out.open(c, o.WriteTimeout)
 	return c, nil
 }
 
@@ -88,24 +85,18 @@ func (c *Conn) Channel() *Channel { return &c.channel }
 
 // Context ends when the connection does: nothing is read or written any more. The
 // WebSocket may still be closing; Wait waits for that.
-func (c *Conn) Context() context.Context { return c.ctx }
+func (c *Conn) Context() context.Context { return &c.life }
 
 // Cause returns why the connection has ended; nil if it has not.
-func (c *Conn) Cause() *CloseError {
-	if c.ctx.Err() == nil {
-		return nil
-	}
-	return Cause(context.Cause(c.ctx))
-}
+func (c *Conn) Cause() *CloseError { return c.life.cause.Load() }
 
 // Close ends the connection and tells the client the close code and reason that Cause makes
 // of cause; nil is a normal end. The first cause counts, later calls do nothing. What the
 // source still holds is not written. Close does not block: the writer sends the close frame
 // and closes the WebSocket, within Options.WriteTimeout and two seconds.
 func (c *Conn) Close(cause error) {
-	again := c.ctx.Err() != nil
-	c.cancel(Cause(cause)) // keeps the first
-	if m := c.mux.Load(); m != nil && !again {
+	first := c.life.end(Cause(cause))
+	if m := c.mux.Load(); m != nil && first {
 		go m.endChannels() // the caller may have the lock
 	}
 	c.liveness.stop()
@@ -134,10 +125,7 @@ func (c *Conn) Expiring(d time.Duration) {
 		return
 	}
 	seconds := uint32(min(max(d/time.Second, 0), 1<<32-1))
-	c.out.mu.Lock()
-	c.out.expiring = &seconds
-	c.out.mu.Unlock()
-	c.out.wake()
+	c.out.put(func(b *before) { b.expiring = &seconds })
 }
 
 // lost is Channel.Lost of the one channel.
@@ -145,10 +133,7 @@ func (c *Conn) lost(n uint64) {
 	if n == 0 || !c.notifies() {
 		return
 	}
-	c.out.mu.Lock()
-	c.out.lost += n
-	c.out.mu.Unlock()
-	c.out.wake()
+	c.out.put(func(b *before) { b.lost += n })
 }
 
 // notifies reports whether the client gets notifications.
@@ -167,7 +152,7 @@ func (c *Conn) NextChannel(ctx context.Context) (*PendingChannel, error) {
 		return nil, errOneChannel
 	}
 	defer context.AfterFunc(ctx, func() { c.Close(context.Cause(ctx)) })()
-	if c.ctx.Err() != nil {
+	if c.life.over() {
 		return nil, c.Cause()
 	}
 	for {
@@ -194,18 +179,12 @@ func (c *Conn) send(command zmtp.Command) {
 
 // enqueue queues encoded frames for the writer, before data.
 func (c *Conn) enqueue(p []byte) {
-	c.out.mu.Lock()
-	c.out.control = append(c.out.control, p...)
-	c.out.mu.Unlock()
-	c.out.wake()
+	c.out.put(func(b *before) { b.control = append(b.control, p...) })
 }
 
 // answerPing queues a pong. Only the latest ping needs one (RFC 6455, section 5.5.3).
 func (c *Conn) answerPing(payload string) error {
-	c.out.mu.Lock()
-	c.out.pong = wsframe.AppendControl(nil, wsframe.Pong, []byte(payload))
-	c.out.mu.Unlock()
-	c.out.wake()
+	c.out.put(func(b *before) { b.pong = wsframe.AppendControl(nil, wsframe.Pong, []byte(payload)) })
 	return nil
 }
 

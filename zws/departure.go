@@ -21,7 +21,7 @@ func (c *Conn) watch() (stop func()) {
 	stopping, done := make(chan struct{}), make(chan struct{})
 	timer := time.AfterFunc(watchDelay, func() {
 		defer close(done)
-		if c.reading.takeUnless(stopping, c.ctx.Done()) {
+		if c.reading.takeUnless(stopping, c.life.Done()) {
 			c.awaitDeparture(stopping)
 			c.reading.put()
 		}

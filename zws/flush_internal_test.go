@@ -1,7 +1,6 @@
 package zws
 
 import (
-	"context"
 	"io"
 	"net"
 	"os"
@@ -34,9 +33,8 @@ func TestFlushEndless(t *testing.T) {
 	defer server.Close()
 	defer client.Close()
 	c := &Conn{dialect: dialects["ZWS2.0/NULL"]}
-	c.ctx, c.cancel = context.WithCancelCause(t.Context())
 	c.wire.Conn = server
-	c.out.open(c, server, DefaultWriteTimeout)
+	c.out.open(c, DefaultWriteTimeout)
 	if c.out.direct, err = taker.SyscallConn(); err != nil {
 		t.Fatal(err)
 	}

@@ -37,14 +37,14 @@ func (h *heartbeats) allow(now time.Time) bool {
 
 // answerHeartbeat queues the answer to a PING of the client. The reader calls it.
 func (c *Conn) answerHeartbeat(context []byte) error {
+	if c.heartbeats == nil {
+		c.heartbeats = new(heartbeats)
+	}
 	if !c.heartbeats.allow(time.Now()) {
 		return &CloseError{Code: CodeTooMany, Reason: fmt.Sprintf("more than %d pings in a second", maxPings)}
 	}
 	context = append([]byte{}, context...) // not nil, and outlives a pooled buffer
-	c.out.mu.Lock()
-	c.out.heartbeat = context
-	c.out.mu.Unlock()
-	c.out.wake()
+	c.out.put(func(b *before) { b.heartbeat = context })
 	return nil
 }
 

@@ -63,8 +63,8 @@ type historyState struct {
 	// asked is set if the client asked for history, marked if the route keeps one as well.
 	// Neither changes after READY.
 	asked, marked bool
-	request       func(ctx context.Context, r *HistoryRequest) error // AcceptOptions.Request
 	subscribed    bool                                               // only the reader uses it
+	request       func(ctx context.Context, r *HistoryRequest) error // AcceptOptions.Request
 }
 
 // begin prepares the channel for a client that has asked for history.

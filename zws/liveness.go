@@ -17,8 +17,8 @@ const missedPings = 2
 // counted and not compared, because libzmq sends them empty.
 type liveness struct {
 	interval time.Duration
-	silent   bool // no pings
-	missed   int  // silent intervals in a row; only the timer uses it
+	silent   bool  // no pings
+	missed   uint8 // silent intervals in a row, up to missedPings; only the timer uses it
 	// heard is set when the client has sent something in this interval.
 	heard atomic.Bool
 	// answers is set if the client must answer pings, or once it has answered one.
@@ -48,7 +48,7 @@ func (l *liveness) start(c *Conn, interval time.Duration) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c.ctx.Err() != nil || l.timer != nil {
+	if c.life.over() || l.timer != nil {
 		return
 	}
 	if l.silent = interval <= 0; l.silent {
@@ -81,7 +81,7 @@ func (l *liveness) dead() bool {
 	if l.heard.Swap(false) || !l.listening.Load() {
 		l.missed = 0
 	} else {
-		l.missed++
+		l.missed = min(l.missed+1, missedPings)
 	}
 	return l.answers.Load() && l.missed >= missedPings
 }

@@ -96,7 +96,7 @@ func TestMuxBundle(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			m := newFuzzedMux(t)
-			defer m.conn.cancel(nil)
+			defer m.conn.life.end(Cause(nil))
 			for i, messages := range [][]string{test.one, test.two} {
 				source := listed(messages)
 				ch, err := m.open(&muxframe.Frame{Op: muxframe.Open, Channel: uint32(i) + 1, Number: test.credit})

@@ -2,7 +2,7 @@ package zws
 
 import (
 	"bytes"
-	"context"
+	"cmp"
 	"fmt"
 	"time"
 
@@ -21,9 +21,7 @@ type muxChannel struct {
 	number  uint32
 	request ChannelRequest
 
-	// ctx ends with the channel and holds its cause.
-	ctx    context.Context
-	cancel context.CancelCauseFunc
+	life lifetime // of the channel alone; see cause
 
 	reader shift // of Serve
 
@@ -57,9 +55,8 @@ func newMuxChannel(m *mux, f *muxframe.Frame) *muxChannel {
 	ch.request.Subscribe = nil
 	for _, topic := range f.Open.Subscribe {
 		ch.request.Subscribe = append(ch.request.Subscribe, bytes.Clone(topic))
-		ch.first = append(ch.first, zmtp.Subscription{Topic: topic}.Message())
 	}
-	ch.ctx, ch.cancel = context.WithCancelCause(m.conn.ctx)
+	ch.readFirst(f.Open.Subscribe)
 	return ch
 }
 
@@ -69,7 +66,7 @@ func (ch *muxChannel) opened(f muxframe.Frame) bool {
 	m := ch.parent
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if ch.gone || ch.ctx.Err() != nil {
+	if ch.gone || ch.over() {
 		return false
 	}
 	ch.allowance, ch.requests.open = muxWindow, true
@@ -167,7 +164,7 @@ func takeMessage(inbox []byte, n int) (m zmtp.Message, rest []byte) {
 func (ch *muxChannel) buffered() bool {
 	ch.parent.mu.Lock()
 	defer ch.parent.mu.Unlock()
-	return len(ch.first) > 0 || len(ch.inbox) > 0
+	return ch.first != nil || len(ch.inbox) > 0
 }
 
 // addCredit adds to what the server may send.
@@ -211,18 +208,21 @@ func (ch *muxChannel) end(cause *CloseError) (open bool) {
 	open = !ch.gone
 	ch.gone, ch.inbox, ch.requests = true, nil, muxRequests{}
 	delete(m.channels, ch.number)
-	ch.cancel(cause) // keeps the first
+	ch.life.end(cmp.Or(ch.conn.Cause(), cause)) // keeps the first
 	ch.departed()
 	ch.arrive()
 	return open
 }
 
+// cause returns why the channel has ended, by itself or with the connection; nil if it has not.
 func (ch *muxChannel) cause() *CloseError {
-	if ch.ctx.Err() == nil {
-		return nil
+	if cause := ch.life.cause.Load(); cause != nil {
+		return cause
 	}
-	return Cause(context.Cause(ch.ctx))
+	return ch.conn.Cause()
 }
+
+func (ch *muxChannel) over() bool { return ch.cause() != nil }
 
 func (ch *muxChannel) attach(source Source) {
 	ch.parent.mu.Lock()

@@ -134,14 +134,10 @@ func (m *mux) sendReady() {
 
 // send queues a frame, before data.
 func (m *mux) send(f muxframe.Frame) {
-	if m.conn.ctx.Err() != nil {
+	if m.conn.life.over() {
 		return // the close frame follows
 	}
-	out := &m.conn.out
-	out.mu.Lock()
-	waiting := len(out.control)
-	out.mu.Unlock()
-	if waiting > maxControl {
+	if m.conn.out.answers() > maxControl {
 		m.conn.Close(&CloseError{Code: CodeTooSlow, Reason: "the client does not read the answers to what it sends"})
 		return
 	}

@@ -1,7 +1,6 @@
 package zws
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"testing"
@@ -20,7 +19,7 @@ func FuzzMuxServer(f *testing.F) {
 	open := muxframe.Frame{Op: muxframe.OpenHistory, Channel: 1, Number: 100, Open: muxframe.Request{History: true}}
 	f.Fuzz(func(t *testing.T, one, two, three []byte) {
 		m := newFuzzedMux(t)
-		defer m.conn.cancel(nil)
+		defer m.conn.life.end(Cause(nil))
 		for i, p := range [][]byte{open.Append(nil), one, two, three} {
 			frame, err := muxframe.Parse(p)
 			switch {
@@ -75,7 +74,6 @@ func newFuzzedMux(t *testing.T) *mux {
 	c := &Conn{dialect: dialects["ZWSMUX1.0"]}
 	c.maxMessage.Store(1000)
 	c.maxFrames.Store(10)
-	c.ctx, c.cancel = context.WithCancelCause(t.Context())
 	c.out.state.Store(ended) // nothing is written
 	c.login.Store(&Login{Reply: &zap.Reply{}})
 	o := &Options{MaxChannels: 2}
@@ -90,7 +88,7 @@ func TestMuxControlLimit(t *testing.T) {
 	for range 2 * maxControl / len(answer.WebSocket()) {
 		m.send(answer)
 	}
-	if n := len(m.conn.out.control); n <= maxControl || n > maxControl+len(answer.WebSocket()) {
+	if n := m.conn.out.answers(); n <= maxControl || n > maxControl+len(answer.WebSocket()) {
 		t.Errorf("%d bytes wait", n)
 	}
 	if cause := m.conn.Cause(); cause == nil || cause.Code != CodeTooSlow {

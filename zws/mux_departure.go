@@ -27,7 +27,7 @@ func (ch *muxChannel) depart(cause *CloseError) {
 	ch.gone = true
 	delete(m.channels, ch.number)
 	if !ch.taken && len(ch.inbox) == 0 && len(ch.requests.list.list) == 0 {
-		ch.cancel(cause)
+		ch.life.end(cause)
 		ch.arrive()
 		return
 	}
@@ -50,7 +50,7 @@ func (ch *muxChannel) departed() {
 	ch.departing = nil
 	delete(ch.parent.departing, ch)
 	d.timer.Stop()
-	ch.cancel(d.cause)
+	ch.life.end(d.cause)
 }
 
 // depart ends all channels because the client has closed the connection, and waits for them. It returns cause, or
@@ -64,7 +64,7 @@ func (m *mux) depart(cause *CloseError) *CloseError {
 	left := slices.Collect(maps.Keys(m.departing))
 	m.mu.Unlock()
 	for _, ch := range left {
-		<-ch.ctx.Done() // also when the connection ends for another cause
+		<-ch.life.Done() // also when the connection ends for another cause
 		if end := ch.cause(); end.Reason == notTaken {
 			cause = end
 		}

@@ -52,7 +52,7 @@ func (c *Conn) ServeChannels(open func(*PendingChannel), ended func()) {
 
 // serveChannels is the reader until the client is idle or the connection has ended.
 func (c *Conn) serveChannels(m *mux) {
-	for c.ctx.Err() == nil {
+	for !c.life.over() {
 		c.liveness.listening.Store(true)
 		if !c.channel.ready() && c.park() {
 			return // another reader starts when something has arrived
@@ -79,7 +79,7 @@ func (c *Conn) nextChannel(m *mux) (*PendingChannel, error) {
 	if err != nil {
 		c.Close(err)
 	}
-	if c.ctx.Err() != nil {
+	if c.life.over() {
 		return nil, c.Cause()
 	}
 	if ch == nil {
@@ -88,12 +88,17 @@ func (c *Conn) nextChannel(m *mux) (*PendingChannel, error) {
 	return &PendingChannel{ch}, nil
 }
 
-// endChannels has the readers of all channels notice that the connection has ended.
+// endChannels ends the contexts of all channels with that of the connection, and has their readers
+// notice.
 func (m *mux) endChannels() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, ch := range m.channels {
+		ch.life.end(m.conn.Cause())
 		ch.arrive()
+	}
+	for ch := range m.departing {
+		ch.life.end(m.conn.Cause())
 	}
 }
 
@@ -126,7 +131,7 @@ func (ch *muxChannel) work() {
 				ch.close(err)
 			}
 		}
-		if ch.ctx.Err() != nil {
+		if ch.over() {
 			ch.reader.end()
 			ch.ended()
 			return
@@ -139,11 +144,11 @@ func (ch *muxChannel) work() {
 
 // next returns the client's next message; nil if none has arrived, or if the channel has ended.
 func (ch *muxChannel) next() zmtp.Message {
-	if ch.ctx.Err() != nil {
+	if ch.over() {
 		return nil
 	}
 	m := ch.takeFirst()
-	for m == nil && ch.ctx.Err() == nil {
+	for m == nil && !ch.over() {
 		var r *HistoryRequest
 		if m, r = ch.take(); m == nil && r == nil {
 			return nil
@@ -180,12 +185,12 @@ func (ch *muxChannel) readMessage() (zmtp.Message, error) {
 		if m := ch.next(); m != nil {
 			return m, nil
 		}
-		if ch.ctx.Err() != nil {
+		if ch.over() {
 			return nil, ch.cause()
 		}
 		select {
 		case <-ch.waiting():
-		case <-ch.ctx.Done():
+		case <-ch.life.Done():
 		}
 	}
 }

@@ -57,7 +57,7 @@ func (p *PendingConn) Login() *Login { return p.h.conn.Login() }
 
 // Context ends with the connection: when the context that was given to zws.Accept does, when
 // the client leaves, or by Reject. It is for what the caller does before it decides.
-func (p *PendingConn) Context() context.Context { return p.h.conn.ctx }
+func (p *PendingConn) Context() context.Context { return &p.h.conn.life }
 
 // Accept sends READY, or what the dialect has instead, and returns the connection, which
 // the caller ends with Close. If the connection has ended meanwhile, the error is its
@@ -66,7 +66,7 @@ func (p *PendingConn) Accept(o AcceptOptions) (*Conn, error) {
 	defer p.stop()
 	p.unwatch()
 	h, c := p.h, p.h.conn
-	if c.ctx.Err() != nil {
+	if c.life.over() {
 		return nil, h.fail(c.Cause())
 	}
 	if c.renewal != nil {
@@ -111,7 +111,7 @@ func (h *handshake) accept(ctx context.Context, w http.ResponseWriter, r *http.R
 	}
 
 	c.reading.take()
-	err = c.dialect.login(h, c.ctx)
+	err = c.dialect.login(h, &c.life)
 	c.reading.put()
 	h.attempted(err)
 	if err != nil {
@@ -121,9 +121,7 @@ func (h *handshake) accept(ctx context.Context, w http.ResponseWriter, r *http.R
 	h.options.Attempt = nil // it has the credentials, and a login that can be renewed keeps the options
 	login := h.login
 	c.login.Store(&login)
-	for _, topic := range login.Subscribe {
-		c.channel.first = append(c.channel.first, zmtp.Subscription{Topic: topic}.Message())
-	}
+	c.channel.readFirst(login.Subscribe)
 	return &PendingConn{h, stop, c.watch()}, nil
 }
 
@@ -137,7 +135,7 @@ func (h *handshake) fail(err error) *CloseError {
 		h.awaitHello()
 		c.reading.put()
 	}
-	if cause.Status != 0 && !h.errorSent && c.dialect.commands && c.ctx.Err() == nil {
+	if cause.Status != 0 && !h.errorSent && c.dialect.commands && !c.life.over() {
 		c.send(h.errorCommand(cause.Status))
 	}
 	c.Close(cause)
@@ -169,7 +167,7 @@ func (p *PendingChannel) Request() *ChannelRequest { return &p.ch.request }
 func (p *PendingChannel) Login() *Login { return p.ch.Login() }
 
 // Context ends with the channel, which the client can close while it is pending.
-func (p *PendingChannel) Context() context.Context { return p.ch.ctx }
+func (p *PendingChannel) Context() context.Context { return &p.ch.life }
 
 // Accept tells the client that its channel is open and returns it; the caller ends it with
 // Close. If the channel has ended meanwhile, the error is its cause, a *CloseError.

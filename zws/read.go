@@ -37,7 +37,7 @@ func (ch *Channel) ReadMessage() (zmtp.Message, error) {
 // after something else than a message: the next message may be a long time coming.
 func (ch *Channel) read() (zmtp.Message, error) {
 	c := ch.conn
-	if c.ctx.Err() != nil {
+	if c.life.over() {
 		return nil, c.Cause()
 	}
 	if c.dialect.read == nil {
@@ -54,7 +54,7 @@ func (ch *Channel) read() (zmtp.Message, error) {
 		if err != nil {
 			c.Close(err)
 		}
-		if c.ctx.Err() != nil {
+		if c.life.over() {
 			return nil, c.Cause()
 		}
 		if m != nil {
@@ -66,13 +66,27 @@ func (ch *Channel) read() (zmtp.Message, error) {
 	}
 }
 
+// readFirst has subscriptions of the request read before anything else.
+func (ch *Channel) readFirst(topics [][]byte) {
+	if len(topics) == 0 {
+		return
+	}
+	first := make([]zmtp.Message, len(topics))
+	for i, topic := range topics {
+		first[i] = zmtp.Subscription{Topic: topic}.Message()
+	}
+	ch.first = &first
+}
+
 // takeFirst returns the next subscription of the request; nil if there are no more.
 func (ch *Channel) takeFirst() zmtp.Message {
-	if len(ch.first) == 0 {
+	if ch.first == nil {
 		return nil
 	}
-	m := ch.first[0]
-	ch.first = ch.first[1:]
+	m := (*ch.first)[0]
+	if *ch.first = (*ch.first)[1:]; len(*ch.first) == 0 {
+		ch.first = nil
+	}
 	return m
 }
 
@@ -84,7 +98,7 @@ func (ch *Channel) Buffered() bool {
 	if ch.mux != nil {
 		return ch.mux.buffered()
 	}
-	if len(ch.first) > 0 {
+	if ch.first != nil {
 		return true
 	}
 	r, d := ch.conn.reader, ch.conn.dialect

@@ -51,7 +51,7 @@ func (c *Conn) renew(token []byte) error {
 	old := c.Login()
 	l := *old
 	l.Credentials = [][]byte{append([]byte{}, token...)}
-	l.Reply = zap.Decide(c.ctx, o.Handler, &zap.Request{
+	l.Reply = zap.Decide(&c.life, o.Handler, &zap.Request{
 		Domain:      o.Domain,
 		Address:     l.Address,
 		RoutingID:   l.RoutingID,
@@ -69,7 +69,7 @@ func (c *Conn) renew(token []byte) error {
 		return c.renewal.refuse(&l, &CloseError{Code: CodeExpired, Reason: "renewal refused: the token is for another user"})
 	}
 	if c.renewal.accept != nil {
-		if err := c.renewal.accept(c.ctx, &l); err != nil {
+		if err := c.renewal.accept(&c.life, &l); err != nil {
 			return c.renewal.refuse(&l, Cause(err))
 		}
 	}

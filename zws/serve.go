@@ -26,7 +26,7 @@ func (c *Conn) serve() {
 		return
 	}
 	ch := &c.channel
-	for c.ctx.Err() == nil {
+	for !c.life.over() {
 		c.liveness.listening.Store(true)
 		if !ch.ready() && c.park() {
 			return // another reader starts when something has arrived
@@ -49,7 +49,7 @@ func (c *Conn) serve() {
 // ready waits a while for something to read. If nothing comes, a connection that can be parked
 // gives its reader back.
 func (ch *Channel) ready() bool {
-	if len(ch.first) > 0 {
+	if ch.first != nil {
 		return true
 	}
 	c := ch.conn
@@ -101,7 +101,7 @@ func (c *Conn) park() bool {
 		return false
 	}
 	c.parked.Store(true)
-	if c.poller.watch(c) && c.ctx.Err() == nil {
+	if c.poller.watch(c) && !c.life.over() {
 		return true
 	}
 	c.poller.forget(c)

@@ -1,7 +1,6 @@
 package zws
 
 import (
-	"net"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -15,25 +14,29 @@ import (
 // its stack nor a buffer. A goroutine that calls Channel.Flush is the writer as long as it does
 // not have to wait.
 type writer struct {
-	conn      *Conn
-	transport net.Conn
-	direct    syscall.RawConn // for writes that do not wait; nil if the transport has none
-	vectored  bool
-	timeout   time.Duration
-	deadline  time.Time    // of writes; only the writing goroutine uses it
-	state     atomic.Int32 // idle, writing, again or ended
+	conn     *Conn
+	direct   syscall.RawConn // for writes that do not wait; nil if the transport has none
+	timeout  time.Duration
+	deadline time.Time    // of writes; only the writing goroutine uses it
+	state    atomic.Int32 // idle, writing, again or ended
+	vectored bool
 
-	mu      sync.Mutex
+	mu     sync.Mutex
+	pings  pings
+	first  *before // data; nil if nothing is
+	source Source
+	// closed is made when somebody waits for the end, and then closed at the end.
+	closed chan struct{}
+}
+
+// before is what is written before data, which an idle connection has nothing of.
+type before struct {
 	control []byte // commands, encoded, in order
-	pings   pings
 	pong    []byte // the answer to the latest ping
-	source  Source
-	// Notifications that wait. They are encrypted, if at all, when they are written.
+	// Notifications. They are encrypted, if at all, when they are written.
 	lost      uint64
 	heartbeat []byte // context of the latest PING that is unanswered; nil if there is none
 	expiring  *uint32
-	// closed is made when somebody waits for the end, and then closed at the end.
-	closed chan struct{}
 }
 
 const (
@@ -43,8 +46,9 @@ const (
 	ended          // the connection is closed
 )
 
-func (w *writer) open(c *Conn, transport net.Conn, timeout time.Duration) {
-	w.conn, w.transport, w.timeout = c, transport, timeout
+func (w *writer) open(c *Conn, timeout time.Duration) {
+	w.conn, w.timeout = c, timeout
+	transport := c.wire.Conn
 	// A TCP or Unix connection, or a type that embeds one; others, such as TLS, would make one
 	// write of each piece.
 	_, w.vectored = transport.(syscall.Conn)
@@ -166,7 +170,7 @@ func (w *writer) write(b *Batch, wait bool) result {
 // send writes b. It returns false when the connection is closed, as it is after the last batch.
 func (w *writer) send(b *Batch, last bool) (open bool) {
 	w.extendDeadline()
-	if err := b.writeTo(w.transport); err != nil {
+	if err := b.writeTo(w.conn.wire.Conn); err != nil {
 		w.conn.Close(writeError(err))
 		w.conn.closeTransport()
 		return false
@@ -182,7 +186,7 @@ func (w *writer) send(b *Batch, last bool) (open bool) {
 func (w *writer) extendDeadline() {
 	if now := time.Now(); w.deadline.Sub(now) < w.timeout {
 		w.deadline = now.Add(w.timeout + w.timeout/8)
-		w.transport.SetWriteDeadline(w.deadline)
+		w.conn.wire.SetWriteDeadline(w.deadline)
 	}
 }
 
@@ -193,9 +197,12 @@ func (w *writer) collect(b *Batch) (source Source, last bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	notifier := w.conn.dialect.notifier
-	b.bytes(w.control)
-	b.bytes(w.pong)
-	w.control, w.pong = nil, nil
+	var first before
+	if w.first != nil {
+		first, w.first = *w.first, nil
+	}
+	b.bytes(first.control)
+	b.bytes(first.pong)
 	b.pings(&w.pings)
 	if cause := w.conn.Cause(); cause != nil {
 		b.err = nil
@@ -205,19 +212,37 @@ func (w *writer) collect(b *Batch) (source Source, last bool) {
 		}
 		return nil, true
 	}
-	if w.heartbeat != nil {
-		b.err = notifier.pong(b, w.heartbeat)
-		w.heartbeat = nil
+	if first.heartbeat != nil {
+		b.err = notifier.pong(b, first.heartbeat)
 	}
-	if w.expiring != nil && b.err == nil {
-		b.err = notifier.expiring(b, *w.expiring)
-		w.expiring = nil
+	if first.expiring != nil && b.err == nil {
+		b.err = notifier.expiring(b, *first.expiring)
 	}
-	if w.lost > 0 && b.err == nil {
-		b.err = notifier.lost(b, w.lost)
-		w.lost = 0
+	if first.lost > 0 && b.err == nil {
+		b.err = notifier.lost(b, first.lost)
 	}
 	return w.source, false
+}
+
+// put changes what is written before data and starts the writer. It does not block.
+func (w *writer) put(change func(*before)) {
+	w.mu.Lock()
+	if w.first == nil {
+		w.first = new(before)
+	}
+	change(w.first)
+	w.mu.Unlock()
+	w.wake()
+}
+
+// answers returns how many bytes of commands wait.
+func (w *writer) answers() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.first == nil {
+		return 0
+	}
+	return len(w.first.control)
 }
 
 // done returns a channel that is closed when the connection is.
