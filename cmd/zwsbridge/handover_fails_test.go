@@ -5,8 +5,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,7 +19,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zwsbridge/zwsbridge/bridge"
+	"github.com/zwsbridge/zwsbridge/bridge/config"
 	"github.com/zwsbridge/zwsbridge/cmd/zwsbridge/takeover"
+	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -148,19 +153,26 @@ func TestHandoverStopped(t *testing.T) {
 	}
 }
 
-// TestHandoverSilent: a new process that is stopped before it serves is ended in time.
-func TestHandoverSilent(t *testing.T) {
-	args := os.Args
+// startMute starts a process that never says anything.
+func startMute(t *testing.T) *takeover.Child {
+	t.Helper()
+	defer func(args []string) { os.Args = args }(os.Args)
 	os.Args = []string{"sleep", "1000"}
 	child, err := takeover.Start(nil)
-	os.Args = args
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(child.Kill)
+	return child
+}
+
+// TestHandoverSilent: a new process that is stopped before it serves is ended in time.
+func TestHandoverSilent(t *testing.T) {
+	child := startMute(t)
 	if err := syscall.Kill(child.PID(), syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	err = new(server).await(context.Background(), child, time.Millisecond, nil)
+	err := new(server).await(context.Background(), child, time.Millisecond, nil)
 	if err == nil || !strings.Contains(err.Error(), "does not serve after 1ms") {
 		t.Error(err)
 	}
@@ -269,4 +281,26 @@ func TestShutdownDraining(t *testing.T) {
 		}
 		return response.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(body), "draining: 1 connections left")
 	})
+}
+
+// TestHandoverReload: an operator who asks a process that has handed over to reload is told where to ask.
+func TestHandoverReload(t *testing.T) {
+	refuse := zap.HandlerFunc(func(context.Context, *zap.Request) (*zap.Reply, error) { return &zap.Reply{Status: zap.Refused}, nil })
+	b, err := bridge.New(config.Default(), bridge.Options{Handler: refuse, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close(context.Background())
+	child := startMute(t)
+	s := &server{bridge: b, log: newLogger(io.Discard), reloads: make(chan reloadRequest)}
+	following, stop := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- (&follower{server: s, child: child}).run(t.Context(), following) }()
+	if _, err := s.requestReload(t.Context()); !errors.Is(err, errHandedOver) {
+		t.Errorf("%v, want %v", err, errHandedOver)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }
