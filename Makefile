@@ -76,7 +76,7 @@ cover:
 docs:
 	$(GO) test -count=1 ./cmd/zwsbridge -run '^TestTables$$' -update
 
-# The Go benchmarks, then zwsbridge beside its peers: tables and bench.png. About 30 minutes. Firefox is
+# The Go benchmarks, then zwsbridge beside its peers: tables and bench.png. About an hour. Firefox is
 # opened with a file of bridge/interop, which has packages of its own.
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -2,7 +2,7 @@
 // server in a process of its own, all with the same clients and the same backpressure. It
 // prints tables and draws plots.
 //
-//	make bench                     in the root of the repository: everything, about 30 minutes
+//	make bench                     in the root of the repository: everything, about an hour
 //	go run . -only fanout -peers 'zwsbridge|libzmq'
 //	go run . -only history
 //
@@ -42,7 +42,7 @@ func main() {
 	address := flag.String("address", "", "with -serve: where WebSocket clients connect")
 	feed := flag.String("feed", "", "with -serve: where the publisher is")
 	secure := flag.Bool("tls", false, "with -serve: TLS")
-	only := flag.String("only", "", "regular expression: which of fanout, tls, paced, slow, requests, topics, matching, idle, logins, return, history-cost, history-last, history-resume, history-storm, browser-chromium, browser-firefox")
+	only := flag.String("only", "", "regular expression: which of fanout, fanout-few, tls, paced, slow, requests, topics, matching, idle, logins, return, history-cost, history-last, history-resume, history-storm, browser-chromium, browser-firefox")
 	peers := flag.String("peers", "", "regular expression: which peers")
 	duration := flag.Duration("time", 3*time.Second, "duration of one measurement")
 	repeat := flag.Int("repeat", 3, "measurements to take the median of")
@@ -96,12 +96,13 @@ func buildAndRun(o options) error {
 			return err
 		}
 	}
-	fmt.Printf("%s, %d cores, %d-byte messages, medians of %d\n", runtime.Version(), runtime.NumCPU(), load.MessageSize, o.repeat)
+	fmt.Printf("%s, %d cores, %d-byte messages, medians of %d (smallest-largest)\n", runtime.Version(), runtime.NumCPU(), load.MessageSize, o.repeat)
 	for _, part := range []struct {
 		name string
 		run  func(options) error
 	}{
 		{"fanout", fanoutPart},
+		{"fanout-few", fanoutFewPart},
 		{"tls", tlsPart},
 		{"paced", pacedPart},
 		{"slow", slowPart},

@@ -10,28 +10,71 @@ import (
 	"github.com/zwsbridge/zwsbridge/bridge/bench/load"
 )
 
-// median measures several times, each time with a new server and new clients, and returns
-// the measurement with the median processor time.
-func median(o options, f func() (load.Result, error)) (load.Result, error) {
-	var all []load.Result
+// repeated measures several times, each time with a new server and new clients.
+func repeated[T any](o options, f func() (T, error)) ([]T, error) {
+	var all []T
 	for range o.repeat {
 		one, err := f()
 		if err != nil {
-			return load.Result{}, err
+			return nil, err
 		}
 		all = append(all, one)
 	}
-	slices.SortFunc(all, func(a, b load.Result) int { return int(a.CPU - b.CPU) })
-	return all[len(all)/2], nil
+	return all, nil
 }
 
-// fanoutPart measures saturated fan-out to 1, 10, 100 and 1000 clients.
+// figureOf formats the median of a figure with its smallest and largest value: "0.31 (0.30-0.35)".
+func figureOf[T any](format string, all []T, figure func(T) float64) string {
+	var values []float64
+	for _, one := range all {
+		values = append(values, figure(one))
+	}
+	text := fmt.Sprintf(format, middle(values))
+	if len(values) > 1 {
+		text += fmt.Sprintf(" ("+format+"-"+format+")", slices.Min(values), slices.Max(values))
+	}
+	return text
+}
+
+// middle returns the median.
+func middle(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[len(sorted)/2]
+}
+
+// The figures of a load.Result, in the units of the tables.
+func cpuSeconds(r load.Result) float64 { return r.CPU.Seconds() }
+func millions(r load.Result) float64   { return r.Rate / 1e6 }
+func perSecond(r load.Result) float64  { return r.Rate }
+func p50(r load.Result) float64        { return float64(r.P50) / 1e6 }
+func p99(r load.Result) float64        { return float64(r.P99) / 1e6 }
+
+// fewWaiting is how many messages a publisher that waits for its clients is ahead of the slowest one.
+const fewWaiting = 16
+
+// fanoutPart measures fan-out to 1, 10, 100 and 1000 clients by a publisher that is far ahead of them.
 func fanoutPart(o options) error {
+	lines, err := fanoutTable(o, "Fan-out, saturated, many messages waiting (up to 8,192, from 1,000 clients on 2,048)", 0)
+	if err != nil || len(lines) == 0 {
+		return err
+	}
+	return draw(o.plot, "Saturated fan-out, 100-byte messages", "WebSocket clients", "CPU seconds per million deliveries", lines)
+}
+
+// fanoutFewPart is fanoutPart with a publisher that is never more than fewWaiting messages ahead.
+func fanoutFewPart(o options) error {
+	_, err := fanoutTable(o, fmt.Sprintf("Fan-out, saturated, few messages waiting (up to %d)", fewWaiting), fewWaiting)
+	return err
+}
+
+const fanoutUnits = ": CPU s of the server per million deliveries · million deliveries/s"
+
+func fanoutTable(o options, title string, window int64) ([]line, error) {
 	var columns []string
 	for _, n := range o.clients {
 		columns = append(columns, fmt.Sprintf("N=%d", n))
 	}
-	t := newTable("Saturated fan-out: CPU seconds of the server per million deliveries (million deliveries/s)", columns...)
+	t := newTable(title+fanoutUnits, columns...)
 	var lines []line
 	for _, p := range fanoutPeers(o) {
 		if !o.peers.MatchString(p.Name) {
@@ -40,45 +83,44 @@ func fanoutPart(o options) error {
 		l := line{name: p.Name}
 		row := []string{p.Name}
 		for _, n := range o.clients {
-			f, err := median(o, func() (load.Result, error) {
-				return load.Run(p, load.Profile{Clients: n, Pace: o.pace()})
-			})
-			if err != nil {
-				row = append(row, "failed")
-				t.note("%s, N=%d: %v", p.Name, n, err)
-				continue
+			all, cell := fanoutCell(o, t, p, load.Profile{Clients: n, Window: window})
+			if row = append(row, cell); len(all) > 0 {
+				var cpu []float64
+				for _, r := range all {
+					cpu = append(cpu, cpuSeconds(r))
+				}
+				l.x, l.y = append(l.x, float64(n)), append(l.y, middle(cpu))
 			}
-			row = append(row, fmt.Sprintf("%.3f (%.2f)", f.CPU.Seconds(), f.Rate/1e6))
-			l.x, l.y = append(l.x, float64(n)), append(l.y, f.CPU.Seconds())
 		}
 		t.row(row...)
 		lines = append(lines, l)
 	}
 	t.print()
-	if len(lines) == 0 {
-		return nil
+	return lines, nil
+}
+
+// fanoutCell measures one cell. A failure becomes a note.
+func fanoutCell(o options, t *table, p *load.Peer, l load.Profile) ([]load.Result, string) {
+	l.Pace = o.pace()
+	all, err := repeated(o, func() (load.Result, error) { return load.Run(p, l) })
+	if err != nil {
+		t.note("%s, N=%d: %v", p.Name, l.Clients, err)
+		return nil, "failed"
 	}
-	return draw(o.plot, "Saturated fan-out, 100-byte messages", "WebSocket clients", "CPU seconds per million deliveries", lines)
+	return all, figureOf("%.3f", all, cpuSeconds) + " · " + figureOf("%.2f", all, millions)
 }
 
 // tlsPart measures saturated fan-out over TLS.
 func tlsPart(o options) error {
-	t := newTable("Saturated fan-out over TLS: CPU seconds per million deliveries (million deliveries/s)", "N=10", "N=100")
+	t := newTable("Fan-out over TLS, saturated, many messages waiting"+fanoutUnits, "N=10", "N=100")
 	for _, p := range fanoutPeers(o) {
 		if !strings.HasPrefix(p.Name, "zwsbridge") && p.Name != "nats-server" || !o.peers.MatchString(p.Name) {
 			continue
 		}
 		row := []string{p.Name}
 		for _, n := range []int{10, 100} {
-			f, err := median(o, func() (load.Result, error) {
-				return load.Run(p, load.Profile{Clients: n, TLS: true, Pace: o.pace()})
-			})
-			if err != nil {
-				row = append(row, "failed")
-				t.note("%s, N=%d: %v", p.Name, n, err)
-				continue
-			}
-			row = append(row, fmt.Sprintf("%.3f (%.2f)", f.CPU.Seconds(), f.Rate/1e6))
+			_, cell := fanoutCell(o, t, p, load.Profile{Clients: n, TLS: true})
+			row = append(row, cell)
 		}
 		t.row(row...)
 	}
@@ -88,7 +130,7 @@ func tlsPart(o options) error {
 
 // pacedPart measures latency and cost at 100,000 deliveries a second.
 func pacedPart(o options) error {
-	t := newTable("100,000 deliveries/s: CPU seconds per million deliveries, p50, p99", "100 × 1,000/s", "1,000 × 100/s")
+	t := newTable("Paced, 100,000 deliveries/s, few messages waiting: CPU s per million deliveries · p50 ms · p99 ms", "100 × 1,000/s", "1,000 × 100/s")
 	peers := append(fanoutPeers(o), load.Bridge("zwsbridge, flush = 5ms", o.zwsbridge, "/flush"))
 	for _, p := range peers {
 		if !o.peers.MatchString(p.Name) {
@@ -97,13 +139,13 @@ func pacedPart(o options) error {
 		row := []string{p.Name}
 		for _, l := range []load.Profile{{Clients: 100, Rate: 1000}, {Clients: 1000, Rate: 100}} {
 			l.Pace = o.pace()
-			f, err := median(o, func() (load.Result, error) { return load.Run(p, l) })
+			all, err := repeated(o, func() (load.Result, error) { return load.Run(p, l) })
 			if err != nil {
 				row = append(row, "failed")
 				t.note("%s, N=%d: %v", p.Name, l.Clients, err)
 				continue
 			}
-			row = append(row, fmt.Sprintf("%.2f  %v  %v", f.CPU.Seconds(), round(f.P50), round(f.P99)))
+			row = append(row, figureOf("%.2f", all, cpuSeconds)+" · "+figureOf("%.2f", all, p50)+" · "+figureOf("%.2f", all, p99))
 		}
 		t.row(row...)
 	}
@@ -113,21 +155,19 @@ func pacedPart(o options) error {
 
 func (o options) pace() load.Pace { return load.Pace{Duration: o.duration} }
 
-func round(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }
-
 // slowPart measures what clients that do not read cost the others.
 func slowPart(o options) error {
-	t := newTable("90 healthy clients, 1,000 messages/s: p50, p99 of the healthy", "alone", "beside 10 stalled")
+	t := newTable("90 healthy clients, 1,000 messages/s: p50 ms · p99 ms of the healthy", "alone", "beside 10 stalled")
 	for _, p := range fanoutPeers(o)[:1] {
 		row := []string{p.Name}
 		for _, stalled := range []int{0, 10} {
-			f, err := median(o, func() (load.Result, error) {
+			all, err := repeated(o, func() (load.Result, error) {
 				return load.Run(p, load.Profile{Clients: 90, Rate: 1000, Stalled: stalled, Pace: o.pace()})
 			})
 			if err != nil {
 				return err
 			}
-			row = append(row, fmt.Sprintf("%v  %v", round(f.P50), round(f.P99)))
+			row = append(row, figureOf("%.2f", all, p50)+" · "+figureOf("%.2f", all, p99))
 		}
 		t.row(row...)
 	}
@@ -137,7 +177,7 @@ func slowPart(o options) error {
 
 // requestsPart measures round trips of DEALER to an echo.
 func requestsPart(o options) error {
-	t := newTable("Round trips/s of DEALER through the bridge (CPU seconds per million)", "1 client × 1", "1 client × 64", "64 clients × 1")
+	t := newTable("DEALER through the bridge, clients × requests in flight: round trips/s · CPU µs each", "1 × 1 (few waiting)", "1 × 64 (many)", "64 × 1 (few)")
 	for _, p := range []struct {
 		name  string
 		start func(*load.Server) error
@@ -152,7 +192,7 @@ func requestsPart(o options) error {
 		}
 		row := []string{p.name}
 		for _, l := range []struct{ clients, inFlight int }{{1, 1}, {1, 64}, {64, 1}} {
-			f, err := median(o, func() (load.Result, error) {
+			all, err := repeated(o, func() (load.Result, error) {
 				return load.RoundTrips(load.Requests{Start: p.start, Login: p.login, Clients: l.clients, InFlight: l.inFlight, Pace: o.pace()})
 			})
 			if err != nil {
@@ -160,7 +200,7 @@ func requestsPart(o options) error {
 				t.note("%s, %d × %d: %v", p.name, l.clients, l.inFlight, err)
 				continue
 			}
-			row = append(row, fmt.Sprintf("%.0f (%.1f)", f.Rate, f.CPU.Seconds()))
+			row = append(row, figureOf("%.0f", all, perSecond)+" · "+figureOf("%.1f", all, cpuSeconds))
 		}
 		t.row(row...)
 	}
@@ -209,13 +249,13 @@ func idlePart(o options) error {
 				row = append(row, "")
 				continue
 			}
-			n, err := load.Idle(p, o.idle, secure, 5*time.Second)
+			all, err := repeated(o, func() (int64, error) { return load.Idle(p, o.idle, secure, 5*time.Second) })
 			if err != nil {
 				row = append(row, "failed")
 				t.note("%s: %v", p.Name, err)
 				continue
 			}
-			row = append(row, fmt.Sprintf("%.1f", float64(n)/1024))
+			row = append(row, figureOf("%.1f", all, func(bytes int64) float64 { return float64(bytes) / 1024 }))
 		}
 		t.row(row...)
 	}
@@ -236,16 +276,11 @@ func loginsPart(o options) error {
 		}
 		row := []string{p.Name}
 		for _, secure := range []bool{false, true} {
-			var all []time.Duration
-			for range o.repeat {
-				each, err := load.Logins(p, 1000, secure)
-				if err != nil {
-					return err
-				}
-				all = append(all, each)
+			all, err := repeated(o, func() (time.Duration, error) { return load.Logins(p, 1000, secure) })
+			if err != nil {
+				return err
 			}
-			slices.Sort(all)
-			row = append(row, fmt.Sprintf("%.0f", float64(all[len(all)/2].Nanoseconds())/1e3))
+			row = append(row, figureOf("%.0f", all, func(d time.Duration) float64 { return float64(d) / 1e3 }))
 		}
 		t.row(row...)
 	}

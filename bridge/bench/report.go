@@ -2,9 +2,8 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
-	"text/tabwriter"
+	"unicode/utf8"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -29,15 +28,38 @@ func (t *table) note(format string, args ...any) {
 	t.notes = append(t.notes, fmt.Sprintf(format, args...))
 }
 
+// print writes the table as Markdown, in columns that are readable on a terminal too.
 func (t *table) print() {
-	fmt.Printf("\n%s\n\n", t.title)
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
+	fmt.Printf("\n**%s**\n\n", t.title)
+	widths := make([]int, len(t.rows[0]))
 	for _, r := range t.rows {
-		fmt.Fprintln(w, strings.Join(r, "\t"))
+		for i, cell := range r {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell), 3)
+		}
 	}
-	w.Flush()
+	for i, r := range t.rows {
+		fmt.Print("|")
+		for k, width := range widths {
+			cell := ""
+			if k < len(r) {
+				cell = r[k]
+			}
+			fmt.Print(" ", cell, strings.Repeat(" ", width-utf8.RuneCountInString(cell)), " |")
+		}
+		fmt.Println()
+		if i > 0 {
+			continue
+		}
+		for _, width := range widths {
+			fmt.Print("|", strings.Repeat("-", width+2))
+		}
+		fmt.Println("|")
+	}
+	if len(t.notes) > 0 {
+		fmt.Println()
+	}
 	for _, n := range t.notes {
-		fmt.Println("  ", n)
+		fmt.Println("-", strings.Join(strings.Fields(n), " "))
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os/exec"
 	"slices"
 	"time"
@@ -20,7 +21,7 @@ func reconnecting(address string, secure bool, clients int) *exec.Cmd {
 // returnPart measures how clients come back that have lost the bridge.
 func returnPart(o options) error {
 	t := newTable(fmt.Sprintf("%d clients lose the bridge and come back by the back-off of zws.js", o.returning),
-		"99 % have data after", "all", "attempts", "refused for good", "peak RSS (before)", "server CPU", "p99 of 100 others (before)")
+		"99 % have data after s", "all after s", "attempts", "never back", "peak MiB", "MiB before", "server CPU s", "others' p99 ms", "before")
 	for _, way := range []struct {
 		name             string
 		secure, graceful bool
@@ -33,27 +34,28 @@ func returnPart(o options) error {
 		if !o.peers.MatchString(way.name) {
 			continue
 		}
-		var all []load.Comeback
-		for range o.repeat {
-			one, err := load.Return{
+		all, err := repeated(o, func() (load.Comeback, error) {
+			return load.Return{
 				Program: o.zwsbridge, Clients: o.returning, TLS: way.secure, Graceful: way.graceful, Generator: reconnecting,
 			}.Run()
-			if err != nil {
-				return fmt.Errorf("%s: %w", way.name, err)
-			}
-			all = append(all, one)
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", way.name, err)
 		}
-		slices.SortFunc(all, func(a, b load.Comeback) int { return int(a.All - b.All) })
-		m := all[len(all)/2]
-		t.row(way.name, seconds(m.Most), fmt.Sprintf("%s (%s-%s)", seconds(m.All), seconds(all[0].All), seconds(all[len(all)-1].All)),
-			fmt.Sprint(m.Attempts), fmt.Sprint(m.Refused+m.Missing), fmt.Sprintf("%d MiB (%d)", m.Peak>>20, m.Before>>20), seconds(m.CPU),
-			fmt.Sprintf("%v (%v)", round(m.Beside), round(m.Alone)))
-		for text, n := range m.Failures {
-			t.note("%s: %d × %s", way.name, n, text)
+		t.row(way.name,
+			figureOf("%.2f", all, func(c load.Comeback) float64 { return c.Most.Seconds() }),
+			figureOf("%.2f", all, func(c load.Comeback) float64 { return c.All.Seconds() }),
+			figureOf("%.0f", all, func(c load.Comeback) float64 { return float64(c.Attempts) }),
+			figureOf("%.0f", all, func(c load.Comeback) float64 { return float64(c.Refused + c.Missing) }),
+			figureOf("%.0f", all, func(c load.Comeback) float64 { return float64(c.Peak >> 20) }),
+			figureOf("%.0f", all, func(c load.Comeback) float64 { return float64(c.Before >> 20) }),
+			figureOf("%.2f", all, func(c load.Comeback) float64 { return c.CPU.Seconds() }),
+			figureOf("%.1f", all, func(c load.Comeback) float64 { return float64(c.Beside) / 1e6 }),
+			figureOf("%.1f", all, func(c load.Comeback) float64 { return float64(c.Alone) / 1e6 }))
+		for _, text := range slices.Sorted(maps.Keys(all[0].Failures)) {
+			t.note("%s, first run: %d × %s", way.name, all[0].Failures[text], text)
 		}
 	}
 	t.print()
 	return nil
 }
-
-func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }

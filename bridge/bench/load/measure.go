@@ -11,9 +11,10 @@ import (
 type Profile struct {
 	Clients int
 	TLS     bool
-	Rate    int // messages per second; 0: as fast as the slowest client reads
-	Stalled int // further clients, which do not read
-	Topics  int // 0: one topic, Topic
+	Rate    int   // messages per second; 0: as fast as the slowest client reads
+	Window  int64 // without Rate: how far the slowest client may lag behind, in messages; 0: thousands
+	Stalled int   // further clients, which do not read
+	Topics  int   // 0: one topic, Topic
 	Pace
 }
 
@@ -165,8 +166,11 @@ func (s *setup) quiet() {
 
 // window returns how many messages the slowest client may lag behind the publisher: the same
 // backpressure for every server, and less than any of them would drop messages at.
-func window(clients int) int64 {
-	if clients >= 1000 {
+func (l Profile) window() int64 {
+	switch {
+	case l.Window > 0:
+		return l.Window
+	case l.Clients >= 1000:
 		return 2048
 	}
 	return 8192
@@ -205,7 +209,7 @@ func (s *setup) drive(l Profile, d time.Duration) error {
 	if l.Rate > 0 {
 		return s.pace(l.Rate, d)
 	}
-	base, baseLow, room := s.publisher.sent, s.swarm.low.Load(), window(l.Clients)
+	base, baseLow, room := s.publisher.sent, s.swarm.low.Load(), l.window()
 	last, progress := int64(0), time.Now()
 	for start := time.Now(); time.Since(start) < d; {
 		low := (s.swarm.low.Load() - baseLow) / s.size
@@ -215,7 +219,7 @@ func (s *setup) drive(l Profile, d time.Duration) error {
 			return fmt.Errorf("a client has missed messages, or the server has stopped: %d sent, %d delivered", s.publisher.sent-base, low)
 		}
 		free := room - (s.publisher.sent - base - low)
-		if free < room/4 {
+		if free < max(room/4, 1) {
 			time.Sleep(20 * time.Microsecond)
 			continue
 		}
