@@ -18,6 +18,8 @@ type discard struct{ fanout.Queue } // without a log the hub calls nothing else
 
 func (discard) PutRange(*queue.Chunk, int, int) error { return nil }
 
+func (discard) AddRange(*queue.Chunk, int, int) (write bool, err error) { return false, nil }
+
 // matching returns the processor time that the hub takes to match and encode one message and
 // to put it into the queues, where each client subscribes to 20 of the topics. No network is
 // involved.

@@ -1,4 +1,4 @@
-// Command short compares the working tree with another commit, in less than four minutes on
+// Command short compares the working tree with another commit, in about five minutes on
 // two cores: it builds both, measures them alternately beside libzmq's proxy, and prints
 // medians, spreads and ratios.
 //

@@ -29,6 +29,11 @@ var (
 		{unit: "CPU s per million deliveries", format: "%.3f"},
 		{unit: "million deliveries/s", format: "%.2f", moreIsGood: true},
 	}
+	pacedFigures = []figure{
+		{unit: "CPU µs per delivery", format: "%.2f"},
+		{unit: "p50 ms", format: "%.2f"},
+		{unit: "p99 ms", format: "%.2f"},
+	}
 	requestFigures = []figure{
 		{unit: "CPU s per million round trips", format: "%.1f"},
 		{unit: "round trips/s", format: "%.0f", moreIsGood: true},
@@ -41,6 +46,11 @@ func measurements(o options) []measurement {
 	for _, clients := range []int{1, 10, 100, 1000} {
 		all = append(all, fanout(clients, o.pace()))
 	}
+	all = append(all,
+		paced("paced, 100 clients × 1,000/s", "/sub", 100, 1000, o.pace()),
+		paced("paced, 1,000 clients × 100/s", "/sub", 1000, 100, o.pace()),
+		paced("paced, 100 × 1,000/s, flush = 5ms", "/flush", 100, 1000, o.pace()),
+	)
 	for _, r := range []struct {
 		name              string
 		clients, inFlight int
@@ -75,6 +85,21 @@ func fanout(clients int, pace load.Pace) measurement {
 		name:    fmt.Sprintf("fan-out, N=%d", clients),
 		figures: fanoutFigures,
 		bridge:  func(binary string) ([]float64, error) { return on(load.Bridge("", binary, "/sub")) },
+		libzmq:  func() ([]float64, error) { return on(load.LibzmqProxy("")) },
+	}
+}
+
+// paced measures clients that get rate messages per second each.
+func paced(name, path string, clients, rate int, pace load.Pace) measurement {
+	on := func(p *load.Peer) ([]float64, error) {
+		r, err := load.Run(p, load.Profile{Clients: clients, Rate: rate, Pace: pace})
+		ms := func(d time.Duration) float64 { return d.Seconds() * 1e3 }
+		return []float64{r.CPU.Seconds(), ms(r.P50), ms(r.P99)}, err
+	}
+	return measurement{
+		name:    name,
+		figures: pacedFigures,
+		bridge:  func(binary string) ([]float64, error) { return on(load.Bridge("", binary, path)) },
 		libzmq:  func() ([]float64, error) { return on(load.LibzmqProxy("")) },
 	}
 }

@@ -21,6 +21,7 @@ type owner struct{ overflows int }
 
 func (*owner) Ended() bool   { return false }
 func (*owner) Wake()         {}
+func (*owner) Write()        {}
 func (*owner) Missed(uint64) {}
 
 func (*owner) Lost(uint64) {}

@@ -16,7 +16,9 @@ func (s *stream) request(ctx context.Context, r *zws.HistoryRequest) error {
 		switch r.Op {
 		case zws.HistoryResume:
 			if err = s.resume(ctx, r); err == nil {
-				s.flush()
+				// Most clients have missed little, and another goroutine would cost as much as
+				// all the rest.
+				s.Write()
 			}
 		case zws.HistoryLast:
 			err = s.subscribeLast(ctx, r.Topics[0])
@@ -29,14 +31,6 @@ func (s *stream) request(ctx context.Context, r *zws.HistoryRequest) error {
 		s.end(err)
 	}
 	return err
-}
-
-// flush writes what was resumed here in the reader, as far as the client's system takes it: most
-// clients have missed little, and another goroutine would cost as much as all the rest.
-func (s *stream) flush() {
-	if channel := s.opened(); channel != nil {
-		channel.Flush()
-	}
 }
 
 // resume subscribes to topics and gives the client what the route has kept of them since its

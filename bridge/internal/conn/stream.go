@@ -248,6 +248,13 @@ func (s *stream) Wake() {
 	}
 }
 
+// Write implements queue.Owner.
+func (s *stream) Write() {
+	if channel := s.opened(); channel != nil {
+		channel.Flush()
+	}
+}
+
 // Lost implements queue.Owner.
 func (s *stream) Lost(n uint64) {
 	s.route.Metrics().SlowClient(n)

@@ -16,11 +16,14 @@ func (null) Missed(uint64) {}
 
 func (null) PutRange(*queue.Chunk, int, int) error { return nil }
 
+func (null) AddRange(*queue.Chunk, int, int) (bool, error) { return false, nil }
+
 // idle is the owner of a queue without a reader.
 type idle struct{}
 
 func (idle) Ended() bool   { return false }
 func (idle) Wake()         {}
+func (idle) Write()        {}
 func (idle) Missed(uint64) {}
 
 func (idle) Lost(uint64) {}

@@ -8,6 +8,10 @@
 // messages of one upstream read that the group wants are one queue.Chunk, of which each
 // member's queue gets a reference.
 //
+// The goroutine that has read the messages writes them to the clients as well, without the hub's
+// lock and as far as each client's system takes them at once. Where that is much, others help, or the
+// writers of the clients are woken.
+//
 // The hub never waits for a client: what a full queue does is its policy's decision, which
 // must not be queue.Block.
 package fanout

@@ -133,13 +133,13 @@ func (l *lane) full() bool {
 // delivered counts messages and encoded bytes that were queued, once for each member.
 type delivered struct{ messages, bytes int }
 
-// deliver queues what waits for the members of all groups.
-func (l *lane) deliver() (sum delivered) {
+// deliver queues what waits for the members of all groups; see group.put for p.
+func (l *lane) deliver(p *pass) (sum delivered) {
 	if l.chunk == nil {
 		return delivered{}
 	}
 	for i, g := range l.wanted {
-		d := g.deliver(l.chunk)
+		d := g.deliver(l.chunk, p)
 		sum.messages += d.messages
 		sum.bytes += d.bytes
 		l.wanted[i] = nil
@@ -156,33 +156,46 @@ const sharedSpans = 4
 
 // deliver puts what the group wants of chunk into its members' queues: references to chunk if
 // that is a few large pieces of it, else to a copy, so that a slow client does not keep more
-// memory alive than its queue's limit.
-func (g *group) deliver(chunk *queue.Chunk) delivered {
+// memory alive than its queue's limit. See put for p.
+func (g *group) deliver(chunk *queue.Chunk, p *pass) delivered {
 	messages, bytes := 0, 0
 	for _, s := range g.spans {
 		messages += s.to - s.from
 		bytes += len(chunk.Bytes(s.from, s.to))
+	}
+	if bytes >= gatherBytes {
+		p = nil
 	}
 	if len(g.spans) > sharedSpans || 2*bytes < chunk.Size() {
 		own := queue.NewChunk(g.lane.codec, bytes)
 		for _, s := range g.spans {
 			own.AppendRange(chunk, s.from, s.to)
 		}
-		g.put(own, span{0, own.Messages()})
+		g.put(own, span{0, own.Messages()}, p)
 		own.Release()
 	} else {
 		for _, s := range g.spans {
-			g.put(chunk, s)
+			g.put(chunk, s, p)
 		}
 	}
 	g.spans = g.spans[:0]
 	return delivered{messages * len(g.members), bytes * len(g.members)}
 }
 
-func (g *group) put(c *queue.Chunk, s span) {
+// put queues a span of c for all members. The writers of those that had nothing waiting are woken;
+// if p is not nil, they are added to it instead.
+func (g *group) put(c *queue.Chunk, s span, p *pass) {
+	// A queue that is closed, or closes now because it is full, reports that to its owner, and the
+	// member leaves then.
+	if p == nil {
+		for _, m := range g.members {
+			_ = m.queue.PutRange(c, s.from, s.to)
+		}
+		return
+	}
 	for _, m := range g.members {
-		// A queue that is closed, or closes now because it is full, reports that to its
-		// owner, and the member leaves then.
-		_ = m.queue.PutRange(c, s.from, s.to)
+		if write, _ := m.queue.AddRange(c, s.from, s.to); write {
+			p.queues = append(p.queues, m.queue)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import "github.com/zwsbridge/zwsbridge/bridge/internal/queue"
 // noBacklog is the part of a queue that hubs without a log do not use.
 type noBacklog struct{}
 
+func (noBacklog) Write()                    {}
 func (noBacklog) SetBacklog(queue.Backlog)  {}
 func (noBacklog) FallBehind()               {}
 func (noBacklog) Behind() bool              { return false }

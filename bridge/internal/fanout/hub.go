@@ -190,25 +190,41 @@ func (h *Hub) discarded(topic []byte) {
 	}
 }
 
-// Flush implements backend.Receiver: it delivers what was encoded, or with Options.Flush
-// starts the timer that does.
+// Flush implements backend.Receiver: it delivers what was encoded, and writes it to the clients as
+// far as none has to be waited for, or with Options.Flush starts the timer that does.
 func (h *Hub) Flush() {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.deliverSoon()
+	var p *pass
+	if !h.deferred() {
+		p = h.deliverPass()
+	}
+	h.mu.Unlock()
+	p.write()
 }
 
-// deliverSoon delivers what waits, at once or after Options.Flush. Lock held on entry.
-func (h *Hub) deliverSoon() {
-	if wait := h.flush(); wait <= 0 {
-		h.deliver()
-	} else if h.waiting && !h.armed {
+// deferred reports whether what waits is delivered later, because of Options.Flush. Lock held on
+// entry, as in the functions below.
+func (h *Hub) deferred() bool {
+	wait := h.flush()
+	if wait > 0 && h.waiting && !h.armed {
 		h.arm(wait)
 	}
+	return wait > 0
 }
 
-// deliver empties all lanes. Lock held on entry.
-func (h *Hub) deliver() {
+// deliver empties all lanes, and wakes the writers of members that had nothing waiting.
+func (h *Hub) deliver() { h.deliverTo(nil) }
+
+// deliverPass empties all lanes, and returns the members that had nothing waiting, for the caller
+// to write to once the lock is released.
+func (h *Hub) deliverPass() *pass {
+	p := newPass()
+	h.deliverTo(p)
+	return p
+}
+
+// deliverTo empties all lanes; see group.put for p.
+func (h *Hub) deliverTo(p *pass) {
 	if h.keeping {
 		_ = h.log.Flush() // its State tells of errors; what is delivered is kept: a restart must not have less than a client
 	}
@@ -218,7 +234,7 @@ func (h *Hub) deliver() {
 	h.waiting = false
 	var sum delivered
 	for _, l := range h.lanes {
-		d := l.deliver()
+		d := l.deliver(p)
 		sum.messages += d.messages
 		sum.bytes += d.bytes
 	}
@@ -228,7 +244,7 @@ func (h *Hub) deliver() {
 	}
 }
 
-// arm starts the timer that delivers what waits. Lock held on entry.
+// arm starts the timer that delivers what waits.
 func (h *Hub) arm(wait time.Duration) {
 	h.armed = true
 	if h.timer != nil {
@@ -237,9 +253,10 @@ func (h *Hub) arm(wait time.Duration) {
 	}
 	h.timer = time.AfterFunc(wait, func() {
 		h.mu.Lock()
-		defer h.mu.Unlock()
 		h.armed = false
-		h.deliver()
+		p := h.deliverPass()
+		h.mu.Unlock()
+		p.write()
 	})
 }
 

@@ -57,6 +57,10 @@ func (c *client) PutRange(chunk *queue.Chunk, from, to int) error {
 	return nil
 }
 
+func (c *client) AddRange(chunk *queue.Chunk, from, to int) (write bool, err error) {
+	return false, c.PutRange(chunk, from, to)
+}
+
 // puts returns the number of PutRange calls since the last take.
 func (c *client) puts() int {
 	c.mu.Lock()
@@ -273,6 +277,10 @@ func (*keeper) Missed(uint64) {}
 func (k *keeper) PutRange(c *queue.Chunk, from, to int) error {
 	k.chunks = append(k.chunks, c.Messages())
 	return nil
+}
+
+func (k *keeper) AddRange(c *queue.Chunk, from, to int) (write bool, err error) {
+	return false, k.PutRange(c, from, to)
 }
 
 // TestSparse checks that a client that wants little of a chunk does not keep all of it alive.

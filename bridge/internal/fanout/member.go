@@ -27,6 +27,10 @@ type Filter interface {
 type Queue interface {
 	// PutRange queues the messages from, from+1, … to-1 of c. It must not block.
 	PutRange(c *queue.Chunk, from, to int) error
+	// AddRange is PutRange, except that it leaves writing to the caller: if write is true, it calls
+	// Write without a lock.
+	AddRange(c *queue.Chunk, from, to int) (write bool, err error)
+	Write()
 	// Missed reports n messages that were lost before they could be put. It must not block.
 	Missed(n uint64)
 	// These are used where the hub has a log. They must not block or call the hub.

@@ -34,7 +34,9 @@ func (h *Hub) Replicate(b history.Batch) error {
 	}
 	clear(r.Entries)
 	clear(r.Missed)
-	h.deliverSoon()
+	if !h.deferred() {
+		h.deliver()
+	}
 	return err
 }
 

@@ -57,6 +57,9 @@ type Owner interface {
 	Ended() bool
 	// Wake starts the writer: something was put into an empty queue.
 	Wake()
+	// Write is Wake, but the caller writes as much as the client's system takes at once. It is
+	// called without a lock.
+	Write()
 	// Lost reports n messages that the queue has dropped since the last call.
 	Lost(n uint64)
 	// Missed reports n messages that were lost before they could be put.
@@ -136,29 +139,54 @@ func (q *Queue) PutRange(c *Chunk, from, to int) error {
 	return q.putItem(item{chunk: c, from: int32(from), to: int32(to)}, q.put)
 }
 
-// putItem queues it with put, which is called with the lock held.
+// AddRange is PutRange, but the owner is not woken: if write is true, the caller calls Write as soon
+// as it holds no locks. It is not for Block, where a put waits for a writer that was woken before.
+func (q *Queue) AddRange(c *Chunk, from, to int) (write bool, err error) {
+	return q.add(item{chunk: c, from: int32(from), to: int32(to)}, q.put)
+}
+
+// Write writes what AddRange has queued, as far as the client's system takes it at once. What a
+// writer takes from elsewhere is left to another goroutine: that can be much.
+func (q *Queue) Write() {
+	q.mu.Lock()
+	pulls := q.behind || len(q.inserts) > 0
+	q.mu.Unlock()
+	if pulls {
+		q.owner.Wake()
+	} else {
+		q.owner.Write()
+	}
+}
+
+// putItem queues it with put, which is called with the lock held, and wakes the owner.
 func (q *Queue) putItem(it item, put func(item) (wake bool, err error)) error {
+	wake, err := q.add(it, put)
+	if wake {
+		q.owner.Wake()
+	}
+	return err
+}
+
+// add is putItem without waking the owner.
+func (q *Queue) add(it item, put func(item) (wake bool, err error)) (wake bool, err error) {
 	if it.messages() == 0 {
-		return nil
+		return false, nil
 	}
 	q.mu.Lock()
-	wake, err := put(it)
+	wake, err = put(it)
 	lost := q.losses()
 	q.settle()
 	q.mu.Unlock()
 	if lost > 0 {
 		q.owner.Lost(lost)
 	}
-	if wake {
-		q.owner.Wake()
-	}
 	if err == ErrFull {
 		q.owner.Overflow()
 	}
 	if b := q.o.Budget; err == nil && b != nil && !b.fits(0) && b.relieve(q, 0) {
-		return ErrFull
+		return wake, ErrFull
 	}
-	return err
+	return wake, err
 }
 
 // losses returns how many messages were dropped since the last call, for Owner.Lost. Lock

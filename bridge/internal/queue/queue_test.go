@@ -21,6 +21,7 @@ type owner struct {
 	lost      atomic.Uint64
 	missed    atomic.Uint64
 	overflows int
+	writes    int
 }
 
 func (o *owner) Ended() bool { return o.ended != nil && o.ended() }
@@ -30,6 +31,8 @@ func (o *owner) Wake() {
 		o.wake()
 	}
 }
+
+func (o *owner) Write() { o.writes++ }
 
 func (o *owner) Missed(n uint64) { o.missed.Add(n) }
 
@@ -221,7 +224,7 @@ func TestModel(t *testing.T) {
 				}
 				// A range in the middle, like a group's part of a chunk.
 				c := chunk(codec, slices.Concat([]string{"x"}, msgs, []string{"y"})...)
-				if err := q.PutRange(c, 1, 1+len(msgs)); err != nil {
+				if err := putOrAdd(q, c, 1, 1+len(msgs), r); err != nil {
 					t.Fatal(err)
 				}
 				c.Release()
