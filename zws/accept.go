@@ -149,7 +149,7 @@ func (h *handshake) relay() error {
 		return notAccepted("this route is a relay: offer the mechanism of its backend, such as ZWS2.0+CURVE")
 	}
 	h.chosen.dialect = d.relayed
-	return checkRelayedMechanism(d.relayed.inner, h.options)
+	return checkRelayedMechanism(d.relayed.inner, h.options.confidential())
 }
 
 // consider checks the chosen subprotocol as far as the HTTP request shows, and fills in
@@ -166,7 +166,7 @@ func (h *handshake) consider(r *http.Request) error {
 		Greets:      d.greets,
 	}
 	if !d.sealed {
-		h.login.codec, h.login.marking = d.codec, d.marking
+		h.login.codecs = &d.codecs
 	}
 	if err := endpointsQuery(r.URL.Query(), &h.login); err != nil {
 		return err
@@ -207,15 +207,15 @@ func checkMechanism(m zap.Mechanism, o *Options) error {
 	case !slices.Contains(o.Mechanisms, m):
 		return notAccepted(fmt.Sprintf("this route does not accept %s logins", m))
 	case m == zap.PLAIN || m == zap.BEARER:
-		return checkPlaintext(m, o)
+		return checkPlaintext(m, o.confidential())
 	}
 	return nil
 }
 
 // checkPlaintext checks that m, which hides no secret itself, may be used on the
 // connection.
-func checkPlaintext(m zap.Mechanism, o *Options) error {
-	if !o.Secure && !o.PlaintextAllowed {
+func checkPlaintext(m zap.Mechanism, confidential bool) error {
+	if !confidential {
 		return &CloseError{Code: CodeForbidden, Status: zap.Refused, Reason: fmt.Sprintf("%s is not accepted without TLS", m)}
 	}
 	return nil

@@ -67,7 +67,7 @@ func newConn(w http.ResponseWriter, r *http.Request, chosen offer, o *Options) (
 	c.maxMessage.Store(o.MaxMessage)
 	c.maxFrames.Store(int64(o.MaxFrames))
 	if c.dialect.renewable {
-		c.renewal = &renewal{options: o}
+		c.renewal = &renewal{options: o.kept()}
 	}
 	c.silent.Store(wantsNoClose(r))
 	c.out.pings.bare = isLibzmq(r)

@@ -21,11 +21,8 @@ type dialect struct {
 	// the client in. ready queues READY or what the dialect has instead; nil for nothing.
 	login func(h *handshake, ctx context.Context) error
 	ready func(h *handshake, o AcceptOptions)
-	// codec encodes messages. Connections share what it makes, unless they are sealed.
-	codec Codec
-	// marking is codec with positions, for clients that asked for history; nil if no client
-	// of the dialect can.
-	marking Codec
+	// codecs encode messages. Connections share what they make, unless they are sealed.
+	codecs codecs
 	// frames is the codec of frames, of dialects that have frames.
 	frames frameCodec
 	// read reads one WebSocket message and returns the message that it completes, if it
@@ -90,8 +87,7 @@ var dialects = map[string]*dialect{
 	"ZWSJSON1.0": {
 		login:        (*handshake).awaitLogin,
 		ready:        func(h *handshake, _ AcceptOptions) { h.conn.sendReadyObject() },
-		codec:        jsonCodec{},
-		marking:      jsonCodec{marks: true},
+		codecs:       codecs{jsonCodec{}, jsonCodec{marks: true}},
 		read:         (*Channel).readObject,
 		write:        (*Batch).object,
 		notifier:     jsonNotifier{},
@@ -103,8 +99,7 @@ var dialects = map[string]*dialect{
 	"ZWSMUX1.0": {
 		login:        (*handshake).awaitMuxLogin,
 		ready:        (*handshake).startMux,
-		codec:        muxCodec{},
-		marking:      muxCodec{marks: true},
+		codecs:       codecs{muxCodec{}, muxCodec{marks: true}},
 		write:        (*Batch).muxMessage,
 		notifier:     muxNotifier{},
 		loginMessage: true,
@@ -127,7 +122,7 @@ var webtalk = inFrames(webtalkFrames, dialect{
 func withMechanism(m zap.Mechanism, plus bool) *dialect {
 	return inFrames(zwsFrames, dialect{
 		relayed:   relayDialect(m, plus),
-		marking:   markedZWSFrames,
+		codecs:    codecs{marking: markedZWSFrames},
 		mechanism: m,
 		login:     (*handshake).runMechanism,
 		ready:     (*handshake).sendReady,
@@ -141,7 +136,7 @@ func withMechanism(m zap.Mechanism, plus bool) *dialect {
 
 // inFrames completes a dialect in which one WebSocket message is one ZMTP frame.
 func inFrames(f frameCodec, d dialect) *dialect {
-	d.frames, d.codec = f, f
+	d.frames, d.codecs.plain = f, f
 	d.read, d.write = (*Channel).readFrames, (*Batch).frames
 	if d.notifier == nil {
 		d.notifier = noNotifications{}

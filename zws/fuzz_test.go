@@ -109,11 +109,11 @@ func FuzzQuery(f *testing.F) {
 				}
 				continue
 			}
-			if !l.SocketType.Valid() || len(l.RoutingID) > MaxRoutingID || len(l.Connect) > maxQueryValues ||
-				len(l.Bind) > maxQueryValues || len(l.Subscribe) > maxQueryValues {
+			if !l.SocketType.Valid() || len(l.RoutingID) > MaxRoutingID || len(l.Wishes().Connect) > maxQueryValues ||
+				len(l.Wishes().Bind) > maxQueryValues || len(l.Wishes().Subscribe) > maxQueryValues {
 				t.Errorf("%q makes %+v", raw, l)
 			}
-			if len(l.Subscribe) > 0 && !l.SocketType.Subscribes() {
+			if len(l.Wishes().Subscribe) > 0 && !l.SocketType.Subscribes() {
 				t.Errorf("%q lets %s subscribe", raw, l.SocketType)
 			}
 		}

@@ -24,6 +24,9 @@ type jsonCodec struct {
 	batch bool
 }
 
+// batchCodecs are those of clients that get arrays.
+var batchCodecs = codecs{jsonCodec{batch: true}, jsonCodec{marks: true, batch: true}}
+
 // AppendMessage implements Codec.
 func (c jsonCodec) AppendMessage(dst []byte, m zmtp.Message, at []byte) []byte {
 	if !c.marks {
@@ -197,7 +200,7 @@ func (h *handshake) awaitLogin(ctx context.Context) error {
 	h.login.History, h.login.Queue = request.history, request.queue
 	if request.batch {
 		h.conn.arrays.Store(true)
-		h.login.codec, h.login.marking = jsonCodec{batch: true}, jsonCodec{marks: true, batch: true}
+		h.login.codecs = &batchCodecs
 	}
 	if request.op != opLogin {
 		return protocolError(`the first object must be {"op":"login",…}`)
@@ -258,7 +261,7 @@ func textLimit(maxMessage int64) int64 { return 2*maxMessage + 4<<10 }
 func (ch *Channel) readObject() (zmtp.Message, error) {
 	c := ch.conn
 	r, err := c.readRequest(func() int64 {
-		return max(textLimit(c.maxMessage.Load()), c.renewal.options.MaxHandshake)
+		return max(textLimit(c.maxMessage.Load()), c.renewal.options.maxHandshake)
 	}, ch.history.asked)
 	if err != nil {
 		return nil, err

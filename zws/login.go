@@ -36,22 +36,34 @@ type Login struct {
 	// Greets is set if the client of a relay learns by AcceptOptions.Minor which version of
 	// ZMTP 3 the backend uses, and so can use the same.
 	Greets bool
-	// Connect and Bind are the endpoints that the client named in its URL, as webtalk does.
-	// They are a wish, for the caller to judge.
-	Connect, Bind []string
-	// Subscribe are the topics that a webtalk client named in its URL. The channel returns
-	// them as its first messages.
-	Subscribe [][]byte
-
 	// History is set if the client asked for positions and may resume at one. Queue is the
 	// name of the queue that it asked for, at most MaxQueueName bytes; nil if it named none.
 	History bool
 	Queue   *string
 
-	// codec and marking encode messages without and with positions; nil where each
-	// connection has keys of its own.
-	codec, marking Codec
+	wishes *Wishes // nil if there are none
+	codecs *codecs // of the dialect, or an option of it; nil where each connection has keys of its own
 }
+
+// Wishes are what a client named in its URL, as webtalk does.
+type Wishes struct {
+	// Connect and Bind are endpoints, for the caller to judge.
+	Connect, Bind []string
+	// Subscribe are topics, of webtalk only. The channel returns them as its first messages.
+	Subscribe [][]byte
+}
+
+// Wishes returns what the client named in its URL.
+func (l *Login) Wishes() Wishes {
+	if l.wishes == nil {
+		return Wishes{}
+	}
+	return *l.wishes
+}
+
+// codecs encode messages without and with positions, for clients that asked for history. marking is nil
+// if no client of the dialect can.
+type codecs struct{ plain, marking Codec }
 
 // User returns the user that the ZAP handler named; empty for an anonymous one.
 func (l *Login) User() string { return l.Reply.UserID }
@@ -60,10 +72,13 @@ func (l *Login) User() string { return l.Reply.UserID }
 // keeps a history, as in AcceptOptions.History: for a client that asked for it, messages then
 // carry their positions.
 func (l *Login) Codec(positions bool) (codec Codec, ok bool) {
-	if positions && l.History {
-		return l.marking, l.marking != nil
+	switch {
+	case l.codecs == nil:
+		return nil, false
+	case positions && l.History:
+		return l.codecs.marking, l.codecs.marking != nil
 	}
-	return l.codec, l.codec != nil
+	return l.codecs.plain, l.codecs.plain != nil
 }
 
 // Notices reports whether the client asked for notifications: metadata "Notices: 1".

@@ -89,7 +89,8 @@ func (ch *muxChannel) release() {
 // check checks messages that the client has sent.
 func (ch *muxChannel) check(p []byte) error {
 	if ch.request.Relay != "" {
-		return checkRelayed(p, relayLimit(ch.parent.options))
+		o := ch.parent.options
+		return checkRelayed(p, relayLimit(o.maxMessage, o.maxHandshake))
 	}
 	return muxError(muxframe.CheckMessages(p, ch.conn.checkSize))
 }
@@ -207,7 +208,7 @@ func (ch *muxChannel) end(cause *CloseError) (open bool) {
 	defer m.mu.Unlock()
 	open = !ch.gone
 	ch.gone, ch.inbox, ch.requests = true, nil, muxRequests{}
-	delete(m.channels, ch.number)
+	m.remove(ch)
 	ch.life.end(cmp.Or(ch.conn.Cause(), cause)) // keeps the first
 	ch.departed()
 	ch.arrive()

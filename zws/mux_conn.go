@@ -1,9 +1,11 @@
 package zws
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/gorilla/websocket"
@@ -70,11 +72,11 @@ func (c muxCodec) AppendMessage(dst []byte, m zmtp.Message, at []byte) []byte {
 // writer, which takes from one channel after the other.
 type mux struct {
 	conn    *Conn
-	options *Options
+	options *keptOptions
 	opened  func(*PendingChannel) // see Conn.ServeChannels
 
 	mu       sync.Mutex
-	channels map[uint32]*muxChannel
+	channels []*muxChannel // that are open, by number
 	last     uint32        // the highest number that the client has opened
 	held     int           // channels that the caller has not yet closed or rejected
 	active   []*muxChannel // that may have something to write, in turn
@@ -99,7 +101,7 @@ func (h *handshake) awaitMuxLogin(ctx context.Context) error {
 
 // startMux prepares the connection for channels and answers the login.
 func (h *handshake) startMux(AcceptOptions) {
-	m := &mux{conn: h.conn, options: h.options, channels: make(map[uint32]*muxChannel)}
+	m := &mux{conn: h.conn, options: h.conn.renewal.options}
 	h.conn.mux.Store(m)
 	h.conn.channel.Attach(m)
 	m.sendReady()
@@ -129,7 +131,7 @@ func muxError(err error) error {
 
 // sendReady answers a login or a renewal.
 func (m *mux) sendReady() {
-	m.send(muxframe.Frame{Op: muxframe.Ready, Number: uint64(m.options.MaxChannels)})
+	m.send(muxframe.Frame{Op: muxframe.Ready, Number: uint64(m.options.maxChannels)})
 }
 
 // send queues a frame, before data.
@@ -168,7 +170,7 @@ func (m *mux) read() (*muxChannel, error) {
 // the limits of the options.
 func (m *mux) readLimit() int64 {
 	c := m.conn
-	return max(muxLimit(c.maxMessage.Load(), c.maxFrames.Load()), muxLimit(m.options.MaxMessage, 0), m.options.MaxHandshake)
+	return max(muxLimit(c.maxMessage.Load(), c.maxFrames.Load()), muxLimit(m.options.maxMessage, 0), m.options.maxHandshake)
 }
 
 // muxLimit is how long a WebSocket message with one message can be, in bytes.
@@ -212,7 +214,22 @@ func (m *mux) find(number uint32) (*muxChannel, error) {
 	if number == 0 || number > m.last {
 		return nil, protocolError(fmt.Sprintf("channel %d was never opened", number))
 	}
-	return m.channels[number], nil
+	if i, found := m.index(number); found {
+		return m.channels[i], nil
+	}
+	return nil, nil
+}
+
+// index returns the place of an open channel. Lock held on entry.
+func (m *mux) index(number uint32) (i int, found bool) {
+	return slices.BinarySearchFunc(m.channels, number, func(ch *muxChannel, n uint32) int { return cmp.Compare(ch.number, n) })
+}
+
+// remove removes an open channel. Lock held on entry.
+func (m *mux) remove(ch *muxChannel) {
+	if i, found := m.index(ch.number); found {
+		m.channels = slices.Delete(m.channels, i, i+1)
+	}
 }
 
 // open makes a channel; nil if the client was told why not. Numbers must increase, so that
@@ -232,7 +249,7 @@ func (m *mux) open(f *muxframe.Frame) (*muxChannel, error) {
 		return nil, nil
 	}
 	ch := newMuxChannel(m, f)
-	m.channels[f.Channel] = ch
+	m.channels = append(m.channels, ch) // numbers increase
 	m.held++
 	return ch, nil
 }
@@ -242,13 +259,13 @@ func (m *mux) open(f *muxframe.Frame) (*muxChannel, error) {
 func (m *mux) refusal(f *muxframe.Frame) *CloseError {
 	t := f.Open.SocketType
 	if f.Op == muxframe.Relay {
-		if err := checkRelayedMechanism(f.Open.Relay, m.options); err != nil {
+		if err := checkRelayedMechanism(f.Open.Relay, m.options.confidential); err != nil {
 			return Cause(err)
 		}
 	}
 	switch {
-	case len(m.channels) >= m.options.MaxChannels, m.held >= 2*m.options.MaxChannels:
-		return &CloseError{Code: CodeTooMany, Reason: fmt.Sprintf("more than %d channels on a connection", m.options.MaxChannels)}
+	case len(m.channels) >= m.options.maxChannels, m.held >= 2*m.options.maxChannels:
+		return &CloseError{Code: CodeTooMany, Reason: fmt.Sprintf("more than %d channels on a connection", m.options.maxChannels)}
 	case t != "" && !t.Valid():
 		return Cause(notAccepted(fmt.Sprintf("unknown socket type %.16q", t)))
 	case len(f.Open.Subscribe) > 0 && t != "" && !t.Subscribes():

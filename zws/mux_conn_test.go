@@ -1,7 +1,6 @@
 package zws
 
 import (
-	"maps"
 	"slices"
 	"testing"
 
@@ -43,7 +42,7 @@ func FuzzMuxServer(f *testing.F) {
 			}
 		}
 		m.mu.Lock()
-		channels := slices.Collect(maps.Values(m.channels))
+		channels := slices.Clone(m.channels)
 		m.mu.Unlock()
 		defer func() { // what waits can be read
 			for _, c := range channels {
@@ -54,7 +53,8 @@ func FuzzMuxServer(f *testing.F) {
 		}()
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		for number, c := range m.channels {
+		for _, c := range m.channels {
+			number := c.number
 			if c.requests.bytes > maxControl+len(one)+len(two)+len(three)+3*requestCost {
 				t.Errorf("channel %d: %d bytes of requests", number, c.requests.bytes)
 			}
@@ -62,7 +62,7 @@ func FuzzMuxServer(f *testing.F) {
 				t.Errorf("channel %d of %d: %d bytes, credit %d", number, m.last, len(c.inbox), c.credit)
 			}
 		}
-		if len(m.channels) > m.options.MaxChannels {
+		if len(m.channels) > m.options.maxChannels {
 			t.Errorf("%d channels", len(m.channels))
 		}
 	})
@@ -76,8 +76,7 @@ func newFuzzedMux(t *testing.T) *mux {
 	c.maxFrames.Store(10)
 	c.out.state.Store(ended) // nothing is written
 	c.login.Store(&Login{Reply: &zap.Reply{}})
-	o := &Options{MaxChannels: 2}
-	return &mux{conn: c, options: o, channels: make(map[uint32]*muxChannel)}
+	return &mux{conn: c, options: (&Options{MaxChannels: 2}).kept()}
 }
 
 // TestMuxControlLimit: a client that does not read the answers to its requests cannot fill

@@ -25,13 +25,13 @@ func (ch *muxChannel) depart(cause *CloseError) {
 	}
 	m := ch.parent
 	ch.gone = true
-	delete(m.channels, ch.number)
+	m.remove(ch)
 	if !ch.taken && len(ch.inbox) == 0 && len(ch.requests.list.list) == 0 {
 		ch.life.end(cause)
 		ch.arrive()
 		return
 	}
-	ch.departing = &departure{cause, time.AfterFunc(m.options.WriteTimeout, func() {
+	ch.departing = &departure{cause, time.AfterFunc(m.options.writeTimeout, func() {
 		ch.end(&CloseError{Code: cause.Code, Reason: notTaken, Err: cause.Err})
 	})}
 	if m.departing == nil {
@@ -58,7 +58,7 @@ func (ch *muxChannel) departed() {
 func (m *mux) depart(cause *CloseError) *CloseError {
 	m.conn.liveness.listening.Store(false) // nothing more comes
 	m.mu.Lock()
-	for _, ch := range m.channels {
+	for _, ch := range slices.Clone(m.channels) {
 		ch.depart(cause)
 	}
 	left := slices.Collect(maps.Keys(m.departing))

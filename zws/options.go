@@ -24,7 +24,7 @@ const (
 // MaxRoutingID is the longest routing id, in bytes (23/ZMTP, "Identity").
 const MaxRoutingID = 255
 
-// Options configure how [Accept] treats one request. The connection keeps a copy.
+// Options configure how [Accept] treats one request.
 type Options struct {
 	// Handler decides on every login. Required.
 	Handler zap.Handler
@@ -117,6 +117,23 @@ type Options struct {
 	// Channel.Serve.
 	Poller *Poller
 }
+
+// keptOptions are what a connection needs of its Options after the handshake.
+type keptOptions struct {
+	handler                  zap.Handler
+	domain                   string
+	maxMessage, maxHandshake int64
+	maxChannels              int
+	writeTimeout             time.Duration
+	confidential             bool // PLAIN and BEARER are accepted
+}
+
+func (o *Options) kept() *keptOptions {
+	return &keptOptions{o.Handler, o.Domain, o.MaxMessage, o.MaxHandshake, o.MaxChannels, o.WriteTimeout, o.confidential()}
+}
+
+// confidential reports whether mechanisms that do not hide a secret themselves are accepted.
+func (o *Options) confidential() bool { return o.Secure || o.PlaintextAllowed }
 
 // withDefaults checks that o is complete and returns a copy in which zero values are
 // replaced by the defaults.

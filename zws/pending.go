@@ -121,7 +121,7 @@ func (h *handshake) accept(ctx context.Context, w http.ResponseWriter, r *http.R
 	h.options.Attempt = nil // it has the credentials, and a login that can be renewed keeps the options
 	login := h.login
 	c.login.Store(&login)
-	c.channel.readFirst(login.Subscribe)
+	c.channel.readFirst(login.Wishes().Subscribe)
 	return &PendingConn{h, stop, c.watch()}, nil
 }
 

@@ -40,7 +40,9 @@ func endpointsQuery(q url.Values, l *Login) error {
 	if max(len(q["connect"]), len(q["bind"])) > maxQueryValues {
 		return notAccepted(fmt.Sprintf("the URL names more than %d endpoints", maxQueryValues))
 	}
-	l.Connect, l.Bind = q["connect"], q["bind"]
+	if q.Has("connect") || q.Has("bind") {
+		l.wishes = &Wishes{Connect: q["connect"], Bind: q["bind"]}
+	}
 	return nil
 }
 
@@ -61,9 +63,11 @@ func webtalkQuery(q url.Values, l *Login) error {
 		return notAccepted(fmt.Sprintf("subscribe= is for SUB and XSUB, not for %s", l.SocketType))
 	}
 	l.RoutingID = []byte(q.Get("identity"))
+	wishes := l.Wishes()
 	for _, topic := range q["subscribe"] {
-		l.Subscribe = append(l.Subscribe, []byte(topic))
+		wishes.Subscribe = append(wishes.Subscribe, []byte(topic))
 	}
+	l.wishes = &wishes
 	return nil
 }
 

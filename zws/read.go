@@ -136,7 +136,7 @@ func (ch *Channel) readFrames() (zmtp.Message, error) {
 func (ch *Channel) frameLimit() int64 {
 	limit := ch.conn.maxMessage.Load() - ch.size
 	if renewal := ch.conn.renewal; renewal != nil && len(ch.frames) == 0 {
-		limit = max(limit, renewal.options.MaxHandshake)
+		limit = max(limit, renewal.options.maxHandshake)
 	}
 	return limit + frameOverhead
 }

@@ -29,7 +29,7 @@ func relayDialect(m zap.Mechanism, greets bool) *dialect {
 		greets:   greets,
 		login:    (*handshake).loginByRequest,
 		ready:    (*handshake).sendGreeting,
-		codec:    relayCodec{},
+		codecs:   codecs{plain: relayCodec{}},
 		frames:   zwsFrames,
 		read:     (*Channel).readRelayed,
 		write:    (*Batch).relayed,
@@ -59,7 +59,7 @@ func (b *Batch) relayed(m zmtp.Message, _ mark) error {
 // loginByRequest is the first-message rule of a relay: the login came with the HTTP request,
 // and the client's first command is for the backend.
 func (h *handshake) loginByRequest(ctx context.Context) error {
-	h.conn.maxMessage.Store(relayLimit(h.options))
+	h.conn.maxMessage.Store(relayLimit(h.options.MaxMessage, h.options.MaxHandshake))
 	return h.authenticate(ctx)
 }
 
@@ -73,7 +73,7 @@ func (h *handshake) sendGreeting(o AcceptOptions) {
 
 // relayLimit is how long a relayed frame can be, in bytes: only the caller, which follows
 // the handshake, knows whether a frame belongs to it.
-func relayLimit(o *Options) int64 { return max(o.MaxMessage, o.MaxHandshake) }
+func relayLimit(maxMessage, maxHandshake int64) int64 { return max(maxMessage, maxHandshake) }
 
 // readRelayed reads one frame, which is a message.
 func (ch *Channel) readRelayed() (zmtp.Message, error) {
@@ -91,12 +91,12 @@ func (ch *Channel) readRelayed() (zmtp.Message, error) {
 
 // checkRelayedMechanism checks that a relay accepts a client that runs m with the backend.
 // Secrets that others can read on the way are refused.
-func checkRelayedMechanism(m zap.Mechanism, o *Options) error {
+func checkRelayedMechanism(m zap.Mechanism, confidential bool) error {
 	switch m {
 	case zap.NULL, zap.CURVE:
 		return nil
 	case zap.PLAIN, zap.BEARER:
-		return checkPlaintext(m, o)
+		return checkPlaintext(m, confidential)
 	}
 	return notAccepted(fmt.Sprintf("unknown mechanism %.20q", m))
 }

@@ -14,7 +14,7 @@ const renewalInterval = time.Second
 // renewal is the state of a connection whose login can be renewed. Only the reader uses it
 // after READY.
 type renewal struct {
-	options *Options
+	options *keptOptions
 	accept  func(ctx context.Context, l *Login) error // AcceptOptions.Renew; may be nil
 	refused func(l *Login, cause *CloseError)         // AcceptOptions.RenewalRefused; may be nil
 	last    time.Time                                 // when the client last asked
@@ -41,7 +41,7 @@ func (c *Conn) renew(token []byte) error {
 	}
 	o, now := c.renewal.options, time.Now()
 	switch {
-	case int64(len(token)) > o.MaxHandshake:
+	case int64(len(token)) > o.maxHandshake:
 		return c.renewal.refuse(c.Login(), &CloseError{Code: CodeTooLarge, Reason: "token longer than this server accepts"})
 	case now.Sub(c.renewal.last) < renewalInterval:
 		return c.renewal.refuse(c.Login(), &CloseError{Code: CodeTooMany, Reason: "a login can be renewed at most once per second"})
@@ -51,8 +51,8 @@ func (c *Conn) renew(token []byte) error {
 	old := c.Login()
 	l := *old
 	l.Credentials = [][]byte{append([]byte{}, token...)}
-	l.Reply = zap.Decide(&c.life, o.Handler, &zap.Request{
-		Domain:      o.Domain,
+	l.Reply = zap.Decide(&c.life, o.handler, &zap.Request{
+		Domain:      o.domain,
 		Address:     l.Address,
 		RoutingID:   l.RoutingID,
 		Mechanism:   zap.BEARER,

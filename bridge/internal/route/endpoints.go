@@ -187,16 +187,18 @@ func (l *links) unused(streams int, used map[string]bool) (list []backend.Status
 // nil for a shared connection. Errors are *[zws.CloseError].
 func (l *links) resolved(c *Client) ([]backend.Endpoint, error) {
 	var login *zws.Login
+	var chosen []string // by a client of webtalk, among the route's endpoints
 	now := func() *zws.Login { return nil }
 	if c != nil {
 		login, now = c.Login, c.Renewed
+		chosen = login.Wishes().Connect
 	}
 	var list []backend.Endpoint
 	var security zmtp.ClientSecurity // read once: the endpoints can be a thousand
 	var err error
 	for _, e := range l.connect {
-		if login != nil && len(login.Connect) > 0 && !slices.Contains(login.Connect, e.Address) {
-			continue // webtalk: the client chose among the route's endpoints
+		if len(chosen) > 0 && !slices.Contains(chosen, e.Address) {
+			continue
 		}
 		if security == nil {
 			if security, err = l.credentials.security(e, now()); err != nil {

@@ -236,7 +236,8 @@ func (r *Route) Backendless() bool {
 // closes the socket.
 func (r *Route) Attach(ctx context.Context, c *Client) (*Attachment, error) {
 	r.waitFound(ctx)
-	for _, endpoint := range slices.Concat(c.Login.Connect, c.Login.Bind) {
+	wishes := c.Login.Wishes()
+	for _, endpoint := range slices.Concat(wishes.Connect, wishes.Bind) {
 		if !r.has(endpoint) {
 			return nil, forbidden("connect and bind in the URL name an endpoint that this route does not have")
 		}
