@@ -12,7 +12,7 @@ import (
 )
 
 // Conn is a ZMTP connection whose handshake is complete. One goroutine at a time may call
-// ReadFrame, ReadMessage and Buffered; the other methods may be called by any goroutine at any
+// ReadFrame, ReadMessage, Await and Buffered; the other methods may be called by any goroutine at any
 // time. The code that made a Conn closes it.
 type Conn struct {
 	nc        net.Conn

@@ -11,7 +11,7 @@ import (
 
 const (
 	// firstReadBuffer is the size of the buffer of an idle connection.
-	firstReadBuffer = 512
+	firstReadBuffer = 128
 	// firstChunk is how much memory is allocated for a frame that does not fit into the
 	// buffer, before any of it has arrived.
 	firstChunk = 64 << 10

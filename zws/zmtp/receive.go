@@ -21,7 +21,7 @@ type incoming struct {
 }
 
 // ReadFrame returns the next frame of a message. Its body is valid until the next call of
-// ReadFrame, ReadMessage or Buffered, and the caller may overwrite it. ReadFrame never returns
+// ReadFrame, ReadMessage, Await or Buffered, and the caller may overwrite it. ReadFrame never returns
 // commands: it answers PING, ignores unknown commands, and on a PUB or XPUB returns SUBSCRIBE
 // and CANCEL in the message form of a [Subscription].
 //
@@ -84,6 +84,19 @@ func (c *Conn) Buffered() bool {
 		in.next, in.read = f, ok
 	}
 	return in.read || in.err != nil
+}
+
+// Await waits until something has arrived, or the connection has ended, as ReadFrame then reports. ReadFrame
+// waits as well, but with a deeper stack: that of a goroutine that waits here is small enough for the
+// runtime to halve it. The goroutine that calls ReadFrame may call it.
+func (c *Conn) Await() {
+	in := &c.incoming
+	if in.read || in.err != nil || len(c.in.peek()) > 0 {
+		return
+	}
+	if err := c.in.fill(); err != nil {
+		in.err = c.lost(err)
+	}
 }
 
 // readNext reads one frame; ok is false if it was a command, which has been handled.

@@ -28,8 +28,7 @@ type core struct {
 	// violated is ListenOptions.Forbidden.
 	violated func(s Status, topic []byte)
 
-	ctx     context.Context // ends with the socket
-	cancel  context.CancelFunc
+	abandon func()         // ends what connects; nil if nothing does
 	running sync.WaitGroup // goroutines of endpoints, listeners, readers, writers and patterns
 
 	// only is the stream if there is exactly one. A message for it needs no lock.
@@ -56,7 +55,6 @@ type core struct {
 
 func newCore(o Options, shared bool) *core {
 	c := &core{o: o}
-	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.changed = sync.NewCond(&c.mu)
 	c.pattern = newPattern(c, shared)
 	return c
@@ -269,7 +267,9 @@ func (c *core) close() {
 	c.changed.Broadcast()
 	streams := slices.Clone(c.streams)
 	c.mu.Unlock()
-	c.cancel()
+	if c.abandon != nil {
+		c.abandon()
+	}
 	for _, st := range streams {
 		c.detach(st)
 	}

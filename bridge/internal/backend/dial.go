@@ -82,7 +82,7 @@ func newDialer(o DialOptions, shared bool) (*dialer, error) {
 	}
 	d := &dialer{core: newCore(o.Options, shared), o: o}
 	d.shared = shared
-	d.core.hopeless = d.refused
+	d.core.hopeless, d.core.abandon = d.refused, d.abandon
 	if !shared {
 		d.clients = 1
 	}
@@ -104,8 +104,20 @@ func (d *dialer) setDirect() {
 
 func (d *dialer) newEndpoint(e Endpoint) *endpoint {
 	n := &endpoint{Endpoint: e, d: d, done: make(chan struct{}), hurried: make(chan struct{}, 1), status: Status{Address: e.Address}}
-	n.ctx, n.cancel = context.WithCancel(d.core.ctx)
+	n.ctx, n.cancel = context.WithCancel(context.Background())
 	return n
+}
+
+// abandon ends all endpoints, since the socket is closed.
+func (d *dialer) abandon() {
+	d.core.mu.Lock()
+	defer d.core.mu.Unlock()
+	for _, e := range d.endpoints {
+		e.cancel()
+	}
+	for _, e := range d.leaving {
+		e.cancel()
+	}
 }
 
 // attempts are the numbers of the endpoints' attempts that somebody waits for; of one that is

@@ -247,7 +247,6 @@ func (p *peer) answered(n int) {
 // wait waits until the endpoints that e replaces are closed, and reports whether e is still to be
 // connected.
 func (e *endpoint) wait() bool {
-	c := e.d.core
 	if len(e.after) == 0 {
 		return true
 	}
@@ -266,7 +265,7 @@ func (e *endpoint) wait() bool {
 	defer rest.Stop()
 	select {
 	case <-rest.C:
-		return c.ctx.Err() == nil
+		return e.ctx.Err() == nil
 	case <-e.ctx.Done():
 		return false
 	}

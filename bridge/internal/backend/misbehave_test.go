@@ -180,7 +180,6 @@ func FuzzReceive(f *testing.F) {
 					}
 				}
 				c.detach(st)
-				c.cancel()
 			}
 		}
 	})

@@ -180,33 +180,46 @@ func (p *peer) settle(n int, err error) {
 	}
 }
 
-// read gives each message to the pattern until the connection fails.
+// read gives each message to the pattern until the connection fails. It waits with a small stack, see
+// [zmtp.Conn.Await].
 func (p *peer) read() error {
-	messages, bytes := 0, 0 // since the last flush
-	defer func() { p.core.received.Add(uint64(messages)) }()
+	var t turnSize
+	defer func() { p.core.received.Add(uint64(t.messages)) }()
 	for {
-		f, err := p.conn.ReadFrame()
-		if d, ok := asDiscarded(err); ok {
-			if err := p.tooLarge(d); err != nil {
-				return err
-			}
-		} else if err != nil {
+		p.conn.Await()
+		if err := p.readFrame(&t); err != nil {
 			return err
-		} else if m := p.message(f); m != nil {
-			if err := p.core.pattern.receive(p, m); err != nil {
-				return err
-			}
-			messages++
-			bytes += m.Size()
-		}
-		p.heard = p.heard || !f.More
-		if messages >= maxTurnMessages || bytes >= maxTurnBytes || !p.conn.Buffered() {
-			p.flush()
-			p.core.received.Add(uint64(messages))
-			p.answered(messages)
-			messages, bytes = 0, 0
 		}
 	}
+}
+
+// turnSize is what a peer has brought since the last flush.
+type turnSize struct{ messages, bytes int }
+
+// readFrame reads one frame and gives the message that it completes, if it does, to the pattern.
+func (p *peer) readFrame(t *turnSize) error {
+	f, err := p.conn.ReadFrame()
+	if d, ok := asDiscarded(err); ok {
+		if err := p.tooLarge(d); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
+	} else if m := p.message(f); m != nil {
+		if err := p.core.pattern.receive(p, m); err != nil {
+			return err
+		}
+		t.messages++
+		t.bytes += m.Size()
+	}
+	p.heard = p.heard || !f.More
+	if t.messages >= maxTurnMessages || t.bytes >= maxTurnBytes || !p.conn.Buffered() {
+		p.flush()
+		p.core.received.Add(uint64(t.messages))
+		p.answered(t.messages)
+		*t = turnSize{}
+	}
+	return nil
 }
 
 // message collects frames and returns the message once it is complete; nil before. It is valid

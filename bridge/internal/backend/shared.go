@@ -125,10 +125,17 @@ func (s *Shared) serve(conn *zmtp.Conn, l *listening) {
 		}
 	})
 	status.State, status.Since = Gone, time.Now()
-	if !errors.Is(err, io.EOF) && s.core.ctx.Err() == nil {
+	if !errors.Is(err, io.EOF) && !s.core.isClosing() {
 		status.Err = err
 	}
 	report()
+}
+
+// isClosing reports whether the socket was closed.
+func (c *core) isClosing() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closing
 }
 
 // Attach adds a stream that r receives for and that may do what o allows. Closing the returned Socket leaves the shared one
