@@ -238,7 +238,7 @@ func topicsPart(o options) error {
 
 // idlePart measures the memory of clients that wait.
 func idlePart(o options) error {
-	t := newTable(fmt.Sprintf("Resident kB for each of %d idle subscribed connections", o.idle), "ws", "wss")
+	t := newTable(fmt.Sprintf("Resident kB for each of %d idle connections, subscribed except for DEALER", o.idle), "ws", "wss")
 	for _, p := range fanoutPeers(o) {
 		if !o.peers.MatchString(p.Name) || p.Name == "libzmq proxy" {
 			continue
@@ -259,7 +259,26 @@ func idlePart(o options) error {
 		}
 		t.row(row...)
 	}
+	if err := idleDealers(o, t); err != nil {
+		return err
+	}
 	t.print()
+	return nil
+}
+
+// idleDealers adds a row for clients with a backend connection of their own.
+func idleDealers(o options, t *table) error {
+	const name = "zwsbridge, DEALER private"
+	if !o.peers.MatchString(name) {
+		return nil
+	}
+	n, err := load.IdleRequests(load.Requests{
+		Start: load.StartBridge(o.zwsbridge), Login: load.BridgeDealer("/private"), Clients: o.idle,
+	}, 5*time.Second)
+	if err != nil {
+		return err
+	}
+	t.row(name, fmt.Sprintf("%.1f", float64(n)/1024), "")
 	return nil
 }
 

@@ -21,30 +21,15 @@ type Requests struct {
 // RoundTrips measures round trips through a server to an echo.
 func RoundTrips(r Requests) (Result, error) {
 	r.Pace = r.withDefaults()
-	srv, err := newServer(false)
+	srv, stop, err := r.start()
 	if err != nil {
 		return Result{}, err
 	}
-	defer srv.stop()
-	l, err := listenEcho(srv.Feed, "ROUTER")
+	defer stop()
+	conns, err := r.connect(srv, r.Clients)
+	defer hangUp(conns)
 	if err != nil {
 		return Result{}, err
-	}
-	defer l.Close()
-	if err := r.Start(srv); err != nil {
-		return Result{}, err
-	}
-	if err := srv.wait(); err != nil {
-		return Result{}, err
-	}
-	var conns []*Conn
-	for range r.Clients {
-		c, err := r.Login(srv)
-		if err != nil {
-			return Result{}, fmt.Errorf("%w; output of the server: %s", err, srv.tail())
-		}
-		defer c.Close()
-		conns = append(conns, c)
 	}
 	if _, err := trips(conns, r.InFlight, r.WarmUp); err != nil {
 		return Result{}, err
@@ -56,6 +41,75 @@ func RoundTrips(r Requests) (Result, error) {
 		Rate: float64(n) / r.Duration.Seconds(),
 		CPU:  time.Duration(float64(cpu) / float64(max(n, 1)) * 1e6),
 	}, err
+}
+
+// IdleRequests returns the resident memory in bytes that a client costs which sends nothing, as the
+// growth by r.Clients of them. It waits for rest before it looks.
+func IdleRequests(r Requests, rest time.Duration) (bytes int64, err error) {
+	srv, stop, err := r.start()
+	if err != nil {
+		return 0, err
+	}
+	defer stop()
+	first, err := r.connect(srv, 1)
+	defer hangUp(first)
+	if err != nil {
+		return 0, err
+	}
+	before, err := srv.resident()
+	if err != nil {
+		return 0, err
+	}
+	conns, err := r.connect(srv, r.Clients)
+	defer hangUp(conns)
+	if err != nil {
+		return 0, err
+	}
+	time.Sleep(rest)
+	after, err := srv.resident()
+	return (after - before) / int64(r.Clients), err
+}
+
+// start starts the server and the echo.
+func (r Requests) start() (srv *Server, stop func(), err error) {
+	if srv, err = newServer(false); err != nil {
+		return nil, nil, err
+	}
+	l, err := listenEcho(srv.Feed, "ROUTER")
+	if err != nil {
+		srv.stop()
+		return nil, nil, err
+	}
+	stop = func() {
+		l.Close()
+		srv.stop()
+	}
+	if err = r.Start(srv); err == nil {
+		err = srv.wait()
+	}
+	if err != nil {
+		stop()
+		return nil, nil, err
+	}
+	return srv, stop, nil
+}
+
+// connect connects n clients. With an error it returns those that are connected.
+func (r Requests) connect(srv *Server, n int) (conns []*Conn, err error) {
+	for range n {
+		c, err := r.Login(srv)
+		if err != nil {
+			return conns, fmt.Errorf("%w; output of the server: %s", err, srv.tail())
+		}
+		conns = append(conns, c)
+	}
+	return conns, nil
+}
+
+func hangUp(conns []*Conn) {
+	for _, c := range conns {
+		c.Close()
+	}
 }
 
 // requester is a client that has requests in flight.
