@@ -20,7 +20,6 @@ type stream struct {
 	*session // the connection's, if this is its only stream
 	conn     *connection
 	release  func()        // the routing id
-	minor    byte          // of the ZMTP version that the backend of a relay speaks
 	relayed  zap.Mechanism // that the client speaks with the backend of a relay
 
 	rights    atomic.Pointer[route.Rights]
@@ -28,6 +27,7 @@ type stream struct {
 	socket    route.Socket
 	history   route.History // nil if the route keeps nothing
 	dedicated bool          // socket serves no other stream
+	minor     byte          // of the ZMTP version that the backend of a relay speaks
 	permanent *permanent    // nil if there is none
 	codec     queue.Codec
 
