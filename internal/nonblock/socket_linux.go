@@ -12,10 +12,6 @@ const supported = true
 // ErrAgain reports that a call would have to wait.
 const ErrAgain = syscall.EAGAIN
 
-// small is up to how many bytes a call moves without the scheduler's knowledge, which keeps its
-// processor from other goroutines and from the garbage collector meanwhile.
-const small = 64 << 10
-
 func read(fd uintptr, p []byte) (int, error) {
 	return again(func() (int, error) {
 		if len(p) > small {
