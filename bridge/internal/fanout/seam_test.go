@@ -202,6 +202,7 @@ func TestSeamMutants(t *testing.T) {
 		"the queue takes messages before those that wait are delivered": func(c *catchUp) {
 			h := c.member.hub
 			c.member.queue.CaughtUp()
+			pause(c) // else nothing waits on one processor
 			h.deliver()
 			c.reader.Cut(h.log.End())
 		},
