@@ -41,7 +41,7 @@ type Login struct {
 	History bool
 	Queue   *string
 
-	wishes *Wishes // nil if there are none
+	wishes *Wishes // nil if it named nothing
 	codecs *codecs // of the dialect, or an option of it; nil where each connection has keys of its own
 }
 
