@@ -50,7 +50,7 @@ func (ch *Channel) read() (zmtp.Message, error) {
 	c.startReading()
 	defer c.stopReading()
 	for {
-		m, err := c.dialect.read(ch)
+		m, err := ch.take()
 		if err != nil {
 			c.Close(err)
 		}
@@ -92,8 +92,9 @@ func (ch *Channel) takeFirst() zmtp.Message {
 
 // Buffered reports whether the client's next message has arrived completely, so that
 // ReadMessage will not wait for the network. It may be called by the goroutine that calls
-// ReadMessage. A message can be there although it returns false: of objects and encrypted frames it
-// is not known before whether they are one, or a command.
+// ReadMessage. A message can be there although it returns false: of objects it is not known before
+// whether they are one, or a command. Of encrypted frames it is found by reading them, which acts on
+// commands.
 func (ch *Channel) Buffered() bool {
 	if ch.mux != nil {
 		return ch.mux.buffered()
@@ -101,12 +102,15 @@ func (ch *Channel) Buffered() bool {
 	if ch.first != nil {
 		return true
 	}
-	r, d := ch.conn.reader, ch.conn.dialect
-	if r == nil {
+	c := ch.conn
+	if c.dialect.sealed {
+		return ch.readAhead()
+	}
+	if c.reader == nil {
 		return false
 	}
-	whole, message := r.whole(d.frames)
-	return whole && message && !d.sealed
+	whole, message := c.reader.whole(c.dialect.frames)
+	return whole && message
 }
 
 // startReading makes the caller the reader until it calls stopReading, and waits a while
@@ -114,7 +118,9 @@ func (ch *Channel) Buffered() bool {
 func (c *Conn) startReading() {
 	c.reading.take()
 	c.liveness.listening.Store(true)
-	c.attach().await()
+	if r := c.attach(); !r.hasRead() {
+		r.await()
+	}
 }
 
 func (c *Conn) stopReading() {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/zwsbridge/zwsbridge/internal/nonblock"
 	"github.com/zwsbridge/zwsbridge/zws/internal/wsframe"
+	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
 // reader is the WebSocket library with its buffers, as long as it reads one connection. An
@@ -28,6 +29,10 @@ type reader struct {
 	upgraded bool
 	verdict  *CloseError
 	frames   wsframe.Tracker // of what was passed to the library
+
+	// What readAhead has read: a message, or why there is none.
+	next   zmtp.Message
+	failed error
 
 	peeked *bufio.Reader // the library's own buffer
 	ahead  *[]byte       // pooled; nil if rest is empty
@@ -90,7 +95,7 @@ func (c *Conn) use(r *reader) {
 // detach takes the reader from a connection that is idle. The caller holds the token of reading.
 func (c *Conn) detach() {
 	r := c.reader
-	if r == nil || r.verdict != nil || len(r.buffered()) > 0 || !r.frames.Between() {
+	if r == nil || r.hasRead() || r.verdict != nil || len(r.buffered()) > 0 || !r.frames.Between() {
 		return
 	}
 	c.reader = nil

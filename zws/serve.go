@@ -55,6 +55,9 @@ func (ch *Channel) ready() bool {
 	c := ch.conn
 	c.reading.take()
 	defer c.reading.put()
+	if c.reader.hasRead() {
+		return true
+	}
 	for c.attach().await() {
 		if !c.takeControl() {
 			return true

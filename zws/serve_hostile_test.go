@@ -2,6 +2,7 @@ package zws_test
 
 import (
 	"bytes"
+	"context"
 	crypto "crypto/tls"
 	"net"
 	"testing"
@@ -112,4 +113,94 @@ func TestBufferedObject(t *testing.T) {
 		t.Error("another message is said to have arrived")
 	}
 	p.hear(`{"op":"pong"}`)
+}
+
+// TestBufferedEncrypted: of encrypted frames behind a message it is known whether they are another
+// one: neither commands nor the beginning of a message, for which a handler would hold back the one
+// before. What is wrong with them ends the connection once that message was handled.
+func TestBufferedEncrypted(t *testing.T) {
+	type handled struct {
+		first string
+		more  bool
+	}
+	all := make(chan handled, 10)
+	o := options()
+	o.Poller = newPoller(t)
+	s := serveWith(t, o, plain, accept, func(conn *zws.Conn) {
+		ended := make(chan struct{})
+		conn.Channel().Serve(func(m zmtp.Message) error {
+			all <- handled{string(m[0]), conn.Channel().Buffered()}
+			return nil
+		}, func() { close(ended) })
+		<-ended
+		conn.Wait()
+		close(all)
+	})
+	var below *together
+	dial := clients(&o, "200")["ZWS2.0/CURVE"]
+	dial.NetDial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		below = &together{Conn: conn}
+		return below, err
+	}
+	c, err := zws.Dial(t.Context(), s.url(), dial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	expect := func(want ...handled) {
+		t.Helper()
+		for _, h := range want {
+			if got := <-all; got != h {
+				t.Errorf("handled %+v, want %+v", got, h)
+			}
+		}
+	}
+	send := func(frames ...string) {
+		t.Helper()
+		if err := c.Send(t.Context(), message(frames...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	command := func(body string) {
+		t.Helper()
+		if err := c.SendCommand(t.Context(), body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		below.hold = true
+		send("a")
+		command("\x04PING\x00\x00")
+		send("b", "more")
+		command("\x07UNKNOWN")
+		send("c")
+		command("\x04PING\x00\x00")
+		below.send(t)
+		expect(handled{"a", true}, handled{"b", true}, handled{"c", false})
+
+		below.hold = true
+		send("d")
+		send("e", "more")
+		last := below.kept.Len() - 1
+		rest := below.kept.Bytes()[last]
+		below.kept.Truncate(last)
+		below.send(t)
+		expect(handled{"d", false})
+		below.hold = true
+		below.kept.WriteByte(rest)
+		below.send(t)
+		expect(handled{"e", false})
+	}
+	below.hold = true
+	send("f")
+	command("\x04PING")
+	below.send(t)
+	expect(handled{"f", false})
+	if h, ok := <-all; ok {
+		t.Errorf("handled %+v behind a wrong PING", h)
+	}
+	if _, err := c.Recv(t.Context()); zws.Cause(err).Code != zws.CodeProtocol {
+		t.Errorf("the connection ended with %v", err)
+	}
 }
