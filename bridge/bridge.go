@@ -215,8 +215,8 @@ func (b *Bridge) refuse(w http.ResponseWriter, r *http.Request, rt *route.Route,
 func (b *Bridge) route(path string) *route.Route { return b.state.Load().routes[path] }
 
 // cost is conn.Options.Cost.
-func (b *Bridge) cost(l *zws.Login) time.Duration {
-	return b.state.Load().auth.Cost(l.Reply.Authenticator)
+func (b *Bridge) cost(l *zws.Login, again bool) time.Duration {
+	return b.state.Load().auth.Cost(l.Reply.Authenticator, again)
 }
 
 // authenticate asks the chain in force.

@@ -151,8 +151,13 @@ func (a *Authenticator) Err() error {
 func (a *Authenticator) Backlog() time.Duration { return a.queue.backlog() }
 
 // HashTime returns the time for each login when many are judged one after the other on all processors; 0
-// if no hash was computed yet.
-func (a *Authenticator) HashTime() time.Duration { return a.queue.hashTime() }
+// if no hash was computed yet, or again is set and passwords are remembered: the user has logged in before.
+func (a *Authenticator) HashTime(again bool) time.Duration {
+	if again && a.verified.max > 0 {
+		return 0
+	}
+	return a.queue.hashTime()
+}
 
 // Close stops watching the file. It must not be called from a function that was registered
 // with OnChange.

@@ -50,10 +50,11 @@ type departure struct {
 func (s *Set) departures(list []*connection) []*departure {
 	all := make([]*departure, 0, len(list)) // in the order of a map, so that no user is the last each time
 	turn := time.Duration(0)
+	seen := make(map[account]bool)
 	for _, c := range list {
 		if !c.ended() {
 			all = append(all, &departure{c: c, turn: turn})
-			turn += s.cost(c)
+			turn += s.cost(c, seen)
 		}
 	}
 	now := time.Now()
@@ -67,12 +68,20 @@ func (s *Set) departures(list []*connection) []*departure {
 	return all
 }
 
-// cost is how long the next bridge needs for a login, with room for its other work.
-func (s *Set) cost(c *connection) time.Duration {
+// account is a user of an authenticator, which remembers that the password was right.
+type account struct{ authenticator, user string }
+
+// cost is how long the next bridge needs for a login, with room for its other work. seen has the accounts
+// that it has judged before.
+func (s *Set) cost(c *connection, seen map[account]bool) time.Duration {
 	if s.o.Cost == nil {
 		return 0
 	}
-	return s.o.Cost(c.login.Load()) * 3 / 2
+	l := c.login.Load()
+	by := account{l.Reply.Authenticator, l.Reply.UserID}
+	again := seen[by]
+	seen[by] = true
+	return s.o.Cost(l, again) * 3 / 2
 }
 
 // advise sets why the connection ends: with the rest of the time until its turn as the advice when to

@@ -3,6 +3,7 @@ package conn
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/zwsbridge/zwsbridge/bridge/internal/queue"
 	"github.com/zwsbridge/zwsbridge/bridge/internal/route"
+	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -22,7 +24,8 @@ type asking struct {
 
 func (a *asking) Unfinished() bool { return a.waits.Load() }
 
-// drained are connections of a set, each with a stream, whose logins take 20 ms to judge again.
+// drained are connections of a set, each with a stream, whose logins take 20 ms to judge again, and 2 ms
+// once another one of the user was.
 type drained struct {
 	set     *Set
 	route   *route.Route
@@ -33,14 +36,26 @@ func newDrained(t *testing.T) *drained {
 	d := &drained{route: testRoute(t, "DEALER")}
 	d.inForce.Store(d.route)
 	d.set = NewSet(Options{
-		Cost:  func(*zws.Login) time.Duration { return 20 * time.Millisecond },
+		Cost: func(_ *zws.Login, again bool) time.Duration {
+			if again {
+				return 2 * time.Millisecond
+			}
+			return 20 * time.Millisecond
+		},
 		Route: func(string) *route.Route { return d.inForce.Load() },
 	})
 	return d
 }
 
+// open opens a connection of a user of its own.
 func (d *drained) open(number uint64, mux bool) (*connection, *asking) {
-	c := d.set.newConnection(session{number: number, route: d.route}, "", &zws.Login{Multiplexed: mux})
+	return d.openAs(fmt.Sprint("user ", number), number, mux)
+}
+
+func (d *drained) openAs(user string, number uint64, mux bool) (*connection, *asking) {
+	c := d.set.newConnection(session{number: number, route: d.route}, "", &zws.Login{
+		Multiplexed: mux, Reply: &zap.Reply{UserID: user, Authenticator: "users"},
+	})
 	socket := new(asking)
 	own := c.session
 	s := &stream{session: &own, conn: c, socket: socket}
@@ -92,6 +107,22 @@ func TestDrainPaced(t *testing.T) {
 		d.set.EndDrain(true)
 		if err := d.set.Closing(); err != nil {
 			t.Errorf("Closing after EndDrain: %v", err)
+		}
+	})
+}
+
+// TestDrainUsers: the clients of one user come back as fast as a password that is remembered is checked.
+func TestDrainUsers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDrained(t)
+		for i := range 1000 {
+			d.openAs(fmt.Sprint("user ", i%10), uint64(i), false)
+		}
+		start := time.Now()
+		d.set.Drain(t.Context(), 2*time.Minute)
+		want := (10*20*time.Millisecond + 990*2*time.Millisecond) * 3 / 2
+		if took := time.Since(start); took < want-drainStep || took > want+drainStep {
+			t.Errorf("it took %v, want %v", took, want)
 		}
 	})
 }

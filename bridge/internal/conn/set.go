@@ -35,8 +35,8 @@ type Options struct {
 	// Logins judges the logins that live connections were accepted with.
 	Logins Logins
 	// Cost returns how long a bridge needs to judge such a login; nil means no time. What ends connections
-	// spreads their clients by it.
-	Cost func(*zws.Login) time.Duration
+	// spreads their clients by it. again is set if that bridge has judged another login of the user by then.
+	Cost func(l *zws.Login, again bool) time.Duration
 }
 
 // Logins reports which earlier logins do not hold any more.
