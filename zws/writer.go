@@ -90,9 +90,9 @@ func (w *writer) flush() {
 // goroutine continues where it would have to.
 func (w *writer) run(wait bool) {
 	b := newBatch(w.conn, w.vectored)
-	for {
+	for batches := 0; ; {
 		w.state.Store(writing)
-		switch w.write(b, wait) {
+		switch w.write(b, wait, &batches) {
 		case closed:
 			b.free()
 			w.end()
@@ -134,15 +134,18 @@ const (
 	closed                // the connection is
 )
 
-// maxFlushed is how many batches flush writes: a source that has much, for a client that reads fast,
-// would keep the caller, who may be the reader that has to see the client's pongs.
+// maxFlushed is how many batches flush writes: a source that has much, or a client that sends ping after
+// ping, would keep the caller, which can be the reader of the client's pongs, or write to other clients.
 const maxFlushed = 16
 
-// write writes what is queued, by b. If it may not wait it leaves in b what the system does not
-// take at once, and stops after maxFlushed.
-func (w *writer) write(b *Batch, wait bool) result {
-	for n := 1; ; n++ {
+// write writes what is queued, by b, and adds to the number of batches. If it may not wait it leaves in b
+// what the system does not take at once, and stops after maxFlushed.
+func (w *writer) write(b *Batch, wait bool, batches *int) result {
+	for {
 		b.reset()
+		if *batches++; !wait && *batches > maxFlushed {
+			return waits
+		}
 		source, last := w.collect(b)
 		if source != nil && b.err == nil {
 			source.Next(b)
@@ -156,10 +159,6 @@ func (w *writer) write(b *Batch, wait bool) result {
 		}
 		if b.last = last; !wait && (last || !b.tryWrite(w.direct)) {
 			return waits // for the client to close its side, or to read
-		}
-		if !wait && n == maxFlushed {
-			b.reset()
-			return waits
 		}
 		if wait && !w.send(b, last) {
 			return closed
