@@ -226,9 +226,7 @@ func (a *Authenticator) verify(ctx context.Context, l login) (bool, error) {
 		a.queue.leave(cost, 0)
 		return true, nil
 	}
-	if l.known {
-		defer a.verified.begin(sum)()
-	}
+	defer a.verified.begin(sum)() // also for an unknown user, so that further logins wait as those of a known one
 	right, err := a.compareInSlot(l, cost)
 	if right && l.known {
 		a.verified.add(l.user, sum)

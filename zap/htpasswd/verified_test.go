@@ -112,3 +112,34 @@ func TestOneHashForOneAccount(t *testing.T) {
 		}
 	})
 }
+
+// TestSameTimeForUnknown: logins with the same wrong password at the same time take as long for an unknown user as
+// for a known one.
+func TestSameTimeForUnknown(t *testing.T) {
+	a, err := New(Options{File: users(t, "ada"), Concurrency: 4, Logger: slog.New(slog.DiscardHandler)})
+	must(t, err)
+	must(t, a.Close())
+	synctest.Test(t, func(t *testing.T) {
+		a.compare = func(_, _ []byte) error {
+			time.Sleep(time.Second)
+			return bcrypt.ErrMismatchedHashAndPassword
+		}
+		took := func(user string) time.Duration {
+			start := time.Now()
+			var logins sync.WaitGroup
+			for i := range 3 {
+				logins.Go(func() {
+					time.Sleep(time.Duration(i) * time.Millisecond)
+					if r := zap.Decide(t.Context(), a, plain(user, "wrong")); r.Status != zap.Refused {
+						t.Errorf("%s: status %d: %s", user, r.Status, r.Text)
+					}
+				})
+			}
+			logins.Wait()
+			return time.Since(start)
+		}
+		if known, unknown := took("ada"), took("eve"); known != unknown {
+			t.Errorf("%v for a known user, %v for an unknown one", known, unknown)
+		}
+	})
+}
