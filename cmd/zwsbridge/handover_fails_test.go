@@ -187,19 +187,7 @@ func TestHandoverSilent(t *testing.T) {
 	}
 }
 
-const resumedConfig = systemdConfig + `
-[history]
-store = "file"
-[[route]]
-path = "/kept"
-socket = "SUB"
-connect = ["tcp://127.0.0.1:1"]
-ready = "none"
-client_mechanisms = ["NULL"]
-allow = "all"
-[route.history]
-topics = [""]
-`
+const resumedConfig = systemdConfig + inFiles + keptRoute
 
 // TestHandoverResumedLater: when neither the new process nor, after its failure, the old one can open the files,
 // the old one tries again until it can.

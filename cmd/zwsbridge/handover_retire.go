@@ -122,6 +122,7 @@ func (s *server) retire(ctx context.Context, child *takeover.Child, reload <-cha
 			go func() { _ = server.Shutdown(ctx) }() // closes the listener at once
 		}
 	}
+	s.bridge.Release(ctx) // for a reload there: without files in its configuration the other has not asked for this
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	serving, alone := context.WithCancel(context.Background())
@@ -165,7 +166,11 @@ func (f *follower) run(ctx, following context.Context) error {
 	for {
 		_ = f.child.Left(f.bridge.Connections()) // an error is the end of the process
 		select {
-		case <-events: // which is the only one after Ready
+		case _, running := <-events:
+			if running { // it needs files after Ready, for a configuration that it reloads
+				_ = f.child.Released(time.Now()) // likewise; retire has closed them
+				continue
+			}
 			events = nil
 			if f.child.Err() == nil || ctx.Err() != nil { // it was to end
 				continue
