@@ -255,7 +255,7 @@ func idlePart(o options) error {
 				t.note("%s: %v", p.Name, err)
 				continue
 			}
-			row = append(row, figureOf("%.1f", all, func(bytes int64) float64 { return float64(bytes) / 1024 }))
+			row = append(row, figureOf("%.1f", all, kib))
 		}
 		t.row(row...)
 	}
@@ -266,19 +266,23 @@ func idlePart(o options) error {
 	return nil
 }
 
+func kib(bytes int64) float64 { return float64(bytes) / 1024 }
+
 // idleDealers adds a row for clients with a backend connection of their own.
 func idleDealers(o options, t *table) error {
 	const name = "zwsbridge, DEALER private"
 	if !o.peers.MatchString(name) {
 		return nil
 	}
-	n, err := load.IdleRequests(load.Requests{
-		Start: load.StartBridge(o.zwsbridge), Login: load.BridgeDealer("/private"), Clients: o.idle,
-	}, 5*time.Second)
+	all, err := repeated(o, func() (int64, error) {
+		return load.IdleRequests(load.Requests{
+			Start: load.StartBridge(o.zwsbridge), Login: load.BridgeDealer("/private"), Clients: o.idle,
+		}, 5*time.Second)
+	})
 	if err != nil {
 		return err
 	}
-	t.row(name, fmt.Sprintf("%.1f", float64(n)/1024), "")
+	t.row(name, figureOf("%.1f", all, kib), "")
 	return nil
 }
 

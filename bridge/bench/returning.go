@@ -47,7 +47,7 @@ func returnPart(o options) error {
 			figureOf("%.2f", all, func(c load.Comeback) float64 { return c.Most.Seconds() }),
 			figureOf("%.2f", all, func(c load.Comeback) float64 { return c.All.Seconds() }),
 			figureOf("%.0f", all, func(c load.Comeback) float64 { return float64(c.Attempts) }),
-			figureOf("%.0f", all, func(c load.Comeback) float64 { return float64(c.Refused + c.Missing) }),
+			figureOf("%.0f", all, func(c load.Comeback) float64 { return float64(c.Missing) }),
 			figureOf("%.0f", all, func(c load.Comeback) float64 { return float64(c.Peak >> 20) }),
 			figureOf("%.0f", all, func(c load.Comeback) float64 { return float64(c.Before >> 20) }),
 			figureOf("%.2f", all, func(c load.Comeback) float64 { return c.CPU.Seconds() }),

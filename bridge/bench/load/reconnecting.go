@@ -18,7 +18,6 @@ import (
 type Returned struct {
 	At       []int64        // when each client had data again, earliest first, on the monotonic clock in nanoseconds
 	Attempts int            // connections that the clients have tried since they lost theirs
-	Refused  int            // clients that were told never to come back
 	Failures map[string]int // why attempts failed, and how often
 }
 
@@ -79,11 +78,10 @@ func (r *reconnecting) client(i int, places chan struct{}) {
 		err := r.connection(from, &b, leave, func() { r.arrived(i) })
 		var end closeError
 		errors.As(err, &end)
+		r.failed(err)
 		if end.final() {
-			r.failed(err, true)
 			return
 		}
-		r.failed(err, false)
 		time.Sleep(b.next(end.code, end.reason))
 	}
 }
@@ -133,7 +131,7 @@ func (r *reconnecting) arrived(i int) {
 
 // failed counts a connection that ended or was not made. Before all clients have had data a failure
 // is only tried again.
-func (r *reconnecting) failed(err error, final bool) {
+func (r *reconnecting) failed(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.again {
@@ -146,9 +144,6 @@ func (r *reconnecting) failed(err error, final bool) {
 	}
 	r.result.Failures[failureText(err)]++
 	r.result.Attempts++
-	if final {
-		r.result.Refused++
-	}
 }
 
 // ports are the numbers that differ between errors of the same kind.
