@@ -115,6 +115,7 @@ func (s *server) retire(ctx context.Context, child *takeover.Child, reload <-cha
 	start := time.Now()
 	s.log.Info("handed over", "to", child.PID(), "connections", s.bridge.Connections(), "handover_drain", s.config.Server.HandoverDrain)
 	keepFile(s.socketListener, true) // it is the other's
+	s.program.parent.HandedOver()    // it can still drain
 	kept, letGo := s.program.keep()
 	defer letGo()
 	for _, server := range []*http.Server{s.http, s.admin, s.socket} {

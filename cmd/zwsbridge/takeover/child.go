@@ -50,7 +50,7 @@ const (
 // PID returns the process id.
 func (c *Child) PID() int { return c.process.Pid }
 
-// Err returns why the process has ended; nil if it was ready before and has succeeded.
+// Err returns why the process has ended; nil if it was ready before and has succeeded or handed over.
 func (c *Child) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -88,6 +88,7 @@ func (c *Child) Kill() {
 func (c *Child) follow(events chan<- Event) {
 	defer close(events)
 	c.setErr(errors.New("it has ended without a reason"))
+	passed := false
 	listen(c.pair, func(word, argument string) {
 		switch word {
 		case wordRelease:
@@ -96,13 +97,16 @@ func (c *Child) follow(events chan<- Event) {
 			c.setErr(nil)
 			events <- Ready
 		case wordFailed:
+			passed = false // nobody serves
 			c.setErr(errors.New(argument))
+		case wordPassed:
+			passed = true
 		}
 	})
 	_ = c.pair.Close()
 	state, err := c.process.Wait()
 	switch cause := c.Err(); {
-	case err != nil || state.Success():
+	case err != nil || state.Success() || passed:
 	case cause == nil:
 		c.setErr(errors.New(state.String()))
 	default:

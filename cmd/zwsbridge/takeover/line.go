@@ -15,6 +15,7 @@ const (
 	wordMain     = "main"
 	wordLeft     = "left"
 	wordFailed   = "failed"
+	wordPassed   = "passed"
 )
 
 // say writes a line: a word and its argument.

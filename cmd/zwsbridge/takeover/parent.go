@@ -12,7 +12,7 @@ import (
 )
 
 // Parent is the old process, as the new one sees it. All methods may be called concurrently. Listener, CloseUnused,
-// Release, Failed and Left may be called on nil, which is a process that was started by itself.
+// Release, Failed, HandedOver and Left may be called on nil, which is a process that was started by itself.
 type Parent struct {
 	PID int
 
@@ -152,6 +152,13 @@ func (p *Parent) Ready(ctx context.Context) error {
 func (p *Parent) Failed(err error) {
 	if p != nil && err != nil {
 		_ = say(p.pair, wordFailed, err.Error())
+	}
+}
+
+// HandedOver reports that this process has handed over as well: then a crash of it leaves another one that serves.
+func (p *Parent) HandedOver() {
+	if p != nil {
+		_ = say(p.pair, wordPassed, "") // an error is the end of the old process
 	}
 }
 
