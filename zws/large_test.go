@@ -6,9 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"runtime"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/zwsbridge/zwsbridge/zws"
 )
@@ -102,15 +100,6 @@ func readCost(t testing.TB, form int, count, size int) (cpu, allocated float64) 
 	runtime.ReadMemStats(&after)
 	p.conn.Close()
 	return cpu, float64(after.TotalAlloc - before.TotalAlloc)
-}
-
-// cpuTime returns the CPU time of the process so far.
-func cpuTime(t testing.TB) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // TestLargeMessage: a large message costs no more memory per byte than small ones.
