@@ -26,7 +26,7 @@ func startGreeter(t *testing.T, name string) (endpoint string) {
 }
 
 // TestHistoryGapOnReload checks what a client that resumes is told after a reload: a backend that
-// was added has left no gap, and one where the bridge has logged in anew has.
+// was added has left no gap, and one where the bridge has logged in again has.
 func TestHistoryGapOnReload(t *testing.T) {
 	one, two := startGreeter(t, "one"), startGreeter(t, "two")
 	var dir string

@@ -139,7 +139,7 @@ type ListenOptions struct {
 	// out.
 	Handshakes int
 	// Refused, if not nil, is called with every peer whose handshake failed, and the
-	// reason; also with nil and the error if no peer could be accepted, for want of file
+	// reason; also with nil and the error if no peer could be accepted, because there are no free file
 	// descriptors. It is called by several goroutines at the same time and must not block.
 	Refused func(peer net.Addr, err error)
 	// Each, if not nil, is called for every peer that connects. It is given Options and

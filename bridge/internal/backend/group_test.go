@@ -165,7 +165,7 @@ func TestClientLogin(t *testing.T) {
 			if err := s.SetEndpoints([]Endpoint{e}); err != nil {
 				t.Fatal(err)
 			}
-			synctest.Wait() // until it is connected, if it was connected anew
+			synctest.Wait() // until it is connected, if it was connected again
 			e.Security = zmtp.Plain{Password: "new"}
 			before := g.attempted("new")
 			if err := s.SetEndpoints([]Endpoint{e}); err != nil {

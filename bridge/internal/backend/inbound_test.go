@@ -41,8 +41,8 @@ func (s *inbound) close() {
 	s.serving.Wait()
 }
 
-// whoever accepts everybody: the user is that of PLAIN, or nobody for NULL.
-var whoever = zap.HandlerFunc(func(_ context.Context, r *zap.Request) (*zap.Reply, error) {
+// everybody accepts every login: the user is that of PLAIN, or nobody for NULL.
+var everybody = zap.HandlerFunc(func(_ context.Context, r *zap.Request) (*zap.Reply, error) {
 	user, _, _ := r.Plain()
 	return &zap.Reply{Status: zap.OK, UserID: user}, nil
 })
@@ -65,7 +65,7 @@ func (s *inbound) tryConnect(user string, o zmtp.Options) (*zmtp.Conn, error) {
 	}
 	joined, failed := make(chan struct{}), make(chan struct{})
 	s.serving.Go(func() {
-		security := zmtp.ServerSecurity{Handler: whoever, Domain: "test", Admit: s.o.admit}
+		security := zmtp.ServerSecurity{Handler: everybody, Domain: "test", Admit: s.o.admit}
 		conn, err := zmtp.Server(context.Background(), b, mechanism, security, zmtp.Options{SocketType: s.o.SocketType, WriteTimeout: time.Hour})
 		if err != nil {
 			close(failed)

@@ -270,7 +270,7 @@ type ListenOptions struct {
 	// Refused, if not nil, is called for every peer that is not let in, with the reason, from
 	// several goroutines. It must not block.
 	Refused func(address string, err error)
-	// Failed, if not nil, is called when no peer could be accepted, for want of file
+	// Failed, if not nil, is called when no peer could be accepted, because there are no free file
 	// descriptors, from several goroutines. Accepting goes on. It must not block.
 	Failed func(err error)
 }

@@ -141,7 +141,7 @@ func (t *topics) drop(found *topic) {
 	}
 }
 
-// minPeak is the smallest size from which on a map is made anew, in entries.
+// minPeak is the smallest size from which on a map is made again, in entries.
 const minPeak = 256
 
 // shrunk returns m, or a copy if it has less than a quarter of peak entries: a map never gives

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// model computes the sums of all accounts anew for each comparison.
+// model computes the sums of all accounts again for each comparison.
 type model struct {
 	bridge   Counter
 	routes   [2]Counter

@@ -60,7 +60,7 @@ for (const wrapper of [undefined, StrictMode]) {
   });
 }
 
-test('the callbacks are those of the latest rendering, and other objects do not connect anew', async () => {
+test('the callbacks are those of the latest rendering, and other objects do not connect again', async () => {
   const { WebSocket, opened } = network(), login = plain('ann', 'secret');
   const { result, rerender } = renderHook(({ factor }) => useSubscription(TARGET, ['a'], {
     WebSocket, login, initial: 0, reduce: (sum, message) => sum + factor * message.json(),
