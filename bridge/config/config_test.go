@@ -235,6 +235,24 @@ static = "${PASSWORD}"
 	}
 }
 
+// TestReferenceInKey checks that a key that looks like a variable in places is a key.
+func TestReferenceInKey(t *testing.T) {
+	text := "0${a}" + testKey[5:]
+	if _, err := certs.DecodeKey(text); err != nil {
+		t.Fatal(err)
+	}
+	_, faults := load(configDir(t), fmt.Sprintf(`
+[[route]]
+path = "/d"
+socket = "DEALER"
+server_key = %q
+connect = [{ endpoint = "tcp://127.0.0.1:1", server_key = %q }]
+`, text, text))
+	if strings.Contains(fmt.Sprint(faults.Err()), "environment") {
+		t.Error(faults.Err())
+	}
+}
+
 // TestAnnotatedFile checks that bridge.toml is right as it is and documents every key, and no
 // other.
 func TestAnnotatedFile(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/zwsbridge/zwsbridge/certs"
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
@@ -31,7 +32,10 @@ func (d *decoder) value(key string, dst reflect.Value, src any) {
 	taken := false
 	switch src := src.(type) {
 	case string:
-		text, ok := d.expand(key, src)
+		text, ok := src, isCurveKey(dst, src)
+		if !ok {
+			text, ok = d.expand(key, src)
+		}
 		if !ok {
 			return // dst keeps its default
 		}
@@ -48,6 +52,14 @@ func (d *decoder) value(key string, dst reflect.Value, src any) {
 	if !taken {
 		d.wrongType(key, dst.Type(), src)
 	}
+}
+
+// isCurveKey reports whether text is a key, which can have a ${NAME} in it by chance.
+func isCurveKey(dst reflect.Value, text string) bool {
+	if _, err := certs.DecodeKey(text); err != nil {
+		return false
+	}
+	return dst.Type() == reflect.TypeFor[CurveKey]() && envPattern.FindString(text) != text
 }
 
 // wrongType reports a value that the type of its key cannot have.
