@@ -16,16 +16,7 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-const followedConfig = `
-[server]
-listen = "127.0.0.1:0"
-tls = "off"
-[admin]
-listen = "127.0.0.1:0"
-[zap]
-chain = [ { authn = "guests" } ]
-[auth.guests]
-type = "anonymous"
+const followedConfig = systemdConfig + `
 [[route]]
 path = "/ask"
 socket = "REQ"

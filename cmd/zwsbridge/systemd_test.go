@@ -16,10 +16,15 @@ import (
 	"time"
 )
 
-const systemdConfig = `
+const systemdConfig = localServer + forGuests
+
+const (
+	localServer = `
 [server]
 listen = "127.0.0.1:0"
 tls = "off"
+`
+	forGuests = `
 [admin]
 listen = "127.0.0.1:0"
 [zap]
@@ -27,6 +32,7 @@ chain = [ { authn = "guests" } ]
 [auth.guests]
 type = "anonymous"
 `
+)
 
 // manager is a service manager that services notify.
 type manager struct {
