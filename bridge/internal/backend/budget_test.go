@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -23,9 +24,10 @@ func TestBudget(t *testing.T) {
 			open := func() *Dedicated { return dial(t, o, newInbox()) }
 			first, second := open(), open()
 			waits := func(s *Dedicated) (fits int) {
+				ctx, cancel := context.WithCancel(t.Context())
 				for ; ; fits++ {
 					done := make(chan error, 1)
-					go func() { done <- s.Send(t.Context(), m) }()
+					go func() { done <- s.Send(ctx, m) }()
 					waiting := false
 					eventually(t, "Send returns or waits", func() bool {
 						s.d.core.mu.Lock()
@@ -33,7 +35,11 @@ func TestBudget(t *testing.T) {
 						s.d.core.mu.Unlock()
 						return waiting || len(done) == 1
 					})
-					if waiting {
+					if waiting { // and would be sent below, at a time of its own
+						cancel()
+						if err := <-done; !errors.Is(err, context.Canceled) {
+							t.Fatal(err)
+						}
 						return fits
 					}
 					if err := <-done; err != nil {
