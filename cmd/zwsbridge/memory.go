@@ -37,8 +37,11 @@ const (
 	// minBurstBytes is the least that is allocated between two releases, because each
 	// costs a collection.
 	minBurstBytes = 8 << 20
-	// usualPercent is GOGC by default, and growingPercent is it while what is in use grows.
+	// usualPercent is GOGC by default. While what is in use grows, GOGC is between growingPercent and that,
+	// so that growingBytes are allocated between two collections: 25 % of a small heap is the garbage of a
+	// few dozen logins, and collections took a fifth of the processor time of a login over TLS.
 	usualPercent, growingPercent = 100, 25
+	growingBytes                 = 8 << 20
 	// settledTicks is after how many intervals without growth usualPercent applies again.
 	settledTicks = 3
 )
@@ -88,8 +91,8 @@ func (b *burst) ended(total uint64) bool {
 type growth struct {
 	off     bool
 	live    uint64 // bytes after the last collection
-	growing bool
-	settled int // ticks without growth
+	percent int    // GOGC while it grows; 0: it does not
+	settled int    // ticks without growth
 }
 
 // tick returns what GOGC is to be from now on, given the bytes in use after the last collection.
@@ -99,13 +102,13 @@ func (g *growth) tick(live uint64) (percent int, changed bool) {
 	switch {
 	case g.off:
 	case grows:
-		g.settled = 0
-		changed = !g.growing
-		g.growing = true
-		return growingPercent, changed
-	case g.growing:
+		percent = int(min(max(growingBytes*100/live, growingPercent), usualPercent))
+		changed = percent != g.percent
+		g.percent, g.settled = percent, 0
+		return percent, changed
+	case g.percent > 0:
 		if g.settled++; g.settled == settledTicks {
-			g.growing, g.settled = false, 0
+			g.percent, g.settled = 0, 0
 			return usualPercent, true
 		}
 	}

@@ -28,7 +28,7 @@ func TestBurst(t *testing.T) {
 	}
 }
 
-// TestGrowth: collections come early while memory grows, and until it has settled.
+// TestGrowth: collections come early while much memory grows, and until it has settled.
 func TestGrowth(t *testing.T) {
 	for _, off := range []bool{false, true} {
 		g := growth{off: off}
@@ -36,10 +36,11 @@ func TestGrowth(t *testing.T) {
 			live    uint64
 			percent int // 0: unchanged
 		}{
-			{10_000, 0}, {10_000, 0}, {10_100, 0},
-			{20_000, growingPercent}, {20_000, 0}, {20_000, 0}, {30_000, 0},
-			{30_000, 0}, {29_000, 0}, {29_000, usualPercent}, {29_000, 0},
-			{60_000, growingPercent},
+			{4 << 20, 0}, {5 << 20, usualPercent}, {16 << 20, 50}, {32 << 20, growingPercent},
+			{100 << 20, 0}, {100 << 20, 0}, {101 << 20, 0}, {101 << 20, usualPercent},
+			{200 << 20, growingPercent}, {200 << 20, 0}, {200 << 20, 0}, {300 << 20, 0},
+			{300 << 20, 0}, {290 << 20, 0}, {290 << 20, usualPercent}, {290 << 20, 0},
+			{600 << 20, growingPercent},
 		} {
 			percent, changed := g.tick(tick.live)
 			if want := tick.percent; changed != (want != 0 && !off) || changed && percent != want {

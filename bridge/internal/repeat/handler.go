@@ -30,6 +30,13 @@ func (h handler) Handle(ctx context.Context, r slog.Record) error {
 	if r.Level < slog.LevelWarn {
 		return h.Handler.Handle(ctx, r)
 	}
+	h.limit(ctx, r)
+	return nil
+}
+
+// limit passes r on unless too many of its kind were. It is apart from Handle so that a record below
+// the level of warnings is not copied to the heap.
+func (h handler) limit(ctx context.Context, r slog.Record) {
 	key := new(strings.Builder)
 	key.WriteString(r.Level.String())
 	key.WriteString(r.Message)
@@ -46,7 +53,6 @@ func (h handler) Handle(ctx context.Context, r slog.Record) error {
 		}
 		_ = h.Handler.Handle(ctx, r) // a log that fails has no other log
 	})
-	return nil
 }
 
 // WithAttrs implements slog.Handler.
