@@ -48,6 +48,8 @@ type Batch struct {
 	vectored bool
 	size     int
 	last     bool // the connection ends with it
+	hurried  bool // Flush writes it, and must not wait
+	left     bool // because of that, a channel was not asked
 	err      error
 	channel  *muxChannel // whose turn it is, on a connection with many
 }
@@ -62,7 +64,7 @@ func newBatch(c *Conn, vectored bool) *Batch {
 
 func (b *Batch) free() {
 	b.reset()
-	b.conn, b.err = nil, nil
+	b.conn, b.err, b.hurried = nil, nil, false
 	if cap(b.own) > keptBatch {
 		b.own = nil
 	}
@@ -75,6 +77,7 @@ func (b *Batch) free() {
 func (b *Batch) reset() {
 	clear(b.pieces) // keeps no shared bytes alive
 	b.own, b.array, b.pieces, b.piece, b.size = b.own[:0], b.array[:0], b.pieces[:0], 0, 0
+	b.last, b.left = false, false
 	b.bundle.Reset()
 }
 

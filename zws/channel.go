@@ -92,12 +92,22 @@ func (ch *Channel) Wake() {
 	ch.conn.out.wake()
 }
 
-// Flush is Wake for a goroutine that has a message for the client at hand: it writes as much as the
-// system takes at once itself, which saves waking a writer, and calls the source for that. Use it
-// where the source does not wait.
+// Announce and Flush together are Wake for a goroutine that has a message for the client at hand and a
+// source that does not wait. Announce marks the channel as one that has something to write. If messages go
+// to many channels, announce all of them before the first Flush: those of one connection share a write
+// then. It does not block.
+func (ch *Channel) Announce() {
+	if ch.mux != nil {
+		ch.mux.announce()
+	}
+}
+
+// Flush writes what was announced, as much as the system takes at once, which saves waking a writer. It
+// calls the source for that, and on a connection of ZWSMUX1.0 those of all channels that are announced.
+// Another goroutine writes the rest.
 func (ch *Channel) Flush() {
 	if ch.mux != nil {
-		ch.mux.wake()
+		ch.mux.flush()
 		return
 	}
 	ch.conn.out.flush()

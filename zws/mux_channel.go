@@ -31,6 +31,8 @@ type muxChannel struct {
 	taken     bool          // the reader has taken something and not come back yet
 	released  bool          // closed or rejected by the caller
 	active    bool          // in parent.active
+	woken     bool          // Flush leaves it to another goroutine
+	behind    *muxChannel   // the next in parent.active
 	inbox     []byte        // messages of the client, encoded, so that their cost is their size
 	requests  muxRequests
 	departing *departure
@@ -175,10 +177,12 @@ func (ch *muxChannel) addCredit(size uint64) error {
 	if ch.credit+int64(size) > muxframe.MaxCredit {
 		return tooMuchCredit(ch.number)
 	}
+	if ch.credit <= 0 { // else the source has not been stopped
+		ch.activateWoken()
+		ch.conn.out.wake()
+	}
 	ch.credit += int64(size)
 	ch.granted += int64(size)
-	ch.parent.activate(ch)
-	ch.conn.out.wake()
 	return nil
 }
 
@@ -239,13 +243,6 @@ func (ch *muxChannel) addLost(n uint64) {
 	ch.wake()
 }
 
-func (ch *muxChannel) wake() {
-	ch.parent.mu.Lock()
-	ch.parent.activate(ch)
-	ch.parent.mu.Unlock()
-	ch.conn.out.wake()
-}
-
 // takeLost returns how many lost messages the client is told of now. A client that gives no credit
 // is told at most once in lostInterval: a flood would cost it a WebSocket message for every few that
 // were dropped, and it would give credit later still. Lock held on entry.
@@ -267,21 +264,28 @@ func (ch *muxChannel) takeLost() uint64 {
 	return lost
 }
 
-// fill is the channel's turn in a batch. It reports whether it appended anything.
+// fill is the channel's turn in a batch. It reports whether it appended anything. Lock held on entry, and
+// released meanwhile.
 func (ch *muxChannel) fill(b *Batch) bool {
-	before := b.size
-	m := ch.parent
-	m.mu.Lock()
-	source, lost, credit, gone := ch.source, ch.takeLost(), ch.credit, ch.gone
-	m.mu.Unlock()
-	if gone {
+	if ch.gone {
 		return false
 	}
+	source, lost, credit := ch.source, ch.takeLost(), ch.credit
+	ch.parent.mu.Unlock()
+	before := b.size
+	used := ch.append(b, source, lost, credit)
+	ch.parent.mu.Lock()
+	ch.credit -= used
+	return b.size > before
+}
+
+// append appends what the channel has, as far as the credit lasts, and returns how much of that it has used.
+func (ch *muxChannel) append(b *Batch, source Source, lost uint64, credit int64) (used int64) {
 	if lost > 0 {
 		b.muxFrame(muxframe.Frame{Op: muxframe.Lost, Channel: ch.number, Number: lost})
 	}
 	if source == nil || credit <= 0 && len(ch.rest) > 0 {
-		return b.size > before
+		return 0
 	}
 	ch.budget, b.channel = credit, ch // without credit b is full, and the source only lets go of what was written
 	if rest := ch.rest; len(rest) > 0 {
@@ -294,21 +298,14 @@ func (ch *muxChannel) fill(b *Batch) bool {
 		source.Next(b)
 	}
 	b.channel = nil
-	m.mu.Lock()
-	ch.credit -= credit - ch.budget
-	m.mu.Unlock()
-	return b.size > before
+	return credit - ch.budget
 }
 
 // deliver appends encoded messages as far as there is credit, and keeps the rest.
 func (ch *muxChannel) deliver(b *Batch, p []byte) {
 	for len(p) > 0 {
-		n := 0
-		for n < len(p) && n < muxWrite && ch.budget > 0 {
-			size := ch.encodedSize(p[n:])
-			n += size
-			ch.budget -= int64(size)
-		}
+		n := ch.affordable(p)
+		ch.budget -= int64(n)
 		if n == 0 {
 			ch.rest = append(ch.rest, p)
 			return
@@ -316,4 +313,16 @@ func (ch *muxChannel) deliver(b *Batch, p []byte) {
 		b.muxMessages(p[:n])
 		p = p[n:]
 	}
+}
+
+// affordable returns how many bytes of p, which are whole encoded messages, go into the next WebSocket message:
+// until it is full, or the credit is used up.
+func (ch *muxChannel) affordable(p []byte) (n int) {
+	if len(p) <= muxWrite && int64(len(p)) <= ch.budget {
+		return len(p)
+	}
+	for n < len(p) && n < muxWrite && int64(n) < ch.budget {
+		n += ch.encodedSize(p[n:])
+	}
+	return n
 }

@@ -79,7 +79,7 @@ type mux struct {
 	channels []*muxChannel // that are open, by number
 	last     uint32        // the highest number that the client has opened
 	held     int           // channels that the caller has not yet closed or rejected
-	active   []*muxChannel // that may have something to write, in turn
+	active   muxLine       // channels that may have something to write
 
 	departing map[*muxChannel]bool // that the client has closed, and whose reader is not done
 }
@@ -277,35 +277,6 @@ func (m *mux) refusal(f *muxframe.Frame) *CloseError {
 // closing returns the frame that closes a channel.
 func closing(channel uint32, cause *CloseError) muxframe.Frame {
 	return muxframe.Frame{Op: muxframe.Close, Channel: channel, Code: uint16(cause.Code), Reason: cause.wireReason()}
-}
-
-// activate has the writer ask ch. Lock held on entry.
-func (m *mux) activate(ch *muxChannel) {
-	if !ch.active && !ch.gone {
-		ch.active = true
-		m.active = append(m.active, ch)
-	}
-}
-
-// Next implements Source. Each channel gets one turn per batch, because what its source gave
-// must be written before the source is asked again. Channels that gave something go to the
-// end of the line.
-func (m *mux) Next(b *Batch) {
-	m.mu.Lock()
-	turns := len(m.active)
-	m.mu.Unlock()
-	for ; turns > 0 && !b.Full(); turns-- {
-		m.mu.Lock()
-		ch := m.active[0]
-		m.active = m.active[1:]
-		ch.active = false
-		m.mu.Unlock()
-		if ch.fill(b) {
-			m.mu.Lock()
-			m.activate(ch)
-			m.mu.Unlock()
-		}
-	}
 }
 
 // muxNotifier is the notifier of ZWSMUX1.0. Losses belong to channels, see fill.

@@ -90,6 +90,7 @@ func (w *writer) flush() {
 // goroutine continues where it would have to.
 func (w *writer) run(wait bool) {
 	b := newBatch(w.conn, w.vectored)
+	b.hurried = !wait
 	for batches := 0; ; {
 		w.state.Store(writing)
 		switch w.write(b, wait, &batches) {
@@ -142,8 +143,9 @@ const maxFlushed = 16
 // what the system does not take at once, and stops after maxFlushed.
 func (w *writer) write(b *Batch, wait bool, batches *int) result {
 	for {
+		left := b.left
 		b.reset()
-		if *batches++; !wait && *batches > maxFlushed {
+		if *batches++; !wait && (left || *batches > maxFlushed) {
 			return waits
 		}
 		source, last := w.collect(b)
@@ -155,6 +157,9 @@ func (w *writer) write(b *Batch, wait bool, batches *int) result {
 			continue // collect appends the close frame now
 		}
 		if b.size == 0 && !last {
+			if b.left {
+				return waits
+			}
 			return written
 		}
 		if b.last = last; !wait && (last || !b.tryWrite(w.direct)) {

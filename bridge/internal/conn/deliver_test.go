@@ -21,6 +21,7 @@ type owner struct{ overflows int }
 
 func (*owner) Ended() bool   { return false }
 func (*owner) Wake()         {}
+func (*owner) Announce()     {}
 func (*owner) Write()        {}
 func (*owner) Missed(uint64) {}
 

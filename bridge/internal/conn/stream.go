@@ -242,9 +242,17 @@ func (s *stream) Wake() {
 	switch {
 	case channel == nil:
 	case s.dedicated:
+		channel.Announce()
 		channel.Flush()
 	default:
 		channel.Wake()
+	}
+}
+
+// Announce implements queue.Owner.
+func (s *stream) Announce() {
+	if channel := s.opened(); channel != nil {
+		channel.Announce()
 	}
 }
 

@@ -23,6 +23,7 @@ type idle struct{}
 
 func (idle) Ended() bool   { return false }
 func (idle) Wake()         {}
+func (idle) Announce()     {}
 func (idle) Write()        {}
 func (idle) Missed(uint64) {}
 

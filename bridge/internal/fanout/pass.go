@@ -21,7 +21,8 @@ const (
 
 // pass is what one delivery has to write: the queues that were empty before it. The goroutine that
 // delivers writes to the clients, without waiting for one, and shares the work if they are many. So
-// a delivery starts a few goroutines where it would have to wake one for each client.
+// a delivery starts a few goroutines where it would have to wake one for each client. All queues were
+// announced before the first is written, so that the streams of a multiplexed connection share a write.
 type pass struct {
 	queues []Queue
 	next   atomic.Int64 // index of the queue that is written next

@@ -27,6 +27,8 @@ type writer struct {
 	ended atomic.Bool
 	left  atomic.Bool
 
+	announced atomic.Int64
+
 	turns   atomic.Int64 // calls that the one that writes has to make up for
 	running sync.WaitGroup
 	writes  atomic.Int64
@@ -60,6 +62,8 @@ func (w *writer) Wake() {
 		w.running.Go(w.run)
 	}
 }
+
+func (w *writer) Announce() { w.announced.Add(1) }
 
 func (w *writer) Write() {
 	w.writes.Add(1)
@@ -227,6 +231,23 @@ func TestPassOnce(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestPassAnnounces: all clients are told of what they get before the first is written to.
+func TestPassAnnounces(t *testing.T) {
+	h := New(Options{})
+	var writers [3]writer
+	for i := range writers {
+		writers[i].onWrite = func() {
+			for j := range writers {
+				if n := writers[j].announced.Load(); n != 1 {
+					t.Errorf("client %d is written to when client %d was told %d times", i, j, n)
+				}
+			}
+		}
+		defer joinWriter(h, queue.Options{}, &writers[i]).Leave()
+	}
+	publish(h, "a,1")
 }
 
 // TestBusyUpstream: much is left to writers of their own, so that the upstream is read meanwhile.

@@ -42,7 +42,8 @@ func (r *reader) Wake() {
 	}
 }
 
-func (r *reader) Write() { r.Wake() }
+func (r *reader) Announce() {}
+func (r *reader) Write()    { r.Wake() }
 
 func (r *reader) Message(m zmtp.Message, at []byte) error {
 	r.numbers = append(r.numbers, binary.BigEndian.Uint64(m[1]))

@@ -14,7 +14,7 @@ func putOrAdd(q *Queue, c *Chunk, from, to int, r *rand.Rand) error {
 	return err
 }
 
-// TestAddRange: the owner of an empty queue is not woken, but has to write when it is asked to.
+// TestAddRange: the owner of an empty queue is not woken, but told of what it has to write when it is asked to.
 func TestAddRange(t *testing.T) {
 	wakes := 0
 	o := &owner{wake: func() { wakes++ }}
@@ -28,6 +28,9 @@ func TestAddRange(t *testing.T) {
 	}
 	if write, err := q.AddRange(c, 1, 1); write || err != nil {
 		t.Errorf("nothing: write %v, %v", write, err)
+	}
+	if o.announced != 1 {
+		t.Errorf("announced %d times", o.announced)
 	}
 	if q.Write(); o.writes != 1 || wakes != 0 {
 		t.Errorf("%d writes and %d wakes", o.writes, wakes)
@@ -54,12 +57,20 @@ func TestWritePulls(t *testing.T) {
 		if write, err := q.AddRange(c, 0, 1); !write || err != nil {
 			t.Errorf("%s: write %v, %v", name, write, err)
 		}
-		c.Release()
 		pulls(q)
 		before := wakes
 		if q.Write(); o.writes != 0 || wakes != before+1 {
 			t.Errorf("%s: %d writes and %d wakes", name, o.writes, wakes-before)
 		}
 		q.Close()
+
+		o = new(owner)
+		q = New(Options{Codec: lines{}}, o)
+		pulls(q)
+		if _, err := q.AddRange(c, 0, 1); o.announced != 0 || err != nil {
+			t.Errorf("%s before: announced %d times, %v", name, o.announced, err)
+		}
+		q.Close()
+		c.Release()
 	}
 }

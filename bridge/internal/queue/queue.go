@@ -57,8 +57,10 @@ type Owner interface {
 	Ended() bool
 	// Wake starts the writer: something was put into an empty queue.
 	Wake()
-	// Write is Wake, but the caller writes as much as the client's system takes at once. It is
-	// called without a lock.
+	// Announce and Write together are Wake, except that Write writes as much as the client's
+	// system takes at once. Between them the caller announces to others, so that streams of one
+	// connection share a write. Write is called without a lock.
+	Announce()
 	Write()
 	// Lost reports n messages that the queue has dropped since the last call.
 	Lost(n uint64)
@@ -139,23 +141,32 @@ func (q *Queue) PutRange(c *Chunk, from, to int) error {
 	return q.putItem(item{chunk: c, from: int32(from), to: int32(to)}, q.put)
 }
 
-// AddRange is PutRange, but the owner is not woken: if write is true, the caller calls Write as soon
-// as it holds no locks. It is not for Block, where a put waits for a writer that was woken before.
+// AddRange is PutRange, but the owner's Announce is called instead of its Wake. If write is true, the
+// caller calls Write as soon as it holds no locks. It is not for Block, where a put waits for a writer
+// that was woken before.
 func (q *Queue) AddRange(c *Chunk, from, to int) (write bool, err error) {
-	return q.add(item{chunk: c, from: int32(from), to: int32(to)}, q.put)
+	write, err = q.add(item{chunk: c, from: int32(from), to: int32(to)}, q.put)
+	if write && !q.pulls() {
+		q.owner.Announce()
+	}
+	return write, err
 }
 
 // Write writes what AddRange has queued, as far as the client's system takes it at once. What a
 // writer takes from elsewhere is left to another goroutine: that can be much.
 func (q *Queue) Write() {
-	q.mu.Lock()
-	pulls := q.behind || len(q.inserts) > 0
-	q.mu.Unlock()
-	if pulls {
+	if q.pulls() {
 		q.owner.Wake()
 	} else {
 		q.owner.Write()
 	}
+}
+
+// pulls reports whether a writer takes from elsewhere.
+func (q *Queue) pulls() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.behind || len(q.inserts) > 0
 }
 
 // putItem queues it with put, which is called with the lock held, and wakes the owner.

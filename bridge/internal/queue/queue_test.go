@@ -21,6 +21,7 @@ type owner struct {
 	lost      atomic.Uint64
 	missed    atomic.Uint64
 	overflows int
+	announced int
 	writes    int
 }
 
@@ -32,7 +33,8 @@ func (o *owner) Wake() {
 	}
 }
 
-func (o *owner) Write() { o.writes++ }
+func (o *owner) Announce() { o.announced++ }
+func (o *owner) Write()    { o.writes++ }
 
 func (o *owner) Missed(n uint64) { o.missed.Add(n) }
 
