@@ -76,7 +76,7 @@ func TestRefusedLater(t *testing.T) {
 					}
 				}
 			}
-			endpoint, stop := listenAt(t, "tcp://127.0.0.1:0", tt.theirs, zap.PLAIN, always(zap.OK), serve("first"))
+			endpoint, stop := listenAt(t, unusedEndpoint(t), tt.theirs, zap.PLAIN, always(zap.OK), serve("first"))
 			url, b := startIn(t, func(dir string) string {
 				writePassword(t, dir, "secret")
 				return usersOnly + routeTo("/d", tt.ours, endpoint, tt.lines)

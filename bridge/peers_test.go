@@ -12,6 +12,7 @@ import (
 	"github.com/go-zeromq/zmq4"
 
 	"github.com/zwsbridge/zwsbridge/certs"
+	"github.com/zwsbridge/zwsbridge/internal/testport"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -275,10 +276,6 @@ func unresponsive(t *testing.T) (endpoint string) {
 
 // unusedEndpoint returns an endpoint where nothing listens.
 func unusedEndpoint(t *testing.T) (endpoint string) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return "tcp://" + l.Addr().String()
+	t.Helper()
+	return "tcp://" + testport.Reserve(t)
 }

@@ -34,7 +34,7 @@ func TestRenewedTokenAtBackend(t *testing.T) {
 			}
 		}
 	}
-	endpoint, stop := listenAt(t, "tcp://127.0.0.1:0", zmtp.ROUTER, zap.PLAIN, check, echo)
+	endpoint, stop := listenAt(t, unusedEndpoint(t), zmtp.ROUTER, zap.PLAIN, check, echo)
 	var dir, text string
 	url, b := startIn(t, func(d string) string {
 		dir = d

@@ -163,7 +163,7 @@ func TestReload(t *testing.T) {
 // TestBackendReconnect checks that sessions stay when a backend is restarted, and that their
 // subscriptions are restored.
 func TestBackendReconnect(t *testing.T) {
-	endpoint, stop := listenAt(t, "tcp://127.0.0.1:0", zmtp.PUB, zap.NULL, always(zap.OK), publish(message("a", "before")))
+	endpoint, stop := listenAt(t, unusedEndpoint(t), zmtp.PUB, zap.NULL, always(zap.OK), publish(message("a", "before")))
 	url, _ := start(t, usersOnly+routeTo("/d", "SUB", endpoint))
 	c := connect(t, url+"/d", plainLogin("alice", zmtp.SUB))
 	if err := c.Subscribe(t.Context(), []byte("a")); err != nil {

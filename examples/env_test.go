@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/zwsbridge/zwsbridge/internal/testport"
 )
 
 // timeout is how long a test waits for any single event. It only ends a test that would
@@ -231,10 +232,5 @@ func (e *testEnv) testHouse(example string, command func(readings, commands stri
 // freePort returns an unused address of 127.0.0.1.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return testport.Reserve(t)
 }

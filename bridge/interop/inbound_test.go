@@ -4,10 +4,10 @@ package interop
 
 import (
 	"fmt"
-	"net"
 	"testing"
 
 	"github.com/zwsbridge/zwsbridge/certs"
+	"github.com/zwsbridge/zwsbridge/internal/testport"
 	"github.com/zwsbridge/zwsbridge/zap/htpasswd"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -32,14 +32,10 @@ type = "curve"
 dir = "controllers"
 `
 
-// freePort returns a tcp endpoint whose port is not in use at the moment.
+// freePort returns a tcp endpoint whose port is not in use.
 func freePort(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return "tcp://" + l.Addr().String()
+	t.Helper()
+	return "tcp://" + testport.Reserve(t)
 }
 
 // inboundBackend is a peer that connects to the bridge.

@@ -23,6 +23,7 @@ import (
 
 	"github.com/zwsbridge/zwsbridge/bridge"
 	"github.com/zwsbridge/zwsbridge/bridge/config"
+	"github.com/zwsbridge/zwsbridge/internal/testport"
 	"github.com/zwsbridge/zwsbridge/zap"
 )
 
@@ -209,12 +210,8 @@ func (l *logged) String() string {
 
 // freePort returns a port that nothing listens on.
 func freePort(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
+	t.Helper()
+	_, port, _ := net.SplitHostPort(testport.Reserve(t))
 	return port
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/letsencrypt/pebble/v2/va"
 	"github.com/letsencrypt/pebble/v2/wfe"
 	"github.com/zwsbridge/zwsbridge/certs"
+	"github.com/zwsbridge/zwsbridge/internal/testport"
 	"golang.org/x/crypto/acme"
 )
 
@@ -64,12 +65,7 @@ func newAuthority(t *testing.T, tlsPort int) *authority {
 // freeAddress returns an unused address.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return testport.Reserve(t)
 }
 
 // serve sends a line on every TLS connection.

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zwsbridge/zwsbridge/internal/testport"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -30,7 +31,7 @@ import (
 // client that is logged in goes on, with a backend more, that operators are answered, and that
 // a new client can log in when the crowd has left.
 func TestFewDescriptors(t *testing.T) {
-	inbound := unusedAddress(t)
+	inbound := testport.Reserve(t)
 	p := startLimited(t, 128, `
 [server]
 listen = "127.0.0.1:0"
@@ -122,17 +123,6 @@ insecure_null = true
 			t.Fatal(err)
 		}
 	}
-}
-
-// unusedAddress returns a local address that nobody listens at.
-func unusedAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // join opens connections that send one of the requests many times and never read.

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/zwsbridge/zwsbridge/internal/testport"
 )
 
 const systemdConfig = localServer + forGuests
@@ -294,7 +296,7 @@ func TestSocketActivate(t *testing.T) {
 	if err != nil {
 		t.Skip("systemd-socket-activate is not installed")
 	}
-	server, admin := unusedAddress(t), unusedAddress(t)
+	server, admin := testport.Reserve(t), testport.Reserve(t)
 	cmd := exec.Command(activate, "--listen="+server, "--listen="+admin, "--fdname=server:admin", "./zwsbridge", "serve")
 	cmd.Dir = t.TempDir()
 	p := startProgram(t, cmd, systemdConfig)

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/zwsbridge/zwsbridge/internal/testport"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -17,7 +18,8 @@ import (
 // TestReconnect checks that a publisher that was lost gets the current subscriptions when it is
 // back, while another one is served.
 func TestReconnect(t *testing.T) {
-	first, second := newNative(t, zmtp.PUB), newNative(t, zmtp.XPUB)
+	first := listenNative(t, zmtp.Options{SocketType: zmtp.PUB}, "tcp://"+testport.Reserve(t))
+	second := newNative(t, zmtp.XPUB)
 	in := newInbox()
 	s := dial(t, options(zmtp.SUB, first, second), in)
 	subscribe(t, s, "house/1/", "house/2/", "house/2/")
