@@ -79,7 +79,8 @@ func TestBudget(t *testing.T) {
 				}
 			}()
 			eventually(t, "nothing is held", func() bool { return o.Budget.Held() == 0 })
-			_ = backend.Close() // what comes now goes through a connection that breaks
+			p.setFail("one", zmtp.ErrUnreachable) // nobody would read another connection
+			_ = backend.Close()                   // what comes now goes through a connection that breaks
 			for range 3 {
 				if err := first.Send(t.Context(), m); err != nil && !errors.Is(err, ErrClosed) {
 					t.Fatal(err)

@@ -162,7 +162,12 @@ func TestRefusedWithoutClients(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			a := newOutcomes(t, tt.failure)
-			s := newShared(t, a.options(0))
+			o := a.options(0)
+			o.dial = func(ctx context.Context, address string, sec zmtp.ClientSecurity, c zmtp.Options) (*zmtp.Conn, error) {
+				time.Sleep(time.Millisecond) // so that the client comes before the first attempt ends, and asks for no other
+				return a.dial(ctx, address, sec, c)
+			}
+			s := newShared(t, o)
 			v := s.Enter()
 			_ = v.Wait(t.Context())
 			if !tt.clients {
