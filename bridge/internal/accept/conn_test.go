@@ -132,8 +132,11 @@ func waitFor(t *testing.T, g *Gate, want int) {
 // TestSlow checks that a client that reads slowly gets everything, although that takes longer
 // than the write timeout: it reads a piece each time that the write has timed out.
 func TestSlow(t *testing.T) {
-	timeouts := make(chan struct{}, 100)
-	afterTimeout = func() { timeouts <- struct{}{} }
+	timeouts, reads := make(chan struct{}, 100), make(chan struct{})
+	afterTimeout = func() {
+		timeouts <- struct{}{}
+		<-reads // the next timeout begins when the client reads
+	}
 	defer func() { afterTimeout = func() {} }()
 	g, r := newGate(Limits{WriteTimeout: 500 * time.Millisecond})
 	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error { // else much of the response is in its buffer
@@ -154,10 +157,15 @@ func TestSlow(t *testing.T) {
 		case <-time.After(time.Minute):
 			t.Fatal("no write has timed out")
 		}
+		if _, err := io.CopyN(&got, c, 32<<10); err != nil {
+			t.Fatal(err)
+		}
+		reads <- struct{}{}
 		if _, err := io.CopyN(&got, c, 1<<20); err != nil {
 			t.Fatal(err)
 		}
 	}
+	close(reads)
 	resp, err := http.ReadResponse(bufio.NewReader(io.MultiReader(&got, c)), nil)
 	if err != nil {
 		t.Fatal(err)
