@@ -105,7 +105,7 @@ func sendTo(t *testing.T, c *zws.Client, frames ...string) {
 // hears fails the test unless the next message of a client consists of these frames.
 func hears(t *testing.T, c *zws.Client, frames ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	m, err := c.Recv(ctx)
 	if err != nil || !slices.Equal(texts(m), frames) {
@@ -127,7 +127,7 @@ func waitForMetric(t *testing.T, b *bridge.Bridge, line string) {
 	t.Helper()
 	admin := httptest.NewServer(b.Admin())
 	defer admin.Close()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		text := metrics(t, admin.URL)
 		if strings.Contains(text, line+"\n") {
 			return
@@ -155,7 +155,7 @@ const eachOwn = `allow = [
 // to it.
 func TestControllerAnswers(t *testing.T) {
 	endpoint := unusedEndpoint(t)
-	url, b := controllersAt(t, "ROUTER", endpoint, eachOwn, `connect_timeout = "2s"`)
+	url, b := controllersAt(t, "ROUTER", endpoint, eachOwn, `connect_timeout = "5s"`) // of silence end a turn
 	stove := controller(t, endpoint, "stove", zmtp.DEALER)
 	alice, mallory, bob := person(t, url, "alice", zmtp.DEALER), person(t, url, "mallory", zmtp.DEALER), person(t, url, "bob", zmtp.DEALER)
 	other := person(t, url, "mallory", zmtp.DEALER)
@@ -193,6 +193,7 @@ func TestControllerEnvelope(t *testing.T) {
 	url, b := controllersAt(t, "ROUTER", endpoint, `envelope = "frame"`)
 	stove, evil := controller(t, endpoint, "stove", zmtp.DEALER), controller(t, endpoint, "evil", zmtp.DEALER)
 	alice, bob := person(t, url, "alice", zmtp.DEALER), person(t, url, "bob", zmtp.DEALER)
+	waitForMetric(t, b, `zwsbridge_backends{route="/c",state="ready"} 2`)
 	ask := func(c *zws.Client, who *zmtp.Conn, id, text string) (envelope []byte) {
 		t.Helper()
 		sendTo(t, c, id, text)

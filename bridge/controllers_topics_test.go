@@ -161,20 +161,17 @@ func TestOnlyTheAskedAnswers(t *testing.T) {
 // messages of controllers nor by their subscriptions.
 func TestSlowPublisher(t *testing.T) {
 	endpoint := unusedEndpoint(t)
-	url, _ := controllersAt(t, "XPUB", endpoint, "high_water_mark = 50", `high_water_bytes = "64KiB"`)
+	url, _ := controllersAt(t, "XPUB", endpoint, "high_water_mark = 50", `high_water_bytes = "64KiB"`,
+		`[server]`, `write_timeout = "1h"`) // so that alice gets nothing if she has to wait for mallory
 	stove := controller(t, endpoint, "stove", zmtp.XSUB)
 	person(t, url, "mallory", zmtp.XPUB) // reads nothing
 	alice := person(t, url, "alice", zmtp.XPUB)
-	start := time.Now()
 	payload := strings.Repeat("x", 50_000)
 	for i := range 400 { // more than fits in buffers
 		must(t, stove.Subscribe(fmt.Append(nil, i)))
 		hears(t, alice, fmt.Sprintf("\x01%d", i))
 		must(t, stove.Write(message(fmt.Sprint(i), payload)))
 		hears(t, alice, fmt.Sprint(i), payload)
-	}
-	if took := time.Since(start); took > 8*time.Second { // less than write_timeout
-		t.Errorf("took %v", took)
 	}
 }
 

@@ -84,7 +84,11 @@ func TestBackendRefusals(t *testing.T) {
 		{"unresponsive", unresponsive, null, 4504, 0, "backend 1"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			url, _ := start(t, usersOnly+routeTo("/d", "SUB", tc.endpoint(t), `connect_timeout = "500ms"`, tc.route))
+			timeout := `connect_timeout = "1m"`
+			if tc.code == 4504 {
+				timeout = `connect_timeout = "500ms"`
+			}
+			url, _ := start(t, usersOnly+routeTo("/d", "SUB", tc.endpoint(t), timeout, tc.route))
 			got := refusal(t, url+"/d", plainLogin("alice", zmtp.SUB))
 			if got.Code != tc.code || got.Status != tc.status {
 				t.Errorf("code %d and ERROR %d, want %d and %d: %v", got.Code, got.Status, tc.code, tc.status, got)
@@ -101,8 +105,8 @@ func TestBackendRefusals(t *testing.T) {
 
 // TestClientRefusals checks what is refused before the bridge connects to a backend.
 func TestClientRefusals(t *testing.T) {
-	url, _ := start(t, usersOnly+"[server]\nhandshake_timeout = \"300ms\"\n"+
-		routeTo("/d", "SUB", unusedEndpoint(t), `client_mechanisms = ["PLAIN", "BEARER"]`))
+	route := routeTo("/d", "SUB", unusedEndpoint(t), `client_mechanisms = ["PLAIN", "BEARER"]`)
+	url, _ := start(t, usersOnly+route)
 	with := func(change func(*zws.DialOptions)) zws.DialOptions {
 		o := plainLogin("alice", zmtp.SUB)
 		change(&o)
@@ -143,6 +147,7 @@ func TestClientRefusals(t *testing.T) {
 		}
 	})
 	t.Run("unresponsive client", func(t *testing.T) {
+		url, _ := start(t, usersOnly+"[server]\nhandshake_timeout = \"300ms\"\n"+route)
 		d := websocket.Dialer{Subprotocols: []string{"ZWS2.0+PLAIN"}}
 		c, _, err := d.DialContext(t.Context(), url+"/d", nil)
 		if err != nil {

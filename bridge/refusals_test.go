@@ -50,7 +50,7 @@ bind = [%q]
 mechanism = "PLAIN"
 bind_domain = "devices"
 `, ask, bind) + routeTo("/d", "SUB", silent(t, zmtp.PUB), `allow = [ { user = "bob", subscribe = ["b"] } ]`) +
-			routeTo("/away", "SUB", unusedEndpoint(t), `ready = "all"`, `connect_timeout = "100ms"`) +
+			routeTo("/away", "SUB", unusedEndpoint(t), `ready = "all"`) +
 			routeTo("/login", "DEALER", bind, `credentials = "client"`)
 	})
 	get := func(header http.Header) func() {

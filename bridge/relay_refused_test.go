@@ -73,7 +73,11 @@ func TestRelayBackendRefusals(t *testing.T) {
 			zmtp.Plain{}, 4504, 0, "backend 1 did not answer the login in time"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			url, _ := start(t, usersOnly+relayRoute("DEALER", tc.endpoint(t))+
+			var lines []string
+			if tc.code == 4504 {
+				lines = append(lines, `connect_timeout = "500ms"`)
+			}
+			url, _ := start(t, usersOnly+relayRoute("DEALER", tc.endpoint(t), lines...)+
 				routeTo("/good", "DEALER", echoRouter(t)))
 			good := connect(t, url+"/good", plainLogin("alice", zmtp.DEALER))
 			for _, way := range relayDialers {
@@ -138,7 +142,9 @@ func readClose(t *testing.T, c *websocket.Conn) (code int, got []string) {
 
 // TestRelayClientErrors checks that a client of a relay is told what it does wrong or may not do.
 func TestRelayClientErrors(t *testing.T) {
-	url, _ := start(t, usersOnly+"[server]\nmax_message = \"64KiB\"\nhandshake_timeout = \"300ms\"\n"+relayRoute("DEALER", echoBackend(t, zmtp.ROUTER, zap.CURVE)))
+	config := usersOnly + relayRoute("DEALER", echoBackend(t, zmtp.ROUTER, zap.CURVE)) + "[server]\nmax_message = \"64KiB\"\n"
+	url, _ := start(t, config)
+	hurried, _ := start(t, config+"handshake_timeout = \"300ms\"\n")
 	for _, protocol := range []string{"ZWS2.0", "ZWSJSON1.0", "WSNetMQ"} {
 		t.Run(protocol, func(t *testing.T) {
 			if code, _ := readClose(t, dialRaw(t, url, protocol)); code != 4406 {
@@ -157,6 +163,10 @@ func TestRelayClientErrors(t *testing.T) {
 		{"frame too large", "\x02" + strings.Repeat("x", 70<<10), 1009},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			url := url
+			if tc.code == 4408 {
+				url = hurried
+			}
 			c := dialRaw(t, url, "ZWS2.0+CURVE")
 			if tc.frame != "" {
 				if err := c.WriteMessage(websocket.BinaryMessage, []byte(tc.frame)); err != nil {

@@ -24,7 +24,7 @@ func basicAuth(user string) http.Header {
 
 // relayRoute returns a relay route at "/relay".
 func relayRoute(socket zmtp.SocketType, endpoint string, lines ...string) string {
-	return routeTo("/relay", socket, endpoint, append(lines, "relay = true", `connect_timeout = "500ms"`)...)
+	return routeTo("/relay", socket, endpoint, append(lines, "relay = true")...)
 }
 
 // curveLogin returns a CURVE login that the backends of these tests accept.
