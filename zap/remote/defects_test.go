@@ -38,6 +38,7 @@ func TestMisbehavingHandlers(t *testing.T) {
 		"two replies, bad": {func(c *zmtp.Conn, m zmtp.Message) { c.Write(reply(m, "299", "a"), reply(m, "200", "a")) }, "status"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // some wait for the timeout
 			behave := make(chan struct{})
 			bad := listen(t, "tcp://127.0.0.1:*", func(conn *zmtp.Conn, m zmtp.Message) {
 				select {
@@ -48,7 +49,7 @@ func TestMisbehavingHandlers(t *testing.T) {
 				}
 			})
 			fine := listen(t, "tcp://127.0.0.1:*", good)
-			one := ask(t, bad.listener.Endpoint(), Options{Timeout: 300 * time.Millisecond})
+			one := ask(t, bad.listener.Endpoint(), Options{Timeout: 2 * time.Second})
 			other := ask(t, fine.listener.Endpoint(), Options{})
 			r, err := one.Authenticate(t.Context(), plain("ada", "x"))
 			if err == nil || errors.Is(err, zap.ErrPass) || !strings.Contains(err.Error(), c.want) {
