@@ -104,11 +104,23 @@ func TestRetryAdvice(t *testing.T) {
 	}
 }
 
+// canceler is a standard error whose first write cancels.
+type canceler struct {
+	strings.Builder
+	cancel func()
+}
+
+func (c *canceler) Write(p []byte) (int, error) {
+	c.cancel()
+	return c.Builder.Write(p)
+}
+
 // TestRetryAdviceCanceled checks that a signal ends the wait, with the exit code of a refusal.
 func TestRetryAdviceCanceled(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var out, errs strings.Builder
+	var out strings.Builder
+	errs := canceler{cancel: cancel}
 	if code := run(ctx, []string{"push", restarting(t, nil), "hello"}, strings.NewReader(""), &out, &errs); code != exitRefused {
 		t.Errorf("exit code %d, want %d; standard error:\n%s", code, exitRefused, errs.String())
 	}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -27,22 +28,6 @@ import (
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
-// asking returns a client of u that waits for an answer which does not come, so that u keeps its connection for
-// a while after a handover.
-func asking(t *testing.T, u *upgraded, asked <-chan struct{}) *zws.Client {
-	t.Helper()
-	c, err := zws.Dial(t.Context(), "ws://"+u.server+"/ask", zws.DialOptions{SocketType: zmtp.REQ, Security: zmtp.Null{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	if err := c.Send(t.Context(), zmtp.Message{nil, []byte("?")}); err != nil {
-		t.Fatal(err)
-	}
-	<-asked
-	return c
-}
-
 // heldConfig has a route whose connections last as long as their clients read nothing.
 const heldConfig = localServer + `
 drain = "1m"
@@ -56,8 +41,9 @@ client_mechanisms = ["NULL"]
 allow = "all"
 `
 
-// flood sends to u, as a client that reads nothing, as much as is taken.
-func flood(t *testing.T, u *upgraded) {
+// flood sends to u, as a client that reads nothing, as much as is taken, and returns when no more is written to
+// the client. stop ends its connection.
+func flood(t *testing.T, u *upgraded) (stop func()) {
 	t.Helper()
 	c, err := zws.Dial(t.Context(), "ws://"+u.server+"/echo", zws.DialOptions{SocketType: zmtp.DEALER, Security: zmtp.Null{}})
 	if err != nil {
@@ -68,10 +54,40 @@ func flood(t *testing.T, u *upgraded) {
 		for m := (zmtp.Message{make([]byte, 1<<20)}); c.Send(t.Context(), m) == nil; { // until the connection ends
 		}
 	})
-	t.Cleanup(func() {
+	stop = func() {
 		c.NetConn().Close()
 		running.Wait()
+	}
+	t.Cleanup(stop)
+	full := 0
+	waitUntil(t, nil, "that what waits for the client stays", func() bool {
+		if full++; queuedBytes(t, u) < 2<<20 {
+			full = 0
+		}
+		return full > 50
 	})
+	return stop
+}
+
+// queuedBytes returns how much waits for the clients of /echo.
+func queuedBytes(t *testing.T, u *upgraded) (n int64) {
+	t.Helper()
+	response, err := http.Get("http://" + u.admin + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), `zwsbridge_queued_bytes{route="/echo"} `)
+	value, _, _ := strings.Cut(rest, "\n")
+	bytes, err := strconv.ParseFloat(value, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int64(bytes)
 }
 
 // TestHandoverReplaced: while a process that has handed over has connections left, it starts another one if
@@ -212,10 +228,9 @@ func TestHandoverResumedLater(t *testing.T) {
 
 // TestHandoverDraining: the new process says how many connections the old one has left.
 func TestHandoverDraining(t *testing.T) {
-	endpoint, asked := silentBackend(t)
-	config := strings.Replace(followedConfig, "[admin]\n", "[admin]\nsocket = \"admin.sock\"\n", 1)
-	u := startUpgraded(t, fmt.Sprintf(config, endpoint))
-	asking(t, u, asked)
+	config := strings.Replace(heldConfig, "[admin]\n", "[admin]\nsocket = \"admin.sock\"\n", 1)
+	u := startUpgraded(t, fmt.Sprintf(config, echoBackend(t)))
+	stop := flood(t, u)
 	u.upgrade()
 	status := func(flags ...string) string {
 		cmd := exec.Command("./zwsbridge", append([]string{"status"}, flags...)...)
@@ -235,6 +250,7 @@ func TestHandoverDraining(t *testing.T) {
 	}
 	const line = "draining     1 left of the process before\n"
 	waitUntil(t, nil, "that status shows 1 connection draining", func() bool { return draining() == 1 && strings.Contains(status(), line) })
+	stop()
 	waitUntil(t, nil, "no connection draining", func() bool { return draining() == 0 })
 	if out := status(); strings.Contains(out, "draining") {
 		t.Errorf("status says:\n%s", out)
