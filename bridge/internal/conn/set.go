@@ -90,8 +90,8 @@ func (s *Set) Serve(w http.ResponseWriter, r *http.Request, rt *route.Route, fro
 	pending, err := zws.Accept(s.ctx, w, r, o)
 	if err == nil {
 		c := s.newConnection(session, o.Domain, pending.Login())
+		accept.Keep(r.Context()) // before READY
 		if err = c.serve(pending); err == nil {
-			accept.Keep(r.Context())
 			return // the end of the connection leaves
 		}
 		c.stop()
