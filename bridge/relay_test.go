@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/zwsbridge/zwsbridge/bridge"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
@@ -92,7 +94,10 @@ func TestRelay(t *testing.T) {
 				if s := sessions[len(sessions)-1]; s.User != "alice" || s.Mechanism != "PLAIN" || s.Relayed != string(inner.Name()) || s.Route != "/relay" {
 					t.Errorf("operators see %+v", s)
 				}
-				if backends := b.Backends(); len(backends) == 0 || backends[len(backends)-1].State != "ready" || backends[len(backends)-1].Source != "file" {
+				number := sessions[len(sessions)-1].Number
+				if backends := b.Backends(); !slices.ContainsFunc(backends, func(s bridge.Backend) bool { // beside those of sessions that end
+					return s.Session == number && s.State == "ready" && s.Source == "file"
+				}) {
 					t.Errorf("operators see the backends %+v", backends)
 				}
 			})
