@@ -40,6 +40,7 @@ func TestScripts(t *testing.T) {
 			"ended":   daemonEnded,
 			"backend": startBackend,
 			"arrived": arrivedAtSink,
+			"await":   awaitOutput,
 
 			"disk":     mountDisk,
 			"readonly": readOnly,
@@ -150,6 +151,19 @@ func daemonEnded(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("%q is in the log:\n%s", secret, d.all.String())
 		}
 	}
+}
+
+// awaitOutput implements the script command "await REGEXP PROGRAM [ARG...]". It runs the program
+// until its output matches.
+func awaitOutput(ts *testscript.TestScript, neg bool, args []string) {
+	want := regexp.MustCompile("(?m)" + args[0])
+	for begin := time.Now(); time.Since(begin) < time.Minute; time.Sleep(10 * time.Millisecond) {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		if want.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+	}
+	ts.Fatalf("after a minute the output does not match %s", want)
 }
 
 // startBackend implements the script command "backend KIND VAR". It starts a native socket
