@@ -18,6 +18,7 @@ func (s *stream) request(ctx context.Context, r *zws.HistoryRequest) error {
 			if err = s.resume(ctx, r); err == nil {
 				// Most clients have missed little, and another goroutine would cost as much as
 				// all the rest.
+				s.Announce()
 				s.Write()
 			}
 		case zws.HistoryLast:

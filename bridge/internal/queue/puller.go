@@ -90,6 +90,13 @@ func (q *Queue) Behind() bool {
 	return q.behind
 }
 
+// pulls reports whether a writer takes from elsewhere.
+func (q *Queue) pulls() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.behind || len(q.inserts) > 0
+}
+
 // CaughtUp makes the queue take messages again. Those that follow the ones of the Puller are put
 // afterwards. It returns what Skipped does.
 func (q *Queue) CaughtUp() (skipped uint64) {

@@ -162,13 +162,6 @@ func (q *Queue) Write() {
 	}
 }
 
-// pulls reports whether a writer takes from elsewhere.
-func (q *Queue) pulls() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.behind || len(q.inserts) > 0
-}
-
 // putItem queues it with put, which is called with the lock held, and wakes the owner.
 func (q *Queue) putItem(it item, put func(item) (wake bool, err error)) error {
 	wake, err := q.add(it, put)
