@@ -48,7 +48,7 @@ func (c *Conn) awaitDeparture(stopping <-chan struct{}) {
 			return
 		default:
 		}
-		if len(in.buffered()) == 0 {
+		if len(in.rest) == 0 {
 			if n, err := in.fill(); n == 0 && isTimeout(err) {
 				return
 			} else if n == 0 {
@@ -60,7 +60,7 @@ func (c *Conn) awaitDeparture(stopping <-chan struct{}) {
 		if c.takeControl() {
 			continue
 		}
-		if p := in.buffered(); wholeClose(p) {
+		if wholeClose(in.rest) {
 			_, _, err := in.ws.NextReader()
 			c.Close(c.readError(err))
 		}

@@ -288,6 +288,9 @@ func (c *Conn) readFrame(limit func() int64) (rawFrame, error) {
 // since the call. It takes no buffer before that, and the buffer grows only with what has arrived.
 func (c *Conn) readWebSocket(kind int, limit func() int64) (pooled, error) {
 	in := c.attach()
+	if p, ok := c.takeWhole(kind, limit); ok {
+		return p, nil
+	}
 	in.ws.SetReadLimit(0) // none for the first fragment, which appendAll checks
 	got, r, err := in.ws.NextReader()
 	if err != nil {
@@ -362,6 +365,7 @@ const tooLargeText = "larger than this server accepts"
 
 // readError translates an error of the WebSocket library, all of which are final.
 func (c *Conn) readError(err error) error {
+	c.reader.ended = true
 	if v := c.reader.verdict; v != nil {
 		if v.Code == CodeTooLarge {
 			v.Reason = tooLargeText

@@ -1,7 +1,6 @@
 package zws
 
 import (
-	"bufio"
 	"bytes"
 	"testing"
 
@@ -27,8 +26,7 @@ func maskedFrame(first byte, payload []byte) []byte {
 	return p
 }
 
-// TestWhole cuts the input at every byte, and varies how much of it is in the library's buffer
-// and how much was read ahead.
+// TestWhole cuts the input at every byte.
 func TestWhole(t *testing.T) {
 	last := func(n int) []byte { return maskedFrame(wsframe.Binary, append([]byte{flagLast}, make([]byte, n)...)) }
 	more := maskedFrame(wsframe.Binary, []byte{flagMore, 'm'})
@@ -56,17 +54,10 @@ func TestWhole(t *testing.T) {
 			if cut == 1000 {
 				cut = len(tt.data) - 3 // the middle of a long frame makes no difference
 			}
-			for _, inLibrary := range []int{0, 1, 5, 6, 7, cut} {
-				if inLibrary > min(cut, libraryBuffer) {
-					continue
-				}
-				w := &reader{wire: new(wire), ahead: new([]byte), rest: tt.data[inLibrary:cut]}
-				w.peeked = bufio.NewReaderSize(bytes.NewReader(tt.data[:inLibrary]), libraryBuffer)
-				w.peeked.Peek(inLibrary)
-				want := tt.message > 0 && cut >= tt.message
-				if got, _ := w.whole(zwsFrames); got != want {
-					t.Fatalf("%s: %d bytes, %d of them in the library: %v, want %v", tt.name, cut, inLibrary, got, want)
-				}
+			w := &reader{rest: tt.data[:cut]}
+			want := tt.message > 0 && cut >= tt.message
+			if got, _ := w.whole(zwsFrames); got != want {
+				t.Fatalf("%s: %d bytes: %v, want %v", tt.name, cut, got, want)
 			}
 		}
 	}
@@ -77,7 +68,7 @@ func TestWhole(t *testing.T) {
 func TestWholeCommand(t *testing.T) {
 	for flag, want := range map[byte]bool{flagLast: true, flagCommand: false} {
 		data := maskedFrame(wsframe.Binary, []byte{flag, 'x'})
-		w := &reader{ahead: new([]byte), rest: data, peeked: bufio.NewReaderSize(bytes.NewReader(nil), libraryBuffer)}
+		w := &reader{rest: data}
 		if whole, message := w.whole(zwsFrames); !whole || message != want {
 			t.Errorf("flag %02x: whole %v, message %v; want a whole one, %v", flag, whole, message, want)
 		}

@@ -27,6 +27,7 @@ type reader struct {
 	socket nonblock.Reader // of wire
 
 	upgraded bool
+	ended    bool // the library has returned an error, which is final
 	verdict  *CloseError
 	frames   wsframe.Tracker // of what was passed to the library
 
@@ -37,7 +38,7 @@ type reader struct {
 	peeked *bufio.Reader // the library's own buffer
 	ahead  *[]byte       // pooled; nil if rest is empty
 	pool   *sync.Pool    // where ahead came from
-	rest   []byte        // what was read ahead of the library
+	rest   []byte        // what was read ahead of the library; between messages, what comes next
 	until  time.Time     // the deadline that await has set, if any
 }
 
@@ -95,7 +96,7 @@ func (c *Conn) use(r *reader) {
 // detach takes the reader from a connection that is idle. The caller holds the token of reading.
 func (c *Conn) detach() {
 	r := c.reader
-	if r == nil || r.hasRead() || r.verdict != nil || len(r.buffered()) > 0 || !r.frames.Between() {
+	if r == nil || r.hasRead() || len(r.rest) > 0 || !r.between() {
 		return
 	}
 	c.reader = nil
@@ -128,7 +129,7 @@ var attention = time.Second / 10
 // not, at least half of attention has passed. It reads ahead into a pooled buffer, which
 // an idle connection does not keep. The reader calls it between messages.
 func (r *reader) await() bool {
-	if len(r.buffered()) > 0 {
+	if len(r.rest) > 0 {
 		return true
 	}
 	if now := time.Now(); r.until.Sub(now) < attention/2 { // a new deadline per message would cost more
@@ -183,6 +184,8 @@ func (r *reader) Read(p []byte) (int, error) {
 	return good, nil
 }
 
+// read reads at most up to the end of a frame. What follows stays in rest, so that the library has
+// buffered nothing when it has read a message.
 func (r *reader) read(p []byte) (int, error) {
 	if len(r.rest) == 0 {
 		if !r.until.IsZero() {
@@ -192,25 +195,30 @@ func (r *reader) read(p []byte) (int, error) {
 		if !r.busy || len(p) > libraryBuffer {
 			n, err := r.socket.Read(p)
 			r.busy = r.busy || n == libraryBuffer && n == len(p)
-			return n, err
+			return r.keepRest(p[:n]), err
 		}
 		if n, err := r.fill(); n == 0 {
 			return 0, err
 		}
 	}
-	n := copy(p, r.rest)
+	n := copy(p, r.rest[:r.frames.Reach(r.rest)])
 	r.drop(n)
 	return n, nil
 }
 
-// buffered returns what comes next, as far as it lies in one buffer.
-func (r *reader) buffered() []byte {
-	if n := r.peeked.Buffered(); n > 0 {
-		p, _ := r.peeked.Peek(n)
-		return p
+// keepRest returns how much of p belongs to one frame, and keeps what follows as rest, which is empty.
+func (r *reader) keepRest(p []byte) int {
+	n := r.frames.Reach(p)
+	if n < len(p) {
+		r.pool = &smallReads
+		r.ahead = r.pool.Get().(*[]byte)
+		r.rest = append((*r.ahead)[:0], p[n:]...)
 	}
-	return r.rest
+	return n
 }
+
+// between reports whether a message begins with what comes next.
+func (r *reader) between() bool { return !r.ended && r.verdict == nil && r.frames.Between() }
 
 // announced returns how much of the frame that the library reads has not been passed to it, in
 // bytes: 0 if r is nil, or the library has bytes that it has not read.
@@ -220,15 +228,6 @@ func (r *reader) announced() int64 {
 	}
 	left, _ := r.frames.Left()
 	return int64(left)
-}
-
-// discard drops the first n bytes of buffered.
-func (r *reader) discard(n int) {
-	if r.peeked.Buffered() > 0 {
-		r.peeked.Discard(n)
-	} else {
-		r.drop(n)
-	}
 }
 
 // drop removes n bytes from what was read ahead.
@@ -243,47 +242,26 @@ func (r *reader) drop(n int) {
 // whose flag byte is not that of more, and whether the last one has the flag byte of a message. It
 // returns false for fragmented messages, which it does not look into.
 func (r *reader) whole(f frameCodec) (whole, message bool) {
-	ahead := ahead{rest: r.rest}
-	ahead.peeked, _ = r.peeked.Peek(r.peeked.Buffered())
-	for at := 0; ; {
-		h, ok := ahead.header(at)
-		body := at + h.Length
-		if !ok || !h.Whole() || h.Payload > ahead.len()-body {
+	if !r.between() {
+		return false, false
+	}
+	for rest := r.rest; ; {
+		h, ok := wsframe.ParseHeader(rest)
+		if !ok || !h.Whole() || h.Payload > len(rest)-h.Length {
 			return false, false
 		}
-		at = body + h.Payload
+		body := rest[h.Length:]
+		rest = body[h.Payload:]
 		if h.Control() {
 			continue
 		}
 		if h.Payload == 0 {
 			return true, false
 		}
-		if flag := ahead.byte(body) ^ h.Key[0]; flag != f.more {
+		if flag := body[0] ^ h.Key[0]; flag != f.more {
 			return true, flag == f.last
 		}
 	}
-}
-
-// ahead is what was read ahead, in the order of arrival.
-type ahead struct{ peeked, rest []byte }
-
-func (a ahead) len() int { return len(a.peeked) + len(a.rest) }
-
-func (a ahead) byte(i int) byte {
-	if i < len(a.peeked) {
-		return a.peeked[i]
-	}
-	return a.rest[i-len(a.peeked)]
-}
-
-// header reads the header of the frame that begins at i.
-func (a ahead) header(i int) (wsframe.Header, bool) {
-	var raw [wsframe.MaxMaskedHeader]byte
-	n := min(len(raw), a.len()-i)
-	for j := range n {
-		raw[j] = a.byte(i + j)
-	}
-	return wsframe.ParseHeader(raw[:n])
 }
 
 // Write passes the answer to the upgrade. What the library writes later can only be a close

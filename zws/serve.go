@@ -62,7 +62,7 @@ func (ch *Channel) ready() bool {
 		if !c.takeControl() {
 			return true
 		}
-		if c.poller != nil && len(c.reader.buffered()) == 0 && c.drained() {
+		if c.poller != nil && len(c.reader.rest) == 0 && c.drained() {
 			break // an idle client has answered a ping
 		}
 	}
@@ -80,7 +80,7 @@ func (c *Conn) drained() bool { return c.out.direct != nil || drainedTLS(c.wire.
 // the reader of an idle client does not have to wait inside the WebSocket library for what
 // follows it. All others, and all malformed ones, are left to the library.
 func (c *Conn) takeControl() bool {
-	p := c.reader.buffered()
+	p := c.reader.rest
 	h, ok := wsframe.ParseHeader(p)
 	if !ok || h.First != wsframe.Ping && h.First != wsframe.Pong || h.Payload > wsframe.MaxControl || h.Length != 6 || len(p) < 6+h.Payload {
 		return false
@@ -93,7 +93,7 @@ func (c *Conn) takeControl() bool {
 		c.answerPing(string(payload))
 	}
 	c.liveness.heard.Store(true)
-	c.reader.discard(h.Length + h.Payload)
+	c.reader.drop(h.Length + h.Payload)
 	return true
 }
 

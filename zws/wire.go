@@ -14,7 +14,7 @@ import (
 // wire is the transport of a connection, below the WebSocket library.
 type wire struct {
 	net.Conn
-	received atomic.Int64 // bytes that were passed to the library
+	received atomic.Int64 // bytes that were taken as frames, by the library or by takeWhole
 	busy     bool         // the last read filled a small buffer; only the reader uses it
 
 	mu    sync.Mutex

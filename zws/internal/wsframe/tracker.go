@@ -18,6 +18,24 @@ func (t *Tracker) Left() (n int, final bool) { return t.payload, t.final }
 // Between reports whether what has passed ends with a whole frame.
 func (t *Tracker) Between() bool { return t.payload == 0 && t.have == 0 && !t.lost }
 
+// Reach returns how many bytes of p, which comes next, belong to one frame. It may be fewer than the
+// frame has in p if the header came in pieces, but at least one of a p that is not empty.
+func (t *Tracker) Reach(p []byte) int {
+	switch {
+	case t.lost:
+		return len(p)
+	case t.payload > 0:
+		return min(t.payload, len(p))
+	case t.have > 0:
+		return min(1, len(p))
+	}
+	h, ok := ParseHeader(p)
+	if !ok { // not complete, or nothing after it makes sense
+		return len(p)
+	}
+	return h.Length + min(h.Payload, len(p)-h.Length)
+}
+
 // Track follows p. If a frame is invalid, it returns how many bytes of p come before it, and
 // what is wrong with it. Frames that are not masked or announce more than an int can hold are
 // left to the reader.
@@ -36,7 +54,7 @@ func (t *Tracker) Track(p []byte) (good int, fault string) {
 		} else if h, at, ok = t.collect(p, at); !ok {
 			continue
 		}
-		if fault := h.fault(); fault != "" {
+		if fault := h.Fault(); fault != "" {
 			return start, fault
 		}
 		t.payload, t.final = h.Payload, h.First&final != 0
@@ -63,10 +81,10 @@ func (t *Tracker) collect(p []byte, at int) (Header, int, bool) {
 	return Header{}, at, false
 }
 
-// fault returns what RFC 6455 forbids about the header; empty if nothing. Section 5.2: "the
+// Fault returns what RFC 6455 forbids about the header; empty if nothing. Section 5.2: "the
 // minimal number of bytes MUST be used to encode the length". Section 5.5.1: the body of a
 // close frame, if there is one, begins with a code of two bytes.
-func (h Header) fault() string {
+func (h Header) Fault() string {
 	switch {
 	case h.Length == 8 && h.Payload < 126, h.Length == 14 && h.Payload < 1<<16:
 		return "length of a frame in more bytes than needed"

@@ -75,6 +75,41 @@ func TestTrackerLeft(t *testing.T) {
 	}
 }
 
+// TestReach passes two frames in pieces: none has bytes of both.
+func TestReach(t *testing.T) {
+	for _, second := range [][]byte{nil, appendMasked(nil, Ping, 0, nil), []byte("\x82\x01m"), []byte("\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00\x88")} {
+		for _, extra := range []int{0, 2, 8} {
+			for _, size := range []int{0, 1, 9, 300} {
+				if extra == 0 && size > 125 {
+					continue
+				}
+				first := appendMasked(nil, Binary, extra, make([]byte, size))
+				data := append(slices.Clone(first), second...)
+				for cut := 1; cut <= len(data); cut++ {
+					var tracker Tracker
+					for at := 0; at < len(data); {
+						end := len(data)
+						if at < cut {
+							end = cut
+						}
+						n := tracker.Reach(data[at:end])
+						if n < 1 || at < len(first) && at+n > len(first) {
+							t.Fatalf("frame of %d bytes, %d bytes in all, cut at %d: %d bytes from %d", len(first), len(data), cut, n, at)
+						}
+						if _, fault := tracker.Track(data[at : at+n]); fault != "" {
+							break // a length in more bytes than needed
+						}
+						at += n
+						if at == len(first) && !tracker.Between() {
+							t.Fatalf("frame of %d bytes, cut at %d: not between frames after it", len(first), cut)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
 // FuzzTracker: pieces make no difference.
 func FuzzTracker(f *testing.F) {
 	f.Add([]byte("\x82\x85\x01\x02\x03\x04hello\x88\x81\x01\x02\x03\x04\x03"), 3)
@@ -93,6 +128,17 @@ func FuzzTracker(f *testing.F) {
 		}
 		if got != want {
 			t.Errorf("%x: %q, in pieces of %d %q", p, want, size, got)
+		}
+		var reaching Tracker
+		for rest, got := p, ""; len(rest) > 0 && got == ""; {
+			piece := rest[:min(size, len(rest))]
+			piece = piece[:reaching.Reach(piece)]
+			if _, got = reaching.Track(piece); got != "" && got != want {
+				t.Errorf("%x: %q, frame by frame in pieces of %d %q", p, want, size, got)
+			}
+			if rest = rest[len(piece):]; len(rest) == 0 && got != want {
+				t.Errorf("%x: %q, frame by frame in pieces of %d %q", p, want, size, got)
+			}
 		}
 	})
 }

@@ -109,6 +109,9 @@ func ParseHeader(p []byte) (Header, bool) {
 	return h, h.Payload >= 0
 }
 
+// Is reports whether the frame is a whole message of that WebSocket opcode, without reserved bits.
+func (h Header) Is(kind int) bool { return int(h.First) == final|kind }
+
 // Whole reports whether the frame is a message by itself: neither a fragment nor the end of
 // one (section 5.4).
 func (h Header) Whole() bool { return h.First&final != 0 && h.First&opcode != 0 }
@@ -119,6 +122,11 @@ func (h Header) Control() bool { return h.First&0x08 != 0 }
 // Unmask removes the mask from a payload, in place (section 5.3). It begins with the first
 // byte of the payload.
 func (h Header) Unmask(payload []byte) {
+	key := uint64(binary.NativeEndian.Uint32(h.Key[:]))
+	key |= key << 32
+	for ; len(payload) >= 8; payload = payload[8:] { // eight bytes are two keys
+		binary.NativeEndian.PutUint64(payload, binary.NativeEndian.Uint64(payload)^key)
+	}
 	for i := range payload {
 		payload[i] ^= h.Key[i%4]
 	}

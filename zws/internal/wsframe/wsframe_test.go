@@ -98,6 +98,36 @@ func TestParseHeader(t *testing.T) {
 	}
 }
 
+// TestUnmask compares all alignments and lengths around a word with the definition (section 5.3).
+func TestUnmask(t *testing.T) {
+	h := Header{Key: [4]byte{0xA1, 2, 0xF3, 4}}
+	for start := range 9 {
+		for size := range 40 {
+			buffer := make([]byte, start+size+1)
+			for i := range buffer {
+				buffer[i] = byte(7 * i)
+			}
+			want := bytes.Clone(buffer)
+			for i := range size {
+				want[start+i] ^= h.Key[i%4]
+			}
+			if h.Unmask(buffer[start : start+size]); !bytes.Equal(buffer, want) {
+				t.Errorf("%d bytes from %d: %x, want %x", size, start, buffer, want)
+			}
+		}
+	}
+}
+
+func TestHeaderIs(t *testing.T) {
+	const text, binary = 1, 2
+	for first := range 256 {
+		h := Header{First: byte(first)}
+		if h.Is(text) != (byte(first) == Text) || h.Is(binary) != (byte(first) == Binary) {
+			t.Errorf("%02x: text %v, binary %v", first, h.Is(text), h.Is(binary))
+		}
+	}
+}
+
 func TestHeaderKinds(t *testing.T) {
 	for first, want := range map[byte]struct{ whole, control bool }{
 		Text: {true, false}, Binary: {true, false}, Close: {true, true}, Ping: {true, true}, Pong: {true, true},
