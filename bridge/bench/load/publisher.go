@@ -121,8 +121,8 @@ func (p *Publisher) close() {
 	}
 }
 
-// listenPub returns a ZeroMQ PUB that listens on address. It sends every message to every
-// peer and ignores subscriptions: the peers subscribe to all topics anyway.
+// listenPub returns a ZeroMQ PUB that listens on address. It sends every message to every peer that has
+// subscribed to something, whatever that is: peers subscribe only to what the load publishes.
 func listenPub(address string) (*Publisher, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
@@ -141,9 +141,13 @@ func listenPub(address string) (*Publisher, error) {
 	return p, nil
 }
 
-// serve accepts one peer of the PUB and discards its subscriptions.
+// serve accepts one peer of the PUB. It gets messages once it has subscribed, which is all that a peer of
+// a PUB sends with ZMTP 3.0.
 func (p *Publisher) serve(nc net.Conn) {
 	in, err := zmtpHandshake(nc, "PUB")
+	if err == nil {
+		_, err = in.Peek(1)
+	}
 	if err != nil {
 		nc.Close()
 		return
