@@ -74,11 +74,10 @@ func (c *Conn) Buffered() bool {
 	in := &c.incoming
 	for !in.read && in.err == nil && c.in.buffered() {
 		f, ok, err := c.readNext()
-		if discarded, skipped := errors.AsType[*DiscardedError](err); skipped {
-			in.read, in.nextErr = true, discarded
-			return true
-		}
 		if err != nil {
+			if discarded, skipped := errors.AsType[*DiscardedError](err); skipped {
+				in.read, in.nextErr = true, discarded
+			}
 			return true
 		}
 		in.next, in.read = f, ok
@@ -117,14 +116,14 @@ func (c *Conn) readNext() (f Frame, ok bool, err error) {
 	default:
 		ok, err = c.count(f)
 	}
-	if _, skipped := errors.AsType[*DiscardedError](err); skipped {
-		return Frame{}, false, err
+	if err == nil {
+		return f, ok, nil
 	}
-	if err != nil {
-		in.err = c.lost(err)
-		return Frame{}, false, in.err
+	if _, skipped := errors.AsType[*DiscardedError](err); !skipped {
+		err = c.lost(err)
+		in.err = err
 	}
-	return f, ok, nil
+	return Frame{}, false, err
 }
 
 // readTraffic reads one frame and decodes it with the mechanism.

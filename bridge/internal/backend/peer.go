@@ -199,12 +199,14 @@ type turnSize struct{ messages, bytes int }
 // readFrame reads one frame and gives the message that it completes, if it does, to the pattern.
 func (p *peer) readFrame(t *turnSize) error {
 	f, err := p.conn.ReadFrame()
-	if d, ok := asDiscarded(err); ok {
+	if err != nil {
+		d, ok := asDiscarded(err)
+		if !ok {
+			return err
+		}
 		if err := p.tooLarge(d); err != nil {
 			return err
 		}
-	} else if err != nil {
-		return err
 	} else if m := p.message(f); m != nil {
 		if err := p.core.pattern.receive(p, m); err != nil {
 			return err
