@@ -389,10 +389,13 @@ func TestResumeInHole(t *testing.T) {
 	end := batch(10, 1)
 	batch(100, 2)
 	batch(200, 3)
-	for sequence, want := range map[uint64]bool{10: true, end: true, end + 1: false, 99: false, 100: true} {
+	for sequence, want := range map[uint64]bool{10: true, end: true, end + 1: false, 99: false, 100: false} {
 		if _, answer := l.Resume(Position{1, sequence}, matching("a")); answer.Recovered != want || !answer.Gap {
 			t.Errorf("at %d: %+v, want recovered %t and a gap", sequence, answer, want)
 		}
+	}
+	if _, answer := l.Resume(Position{2, 100}, matching("a")); !answer.Recovered {
+		t.Error("not recovered at the beginning of a generation")
 	}
 	if _, answer := l.Resume(Position{2, 103}, matching("a")); answer.Recovered {
 		t.Error("recovered in the second hole")

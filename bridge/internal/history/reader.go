@@ -83,32 +83,33 @@ func (l *Log) locate(at Position) (from uint64, ok bool) {
 		if g.id != at.Generation {
 			continue
 		}
-		end := l.end
+		end, kept := l.end, l.end
 		if i+1 < len(l.generations) {
 			end = l.generations[i+1].first
+			kept = l.keptBefore(end)
 		}
 		if at.Sequence > end {
 			// The client has seen what was lost before it was stored.
 			return max(end, l.first), false
 		}
-		return max(at.Sequence, l.first), at.Sequence >= l.first && !l.inHole(at.Sequence)
+		return max(at.Sequence, l.first), at.Sequence >= l.first && at.Sequence <= kept
 	}
 	return l.first, false
 }
 
-// inHole reports whether sequence, which is not before the first record, follows a record that a copy does
-// not have: where another bridge has begun to write, sequences are left out, and the first of them can have
-// been used for messages that NATS has lost. Lock held on entry.
-func (l *Log) inHole(sequence uint64) bool {
-	if !l.o.Replica {
-		return false // what a store could not keep is known by its topics
+// keptBefore returns the end of the records before the first one of a generation. In a copy that can be
+// less than first: where another bridge has begun to write, sequences are left out, and those can have been
+// used for messages that NATS has lost. A client that has seen any of them can have missed others. Lock held
+// on entry.
+func (l *Log) keptBefore(first uint64) uint64 {
+	i := sort.Search(len(l.sealed), func(i int) bool { return l.sealed[i].base >= first })
+	if !l.o.Replica || i == 0 { // what a store could not keep is known by its topics
+		return first
 	}
-	i := sort.Search(len(l.sealed), func(i int) bool { return l.sealed[i].base > sequence })
-	next := l.active.base
-	if i < len(l.sealed) {
-		next = l.sealed[i].base
+	if i == len(l.sealed) && l.active.base < first {
+		return first
 	}
-	return i > 0 && sequence > l.sealed[i-1].end() && sequence < next
+	return min(l.sealed[i-1].end(), first)
 }
 
 // gapAfter reports whether something may be missing at or after the record of that sequence.
