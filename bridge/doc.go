@@ -50,9 +50,9 @@
 //
 // At most one goroutine reads a connection and one writes it; an idle one has neither where
 // there is a zws.Poller. A channel of a multiplexed connection has a goroutine while it is opened
-// and while messages of the client wait on it. A backend connection has a reader, and a writer
-// while messages wait to be written. A hub has a goroutine that updates the upstream
-// subscriptions.
+// and while messages of the client wait on it. A backend connection has a reader, except that of one
+// client's own while it is idle, and a writer while messages wait to be written. A hub has a
+// goroutine that updates the upstream subscriptions.
 //
 // Bridge.reloading is held during Reload and Close and never while serving a client. The
 // configuration in force, with everything built from it, is an atomic pointer (type state).

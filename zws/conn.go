@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/zwsbridge/zwsbridge/internal/poll"
 	"github.com/zwsbridge/zwsbridge/zws/internal/wsframe"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -38,11 +39,10 @@ type Conn struct {
 
 	arrays atomic.Bool // the client of ZWSJSON1.0 gets arrays of objects
 
-	// poller watches the connection instead of a reader while parked is set, by the
-	// number in watched.
-	parked  atomic.Bool
-	poller  *Poller
-	watched uint64
+	// poller watches the connection instead of a reader while parked is set.
+	parked atomic.Bool
+	poller *Poller
+	place  poll.Place
 
 	// reading is held while a goroutine reads. That goroutine sets readEnded when the client
 	// will send no more.
@@ -210,7 +210,7 @@ func (c *Conn) linger() {
 // closeTransport closes the connection below, which the poller then forgets.
 func (c *Conn) closeTransport() {
 	if c.poller != nil {
-		c.poller.forget(c)
+		c.poller.Forget(&c.place)
 	}
 	c.wire.Conn.Close()
 }

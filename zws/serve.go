@@ -1,6 +1,7 @@
 package zws
 
 import (
+	"github.com/zwsbridge/zwsbridge/internal/poll"
 	"github.com/zwsbridge/zwsbridge/zws/internal/wsframe"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -104,12 +105,18 @@ func (c *Conn) park() bool {
 		return false
 	}
 	c.parked.Store(true)
-	if c.poller.watch(c) && !c.life.over() {
+	if c.poller.Watch(&c.place, poll.Socket(c.wire.Conn), parkedConn{c}) && !c.life.over() {
 		return true
 	}
-	c.poller.forget(c)
+	c.poller.Forget(&c.place)
 	return !c.parked.CompareAndSwap(true, false) // another reader may have been started
 }
+
+// parkedConn is a connection that is left to the poller.
+type parkedConn struct{ *Conn }
+
+// Ready implements [poll.Watched].
+func (c parkedConn) Ready() { c.resume() }
 
 // resume starts a reader if there is none. The poller calls it when something has arrived,
 // and Close calls it so that ended is called.

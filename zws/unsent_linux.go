@@ -4,6 +4,8 @@ import (
 	"net"
 	"syscall"
 	"unsafe"
+
+	"github.com/zwsbridge/zwsbridge/internal/poll"
 )
 
 // maxUnsent limits what waits in the kernel until the client has room for it, in bytes.
@@ -20,7 +22,7 @@ const tcpNotsentLowat = 25
 // unsent returns how many bytes the peer's TCP has not acknowledged (SIOCOUTQ of tcp(7), which
 // is TIOCOUTQ).
 func unsent(conn net.Conn) (n int, known bool) {
-	file := fileOf(conn)
+	file := poll.Socket(conn)
 	if file == nil {
 		return 0, false
 	}
@@ -34,7 +36,7 @@ func unsent(conn net.Conn) (n int, known bool) {
 
 // limitUnsent sets maxUnsent. It only affects TCP sockets.
 func limitUnsent(conn net.Conn) {
-	if file := fileOf(conn); file != nil {
+	if file := poll.Socket(conn); file != nil {
 		_ = file.Control(func(fd uintptr) {
 			_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpNotsentLowat, maxUnsent)
 		})

@@ -5,6 +5,8 @@ import (
 	"net"
 	"syscall"
 	"testing"
+
+	"github.com/zwsbridge/zwsbridge/internal/poll"
 )
 
 // TestLimitUnsent: the socket below TLS is found, and other connections are left alone.
@@ -21,7 +23,7 @@ func TestLimitUnsent(t *testing.T) {
 	defer conn.Close()
 	limitUnsent(tls.Client(conn, &tls.Config{}))
 	got := 0
-	if err := fileOf(conn).Control(func(fd uintptr) {
+	if err := poll.Socket(conn).Control(func(fd uintptr) {
 		got, err = syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpNotsentLowat)
 	}); err != nil {
 		t.Fatal(err)

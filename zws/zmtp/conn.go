@@ -12,8 +12,8 @@ import (
 )
 
 // Conn is a ZMTP connection whose handshake is complete. One goroutine at a time may call
-// ReadFrame, ReadMessage, Await and Buffered; the other methods may be called by any goroutine at any
-// time. The code that made a Conn closes it.
+// ReadFrame, ReadMessage, Await, Idle, Park and Buffered; the other methods may be called by any
+// goroutine at any time. The code that made a Conn closes it.
 type Conn struct {
 	nc        net.Conn
 	direct    syscall.RawConn // for writes that do not wait; nil if nc has none
@@ -34,6 +34,7 @@ type Conn struct {
 
 	in       *reader
 	incoming incoming
+	parking  parking
 	writing  sync.Mutex // held during a write and the encoding before it
 	beat     heartbeat
 	cause    atomic.Pointer[error] // the first cause of the end
@@ -108,5 +109,6 @@ func (c *Conn) Close() error {
 func (c *Conn) shut(cause error) {
 	if c.cause.CompareAndSwap(nil, &cause) {
 		c.nc.Close()
+		c.resume()
 	}
 }

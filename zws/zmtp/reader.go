@@ -28,6 +28,8 @@ type reader struct {
 	filled     bool // the last read filled buf, so more is likely to be waiting
 	large      []byte
 	patience   time.Duration // how long one read may take; zero: without limit
+	until      time.Time     // the deadline that idle has set; zero: none
+	silent     time.Time     // since when the peer is, if idle gave up; zero: it did not
 }
 
 func newReader(nc net.Conn, limit int) *reader {
@@ -48,27 +50,45 @@ func (r *reader) take(n int) []byte {
 
 // fill makes room and reads once. It overwrites what peek and take returned before.
 func (r *reader) fill() error {
+	r.makeRoom()
+	r.setDeadline()
+	return r.readOnce()
+}
+
+func (r *reader) makeRoom() {
 	full := r.start == 0 && r.end == len(r.buf)
 	switch {
 	case (r.filled || full) && len(r.buf) < r.max:
-		grown := make([]byte, min(2*len(r.buf), r.max))
+		grown := make([]byte, min(max(2*len(r.buf), firstReadBuffer), r.max))
 		r.end = copy(grown, r.peek())
 		r.buf, r.start = grown, 0
 	case r.start > 0:
 		r.end = copy(r.buf, r.peek())
 		r.start = 0
 	}
+}
+
+// readOnce reads into the room that there is.
+func (r *reader) readOnce() error {
 	n, err := r.read(r.buf[r.end:])
 	r.end += n
 	r.filled = r.end == len(r.buf)
 	return err
 }
 
+// setDeadline sets the deadline of a read inside a frame.
+func (r *reader) setDeadline() {
+	switch {
+	case r.patience > 0:
+		_ = r.nc.SetReadDeadline(time.Now().Add(r.patience)) // fails on a closed connection only
+	case !r.until.IsZero():
+		_ = r.nc.SetReadDeadline(time.Time{})
+	}
+	r.until = time.Time{}
+}
+
 // read reads once from the connection. It returns an error only together with n == 0.
 func (r *reader) read(p []byte) (int, error) {
-	if r.patience > 0 {
-		_ = r.nc.SetReadDeadline(time.Now().Add(r.patience)) // fails on a closed connection only
-	}
 	n, err := r.socket.Read(p)
 	if n > 0 || err == nil {
 		return n, nil
@@ -139,6 +159,7 @@ func (r *reader) largeBody(h header) ([]byte, error) {
 			copy(grown, b)
 			b = grown
 		}
+		r.setDeadline()
 		n, err := r.read(b[len(b):min(int64(cap(b)), h.size)])
 		if err != nil {
 			return nil, r.unexpected(err, true)

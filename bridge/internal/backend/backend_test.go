@@ -12,13 +12,21 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/zwsbridge/zwsbridge/internal/poll"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
 
+// poller watches the idle connections of the tests that use options; nil on systems without one.
+var poller *poll.Poller
+
 func TestMain(m *testing.M) {
-	// A PUB of zmq4 v0.17.0 never stops its writer.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/go-zeromq/zmq4.(*pubMWriter).run"))
+	idleAfter = time.Millisecond
+	poller, _ = poll.New()
+	goleak.VerifyTestMain(m,
+		// A PUB of zmq4 v0.17.0 never stops its writer.
+		goleak.IgnoreAnyFunction("github.com/go-zeromq/zmq4.(*pubMWriter).run"),
+		goleak.IgnoreAnyFunction("github.com/zwsbridge/zwsbridge/internal/poll.(*Poller).run"))
 }
 
 // anyone accepts every peer.
@@ -188,7 +196,7 @@ func dial(t testing.TB, o DialOptions, r Receiver) *Dedicated {
 }
 
 func options(t zmtp.SocketType, natives ...*native) DialOptions {
-	o := DialOptions{Options: Options{SocketType: t}, Ready: All, Backoff: time.Millisecond, MaxBackoff: 20 * time.Millisecond}
+	o := DialOptions{Options: Options{SocketType: t, Poller: poller}, Ready: All, Backoff: time.Millisecond, MaxBackoff: 20 * time.Millisecond}
 	for _, n := range natives {
 		o.Endpoints = append(o.Endpoints, n.endpoint())
 	}

@@ -127,18 +127,15 @@ func (c *core) wakeSenders() {
 }
 
 // serve runs a connection until it ends, and returns why it did. joined is called once
-// messages can be sent to it.
+// messages can be sent to it. If p has a poller, serve also returns when p was left to that, with
+// [errParked].
 func (c *core) serve(p *peer, joined func()) error {
 	if !c.join(p) {
 		_ = p.conn.Close()
 		return ErrClosed
 	}
 	joined()
-	err := p.read()
-	p.flush()
-	_ = p.conn.Close()
-	c.leave(p)
-	return err
+	return c.read(p)
 }
 
 func (c *core) join(p *peer) bool {

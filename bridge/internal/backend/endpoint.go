@@ -35,35 +35,57 @@ type endpoint struct {
 	final        bool      // it is not tried again
 
 	used zmtp.ClientSecurity // by the last attempt that has ended
+
+	backoff time.Duration // the wait before the next attempt; only the goroutine that connects uses it
+}
+
+// start starts the goroutine that connects. core.running counts the endpoint until end.
+func (e *endpoint) start() {
+	e.d.core.running.Add(1)
+	go func() {
+		if e.wait() {
+			e.run()
+		} else {
+			e.end()
+		}
+	}()
 }
 
 // run connects, serves the connection and connects again, until the endpoint is removed or the
-// socket is closed.
+// socket is closed. It also returns when the connection was left to a poller: resume continues then.
 func (e *endpoint) run() {
-	defer e.end()
-	if !e.wait() {
-		return
-	}
-	wait := backoff{rand: e.d.o.Rand}
 	for {
 		e.begin()
 		conn, took, err := e.connect()
 		switch {
 		case err == nil:
-			wait.lasted(e.serve(conn, took))
+			if e.serve(conn, took) {
+				return
+			}
 		case e.ctx.Err() != nil:
 		case err.Kind == KindRefused:
 			e.change(Refused, err)
 		default:
 			e.change(Waiting, err)
 		}
-		c := e.d.core
-		c.mu.Lock()
-		wait.first, wait.most = e.d.o.Backoff, e.d.o.MaxBackoff
-		c.mu.Unlock()
-		if !e.pause(wait.next(err != nil && err.Kind == KindRefused)) {
+		if !e.pause(err != nil && err.Kind == KindRefused) {
+			e.end()
 			return
 		}
+	}
+}
+
+// resume serves a connection again that was left to a poller. In the end it does what run does.
+func (e *endpoint) resume(p *peer) {
+	if err := e.d.core.read(p); err == errParked {
+		return
+	} else {
+		e.lost(err)
+	}
+	if e.pause(false) {
+		e.run()
+	} else {
+		e.end()
 	}
 }
 
@@ -89,6 +111,7 @@ func (e *endpoint) end() {
 	c.mu.Unlock()
 	e.change(Gone, nil)
 	close(e.done)
+	c.running.Done()
 }
 
 // connect makes one attempt and returns how long it took.
@@ -117,11 +140,13 @@ func (e *endpoint) connect() (*zmtp.Conn, time.Duration, *Error) {
 	return conn, time.Since(started), nil
 }
 
-// serve runs a connection until it is lost, and returns how long it lasted.
-func (e *endpoint) serve(conn *zmtp.Conn, took time.Duration) time.Duration {
+// serve runs a connection until it is lost. It returns true if the connection was left to a poller before.
+func (e *endpoint) serve(conn *zmtp.Conn, took time.Duration) (parked bool) {
 	c := e.d.core
-	started := time.Now()
 	p := &peer{core: c, conn: conn, owner: owner{address: e.Address}}
+	if c.o.Poller != nil && !e.d.shared {
+		p.endpoint = e
+	}
 	err := c.serve(p, func() {
 		c.mu.Lock()
 		e.status.Handshake = took
@@ -136,8 +161,20 @@ func (e *endpoint) serve(conn *zmtp.Conn, took time.Duration) time.Duration {
 			e.remove()
 		}
 	})
+	if err != errParked {
+		e.lost(err)
+	}
+	return err == errParked
+}
+
+// lost notes that the connection was lost.
+func (e *endpoint) lost(err error) {
+	c := e.d.core
 	c.mu.Lock()
 	e.peer = nil
+	if e.status.State == Connected && time.Since(e.status.Since) >= settled {
+		e.backoff = 0
+	}
 	over := e.removed || c.closing
 	c.mu.Unlock()
 	if over {
@@ -149,7 +186,6 @@ func (e *endpoint) serve(conn *zmtp.Conn, took time.Duration) time.Duration {
 	if e.ctx.Err() == nil {
 		e.change(Waiting, err)
 	}
-	return time.Since(started)
 }
 
 // change sets a new state and reports it. Connecting keeps the error of the last attempt.
@@ -204,12 +240,17 @@ func (e *endpoint) hurry() (attempt int) {
 	return e.begun + 1
 }
 
-// pause waits until the next attempt is due, which is after wait unless somebody hurries it,
+// pause waits until the next attempt is due, which is after the back-off unless somebody hurries it,
 // and returns true; false once the endpoint is removed or the socket closed. It does not end
 // before that if the endpoint has refused and no attempt is due: no client wants one, or it was
-// the last.
-func (e *endpoint) pause(wait time.Duration) bool {
+// the last. refused reports that the last attempt was refused.
+func (e *endpoint) pause(refused bool) bool {
 	c := e.d.core
+	c.mu.Lock()
+	b := backoff{first: e.d.o.Backoff, most: e.d.o.MaxBackoff, rand: e.d.o.Rand, wait: e.backoff}
+	c.mu.Unlock()
+	wait := b.next(refused)
+	e.backoff = b.wait
 	c.mu.Lock()
 	if next := time.Now().Add(wait); e.status.Next.IsZero() || next.Before(e.status.Next) {
 		e.status.Next = next
@@ -264,13 +305,6 @@ type backoff struct {
 	first, most time.Duration
 	rand        func() float64
 	wait        time.Duration // the next one, within the bounds
-}
-
-// lasted resets the wait after a connection that has lasted long enough.
-func (b *backoff) lasted(d time.Duration) {
-	if d >= settled {
-		b.wait = 0
-	}
 }
 
 // next returns how long to wait for the next attempt after one that was refused or failed

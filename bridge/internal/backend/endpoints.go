@@ -168,7 +168,7 @@ func (d *dialer) replace(list []Endpoint) (removed []*endpoint) {
 		if len(d.o.RoutingID) > 0 || d.o.SocketType == zmtp.PAIR {
 			e.after = slices.Clone(d.leaving)
 		}
-		d.core.running.Go(e.run)
+		e.start()
 	}
 	return removed
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/zwsbridge/zwsbridge/internal/poll"
 	"github.com/zwsbridge/zwsbridge/zap"
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -182,6 +183,8 @@ type Options struct {
 	// Linger is how long Close waits for unwritten messages. Zero means [DefaultLinger], a
 	// negative value not to wait.
 	Linger time.Duration
+	// Poller, if not nil, watches idle connections of sockets of [Dial], so that they cost no goroutine.
+	Poller *poll.Poller
 	// Drain is how long what was sent to an endpoint may take to be answered once the endpoint
 	// was removed. Zero means [DefaultDrain].
 	Drain time.Duration

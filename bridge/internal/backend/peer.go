@@ -4,6 +4,7 @@ import (
 	"errors"
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"github.com/zwsbridge/zwsbridge/zws/zmtp"
 )
@@ -47,6 +48,8 @@ const (
 type peer struct {
 	core *core
 	conn *zmtp.Conn
+	// endpoint is whose connection it is if it is left to a poller while it is idle; nil otherwise.
+	endpoint *endpoint
 
 	draining   atomic.Bool  // is to be closed soon: nothing new may be sent to it
 	unanswered atomic.Int64 // messages that were given to it and not answered
@@ -180,18 +183,53 @@ func (p *peer) settle(n int, err error) {
 	}
 }
 
-// read gives each message to the pattern until the connection fails. It waits with a small stack, see
-// [zmtp.Conn.Await].
+// errParked reports that a peer was left to a poller, and that another goroutine can be reading it.
+var errParked = errors.New("backend: the connection is idle")
+
+// idleAfter is how long a peer sends nothing until it is left to a poller. Tests shorten it.
+var idleAfter = time.Second / 10
+
+// read is core.serve for a peer that has joined.
+func (c *core) read(p *peer) error {
+	err := p.read()
+	if err == errParked {
+		return err
+	}
+	p.flush()
+	_ = p.conn.Close()
+	c.leave(p)
+	return err
+}
+
+// read gives each message to the pattern until the connection fails, or is left to a poller. It waits with
+// a small stack, see [zmtp.Conn.Await].
 func (p *peer) read() error {
 	var t turnSize
-	defer func() { p.core.received.Add(uint64(t.messages)) }()
 	for {
-		p.conn.Await()
+		if p.endpoint == nil {
+			p.conn.Await()
+		} else if p.conn.Idle(idleAfter) { // t is zero
+			if p.park() {
+				return errParked
+			}
+			p.endpoint = nil // it cannot be watched
+			continue
+		}
 		if err := p.readFrame(&t); err != nil {
+			p.core.received.Add(uint64(t.messages))
 			return err
 		}
 	}
 }
+
+// park leaves p to the poller, and reports whether it did. p then belongs to the goroutine that Ready starts.
+func (p *peer) park() bool {
+	p.body, p.ends, p.frames, p.prefixed = nil, nil, nil, nil
+	return p.conn.Park(p.core.o.Poller, p)
+}
+
+// Ready implements [poll.Watched].
+func (p *peer) Ready() { go p.endpoint.resume(p) }
 
 // turnSize is what a peer has brought since the last flush.
 type turnSize struct{ messages, bytes int }

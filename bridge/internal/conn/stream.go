@@ -82,7 +82,7 @@ func (c *connection) open(ctx context.Context, id *session, l *zws.Login) (_ *st
 	attached, err := id.route.Attach(ctx, &route.Client{
 		Login: l, Renewed: c.login.Load, Number: id.number, Queue: s.queue, Codec: s.codec,
 		Filter: filter{s}, Receiver: s, Excess: s.excess, End: s.end, Finish: s.finish,
-		MayReceive: s.mayReceive, MayAddress: s.mayAddress, Sent: &c.bound.sent,
+		MayReceive: s.mayReceive, MayAddress: s.mayAddress, Sent: &c.bound.sent, Poller: c.set.o.Poller,
 		Positioned: l.History || s.permanent != nil,
 	})
 	if err != nil {

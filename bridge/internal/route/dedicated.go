@@ -50,7 +50,7 @@ func (d *dedicated) attach(ctx context.Context, c *Client) (*Attachment, error) 
 	if o.RoutingID, err = d.routingID(c); err != nil {
 		return nil, err
 	}
-	o.Budget, o.Group = c.Sent, &d.group
+	o.Budget, o.Group, o.Poller = c.Sent, &d.group, c.Poller
 	if d.socket == zmtp.REP {
 		o.MayReceive = c.MayReceive
 	}

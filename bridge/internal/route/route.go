@@ -89,6 +89,8 @@ type Client struct {
 	// [backend.AttachOptions] has them.
 	MayReceive func(m zmtp.Message) bool
 	MayAddress func(id []byte) bool
+	// Poller watches the idle connections of sockets of the client's own; nil on systems without one.
+	Poller *zws.Poller
 	// Sent bounds what sockets of the client's own hold of what it sends, over all streams of a
 	// connection.
 	Sent *backend.Budget
