@@ -151,14 +151,18 @@ func TestDNSSD(t *testing.T) {
 	}
 }
 
-// TestAnnounceConflict: avahi has the name of the bridge already.
+// TestAnnounceConflict: avahi has the name of the bridge already. One of them takes another.
 func TestAnnounceConflict(t *testing.T) {
 	need(t, "avahi-daemon")
 	l := newLAN(t)
-	l.avahi(t, newHome(t), "_zws._tcp", "bridge v1.2", 1)
+	avahi := l.avahi(t, newHome(t), "_zws._tcp", "bridge v1.2", 1)
 	bridge, _ := startFound(t, l, "dnssd://_zmtp._tcp", 0)
-	if name := bridge.logs("announced in the local network", "name"); name != "bridge v1.2 (2)" {
-		t.Errorf("announced as %q, want another name than that of avahi", name)
+	name := bridge.logs("announced in the local network", "name")
+	if name == "bridge v1.2" {
+		// avahi asks for its name again when IPv6 comes up, and can then be the one that gives way.
+		avahi.until("another name of avahi", func(line string) bool { return strings.Contains(line, `retrying with "bridge v1.2 #2"`) })
+	} else if name != "bridge v1.2 (2)" {
+		t.Errorf("announced as %q", name)
 	}
 }
 

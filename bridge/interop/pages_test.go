@@ -82,6 +82,7 @@ func TestDemoPortalStates(t *testing.T) {
 	executable := executableOf(t, "chromium")
 	d := startDemo(t)
 	run(t, "node", "peers/demostates.mjs", "chromium", executable, d.portal, d.secret("ann.password"), strconv.Itoa(d.process.Pid))
+	d.ending = true
 }
 
 // demo is a running zwsbridge demo, with the URLs that it prints and its directory.
@@ -90,6 +91,7 @@ type demo struct {
 	portal, admin string
 	home, binary  string
 	process       *os.Process
+	ending        bool // it was sent SIGTERM; another one would end it at once
 }
 
 // secret returns a password or token that the demo has made.
@@ -117,8 +119,10 @@ func startDemo(t *testing.T) *demo {
 	}
 	d.process = cmd.Process
 	t.Cleanup(func() {
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Error(err)
+		if !d.ending {
+			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Error(err)
+			}
 		}
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("zwsbridge demo: %v", err)
