@@ -32,7 +32,7 @@ type muxChannel struct {
 	released  bool          // closed or rejected by the caller
 	active    bool          // in parent.active
 	woken     bool          // Flush leaves it to another goroutine
-	behind    *muxChannel   // the next in parent.active
+	follower  *muxChannel   // in parent.active
 	inbox     []byte        // messages of the client, encoded, so that their cost is their size
 	requests  muxRequests
 	departing *departure

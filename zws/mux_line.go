@@ -10,7 +10,7 @@ func (l *muxLine) push(ch *muxChannel) {
 	if l.first == nil {
 		l.first = ch
 	} else {
-		l.last.behind = ch
+		l.last.follower = ch
 	}
 	l.last = ch
 	l.length++
@@ -18,7 +18,7 @@ func (l *muxLine) push(ch *muxChannel) {
 
 func (l *muxLine) pop() *muxChannel {
 	ch := l.first
-	l.first, ch.behind = ch.behind, nil
+	l.first, ch.follower = ch.follower, nil
 	l.length--
 	return ch
 }

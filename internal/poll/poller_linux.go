@@ -105,8 +105,8 @@ func (p *Poller) control(socket syscall.RawConn, op int, event *syscall.EpollEve
 	return errors.Join(outer, inner, failed)
 }
 
-// Forget ends the watch of the connection that has place, if there is one. It is called before the
-// connection is closed. A call of Ready can be under way.
+// Forget ends the watch of the connection that has place, if there is one. It is called when the
+// connection is closed, before or after that. A call of Ready can be under way.
 func (p *Poller) Forget(place *Place) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -36,7 +36,7 @@ type endpoint struct {
 
 	used zmtp.ClientSecurity // by the last attempt that has ended
 
-	backoff time.Duration // the wait before the next attempt; only the goroutine that connects uses it
+	backoff time.Duration // the wait before the next attempt; only the goroutine that connects or reads uses it
 }
 
 // start starts the goroutine that connects. core.running counts the endpoint until end.
