@@ -32,15 +32,15 @@ func (o *observed) notify(n zws.Notification) {
 	}
 }
 
-// all returns what there is, in order, or sorted and each once: a MuxChannel can hold messages from before a
-// notification.
+// all returns what there is, in order, or sorted and each message once: a MuxChannel can hold messages from
+// before a notification.
 func (o *observed) all(sorted bool) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	list := slices.Clone(o.list)
 	if sorted {
 		slices.Sort(list)
-		list = slices.Compact(list)
+		list = slices.CompactFunc(list, func(a, b string) bool { return a == b && !strings.HasPrefix(a, "resumed") })
 	}
 	return strings.Join(list, ", ")
 }

@@ -19,6 +19,9 @@ func (l *muxLine) push(ch *muxChannel) {
 func (l *muxLine) pop() *muxChannel {
 	ch := l.first
 	l.first, ch.follower = ch.follower, nil
+	if l.first == nil {
+		l.last = nil // a channel that has ended must not be kept
+	}
 	l.length--
 	return ch
 }

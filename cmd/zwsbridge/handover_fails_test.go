@@ -70,24 +70,31 @@ func flood(t *testing.T, u *upgraded) (stop func()) {
 }
 
 // queuedBytes returns how much waits for the clients of /echo.
-func queuedBytes(t *testing.T, u *upgraded) (n int64) {
+func queuedBytes(t *testing.T, u *upgraded) int64 {
 	t.Helper()
-	response, err := http.Get("http://" + u.admin + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(text), `zwsbridge_queued_bytes{route="/echo"} `)
+	_, text := u.ask(t, "/metrics")
+	_, rest, _ := strings.Cut(text, `zwsbridge_queued_bytes{route="/echo"} `)
 	value, _, _ := strings.Cut(rest, "\n")
 	bytes, err := strconv.ParseFloat(value, 64)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return int64(bytes)
+}
+
+// ask returns what the admin server of u answers.
+func (u *upgraded) ask(t *testing.T, path string) (status int, text string) {
+	t.Helper()
+	response, err := http.Get("http://" + u.admin + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(body)
 }
 
 // TestHandoverReplaced: while a process that has handed over has connections left, it starts another one if
@@ -263,16 +270,8 @@ func TestShutdownDraining(t *testing.T) {
 	flood(t, u)
 	u.signal(syscall.SIGTERM)
 	waitUntil(t, nil, "that /readyz says what is left", func() bool {
-		response, err := http.Get("http://" + u.admin + "/readyz")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer response.Body.Close()
-		body, err := io.ReadAll(response.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return response.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(body), "draining: 1 connections left")
+		status, text := u.ask(t, "/readyz")
+		return status == http.StatusServiceUnavailable && strings.Contains(text, "draining: 1 connections left")
 	})
 }
 

@@ -77,11 +77,11 @@ func (e *endpoint) run() {
 
 // resume serves a connection again that was left to a poller. In the end it does what run does.
 func (e *endpoint) resume(p *peer) {
-	if err := e.d.core.read(p); err == errParked {
+	err := e.d.core.read(p)
+	if err == errParked {
 		return
-	} else {
-		e.lost(err)
 	}
+	e.lost(err)
 	if e.pause(false) {
 		e.run()
 	} else {
@@ -248,10 +248,8 @@ func (e *endpoint) pause(refused bool) bool {
 	c := e.d.core
 	c.mu.Lock()
 	b := backoff{first: e.d.o.Backoff, most: e.d.o.MaxBackoff, rand: e.d.o.Rand, wait: e.backoff}
-	c.mu.Unlock()
 	wait := b.next(refused)
 	e.backoff = b.wait
-	c.mu.Lock()
 	if next := time.Now().Add(wait); e.status.Next.IsZero() || next.Before(e.status.Next) {
 		e.status.Next = next
 	}
